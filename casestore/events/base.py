@@ -1,0 +1,178 @@
+"""What every event is made of: the base class, the value types and the markers on fields.
+
+An event is a frozen, slotted, keyword-only pydantic dataclass. pydantic validates it once, when
+it is made; what is stored is decoded by msgspec straight into the same class (`casestore.codec`).
+
+Two kinds of marker stand on fields and are all that the rest of the library needs to know:
+
+* `Personal`: words about or from a person, sealed apart from the rest of the event;
+* `New(kind)` and `Known(kind)`: the field brings an id into its stream, or refers to one that
+  the stream must already hold. `casestore.links` checks both from these declarations alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, dataclass_transform
+
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    Strict,
+    StringConstraints,
+)
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+from pydantic_core import PydanticCustomError
+
+
+class Personal:
+    """Marks a field that holds words about or from a person.
+
+    Write `Annotated[str | None, Personal()]`: a marker inside the union would be lost.
+    """
+
+
+class New:
+    """Marks a field whose ids must not yet be used in the stream, by kind (`New("reply")`)."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+
+class Known:
+    """Marks a field whose ids must already be known in the stream, by kind."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+
+T = TypeVar("T")
+
+_CONFIG = ConfigDict(extra="forbid", hide_input_in_errors=True, ser_json_inf_nan="strings")
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(Field,))
+def value(cls: type[T]) -> type[T]:
+    """Make a class a frozen, slotted, keyword-only pydantic dataclass that forbids extra fields."""
+    made = pydantic_dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)(cls)
+    return cast(type[T], made)
+
+
+event = value
+"""The same decorator, for events: the word says what stands below it."""
+
+
+def _instant(given: Any) -> datetime:
+    if type(given) is str:
+        try:
+            given = datetime.fromisoformat(given)
+        except ValueError:
+            raise PydanticCustomError(
+                "instant", "is not a time; write it like 2026-03-02T09:30:00+01:00"
+            ) from None
+    if not isinstance(given, datetime):
+        raise PydanticCustomError(
+            "instant", "is not a time; give a datetime or text like 2026-03-02T09:30:00Z"
+        )
+    if given.utcoffset() is None:
+        raise PydanticCustomError("instant", "has no time zone; add one, like Z or +01:00")
+    try:
+        return given.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("instant", "is outside the years 1 to 9999 in UTC") from None
+
+
+def _amount(given: Decimal) -> Decimal:
+    # Written out, so that equal amounts typed alike have equal bytes: 1E+3 is 1000, -0 is 0.
+    return abs(Decimal(format(given, "f")))
+
+
+def _language(given: str) -> str:
+    # RFC 5646, the well-formed subset in use: language, script, region, variants, extensions.
+    if not _BCP47.fullmatch(given):
+        raise PydanticCustomError("language", "is not a BCP 47 language tag, like en or pt-BR")
+    return given
+
+
+_BCP47 = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|\d{3}))?(-[A-Za-z0-9]{1,8})*")
+
+Id = Annotated[
+    str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")
+]
+"""The caller's own id: 1 to 200 characters, no control characters."""
+Code = Id
+"""A short identifier (product, region, reason, reference …), never prose."""
+Instant = Annotated[datetime, PlainValidator(_instant, json_schema_input_type=datetime)]
+"""An aware datetime, normalised to UTC; text in ISO 8601 with an offset is accepted."""
+Flag = Annotated[bool, Strict()]
+Language = Annotated[str, StringConstraints(max_length=80), AfterValidator(_language)]
+"""A BCP 47 language tag (RFC 5646), kept as given."""
+PersonalText = Annotated[str | None, Personal()]
+
+Channel = Literal[
+    "phone", "visit", "video", "email", "letter", "chat", "sms", "web", "social", "other"
+]
+SPOKEN: frozenset[str] = frozenset({"phone", "visit", "video"})
+"""The channels on which people speak rather than write."""
+
+
+@value
+class Actor:
+    """Who did it, as they were at that moment."""
+
+    kind: Literal["agent", "customer", "system", "operations", "executive", "third_party"]
+    id: Id
+    role: Code | None = None
+    team: Code | None = None
+
+
+@value
+class Money:
+    """An amount in one currency. Amounts in different currencies are never added together."""
+
+    amount: Annotated[
+        Decimal,
+        Field(ge=0, max_digits=24, decimal_places=8, allow_inf_nan=False),
+        AfterValidator(_amount),
+    ]
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+    """ISO 4217, three capital letters. The list itself is not checked: it changes over time."""
+
+
+@value
+class Ref:
+    """A reply, remedy, gesture, offer or promise of the same stream."""
+
+    kind: Literal["reply", "remedy", "gesture", "offer", "promise"]
+    id: Id
+
+
+Upcast = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+@event
+class Event:
+    """What every event has: when it happened and who did it.
+
+    `TOLD` is the event in words for timelines; see `casestore.telling`. A class whose schema
+    changed in a way that old data cannot be read with raises `SCHEMA` by one and adds to
+    `UPCASTS` a function from the previous schema's data to its own; its topic becomes `Name@2`.
+    """
+
+    SCHEMA: ClassVar[int] = 1
+    UPCASTS: ClassVar[dict[int, Upcast]] = {}
+    TOLD: ClassVar[str] = ""
+
+    occurred_at: Instant
+    actor: Actor
+
+
+IssueIds = Annotated[tuple[Id, ...] | None, Known("issue")]
+ReplyId = Annotated[Id | None, Known("reply")]
+AskId = Annotated[Id | None, Known("ask")]
+Codes = tuple[Code, ...] | None

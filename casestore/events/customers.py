@@ -1,0 +1,168 @@
+"""The customer's own stream: who they are, what they prefer, and what the law asks of us."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, ClassVar, Literal, get_args
+from zoneinfo import ZoneInfo
+
+from pydantic import TypeAdapter, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from casestore.events.base import (
+    Actor,
+    Channel,
+    Code,
+    Event,
+    Id,
+    Instant,
+    Known,
+    Language,
+    New,
+    PersonalText,
+    event,
+)
+
+
+@event
+class CustomerRegistered(Event):
+    """The first event of every customer. After an erasure a customer may be registered again."""
+
+    TOLD: ClassVar[str] = "registered the customer[, since {since}][: {name}][, {contact}]"
+
+    since: Instant | None = None
+    name: PersonalText = None
+    contact: PersonalText = None
+
+
+@event
+class CustomerFactRecorded(Event):
+    """Something we know of the customer, and until when we may rely on it."""
+
+    TOLD: ClassVar[str] = "recorded {field}[, stale after {stale_after}][: {value}]"
+
+    field: Code
+    stale_after: Instant | None = None
+    value: PersonalText = None
+
+
+Preference = Literal[
+    "channel",
+    "language",
+    "timezone",
+    "contact_hours",
+    "form_of_address",
+    "accessibility",
+    "culture_note",
+]
+_HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
+_LANGUAGE = TypeAdapter[str](Language)
+
+
+def _check_preference(preference: str, value: str | None) -> str | None:
+    """What is wrong with the value of a preference, or None."""
+    if preference in ("form_of_address", "accessibility", "culture_note"):
+        return "takes no value; put it into words" if value is not None else None
+    if value is None:
+        return "needs a value"
+    if preference == "channel" and value not in get_args(Channel):
+        return f"needs one of {', '.join(get_args(Channel))}"
+    if preference == "contact_hours" and not _HOURS.fullmatch(value):
+        return "needs hours like 09:00-17:30"
+    if preference == "language":
+        try:
+            _LANGUAGE.validate_python(value)
+        except ValidationError:
+            return "needs a BCP 47 language tag, like en or pt-BR"
+    if preference == "timezone":
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):  # not found; no such path; a folder's name
+            return "needs an IANA time zone, like Europe/Berlin"
+    return None
+
+
+@event
+class PreferenceStated(Event):
+    """How the customer wants to be treated."""
+
+    TOLD: ClassVar[str] = "stated a preference: {preference}[ {value}][: {words}]"
+
+    preference: Preference
+    value: Code | None = None
+    words: PersonalText = None
+
+    @model_validator(mode="after")
+    def _value_fits(self) -> PreferenceStated:
+        if wrong := _check_preference(self.preference, self.value):
+            told = {"what": f"{self.preference} {wrong}"}
+            raise PydanticCustomError("preference", "{what}", told)
+        return self
+
+
+@event
+class PreferenceWithdrawn(Event):
+    """The customer took a preference back."""
+
+    TOLD: ClassVar[str] = "withdrew a preference: {preference}[ {value}][: {words}]"
+
+    preference: Preference
+    value: Code | None = None
+    words: PersonalText = None
+
+
+@event
+class CustomerMerged(Event):
+    """This customer is somebody we already knew. A mapping: acyclic and reversible."""
+
+    TOLD: ClassVar[str] = "merged the customer into {into}"
+
+    into: Id
+
+
+@event
+class CustomerUnmerged(Event):
+    """They were two people after all."""
+
+    TOLD: ClassVar[str] = "took the customer out of {out_of} again"
+
+    out_of: Id
+
+
+@event
+class ErasureRequested(Event):
+    """Somebody asked that the customer be forgotten."""
+
+    TOLD: ClassVar[str] = "asked for erasure, on the basis of {basis}[, by {requested_by}]"
+
+    basis: Code
+    requested_by: Actor | None = None
+
+
+@event
+class PersonalDataErased(Event):
+    """The customer's data key was destroyed: their words can no longer be read by anybody."""
+
+    TOLD: ClassVar[str] = "erased the customer's personal data, on the basis of {basis}"
+
+    basis: Code
+
+
+@event
+class HoldPlaced(Event):
+    """A legal hold: while it stands, erasure is refused."""
+
+    TOLD: ClassVar[str] = "placed the hold {hold_id}: {reason}"
+
+    hold_id: Annotated[Id, New("hold")]
+    reason: Code
+
+
+@event
+class HoldReleased(Event):
+    """A legal hold ended."""
+
+    TOLD: ClassVar[str] = "released the hold {hold_id}: {reason}"
+
+    hold_id: Annotated[Id, Known("hold")]
+    reason: Code

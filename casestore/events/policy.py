@@ -1,0 +1,22 @@
+"""The policy stream: the rules that the house judges itself by."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, JsonValue, TypeAdapter
+
+from casestore.events.base import Code, Event, Instant, event
+
+
+@event
+class PolicyAdopted(Event):
+    """A policy comes into force. It judges what happens from `effective_from` on."""
+
+    TOLD: ClassVar[str] = "adopted the policy {name}, in force from {effective_from}"
+
+    name: Code
+    effective_from: Instant
+    policy: Annotated[
+        dict[str, Any], AfterValidator(TypeAdapter(dict[str, JsonValue]).validate_python)
+    ]

@@ -1,0 +1,104 @@
+"""What we said we would do, and what became of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from casestore.events.base import (
+    AskId,
+    Event,
+    Flag,
+    Id,
+    Instant,
+    Known,
+    New,
+    PersonalText,
+    Ref,
+    ReplyId,
+    event,
+)
+
+PromiseId = Annotated[Id, Known("promise")]
+
+
+@event
+class PromiseMade(Event):
+    """We promised something, by a time or without one."""
+
+    TOLD: ClassVar[str] = (
+        "promised {promise_id}, kind {kind}[, by {due_at}][, capability {capability}]"
+        "[, for {ask_id}][, in reply {reply_id}][: {words}]"
+    )
+
+    promise_id: Annotated[Id, New("promise")]
+    kind: Literal[
+        "callback",
+        "reply",
+        "update",
+        "refund",
+        "credit",
+        "repair",
+        "replacement",
+        "visit",
+        "investigation",
+        "other",
+    ]
+    due_at: Instant | None = None
+    capability: Literal["confirmed", "unconfirmed"] | None = None
+    ask_id: AskId = None
+    reply_id: ReplyId = None
+    words: PersonalText = None
+
+
+@event
+class PromiseKept(Event):
+    """We did what we had promised. If it was by a reply, that reply has to arrive."""
+
+    TOLD: ClassVar[str] = "kept the promise {promise_id}[, by {by}]"
+
+    promise_id: PromiseId
+    by: Annotated[Ref | None, Known("*")] = None
+
+
+@event
+class PromiseAttempted(Event):
+    """We tried to keep it, and it did not work: nobody picked up, say."""
+
+    TOLD: ClassVar[str] = "tried to keep the promise {promise_id}[, with {reply_id}]"
+
+    promise_id: PromiseId
+    reply_id: ReplyId = None
+
+
+@event
+class PromiseRenegotiated(Event):
+    """A new time. It excuses us only if the customer agreed before the old one had passed."""
+
+    TOLD: ClassVar[str] = (
+        "moved the promise {promise_id} to {due_at}"
+        "{agreed_by_customer?, agreed by the customer:, not agreed by the customer}"
+    )
+
+    promise_id: PromiseId
+    due_at: Instant
+    agreed_by_customer: Flag
+
+
+@event
+class PromiseReleased(Event):
+    """The customer let us off."""
+
+    TOLD: ClassVar[str] = "let us off the promise {promise_id}[: {words}]"
+
+    promise_id: PromiseId
+    words: PersonalText = None
+
+
+@event
+class PromiseWithdrawn(Event):
+    """We went back on it."""
+
+    TOLD: ClassVar[str] = "went back on the promise {promise_id}[: {words}]"
+
+    promise_id: PromiseId
+    words: PersonalText = None
