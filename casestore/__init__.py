@@ -1,1 +1,51 @@
-"""casestore."""
+"""casestore: an event-sourced case-history engine for customer complaints.
+
+with CaseStore.open("sqlite:///complaints.db") as store:
+    store.append("case:4711", PromiseMade(...), key="crm-99812")
+"""
+
+from casestore.case import Case
+from casestore.customer import Customer
+from casestore.errors import (
+    CaseStoreError,
+    ConcurrencyConflict,
+    CustomerErased,
+    EventRefused,
+    IdempotencyConflict,
+    InvalidEvent,
+    InvalidStream,
+    KeyFileError,
+    StoreDamaged,
+    StoreExists,
+    StoreNotFound,
+    StoreUnavailable,
+    StreamNotFound,
+)
+from casestore.events import *  # noqa: F403  (the vocabulary is the interface)
+from casestore.events import __all__ as _vocabulary
+from casestore.history import History, Recorded
+from casestore.store import CaseStore, Receipt, Retry
+
+__all__ = [  # noqa: PLE0604  (the vocabulary's own list is in it)
+    "Case",
+    "CaseStore",
+    "CaseStoreError",
+    "ConcurrencyConflict",
+    "Customer",
+    "CustomerErased",
+    "EventRefused",
+    "History",
+    "IdempotencyConflict",
+    "InvalidEvent",
+    "InvalidStream",
+    "KeyFileError",
+    "Receipt",
+    "Recorded",
+    "Retry",
+    "StoreDamaged",
+    "StoreExists",
+    "StoreNotFound",
+    "StoreUnavailable",
+    "StreamNotFound",
+    *_vocabulary,
+]

@@ -27,7 +27,7 @@ from casestore.events.base import (
 class Option:
     """One of the choices laid before the customer."""
 
-    option_id: Id
+    option_id: Annotated[Id, New("option")]
     kind: Code
     value: Money | None = None
     terms_disclosed: Flag | None = None
@@ -52,7 +52,7 @@ class OptionChosen(Event):
     TOLD: ClassVar[str] = "chose from {offer_id}: {option_id|none of them}"
 
     offer_id: Annotated[Id, Known("offer")]
-    option_id: Id | None = None
+    option_id: Annotated[Id | None, Known("option")] = None
 
 
 @event

@@ -20,9 +20,9 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, dataclass_t
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     ConfigDict,
     Field,
-    PlainValidator,
     Strict,
     StringConstraints,
 )
@@ -37,15 +37,22 @@ class Personal:
     """
 
 
-class New:
+class Identity:
+    """Marks a field that holds ids: a correction may not amend it."""
+
+
+class New(Identity):
     """Marks a field whose ids must not yet be used in the stream, by kind (`New("reply")`)."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
 
 
-class Known:
-    """Marks a field whose ids must already be known in the stream, by kind."""
+class Known(Identity):
+    """Marks a field whose ids must already be known in the stream, by kind.
+
+    On a `Ref` the kind is "*": the reference names it.
+    """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -63,8 +70,10 @@ def value(cls: type[T]) -> type[T]:
     return cast(type[T], made)
 
 
-event = value
-"""The same decorator, for events: the word says what stands below it."""
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(Field,))
+def event(cls: type[T]) -> type[T]:
+    """The same for an event: the word says what stands below it."""
+    return value(cls)
 
 
 def _instant(given: Any) -> datetime:
@@ -107,7 +116,7 @@ Id = Annotated[
 """The caller's own id: 1 to 200 characters, no control characters."""
 Code = Id
 """A short identifier (product, region, reason, reference …), never prose."""
-Instant = Annotated[datetime, PlainValidator(_instant, json_schema_input_type=datetime)]
+Instant = Annotated[datetime, BeforeValidator(_instant)]
 """An aware datetime, normalised to UTC; text in ISO 8601 with an offset is accepted."""
 Flag = Annotated[bool, Strict()]
 Language = Annotated[str, StringConstraints(max_length=80), AfterValidator(_language)]

@@ -15,6 +15,7 @@ from casestore.events.base import (
     Code,
     Event,
     Id,
+    Identity,
     Instant,
     IssueIds,
     Known,
@@ -34,7 +35,7 @@ class CaseOpened(Event):
         "[, {product}][, {region}][, {category}][: {subject}]"
     )
 
-    customer_id: Id
+    customer_id: Annotated[Id, Identity()]
     channel: Channel
     received_at: Instant | None = None
     product: Code | None = None
@@ -155,7 +156,7 @@ class CaseMerged(Event):
 
     TOLD: ClassVar[str] = "merged the case into {into}"
 
-    into: Id
+    into: Annotated[Id, Identity()]
 
 
 @event
@@ -164,7 +165,7 @@ class CaseUnmerged(Event):
 
     TOLD: ClassVar[str] = "took the case out of {out_of} again"
 
-    out_of: Id
+    out_of: Annotated[Id, Identity()]
 
 
 @event
@@ -198,7 +199,7 @@ class EventCorrected(Event):
         "{authorised_by}[: {personal_changes}]"
     )
 
-    event_id: UUID
+    event_id: Annotated[UUID, Identity()]
     kind: Literal["amended", "voided"]
     reason: Literal["mistyped", "wrong_case", "duplicate", "misreported", "other"]
     authorised_by: Actor

@@ -15,6 +15,7 @@ from casestore.events.base import (
     Code,
     Event,
     Id,
+    Identity,
     Instant,
     Known,
     Language,
@@ -117,7 +118,7 @@ class CustomerMerged(Event):
 
     TOLD: ClassVar[str] = "merged the customer into {into}"
 
-    into: Id
+    into: Annotated[Id, Identity()]
 
 
 @event
@@ -126,7 +127,7 @@ class CustomerUnmerged(Event):
 
     TOLD: ClassVar[str] = "took the customer out of {out_of} again"
 
-    out_of: Id
+    out_of: Annotated[Id, Identity()]
 
 
 @event

@@ -11,6 +11,7 @@ from casestore.events.base import (
     Event,
     Flag,
     Id,
+    Identity,
     IssueIds,
     Known,
     Money,
@@ -78,7 +79,7 @@ class StatementMade(Event):
     reply_id: ReplyId = None
     corrects_customer: Flag | None = None
     evidence: Codes = None
-    supersedes: Id | None = None
+    supersedes: Annotated[Id | None, Identity()] = None
     """A statement of this case, or "case_id/statement_id" of another one."""
 
 

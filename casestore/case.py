@@ -1,0 +1,405 @@
+"""A case: what can happen to it, what that makes true, and what may happen next.
+
+`evolve` takes a case and an event and gives the case after it. `check` gives the reason why
+structure does not allow an event, or None. Both are pure and know every event of a case stream:
+a new one without its arm fails type checking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Literal, assert_never
+
+import msgspec
+from msgspec.structs import replace
+
+from casestore.events import (
+    ApologyGiven,
+    Ask,
+    CaseAssigned,
+    CaseClosed,
+    CaseEscalated,
+    CaseEvent,
+    CaseMerged,
+    CaseOpened,
+    CaseReclassified,
+    CaseReopened,
+    CaseUnmerged,
+    DeliveryConfirmed,
+    DeliveryFailed,
+    DesiredOutcomeStated,
+    EscalationReturned,
+    EventCorrected,
+    FinalDecisionGiven,
+    FindingMade,
+    GestureDeclined,
+    GestureGiven,
+    GestureReversed,
+    InformationRequested,
+    IssueRaised,
+    MessageReceived,
+    Money,
+    NoteAdded,
+    OperationsConsulted,
+    OperationsReplied,
+    OptionChosen,
+    OptionsOffered,
+    PromiseAttempted,
+    PromiseKept,
+    PromiseMade,
+    PromiseReleased,
+    PromiseRenegotiated,
+    PromiseWithdrawn,
+    QualityAssessed,
+    Ref,
+    RemedyGiven,
+    ReplySent,
+    RequestRefused,
+    ResolutionAccepted,
+    ResolutionRejected,
+    StatementMade,
+    StatementRetracted,
+)
+from casestore.structure import (
+    NO_FACTS,
+    Facts,
+    Ids,
+    check_clock,
+    check_correction,
+    check_ids,
+    known_ids,
+)
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """A reply and whether it is known not to have arrived."""
+
+    sent_at: datetime
+    channel: str
+    automated: bool
+    resend_of: str | None = None
+    undelivered: bool = False
+
+
+class Promise(msgspec.Struct, frozen=True):
+    """A promise and what became of it. Whether it is late is a question of when one asks."""
+
+    kind: str
+    made_at: datetime
+    due_at: datetime | None
+    """The time that judges it: moved only where the customer agreed before it had passed."""
+    status: Literal["open", "kept", "released", "withdrawn"] = "open"
+    kept_at: datetime | None = None
+    kept_by: Ref | None = None
+    renegotiations: int = 0
+
+
+class Gesture(msgspec.Struct, frozen=True):
+    """A gesture of goodwill."""
+
+    kind: str
+    value: Money | None
+    given_at: datetime
+    status: Literal["given", "declined", "reversed"] = "given"
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """The present state of a case. `Case(case_id=...)` is one to which nothing has happened."""
+
+    case_id: str
+    status: Literal["open", "closed"] | None = None
+    customer_id: str | None = None
+    channel: str | None = None
+    product: str | None = None
+    region: str | None = None
+    category: str | None = None
+    opened_at: datetime | None = None
+    received_at: datetime | None = None
+    closed_at: datetime | None = None
+    close_reason: str | None = None
+    agent: str | None = None
+    team: str | None = None
+    merged_into: str | None = None
+    issues: Mapping[str, str | None] = {}
+    """Category by issue id."""
+    asks: Mapping[str, Ask] = {}
+    replies: Mapping[str, Reply] = {}
+    promises: Mapping[str, Promise] = {}
+    offers: Mapping[str, tuple[str, ...]] = {}
+    """Option ids by offer id."""
+    gestures: Mapping[str, Gesture] = {}
+    escalations: Mapping[str, str] = {}
+    """To whom, by escalation id, for those not returned yet."""
+    last_event_at: datetime | None = None
+    ids: Ids = {}
+    """Every id in the stream, by kind."""
+
+    def arrived(self, reply_id: str) -> bool:
+        """Whether a reply arrived as far as is known, itself or by a resend of it."""
+        if not self.replies[reply_id].undelivered:
+            return True
+        return any(
+            self.arrived(resent)
+            for resent, reply in self.replies.items()
+            if reply.resend_of == reply_id
+        )
+
+    def is_kept(self, promise_id: str) -> bool:
+        """Whether a promise is kept: one kept by a reply is not, if that proved undelivered."""
+        promise = self.promises[promise_id]
+        if promise.status != "kept":
+            return False
+        by = promise.kept_by
+        return by is None or by.kind != "reply" or by.id not in self.replies or self.arrived(by.id)
+
+
+def evolve(case: Case, event: CaseEvent) -> Case:
+    """The case after an event."""
+    case = _apply(case, event)
+    last = case.last_event_at
+    if last is None or event.occurred_at > last:
+        last = event.occurred_at
+    return replace(case, ids=known_ids(case.ids, event), last_event_at=last)
+
+
+def _apply(case: Case, event: CaseEvent) -> Case:
+    match event:
+        case MessageReceived():
+            asks = {ask.ask_id: ask for ask in event.asks or ()}
+            case = replace(case, asks={**case.asks, **asks}) if asks else case
+            return _delivery(case, event.says_not_received or (), undelivered=True)
+        case ReplySent():
+            reply = Reply(event.occurred_at, event.channel, event.automated, event.resend_of)
+            return replace(case, replies={**case.replies, event.reply_id: reply})
+        case DeliveryConfirmed():
+            return _delivery(case, (event.reply_id,), undelivered=False)
+        case DeliveryFailed():
+            if event.kind == "temporary":
+                return case
+            return _delivery(case, (event.reply_id,), undelivered=True)
+        case CaseOpened():
+            return replace(
+                case,
+                status="open",
+                customer_id=event.customer_id,
+                channel=event.channel,
+                product=event.product,
+                region=event.region,
+                category=event.category,
+                opened_at=event.occurred_at,
+                received_at=event.received_at,
+            )
+        case IssueRaised():
+            return replace(case, issues={**case.issues, event.issue_id: event.category})
+        case PromiseMade():
+            promise = Promise(event.kind, event.occurred_at, event.due_at)
+            return replace(case, promises={**case.promises, event.promise_id: promise})
+        case PromiseKept():
+            return _promise(
+                case, event.promise_id, status="kept", kept_at=event.occurred_at, kept_by=event.by
+            )
+        case PromiseRenegotiated():
+            return _renegotiated(case, event)
+        case PromiseReleased():
+            return _promise(case, event.promise_id, status="released")
+        case PromiseWithdrawn():
+            return _promise(case, event.promise_id, status="withdrawn")
+        case OptionsOffered():
+            options = tuple(option.option_id for option in event.options)
+            return replace(case, offers={**case.offers, event.offer_id: options})
+        case GestureGiven():
+            gesture = Gesture(event.kind, event.value, event.occurred_at)
+            return replace(case, gestures={**case.gestures, event.gesture_id: gesture})
+        case GestureDeclined():
+            return _gesture(case, event.gesture_id, "declined")
+        case GestureReversed():
+            return _gesture(case, event.gesture_id, "reversed")
+        case CaseAssigned():
+            return replace(case, agent=event.agent, team=event.team)
+        case CaseEscalated():
+            return replace(case, escalations={**case.escalations, event.escalation_id: event.to})
+        case EscalationReturned():
+            open_ones = {k: v for k, v in case.escalations.items() if k != event.escalation_id}
+            return replace(case, escalations=open_ones)
+        case CaseReclassified():
+            return replace(
+                case,
+                product=event.product or case.product,
+                region=event.region or case.region,
+                category=event.category or case.category,
+            )
+        case CaseClosed():
+            return replace(
+                case, status="closed", closed_at=event.occurred_at, close_reason=event.reason
+            )
+        case CaseReopened():
+            return replace(case, status="open", closed_at=None, close_reason=None)
+        case CaseMerged():
+            return replace(case, merged_into=event.into)
+        case CaseUnmerged():
+            return replace(case, merged_into=None)
+        case (
+            ApologyGiven()
+            | DesiredOutcomeStated()
+            | EventCorrected()  # applied by History, before anything is folded
+            | FinalDecisionGiven()
+            | FindingMade()
+            | InformationRequested()
+            | NoteAdded()
+            | OperationsConsulted()
+            | OperationsReplied()
+            | OptionChosen()
+            | PromiseAttempted()
+            | QualityAssessed()
+            | RemedyGiven()
+            | RequestRefused()
+            | ResolutionAccepted()
+            | ResolutionRejected()
+            | StatementMade()
+            | StatementRetracted()
+        ):
+            return case
+        case _:
+            assert_never(event)
+
+
+def _delivery(case: Case, reply_ids: Iterable[str], *, undelivered: bool) -> Case:
+    changed = {
+        each: replace(case.replies[each], undelivered=undelivered)
+        for each in reply_ids
+        if each in case.replies
+    }
+    return replace(case, replies={**case.replies, **changed}) if changed else case
+
+
+def _promise(case: Case, promise_id: str, **changes: object) -> Case:
+    if promise_id not in case.promises:  # its making was left out of the selection
+        return case
+    promise = replace(case.promises[promise_id], **changes)
+    return replace(case, promises={**case.promises, promise_id: promise})
+
+
+def _renegotiated(case: Case, event: PromiseRenegotiated) -> Case:
+    promise = case.promises.get(event.promise_id)
+    if promise is None:
+        return case
+    in_time = promise.due_at is None or event.occurred_at <= promise.due_at
+    due_at = event.due_at if event.agreed_by_customer and in_time else promise.due_at
+    count = promise.renegotiations + 1
+    return _promise(case, event.promise_id, due_at=due_at, renegotiations=count)
+
+
+def _gesture(case: Case, gesture_id: str, status: str) -> Case:
+    if gesture_id not in case.gestures:
+        return case
+    gesture = replace(case.gestures[gesture_id], status=status)
+    return replace(case, gestures={**case.gestures, gesture_id: gesture})
+
+
+def check(case: Case, event: CaseEvent, facts: Facts = NO_FACTS) -> str | None:
+    """Why structure refuses an event on this case, in words; None where it does not."""
+    if case.status is None and not isinstance(event, CaseOpened):
+        return "the case is not open yet; its first event must be CaseOpened"
+    return check_clock(event, facts.now) or check_ids(case.ids, event) or _check(case, event, facts)
+
+
+def _check(case: Case, event: CaseEvent, facts: Facts) -> str | None:
+    match event:
+        case CaseOpened():
+            if case.status is not None:
+                return "the case is open already; reopen it with CaseReopened, or use another id"
+        case PromiseMade():
+            if event.due_at is not None and event.due_at <= event.occurred_at:
+                return "due_at is not after occurred_at; a promise is for the future"
+        case PromiseKept() | PromiseReleased() | PromiseWithdrawn():
+            return _check_promise(case, event.promise_id)
+        case PromiseRenegotiated():
+            if event.due_at <= event.occurred_at:
+                return "due_at is not after occurred_at; a promise is for the future"
+            return _check_promise(case, event.promise_id)
+        case CaseClosed():
+            if case.status == "closed":
+                return "the case is closed already; reopen it first"
+        case CaseReopened():
+            if case.status != "closed":
+                return "the case is open already; only a closed case can be reopened"
+        case OptionChosen():
+            chosen = event.option_id
+            if chosen is not None and chosen not in case.offers.get(event.offer_id, ()):
+                return f"option {chosen!r} was not in offer {event.offer_id!r}"
+        case StatementMade():
+            return _check_supersedes(case, event.supersedes)
+        case CaseMerged():
+            return _check_merge(case, event.into, facts)
+        case CaseUnmerged():
+            if case.merged_into != event.out_of:
+                return f"the case is not merged into {event.out_of!r}"
+        case EventCorrected():
+            return check_correction(event, facts)
+        case (
+            ApologyGiven()
+            | CaseAssigned()
+            | CaseEscalated()
+            | CaseReclassified()
+            | DeliveryConfirmed()
+            | DeliveryFailed()
+            | DesiredOutcomeStated()
+            | EscalationReturned()
+            | FinalDecisionGiven()
+            | FindingMade()
+            | GestureDeclined()
+            | GestureGiven()
+            | GestureReversed()
+            | InformationRequested()
+            | IssueRaised()
+            | MessageReceived()
+            | NoteAdded()
+            | OperationsConsulted()
+            | OperationsReplied()
+            | OptionsOffered()
+            | PromiseAttempted()
+            | QualityAssessed()
+            | RemedyGiven()
+            | ReplySent()
+            | RequestRefused()
+            | ResolutionAccepted()
+            | ResolutionRejected()
+            | StatementRetracted()
+        ):
+            pass  # facts, good or bad: their ids are all that structure asks about
+        case _:
+            assert_never(event)
+    return None
+
+
+def _check_promise(case: Case, promise_id: str) -> str | None:
+    status = case.promises[promise_id].status
+    if status == "open" or (status == "kept" and not case.is_kept(promise_id)):
+        return None
+    return f"promise {promise_id!r} is {status} already; make a new promise instead"
+
+
+def _check_supersedes(case: Case, supersedes: str | None) -> str | None:
+    if supersedes is None or supersedes in case.ids.get("statement", ()):
+        return None
+    other, slash, _ = supersedes.rpartition("/")
+    if slash and other and other != case.case_id:
+        return None  # a statement of another case, taken at its word
+    return (
+        f"statement {supersedes!r} is not known here; record it first, or write "
+        "case_id/statement_id for one of another case"
+    )
+
+
+def _check_merge(case: Case, into: str, facts: Facts) -> str | None:
+    if into == case.case_id:
+        return "a case cannot be merged into itself"
+    if facts.related is None:
+        return None
+    target: Case | None = facts.related[f"case:{into}"]
+    if target is None or target.status is None:
+        return f"there is no case {into!r} to merge into"
+    if target.merged_into is not None:
+        return f"case {into!r} is itself merged, into {target.merged_into!r}; merge into that one"
+    return None

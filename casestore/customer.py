@@ -1,0 +1,142 @@
+"""A customer's own stream: its state, what an event makes of it, and what structure refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import assert_never
+
+import msgspec
+from msgspec.structs import replace
+
+from casestore.events import (
+    CustomerEvent,
+    CustomerFactRecorded,
+    CustomerMerged,
+    CustomerRegistered,
+    CustomerUnmerged,
+    ErasureRequested,
+    EventCorrected,
+    HoldPlaced,
+    HoldReleased,
+    PersonalDataErased,
+    PreferenceStated,
+    PreferenceWithdrawn,
+)
+from casestore.structure import (
+    NO_FACTS,
+    Facts,
+    Ids,
+    check_clock,
+    check_correction,
+    check_ids,
+    known_ids,
+)
+
+
+class Customer(msgspec.Struct, frozen=True, kw_only=True):
+    """The present state of a customer. `Customer(customer_id=...)` is one not yet registered."""
+
+    customer_id: str
+    registrations: int = 0
+    """How often registered: again after each erasure."""
+    erased: bool = False
+    """Whether the personal data of the latest registration was erased."""
+    merged_into: str | None = None
+    preferences: Mapping[str, str | None] = {}
+    """Value by preference, for those in force."""
+    holds: Mapping[str, str] = {}
+    """Reason by hold id, for those that stand."""
+    ids: Ids = {}
+
+    @property
+    def registered(self) -> bool:
+        """Whether the customer is known and has not been erased since."""
+        return self.registrations > 0 and not self.erased
+
+
+def evolve(customer: Customer, event: CustomerEvent) -> Customer:
+    """The customer after an event."""
+    customer = _apply(customer, event)
+    return replace(customer, ids=known_ids(customer.ids, event))
+
+
+def _apply(customer: Customer, event: CustomerEvent) -> Customer:
+    match event:
+        case CustomerRegistered():
+            return replace(customer, registrations=customer.registrations + 1, erased=False)
+        case PreferenceStated():
+            stated = {**customer.preferences, event.preference: event.value}
+            return replace(customer, preferences=stated)
+        case PreferenceWithdrawn():
+            left = {k: v for k, v in customer.preferences.items() if k != event.preference}
+            return replace(customer, preferences=left)
+        case CustomerMerged():
+            return replace(customer, merged_into=event.into)
+        case CustomerUnmerged():
+            return replace(customer, merged_into=None)
+        case PersonalDataErased():
+            return replace(customer, erased=True)
+        case HoldPlaced():
+            return replace(customer, holds={**customer.holds, event.hold_id: event.reason})
+        case HoldReleased():
+            standing = {k: v for k, v in customer.holds.items() if k != event.hold_id}
+            return replace(customer, holds=standing)
+        case CustomerFactRecorded() | ErasureRequested() | EventCorrected():
+            return customer
+        case _:
+            assert_never(event)
+
+
+def check(customer: Customer, event: CustomerEvent, facts: Facts = NO_FACTS) -> str | None:
+    """Why structure refuses an event on this customer, in words; None where it does not."""
+    if customer.registrations == 0 and not isinstance(event, CustomerRegistered):
+        return "the customer is not registered yet; the first event must be CustomerRegistered"
+    return (
+        check_clock(event, facts.now)
+        or check_ids(customer.ids, event)
+        or _check(customer, event, facts)
+    )
+
+
+def _check(customer: Customer, event: CustomerEvent, facts: Facts) -> str | None:
+    match event:
+        case CustomerRegistered():
+            if customer.registered:
+                return "the customer is registered already; record CustomerFactRecorded instead"
+        case CustomerMerged():
+            return _check_merge(customer, event.into, facts)
+        case CustomerUnmerged():
+            if customer.merged_into != event.out_of:
+                return f"the customer is not merged into {event.out_of!r}"
+        case PersonalDataErased():
+            if customer.holds:
+                return (
+                    f"a legal hold stands ({', '.join(sorted(customer.holds))}); release it first"
+                )
+        case EventCorrected():
+            return check_correction(event, facts)
+        case (
+            CustomerFactRecorded()
+            | ErasureRequested()
+            | HoldPlaced()
+            | HoldReleased()
+            | PreferenceStated()
+            | PreferenceWithdrawn()
+        ):
+            pass
+        case _:
+            assert_never(event)
+    return None
+
+
+def _check_merge(customer: Customer, into: str, facts: Facts) -> str | None:
+    if into == customer.customer_id:
+        return "a customer cannot be merged into itself"
+    if facts.related is None:
+        return None
+    target: Customer | None = facts.related[f"customer:{into}"]
+    if target is None or target.registrations == 0:
+        return f"there is no customer {into!r} to merge into"
+    if target.merged_into is not None:
+        return f"customer {into!r} is itself merged, into {target.merged_into!r}; merge into that"
+    return None

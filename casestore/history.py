@@ -1,0 +1,216 @@
+"""One stream as it is read: `Recorded`, an event with its envelope, and `History`.
+
+A History applies corrections once, so that every reader sees effective events and can still ask
+for the originals. `as_of` keeps what had happened by a time, `known_at` what was on record by
+then; which corrections apply is decided by `known_at` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, cast
+from uuid import UUID
+
+import msgspec
+
+from casestore.events import CaseOpened, CustomerRegistered, Event, EventCorrected
+from casestore.links import IdKey, brings, needs
+
+Privacy = Literal["withheld", "revealed", "erased"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def to_microseconds(moment: datetime) -> int:
+    """Microseconds since 1970-01-01T00:00:00Z, exact."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(microseconds: int) -> datetime:
+    """The aware UTC datetime of microseconds since 1970-01-01T00:00:00Z, exact."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+class Metadata(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an append said about its events, stored as exact JSON bytes beside each."""
+
+    key: str | None = None
+    events: int | None = None
+    """How many events the append with that key had."""
+    personal: tuple[str, ...] = ()
+    """The names of the Personal fields that the event has."""
+    source: str | None = None
+    correlation_id: str | None = None
+    causation_id: str | None = None
+
+
+_decode_metadata = msgspec.json.Decoder(Metadata).decode
+encode_metadata = msgspec.json.Encoder().encode
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """An event with its envelope.
+
+    It satisfies eventsourcing's DomainEventProtocol. What is seldom asked for is kept as it was
+    read and decoded when asked: reading a store is mostly making these.
+    """
+
+    event: Event
+    stream: str
+    version: int
+    """1..n in its stream, without gaps."""
+    position: int | None
+    """The place in the whole store, rising; None until the store has given it."""
+    uid: str
+    customer_id: str | None
+    recorded_us: int | None
+    raw_metadata: bytes = b"{}"
+    sealed: bytes | None = None
+    """The personal part as stored."""
+    privacy: Privacy | None = None
+    """How its personal fields stand; None where it has none."""
+
+    @property
+    def originator_id(self) -> str:
+        """The stream, in eventsourcing's words."""
+        return self.stream
+
+    @property
+    def originator_version(self) -> int:
+        """The version, in eventsourcing's words."""
+        return self.version
+
+    @property
+    def type(self) -> str:
+        """The event's type name."""
+        return type(self.event).__name__
+
+    @property
+    def occurred_at(self) -> datetime:
+        """When it happened, in UTC."""
+        return self.event.occurred_at
+
+    @property
+    def event_id(self) -> UUID:
+        """Unique in the store."""
+        return UUID(self.uid)
+
+    @property
+    def recorded_at(self) -> datetime | None:
+        """When the store took it, in UTC; never decreasing with position."""
+        return None if self.recorded_us is None else from_microseconds(self.recorded_us)
+
+    @property
+    def metadata(self) -> Metadata:
+        """Key, source and the rest of what the append said."""
+        return _decode_metadata(self.raw_metadata)
+
+    @property
+    def personal(self) -> tuple[str, ...]:
+        """The names of the Personal fields that the event has, whether they can be read or not."""
+        return self.metadata.personal
+
+
+def stored_data(event: Event) -> dict[str, Any]:
+    """The event's fields as plain JSON values, None left out, Personal fields included."""
+    serializer = cast(Any, type(event)).__pydantic_serializer__
+    data: dict[str, Any] = serializer.to_python(event, mode="json", exclude_none=True)
+    return data
+
+
+def amended(event: Event, values: dict[str, Any]) -> Event:
+    """The event with other JSON values in some fields (None leaves the field out), validated.
+
+    Raises pydantic's ValidationError.
+    """
+    data = stored_data(event) | values
+    given = msgspec.json.encode({name: value for name, value in data.items() if value is not None})
+    validator = cast(Any, type(event)).__pydantic_validator__
+    return cast(Event, validator.validate_json(given, strict=True))
+
+
+class History:
+    """A stream's events as they are to be read.
+
+    Args:
+        stream: the stream's name.
+        originals: all its events as recorded, in version order.
+        as_of: keep only what had happened by then (occurred_at, after corrections).
+        known_at: keep only what was on record by then (recorded_at).
+    """
+
+    def __init__(
+        self,
+        stream: str,
+        originals: Sequence[Recorded],
+        *,
+        as_of: datetime | None = None,
+        known_at: datetime | None = None,
+    ) -> None:
+        self.stream = stream
+        self.as_of = as_of
+        self.known_at = known_at
+        if known_at is not None:
+            limit = to_microseconds(known_at)
+            originals = [r for r in originals if r.recorded_us is None or r.recorded_us <= limit]
+        self.originals = tuple(originals)
+        """Every event on record by `known_at`, as it was recorded."""
+        self.voided: dict[str, Recorded] = {}
+        """The originals that a correction took out, by event id."""
+        self.effective = self._apply_corrections()
+        if as_of is not None:
+            self.effective = self._that_had_happened(as_of)
+
+    def __iter__(self) -> Iterator[Recorded]:
+        return iter(self.effective)
+
+    def __len__(self) -> int:
+        return len(self.effective)
+
+    def find(self, event_id: UUID | str) -> Recorded | None:
+        """The effective event with an id; None where there is none, or it was voided."""
+        uid = str(event_id)
+        return next((r for r in self.effective if r.uid == uid), None)
+
+    def _apply_corrections(self) -> tuple[Recorded, ...]:
+        corrections = [r.event for r in self.originals if isinstance(r.event, EventCorrected)]
+        if not corrections:
+            return self.originals
+        effective = {r.uid: r for r in self.originals}
+        for correction in corrections:
+            target = effective.get(str(correction.event_id))
+            if target is None:
+                continue  # nothing that this store accepted: only seen in altered stores
+            if correction.kind == "voided":
+                self.voided[target.uid] = effective.pop(target.uid)
+            elif correction.changes:
+                values = {name: change.get("to") for name, change in correction.changes.items()}
+                event = amended(target.event, values)
+                effective[target.uid] = msgspec.structs.replace(target, event=event)
+        return tuple(effective.values())
+
+    def _that_had_happened(self, as_of: datetime) -> tuple[Recorded, ...]:
+        """What had happened by then, less what refers to something that had not."""
+        known: set[IdKey] = set()
+        uids = {uid for uid, r in self.voided.items() if r.occurred_at <= as_of}
+        opener = _OPENERS.get(self.stream.partition(":")[0])
+        kept: list[Recorded] = []
+        for recorded in self.effective:
+            event = recorded.event
+            if event.occurred_at > as_of:
+                continue
+            if opener is not None and not kept and not isinstance(event, opener):
+                continue
+            if not known.issuperset(needs(event)):
+                continue
+            if isinstance(event, EventCorrected) and str(event.event_id) not in uids:
+                continue
+            known.update(brings(event))
+            uids.add(recorded.uid)
+            kept.append(recorded)
+        return tuple(kept)
+
+
+_OPENERS: dict[str, type[Event]] = {"case": CaseOpened, "customer": CustomerRegistered}

@@ -1,0 +1,129 @@
+"""Between an event and its stored bytes.
+
+Topic: the type's name, `PromiseMade`; a later schema is `PromiseMade@2`, with an upcaster from
+each older one. State: UTF-8 JSON in the order of the fields, None and Personal fields left out.
+Personal part: UTF-8 JSON of the Personal fields that are there, before it is sealed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+import msgspec
+from pydantic import ValidationError
+
+from casestore.errors import InvalidEvent, StoreDamaged
+from casestore.events import VOCABULARY, Event
+from casestore.links import personal_fields
+
+
+def topic(cls: type[Event]) -> str:
+    """The name under which events of a class are stored."""
+    return cls.__name__ if cls.SCHEMA == 1 else f"{cls.__name__}@{cls.SCHEMA}"
+
+
+def one_line(name: str, error: ValidationError) -> str:
+    """What pydantic found, in one line and without the input (which may be personal)."""
+    found = []
+    for each in error.errors(include_url=False, include_input=False, include_context=False):
+        where = ".".join([name, *(str(part) for part in each["loc"])])
+        what = each["msg"]
+        if each["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+            what = "unknown field; leave it out or correct its name"
+        elif each["type"] in ("missing", "missing_argument", "missing_keyword_only_argument"):
+            what = "is missing"
+        elif each["type"] == "string_pattern_mismatch":
+            what = "has a character that is not allowed there, or is of another form"
+        elif what.startswith("Input should be"):
+            what = "should be" + what.removeprefix("Input should be")
+        found.append(f"{where} {what}".replace("\n", " "))
+    shown = "; ".join(found[:3])
+    return shown if len(found) <= 3 else f"{shown}; and {len(found) - 3} more"
+
+
+Decode = Callable[[bytes], Event]
+
+
+class Codec:
+    """Encodes and decodes the events of a vocabulary.
+
+    Args:
+        events: the event classes, each with `SCHEMA` and `UPCASTS`.
+    """
+
+    def __init__(self, events: Iterable[type[Event]] = VOCABULARY) -> None:
+        self.classes: dict[str, type[Event]] = {cls.__name__: cls for cls in events}
+        self._encoders: dict[type[Event], tuple[str, Any, set[str]]] = {}
+        self.decoders: dict[str, Decode] = {}
+        for cls in self.classes.values():
+            serializer = cast(Any, cls).__pydantic_serializer__
+            self._encoders[cls] = (topic(cls), serializer.to_json, set(personal_fields(cls)))
+            self.decoders[topic(cls)] = msgspec.json.Decoder(cls).decode
+            for schema in range(1, cls.SCHEMA):
+                name = cls.__name__ if schema == 1 else f"{cls.__name__}@{schema}"
+                self.decoders[name] = _upcasting_decoder(cls, schema)
+
+    def encode(self, event: Event) -> tuple[str, bytes]:
+        """The topic and the state of an event; its Personal fields are not in it."""
+        try:
+            name, to_json, personal = self._encoders[type(event)]
+        except KeyError:
+            raise InvalidEvent(
+                f"{type(event).__name__} is not an event of the vocabulary; "
+                "`casestore events` lists them"
+            ) from None
+        state: bytes = to_json(event, exclude_none=True, exclude=personal)
+        return name, state
+
+    def personal(self, event: Event) -> dict[str, str]:
+        """The Personal fields that are there, by name."""
+        names = personal_fields(type(event))
+        return {name: text for name in names if (text := getattr(event, name)) is not None}
+
+    def decode(self, name: str, state: bytes) -> Event:
+        """Decode a stored state. Raises StoreDamaged where it does not fit its topic."""
+        try:
+            return self.decoders[name](state)
+        except KeyError:
+            raise StoreDamaged(
+                f"the stored type {name!r} is not known to this version of casestore; "
+                "it was written by a newer one, or altered: upgrade, or run `casestore doctor`"
+            ) from None
+        except (msgspec.DecodeError, ValueError, TypeError) as error:
+            raise StoreDamaged(f"a stored {name} does not fit its type: {error}") from None
+
+    def reveal(self, name: str, state: bytes, personal: dict[str, str]) -> Event:
+        """Decode a stored state together with its Personal fields."""
+        cls = self.classes.get(name.partition("@")[0])
+        if cls is not None and topic(cls) == name:
+            event = self.decode(name, state)
+            for field, text in personal.items():
+                object.__setattr__(event, field, text)  # ours alone, made a moment ago
+            return event
+        data = msgspec.json.decode(state)
+        return self.decode(name, msgspec.json.encode(data | personal))
+
+    def validate_json(self, name: str, data: bytes | str) -> Event:
+        """An event from its type's name and its data as JSON, checked whole.
+
+        Raises InvalidEvent, in one line and without the data.
+        """
+        cls = self.classes.get(name)
+        if cls is None:
+            raise InvalidEvent(f"unknown event type {name!r}; `casestore events` lists them")
+        try:
+            validator = cast(Any, cls).__pydantic_validator__
+            return cast(Event, validator.validate_json(data, strict=True))
+        except ValidationError as error:
+            raise InvalidEvent(one_line(name, error)) from None
+
+
+def _upcasting_decoder(cls: type[Event], schema: int) -> Decode:
+    def decode(state: bytes) -> Event:
+        data: dict[str, Any] = msgspec.json.decode(state)
+        for step in range(schema, cls.SCHEMA):
+            data = cls.UPCASTS[step](data)
+        return msgspec.convert(data, cls)
+
+    return decode

@@ -1,0 +1,308 @@
+"""The journal in a PostgreSQL schema, written under one transaction advisory lock.
+
+The lock is taken in a statement of its own, before anything is read: a snapshot taken with it
+would predate it. It is let go when the commit is visible, so commit order is position order and a
+reader that has seen a position never sees a smaller one appear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, cast
+
+from eventsourcing.persistence import ApplicationRecorder, InfrastructureFactory
+from eventsourcing.postgres import PostgresDatastore, PostgresFactory
+from eventsourcing.utils import Environment, EnvType, strtobool
+from psycopg import Connection, Cursor
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import tuple_row
+from psycopg.sql import SQL, Identifier
+
+from casestore.errors import StoreUnavailable
+from casestore.journal.recorder import (
+    COLUMNS,
+    Changes,
+    JournalRecorder,
+    KeyRow,
+    Row,
+    Survey,
+    Writing,
+)
+from casestore.journal.url import PostgresUrl
+
+_CREATE = """
+CREATE SCHEMA IF NOT EXISTS {schema};
+CREATE TABLE IF NOT EXISTS {schema}.stored_events (
+    position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    originator_id text COLLATE "C" NOT NULL,
+    originator_version bigint NOT NULL,
+    topic text NOT NULL,
+    state bytea NOT NULL,
+    personal bytea,
+    customer_id text COLLATE "C",
+    event_id uuid NOT NULL UNIQUE,
+    recorded_at bigint NOT NULL,
+    metadata bytea NOT NULL,
+    UNIQUE (originator_id, originator_version)
+);
+CREATE INDEX IF NOT EXISTS stored_events_customer ON {schema}.stored_events (customer_id);
+CREATE OR REPLACE FUNCTION {schema}.stored_events_append_only() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'stored_events is append-only' USING ERRCODE = 'integrity_constraint_violation';
+END
+$$;
+CREATE OR REPLACE TRIGGER stored_events_no_change BEFORE UPDATE OR DELETE
+    ON {schema}.stored_events FOR EACH ROW
+    EXECUTE FUNCTION {schema}.stored_events_append_only();
+CREATE OR REPLACE TRIGGER stored_events_no_truncate BEFORE TRUNCATE
+    ON {schema}.stored_events FOR EACH STATEMENT
+    EXECUTE FUNCTION {schema}.stored_events_append_only();
+CREATE TABLE IF NOT EXISTS {schema}.customer_keys (
+    customer_id text COLLATE "C" PRIMARY KEY,
+    key_id bytea NOT NULL UNIQUE,
+    wrapped bytea NOT NULL
+);
+CREATE TABLE IF NOT EXISTS {schema}.casestore_meta (
+    name text PRIMARY KEY,
+    value text NOT NULL
+);
+"""
+# Arrays in one statement: one round trip for any number of rows. The order of the array is the
+# order of the positions.
+_INSERT = """
+INSERT INTO {schema}.stored_events (originator_id, originator_version, topic, state, personal,
+    customer_id, event_id, recorded_at, metadata)
+SELECT a, b, c, d, e, f, g, h, i
+FROM unnest(%b::text[], %b::bigint[], %b::text[], %b::bytea[], %b::bytea[], %b::text[],
+            %s::uuid[], %b::bigint[], %b::bytea[])
+    WITH ORDINALITY AS given (a, b, c, d, e, f, g, h, i, n)
+ORDER BY n
+RETURNING position
+"""
+_CHUNK = 1000
+"""Rows to insert in one statement."""
+
+
+class Datastore(PostgresDatastore):
+    """eventsourcing's datastore on a libpq URL, with a pool that opens when first used."""
+
+    def __init__(self, url: PostgresUrl) -> None:
+        given = {k: v for k, v in conninfo_to_dict(url.conninfo).items() if v is not None}
+        super().__init__(
+            dbname=str(given.pop("dbname", "")),
+            host=str(given.pop("host", "")),
+            port=given.pop("port", ""),
+            user=str(given.pop("user", "")),
+            password=str(given.pop("password", "")),
+            schema=url.schema,
+            originator_id_type="text",
+            pool_size=1,
+            max_overflow=19,
+            max_waiting=0,
+            connect_timeout=30,
+        )
+        # What libpq knows and eventsourcing does not ask for: sslmode, options, and the like.
+        kwargs = cast("dict[str, Any]", self.pool.kwargs)
+        kwargs.update(given)
+        for name in ("dbname", "host", "port", "user", "password"):
+            if not kwargs[name]:
+                del kwargs[name]  # libpq's own default
+
+
+class _Writing(Writing):
+    def __init__(self, connection: Connection[Any], schema: str) -> None:
+        self._connection = connection
+        self._schema = schema
+        self._inserted = False
+
+    def _sql(self, text: str) -> bytes:
+        return _statement(text, self._schema)
+
+    def _cursor(self) -> Cursor[Any]:
+        return self._connection.cursor(binary=True, row_factory=tuple_row)
+
+    def lock(self) -> None:
+        """Wait for our turn. The key is the schema's name: stores do not wait for each other."""
+        with self._cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended(%s, 4711))",
+                (f"casestore:{self._schema}",),
+            )
+
+    def survey(
+        self, streams: Sequence[str], event_ids: Sequence[str], customers: Sequence[str]
+    ) -> Survey:
+        queries: list[tuple[str, Sequence[Any]]] = [
+            (
+                "SELECT recorded_at FROM {schema}.stored_events ORDER BY position DESC LIMIT 1",
+                (),
+            )
+        ]
+        if streams:
+            queries.append((_HEADS, (list(streams),)))
+        if event_ids:
+            queries.append((_BY_ID, (list(event_ids),)))
+        if customers:
+            queries.append((_KEYS, (list(customers),)))
+        with self._connection.pipeline():
+            cursors = []
+            for sql, params in queries:
+                cursor = self._cursor()
+                cursor.execute(self._sql(sql), params)
+                cursors.append(cursor)
+            results = [cursor.fetchall() for cursor in cursors]
+        last = results.pop(0)
+        heads = results.pop(0) if streams else []
+        found = results.pop(0) if event_ids else []
+        keys = results.pop(0) if customers else []
+        return Survey(
+            last[0][0] if last else 0,
+            {stream: head for stream, head in heads if head is not None},
+            {str(row[7]): _row(row) for row in found},
+            {row[0]: KeyRow._make(row) for row in keys},
+        )
+
+    def rows(self, stream: str, after_version: int) -> list[Row]:
+        with self._cursor() as cursor:
+            cursor.execute(
+                self._sql(
+                    f"SELECT {COLUMNS} FROM {{schema}}.stored_events WHERE originator_id = %s "
+                    "AND originator_version > %s ORDER BY originator_version"
+                ),
+                (stream, after_version),
+            )
+            return [_row(row) for row in cursor.fetchall()]
+
+    def insert(self, rows: Sequence[Row]) -> list[int]:
+        positions: list[int] = []
+        with self._cursor() as cursor:
+            for start in range(0, len(rows), _CHUNK):
+                chunk = rows[start : start + _CHUNK]
+                columns = [list(column) for column in zip(*chunk, strict=True)]
+                cursor.execute(self._sql(_INSERT), columns[1:])
+                positions += [position for (position,) in cursor.fetchall()]
+            if rows and not self._inserted:
+                self._inserted = True
+                cursor.execute(self._sql("SELECT pg_notify(%s, '')"), (_channel(self._schema),))
+        return positions
+
+    def insert_keys(self, keys: Sequence[KeyRow]) -> None:
+        if keys:
+            with self._cursor() as cursor:
+                cursor.executemany(
+                    self._sql("INSERT INTO {schema}.customer_keys VALUES (%s, %s, %s)"), keys
+                )
+
+
+_HEADS = """
+SELECT given, (SELECT originator_version FROM {schema}.stored_events
+               WHERE originator_id = given ORDER BY originator_version DESC LIMIT 1)
+FROM unnest(%s::text[]) AS given
+"""
+_BY_ID = f"SELECT {COLUMNS} FROM {{schema}}.stored_events WHERE event_id = ANY (%s::uuid[])"
+_KEYS = (
+    "SELECT customer_id, key_id, wrapped FROM {schema}.customer_keys WHERE customer_id = ANY (%s)"
+)
+
+
+def _row(row: tuple[Any, ...]) -> Row:
+    made = Row._make(row)
+    return made._replace(event_id=str(made.event_id))
+
+
+def _channel(schema: str) -> str:
+    return f"casestore_{schema}"[:63]
+
+
+@cache
+def _statement(text: str, schema: str) -> bytes:
+    """A statement with the schema's name in it, which parse_url has checked."""
+    return text.replace("{schema}", f'"{schema}"').encode()
+
+
+class _Changes(Changes):
+    def __init__(self, connection: Connection[Any]) -> None:
+        self._connection = connection
+
+    def wait(self, timeout: float) -> bool:
+        return any(True for _ in self._connection.notifies(timeout=timeout, stop_after=1))
+
+
+class PostgresJournal(JournalRecorder):
+    """The journal's recorder in a PostgreSQL schema."""
+
+    def __init__(self, datastore: PostgresDatastore) -> None:
+        self.datastore = datastore
+        self.schema = datastore.schema
+        self.table = f'"{self.schema}".stored_events'
+        self.keys_table = f'"{self.schema}".customer_keys'
+
+    def create_table(self) -> None:
+        """Create the schema, tables, indexes and triggers."""
+        with self.datastore.transaction(commit=True) as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(4711)")  # IF NOT EXISTS can race
+            cursor.execute(_statement(_CREATE, self.schema))
+
+    def meta(self) -> dict[str, str] | None:
+        """What the store says of itself; None where there is no store."""
+        name = f'"{self.schema}".casestore_meta'
+        if self.fetch("SELECT to_regclass(?)", [name])[0][0] is None:
+            return None
+        return dict(self.fetch(f"SELECT name, value FROM {name}"))
+
+    def write_meta(self, meta: Mapping[str, str]) -> None:
+        """Write what a new store says of itself."""
+        sql = _statement("INSERT INTO {schema}.casestore_meta VALUES (%s, %s)", self.schema)
+        with self.datastore.transaction(commit=True) as cursor:
+            cursor.executemany(sql, list(meta.items()))
+
+    def fetch(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
+        """Run a query on its own and give plain tuples."""
+        with self.datastore.get_connection() as connection:
+            cursor = connection.cursor(binary=True, row_factory=tuple_row)
+            cursor.execute(cast(Any, sql.replace("?", "%s")), params)
+            return cursor.fetchall()
+
+    @contextmanager
+    def writing(self) -> Iterator[Writing]:
+        """Take the write lock."""
+        with self.datastore.get_connection() as connection, connection.transaction():
+            writing = _Writing(connection, self.schema)
+            writing.lock()
+            yield writing
+
+    @contextmanager
+    def changes(self) -> Iterator[Changes]:
+        """Watch for appends with LISTEN."""
+        channel = Identifier(_channel(self.schema))
+        with self.datastore.get_connection() as connection:
+            connection.execute(SQL("LISTEN {}").format(channel))
+            try:
+                yield _Changes(connection)
+            finally:
+                if not connection.closed:
+                    connection.execute(SQL("UNLISTEN {}").format(channel))
+
+
+class Factory(PostgresFactory):
+    """eventsourcing's factory, giving our recorder."""
+
+    CONNINFO = "CASESTORE_POSTGRES_CONNINFO"
+    SCHEMA = "CASESTORE_POSTGRES_SCHEMA"
+
+    def __init__(self, env: Environment | EnvType | None) -> None:
+        InfrastructureFactory.__init__(self, env)
+        # That setting inserts without any lock: readers would skip events for ever.
+        if strtobool(self.env.get("POSTGRES_ENABLE_DB_FUNCTIONS", "n") or "n"):
+            raise StoreUnavailable(
+                "POSTGRES_ENABLE_DB_FUNCTIONS is set; with it readers lose events: unset it"
+            )
+        url = PostgresUrl(self.env.get(self.CONNINFO) or "", self.env.get(self.SCHEMA) or "")
+        self.datastore = Datastore(url)
+
+    def application_recorder(self) -> ApplicationRecorder:
+        """The recorder of the journal. It creates nothing: `CaseStore.create` does."""
+        return PostgresJournal(self.datastore)

@@ -1,0 +1,305 @@
+"""The table of events, whatever the database: rows, reading, and writing under one lock.
+
+A backend gives three primitives (`fetch`, `writing`, `changes`); from them come eventsourcing's
+ApplicationRecorder, its subscriptions, and what CaseStore needs. Everything that a decision rests
+on is read through `Writing`, inside the lock, so that nothing can come between it and the insert.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from threading import Thread
+from typing import Any, NamedTuple, Protocol
+from uuid import UUID, uuid4
+
+from eventsourcing.persistence import (
+    ApplicationRecorder,
+    ListenNotifySubscription,
+    Notification,
+    StoredEvent,
+    Subscription,
+)
+
+SCHEMA_VERSION = 1
+"""Of the tables. A store of a later version is refused, not guessed at."""
+
+COLUMNS = (
+    "position, originator_id, originator_version, topic, state, personal, customer_id, "
+    "event_id, recorded_at, metadata"
+)
+"""In the order of Row."""
+
+
+class Row(NamedTuple):
+    """A row of stored_events."""
+
+    position: int
+    """0 where the store has not given it yet."""
+    stream: str
+    version: int
+    topic: str
+    state: bytes
+    personal: bytes | None
+    customer_id: str | None
+    event_id: str
+    recorded_us: int
+    metadata: bytes
+
+
+@dataclass(frozen=True)
+class StoredRow(Notification):
+    """A Row as eventsourcing's own readers see it: `id` is the position."""
+
+    personal: bytes | None
+    customer_id: str | None
+    event_id: str
+    recorded_us: int
+    metadata: bytes
+
+    @classmethod
+    def of(cls, row: Row) -> StoredRow:
+        """The same row."""
+        return cls(
+            id=row.position,
+            originator_id=row.stream,
+            originator_version=row.version,
+            topic=row.topic,
+            state=row.state,
+            personal=row.personal,
+            customer_id=row.customer_id,
+            event_id=row.event_id,
+            recorded_us=row.recorded_us,
+            metadata=row.metadata,
+        )
+
+
+class KeyRow(NamedTuple):
+    """A customer's data key, wrapped by the key-encryption key."""
+
+    customer_id: str
+    key_id: bytes
+    wrapped: bytes
+
+
+class Survey(NamedTuple):
+    """What an append needs to know, read inside the lock."""
+
+    last_recorded_us: int
+    """Of the last event in the store; 0 in an empty one."""
+    heads: Mapping[str, int]
+    """The version of each stream asked for that has events."""
+    found: Mapping[str, Row]
+    """The rows there are of the event ids asked for."""
+    keys: Mapping[str, KeyRow]
+    """The data keys there are of the customers asked for."""
+
+
+class Writing(Protocol):
+    """A transaction that holds the write lock; it commits when its context ends well."""
+
+    def survey(
+        self, streams: Sequence[str], event_ids: Sequence[str], customers: Sequence[str]
+    ) -> Survey:
+        """Read what a decision needs, in one round trip."""
+
+    def rows(self, stream: str, after_version: int) -> list[Row]:
+        """A stream's rows after a version."""
+
+    def insert(self, rows: Sequence[Row]) -> list[int]:
+        """Insert rows and give their positions. Raises IntegrityError where one is there."""
+
+    def insert_keys(self, keys: Sequence[KeyRow]) -> None:
+        """Insert data keys."""
+
+
+class Changes(Protocol):
+    """Tells when something may have been appended, by whatever process."""
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until something may have been appended, at most `timeout` seconds."""
+
+
+class JournalRecorder(ApplicationRecorder, ABC):
+    """An ApplicationRecorder over our table."""
+
+    table = "stored_events"
+    keys_table = "customer_keys"
+
+    @abstractmethod
+    def fetch(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
+        """Run a query on its own and give plain tuples. `?` stands for a parameter."""
+
+    @abstractmethod
+    def writing(self) -> AbstractContextManager[Writing]:
+        """Take the write lock: no other process appends until the context ends."""
+
+    @abstractmethod
+    def changes(self) -> AbstractContextManager[Changes]:
+        """Watch for appends. What is appended after this returns is never missed."""
+
+    @abstractmethod
+    def create_table(self) -> None:
+        """Create the tables, indexes and triggers."""
+
+    @abstractmethod
+    def meta(self) -> dict[str, str] | None:
+        """What the store says of itself; None where there is no store."""
+
+    @abstractmethod
+    def write_meta(self, meta: Mapping[str, str]) -> None:
+        """Write what a new store says of itself."""
+
+    def rows(
+        self, after: int, limit: int, *, stop: int | None = None, topics: Sequence[str] = ()
+    ) -> list[Row]:
+        """Rows in position order after a position."""
+        where, params = ["position > ?"], [after]
+        return self._select(where, params, limit, stop, topics)
+
+    def _select(
+        self,
+        where: list[str],
+        params: list[Any],
+        limit: int,
+        stop: int | None,
+        topics: Sequence[str],
+    ) -> list[Row]:
+        if stop is not None:
+            where.append("position <= ?")
+            params.append(stop)
+        if topics:
+            where.append(f"topic IN ({', '.join('?' * len(topics))})")
+            params.extend(topics)
+        sql = f"SELECT {COLUMNS} FROM {self.table}"
+        if where:
+            sql += " WHERE " + " AND ".join(where)
+        return self.fetch(f"{sql} ORDER BY position LIMIT ?", [*params, limit])
+
+    def stream_rows(
+        self,
+        stream: str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> list[Row]:
+        """A stream's rows in version order."""
+        sql, params = f"SELECT {COLUMNS} FROM {self.table} WHERE originator_id = ?", [stream]
+        extra: list[Any] = []
+        if gt is not None:
+            sql += " AND originator_version > ?"
+            extra.append(gt)
+        if lte is not None:
+            sql += " AND originator_version <= ?"
+            extra.append(lte)
+        sql += f" ORDER BY originator_version {'DESC' if desc else 'ASC'}"
+        if limit is not None:
+            sql += " LIMIT ?"
+            extra.append(limit)
+        return self.fetch(sql, [*params, *extra])
+
+    def streams(self, prefix: str, after: str, limit: int) -> list[str]:
+        """Names of streams that start with a prefix, in id order after a name."""
+        end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        found = self.fetch(
+            f"SELECT DISTINCT originator_id FROM {self.table} WHERE originator_id >= ? "
+            "AND originator_id < ? AND originator_id > ? ORDER BY originator_id LIMIT ?",
+            [prefix, end, after, limit],
+        )
+        return [name for (name,) in found]
+
+    def insert_events(
+        self, stored_events: Sequence[StoredEvent], **_kwargs: Any
+    ) -> Sequence[int] | None:
+        """Insert as eventsourcing asks; what a plain StoredEvent lacks is supplied."""
+        with self.writing() as writing:
+            last = writing.survey((), (), ()).last_recorded_us
+            now = max(last, time.time_ns() // 1000)
+            return writing.insert([_row(each, now) for each in stored_events])
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        """A stream's events, as eventsourcing asks."""
+        rows = self.stream_rows(str(originator_id), gt=gt, lte=lte, desc=desc, limit=limit)
+        return [StoredRow.of(Row._make(row)) for row in rows]
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        """Events in position order, as eventsourcing asks."""
+        where: list[str] = []
+        params: list[Any] = []
+        if start is not None:
+            where.append("position >= ?" if inclusive_of_start else "position > ?")
+            params.append(start)
+        rows = self._select(where, params, limit, stop, topics)
+        return [StoredRow.of(Row._make(row)) for row in rows]
+
+    def max_notification_id(self) -> int | None:
+        """The last position; None in an empty store."""
+        found: int | None = self.fetch(f"SELECT max(position) FROM {self.table}")[0][0]
+        return found
+
+    def subscribe(
+        self, gt: int | None = None, topics: Sequence[str] = ()
+    ) -> Subscription[ApplicationRecorder]:
+        """Events as they come, as eventsourcing asks."""
+        return JournalSubscription(self, gt=gt, topics=topics)
+
+
+def _row(stored: StoredEvent, now: int) -> Row:
+    if isinstance(stored, StoredRow):
+        extra = (stored.personal, stored.customer_id, stored.event_id, stored.recorded_us or now)
+        metadata = stored.metadata
+    else:
+        extra = (None, None, str(uuid4()), now)
+        metadata = b"{}"
+    stream, version = str(stored.originator_id), stored.originator_version
+    return Row(0, stream, version, stored.topic, stored.state, *extra, metadata)
+
+
+class JournalSubscription(ListenNotifySubscription[JournalRecorder]):
+    """eventsourcing's subscription, woken by our `changes`."""
+
+    def __init__(
+        self, recorder: JournalRecorder, gt: int | None = None, topics: Sequence[str] = ()
+    ) -> None:
+        super().__init__(recorder, gt=gt, topics=topics)
+        self._listen_thread = Thread(target=self._listen)
+        self._listen_thread.start()
+
+    def __exit__(self, *args: object, **kwargs: Any) -> None:
+        try:
+            super().__exit__(*args, **kwargs)
+        finally:
+            self._listen_thread.join()
+
+    def _listen(self) -> None:
+        try:
+            with self._recorder.changes() as changes:
+                self._has_been_notified.set()  # for what came before we were watching
+                while not self._has_been_stopped and not self._thread_error:
+                    if changes.wait(0.1):
+                        self._has_been_notified.set()
+        except BaseException as error:  # as in eventsourcing: handed to the reader
+            if self._thread_error is None:
+                self._thread_error = error
+            self.stop()

@@ -1,0 +1,246 @@
+"""The journal in a SQLite file: WAL, synchronous=FULL, and BEGIN IMMEDIATE to write."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import quote
+
+from eventsourcing.persistence import ApplicationRecorder, OperationalError
+from eventsourcing.sqlite import (
+    SQLiteConnection,
+    SQLiteConnectionPool,
+    SQLiteCursor,
+    SQLiteDatastore,
+    SQLiteFactory,
+    SQLiteTransaction,
+)
+from eventsourcing.utils import Environment, EnvType
+
+from casestore.journal.recorder import (
+    COLUMNS,
+    Changes,
+    JournalRecorder,
+    KeyRow,
+    Row,
+    Survey,
+    Writing,
+)
+
+LOCK_TIMEOUT = 30
+"""Seconds to wait for another process's write lock."""
+POLL = 0.02
+"""Seconds between looks at PRAGMA data_version while waiting for changes."""
+
+# A plain UNIQUE would let REPLACE INTO pass: it deletes the old row without a DELETE trigger.
+_CREATE = """
+CREATE TABLE IF NOT EXISTS stored_events (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    originator_id TEXT NOT NULL,
+    originator_version INTEGER NOT NULL,
+    topic TEXT NOT NULL,
+    state BLOB NOT NULL,
+    personal BLOB,
+    customer_id TEXT,
+    event_id TEXT NOT NULL UNIQUE,
+    recorded_at INTEGER NOT NULL,
+    metadata BLOB NOT NULL,
+    UNIQUE (originator_id, originator_version)
+);
+CREATE INDEX IF NOT EXISTS stored_events_customer ON stored_events (customer_id);
+CREATE TRIGGER IF NOT EXISTS stored_events_no_update BEFORE UPDATE ON stored_events
+BEGIN SELECT RAISE(ABORT, 'stored_events is append-only'); END;
+CREATE TRIGGER IF NOT EXISTS stored_events_no_delete BEFORE DELETE ON stored_events
+BEGIN SELECT RAISE(ABORT, 'stored_events is append-only'); END;
+CREATE TRIGGER IF NOT EXISTS stored_events_no_replace BEFORE INSERT ON stored_events
+WHEN EXISTS (SELECT 1 FROM stored_events WHERE position = NEW.position)
+  OR EXISTS (SELECT 1 FROM stored_events WHERE event_id = NEW.event_id)
+  OR EXISTS (SELECT 1 FROM stored_events WHERE originator_id = NEW.originator_id
+             AND originator_version = NEW.originator_version)
+BEGIN SELECT RAISE(ABORT, 'stored_events is append-only: it holds such an event already'); END;
+CREATE TABLE IF NOT EXISTS customer_keys (
+    customer_id TEXT PRIMARY KEY,
+    key_id BLOB NOT NULL UNIQUE,
+    wrapped BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS casestore_meta (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+_INSERT = (
+    "INSERT INTO stored_events (originator_id, originator_version, topic, state, personal, "
+    "customer_id, event_id, recorded_at, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+class _Transaction(SQLiteTransaction):
+    """A write takes the lock at once: a deferred one that reads first fails with "locked"."""
+
+    def __enter__(self) -> SQLiteCursor:
+        cursor = self.connection.cursor()
+        try:
+            cursor.execute("BEGIN IMMEDIATE" if self.commit else "BEGIN")
+        except sqlite3.OperationalError as error:
+            raise OperationalError(error) from error
+        return cursor
+
+
+class _Connection(SQLiteConnection):
+    @contextmanager
+    def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:
+        with _Transaction(self, commit=commit) as cursor, cursor:
+            yield cursor
+
+    def pragma(self, name: str) -> Any:
+        return self._sqlite_conn.execute(f"PRAGMA {name}").fetchone()[0]
+
+
+class _Pool(SQLiteConnectionPool):
+    def _create_connection(self) -> SQLiteConnection:
+        made = super()._create_connection()._sqlite_conn
+        made.execute("PRAGMA synchronous = FULL")
+        # A data key that is deleted leaves no copy in free pages; see casestore.vault.
+        made.execute("PRAGMA secure_delete = ON")
+        return _Connection(sqlite_conn=made, max_age=self.max_age)
+
+
+class Datastore(SQLiteDatastore):
+    """eventsourcing's datastore on a file that must be there, unless `create`."""
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        uri = f"file:{quote(str(path))}?mode={'rwc' if create else 'rw'}"
+        super().__init__(uri, originator_id_type="text")
+        self.pool.close()
+        self.pool = _Pool(
+            db_name=uri, lock_timeout=LOCK_TIMEOUT, pool_size=5, max_overflow=20, pool_timeout=30
+        )
+
+
+class _Writing(Writing):
+    def __init__(self, cursor: sqlite3.Cursor) -> None:
+        self._cursor = cursor
+        cursor.row_factory = None
+
+    def survey(
+        self, streams: Sequence[str], event_ids: Sequence[str], customers: Sequence[str]
+    ) -> Survey:
+        one = self._one
+        last = one("SELECT recorded_at FROM stored_events ORDER BY position DESC LIMIT 1")
+        head = (
+            "SELECT originator_version FROM stored_events WHERE originator_id = ? "
+            "ORDER BY originator_version DESC LIMIT 1"
+        )
+        by_id = f"SELECT {COLUMNS} FROM stored_events WHERE event_id = ?"
+        key = "SELECT customer_id, key_id, wrapped FROM customer_keys WHERE customer_id = ?"
+        return Survey(
+            last[0] if last else 0,
+            {each: found[0] for each in streams if (found := one(head, each))},
+            {each: Row._make(found) for each in event_ids if (found := one(by_id, each))},
+            {each: KeyRow._make(found) for each in customers if (found := one(key, each))},
+        )
+
+    def _one(self, sql: str, *params: Any) -> Any:
+        return self._cursor.execute(sql, params).fetchone()
+
+    def rows(self, stream: str, after_version: int) -> list[Row]:
+        found = self._cursor.execute(
+            f"SELECT {COLUMNS} FROM stored_events WHERE originator_id = ? "
+            "AND originator_version > ? ORDER BY originator_version",
+            (stream, after_version),
+        )
+        return [Row._make(row) for row in found]
+
+    def insert(self, rows: Sequence[Row]) -> list[int]:
+        if not rows:
+            return []
+        # One writer at a time and no gaps inside a transaction: the last position tells them all.
+        self._cursor.executemany(_INSERT, [row[1:] for row in rows])
+        (last,) = self._one("SELECT max(position) FROM stored_events")
+        return list(range(last - len(rows) + 1, last + 1))
+
+    def insert_keys(self, keys: Sequence[KeyRow]) -> None:
+        self._cursor.executemany("INSERT INTO customer_keys VALUES (?, ?, ?)", keys)
+
+
+class _Changes(Changes):
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+        self._seen = connection.pragma("data_version")
+
+    def wait(self, timeout: float) -> bool:
+        deadline = time.monotonic() + timeout
+        while (now := self._connection.pragma("data_version")) == self._seen:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(min(POLL, timeout))
+        self._seen = now
+        return True
+
+
+class SQLiteJournal(JournalRecorder):
+    """The journal's recorder on a SQLite file."""
+
+    def __init__(self, datastore: SQLiteDatastore) -> None:
+        self.datastore = datastore
+
+    def create_table(self) -> None:
+        """Create the tables, indexes and triggers."""
+        with self.datastore.transaction(commit=True) as cursor:
+            for statement in _statements(_CREATE):
+                cursor.execute(statement)
+
+    def meta(self) -> dict[str, str] | None:
+        """What the store says of itself; None where there is no store."""
+        if not self.fetch("SELECT 1 FROM sqlite_master WHERE name = 'casestore_meta'"):
+            return None
+        return dict(self.fetch("SELECT name, value FROM casestore_meta"))
+
+    def write_meta(self, meta: Mapping[str, str]) -> None:
+        """Write what a new store says of itself."""
+        with self.datastore.transaction(commit=True) as cursor:
+            cursor.executemany("INSERT INTO casestore_meta VALUES (?, ?)", list(meta.items()))
+
+    def fetch(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
+        """Run a query on its own and give plain tuples."""
+        with self.datastore.transaction(commit=False) as cursor:
+            plain = cursor.sqlite_cursor
+            plain.row_factory = None
+            return plain.execute(sql, params).fetchall()
+
+    @contextmanager
+    def writing(self) -> Iterator[Writing]:
+        """Take the write lock."""
+        with self.datastore.transaction(commit=True) as cursor:
+            yield _Writing(cursor.sqlite_cursor)
+
+    @contextmanager
+    def changes(self) -> Iterator[Changes]:
+        """Watch for appends: data_version moves when another connection commits."""
+        with self.datastore.get_connection(commit=False) as connection:
+            yield _Changes(cast(_Connection, connection))
+
+
+def _statements(script: str) -> Iterator[str]:
+    statement = ""
+    for line in script.splitlines():
+        statement += line + "\n"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+class Factory(SQLiteFactory):
+    """eventsourcing's factory, giving our recorder."""
+
+    def __init__(self, env: Environment | EnvType | None) -> None:
+        super().__init__(env)
+        self.datastore = Datastore(Path(self.env.get(self.SQLITE_DBNAME) or ""))
+
+    def application_recorder(self) -> ApplicationRecorder:
+        """The recorder of the journal. It creates nothing: `CaseStore.create` does."""
+        return SQLiteJournal(self.datastore)

@@ -1,0 +1,63 @@
+"""Where a store is: `sqlite:///path/to/file.db` or `postgresql://user@host/db?schema=name`.
+
+Three slashes and a relative path, or four and an absolute one, as SQLAlchemy writes it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+
+from casestore.errors import StoreNotFound
+
+DEFAULT_URL = "sqlite:///casestore.db"
+_SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+
+
+class SQLiteUrl(NamedTuple):
+    """A SQLite file."""
+
+    path: Path
+
+
+class PostgresUrl(NamedTuple):
+    """A schema of a PostgreSQL database: one tenant, one store."""
+
+    conninfo: str
+    """The URL without our own `schema`, as libpq reads it."""
+    schema: str
+
+
+def parse_url(url: str | None) -> SQLiteUrl | PostgresUrl:
+    """Read a store's URL; None means CASESTORE_URL, else the default. Raises StoreNotFound."""
+    url = url or os.environ.get("CASESTORE_URL") or DEFAULT_URL
+    if url.startswith("sqlite:///"):
+        path = unquote(url.removeprefix("sqlite:///"))
+        if path and ":memory:" not in path and "?" not in path:
+            return SQLiteUrl(Path(path).absolute())
+    elif url.startswith(("postgresql://", "postgres://")):
+        return _parse_postgres(url)
+    raise StoreNotFound(
+        f"{without_password(url)!r} is not a store's URL; write sqlite:///file.db for a file, or "
+        "postgresql://user@host/database?schema=name"
+    )
+
+
+def _parse_postgres(url: str) -> PostgresUrl:
+    parts = urlsplit(url)
+    options = parse_qsl(parts.query, keep_blank_values=True)
+    schema = next((value for name, value in options if name == "schema"), "casestore")
+    if not _SCHEMA.fullmatch(schema):
+        raise StoreNotFound(
+            f"the schema {schema!r} must be of small letters, digits and _, at most 63"
+        )
+    rest = [(name, value) for name, value in options if name != "schema"]
+    return PostgresUrl(urlunsplit(parts._replace(query=urlencode(rest))), schema)
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown."""
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)

@@ -1,0 +1,171 @@
+"""The kinds of stream, `case:<id>`, `customer:<id>` and `policy`, and how to fold and check each.
+
+`Stream` is what eventsourcing's repository keeps: a stream's folded state at a version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, cast
+
+import msgspec
+from pydantic import TypeAdapter, ValidationError
+
+from casestore import case, customer, policy
+from casestore.case import Case
+from casestore.customer import Customer
+from casestore.errors import InvalidStream
+from casestore.events import (
+    EVENTS,
+    CaseMerged,
+    CaseOpened,
+    CustomerMerged,
+    Event,
+    EventCorrected,
+)
+from casestore.events.base import Id
+from casestore.history import History, Recorded
+from casestore.policy import Policies
+from casestore.structure import NO_FACTS, Facts
+
+State = Case | Customer | Policies
+_ID = TypeAdapter[str](Id)
+
+
+class Kind(NamedTuple):
+    """What a kind of stream holds and how it is folded and checked."""
+
+    events: frozenset[type[Event]]
+    initial: Callable[[str], State]
+    evolve: Callable[[Any, Any], State]
+    check: Callable[[Any, Any, Facts], str | None]
+
+
+KINDS: dict[str, Kind] = {
+    "case": Kind(frozenset(EVENTS["case"]), lambda i: Case(case_id=i), case.evolve, case.check),
+    "customer": Kind(
+        frozenset(EVENTS["customer"]),
+        lambda i: Customer(customer_id=i),
+        customer.evolve,
+        customer.check,
+    ),
+    "policy": Kind(frozenset(EVENTS["policy"]), lambda _: Policies(), policy.evolve, policy.check),
+}
+
+
+class Stream(msgspec.Struct, frozen=True):
+    """A stream's folded state at a version."""
+
+    id: str
+    version: int
+    state: Any
+
+    @property
+    def kind(self) -> Kind:
+        """What kind of stream it is."""
+        return KINDS[self.id.partition(":")[0]]
+
+
+def parse(stream: str) -> tuple[str, str]:
+    """A stream's kind and id. Raises InvalidStream."""
+    kind, colon, each = stream.partition(":")
+    if stream == "policy":
+        return "policy", ""
+    if kind not in ("case", "customer") or not colon:
+        raise InvalidStream(
+            f"{_shown(stream)} is not a stream; write case:<case_id>, customer:<customer_id> "
+            "or policy"
+        )
+    try:
+        _ID.validate_python(each)
+    except ValidationError:
+        raise InvalidStream(
+            f"the id in {_shown(stream)} must have 1 to 200 characters and no control characters"
+        ) from None
+    return kind, each
+
+
+def _shown(stream: str) -> str:
+    text = ascii(stream)
+    return text if len(text) <= 60 else f"{text[:57]}…'"
+
+
+def empty(stream: str) -> Stream:
+    """A stream to which nothing has happened."""
+    kind, each = parse(stream)
+    return Stream(stream, 0, KINDS[kind].initial(each))
+
+
+def fold(stream: str, events: Iterable[Recorded]) -> Stream:
+    """A stream's state after its events as recorded; corrections are applied on the way."""
+    originals = tuple(events)
+    if not originals:
+        return empty(stream)
+    state = fold_history(History(stream, originals))
+    return Stream(stream, originals[-1].version, state)
+
+
+def fold_history(history: History) -> State:
+    """The state after a history, whose corrections are applied already."""
+    begun = empty(history.stream)
+    state, evolve = begun.state, begun.kind.evolve
+    for recorded in history:
+        state = evolve(state, recorded.event)
+    return cast(State, state)
+
+
+def check(stream: Stream, event: Event, facts: Facts = NO_FACTS) -> str | None:
+    """Why structure refuses an event on a stream, in words; None where it does not."""
+    kind = stream.kind
+    if type(event) not in kind.events:
+        return f"it does not belong into this kind of stream; {_belongs(type(event))}"
+    refusal = kind.check(stream.state, event, facts)
+    if refusal is None and isinstance(event, EventCorrected) and facts.history is not None:
+        return _replay(facts.history, event)
+    return refusal
+
+
+def _belongs(cls: type[Event]) -> str:
+    homes = [f"{name}:<id>" if name != "policy" else name for name in EVENTS if cls in EVENTS[name]]
+    return f"append it to {' or '.join(homes)}" if homes else "it is not in the vocabulary"
+
+
+def _replay(history: History, correction: EventCorrected) -> str | None:
+    """The first refusal when a corrected history is run through its own checks, clocks aside."""
+    last = history.originals[-1]
+    added = Recorded(correction, history.stream, last.version + 1, None, "", None, None)
+    corrected = History(history.stream, [*history.originals, added])
+    begun = empty(history.stream)
+    state, kind = begun.state, begun.kind
+    for recorded in corrected:
+        if refusal := kind.check(state, recorded.event, NO_FACTS):
+            which = f"{recorded.type} (version {recorded.version})"
+            return f"after it {which} would not hold: {refusal}"
+        state = kind.evolve(state, recorded.event)
+    return None
+
+
+def related(event: Event) -> str | None:
+    """The other stream whose state a check of the event needs to know."""
+    match event:
+        case CaseOpened():
+            return f"customer:{event.customer_id}"
+        case CaseMerged():
+            return f"case:{event.into}"
+        case CustomerMerged():
+            return f"customer:{event.into}"
+        case _:
+            return None
+
+
+def customer_of(stream: Stream, event: Event) -> str | None:
+    """The customer whom an event of a stream is about; None on the policy stream."""
+    if isinstance(event, CaseOpened):
+        return event.customer_id
+    match stream.state:
+        case Case():
+            return stream.state.customer_id
+        case Customer():
+            return stream.state.customer_id
+        case _:
+            return None

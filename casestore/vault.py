@@ -1,0 +1,236 @@
+"""Personal data: sealing, revealing, and the keys.
+
+One random data key per customer, wrapped by a key-encryption key that lives in a file and never
+in the database. A sealed part is
+
+    0x01 ‖ key id (32) ‖ nonce (12) ‖ AES-256-GCM ciphertext and tag
+
+with key id = SHA-256(label ‖ data key), which also commits to the key, and with store, customer,
+stream, version and topic as additional data, so that a part moved elsewhere does not open. A
+store made with `--unsealed` writes 0x00 ‖ plain JSON instead. Destroying a customer's wrapped key
+makes every sealed part of that customer unreadable for ever, and changes no event.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from casestore.errors import KeyFileError, StoreDamaged
+from casestore.journal.recorder import KeyRow
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+_PLAIN, _SEALED = b"\x00", b"\x01"
+_KEY_ID, _NONCE = 32, 12
+_DATA_KEY_LABEL = b"casestore data key id v1\x00"
+_KEK_LABEL = b"casestore key-encryption key id v1\x00"
+_LINE = "casestore-key-1 "
+_HEADER = (
+    "# The key of a casestore's personal data. Keep a copy apart from the database and from its\n"
+    "# backups: without it, what customers said can never be read again.\n"
+)
+_CACHED = 10_000
+
+Erased = Literal["erased"]
+"""What a reveal gives where the customer's key was destroyed."""
+
+
+def key_file_for(url_path: Path | None, given: Path | str | None = None) -> Path | None:
+    """Where the key file is: as given, else CASESTORE_KEY_FILE, else beside a SQLite file."""
+    if given is not None:
+        return Path(given)
+    if named := os.environ.get("CASESTORE_KEY_FILE"):
+        return Path(named)
+    return None if url_path is None else url_path.with_name(url_path.name + ".key")
+
+
+def create_key_file(path: Path) -> bytes:
+    """Make a key file (mode 0600), or take the one that is there. Gives the key."""
+    if path.exists():
+        return load_key_file(path)[-1]
+    key = secrets.token_bytes(32)
+    text = f"{_HEADER}{_LINE}{base64.b64encode(key).decode()}\n"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise KeyFileError(f"cannot write the key file {path}: {error.strerror}") from None
+    return key
+
+
+def load_key_file(path: Path) -> list[bytes]:
+    """The keys in a key file, oldest first. Raises KeyFileError."""
+    try:
+        lines = path.read_text("ascii").splitlines()
+    except FileNotFoundError:
+        raise KeyFileError(
+            f"the key file {path} is missing; restore it from its backup, or name it in "
+            "CASESTORE_KEY_FILE (everything but personal text works without it)"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise KeyFileError(f"the key file {path} cannot be read: {error}") from None
+    keys = []
+    for line in lines:
+        if line.startswith(_LINE):
+            try:
+                key = base64.b64decode(line.removeprefix(_LINE), validate=True)
+            except ValueError:
+                key = b""
+            if len(key) != 32:
+                raise KeyFileError(f"the key file {path} is damaged; restore it from its backup")
+            keys.append(key)
+    if not keys:
+        raise KeyFileError(f"{path} is not a casestore key file; it holds no key")
+    return keys
+
+
+def kek_id(key: bytes) -> bytes:
+    """Names a key-encryption key, and commits to it."""
+    return hashlib.sha256(_KEK_LABEL + key).digest()
+
+
+class Vault:
+    """Seals and reveals the personal parts of one store.
+
+    Args:
+        store_id: the store's own id; part of what every ciphertext is bound to.
+        current_kek: id of the key-encryption key that new data keys are wrapped with, in hex;
+            None in an unsealed store.
+        key_file: read when first needed, so that a store opens without it.
+    """
+
+    def __init__(self, store_id: str, current_kek: str | None, key_file: Path | None) -> None:
+        self.store_id = store_id
+        self.current_kek = current_kek
+        self.key_file = key_file
+        self._keks: dict[bytes, bytes] = {}
+        self._data_keys: dict[bytes, bytes] = {}
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether personal text is sealed in this store."""
+        return self.current_kek is not None
+
+    def new_key(self, customer_id: str) -> KeyRow:
+        """A fresh data key for a customer, wrapped."""
+        key = secrets.token_bytes(32)
+        key_id = hashlib.sha256(_DATA_KEY_LABEL + key).digest()
+        current = bytes.fromhex(self.current_kek or "")
+        nonce = secrets.token_bytes(_NONCE)
+        wrapped = self._cipher(self._kek(current)).encrypt(
+            nonce, key, self._wrap_binding(customer_id, key_id)
+        )
+        self._remember(key_id, key)
+        return KeyRow(customer_id, key_id, current + nonce + wrapped)
+
+    def seal(
+        self, personal: dict[str, str], key: KeyRow | None, stream: str, version: int, topic: str
+    ) -> bytes:
+        """The personal part of an event, sealed; plain where there is no key to seal it with."""
+        plain = msgspec.json.encode(personal)
+        if key is None:
+            return _PLAIN + plain
+        nonce = secrets.token_bytes(_NONCE)
+        bound = self._binding(key.customer_id, stream, version, topic)
+        sealed = self._cipher(self._data_key(key)).encrypt(nonce, plain, bound)
+        return _SEALED + key.key_id + nonce + sealed
+
+    def reveal(
+        self, part: bytes, key: KeyRow | None, stream: str, version: int, topic: str
+    ) -> dict[str, str] | Erased:
+        """The personal fields in a part, or "erased" where its key is no more.
+
+        Raises KeyFileError, or StoreDamaged where the part is not what was sealed.
+        """
+        if part[:1] == _PLAIN:
+            return _fields(part[1:], stream, version)
+        if part[:1] != _SEALED or len(part) < 1 + _KEY_ID + _NONCE + 16:
+            raise _damaged(stream, version)
+        key_id, rest = part[1 : 1 + _KEY_ID], part[1 + _KEY_ID :]
+        if key is None or key.key_id != key_id:
+            return "erased"
+        bound = self._binding(key.customer_id, stream, version, topic)
+        plain = _open(self._cipher(self._data_key(key)), rest, bound)
+        if plain is None:
+            raise _damaged(stream, version)
+        return _fields(plain, stream, version)
+
+    def _data_key(self, row: KeyRow) -> bytes:
+        if (known := self._data_keys.get(row.key_id)) is not None:
+            return known
+        kek = self._kek(row.wrapped[:32])
+        bound = self._wrap_binding(row.customer_id, row.key_id)
+        key = _open(self._cipher(kek), row.wrapped[32:], bound)
+        if key is None or hashlib.sha256(_DATA_KEY_LABEL + key).digest() != row.key_id:
+            raise StoreDamaged(
+                f"the data key of customer {row.customer_id!r} does not open; the key table was "
+                "altered: restore it from a backup"
+            )
+        self._remember(row.key_id, key)
+        return key
+
+    def _remember(self, key_id: bytes, key: bytes) -> None:
+        if len(self._data_keys) >= _CACHED:
+            self._data_keys.clear()
+        self._data_keys[key_id] = key
+
+    def _kek(self, wanted: bytes) -> bytes:
+        if wanted not in self._keks:
+            if self.key_file is None:
+                raise KeyFileError(
+                    "no key file is named for this store; set CASESTORE_KEY_FILE "
+                    "(everything but personal text works without it)"
+                )
+            self._keks = {kek_id(key): key for key in load_key_file(self.key_file)}
+        try:
+            return self._keks[wanted]
+        except KeyError:
+            raise KeyFileError(
+                f"the key file {self.key_file} belongs to another store, or to another time of "
+                "this one; name the right one in CASESTORE_KEY_FILE"
+            ) from None
+
+    def _cipher(self, key: bytes) -> AESGCM:
+        from cryptography.hazmat.primitives.ciphers import aead  # noqa: PLC0415  (slow to import)
+
+        return aead.AESGCM(key)
+
+    def _binding(self, customer_id: str, stream: str, version: int, topic: str) -> bytes:
+        return msgspec.json.encode(["part", self.store_id, customer_id, stream, version, topic])
+
+    def _wrap_binding(self, customer_id: str, key_id: bytes) -> bytes:
+        return msgspec.json.encode(["wrap", self.store_id, customer_id, key_id.hex()])
+
+
+def _open(cipher: AESGCM, rest: bytes, bound: bytes) -> bytes | None:
+    from cryptography.exceptions import InvalidTag  # noqa: PLC0415  (slow to import)
+
+    try:
+        return cipher.decrypt(rest[:_NONCE], rest[_NONCE:], bound)
+    except InvalidTag:
+        return None
+
+
+def _fields(plain: bytes, stream: str, version: int) -> dict[str, str]:
+    try:
+        return msgspec.json.decode(plain, type=dict[str, str])
+    except msgspec.DecodeError:
+        raise _damaged(stream, version) from None
+
+
+def _damaged(stream: str, version: int) -> StoreDamaged:
+    return StoreDamaged(
+        f"the personal part of {stream} version {version} does not open: it was altered, or "
+        "moved here from elsewhere"
+    )
