@@ -306,6 +306,37 @@ def check(case: Case, event: CaseEvent, facts: Facts = NO_FACTS) -> str | None:
 
 def _check(case: Case, event: CaseEvent, facts: Facts) -> str | None:
     match event:
+        case (
+            MessageReceived()
+            | ReplySent()
+            | NoteAdded()
+            | CaseAssigned()
+            | DeliveryConfirmed()
+            | DeliveryFailed()
+            | IssueRaised()
+            | FindingMade()
+            | ApologyGiven()
+            | CaseEscalated()
+            | CaseReclassified()
+            | DesiredOutcomeStated()
+            | EscalationReturned()
+            | FinalDecisionGiven()
+            | GestureDeclined()
+            | GestureGiven()
+            | GestureReversed()
+            | InformationRequested()
+            | OperationsConsulted()
+            | OperationsReplied()
+            | OptionsOffered()
+            | PromiseAttempted()
+            | QualityAssessed()
+            | RemedyGiven()
+            | RequestRefused()
+            | ResolutionAccepted()
+            | ResolutionRejected()
+            | StatementRetracted()
+        ):
+            return None  # facts, good or bad: their ids are all that structure asks about
         case CaseOpened():
             if case.status is not None:
                 return "the case is open already; reopen it with CaseReopened, or use another id"
@@ -327,47 +358,16 @@ def _check(case: Case, event: CaseEvent, facts: Facts) -> str | None:
         case OptionChosen():
             chosen = event.option_id
             if chosen is not None and chosen not in case.offers.get(event.offer_id, ()):
-                return f"option {chosen!r} was not in offer {event.offer_id!r}"
+                return f"option {chosen!r} was not in offer {event.offer_id!r}; name one that was"
         case StatementMade():
             return _check_supersedes(case, event.supersedes)
         case CaseMerged():
             return _check_merge(case, event.into, facts)
         case CaseUnmerged():
             if case.merged_into != event.out_of:
-                return f"the case is not merged into {event.out_of!r}"
+                return f"the case is not merged into {event.out_of!r}; name the one that it is in"
         case EventCorrected():
             return check_correction(event, facts)
-        case (
-            ApologyGiven()
-            | CaseAssigned()
-            | CaseEscalated()
-            | CaseReclassified()
-            | DeliveryConfirmed()
-            | DeliveryFailed()
-            | DesiredOutcomeStated()
-            | EscalationReturned()
-            | FinalDecisionGiven()
-            | FindingMade()
-            | GestureDeclined()
-            | GestureGiven()
-            | GestureReversed()
-            | InformationRequested()
-            | IssueRaised()
-            | MessageReceived()
-            | NoteAdded()
-            | OperationsConsulted()
-            | OperationsReplied()
-            | OptionsOffered()
-            | PromiseAttempted()
-            | QualityAssessed()
-            | RemedyGiven()
-            | ReplySent()
-            | RequestRefused()
-            | ResolutionAccepted()
-            | ResolutionRejected()
-            | StatementRetracted()
-        ):
-            pass  # facts, good or bad: their ids are all that structure asks about
         case _:
             assert_never(event)
     return None
@@ -381,8 +381,11 @@ def _check_promise(case: Case, promise_id: str) -> str | None:
 
 
 def _check_supersedes(case: Case, supersedes: str | None) -> str | None:
-    if supersedes is None or supersedes in case.ids.get("statement", ()):
+    known = case.ids.get("statement", ())
+    if supersedes is None or supersedes in known:
         return None
+    if supersedes.removeprefix(f"{case.case_id}/") in known:
+        return None  # one of this case, by its whole name
     other, slash, _ = supersedes.rpartition("/")
     if slash and other and other != case.case_id:
         return None  # a statement of another case, taken at its word
@@ -394,12 +397,12 @@ def _check_supersedes(case: Case, supersedes: str | None) -> str | None:
 
 def _check_merge(case: Case, into: str, facts: Facts) -> str | None:
     if into == case.case_id:
-        return "a case cannot be merged into itself"
+        return "a case cannot be merged into itself; name the case that it counts under"
     if facts.related is None:
         return None
     target: Case | None = facts.related[f"case:{into}"]
     if target is None or target.status is None:
-        return f"there is no case {into!r} to merge into"
+        return f"there is no case {into!r} to merge into; open it first, or correct the id"
     if target.merged_into is not None:
         return f"case {into!r} is itself merged, into {target.merged_into!r}; merge into that one"
     return None

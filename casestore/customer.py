@@ -107,7 +107,7 @@ def _check(customer: Customer, event: CustomerEvent, facts: Facts) -> str | None
             return _check_merge(customer, event.into, facts)
         case CustomerUnmerged():
             if customer.merged_into != event.out_of:
-                return f"the customer is not merged into {event.out_of!r}"
+                return f"the customer is not merged into {event.out_of!r}; name the right one"
         case PersonalDataErased():
             if customer.holds:
                 return (
@@ -131,12 +131,12 @@ def _check(customer: Customer, event: CustomerEvent, facts: Facts) -> str | None
 
 def _check_merge(customer: Customer, into: str, facts: Facts) -> str | None:
     if into == customer.customer_id:
-        return "a customer cannot be merged into itself"
+        return "a customer cannot be merged into itself; name the customer that they are"
     if facts.related is None:
         return None
     target: Customer | None = facts.related[f"customer:{into}"]
     if target is None or target.registrations == 0:
-        return f"there is no customer {into!r} to merge into"
+        return f"there is no customer {into!r} to merge into; register them, or correct the id"
     if target.merged_into is not None:
         return f"customer {into!r} is itself merged, into {target.merged_into!r}; merge into that"
     return None

@@ -46,7 +46,7 @@ class Metadata(msgspec.Struct, frozen=True, omit_defaults=True):
     causation_id: str | None = None
 
 
-_decode_metadata = msgspec.json.Decoder(Metadata).decode
+decode_metadata = msgspec.json.Decoder(Metadata).decode
 encode_metadata = msgspec.json.Encoder().encode
 
 
@@ -105,7 +105,7 @@ class Recorded(msgspec.Struct, frozen=True):
     @property
     def metadata(self) -> Metadata:
         """Key, source and the rest of what the append said."""
-        return _decode_metadata(self.raw_metadata)
+        return decode_metadata(self.raw_metadata)
 
     @property
     def personal(self) -> tuple[str, ...]:

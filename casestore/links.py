@@ -87,22 +87,32 @@ def _nested_reader(inner: str, kind: str) -> Callable[[Any], list[IdKey]]:
     return read
 
 
-def _collect(event: Event, *, new: bool) -> list[IdKey]:
+@per_class
+def _new(cls: type[Event]) -> tuple[Link, ...]:
+    return tuple(link for link in links(cls) if link.new)
+
+
+@per_class
+def _known(cls: type[Event]) -> tuple[Link, ...]:
+    return tuple(link for link in links(cls) if not link.new)
+
+
+def _collect(event: Event, found_by: tuple[Link, ...]) -> list[IdKey]:
     found: list[IdKey] = []
-    for link in links(type(event)):
-        if link.new is new and (value := getattr(event, link.field)) is not None:
+    for link in found_by:
+        if (value := getattr(event, link.field)) is not None:
             found += link.ids(value)
     return found
 
 
 def brings(event: Event) -> list[IdKey]:
     """The ids that an event introduces into its stream."""
-    return _collect(event, new=True)
+    return _collect(event, _new(type(event)))
 
 
 def needs(event: Event) -> list[IdKey]:
     """The ids of its own stream that an event refers to."""
-    return _collect(event, new=False)
+    return _collect(event, _known(type(event)))
 
 
 @per_class

@@ -9,13 +9,15 @@ than the one that the caller asked for with `expected_version`.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from hashlib import sha1
 from pathlib import Path
 from threading import Event as StopSignal
 from typing import Any, NamedTuple, Self, TypeVar, cast
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID, uuid4
 
 import msgspec
 from eventsourcing.application import AggregateNotFoundError
@@ -25,6 +27,7 @@ from eventsourcing.persistence import (
     OperationalError,
     PersistenceError,
 )
+from msgspec.structs import replace
 
 from casestore import streams
 from casestore.case import Case
@@ -45,6 +48,7 @@ from casestore.history import (
     History,
     Metadata,
     Recorded,
+    decode_metadata,
     encode_metadata,
     from_microseconds,
     to_microseconds,
@@ -54,23 +58,29 @@ from casestore.journal.recorder import SCHEMA_VERSION, JournalRecorder, KeyRow, 
 from casestore.journal.url import SQLiteUrl, parse_url, without_password
 from casestore.streams import Stream
 from casestore.structure import Facts
-from casestore.vault import Vault, create_key_file, kek_id, key_file_for
+from casestore.vault import Vault, create_key_file, kek_id, key_file_for, nonces
 
 T = TypeVar("T")
 _NAMESPACE = UUID("5f0c3b1e-54d1-5d0a-9d3c-0a4b7f6e2c11")
 """Ours, for event ids made from keys."""
+_NAMESPACE_BYTES = _NAMESPACE.bytes
 _READ = 2000
 """Rows to read at a time."""
 SYSTEM = Actor(kind="system", id="casestore")
 """Who registers a customer that nobody has registered."""
 
 
-class Receipt(NamedTuple):
+class Receipt(msgspec.Struct, frozen=True):
     """What an append recorded, event by event."""
 
     versions: tuple[int, ...]
     positions: tuple[int, ...]
-    event_ids: tuple[UUID, ...]
+    uids: tuple[str, ...]
+
+    @property
+    def event_ids(self) -> tuple[UUID, ...]:
+        """The events' ids."""
+        return tuple(map(UUID, self.uids))
 
     @property
     def position(self) -> int:
@@ -103,13 +113,14 @@ class Append(msgspec.Struct, kw_only=True):
     imported: bool = False
     recorded_us: int | None = None
     """The time of recording in the store that this comes from, where that is trusted."""
+    count: int | None = None
+    """Of an imported line: how many events the append with its key had."""
     withheld: bool = False
     """Whether its personal text was withheld on export: it is not compared on a retry."""
-    probe: str | None = None
-    """The event id that a further event of the same key would have."""
 
 
 Outcome = Receipt | CaseStoreError
+_NO_OTHERS: dict[str, Any] = {}
 
 
 def _now() -> datetime:
@@ -117,8 +128,12 @@ def _now() -> datetime:
 
 
 def _event_id(stream: str, key: str, index: int) -> str:
+    """The uuid5 of stream, key and index (RFC 9562), by hand: three times as fast."""
     # No part can hold a control character, so no two triples make the same name.
-    return str(uuid5(_NAMESPACE, f"{stream}\x1f{key}\x1f{index}"))
+    name = f"{stream}\x1f{key}\x1f{index}".encode()
+    text = sha1(_NAMESPACE_BYTES + name, usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(text[16], 16) & 3]
+    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{variant}{text[17:20]}-{text[20:32]}"
 
 
 class CaseStore:
@@ -334,7 +349,6 @@ class CaseStore:
         names = [stream for stream, events in append.batches for _ in events]
         key = append.key
         append.event_ids = [_event_id(stream, key, n) for n, stream in enumerate(names)]
-        append.probe = _event_id(names[-1], key, total)
 
     def _warm(self, append: Append) -> None:
         """Fold streams that are not at hand yet, before anybody has to wait for the lock."""
@@ -355,14 +369,13 @@ class CaseStore:
                         break
             writing.insert_keys(list(decision.new_keys.values()))
             positions = writing.insert(decision.rows)
-        for row, position in zip(decision.rows, positions, strict=True):
-            decision.found[row.event_id] = row._replace(position=position)
+        given = {row.event_id: at for row, at in zip(decision.rows, positions, strict=True)}
         cache = self.journal.repository.cache
         for name in decision.changed:
             if cache is not None:
                 cache.put(name, cast(Any, decision.streams[name]))
         return [
-            each if isinstance(each, CaseStoreError) else _receipt(each, decision.found)
+            each if isinstance(each, CaseStoreError) else _receipt(each, decision.found, given)
             for each in decided
         ]
 
@@ -503,9 +516,9 @@ class CaseStore:
         stream, version, topic = row[1:4]
         fields = self.vault.reveal(recorded.sealed, key, stream, version, topic)
         if fields == "erased":
-            return msgspec.structs.replace(recorded, privacy="erased")
+            return replace(recorded, privacy="erased")
         event = self._codec.reveal(topic, row[4], fields)
-        return msgspec.structs.replace(recorded, event=event, privacy="revealed")
+        return replace(recorded, event=event, privacy="revealed")
 
     def follow(
         self, after: int = 0, *, reveal: bool = False, stop: StopSignal | None = None
@@ -534,10 +547,9 @@ class CaseStore:
 
 def advance(stream: Stream, events: Iterable[Recorded]) -> Stream:
     """A stream after further events, none of them a correction."""
-    state, version, evolve = stream.state, stream.version, stream.kind.evolve
     for recorded in events:
-        state, version = evolve(state, recorded.event), recorded.version
-    return Stream(stream.id, version, state)
+        stream = stream.after(recorded.event, recorded.version)
+    return stream
 
 
 class _Decision:
@@ -554,10 +566,11 @@ class _Decision:
         self.new_keys: dict[str, KeyRow] = {}
         self.recorded_us = 0
         self.imported = False
+        self.nonces = nonces(min(len(appends), 1000))
         names = _names(appends)
         known = {n: stream for n in names if (stream := store._cached(n)) is not None}
         customers = _customers(appends, known) if store.vault.is_sealed else ()
-        ids = [each for append in appends for each in (*append.event_ids, append.probe) if each]
+        ids = [each for append in appends for each in append.event_ids]
         survey: Survey = writing.survey(names, ids, customers)
         self.found = dict(survey.found)
         self.keys: dict[str, KeyRow | None] = {each: survey.keys.get(each) for each in customers}
@@ -582,15 +595,19 @@ class _Decision:
         if any(each in self.found for each in append.event_ids):
             self._same_again(append)
             return append.event_ids
-        before = (dict(self.streams), len(self.rows), self.last_us, dict(self.new_keys))
+        count, last_us = len(self.rows), self.last_us
+        self.before: dict[str, Stream] = {}
+        self.made: list[str] = []
         try:
             self._decide(append)
         except CaseStoreError:
-            self.streams, count, self.last_us, self.new_keys = before
+            self.streams.update(self.before)
+            self.last_us = last_us
             del self.rows[count:]
+            for customer_id in self.made:
+                del self.new_keys[customer_id]
             raise
-        self.changed.update(stream for stream, _ in append.batches)
-        for row in self.rows[before[1] :]:
+        for row in self.rows[count:]:
             self.found[row.event_id] = row
             self.changed.add(row.stream)
         return append.event_ids
@@ -606,7 +623,9 @@ class _Decision:
         self.recorded_us = self._recording_time(append)
         self.imported = append.imported
         ids = iter(append.event_ids)
-        count = len(append.event_ids) if append.key is not None else None
+        count = append.count
+        if count is None and append.key is not None:
+            count = len(append.event_ids)
         said = Metadata(
             append.key,
             count,
@@ -654,14 +673,13 @@ class _Decision:
 
     def _add(self, name: str, event: Event, uid: str, said: Metadata) -> None:
         stream = self._stream(name)
-        corrected = isinstance(event, EventCorrected)
-        originals = self._originals(name) if corrected else None
+        originals = self._originals(name) if isinstance(event, EventCorrected) else None
         other = streams.related(event)
         facts = Facts(
-            now=self.now,
-            related={other: self._stream(other).state} if other is not None else {},
-            history=None if originals is None else History(name, originals),
-            imported=self.imported,
+            self.now,
+            {other: self._stream(other).state} if other is not None else _NO_OTHERS,
+            None if originals is None else History(name, originals),
+            self.imported,
         )
         if refusal := streams.check(stream, event, facts):
             raise EventRefused(f"{name}: {type(event).__name__} is refused: {refusal}")
@@ -671,19 +689,20 @@ class _Decision:
         personal = self.codec.personal(event)
         part: bytes | None = None
         if personal:
-            said = msgspec.structs.replace(said, personal=tuple(personal))
+            said = replace(said, personal=tuple(personal))
             key = self._key(cast(str, customer_id))
-            part = self.store.vault.seal(personal, key, name, version, topic)
+            nonce = next(self.nonces)
+            part = self.store.vault.seal(personal, key, name, version, topic, nonce=nonce)
         metadata = encode_metadata(said)
         row = Row(
             0, name, version, topic, state, part, customer_id, uid, self.recorded_us, metadata
         )
         self.rows.append(row)
+        self.before.setdefault(name, stream)
         if originals is not None:
             self.streams[name] = streams.fold(name, [*originals, self.store._recorded(row)])
         else:
-            state_after = stream.kind.evolve(stream.state, event)
-            self.streams[name] = Stream(name, version, state_after)
+            self.streams[name] = stream.after(event, version)
 
     def _originals(self, name: str) -> list[Recorded]:
         rows = [*self.writing.rows(name, 0), *(row for row in self.rows if row.stream == name)]
@@ -705,21 +724,21 @@ class _Decision:
                 "customer again (CustomerRegistered), or leave the text out"
             )
         self.new_keys[customer_id] = self.store.vault.new_key(customer_id)
+        self.made.append(customer_id)
         return self.new_keys[customer_id]
 
     def _same_again(self, append: Append) -> None:
         """Whether the events on record under these ids are the ones given. Raises if not."""
         events = [(stream, event) for stream, each in append.batches for event in each]
-        missing = [each for each in append.event_ids if each not in self.found]
+        rows = [self.found.get(each) for each in append.event_ids]
         what = f"key {append.key!r}" if append.key is not None else "the event id"
         first = append.batches[0][0]
-        if missing or append.probe in self.found:
+        if None in rows or not _as_many(cast("list[Row]", rows), append):
             raise IdempotencyConflict(
                 f"{first}: {what} was used before for another number of events; "
                 "use a new key for new events"
             )
-        for uid, (stream, event) in zip(append.event_ids, events, strict=True):
-            row = self.found[uid]
+        for row, (stream, event) in zip(cast("list[Row]", rows), events, strict=True):
             if row.stream != stream or not self._same(row, event, append.withheld):
                 raise IdempotencyConflict(
                     f"{stream}: {what} was used before for something else ({row.topic} in "
@@ -742,6 +761,13 @@ class _Decision:
             key = key or self.writing.survey((), (), [row.customer_id]).keys.get(row.customer_id)
         held = self.store.vault.reveal(row.personal, key, row.stream, row.version, row.topic)
         return held in ("erased", personal)
+
+
+def _as_many(rows: list[Row], append: Append) -> bool:
+    """Whether the append that wrote the rows had as many events as this one."""
+    if append.imported or append.key is None:
+        return True  # a line speaks for one event, whatever it was appended with
+    return decode_metadata(rows[0].metadata).events == len(rows)
 
 
 def _names(appends: Sequence[Append]) -> list[str]:
@@ -768,17 +794,20 @@ def _customers(appends: Sequence[Append], known: dict[str, Stream]) -> list[str]
     return list(found)
 
 
-def _receipt(ids: Sequence[str], found: dict[str, Row]) -> Receipt:
+def _receipt(ids: Sequence[str], found: dict[str, Row], given: dict[str, int]) -> Receipt:
     rows = [found[each] for each in ids]
     return Receipt(
-        tuple(row.version for row in rows),
-        tuple(row.position for row in rows),
-        tuple(UUID(each) for each in ids),
+        tuple([row.version for row in rows]),
+        tuple([given.get(row.event_id) or row.position for row in rows]),
+        tuple(ids),
     )
 
 
+_KEY = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,200}")
+
+
 def _check_key(key: str) -> None:
-    if not 1 <= len(key) <= 200 or any(ord(c) < 32 or 127 <= ord(c) < 160 for c in key):
+    if not _KEY.fullmatch(key):
         raise EventRefused("a key must have 1 to 200 characters and no control characters")
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -59,13 +60,15 @@ class Stream(msgspec.Struct, frozen=True):
     id: str
     version: int
     state: Any
+    kind: Kind
+    """What kind of stream it is."""
 
-    @property
-    def kind(self) -> Kind:
-        """What kind of stream it is."""
-        return KINDS[self.id.partition(":")[0]]
+    def after(self, event: Event, version: int) -> Stream:
+        """The stream after a further event, which is no correction."""
+        return Stream(self.id, version, self.kind.evolve(self.state, event), self.kind)
 
 
+@lru_cache(maxsize=10_000)
 def parse(stream: str) -> tuple[str, str]:
     """A stream's kind and id. Raises InvalidStream."""
     kind, colon, each = stream.partition(":")
@@ -92,8 +95,9 @@ def _shown(stream: str) -> str:
 
 def empty(stream: str) -> Stream:
     """A stream to which nothing has happened."""
-    kind, each = parse(stream)
-    return Stream(stream, 0, KINDS[kind].initial(each))
+    name, each = parse(stream)
+    kind = KINDS[name]
+    return Stream(stream, 0, kind.initial(each), kind)
 
 
 def fold(stream: str, events: Iterable[Recorded]) -> Stream:
@@ -101,8 +105,9 @@ def fold(stream: str, events: Iterable[Recorded]) -> Stream:
     originals = tuple(events)
     if not originals:
         return empty(stream)
+    begun = empty(stream)
     state = fold_history(History(stream, originals))
-    return Stream(stream, originals[-1].version, state)
+    return Stream(stream, originals[-1].version, state, begun.kind)
 
 
 def fold_history(history: History) -> State:
@@ -147,15 +152,11 @@ def _replay(history: History, correction: EventCorrected) -> str | None:
 
 def related(event: Event) -> str | None:
     """The other stream whose state a check of the event needs to know."""
-    match event:
-        case CaseOpened():
-            return f"customer:{event.customer_id}"
-        case CaseMerged():
-            return f"case:{event.into}"
-        case CustomerMerged():
-            return f"customer:{event.into}"
-        case _:
-            return None
+    if isinstance(event, CaseOpened):
+        return f"customer:{event.customer_id}"
+    if isinstance(event, CaseMerged):
+        return f"case:{event.into}"
+    return f"customer:{event.into}" if isinstance(event, CustomerMerged) else None
 
 
 def customer_of(stream: Stream, event: Event) -> str | None:

@@ -108,12 +108,16 @@ def _check_changes(event: EventCorrected, target: Recorded) -> str | None:
             )
         present = data.get(name)
         if _normal(target.event, name, change.get("from")) != present:
-            return f"{target.type}.{name} is {present!r} at present, not {change.get('from')!r}"
+            return (
+                f"{target.type}.{name} is {present!r} at present, not {change.get('from')!r}; "
+                "correct `from`"
+            )
     try:
         amended(target.event, {k: c.get("to") for k, c in (event.changes or {}).items()})
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        return f"{target.type}.{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        where = ".".join([target.type, *map(str, first["loc"])])
+        return f"{where}: {first['msg']}; correct `to`"
     return None
 
 

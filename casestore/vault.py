@@ -17,6 +17,7 @@ import base64
 import hashlib
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -100,6 +101,17 @@ def kek_id(key: bytes) -> bytes:
     return hashlib.sha256(_KEK_LABEL + key).digest()
 
 
+def nonces(block: int) -> Iterator[bytes]:
+    """Random nonces, drawn so many at a time: asking the system for each costs more than sealing.
+
+    Never keep one beyond a commit: a forked process would draw the same.
+    """
+    while True:
+        drawn = secrets.token_bytes(_NONCE * block)
+        for start in range(0, len(drawn), _NONCE):
+            yield drawn[start : start + _NONCE]
+
+
 class Vault:
     """Seals and reveals the personal parts of one store.
 
@@ -115,7 +127,7 @@ class Vault:
         self.current_kek = current_kek
         self.key_file = key_file
         self._keks: dict[bytes, bytes] = {}
-        self._data_keys: dict[bytes, bytes] = {}
+        self._ciphers: dict[bytes, AESGCM] = {}
 
     @property
     def is_sealed(self) -> bool:
@@ -128,22 +140,31 @@ class Vault:
         key_id = hashlib.sha256(_DATA_KEY_LABEL + key).digest()
         current = bytes.fromhex(self.current_kek or "")
         nonce = secrets.token_bytes(_NONCE)
-        wrapped = self._cipher(self._kek(current)).encrypt(
+        wrapped = _cipher(self._kek(current)).encrypt(
             nonce, key, self._wrap_binding(customer_id, key_id)
         )
         self._remember(key_id, key)
         return KeyRow(customer_id, key_id, current + nonce + wrapped)
 
     def seal(
-        self, personal: dict[str, str], key: KeyRow | None, stream: str, version: int, topic: str
+        self,
+        personal: dict[str, str],
+        key: KeyRow | None,
+        stream: str,
+        version: int,
+        topic: str,
+        *,
+        nonce: bytes,
     ) -> bytes:
-        """The personal part of an event, sealed; plain where there is no key to seal it with."""
+        """The personal part of an event, sealed; plain where there is no key to seal it with.
+
+        `nonce` must never have been used before with this key: see `nonces`.
+        """
         plain = msgspec.json.encode(personal)
         if key is None:
             return _PLAIN + plain
-        nonce = secrets.token_bytes(_NONCE)
         bound = self._binding(key.customer_id, stream, version, topic)
-        sealed = self._cipher(self._data_key(key)).encrypt(nonce, plain, bound)
+        sealed = self._data_cipher(key).encrypt(nonce, plain, bound)
         return _SEALED + key.key_id + nonce + sealed
 
     def reveal(
@@ -161,29 +182,29 @@ class Vault:
         if key is None or key.key_id != key_id:
             return "erased"
         bound = self._binding(key.customer_id, stream, version, topic)
-        plain = _open(self._cipher(self._data_key(key)), rest, bound)
+        plain = _open(self._data_cipher(key), rest, bound)
         if plain is None:
             raise _damaged(stream, version)
         return _fields(plain, stream, version)
 
-    def _data_key(self, row: KeyRow) -> bytes:
-        if (known := self._data_keys.get(row.key_id)) is not None:
+    def _data_cipher(self, row: KeyRow) -> AESGCM:
+        if (known := self._ciphers.get(row.key_id)) is not None:
             return known
         kek = self._kek(row.wrapped[:32])
         bound = self._wrap_binding(row.customer_id, row.key_id)
-        key = _open(self._cipher(kek), row.wrapped[32:], bound)
+        key = _open(_cipher(kek), row.wrapped[32:], bound)
         if key is None or hashlib.sha256(_DATA_KEY_LABEL + key).digest() != row.key_id:
             raise StoreDamaged(
                 f"the data key of customer {row.customer_id!r} does not open; the key table was "
                 "altered: restore it from a backup"
             )
-        self._remember(row.key_id, key)
-        return key
+        return self._remember(row.key_id, key)
 
-    def _remember(self, key_id: bytes, key: bytes) -> None:
-        if len(self._data_keys) >= _CACHED:
-            self._data_keys.clear()
-        self._data_keys[key_id] = key
+    def _remember(self, key_id: bytes, key: bytes) -> AESGCM:
+        if len(self._ciphers) >= _CACHED:
+            self._ciphers.clear()
+        made = self._ciphers[key_id] = _cipher(key)
+        return made
 
     def _kek(self, wanted: bytes) -> bytes:
         if wanted not in self._keks:
@@ -201,16 +222,17 @@ class Vault:
                 "this one; name the right one in CASESTORE_KEY_FILE"
             ) from None
 
-    def _cipher(self, key: bytes) -> AESGCM:
-        from cryptography.hazmat.primitives.ciphers import aead  # noqa: PLC0415  (slow to import)
-
-        return aead.AESGCM(key)
-
     def _binding(self, customer_id: str, stream: str, version: int, topic: str) -> bytes:
         return msgspec.json.encode(["part", self.store_id, customer_id, stream, version, topic])
 
     def _wrap_binding(self, customer_id: str, key_id: bytes) -> bytes:
         return msgspec.json.encode(["wrap", self.store_id, customer_id, key_id.hex()])
+
+
+def _cipher(key: bytes) -> AESGCM:
+    from cryptography.hazmat.primitives.ciphers import aead  # noqa: PLC0415  (slow to import)
+
+    return aead.AESGCM(key)
 
 
 def _open(cipher: AESGCM, rest: bytes, bound: bytes) -> bytes | None:

@@ -92,7 +92,7 @@ class GestureGiven(Event):
 
     TOLD: ClassVar[str] = (
         "gave the gesture {gesture_id}: {kind}[ worth {value}][, for {issue_ids}]"
-        "[, because of {reason}]{asked_for?, asked for:, unasked}"
+        "[, reason {reason}]{asked_for?, asked for:, unasked}"
         "{conditions_told?, told with conditions:}[, approved by {approved_by}]"
         "[, under {policy}][, in reply {reply_id}][; conditions: {conditions}][: {note}]"
     )

@@ -122,7 +122,7 @@ class DeliveryFailed(Event):
 class InformationRequested(Event):
     """We asked the customer for a fact: because we need it, or to verify it."""
 
-    TOLD: ClassVar[str] = "asked the customer for {field}[, to {purpose} it][, in reply {reply_id}]"
+    TOLD: ClassVar[str] = "asked the customer for {field}[ ({purpose})][, in reply {reply_id}]"
 
     request_id: Annotated[Id, New("request")]
     field: Code
@@ -135,7 +135,7 @@ class DesiredOutcomeStated(Event):
     """What the customer wants, and whether we had to be told without asking."""
 
     TOLD: ClassVar[str] = (
-        "noted what the customer wants{asked_by_us?, having asked:, without our asking}"
+        "made the customer's wish known{asked_by_us?, when we asked:, without our asking}"
         "[, on {issue_ids}][: {wanted}]"
     )
 

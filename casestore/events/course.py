@@ -64,7 +64,7 @@ class CaseAssigned(Event):
 class CaseEscalated(Event):
     """The case was passed on to somebody who knows more or may do more."""
 
-    TOLD: ClassVar[str] = "escalated the case ({escalation_id}) for {kind} to {to}[: {words}]"
+    TOLD: ClassVar[str] = "escalated the case to {to} ({kind}) as {escalation_id}[: {words}]"
 
     escalation_id: Annotated[Id, New("escalation")]
     kind: Literal["expertise", "authority", "executive", "external"]
@@ -195,7 +195,7 @@ class EventCorrected(Event):
     """
 
     TOLD: ClassVar[str] = (
-        "corrected the event {event_id}: {kind}[, {changes}], {reason}, authorised by "
+        "corrected the event {event_id}: {kind}[, {changes}], reason {reason}, authorised by "
         "{authorised_by}[: {personal_changes}]"
     )
 

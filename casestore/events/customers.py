@@ -29,7 +29,9 @@ from casestore.events.base import (
 class CustomerRegistered(Event):
     """The first event of every customer. After an erasure a customer may be registered again."""
 
-    TOLD: ClassVar[str] = "registered the customer[, since {since}][: {name}][, {contact}]"
+    TOLD: ClassVar[str] = (
+        "registered the customer[, {name}][, {contact}][, a customer since {since}]"
+    )
 
     since: Instant | None = None
     name: PersonalText = None

@@ -98,7 +98,7 @@ class RequestRefused(Event):
     """We said no."""
 
     TOLD: ClassVar[str] = (
-        "said no[ to {ask_id}][, on {issue_ids}]: {reason}{explained?, explained:, unexplained}"
+        "said no[ to {ask_id}][, on {issue_ids}], reason {reason}{explained?, explained:, unexplained}"
         "{alternative_told?, naming an alternative:, naming no alternative}"
         "[, offering {alternative_offer_id}][, amount {amount}][, in reply {reply_id}][: {words}]"
     )
@@ -121,7 +121,7 @@ class RequestRefused(Event):
 class QualityAssessed(Event):
     """Somebody judged how a reply was written or said."""
 
-    TOLD: ClassVar[str] = "judged[ reply {reply_id}] for {attribute}: {verdict}, by {assessor}"
+    TOLD: ClassVar[str] = "judged[ reply {reply_id}] for {attribute}: {verdict} ({assessor})"
 
     attribute: Literal["sincerity", "reluctance", "humour", "culture", "accuracy"]
     verdict: Literal["good", "poor"]

@@ -26,7 +26,7 @@ class PromiseMade(Event):
     """We promised something, by a time or without one."""
 
     TOLD: ClassVar[str] = (
-        "promised {promise_id}, kind {kind}[, by {due_at}][, capability {capability}]"
+        "made the promise {promise_id}: {kind}[ by {due_at}][, capability {capability}]"
         "[, for {ask_id}][, in reply {reply_id}][: {words}]"
     )
 

@@ -71,7 +71,7 @@ class StoredRow(Notification):
             state=row.state,
             personal=row.personal,
             customer_id=row.customer_id,
-            event_id=row.event_id,
+            event_id=str(row.event_id),  # PostgreSQL gives a UUID
             recorded_us=row.recorded_us,
             metadata=row.metadata,
         )

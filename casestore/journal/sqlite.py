@@ -37,6 +37,7 @@ POLL = 0.02
 """Seconds between looks at PRAGMA data_version while waiting for changes."""
 
 # A plain UNIQUE would let REPLACE INTO pass: it deletes the old row without a DELETE trigger.
+# To a trigger before the insert, a position that is yet to be given is -1.
 _CREATE = """
 CREATE TABLE IF NOT EXISTS stored_events (
     position INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -57,7 +58,7 @@ BEGIN SELECT RAISE(ABORT, 'stored_events is append-only'); END;
 CREATE TRIGGER IF NOT EXISTS stored_events_no_delete BEFORE DELETE ON stored_events
 BEGIN SELECT RAISE(ABORT, 'stored_events is append-only'); END;
 CREATE TRIGGER IF NOT EXISTS stored_events_no_replace BEFORE INSERT ON stored_events
-WHEN EXISTS (SELECT 1 FROM stored_events WHERE position = NEW.position)
+WHEN (NEW.position <> -1 AND EXISTS (SELECT 1 FROM stored_events WHERE position = NEW.position))
   OR EXISTS (SELECT 1 FROM stored_events WHERE event_id = NEW.event_id)
   OR EXISTS (SELECT 1 FROM stored_events WHERE originator_id = NEW.originator_id
              AND originator_version = NEW.originator_version)
@@ -135,14 +136,21 @@ class _Writing(Writing):
             "SELECT originator_version FROM stored_events WHERE originator_id = ? "
             "ORDER BY originator_version DESC LIMIT 1"
         )
-        by_id = f"SELECT {COLUMNS} FROM stored_events WHERE event_id = ?"
         key = "SELECT customer_id, key_id, wrapped FROM customer_keys WHERE customer_id = ?"
         return Survey(
             last[0] if last else 0,
             {each: found[0] for each in streams if (found := one(head, each))},
-            {each: Row._make(found) for each in event_ids if (found := one(by_id, each))},
+            {row[7]: Row._make(row) for row in self._by_id(event_ids)},
             {each: KeyRow._make(found) for each in customers if (found := one(key, each))},
         )
+
+    def _by_id(self, event_ids: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        for start in range(0, len(event_ids), 500):
+            some = event_ids[start : start + 500]
+            marks = ", ".join("?" * len(some))
+            yield from self._cursor.execute(
+                f"SELECT {COLUMNS} FROM stored_events WHERE event_id IN ({marks})", some
+            )
 
     def _one(self, sql: str, *params: Any) -> Any:
         return self._cursor.execute(sql, params).fetchone()

@@ -1,0 +1,184 @@
+"""Events in words, for timelines: each class's `TOLD` filled with an event's values.
+
+A `TOLD` template holds
+
+    {field}         the value in words
+    {field|word}    the word where the value is None
+    {field?yes:no}  for a flag: one text or the other, and nothing where it is None
+    [… {field} …]   a part that is left out when a field in it is None, or an empty list
+
+The actor is not part of it: a timeline has it in a column of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
+from typing import Any, Literal, NamedTuple, get_args, get_origin
+
+from casestore.events import Actor, Ask, Event, Money, Option, Ref
+from casestore.history import Recorded
+from casestore.links import fields_of, per_class, personal_fields
+
+
+class _Field(NamedTuple):
+    name: str
+    default: str | None
+
+
+class _Flag(NamedTuple):
+    name: str
+    yes: str
+    no: str
+
+
+_Piece = str | _Field | _Flag
+
+
+class _Part(NamedTuple):
+    pieces: tuple[_Piece, ...]
+    optional: bool
+
+
+class _Template(NamedTuple):
+    parts: tuple[_Part, ...]
+    coded: frozenset[str]
+    """Fields of a fixed set of values, whose underscores are spaces in words."""
+    personal: frozenset[str]
+
+
+_OPTIONAL = re.compile(r"\[([^\]]*)\]")
+_PIECE = re.compile(r"\{(\w+)(?:\|([^}]*)|\?([^:}]*):([^}]*))?\}")
+
+
+@per_class
+def _template(cls: type[Event]) -> _Template:
+    # Splitting on a group gives, in turn, what is outside and what is inside of brackets.
+    split = _OPTIONAL.split(cls.TOLD)
+    parts = tuple(_Part(_pieces(text), index % 2 == 1) for index, text in enumerate(split))
+    coded = frozenset(name for name, hint in fields_of(cls).items() if _is_coded(hint))
+    return _Template(parts, coded, frozenset(personal_fields(cls)))
+
+
+def _pieces(text: str) -> tuple[_Piece, ...]:
+    found: list[_Piece] = []
+    end = 0
+    for match in _PIECE.finditer(text):
+        found.append(text[end : match.start()])
+        name, default, yes, no = match.groups()
+        found.append(_Field(name, default) if yes is None else _Flag(name, yes, no))
+        end = match.end()
+    return (*found, text[end:])
+
+
+def _is_coded(hint: Any) -> bool:
+    return get_origin(hint) is Literal or any(map(_is_coded, get_args(hint)))
+
+
+def tell(recorded: Recorded, zone: tzinfo = UTC, **instead: str) -> str:
+    """What happened, in words. Personal text that cannot be read says so in its place.
+
+    Args:
+        recorded: the event.
+        zone: the time zone to tell times in.
+        instead: what to say in the place of a field's value.
+    """
+    hidden: dict[str, str] = {}
+    if recorded.privacy in ("withheld", "erased"):
+        hidden = dict.fromkeys(recorded.personal, f"[{recorded.privacy}]")
+    template = _template(type(recorded.event))
+    worded = _Worded(recorded.event, template, zone, hidden | instead)
+    return "".join(map(worded.part, template.parts))
+
+
+class _Worded:
+    """The values of one event as a template asks for them."""
+
+    def __init__(
+        self, event: Event, template: _Template, zone: tzinfo, instead: Mapping[str, str]
+    ) -> None:
+        self.event = event
+        self.template = template
+        self.zone = zone
+        self.instead = instead
+
+    def part(self, part: _Part) -> str:
+        texts = [self.piece(piece) for piece in part.pieces]
+        if part.optional and None in texts:
+            return ""
+        return "".join(text or "" for text in texts)
+
+    def piece(self, piece: _Piece) -> str | None:
+        """A piece in words; None where there is nothing to say."""
+        if isinstance(piece, str):
+            return piece
+        value = getattr(self.event, piece.name)
+        if isinstance(piece, _Flag):
+            return "" if value is None else piece.yes if value else piece.no
+        if piece.name in self.instead:
+            return self.instead[piece.name]
+        if value is None or value == ():
+            return piece.default
+        if piece.name in self.template.personal:
+            return f"“{value}”"
+        if piece.name in self.template.coded:
+            return _spaced(str(value))
+        return words(value, self.zone)
+
+
+def words(value: Any, zone: tzinfo = UTC) -> str:
+    """A value of an event or of a case's state, in words."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return instant(value, zone)
+        case Money():
+            return f"{value.amount:f} {value.currency}"
+        case Ref():
+            return f"{value.kind} {value.id}"
+        case Actor():
+            return f"{_spaced(value.kind)} {value.id}"
+        case Ask():
+            return f"{value.ask_id} ({_spaced(value.kind)})"
+        case Option():
+            worth = "" if value.value is None else f" {words(value.value)}"
+            return f"{value.option_id} {value.kind}{worth}"
+        case Mapping():
+            return ", ".join(_entry(name, each, zone) for name, each in value.items())
+        case list() | tuple():
+            return ", ".join(words(each, zone) for each in value)
+        case _:
+            return str(value)
+
+
+def _entry(name: str, value: Any, zone: tzinfo) -> str:
+    if isinstance(value, Mapping) and value.keys() <= {"from", "to"}:  # a correction's change
+        before, after = (_before_or_after(value.get(end), zone) for end in ("from", "to"))
+        return f"{name}: {before} → {after}"
+    return f"{name}: {words(value, zone)}"
+
+
+def _before_or_after(value: Any, zone: tzinfo) -> str:
+    if isinstance(value, dict) and value.keys() == {"amount", "currency"}:
+        return f"{value['amount']} {value['currency']}"
+    return words(value, zone) or "nothing"
+
+
+def instant(moment: datetime, zone: tzinfo = UTC) -> str:
+    """A time in words: `2026-03-02 17:00 UTC`, or `2026-03-02 18:00 +01:00` in another zone."""
+    offset = moment.astimezone(zone).isoformat(timespec="minutes")[16:]
+    return f"{clock(moment, zone)} {'UTC' if offset == '+00:00' else offset}"
+
+
+def clock(moment: datetime, zone: tzinfo = UTC) -> str:
+    """A time without its zone: `2026-03-02 17:00`, with seconds only where there are any."""
+    local = moment.astimezone(zone).replace(tzinfo=None, microsecond=0)
+    return local.isoformat(sep=" ", timespec="seconds" if local.second else "minutes")
+
+
+def _spaced(code: str) -> str:
+    return code.replace("_", " ")

@@ -1,0 +1,245 @@
+"""Import and export: NDJSON, one event a line, each line an append of its own.
+
+    {"stream":"case:4711","type":"PromiseMade","data":{…},"key":"…","event_id":"…","source":"…",
+     "correlation_id":"…","causation_id":"…","recorded_at":"…","personal":"withheld","events":2}
+
+`personal` says that the text was withheld or erased; `events`, that the event came in an append
+of several, so that a service that appended them may still retry with its key in another store.
+
+Importing a file twice appends nothing the second time: a line is known by its event_id, else by
+its key, else by its sha256 and how often that very line has come before in the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from itertools import islice
+from typing import Any, Literal, NamedTuple, cast
+from uuid import UUID
+
+import msgspec
+
+from casestore import streams
+from casestore.errors import CaseStoreError, InvalidEvent
+from casestore.history import Recorded, to_microseconds
+from casestore.store import Append, CaseStore, Receipt
+
+MAX_LINE = 8 * 1024 * 1024
+"""Bytes; a longer line is refused."""
+_COMMIT = 1000
+"""Lines that share a commit."""
+
+
+class Refusal(NamedTuple):
+    """A line that was not imported, and why."""
+
+    line: int
+    message: str
+
+
+class Imported(NamedTuple):
+    """What became of a file."""
+
+    lines: int
+    """Lines with something on them."""
+    appended: int
+    repeated: int
+    """Lines whose event was there already."""
+    refused: tuple[Refusal, ...]
+
+
+class _Line(msgspec.Struct, forbid_unknown_fields=True):
+    stream: str
+    type: str
+    data: msgspec.Raw
+    key: str | None = None
+    event_id: UUID | None = None
+    source: str | None = None
+    correlation_id: str | None = None
+    causation_id: str | None = None
+    recorded_at: datetime | None = None
+    personal: Literal["withheld", "erased"] | None = None
+    events: int | None = None
+
+
+class _Exported(msgspec.Struct, omit_defaults=True):
+    stream: str
+    type: str
+    data: msgspec.Raw
+    key: str | None = None
+    event_id: str | None = None
+    source: str | None = None
+    correlation_id: str | None = None
+    causation_id: str | None = None
+    recorded_at: datetime | None = None
+    personal: str | None = None
+    events: int | None = None
+
+
+_decode_line = msgspec.json.Decoder(_Line).decode
+
+
+def import_lines(
+    store: CaseStore,
+    lines: Iterable[bytes],
+    *,
+    on_error: Literal["stop", "skip"] = "stop",
+    trust_recorded_at: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Imported:
+    """Import NDJSON lines, a thousand to a commit, each whole or not at all.
+
+    Args:
+        store: where to.
+        lines: with or without their line ends.
+        on_error: "stop" keeps everything before a bad line; "skip" goes on behind it.
+        trust_recorded_at: keep each line's recorded_at (for moving a store).
+        progress: told the number of lines done, after each commit.
+    """
+    reader = _Reader(store, trust_recorded_at)
+    refused: list[Refusal] = []
+    done = appended = repeated = 0
+    numbered = ((n, line) for n, line in enumerate(lines, 1) if line.strip())
+    while chunk := list(islice(numbered, _COMMIT)):
+        appends: list[tuple[int, Append]] = []
+        for number, line in chunk:
+            try:
+                appends.append((number, reader.read(line, first=number == 1)))
+            except CaseStoreError as error:
+                refused.append(Refusal(number, str(error)))
+                if on_error == "stop":
+                    break
+        last = store.recorder.max_notification_id() or 0
+        outcomes = store.write([each for _, each in appends], stop=on_error == "stop")
+        for (number, _), outcome in zip(appends, outcomes, strict=False):
+            if isinstance(outcome, Receipt):
+                new = outcome.position > last
+                appended, repeated = appended + new, repeated + (not new)
+            else:
+                refused.append(Refusal(number, str(outcome)))
+        if refused and on_error == "stop":
+            first = min(refused)  # a later line may not even have been read well
+            return Imported(first.line, appended, repeated, (first,))
+        done += len(chunk)
+        if progress is not None:
+            progress(done)
+    return Imported(done, appended, repeated, tuple(sorted(refused)))
+
+
+class _Reader:
+    """From a line to an append."""
+
+    def __init__(self, store: CaseStore, trust_recorded_at: bool) -> None:
+        self._validate = store.journal.codec.validate_json
+        self._trust = trust_recorded_at
+        self._seen: dict[bytes, int] = {}
+
+    def read(self, line: bytes, *, first: bool) -> Append:
+        """Raises InvalidEvent, InvalidStream."""
+        line = line.removeprefix(b"\xef\xbb\xbf").strip() if first else line.strip()
+        if len(line) > MAX_LINE:
+            raise InvalidEvent("the line is longer than 8 MiB; an event is never that long")
+        said = _parse(line)
+        kind, _ = streams.parse(said.stream)
+        event = self._validate(said.type, bytes(said.data))
+        if type(event) not in streams.KINDS[kind].events:
+            raise InvalidEvent(f"{said.stream}: {said.type} does not belong into this stream")
+        if self._trust and said.recorded_at is None:
+            raise InvalidEvent(f"{said.stream}: the line has no recorded_at to trust")
+        return Append(
+            batches=((said.stream, (event,)),),
+            key=said.key if said.key is not None else self._key(line),
+            event_ids=() if said.event_id is None else (str(said.event_id),),
+            source=said.source,
+            correlation_id=said.correlation_id,
+            causation_id=said.causation_id,
+            imported=True,
+            recorded_us=self._recorded(said.recorded_at) if self._trust else None,
+            withheld=said.personal is not None,
+            count=said.events,
+        )
+
+    def _key(self, line: bytes) -> str:
+        digest = hashlib.sha256(line).digest()
+        count = self._seen[digest] = self._seen.get(digest, 0) + 1
+        return f"sha256:{digest.hex()}:{count}"
+
+    @staticmethod
+    def _recorded(moment: datetime | None) -> int:
+        if moment is None or moment.utcoffset() is None:
+            raise InvalidEvent("recorded_at has no time zone; add one, like Z or +01:00")
+        return to_microseconds(moment)
+
+
+def _parse(line: bytes) -> _Line:
+    try:
+        said = _decode_line(line)
+    except msgspec.DecodeError as error:
+        raise InvalidEvent(_what_is_wrong(error)) from None
+    if (twice := _said_twice(line)) is not None:
+        raise InvalidEvent(f"the field {twice!a} stands there twice; which one is meant?")
+    return said
+
+
+def _what_is_wrong(error: msgspec.DecodeError) -> str:
+    text = str(error)
+    if isinstance(error, msgspec.ValidationError):
+        return text.replace("Object contains", "the line has").replace("Object missing", "missing")
+    return f"not a JSON object: {text[:120]}"
+
+
+def _said_twice(line: bytes) -> str | None:
+    """A field that an object names twice: parsers take the last and say nothing."""
+    if not (b"\\u" in line or b"\\/" in line or b'" ' in line or b'"\t' in line):
+        # No name is written in another way, with an escape or with a space before its colon.
+        names = [piece[piece.rfind(b'"') :] for piece in line.split(b'":')]
+        if len(set(names)) == len(names):
+            return None  # no name twice in the whole line: there is no need to look closer
+    twice: list[str] = []
+
+    def check(pairs: list[tuple[str, Any]]) -> None:
+        if len({name for name, _ in pairs}) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice.extend(name for name in names if names.count(name) > 1)
+
+    json.JSONDecoder(object_pairs_hook=check).decode(line.decode())
+    return twice[0] if twice else None
+
+
+def export_lines(
+    store: CaseStore, *, stream: str | None = None, reveal: bool = False
+) -> Iterator[bytes]:
+    """Every event as an NDJSON line, in position order, or one stream's in version order.
+
+    Personal text is withheld, and the line says so, unless `reveal`; what was erased is gone.
+    Raises StreamNotFound, KeyFileError.
+    """
+    events: Iterable[Recorded]
+    if stream is None:
+        events = store.read(reveal=reveal)
+    else:
+        events = store.history(stream, reveal=reveal).originals
+    for recorded in events:
+        yield _export(recorded)
+
+
+def _export(recorded: Recorded) -> bytes:
+    event, said = recorded.event, recorded.metadata
+    serializer = cast(Any, type(event)).__pydantic_serializer__
+    line = _Exported(
+        recorded.stream,
+        recorded.type,
+        msgspec.Raw(serializer.to_json(event, exclude_none=True)),
+        said.key,
+        recorded.uid,
+        said.source,
+        said.correlation_id,
+        said.causation_id,
+        recorded.recorded_at,
+        recorded.privacy if recorded.privacy in ("withheld", "erased") else None,
+        said.events if said.events != 1 else None,
+    )
+    return b"%s\n" % msgspec.json.encode(line)

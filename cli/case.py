@@ -1,0 +1,267 @@
+"""`casestore case`: one case, as it is, as it was, and how it came to be so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+import click
+
+from casestore import EventCorrected, History, streams
+from cli import changes, state, timeline
+from cli.options import known_at_option, points, read_moment, settings, shared, zone_option
+from cli.output import (
+    Column,
+    cell,
+    for_people,
+    heading,
+    print_lines,
+    print_object,
+    print_rows,
+    table,
+)
+
+
+@click.group(short_help="Show a case: its state, its timeline, how it came about.")
+def case() -> None:
+    """Show a case: its state, its timeline, how it came about.
+
+    \b
+    Examples:
+      casestore case show 4711
+      casestore case timeline 4711 --reveal --tz Europe/Berlin
+    """
+
+
+def _stream(given: str) -> str:
+    """The stream that `4711`, `case:4711` or `customer:C-1` names."""
+    return given if given.startswith(("case:", "customer:")) else f"case:{given}"
+
+
+def _case_stream(given: str) -> str:
+    stream = _stream(given)
+    if stream.startswith("customer:"):
+        raise click.BadParameter(f"{given!r} is not a case; `case timeline` shows customers too")
+    return stream
+
+
+reveal_option = click.option(
+    "--reveal", is_flag=True, help="Show personal text too. Needs the key file."
+)
+
+
+@case.command()
+@click.argument("case_id", metavar="ID")
+@points
+@shared
+def show(
+    case_id: str,
+    as_of: datetime | None,
+    known_at: datetime | None,
+    at_version: int | None,
+    tz: tzinfo,
+) -> None:
+    """Show the state of a case: issues, promises, what did not arrive.
+
+    Promises are judged at --as-of, else at --known-at, else at present: open, undated, kept,
+    late (kept after it was due), broken (past due), released or withdrawn.
+
+    \b
+    Examples:
+      casestore case show 4711
+      casestore case show 4711 --as-of 2026-05-07 --tz Europe/Dublin
+      casestore --format json case show 4711 --at-version 12
+    """
+    with settings().open_store() as store:
+        history = store.history(
+            _case_stream(case_id), as_of=as_of, known_at=known_at, at_version=at_version
+        )
+    shown = state.described(history, as_of or known_at or _asked_at(history, at_version))
+    print_lines(state.lines(shown, tz)) if for_people() else print_object(shown)
+
+
+def _asked_at(history: History, at_version: int | None) -> datetime:
+    """Now; or the time of the last event there was at the version asked for."""
+    if at_version is not None and history.originals:
+        return max(recorded.occurred_at for recorded in history.originals)
+    return datetime.now(UTC)
+
+
+@case.command(name="timeline")
+@click.argument("case_id", metavar="ID")
+@reveal_option
+@points
+@shared
+def timeline_(
+    case_id: str,
+    reveal: bool,
+    as_of: datetime | None,
+    known_at: datetime | None,
+    at_version: int | None,
+    tz: tzinfo,
+) -> None:
+    """Tell what happened in a case, in the order in which it happened.
+
+    An event is marked where it was corrected or voided since, and where it was recorded after
+    something that happened later. ID may also be a customer's stream, customer:ID.
+
+    \b
+    Examples:
+      casestore case timeline 4711
+      casestore case timeline 4711 --reveal --known-at 2026-05-07T12:00:00+01:00
+      casestore case timeline customer:C-3318 --format csv
+    """
+    with settings().open_store() as store:
+        history = store.history(
+            _stream(case_id), as_of=as_of, known_at=known_at, at_version=at_version, reveal=reveal
+        )
+    empty = "nothing had happened yet"
+    print_rows(timeline.columns(tz), timeline.rows(history, tz), zone=tz, empty=empty)
+
+
+@case.command()
+@click.argument("case_id", metavar="ID")
+@reveal_option
+@points
+@shared
+def replay(
+    case_id: str,
+    reveal: bool,
+    as_of: datetime | None,
+    known_at: datetime | None,
+    at_version: int | None,
+    tz: tzinfo,
+) -> None:
+    """Step through a history in the order of its recording, and show what each event changed.
+
+    + is new in the state of the case, ~ changed, - is gone.
+
+    \b
+    Examples:
+      casestore case replay 4711
+      casestore case replay 4711 --at-version 12 --format ndjson
+    """
+    with settings().open_store() as store:
+        history = store.history(
+            _stream(case_id), known_at=known_at, at_version=at_version, reveal=reveal
+        )
+    steps = _steps(history, as_of, tz)
+    if for_people():
+        print_lines(line for step in steps for line in _step_lines(step, tz))
+        return
+    columns = [*timeline.columns(tz), Column("changes", people=False)]
+    print_rows(columns, ({**row, "changes": [c.row for c in found]} for row, found in steps))
+
+
+Step = tuple[dict[str, Any], list[changes.Change]]
+
+
+def _steps(history: History, as_of: datetime | None, zone: tzinfo) -> Iterator[Step]:
+    """Each event as it was recorded, and what it changed in what was known until then.
+
+    Corrections change what is known from their own version on, so the state before each version
+    is folded as it was on record at that version.
+    """
+    originals = history.originals
+    versions = {recorded.uid: recorded.version for recorded in originals}
+    before = streams.empty(history.stream).state
+    for count, recorded in enumerate(originals, 1):
+        if as_of is None and not isinstance(recorded.event, EventCorrected):
+            after = streams.KINDS[history.stream.partition(":")[0]].evolve(before, recorded.event)
+        else:
+            upto = History(history.stream, originals[:count], as_of=as_of)
+            after = streams.fold_history(upto)
+        found = changes.changes(before, after)
+        if found or as_of is None or recorded.occurred_at <= as_of:
+            shown = timeline.Shown(recorded, (), None, late=False)
+            yield timeline.row(shown, versions, zone), found
+        before = after
+
+
+def _step_lines(step: Step, zone: tzinfo) -> Iterator[str]:
+    row, found = step
+    yield heading(f"version {row['version']}, {cell(row['occurred_at'], zone)}, {row['who']}")
+    yield f"  {cell(row['what'])}"
+    yield from (f"    {cell(line)}" for line in changes.told(found, zone))
+    yield ""
+
+
+@case.command()
+@click.argument("case_id", metavar="ID")
+@click.argument("from_", metavar="FROM")
+@click.argument("to", metavar="[TO]", required=False)
+@click.option(
+    "--recorded",
+    is_flag=True,
+    help="Read times as times of recording: what was learnt between them, not what happened.",
+)
+@reveal_option
+@known_at_option
+@zone_option
+@shared
+def diff(
+    case_id: str,
+    from_: str,
+    to: str | None,
+    recorded: bool,
+    reveal: bool,
+    known_at: datetime | None,
+    tz: tzinfo,
+) -> None:
+    """Show what happened to a case between two points, and what that changed.
+
+    FROM and TO are versions (0 is before everything) or times, like 2026-03-02T17:00:00Z, or
+    dates. Without TO: until now.
+
+    \b
+    Examples:
+      casestore case diff 4711 5 12
+      casestore case diff 4711 2026-05-07 2026-05-12 --tz Europe/Dublin
+      casestore case diff 4711 2026-05-07T12:00:00Z --recorded
+    """
+    stream = _case_stream(case_id)
+    with settings().open_store() as store:
+        whole = store.history(stream, known_at=known_at, reveal=reveal)
+    before = _at(whole, from_, "FROM", recorded=recorded, zone=tz)
+    after = whole if to is None else _at(whole, to, "TO", recorded=recorded, zone=tz)
+    known = {each.uid for each in (*before, *before.voided.values())}
+    rows = timeline.rows(after, tz)
+    if known - {row["event_id"] for row in rows}:
+        raise click.UsageError("FROM is after TO; give the earlier point first")
+    new = [row for row in rows if row["event_id"] not in known]
+    found = changes.changes(streams.fold_history(before), streams.fold_history(after))
+    if for_people():
+        print_lines(_diff_lines(new, found, tz))
+        return
+    names = [column.name for column in timeline.columns(tz) if column.programs]
+    events = [{name: row[name] for name in names} for row in new]
+    changed = [change.row for change in found]
+    print_object({"from": from_, "to": to, "events": events, "changes": changed})
+
+
+def _at(whole: History, point: str, name: str, *, recorded: bool, zone: tzinfo) -> History:
+    """The history as it was at a point: a version, or a time."""
+    if point.isdecimal():
+        if int(point) > len(whole.originals):
+            raise click.UsageError(
+                f"{name} is version {point}, but {whole.stream} has {len(whole.originals)}"
+            )
+        return History(whole.stream, whole.originals[: int(point)])
+    try:
+        moment = read_moment(point, zone)
+    except ValueError as error:
+        raise click.UsageError(f"{name}: {error}; or give a version, like 5") from None
+    if recorded:
+        return History(whole.stream, whole.originals, known_at=moment)
+    return History(whole.stream, whole.originals, as_of=moment)
+
+
+def _diff_lines(
+    rows: list[dict[str, Any]], found: list[changes.Change], zone: tzinfo
+) -> Iterator[str]:
+    yield heading("What happened")
+    yield from table(timeline.columns(zone), rows, zone=zone) if rows else ["nothing"]
+    yield ""
+    yield heading("What it changed")
+    yield from map(cell, changes.told(found, zone) or ["nothing"])

@@ -1,0 +1,105 @@
+"""What an event changed: two folded states, flattened and compared, whatever they hold."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, tzinfo
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import msgspec
+
+from casestore.events import Ask
+from casestore.telling import words
+
+_BOOKKEEPING = {"ids", "last_event_at"}
+"""Fields that nearly every event changes and that nobody asks about."""
+_RECORDED = "on record"
+
+Path = tuple[str, ...]
+
+
+class Change(NamedTuple):
+    """One value of a state before and after; None is none."""
+
+    path: Path
+    before: Any
+    after: Any
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The change for programs."""
+        return {"path": ".".join(self.path), "before": self.before, "after": self.after}
+
+
+def changes(before: msgspec.Struct, after: msgspec.Struct) -> list[Change]:
+    """What differs between two states."""
+    old, new = leaves(before), leaves(after)
+    paths = dict.fromkeys((*old, *new))
+    return [
+        Change(path, old.get(path), new.get(path))
+        for path in paths
+        if old.get(path) != new.get(path)
+    ]
+
+
+def leaves(state: msgspec.Struct) -> dict[Path, Any]:
+    """Every value in a state that is not None, by its path.
+
+    Ids of things that the state keeps nothing else of stand as `finding.f1: on record`.
+    """
+    fields = msgspec.structs.asdict(state)
+    found = dict(_leaves((), {n: each for n, each in fields.items() if n not in _BOOKKEEPING}))
+    kept = {each for value in fields.values() if isinstance(value, Mapping) for each in value}
+    ids: Mapping[str, frozenset[str]] = fields.get("ids", {})
+    for kind, each in ids.items():
+        found |= {(kind, one): _RECORDED for one in sorted(each - kept)}
+    return found
+
+
+def _leaves(path: Path, value: Any) -> Iterator[tuple[Path, Any]]:
+    match value:
+        case None:
+            return
+        case Mapping():
+            for name, each in value.items():
+                yield from _leaves((*path, name), each)
+        case msgspec.Struct():
+            yield from _leaves(path, msgspec.structs.asdict(value))
+        case Ask():
+            yield from _leaves(path, {f.name: getattr(value, f.name) for f in _ASK})
+        case _:
+            yield path, value
+
+
+_ASK = dataclasses.fields(Ask)[1:]  # without its id, which is in the path
+
+
+def told(found: Sequence[Change], zone: tzinfo = UTC) -> list[str]:
+    """Changes in words, a line each; what is wholly new, like a promise, in one line."""
+    lines = []
+    for path, each in groupby(found, lambda change: change.path[:2]):
+        group = list(each)
+        if len(group) > 1 and all(change.before is None for change in group):
+            lines.append(f"+ {_named(path)}: {', '.join(_said(one, zone) for one in group)}")
+        else:
+            lines += [_line(change, zone) for change in group]
+    return lines
+
+
+def _named(path: Path) -> str:
+    return " ".join(part.replace("_", " ") if i != 1 else part for i, part in enumerate(path))
+
+
+def _said(change: Change, zone: tzinfo) -> str:
+    return f"{_named(('', '', *change.path[2:])).strip()} {words(change.after, zone)}"
+
+
+def _line(change: Change, zone: tzinfo) -> str:
+    name = _named(change.path)
+    if change.before is None:
+        return f"+ {name}: {words(change.after, zone)}"
+    if change.after is None:
+        return f"- {name}: {words(change.before, zone)}"
+    return f"~ {name}: {words(change.before, zone)} → {words(change.after, zone)}"

@@ -1,0 +1,169 @@
+"""The command line's frame: `casestore COMMAND`, its errors and its exit codes.
+
+This module imports click and nothing else that takes time, and knows each command by its place
+and its short help only: `casestore --help` imports no command.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.options import shared
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+REFUSED, USAGE, CANNOT_TELL = 1, 2, 3
+"""Exit codes: refused or tampered; wrong usage; the question could not be answered."""
+INTERRUPTED, UNREAD = 130, 141
+"""As a shell reports a command that Ctrl-C, or a reader that has gone, has ended."""
+
+COMMANDS = {
+    "demo": ("cli.demo:demo", "Make a store of five example stories and show them."),
+    "init": ("cli.store:init", "Make a new store."),
+    "record": ("cli.record:record", "Record one event."),
+    "import": ("cli.transfer:import_", "Import events from NDJSON, one a line."),
+    "export": ("cli.transfer:export", "Export events as NDJSON, one a line."),
+    "case": ("cli.case:case", "Show a case: its state, its timeline, how it came about."),
+    "events": ("cli.events:events", "List the events that a history can hold."),
+    "doctor": ("cli.store:doctor", "Check that a store is whole."),
+}
+"""Where each command is, and its short help, which a test holds to be the command's own."""
+
+
+class Failure(click.ClickException):
+    """An error as it is shown: one line, with an exit code."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+    def show(self, file: Any = None) -> None:
+        """Print the line."""
+        from cli.text import visible  # noqa: PLC0415  (only when something went wrong)
+
+        click.echo(f"casestore: {visible(self.message)}", file=file or sys.stderr)
+
+
+class Commands(click.Group):
+    """A group that imports a command when it is called, and not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the commands in the order of COMMANDS."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from COMMANDS alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_) for name, (_, help_) in COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete from COMMANDS alone, and from this group's own options."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415  (only to complete)
+
+        names = [
+            CompletionItem(name, help=help_)
+            for name, (_, help_) in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Parse the arguments before the command."""
+        with _as_failures():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with _as_failures():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _as_failures() -> Iterator[None]:
+    """Turn whatever goes wrong into one line on stderr and the exit code for it."""
+    try:
+        yield
+    except (click.exceptions.Exit, click.Abort, Failure):
+        raise
+    except click.ClickException as error:
+        if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
+            raise  # the help page
+        raise Failure(_with_hint(error), USAGE) from None
+    except KeyboardInterrupt:
+        raise Failure("stopped", INTERRUPTED) from None
+    except BrokenPipeError:
+        # What is still in the buffer would raise once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise click.exceptions.Exit(UNREAD) from None
+    except OSError as error:
+        raise Failure(f"{error.filename or 'the system'}: {error.strerror}", CANNOT_TELL) from error
+    except Exception as error:
+        raise _failure(error) from error
+
+
+def _with_hint(error: click.ClickException) -> str:
+    message = error.format_message().rstrip(".")
+    ctx = getattr(error, "ctx", None)
+    if ctx is None:
+        return message
+    return f"{message}; `{ctx.command_path} --help` shows how"
+
+
+def _failure(error: Exception) -> Failure:
+    from casestore import errors  # noqa: PLC0415  (only when something went wrong)
+
+    if isinstance(error, errors.StoreUnavailable | errors.KeyFileError):
+        return Failure(str(error), CANNOT_TELL)
+    if isinstance(error, errors.StoreNotFound | errors.InvalidStream | errors.StreamNotFound):
+        return Failure(str(error), USAGE)
+    if isinstance(error, errors.CaseStoreError):
+        return Failure(str(error), REFUSED)
+    if os.environ.get("CASESTORE_DEBUG"):
+        raise error
+    what = f"{type(error).__name__} (this is a fault in casestore itself)"
+    return Failure(f"{what}; CASESTORE_DEBUG=1 shows where", CANNOT_TELL)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@shared
+@click.version_option(package_name="casestore", message="casestore %(version)s")
+def cli() -> None:
+    """Keep and read the histories of customer complaints.
+
+    \b
+    Begin with:
+      casestore demo
+      casestore init
+      casestore case timeline 4711
+
+    \b
+    Completion for your shell (bash, zsh or fish), in its start-up file:
+      eval "$(_CASESTORE_COMPLETE=bash_source casestore)"
+
+    Exit codes: 0 fine, 1 refused or tampered, 2 wrong usage, 3 cannot tell.
+    """
+
+
+def main() -> None:
+    """Run the command line."""
+    cli(prog_name="casestore")
+
+
+if __name__ == "__main__":
+    main()

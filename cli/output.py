@@ -1,0 +1,243 @@
+"""Prints rows: a table for people; JSON, NDJSON or CSV for programs.
+
+Rows are mappings from a column's name to a plain value: text, number, flag, datetime, Money, or
+a list or mapping of these. One declaration of columns serves every format.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import click
+from rich.cells import cell_len
+
+from casestore.events import Money
+from casestore.telling import words
+from cli.options import settings
+from cli.text import CONTROLS, visible
+
+Row = Mapping[str, Any]
+
+
+class Column(NamedTuple):
+    """A column of a table, and a key for programs."""
+
+    name: str
+    heading: str | None = None
+    """For people; the name, with spaces for its underscores, if left out."""
+    right: bool = False
+    """Whether people read it aligned to the right, as numbers."""
+    people: bool = True
+    programs: bool = True
+
+    @property
+    def title(self) -> str:
+        """The heading for people."""
+        return self.name.replace("_", " ") if self.heading is None else self.heading
+
+
+def print_rows(
+    columns: Sequence[Column], rows: Iterable[Row], *, zone: tzinfo = UTC, empty: str = "none"
+) -> None:
+    """Print rows in the format that was asked for.
+
+    Args:
+        columns: what to print of each row, in order.
+        rows: from anywhere; JSON Lines and CSV are printed as they come.
+        zone: the time zone that people are told times in.
+        empty: what people are told when there are no rows.
+    """
+    form = settings().format
+    if form == "table":
+        found = list(rows)
+        print_lines(table(columns, found, zone=zone) if found else [empty])
+        return
+    shown = [column for column in columns if column.programs]
+    plain = ({column.name: to_json(row.get(column.name)) for column in shown} for row in rows)
+    writer = {"json": _json_lines, "ndjson": _ndjson_lines, "csv": _csv_lines}[form]
+    _write(writer([column.name for column in shown], plain))
+
+
+def print_object(value: Mapping[str, Any]) -> None:
+    """Print one object for programs; CSV has a line for each of its leaves."""
+    plain = to_json(value)
+    match settings().format:
+        case "csv":
+            leaves = ({"field": path, "value": leaf} for path, leaf in flatten(plain))
+            _write(_csv_lines(["field", "value"], leaves))
+        case "ndjson":
+            _write([_json(plain), "\n"])
+        case _:
+            _write([_json(plain, indent=2), "\n"])
+
+
+def for_people() -> bool:
+    """Whether a table was asked for, and not a format for programs."""
+    return settings().format == "table"
+
+
+def on_terminal() -> bool:
+    """Whether a person is looking."""
+    return sys.stdout.isatty()
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines for people."""
+    click.echo("\n".join(lines))
+
+
+# --- for people ----------------------------------------------------------------------------
+
+
+def table(columns: Sequence[Column], rows: Sequence[Row], *, zone: tzinfo = UTC) -> list[str]:
+    """Lines of a table: as wide as the terminal there, and as its text is in a pipe."""
+    shown = [column for column in columns if column.people]
+    cells = [[cell(row.get(column.name), zone) for column in shown] for row in rows]
+    return _rich_table(shown, cells) if on_terminal() else _plain_table(shown, cells)
+
+
+def cell(value: Any, zone: tzinfo = UTC) -> str:
+    """A value in words, safe to show, in one line."""
+    return visible(words(value, zone))
+
+
+def _plain_table(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> list[str]:
+    lines = [[column.title for column in columns], *cells]
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    rights = [column.right for column in columns]
+    return ["  ".join(map(_aligned, line, widths, rights)).rstrip() for line in lines]
+
+
+def _aligned(text: str, width: int, right: bool) -> str:
+    space = " " * (width - cell_len(text))
+    return space + text if right else text + space
+
+
+def _rich_table(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> list[str]:
+    from rich.console import Console  # noqa: PLC0415  (a pipe does not wait for it)
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    last = len(columns) - 1
+    for index, column in enumerate(columns):
+        justify: Any = "right" if column.right else "left"
+        made.add_column(column.title, justify=justify, no_wrap=index != last, overflow="fold")
+    for line in cells:
+        made.add_row(*map(Text, line))  # as Text, so that [brackets] are no markup
+    console = Console(color_system=None if settings().no_color else "auto")
+    with console.capture() as captured:
+        console.print(made)
+    return captured.get().rstrip("\n").splitlines()
+
+
+def heading(text: str) -> str:
+    """A line above a table; bold on a terminal."""
+    text = visible(text)
+    bold = on_terminal() and not settings().no_color
+    return click.style(text, bold=True) if bold else text
+
+
+# --- for programs --------------------------------------------------------------------------
+
+
+def to_json(value: Any) -> Any:
+    """A value as plain JSON: instants in UTC with Z, money as amount and currency."""
+    match value:
+        case datetime():
+            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        case Money():
+            return {"amount": f"{value.amount:f}", "currency": value.currency}
+        case Decimal() | UUID():
+            return str(value)
+        case Mapping():
+            return {str(name): to_json(each) for name, each in value.items()}
+        case list() | tuple():
+            return [to_json(each) for each in value]
+        case _:
+            return value
+
+
+def flatten(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of nested mappings and lists, each with its dotted path."""
+    if isinstance(value, Mapping):
+        for name, each in value.items():
+            yield from flatten(each, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from flatten(each, f"{path}.{number}")
+    else:
+        yield path, value
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    # Still the same value: none of these stands outside of a string. (Newlines do, with indent.)
+    return CONTROLS.sub(lambda m: m[0] if m[0] == "\n" else f"\\u{ord(m[0]):04x}", text)
+
+
+def _json_lines(_names: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
+    opened = False
+    for row in rows:
+        yield f"{',' if opened else '['}\n  {_json(row)}"
+        opened = True
+    yield "\n]\n" if opened else "[]\n"
+
+
+def _ndjson_lines(_names: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
+    return (f"{_json(row)}\n" for row in rows)
+
+
+def _csv_lines(names: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
+    for line in ([*names], *([_csv_cell(row[name]) for name in names] for row in rows)):
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerow(line)
+        yield text.getvalue()
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
+
+
+def _csv_cell(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case {"amount": amount, "currency": currency, **rest} if not rest:
+            return f"{amount} {currency}"
+        case dict() | list():
+            text = _json(value)
+        case _:
+            text = str(value)
+    if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text):
+        text = f"'{text}"
+    return visible(text) if on_terminal() else text
+
+
+def _write(lines: Iterable[str]) -> None:
+    """Write lines as UTF-8, whatever the locale, and many at a time."""
+    for chunk in _chunks(lines):
+        click.echo(chunk.encode(), nl=False)
+
+
+def _chunks(lines: Iterable[str], size: int = 1 << 16) -> Iterator[str]:
+    held: list[str] = []
+    length = 0
+    for line in lines:
+        held.append(line)
+        length += len(line)
+        if length >= size:
+            yield "".join(held)
+            held, length = [], 0
+    yield "".join(held)

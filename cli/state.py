@@ -1,0 +1,152 @@
+"""A case's folded state at a time, in a readable form: one object for people and programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, tzinfo
+from typing import Any
+
+from casestore import streams
+from casestore.case import Case, Promise
+from casestore.events import PromiseReleased
+from casestore.history import History
+from cli.output import Column, cell, heading, table
+
+_SECTIONS = {
+    "issues": ("Issues", "issue_id category"),
+    "asks": ("Asked for", "ask_id kind"),
+    "promises": ("Promises", "promise_id kind made_at due_at state kept_at kept_by"),
+    "undelivered": ("Replies not delivered", "reply_id channel sent_at resent_by"),
+    "gestures": ("Goodwill", "gesture_id kind value given_at status"),
+    "escalations": ("Escalations open", "escalation_id to"),
+}
+"""What a case holds several of: the heading and the columns, by key."""
+
+
+def described(history: History, asked_at: datetime) -> dict[str, Any]:
+    """A case as one object, its promises judged at a time."""
+    case = streams.fold_history(history)
+    assert isinstance(case, Case)  # noqa: S101  (of a case's stream)
+    version = history.originals[-1].version if history.originals else 0
+    return {
+        "case_id": case.case_id,
+        "version": version,
+        "asked_at": asked_at,
+        "as_of": history.as_of,
+        "known_at": history.known_at,
+        "status": case.status,
+        "close_reason": case.close_reason,
+        "customer_id": case.customer_id,
+        "channel": case.channel,
+        "received_at": case.received_at,
+        "opened_at": case.opened_at,
+        "closed_at": case.closed_at,
+        "last_event_at": case.last_event_at,
+        "product": case.product,
+        "region": case.region,
+        "category": case.category,
+        "agent": case.agent,
+        "team": case.team,
+        "merged_into": case.merged_into,
+        "issues": [{"issue_id": i, "category": c} for i, c in case.issues.items()],
+        "asks": [{"ask_id": ask.ask_id, "kind": ask.kind} for ask in case.asks.values()],
+        "promises": list(_promises(case, history, asked_at)),
+        "undelivered": list(_undelivered(case)),
+        "gestures": [
+            {
+                "gesture_id": gesture_id,
+                "kind": gesture.kind,
+                "value": gesture.value,
+                "given_at": gesture.given_at,
+                "status": gesture.status,
+            }
+            for gesture_id, gesture in case.gestures.items()
+        ],
+        "escalations": [{"escalation_id": e, "to": to} for e, to in case.escalations.items()],
+    }
+
+
+def _promises(case: Case, history: History, asked_at: datetime) -> Iterator[dict[str, Any]]:
+    released = {
+        recorded.event.promise_id: recorded.occurred_at
+        for recorded in history
+        if isinstance(recorded.event, PromiseReleased)
+    }
+    for promise_id, promise in case.promises.items():
+        kept = case.is_kept(promise_id)
+        by = promise.kept_by if kept else None
+        yield {
+            "promise_id": promise_id,
+            "kind": promise.kind,
+            "made_at": promise.made_at,
+            "due_at": promise.due_at,
+            "state": _state(promise, kept, released.get(promise_id), asked_at),
+            "kept_at": promise.kept_at if kept else None,
+            "kept_by": {"kind": by.kind, "id": by.id} if by else None,
+            "renegotiations": promise.renegotiations,
+        }
+
+
+def _state(promise: Promise, kept: bool, released: datetime | None, asked_at: datetime) -> str:
+    """As reports judge a promise at a time; the first that holds."""
+    due = promise.due_at
+    if promise.status == "withdrawn":
+        return "withdrawn"
+    if released is not None and (due is None or released <= due):
+        return "released"
+    if kept and promise.kept_at is not None:
+        return "kept" if due is None or promise.kept_at <= due else "late"
+    if due is None:
+        return "undated"
+    return "open" if asked_at <= due else "broken"
+
+
+def _undelivered(case: Case) -> Iterator[dict[str, Any]]:
+    for reply_id, reply in case.replies.items():
+        if reply.undelivered:
+            resent = [other for other, each in case.replies.items() if each.resend_of == reply_id]
+            yield {
+                "reply_id": reply_id,
+                "channel": reply.channel,
+                "sent_at": reply.sent_at,
+                "resent_by": resent,
+                "arrived": case.arrived(reply_id),
+            }
+
+
+# --- for people ----------------------------------------------------------------------------
+
+
+def lines(shown: dict[str, Any], zone: tzinfo) -> Iterator[str]:
+    """The object of `described`, to be read."""
+    at = cell(shown["asked_at"], zone)
+    yield heading(f"Case {shown['case_id']} at {at} (version {shown['version']})")
+    if shown["status"] is None:
+        yield "nothing had happened yet"
+        return
+    facts = [(name, text) for name, text in _facts(shown, zone) if text]
+    width = max(len(name) for name, _ in facts)
+    yield from (f"{name:{width}}  {text}" for name, text in facts)
+    for key, (title, names) in _SECTIONS.items():
+        if rows := shown[key]:
+            yield ""
+            yield heading(title)
+            yield from table([_column(name) for name in names.split()], rows, zone=zone)
+
+
+def _column(name: str) -> Column:
+    return Column(name, name.removesuffix("_id").removesuffix("_at").replace("_", " "))
+
+
+def _facts(shown: dict[str, Any], zone: tzinfo) -> Iterator[tuple[str, str]]:
+    def joined(*names: str) -> str:
+        return ", ".join(cell(shown[name], zone) for name in names if shown[name] is not None)
+
+    yield "status", joined("status", "close_reason", "closed_at").replace("_", " ")
+    yield "customer", joined("customer_id")
+    yield "opened", joined("opened_at", "channel")
+    yield "received", joined("received_at") if shown["received_at"] != shown["opened_at"] else ""
+    yield "about", joined("product", "region", "category")
+    yield "with", joined("agent", "team")
+    yield "merged into", joined("merged_into")
+    yield "last event", joined("last_event_at")

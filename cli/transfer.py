@@ -1,0 +1,177 @@
+"""`casestore import` and `casestore export`: NDJSON, one event a line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import IO, Literal, cast
+
+import click
+
+from casestore.transfer import MAX_LINE, Imported, export_lines, import_lines
+from cli.main import REFUSED
+from cli.options import settings, shared
+from cli.output import for_people, print_object
+from cli.text import visible
+
+
+@click.command("import")
+@click.argument("file", metavar="FILE", type=click.File("rb"))
+@click.option(
+    "--on-error",
+    type=click.Choice(["stop", "skip"]),
+    default="stop",
+    help="At a bad line: stop, keeping everything before it (the default), or skip it.",
+)
+@click.option(
+    "--trust-recorded-at",
+    is_flag=True,
+    help="Keep the times of recording, to move a store; into an empty one.",
+)
+@shared
+def import_(file: IO[bytes], on_error: Literal["stop", "skip"], trust_recorded_at: bool) -> None:
+    """Import events from NDJSON, one a line.
+
+    FILE may be - for standard input. Importing a file twice appends nothing the second time.
+    Exits 1 if any line was refused.
+
+    \b
+    A line:
+      {"stream":"case:4711","type":"NoteAdded","data":{"occurred_at":"2026-03-02T17:00:00Z",
+       "actor":{"kind":"agent","id":"anna"},"text":"Rang back."},"key":"crm-1"}
+
+    \b
+    Examples:
+      casestore import events.ndjson
+      zcat old.ndjson.gz | casestore import - --on-error skip
+    """
+    name = "-" if file is sys.stdin.buffer else getattr(file, "name", "-")
+    with settings().open_store() as store, _progress(file) as progress:
+        result = import_lines(
+            store,
+            limited_lines(file),
+            on_error=on_error,
+            trust_recorded_at=trust_recorded_at,
+            progress=progress,
+        )
+    _report(result, name)
+    if result.refused:
+        raise click.exceptions.Exit(REFUSED)
+
+
+def limited_lines(file: IO[bytes], longest: int = MAX_LINE) -> Iterator[bytes]:
+    """The lines of a file; of one longer than `longest` bytes, only so much that it is too long.
+
+    The rest of it is read and dropped: memory is bounded by `longest`.
+    """
+    while line := file.readline(longest + 1):
+        yield line
+        while len(line) > longest and not line.endswith(b"\n"):
+            line = file.readline(longest + 1)
+
+
+def _report(result: Imported, name: str) -> None:
+    for refusal in result.refused:
+        click.echo(f"{name}:{refusal.line}: {visible(refusal.message)}", err=True)
+    if for_people():
+        click.echo(told(result))
+        return
+    refused = [refusal._asdict() for refusal in result.refused]
+    print_object({**result._asdict(), "refused": refused})
+
+
+def told(result: Imported) -> str:
+    """What became of an import, in words."""
+    return (
+        f"{_counted(result.lines, 'line')}: {_counted(result.appended, 'event')} appended, "
+        f"{result.repeated} already there, {len(result.refused)} refused"
+    )
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+Progress = Callable[[int], None] | None
+
+
+def _progress(file: IO[bytes]) -> AbstractContextManager[Progress]:
+    """A progress bar over the bytes of a file, on a terminal; nothing anywhere else."""
+    if settings().quiet or not sys.stderr.isatty():
+        return _no_progress()
+    return _progress_bar(file)
+
+
+@contextmanager
+def _no_progress() -> Iterator[Progress]:
+    yield None
+
+
+@contextmanager
+def _progress_bar(file: IO[bytes]) -> Iterator[Progress]:
+    from rich.console import Console  # noqa: PLC0415  (a pipe does not wait for it)
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    total = os.fstat(file.fileno()).st_size or None
+    if not file.seekable():
+        total = None
+    console = Console(stderr=True, color_system=None if settings().no_color else "auto")
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("importing", total=total)
+
+        def show(done: int) -> None:
+            read = file.tell() if total else 0
+            bar.update(task, completed=read, description=f"{done:,} lines")
+
+        yield show
+
+
+@click.command()
+@click.option("--stream", metavar="STREAM", help="Only this one, like case:4711.")
+@click.option("--reveal", is_flag=True, help="Personal text too. Needs the key file.")
+@click.option(
+    "--output",
+    "-o",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a file, whole or not at all, instead of standard output.",
+)
+@shared
+def export(stream: str | None, reveal: bool, output: Path | None) -> None:
+    """Export events as NDJSON, one a line.
+
+    Personal text is withheld unless --reveal is given; `casestore import` reads either. A file
+    written with --output can be read by its owner alone.
+
+    \b
+    Examples:
+      casestore export --output events.ndjson
+      casestore export --stream case:4711 --reveal
+    """
+    if settings().format not in ("table", "ndjson"):
+        raise click.UsageError("an export is NDJSON; leave --format out")
+    with settings().open_store() as store:
+        lines = export_lines(store, stream=stream, reveal=reveal)
+        if output is not None:
+            _write_whole(output, lines)
+            return
+        out = cast(IO[bytes], click.get_binary_stream("stdout"))
+        out.writelines(lines)
+        out.flush()
+
+
+def _write_whole(path: Path, lines: Iterator[bytes]) -> None:
+    """Write beside the place and move there, so that half an export never looks like one."""
+    part = path.with_name(f"{path.name}.part-{os.getpid()}")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.writelines(lines)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

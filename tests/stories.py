@@ -1,0 +1,520 @@
+"""Stories: given these events, when this one comes, then it is accepted, or refused because …
+
+    given(opened(), promised("p1", due="+2h"), kept("p1", at="+3h"))
+        .when(withdrew("p1", at="+4h")).refused("kept already")
+
+An event's maker is a past tense and fills in what the story does not care about; any field can
+be given by name. Times are told from START: "+2h", "-1d", "+5m", "+1s". An event is on record
+from when it happened, or as soon after the one before it as can be; `learnt("+3h", event)` puts it
+on record later. The event of version 3 has `uid(3)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
+
+from casestore import streams
+from casestore.case import Case
+from casestore.customer import Customer
+from casestore.events import (
+    Actor,
+    ApologyGiven,
+    CaseAssigned,
+    CaseClosed,
+    CaseEscalated,
+    CaseMerged,
+    CaseOpened,
+    CaseReclassified,
+    CaseReopened,
+    CaseUnmerged,
+    CustomerFactRecorded,
+    CustomerMerged,
+    CustomerRegistered,
+    CustomerUnmerged,
+    DeliveryConfirmed,
+    DeliveryFailed,
+    DesiredOutcomeStated,
+    ErasureRequested,
+    EscalationReturned,
+    Event,
+    EventCorrected,
+    FinalDecisionGiven,
+    FindingMade,
+    GestureDeclined,
+    GestureGiven,
+    GestureReversed,
+    HoldPlaced,
+    HoldReleased,
+    InformationRequested,
+    IssueRaised,
+    MessageReceived,
+    NoteAdded,
+    OperationsConsulted,
+    OperationsReplied,
+    OptionChosen,
+    OptionsOffered,
+    PersonalDataErased,
+    PolicyAdopted,
+    PreferenceStated,
+    PreferenceWithdrawn,
+    PromiseAttempted,
+    PromiseKept,
+    PromiseMade,
+    PromiseReleased,
+    PromiseRenegotiated,
+    PromiseWithdrawn,
+    QualityAssessed,
+    Ref,
+    RemedyGiven,
+    ReplySent,
+    RequestRefused,
+    ResolutionAccepted,
+    ResolutionRejected,
+    StatementMade,
+    StatementRetracted,
+)
+from casestore.history import History, Recorded, to_microseconds
+from casestore.policy import Policies
+from casestore.streams import Stream
+from casestore.structure import Facts
+
+START = datetime(2026, 3, 2, 9, tzinfo=UTC)
+ANNA = Actor(kind="agent", id="anna", role="first_line", team="north")
+BOSS = Actor(kind="agent", id="boss", role="manager")
+
+Moment = str | datetime
+_UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+
+
+def moment(told: Moment) -> datetime:
+    """The time of "+2h", which is two hours after START."""
+    if isinstance(told, datetime):
+        return told
+    return START + timedelta(**{_UNITS[told[-1]]: int(told[:-1])})
+
+
+def stamp(told: Moment) -> str:
+    """A time as it is stored."""
+    return f"{moment(told):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def uid(version: int) -> UUID:
+    """The id of the event of that version."""
+    return UUID(int=version)
+
+
+class Learnt(NamedTuple):
+    """An event that came on record at a time of its own."""
+
+    at: datetime
+    event: Event
+
+
+def learnt(at: Moment, event: Event) -> Learnt:
+    return Learnt(moment(at), event)
+
+
+@dataclass(frozen=True)
+class Story:
+    """A stream to which some events have happened."""
+
+    stream: str
+    recorded: tuple[Recorded, ...] = ()
+
+    def history(self, as_of: Moment | None = None, known_at: Moment | None = None) -> History:
+        return History(
+            self.stream,
+            self.recorded,
+            as_of=None if as_of is None else moment(as_of),
+            known_at=None if known_at is None else moment(known_at),
+        )
+
+    @property
+    def folded(self) -> Stream:
+        return streams.fold(self.stream, self.recorded)
+
+    @property
+    def case(self) -> Case:
+        state = self.folded.state
+        assert isinstance(state, Case)
+        return state
+
+    @property
+    def customer(self) -> Customer:
+        state = self.folded.state
+        assert isinstance(state, Customer)
+        return state
+
+    @property
+    def policies(self) -> Policies:
+        state = self.folded.state
+        assert isinstance(state, Policies)
+        return state
+
+    def when(
+        self,
+        told: Event | Learnt,
+        *,
+        now: Moment | None = None,
+        others: Sequence[Story] | None = None,
+        imported: bool = False,
+    ) -> Verdict:
+        """What becomes of one more event.
+
+        Args:
+            now: the store's clock; without it, clocks are left aside.
+            others: the streams that there are beside this one; without it, rules over several
+                streams are left aside.
+        """
+        event = told if isinstance(told, Event) else told.event
+        states = {story.stream: story.folded.state for story in others or ()}
+        other = streams.related(event)
+        facts = Facts(
+            now=None if now is None else moment(now),
+            related=None if others is None else {other: states.get(other)} if other else {},
+            history=self.history() if isinstance(event, EventCorrected) else None,
+            imported=imported,
+        )
+        return Verdict(self, told, streams.check(self.folded, event, facts))
+
+    def plus(self, told: Event | Learnt) -> Story:
+        """The story with one more event on record."""
+        event = told if isinstance(told, Event) else told.event
+        at = to_microseconds(event.occurred_at if isinstance(told, Event) else told.at)
+        last = max((r.recorded_us or 0 for r in self.recorded), default=at)
+        version = len(self.recorded) + 1
+        recorded = Recorded(
+            event, self.stream, version, version, str(uid(version)), None, max(at, last)
+        )
+        return Story(self.stream, (*self.recorded, recorded))
+
+
+class Verdict(NamedTuple):
+    """What structure says to one more event of a story."""
+
+    story: Story
+    told: Event | Learnt
+    refusal: str | None
+
+    def accepted(self) -> Story:
+        """It is; the story goes on."""
+        assert self.refusal is None, f"refused: {self.refusal}\n{self.told}"
+        return self.story.plus(self.told)
+
+    def refused(self, because: str) -> None:
+        """It is not; the reason holds these words and, after a semicolon, what to do."""
+        assert self.refusal is not None, f"accepted: {self.told}"
+        assert because in self.refusal
+        assert "; " in self.refusal, f"it does not say what to do: {self.refusal}"
+
+
+def given(*told: Event | Learnt, stream: str = "case:c1") -> Story:
+    """A story so far, every event of which was accepted."""
+    story = Story(stream)
+    for each in told:
+        story = story.when(each).accepted()
+    return story
+
+
+def given_customer(*told: Event | Learnt, stream: str = "customer:k1") -> Story:
+    return given(*told, stream=stream)
+
+
+def given_policy(*told: Event | Learnt) -> Story:
+    return given(*told, stream="policy")
+
+
+def versions(recorded: Iterable[Recorded]) -> list[int]:
+    return [each.version for each in recorded]
+
+
+E = TypeVar("E", bound=Event)
+
+
+def make(cls: type[E], at: Moment, more: dict[str, Any], **fields: Any) -> E:
+    return cls(**{"occurred_at": moment(at), "actor": ANNA, **fields, **more})
+
+
+def ref(kind: Any, each: str) -> Ref:
+    return Ref(kind=kind, id=each)
+
+
+# --- contact
+
+
+def opened(at: Moment = "+0h", **more: Any) -> CaseOpened:
+    return make(CaseOpened, at, more, customer_id="k1", channel="email")
+
+
+def issue(issue_id: str = "i1", at: Moment = "+0h", **more: Any) -> IssueRaised:
+    return make(IssueRaised, at, more, issue_id=issue_id)
+
+
+def wrote(message_id: str = "m1", at: Moment = "+0h", **more: Any) -> MessageReceived:
+    return make(MessageReceived, at, more, message_id=message_id, channel="email")
+
+
+def asked(ask_id: str = "a1", at: Moment = "+0h", **more: Any) -> MessageReceived:
+    """A message, named after its one ask."""
+    ask = {"ask_id": ask_id, "kind": "question"}
+    return wrote(f"m-{ask_id}", at, **{"asks": [ask], **more})
+
+
+def replied(reply_id: str = "r1", at: Moment = "+0h", **more: Any) -> ReplySent:
+    return make(ReplySent, at, more, reply_id=reply_id, channel="email")
+
+
+def delivered(reply_id: str = "r1", at: Moment = "+0h", **more: Any) -> DeliveryConfirmed:
+    return make(DeliveryConfirmed, at, more, reply_id=reply_id)
+
+
+def bounced(reply_id: str = "r1", at: Moment = "+0h", **more: Any) -> DeliveryFailed:
+    return make(DeliveryFailed, at, more, reply_id=reply_id, kind="permanent")
+
+
+def inquired(request_id: str = "q1", at: Moment = "+0h", **more: Any) -> InformationRequested:
+    return make(InformationRequested, at, more, request_id=request_id, field="order_no")
+
+
+def wished(at: Moment = "+0h", **more: Any) -> DesiredOutcomeStated:
+    return make(DesiredOutcomeStated, at, more, asked_by_us=True)
+
+
+# --- judgement
+
+
+def consulted(consultation_id: str = "o1", at: Moment = "+0h", **more: Any) -> OperationsConsulted:
+    return make(OperationsConsulted, at, more, consultation_id=consultation_id, unit="depot")
+
+
+def explained(consultation_id: str = "o1", at: Moment = "+0h", **more: Any) -> OperationsReplied:
+    return make(OperationsReplied, at, more, consultation_id=consultation_id, view="at_fault")
+
+
+def found(finding_id: str = "f1", at: Moment = "+0h", **more: Any) -> FindingMade:
+    return make(FindingMade, at, more, finding_id=finding_id, outcome="upheld", fault="ours")
+
+
+def stated(statement_id: str = "s1", at: Moment = "+0h", **more: Any) -> StatementMade:
+    return make(StatementMade, at, more, statement_id=statement_id, topic="fee", value="12")
+
+
+def retracted(statement_id: str = "s1", at: Moment = "+0h", **more: Any) -> StatementRetracted:
+    return make(StatementRetracted, at, more, statement_id=statement_id, reason="changed")
+
+
+def said_no(refusal_id: str = "n1", at: Moment = "+0h", **more: Any) -> RequestRefused:
+    return make(RequestRefused, at, more, refusal_id=refusal_id, reason="policy", explained=False)
+
+
+def assessed(at: Moment = "+0h", **more: Any) -> QualityAssessed:
+    fields = {"attribute": "sincerity", "verdict": "poor", "assessor": "qa"}
+    return make(QualityAssessed, at, more, **fields)
+
+
+# --- promises
+
+
+def promised(
+    promise_id: str = "p1", at: Moment = "+0h", due: Moment | None = None, **more: Any
+) -> PromiseMade:
+    due_at = None if due is None else moment(due)
+    return make(PromiseMade, at, more, promise_id=promise_id, kind="callback", due_at=due_at)
+
+
+def kept(promise_id: str = "p1", at: Moment = "+0h", **more: Any) -> PromiseKept:
+    return make(PromiseKept, at, more, promise_id=promise_id)
+
+
+def kept_by_reply(
+    reply_id: str = "r1", promise_id: str = "p1", at: Moment = "+0h", **more: Any
+) -> PromiseKept:
+    return kept(promise_id, at, by=ref("reply", reply_id), **more)
+
+
+def attempted(promise_id: str = "p1", at: Moment = "+0h", **more: Any) -> PromiseAttempted:
+    return make(PromiseAttempted, at, more, promise_id=promise_id)
+
+
+def moved(
+    promise_id: str = "p1", at: Moment = "+0h", due: Moment = "+1d", **more: Any
+) -> PromiseRenegotiated:
+    fields = {"promise_id": promise_id, "due_at": moment(due), "agreed_by_customer": True}
+    return make(PromiseRenegotiated, at, more, **fields)
+
+
+def released(promise_id: str = "p1", at: Moment = "+0h", **more: Any) -> PromiseReleased:
+    return make(PromiseReleased, at, more, promise_id=promise_id)
+
+
+def withdrew(promise_id: str = "p1", at: Moment = "+0h", **more: Any) -> PromiseWithdrawn:
+    return make(PromiseWithdrawn, at, more, promise_id=promise_id)
+
+
+# --- amends
+
+
+def offered(
+    offer_id: str = "x1", options: Sequence[str] = ("red", "blue"), at: Moment = "+0h", **more: Any
+) -> OptionsOffered:
+    choices = [{"option_id": each, "kind": "colour"} for each in options]
+    return make(OptionsOffered, at, more, offer_id=offer_id, options=choices)
+
+
+def chose(
+    option_id: str | None = "red", offer_id: str = "x1", at: Moment = "+0h", **more: Any
+) -> OptionChosen:
+    return make(OptionChosen, at, more, offer_id=offer_id, option_id=option_id)
+
+
+def apologised(apology_id: str = "y1", at: Moment = "+0h", **more: Any) -> ApologyGiven:
+    return make(ApologyGiven, at, more, apology_id=apology_id)
+
+
+def remedied(remedy_id: str = "e1", at: Moment = "+0h", **more: Any) -> RemedyGiven:
+    return make(RemedyGiven, at, more, remedy_id=remedy_id, kind="refund")
+
+
+def gave(gesture_id: str = "g1", at: Moment = "+0h", **more: Any) -> GestureGiven:
+    return make(GestureGiven, at, more, gesture_id=gesture_id, kind="voucher")
+
+
+def declined(gesture_id: str = "g1", at: Moment = "+0h", **more: Any) -> GestureDeclined:
+    return make(GestureDeclined, at, more, gesture_id=gesture_id)
+
+
+def took_back(gesture_id: str = "g1", at: Moment = "+0h", **more: Any) -> GestureReversed:
+    return make(GestureReversed, at, more, gesture_id=gesture_id)
+
+
+# --- the course of a case
+
+
+def assigned(
+    agent: str | None = "anna", team: str | None = None, at: Moment = "+0h", **more: Any
+) -> CaseAssigned:
+    return make(CaseAssigned, at, more, agent=agent, team=team)
+
+
+def escalated(escalation_id: str = "u1", at: Moment = "+0h", **more: Any) -> CaseEscalated:
+    return make(CaseEscalated, at, more, escalation_id=escalation_id, kind="authority", to="boss")
+
+
+def returned(escalation_id: str = "u1", at: Moment = "+0h", **more: Any) -> EscalationReturned:
+    return make(EscalationReturned, at, more, escalation_id=escalation_id, to="anna")
+
+
+def decided(decision_id: str = "d1", at: Moment = "+0h", **more: Any) -> FinalDecisionGiven:
+    return make(FinalDecisionGiven, at, more, decision_id=decision_id)
+
+
+def content(at: Moment = "+0h", **more: Any) -> ResolutionAccepted:
+    return make(ResolutionAccepted, at, more)
+
+
+def not_content(at: Moment = "+0h", **more: Any) -> ResolutionRejected:
+    return make(ResolutionRejected, at, more)
+
+
+def reclassified(at: Moment = "+0h", **more: Any) -> CaseReclassified:
+    return make(CaseReclassified, at, more)
+
+
+def closed(at: Moment = "+0h", **more: Any) -> CaseClosed:
+    return make(CaseClosed, at, more, reason="resolved")
+
+
+def reopened(at: Moment = "+0h", **more: Any) -> CaseReopened:
+    return make(CaseReopened, at, more)
+
+
+def merged(into: str = "c2", at: Moment = "+0h", **more: Any) -> CaseMerged:
+    return make(CaseMerged, at, more, into=into)
+
+
+def unmerged(out_of: str = "c2", at: Moment = "+0h", **more: Any) -> CaseUnmerged:
+    return make(CaseUnmerged, at, more, out_of=out_of)
+
+
+def noted(at: Moment = "+0h", **more: Any) -> NoteAdded:
+    return make(NoteAdded, at, more)
+
+
+# --- corrections
+
+
+def _corrected(version: int, at: Moment, **fields: Any) -> EventCorrected:
+    fields = {"event_id": uid(version), "reason": "mistyped", "authorised_by": BOSS, **fields}
+    return make(EventCorrected, at, {}, **fields)
+
+
+def amended(version: int, at: Moment = "+0h", **changes: tuple[Any, Any]) -> EventCorrected:
+    """The event of that version was corrected: `amended(2, product=("toaster", "kettle"))`."""
+    told = {name: {"from": before, "to": after} for name, (before, after) in changes.items()}
+    return _corrected(version, at, kind="amended", changes=told)
+
+
+def reworded(version: int, words: str, at: Moment = "+0h") -> EventCorrected:
+    """Words of a person in it should be read differently."""
+    return _corrected(version, at, kind="amended", personal_changes=words)
+
+
+def voided(version: int, at: Moment = "+0h") -> EventCorrected:
+    return _corrected(version, at, kind="voided")
+
+
+# --- customers and policies
+
+
+def registered(at: Moment = "+0h", **more: Any) -> CustomerRegistered:
+    return make(CustomerRegistered, at, more)
+
+
+def knew(field: str = "birthday", at: Moment = "+0h", **more: Any) -> CustomerFactRecorded:
+    return make(CustomerFactRecorded, at, more, field=field)
+
+
+def prefers(
+    preference: str = "channel", value: str | None = "phone", at: Moment = "+0h", **more: Any
+) -> PreferenceStated:
+    return make(PreferenceStated, at, more, preference=preference, value=value)
+
+
+def no_longer_prefers(
+    preference: str = "channel", at: Moment = "+0h", **more: Any
+) -> PreferenceWithdrawn:
+    return make(PreferenceWithdrawn, at, more, preference=preference)
+
+
+def customer_merged(into: str = "k2", at: Moment = "+0h", **more: Any) -> CustomerMerged:
+    return make(CustomerMerged, at, more, into=into)
+
+
+def customer_unmerged(out_of: str = "k2", at: Moment = "+0h", **more: Any) -> CustomerUnmerged:
+    return make(CustomerUnmerged, at, more, out_of=out_of)
+
+
+def asked_to_be_forgotten(at: Moment = "+0h", **more: Any) -> ErasureRequested:
+    return make(ErasureRequested, at, more, basis="gdpr-17")
+
+
+def erased(at: Moment = "+0h", **more: Any) -> PersonalDataErased:
+    return make(PersonalDataErased, at, more, basis="gdpr-17")
+
+
+def held(hold_id: str = "h1", at: Moment = "+0h", **more: Any) -> HoldPlaced:
+    return make(HoldPlaced, at, more, hold_id=hold_id, reason="court")
+
+
+def let_go(hold_id: str = "h1", at: Moment = "+0h", **more: Any) -> HoldReleased:
+    return make(HoldReleased, at, more, hold_id=hold_id, reason="court")
+
+
+def adopted(
+    name: str = "house", at: Moment = "+0h", effective: Moment = "+1d", **more: Any
+) -> PolicyAdopted:
+    return make(PolicyAdopted, at, more, name=name, effective_from=moment(effective), policy={})

@@ -1,0 +1,398 @@
+"""Several real processes on one store: order, races, and what a crash leaves behind."""
+
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from itertools import count, pairwise
+from multiprocessing import get_context
+from multiprocessing.pool import AsyncResult, Pool
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from statistics import median
+from threading import Event as Signal
+from threading import Timer
+from typing import NamedTuple, TypeVar
+
+import pytest
+
+from casestore import (
+    Actor,
+    CaseMerged,
+    CaseOpened,
+    CaseStore,
+    ConcurrencyConflict,
+    EventRefused,
+    NoteAdded,
+    Receipt,
+    Recorded,
+    Retry,
+)
+from casestore.journal.recorder import Writing
+from tests.postgres_server import Server
+
+T = TypeVar("T")
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+ANA = Actor(kind="agent", id="ana")
+FOUR = 4
+"""Processes in a race: more than this machine's cores, so that the lock is also waited for."""
+ROUNDS = 15
+PATIENCE = 60.0
+SPAWN = get_context("spawn")  # a fork would take the pool's threads and connections along
+
+
+def note(text: str | None = None) -> NoteAdded:
+    return NoteAdded(occurred_at=NOON, actor=ANA, text=text)
+
+
+def opened(customer_id: str = "c-1") -> CaseOpened:
+    return CaseOpened(occurred_at=NOON, actor=ANA, customer_id=customer_id, channel="phone")
+
+
+class Place(NamedTuple):
+    """What a process needs to open the store for itself."""
+
+    url: str
+    key_file: Path
+    retry: Retry = Retry()
+
+    def open(self) -> CaseStore:
+        return CaseStore.open(self.url, key_file=self.key_file, retry=self.retry)
+
+
+Part = Callable[[CaseStore, int], T]
+"""What a process does in a race; the number tells it which of the four it is."""
+
+
+class Crew:
+    """Four processes, started once: each part opens the store anew, as a fresh process would."""
+
+    def __init__(self, pool: Pool, barrier: Barrier) -> None:
+        self._pool = pool
+        self._barrier = barrier
+
+    def start(self, place: Place, part: Part[T]) -> list["AsyncResult[T]"]:
+        self._barrier.reset()
+        return [self._pool.apply_async(_take_part, (place, part, n)) for n in range(FOUR)]
+
+    def race(self, place: Place, part: Part[T]) -> list[T]:
+        return [each.get(PATIENCE) for each in self.start(place, part)]
+
+
+def _join(barrier: Barrier) -> None:
+    global together  # noqa: PLW0603  (how a spawned process is handed what cannot be pickled)
+
+    def together() -> None:
+        barrier.wait(PATIENCE)
+
+
+def together() -> None:
+    """Wait for the other three."""
+    raise NotImplementedError
+
+
+def _take_part(place: Place, part: Part[T], me: int) -> T:
+    with place.open() as store:
+        together()
+        return part(store, me)
+
+
+@pytest.fixture(scope="module")
+def crew() -> Iterator[Crew]:
+    barrier = SPAWN.Barrier(FOUR)
+    with SPAWN.Pool(FOUR, _join, (barrier,)) as pool:  # leaving it terminates who still hangs
+        yield Crew(pool, barrier)
+
+
+@pytest.fixture
+def place(store_url: str, tmp_path: Path) -> Place:
+    CaseStore.create(store_url).close()
+    return Place(store_url, tmp_path / "store.key")
+
+
+@pytest.fixture
+def store(place: Place) -> Iterator[CaseStore]:
+    with place.open() as store:
+        store.append("case:1", opened())
+        yield store
+
+
+def assert_whole(store: CaseStore) -> list[Recorded]:
+    """Positions rise, recording times never fall, and every stream's versions are dense."""
+    events = list(store.read())
+    positions = [each.position or 0 for each in events]
+    assert positions == sorted(set(positions))
+    times = [each.recorded_us or 0 for each in events]
+    assert times == sorted(times)
+    versions: Counter[str] = Counter()
+    for each in events:
+        versions[each.stream] += 1
+        assert each.version == versions[each.stream]
+    return events
+
+
+# --- races -----------------------------------------------------------------------------------
+
+
+def write_sixty(store: CaseStore, me: int) -> None:
+    store.append(f"case:own-{me}", opened())
+    for n in range(60):
+        # Large ones beside small ones: who commits first is then not who began first.
+        store.append("case:1" if n % 2 else f"case:own-{me}", [note()] * (1, 3, 40)[n % 3])
+
+
+def test_a_reader_never_sees_a_smaller_position_appear(
+    crew: Crew, place: Place, store: CaseStore
+) -> None:
+    writers = crew.start(place, write_sixty)
+    seen = list(store.read())
+    deadline = time.monotonic() + PATIENCE
+    while not all(each.ready() for each in writers) and time.monotonic() < deadline:
+        seen += store.read(after=seen[-1].position or 0)
+    for each in writers:
+        each.get(0)
+    seen += store.read(after=seen[-1].position or 0)
+    assert [each.position for each in seen] == [each.position for each in assert_whole(store)]
+    assert len(seen) == 2 + FOUR * (1 + 20 * (1 + 3 + 40))
+
+
+def same_key(store: CaseStore, me: int) -> list[Receipt]:
+    receipts = []
+    for n in range(ROUNDS):
+        together()
+        receipts.append(store.append("case:1", note(), note(), key=f"crm-{n}"))
+    return receipts
+
+
+def test_of_racing_appends_with_one_key_one_is_made(
+    crew: Crew, place: Place, store: CaseStore
+) -> None:
+    first, *others = crew.race(place, same_key)
+    assert all(receipts == first for receipts in others)
+    assert len(assert_whole(store)) == 2 + 2 * ROUNDS
+
+
+def same_version(store: CaseStore, me: int) -> list[bool]:
+    won = []
+    for n in range(ROUNDS):
+        together()
+        try:
+            store.append("case:1", note(), expected_version=1 + n)
+        except ConcurrencyConflict:
+            won.append(False)
+        else:
+            won.append(True)
+    return won
+
+
+def test_of_racing_appends_at_one_version_one_wins(
+    crew: Crew, place: Place, store: CaseStore
+) -> None:
+    rounds = zip(*crew.race(place, same_version), strict=True)
+    assert [sum(each) for each in rounds] == [1] * ROUNDS
+    assert len(assert_whole(store)) == 2 + ROUNDS
+
+
+def any_version(store: CaseStore, me: int) -> list[int]:
+    versions = []
+    for _ in range(ROUNDS):
+        together()
+        versions += store.append("case:1", note()).versions
+    return versions
+
+
+def test_racing_appends_that_expect_no_version_all_succeed(
+    crew: Crew, place: Place, store: CaseStore
+) -> None:
+    versions = crew.race(place, any_version)
+    assert sorted(sum(versions, [])) == list(range(2, 2 + FOUR * ROUNDS))
+    assert_whole(store)
+
+
+def merge_crosswise(store: CaseStore, me: int) -> None:
+    for n in range(ROUNDS):
+        here, there = (f"{n}-a", f"{n}-b") if me % 2 else (f"{n}-b", f"{n}-a")
+        together()
+        with suppress(EventRefused):
+            store.append(f"case:{here}", CaseMerged(occurred_at=NOON, actor=ANA, into=there))
+
+
+def test_two_cases_are_never_merged_into_each_other(
+    crew: Crew, place: Place, store: CaseStore
+) -> None:
+    sides = [f"{n}-{side}" for n in range(ROUNDS) for side in "ab"]
+    store.append_all([(f"case:{each}", [opened()]) for each in sides])
+    crew.race(place, merge_crosswise)
+    merged = [each for each in sides if store.case(each).merged_into is not None]
+    assert [each.partition("-")[0] for each in merged] == [str(n) for n in range(ROUNDS)]
+
+
+def open_a_case(store: CaseStore, me: int) -> None:
+    for n in range(ROUNDS):
+        together()
+        store.append(f"case:{n}-{me}", opened(f"new-{n}"))
+
+
+def test_a_customer_whose_first_cases_come_at_once_is_registered_once(
+    crew: Crew, place: Place, store: CaseStore
+) -> None:
+    crew.race(place, open_a_case)
+    counts = Counter((each.customer_id, each.type) for each in assert_whole(store))
+    for n in range(ROUNDS):
+        assert counts[f"new-{n}", "CustomerRegistered"] == 1
+        assert counts[f"new-{n}", "CaseOpened"] == FOUR
+
+
+def first_words(store: CaseStore, me: int) -> None:
+    for n in range(ROUNDS):
+        together()
+        store.append(f"case:{n}-{me}", note(f"said to {me}"))
+
+
+def test_first_words_at_once_are_sealed_with_one_key(
+    crew: Crew, place: Place, store: CaseStore
+) -> None:
+    cases = [(f"case:{n}-{me}", [opened(f"c-{n}")]) for n in range(ROUNDS) for me in range(FOUR)]
+    store.append_all(cases)
+    crew.race(place, first_words)
+    for n in range(ROUNDS):
+        words = [
+            (each.event, each.customer_id, each.sealed[1:33])  # the key's id: see casestore.vault
+            for me in range(FOUR)
+            for each in store.history(f"case:{n}-{me}", reveal=True)
+            if each.sealed is not None
+        ]
+        assert [event for event, _, _ in words] == [note(f"said to {me}") for me in range(FOUR)]
+        assert len({key for _, _, key in words}) == 1
+
+
+# --- following -------------------------------------------------------------------------------
+
+
+def relay(store: CaseStore, me: int) -> None:
+    stop = Signal()
+    timer = Timer(PATIENCE, stop.set)  # follow never ends by itself
+    timer.start()
+    for recorded in store.follow(stop=stop):
+        if recorded.stream == "case:1" and recorded.version == FOUR * ROUNDS:
+            break
+        if recorded.stream == "case:1" and recorded.version % FOUR == me:
+            store.append("case:1", note(), expected_version=recorded.version)
+    timer.cancel()
+
+
+def test_who_follows_hears_at_once_of_what_another_process_appends(
+    crew: Crew, place: Place, store: CaseStore
+) -> None:
+    crew.race(place, relay)  # each appends when it has heard from the one before it
+    times = [each.recorded_at or NOON for each in store.history("case:1")]
+    hops = [after - before for before, after in pairwise(times[FOUR:])]
+    assert len(hops) == FOUR * (ROUNDS - 1) - 1
+    assert max(hops) < timedelta(seconds=2)
+    # `follow` also looks by itself, twice a second: who waits for that was not told.
+    assert median(hops) < timedelta(seconds=0.2)
+
+
+# --- crashes ---------------------------------------------------------------------------------
+
+PAIR = [("case:left", [note()] * 20), ("case:right", [note()] * 20)]
+
+
+def write_pairs(place: Place, first: int) -> None:
+    with place.open() as store:
+        for n in count(first):
+            store.append_all(PAIR, key=f"pair-{n}")
+
+
+def pairs(store: CaseStore) -> int:
+    """How many there are. None is ever there in part."""
+    events = Counter(
+        each.stream for each in assert_whole(store) if isinstance(each.event, NoteAdded)
+    )
+    assert events["case:left"] == events["case:right"]
+    assert events["case:left"] % 20 == 0
+    return events["case:left"] // 20
+
+
+def test_a_writer_that_is_killed_leaves_whole_appends(place: Place, store: CaseStore) -> None:
+    store.append_all([(name, [opened()]) for name, _ in PAIR])
+    for _ in range(3):
+        before = pairs(store)
+        writer = SPAWN.Process(target=write_pairs, args=(place, before))
+        writer.start()
+        wait_until(lambda: pairs(store) > before + 3)  # noqa: B023  (called before it changes)
+        writer.kill()
+        writer.join()
+        left = pairs(store)
+        again = store.append_all(PAIR, key=f"pair-{left - 1}")  # was it acknowledged? ask again
+        assert pairs(store) == left
+        after = store.append_all(PAIR, key=f"pair-{left}")
+        assert after.positions[0] > again.position
+        assert pairs(store) == left + 1
+
+
+def wait_until(it_is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not it_is_so():
+        assert time.monotonic() < deadline
+
+
+def die_at_commit(place: Place, moment: str) -> None:
+    with place.open() as store:
+        real = store.recorder.writing
+
+        @contextmanager
+        def writing() -> Iterator[Writing]:
+            with real() as transaction:
+                yield transaction
+                if moment == "before":
+                    os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        store.recorder.writing = writing  # type: ignore[method-assign]
+        store.append_all(PAIR, key="pair")
+
+
+@pytest.mark.parametrize(("moment", "there"), [("before", 0), ("after", 1)])
+def test_a_writer_that_dies_at_its_commit_has_made_all_or_nothing(
+    place: Place, store: CaseStore, moment: str, there: int
+) -> None:
+    store.append_all([(name, [opened()]) for name, _ in PAIR])
+    writer = SPAWN.Process(target=die_at_commit, args=(place, moment))
+    writer.start()
+    writer.join(PATIENCE)
+    assert writer.exitcode == -signal.SIGKILL
+    assert pairs(store) == there
+    store.append_all(PAIR, key="pair")
+    assert pairs(store) == 1
+
+
+def write_with_keys(store: CaseStore, me: int) -> dict[str, Receipt]:
+    keys = [f"{me}-{n}" for n in range(60)]
+    return {key: store.append("case:1", note(), note(), key=key) for key in keys}
+
+
+def test_a_server_that_crashes_under_its_writers_loses_and_doubles_nothing(
+    crew: Crew, postgres_server: Server, tmp_path: Path
+) -> None:
+    place = Place(f"{postgres_server.url}&schema=s", tmp_path / "key", Retry(attempts=10))
+    with CaseStore.create(place.url, key_file=place.key_file) as store:
+        store.append("case:1", opened())
+    writers = crew.start(place, write_with_keys)
+    for position in (100, 300):
+        with place.open() as store:
+            wait_until(lambda: (store.recorder.max_notification_id() or 0) > position)  # noqa: B023
+        postgres_server.kill()
+        postgres_server.start()
+    acknowledged = [receipt for each in writers for receipt in each.get(PATIENCE).values()]
+    with place.open() as store:
+        events = assert_whole(store)
+    assert len(events) == 2 + FOUR * 60 * 2
+    held = {each.event_id: (each.version, each.position) for each in events}
+    for receipt in acknowledged:
+        assert [held[each] for each in receipt.event_ids] == [
+            *zip(receipt.versions, receipt.positions, strict=True)
+        ]
