@@ -137,13 +137,13 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
     def arrived(self, reply_id: str) -> bool:
         """Whether a reply arrived as far as is known, itself or by a resend of it."""
-        if not self.replies[reply_id].undelivered:
-            return True
-        return any(
-            self.arrived(resent)
-            for resent, reply in self.replies.items()
-            if reply.resend_of == reply_id
-        )
+        sent = {reply_id}
+        for each, reply in self.replies.items():  # a resend comes after what it repeats
+            if each in sent or reply.resend_of in sent:
+                if not reply.undelivered:
+                    return True
+                sent.add(each)
+        return False
 
     def is_kept(self, promise_id: str) -> bool:
         """Whether a promise is kept: one kept by a reply is not, if that proved undelivered."""

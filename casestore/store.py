@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from hashlib import sha1
+from importlib import import_module
 from pathlib import Path
 from threading import Event as StopSignal
 from typing import Any, NamedTuple, Self, TypeVar, cast
@@ -55,7 +56,7 @@ from casestore.history import (
 )
 from casestore.journal import Journal
 from casestore.journal.recorder import SCHEMA_VERSION, JournalRecorder, KeyRow, Row, Survey, Writing
-from casestore.journal.url import SQLiteUrl, parse_url, without_password
+from casestore.journal.url import PostgresUrl, SQLiteUrl, parse_url, without_password
 from casestore.streams import Stream
 from casestore.structure import Facts
 from casestore.vault import Vault, create_key_file, kek_id, key_file_for, nonces
@@ -176,17 +177,17 @@ class CaseStore:
             StoreUnavailable: the database does not answer.
         """
         where = parse_url(url)
-        path = where.path if isinstance(where, SQLiteUrl) else None
-        shown = without_password(url or f"sqlite:///{path}")
-        if path is not None and not path.is_file():
+        shown = _shown(url, where)
+        if not _backend(where).holds_store(where):
             raise _not_found(shown)
-        journal = _journal(url)
+        journal = Journal(env={"CASESTORE_URL": url} if url else None)
         try:
             meta = _known_meta(_asking(journal.journal.meta, shown), shown)
         except BaseException:
             journal.close()
             raise
-        vault = Vault(meta["store_id"], meta.get("kek_id"), key_file_for(path, key_file))
+        file = key_file_for(where, key_file)
+        vault = Vault(meta["store_id"], meta.get("kek_id"), file)
         return cls(journal, meta, vault, **injected)
 
     @classmethod
@@ -203,26 +204,21 @@ class CaseStore:
         Raises StoreExists, KeyFileError, StoreUnavailable.
         """
         where = parse_url(url)
-        path = where.path if isinstance(where, SQLiteUrl) else None
-        shown = without_password(url or f"sqlite:///{path}")
         meta = {
             "schema_version": str(SCHEMA_VERSION),
             "store_id": str(uuid4()),
             "created_at": _now().strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
-        if path is not None:
-            _make_file(path, shown)
-        journal = _journal(url)
+        file = key_file_for(where, key_file)
+        if sealed and file is None:
+            raise _no_key_file()
+        _backend(where).make_place(where)
+        if sealed and file is not None:
+            meta["kek_id"] = kek_id(create_key_file(file)).hex()
+        journal = Journal(env={"CASESTORE_URL": url} if url else None)
         try:
-            if _asking(journal.journal.meta, shown) is not None:
-                raise StoreExists(f"there is a store at {shown} already; use another place")
-            if sealed:
-                file = key_file_for(path, key_file)
-                if file is None:
-                    raise _no_key_file()
-                meta["kek_id"] = kek_id(create_key_file(file)).hex()
-            _asking(journal.journal.create_table, shown)
-            journal.journal.write_meta(meta)
+            shown = _shown(url, where)
+            _asking(lambda: journal.journal.create_table(meta), shown)
         finally:
             journal.close()
         return cls.open(url, key_file=key_file, **injected)
@@ -825,6 +821,8 @@ def _asking(question: Callable[[], T], what: str) -> T:
     """Ask the database something; what it cannot answer is StoreUnavailable."""
     try:
         return question()
+    except IntegrityError as error:  # only a second `create` at the same moment
+        raise StoreExists(f"there is a store at {what} already; use another place") from error
     except PersistenceError as error:
         raise StoreUnavailable(f"{what}: the database does not answer: {_brief(error)}") from error
 
@@ -839,19 +837,23 @@ def _known_meta(meta: dict[str, str] | None, shown: str) -> dict[str, str]:
     return meta
 
 
-def _journal(url: str | None) -> Journal:
-    return Journal(env={"CASESTORE_URL": url} if url else None)
+def _backend(where: SQLiteUrl | PostgresUrl) -> Any:
+    """The module of the database that a URL names; psycopg is needed only for its own."""
+    if isinstance(where, SQLiteUrl):
+        return import_module("casestore.journal.sqlite")
+    try:
+        return import_module("casestore.journal.postgres")
+    except ModuleNotFoundError as error:
+        raise StoreUnavailable(
+            f"PostgreSQL needs {error.name}, which is not here: pip install 'casestore[postgres]'"
+        ) from None
 
 
-def _make_file(path: Path, shown: str) -> None:
-    from casestore.journal.sqlite import Datastore  # noqa: PLC0415  (only for SQLite)
-
-    if path.exists() and path.stat().st_size:
-        return  # a database of some kind: whether a store is in it is asked next
-    if not path.parent.is_dir():
-        raise StoreNotFound(f"cannot create {shown}: the folder {path.parent} does not exist")
-    Datastore(path, create=True).close()
-    path.touch()
+def _shown(url: str | None, where: SQLiteUrl | PostgresUrl) -> str:
+    """The place as it may be named in a message."""
+    if isinstance(where, SQLiteUrl):
+        return f"sqlite:///{where.path}"
+    return without_password(url or where.conninfo)
 
 
 def _not_found(shown: str) -> StoreNotFound:

@@ -25,6 +25,7 @@ import msgspec
 
 from casestore.errors import KeyFileError, StoreDamaged
 from casestore.journal.recorder import KeyRow
+from casestore.journal.url import PostgresUrl, SQLiteUrl
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -44,13 +45,15 @@ Erased = Literal["erased"]
 """What a reveal gives where the customer's key was destroyed."""
 
 
-def key_file_for(url_path: Path | None, given: Path | str | None = None) -> Path | None:
+def key_file_for(where: SQLiteUrl | PostgresUrl, given: Path | str | None = None) -> Path | None:
     """Where the key file is: as given, else CASESTORE_KEY_FILE, else beside a SQLite file."""
     if given is not None:
         return Path(given)
     if named := os.environ.get("CASESTORE_KEY_FILE"):
         return Path(named)
-    return None if url_path is None else url_path.with_name(url_path.name + ".key")
+    if isinstance(where, SQLiteUrl):
+        return where.path.with_name(where.path.name + ".key")
+    return None
 
 
 def create_key_file(path: Path) -> bytes:

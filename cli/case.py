@@ -10,7 +10,7 @@ import click
 
 from casestore import EventCorrected, History, streams
 from cli import changes, state, timeline
-from cli.options import known_at_option, points, read_moment, settings, shared, zone_option
+from cli.options import Point, known_at_option, points, read_moment, settings, shared, zone_option
 from cli.output import (
     Column,
     cell,
@@ -56,10 +56,9 @@ reveal_option = click.option(
 @points
 @shared
 def show(
+    *,
     case_id: str,
-    as_of: datetime | None,
-    known_at: datetime | None,
-    at_version: int | None,
+    at: Point,
     tz: tzinfo,
 ) -> None:
     """Show the state of a case: issues, promises, what did not arrive.
@@ -74,16 +73,14 @@ def show(
       casestore --format json case show 4711 --at-version 12
     """
     with settings().open_store() as store:
-        history = store.history(
-            _case_stream(case_id), as_of=as_of, known_at=known_at, at_version=at_version
-        )
-    shown = state.described(history, as_of or known_at or _asked_at(history, at_version))
+        history = store.history(_case_stream(case_id), **at._asdict())
+    shown = state.described(history, at.as_of or at.known_at or _asked_at(history, at))
     print_lines(state.lines(shown, tz)) if for_people() else print_object(shown)
 
 
-def _asked_at(history: History, at_version: int | None) -> datetime:
+def _asked_at(history: History, at: Point) -> datetime:
     """Now; or the time of the last event there was at the version asked for."""
-    if at_version is not None and history.originals:
+    if at.at_version is not None and history.originals:
         return max(recorded.occurred_at for recorded in history.originals)
     return datetime.now(UTC)
 
@@ -94,11 +91,10 @@ def _asked_at(history: History, at_version: int | None) -> datetime:
 @points
 @shared
 def timeline_(
+    *,
     case_id: str,
     reveal: bool,
-    as_of: datetime | None,
-    known_at: datetime | None,
-    at_version: int | None,
+    at: Point,
     tz: tzinfo,
 ) -> None:
     """Tell what happened in a case, in the order in which it happened.
@@ -113,9 +109,7 @@ def timeline_(
       casestore case timeline customer:C-3318 --format csv
     """
     with settings().open_store() as store:
-        history = store.history(
-            _stream(case_id), as_of=as_of, known_at=known_at, at_version=at_version, reveal=reveal
-        )
+        history = store.history(_stream(case_id), **at._asdict(), reveal=reveal)
     empty = "nothing had happened yet"
     print_rows(timeline.columns(tz), timeline.rows(history, tz), zone=tz, empty=empty)
 
@@ -126,11 +120,10 @@ def timeline_(
 @points
 @shared
 def replay(
+    *,
     case_id: str,
     reveal: bool,
-    as_of: datetime | None,
-    known_at: datetime | None,
-    at_version: int | None,
+    at: Point,
     tz: tzinfo,
 ) -> None:
     """Step through a history in the order of its recording, and show what each event changed.
@@ -144,9 +137,9 @@ def replay(
     """
     with settings().open_store() as store:
         history = store.history(
-            _stream(case_id), known_at=known_at, at_version=at_version, reveal=reveal
+            _stream(case_id), **at._replace(as_of=None)._asdict(), reveal=reveal
         )
-    steps = _steps(history, as_of, tz)
+    steps = _steps(history, at.as_of, tz)
     if for_people():
         print_lines(line for step in steps for line in _step_lines(step, tz))
         return
@@ -201,6 +194,7 @@ def _step_lines(step: Step, zone: tzinfo) -> Iterator[str]:
 @zone_option
 @shared
 def diff(
+    *,
     case_id: str,
     from_: str,
     to: str | None,

@@ -82,18 +82,29 @@ def told(found: Sequence[Change], zone: tzinfo = UTC) -> list[str]:
     for path, each in groupby(found, lambda change: change.path[:2]):
         group = list(each)
         if len(group) > 1 and all(change.before is None for change in group):
-            lines.append(f"+ {_named(path)}: {', '.join(_said(one, zone) for one in group)}")
+            # What a thing begins with anyway (no, 0) is not news.
+            said = ", ".join(_said(one, zone) for one in group if one.after)
+            lines.append(f"+ {_named(path)}: {said}")
         else:
             lines += [_line(change, zone) for change in group]
     return lines
 
 
 def _named(path: Path) -> str:
-    return " ".join(part.replace("_", " ") if i != 1 else part for i, part in enumerate(path))
+    """A path in words: `promises.p1.due_at` is `promise p1 due at`."""
+    if len(path) == 1:
+        return _spaced(path[0])
+    kind, each, *rest = path
+    one = f"{kind.removesuffix('ies')}y" if kind.endswith("ies") else kind.removesuffix("s")
+    return " ".join((_spaced(one), each, *map(_spaced, rest)))
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _said(change: Change, zone: tzinfo) -> str:
-    return f"{_named(('', '', *change.path[2:])).strip()} {words(change.after, zone)}"
+    return " ".join((*map(_spaced, change.path[2:]), words(change.after, zone)))
 
 
 def _line(change: Change, zone: tzinfo) -> str:

@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import shared
+from cli.options import CANNOT_TELL, REFUSED, USAGE, shared
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-REFUSED, USAGE, CANNOT_TELL = 1, 2, 3
-"""Exit codes: refused or tampered; wrong usage; the question could not be answered."""
 INTERRUPTED, UNREAD = 130, 141
 """As a shell reports a command that Ctrl-C, or a reader that has gone, has ended."""
 
@@ -43,7 +41,7 @@ class Failure(click.ClickException):
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
-        self.exit_code = exit_code
+        self.exit_code = exit_code  # type: ignore[misc]  # click reads it off the instance
 
     def show(self, file: Any = None) -> None:
         """Print the line."""
@@ -55,11 +53,15 @@ class Failure(click.ClickException):
 class Commands(click.Group):
     """A group that imports a command when it is called, and not before."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's interface)
         """Name the commands in the order of COMMANDS."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002  (click's interface)
+        cmd_name: str,
+    ) -> click.Command | None:
         """Import a command."""
         if cmd_name not in COMMANDS:
             return None
@@ -67,7 +69,11 @@ class Commands(click.Group):
         command: click.Command = getattr(import_module(module), name)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002  (click's interface)
+        formatter: click.HelpFormatter,
+    ) -> None:
         """List the commands from COMMANDS alone."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, help_) for name, (_, help_) in COMMANDS.items()])

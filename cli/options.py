@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import click
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from casestore import CaseStore
 
 F = TypeVar("F", bound=Callable[..., Any])
+REFUSED, USAGE, CANNOT_TELL = 1, 2, 3
+"""Exit codes: refused or tampered; wrong usage; the question could not be answered."""
 FORMATS = ("table", "json", "ndjson", "csv")
 
 
@@ -82,7 +85,7 @@ def shared(command: F) -> F:
     return command
 
 
-class _Zone(click.ParamType):
+class _Zone(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
     name = "zone"
 
     def convert(
@@ -98,7 +101,7 @@ class _Zone(click.ParamType):
             self.fail(f"{value!r} is not a time zone; write one like Europe/Berlin", param, ctx)
 
 
-class _Moment(click.ParamType):
+class _Moment(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
     """A time with its zone, or a date: its midnight in --tz."""
 
     name = "time"
@@ -130,13 +133,16 @@ def read_moment(text: str, zone: tzinfo = UTC) -> datetime:
     return moment
 
 
-class EventType(click.ParamType):
+class EventType(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
     """The name of an event type, completed by the shell."""
 
     name = "type"
 
     def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
+        self,
+        ctx: click.Context,  # noqa: ARG002  (click's interface)
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
     ) -> list[CompletionItem]:
         """Names of event types that begin so."""
         from click.shell_completion import CompletionItem  # noqa: PLC0415  (only to complete)
@@ -173,10 +179,22 @@ known_at_option = click.option(
 
 
 def points(command: F) -> F:
-    """Give a command --as-of, --known-at and --at-version, as `as_of`, `known_at`, `at_version`.
+    """Give a command --as-of, --known-at and --at-version, bundled as `at`.
 
-    And `tz`, in which dates are read and times are told.
+    And --tz as `tz`, in which dates are read and times are told.
     """
+
+    @wraps(command)
+    def bundled(
+        *args: Any,
+        as_of: datetime | None,
+        known_at: datetime | None,
+        at_version: int | None,
+        **rest: Any,
+    ) -> Any:
+        return command(*args, at=Point(as_of, known_at, at_version), **rest)
+
+    with_options: Any = bundled
     for option in (
         zone_option,
         click.option(
@@ -193,5 +211,5 @@ def points(command: F) -> F:
             help="Only what had happened by then. TIME is like 2026-03-02T17:00:00Z, or a date.",
         ),
     ):
-        command = option(command)
-    return command
+        with_options = option(with_options)
+    return cast(F, with_options)

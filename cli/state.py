@@ -31,6 +31,7 @@ def described(history: History, asked_at: datetime) -> dict[str, Any]:
     return {
         "case_id": case.case_id,
         "version": version,
+        "events": len(history),
         "asked_at": asked_at,
         "as_of": history.as_of,
         "known_at": history.known_at,
@@ -119,8 +120,9 @@ def _undelivered(case: Case) -> Iterator[dict[str, Any]]:
 
 def lines(shown: dict[str, Any], zone: tzinfo) -> Iterator[str]:
     """The object of `described`, to be read."""
-    at = cell(shown["asked_at"], zone)
-    yield heading(f"Case {shown['case_id']} at {at} (version {shown['version']})")
+    count, whole = shown["events"], shown["version"]
+    after = f"{count} events" if count == whole else f"{count} of {whole} events"
+    yield heading(f"Case {shown['case_id']} at {cell(shown['asked_at'], zone)}, after {after}")
     if shown["status"] is None:
         yield "nothing had happened yet"
         return

@@ -12,8 +12,7 @@ from typing import IO, Literal, cast
 import click
 
 from casestore.transfer import MAX_LINE, Imported, export_lines, import_lines
-from cli.main import REFUSED
-from cli.options import settings, shared
+from cli.options import REFUSED, settings, shared
 from cli.output import for_people, print_object
 from cli.text import visible
 
@@ -48,7 +47,7 @@ def import_(file: IO[bytes], on_error: Literal["stop", "skip"], trust_recorded_a
       casestore import events.ndjson
       zcat old.ndjson.gz | casestore import - --on-error skip
     """
-    name = "-" if file is sys.stdin.buffer else getattr(file, "name", "-")
+    name = getattr(file, "name", "<stdin>")
     with settings().open_store() as store, _progress(file) as progress:
         result = import_lines(
             store,
@@ -95,10 +94,10 @@ def _counted(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
-Progress = Callable[[int], None] | None
+Tick = Callable[[int], None] | None
 
 
-def _progress(file: IO[bytes]) -> AbstractContextManager[Progress]:
+def _progress(file: IO[bytes]) -> AbstractContextManager[Tick]:
     """A progress bar over the bytes of a file, on a terminal; nothing anywhere else."""
     if settings().quiet or not sys.stderr.isatty():
         return _no_progress()
@@ -106,18 +105,16 @@ def _progress(file: IO[bytes]) -> AbstractContextManager[Progress]:
 
 
 @contextmanager
-def _no_progress() -> Iterator[Progress]:
+def _no_progress() -> Iterator[Tick]:
     yield None
 
 
 @contextmanager
-def _progress_bar(file: IO[bytes]) -> Iterator[Progress]:
+def _progress_bar(file: IO[bytes]) -> Iterator[Tick]:
     from rich.console import Console  # noqa: PLC0415  (a pipe does not wait for it)
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
     total = os.fstat(file.fileno()).st_size or None
-    if not file.seekable():
-        total = None
     console = Console(stderr=True, color_system=None if settings().no_color else "auto")
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:

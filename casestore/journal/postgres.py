@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, cast
 
+import psycopg
 from eventsourcing.persistence import ApplicationRecorder, InfrastructureFactory
 from eventsourcing.postgres import PostgresDatastore, PostgresFactory
 from eventsourcing.utils import Environment, EnvType, strtobool
@@ -20,7 +21,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier
 
-from casestore.errors import StoreUnavailable
+from casestore.errors import StoreExists, StoreUnavailable
 from casestore.journal.recorder import (
     COLUMNS,
     Changes,
@@ -84,6 +85,27 @@ RETURNING position
 """
 _CHUNK = 1000
 """Rows to insert in one statement."""
+
+
+def holds_store(where: PostgresUrl) -> bool:
+    """Whether a schema is a store's. Asked on a connection of its own, which fails at once.
+
+    Raises StoreUnavailable.
+    """
+    try:
+        with psycopg.connect(where.conninfo) as looking:
+            name = f'"{where.schema}".casestore_meta'
+            (found,) = looking.execute("SELECT to_regclass(%s)", (name,)).fetchone() or (None,)
+            return found is not None
+    except psycopg.Error as error:
+        brief = str(error).strip().rpartition("\n")[2]
+        raise StoreUnavailable(f"PostgreSQL does not answer: {brief}") from None
+
+
+def make_place(where: PostgresUrl) -> None:
+    """See that a new store can be there. Raises StoreExists, StoreUnavailable."""
+    if holds_store(where):
+        raise StoreExists(f"there is a store in schema {where.schema!r} already; use another one")
 
 
 class Datastore(PostgresDatastore):
@@ -240,11 +262,13 @@ class PostgresJournal(JournalRecorder):
         self.table = f'"{self.schema}".stored_events'
         self.keys_table = f'"{self.schema}".customer_keys'
 
-    def create_table(self) -> None:
-        """Create the schema, tables, indexes and triggers."""
+    def create_table(self, meta: Mapping[str, str] | None = None) -> None:
+        """Create the schema and all in it, and say what a new store says of itself."""
+        insert = _statement("INSERT INTO {schema}.casestore_meta VALUES (%s, %s)", self.schema)
         with self.datastore.transaction(commit=True) as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(4711)")  # IF NOT EXISTS can race
             cursor.execute(_statement(_CREATE, self.schema))
+            cursor.executemany(insert, list((meta or {}).items()))
 
     def meta(self) -> dict[str, str] | None:
         """What the store says of itself; None where there is no store."""
@@ -252,12 +276,6 @@ class PostgresJournal(JournalRecorder):
         if self.fetch("SELECT to_regclass(?)", [name])[0][0] is None:
             return None
         return dict(self.fetch(f"SELECT name, value FROM {name}"))
-
-    def write_meta(self, meta: Mapping[str, str]) -> None:
-        """Write what a new store says of itself."""
-        sql = _statement("INSERT INTO {schema}.casestore_meta VALUES (%s, %s)", self.schema)
-        with self.datastore.transaction(commit=True) as cursor:
-            cursor.executemany(sql, list(meta.items()))
 
     def fetch(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
         """Run a query on its own and give plain tuples."""

@@ -142,16 +142,12 @@ class JournalRecorder(ApplicationRecorder, ABC):
         """Watch for appends. What is appended after this returns is never missed."""
 
     @abstractmethod
-    def create_table(self) -> None:
-        """Create the tables, indexes and triggers."""
+    def create_table(self, meta: Mapping[str, str] | None = None) -> None:
+        """Create the tables, indexes and triggers, and say what a new store says of itself."""
 
     @abstractmethod
     def meta(self) -> dict[str, str] | None:
         """What the store says of itself; None where there is no store."""
-
-    @abstractmethod
-    def write_meta(self, meta: Mapping[str, str]) -> None:
-        """Write what a new store says of itself."""
 
     def rows(
         self, after: int, limit: int, *, stop: int | None = None, topics: Sequence[str] = ()

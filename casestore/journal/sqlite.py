@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
@@ -21,6 +21,7 @@ from eventsourcing.sqlite import (
 )
 from eventsourcing.utils import Environment, EnvType
 
+from casestore.errors import StoreExists, StoreNotFound
 from casestore.journal.recorder import (
     COLUMNS,
     Changes,
@@ -30,6 +31,7 @@ from casestore.journal.recorder import (
     Survey,
     Writing,
 )
+from casestore.journal.url import SQLiteUrl
 
 LOCK_TIMEOUT = 30
 """Seconds to wait for another process's write lock."""
@@ -103,11 +105,36 @@ class _Connection(SQLiteConnection):
 
 class _Pool(SQLiteConnectionPool):
     def _create_connection(self) -> SQLiteConnection:
-        made = super()._create_connection()._sqlite_conn
-        made.execute("PRAGMA synchronous = FULL")
-        # A data key that is deleted leaves no copy in free pages; see casestore.vault.
-        made.execute("PRAGMA secure_delete = ON")
+        try:
+            made = super()._create_connection()._sqlite_conn
+            made.execute("PRAGMA synchronous = FULL")
+            # A data key that is deleted leaves no copy in free pages; see casestore.vault.
+            made.execute("PRAGMA secure_delete = ON")
+        except sqlite3.Error as error:
+            raise OperationalError(error) from error
         return _Connection(sqlite_conn=made, max_age=self.max_age)
+
+
+def holds_store(where: SQLiteUrl) -> bool:
+    """Whether a file is a store's: looked at without changing it, as it may be anybody's."""
+    try:
+        name = f"file:{quote(str(where.path))}?mode=ro"
+        with closing(sqlite3.connect(name, uri=True)) as looking:
+            found = looking.execute("SELECT 1 FROM sqlite_master WHERE name = 'casestore_meta'")
+            return found.fetchone() is not None
+    except sqlite3.Error:
+        return False
+
+
+def make_place(where: SQLiteUrl) -> None:
+    """Make the file that a new store is to be in. Raises StoreExists, StoreNotFound."""
+    path = where.path
+    if path.exists():
+        what = "a store there" if holds_store(where) else "something else there"
+        raise StoreExists(f"cannot create {path}: there is {what} already; use another place")
+    if not path.parent.is_dir():
+        raise StoreNotFound(f"cannot create {path}: the folder {path.parent} does not exist")
+    path.touch()
 
 
 class Datastore(SQLiteDatastore):
@@ -196,22 +223,19 @@ class SQLiteJournal(JournalRecorder):
     def __init__(self, datastore: SQLiteDatastore) -> None:
         self.datastore = datastore
 
-    def create_table(self) -> None:
-        """Create the tables, indexes and triggers."""
+    def create_table(self, meta: Mapping[str, str] | None = None) -> None:
+        """Create the tables, indexes and triggers, and say what a new store says of itself."""
         with self.datastore.transaction(commit=True) as cursor:
             for statement in _statements(_CREATE):
                 cursor.execute(statement)
+            insert = "INSERT INTO casestore_meta VALUES (?, ?)"
+            cursor.executemany(insert, list((meta or {}).items()))
 
     def meta(self) -> dict[str, str] | None:
         """What the store says of itself; None where there is no store."""
         if not self.fetch("SELECT 1 FROM sqlite_master WHERE name = 'casestore_meta'"):
-            return None
+            return None  # being created just now, or never finished
         return dict(self.fetch("SELECT name, value FROM casestore_meta"))
-
-    def write_meta(self, meta: Mapping[str, str]) -> None:
-        """Write what a new store says of itself."""
-        with self.datastore.transaction(commit=True) as cursor:
-            cursor.executemany("INSERT INTO casestore_meta VALUES (?, ?)", list(meta.items()))
 
     def fetch(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
         """Run a query on its own and give plain tuples."""

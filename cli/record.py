@@ -1,0 +1,181 @@
+"""`casestore record`: one event, from the fields given on the command line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any, get_args, get_origin
+
+import click
+import msgspec
+
+from casestore import CaseStore, Event, StreamNotFound
+from casestore.events import VOCABULARY
+from casestore.journal.codec import Codec
+from casestore.links import fields_of
+from cli.options import EventType, settings, shared
+from cli.output import for_people, print_object
+
+
+@click.command
+@click.argument("stream", metavar="STREAM")
+@click.argument("type_", metavar="TYPE", type=EventType())
+@click.argument("fields", metavar="[FIELD=VALUE]...", nargs=-1)
+@click.option(
+    "--json", "given", metavar="TEXT", help="The fields as a JSON object; - reads standard input."
+)
+@click.option(
+    "--actor",
+    metavar="KIND:ID[:ROLE[:TEAM]]",
+    help="Who did it, like agent:anna. Default: CASESTORE_ACTOR.",
+)
+@click.option("--key", metavar="KEY", help="Makes a retry safe: the same key appends once.")
+@click.option(
+    "--expected-version",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Refuse unless the stream is at this version.",
+)
+@click.option("--source", metavar="NAME", help="Where the event comes from.")
+@click.option("--correlation-id", metavar="ID", help="What ties it to other messages.")
+@click.option("--causation-id", metavar="ID", help="The message that caused it.")
+@shared
+def record(
+    *,
+    stream: str,
+    type_: str,
+    fields: tuple[str, ...],
+    given: str | None,
+    actor: str | None,
+    **said: Any,
+) -> None:
+    """Record one event.
+
+    STREAM is case:ID, customer:ID or policy; `casestore events` lists the types and their fields.
+    A field inside of another is written with a dot, a list with commas or as JSON. It happened
+    now, unless occurred_at is given. What FIELD=VALUE says goes before what --json says.
+
+    \b
+    Examples:
+      casestore record case:4711 CaseOpened customer_id=C-1 channel=email --actor agent:anna
+      casestore record case:4711 PromiseMade promise_id=p1 kind=callback \\
+          due_at=2026-03-02T17:00:00+01:00 --actor agent:anna --key crm-99812
+      casestore record case:4711 GestureGiven gesture_id=g1 kind=voucher issue_ids=i1,i2 \\
+          value.amount=25.00 value.currency=USD
+      casestore record case:4711 MessageReceived --json - <message.json
+    """
+    cls = _event_class(type_)
+    data = _read_json(given) if given is not None else {}
+    for name, text in map(_split, fields):
+        _put(data, name.split("."), text, cls)
+    if "actor" not in data or actor is not None:
+        data["actor"] = _actor(actor)
+    with settings().open_store() as store:
+        if "occurred_at" not in data:
+            data["occurred_at"] = _occurred_at(store, stream, said["key"])
+        event = Codec().validate_json(type_, msgspec.json.encode(data))
+        receipt = store.append(stream, event, **said)
+    (version,), (position,), (event_id,) = receipt
+    if not for_people():
+        placed = {"stream": stream, "version": version, "position": position}
+        print_object({**placed, "event_id": event_id})
+    elif not settings().quiet:
+        click.echo(f"{stream} version {version}, position {position}, event {event_id}")
+
+
+def _event_class(name: str) -> type[Event]:
+    for cls in VOCABULARY:
+        if cls.__name__ == name:
+            return cls
+    raise click.UsageError(f"there is no event type {name!r}; `casestore events` lists them")
+
+
+def _read_json(given: str) -> dict[str, Any]:
+    text: str | bytes = click.get_binary_stream("stdin").read() if given == "-" else given
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise click.UsageError(f"--json is not a JSON object: {error}") from None
+
+
+def _split(field: str) -> tuple[str, str]:
+    name, equals, text = field.partition("=")
+    if not equals or not name:
+        raise click.UsageError(f"{field!r} is not FIELD=VALUE; write it like kind=callback")
+    return name, text
+
+
+def _put(data: dict[str, Any], path: list[str], text: str, cls: type[Any]) -> None:
+    """Set a field, perhaps inside of others, to what the text means for its declared type."""
+    name, *rest = path
+    hint = fields_of(cls).get(name)
+    if not rest:
+        data[name] = text if hint is None else _read(text, hint, name)
+        return
+    inner = next((part for part in _parts(hint) if hasattr(part, "__pydantic_fields__")), None)
+    if inner is None or get_origin(_bare(hint)) is tuple:
+        raise click.UsageError(f"{cls.__name__}.{name} has no field {'.'.join(rest)!r} inside")
+    within = data.setdefault(name, {})
+    if not isinstance(within, dict):
+        raise click.UsageError(f"{name} is given whole and in parts; give it once")
+    _put(within, rest, text, inner)
+
+
+def _read(text: str, hint: Any, name: str) -> Any:
+    """A text as the JSON value that a field of the declared type takes."""
+    kinds = [get_origin(part) or part for part in _parts(hint)]
+    try:
+        if bool in kinds:
+            return {"true": True, "false": False}[text]
+        if tuple in kinds and not text.startswith("["):
+            return text.split(",") if text else []
+        if str in kinds and tuple not in kinds:  # ids and words stay as they are written
+            return text
+        if text.startswith(("[", "{")):
+            return msgspec.json.decode(text)
+    except KeyError:
+        raise click.UsageError(f"{name} is {text!r}; write true or false") from None
+    except msgspec.DecodeError as error:
+        raise click.UsageError(f"{name} is not JSON: {error}") from None
+    return text
+
+
+def _bare(hint: Any) -> Any:
+    """A hint without its markers and without None."""
+    if get_origin(hint) is Annotated:
+        return _bare(get_args(hint)[0])
+    others = [arg for arg in get_args(hint) if arg is not type(None)]
+    if type(None) in get_args(hint) and len(others) == 1:
+        return _bare(others[0])
+    return hint
+
+
+def _parts(hint: Any) -> Iterator[Any]:
+    """A hint and everything in it."""
+    yield hint
+    args: Iterable[Any] = get_args(hint)
+    for arg in args:
+        yield from _parts(arg)
+
+
+def _actor(given: str | None) -> dict[str, str]:
+    given = given or os.environ.get("CASESTORE_ACTOR")
+    if not given:
+        raise click.UsageError("who did it? Give --actor, like agent:anna, or set CASESTORE_ACTOR")
+    parts = given.split(":", 3)
+    if len(parts) < 2 or not all(parts):
+        raise click.UsageError(f"{given!r} is not an actor; write KIND:ID[:ROLE[:TEAM]]")
+    return dict(zip(("kind", "id", "role", "team"), parts, strict=False))
+
+
+def _occurred_at(store: CaseStore, stream: str, key: str | None) -> str:
+    """Now; but for a retry, whose key is on record, the time that the first attempt gave."""
+    if key is not None:
+        try:
+            for recorded in store.history(stream).originals:
+                if recorded.metadata.key == key:
+                    return recorded.occurred_at.isoformat()
+        except StreamNotFound:
+            pass
+    return datetime.now(UTC).isoformat()
