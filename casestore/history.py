@@ -158,7 +158,7 @@ class History:
         self.originals = tuple(originals)
         """Every event on record by `known_at`, as it was recorded."""
         self.voided: dict[str, Recorded] = {}
-        """The originals that a correction took out, by event id."""
+        """The events that a correction took out, as they last read, by event id."""
         self.effective = self._apply_corrections()
         if as_of is not None:
             self.effective = self._that_had_happened(as_of)

@@ -46,10 +46,11 @@ def marker(hint: Any, kind: type[Any]) -> Any:
     return next((m for m in getattr(hint, "__metadata__", ()) if isinstance(m, kind)), None)
 
 
-def _nested(hint: Any) -> Iterable[Any]:
+def parts(hint: Any) -> Iterable[Any]:
+    """An annotation and everything in it."""
     yield hint
     for arg in get_args(hint):
-        yield from _nested(arg)
+        yield from parts(arg)
 
 
 @per_class
@@ -61,7 +62,7 @@ def links(cls: type[Event]) -> tuple[Link, ...]:
         if mark is not None:
             found.append(Link(name, isinstance(mark, New), _reader(mark.kind)))
             continue
-        for part in _nested(hint):  # a value class inside, like the asks of a message
+        for part in parts(hint):  # a value class inside, like the asks of a message
             if isinstance(part, type) and dataclasses.is_dataclass(part):
                 for inner, inner_hint in fields_of(part).items():
                     if (mark := marker(inner_hint, New)) is not None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha1
 from importlib import import_module
@@ -114,6 +115,8 @@ class Append(msgspec.Struct, kw_only=True):
     imported: bool = False
     recorded_us: int | None = None
     """The time of recording in the store that this comes from, where that is trusted."""
+    refusal: CaseStoreError | None = None
+    """Why it cannot even be tried."""
     count: int | None = None
     """Of an imported line: how many events the append with its key had."""
     withheld: bool = False
@@ -311,15 +314,19 @@ class CaseStore:
         refusal. Imports use it; services use `append` and `append_all`.
         """
         for append in appends:
-            self._identify(append)
-        if len(appends) == 1:
-            self._warm(appends[0])
+            try:
+                self._identify(append)
+            except CaseStoreError as refusal:
+                append.refusal = refusal
         wait = self._retry.wait
         for attempt in range(1, self._retry.attempts + 1):
             try:
+                if len(appends) == 1 and appends[0].refusal is None:
+                    self._warm(appends[0])
                 return self._write(appends, stop)
-            except (IntegrityError, OperationalError, InterfaceError) as error:
-                if attempt == self._retry.attempts:
+            except PersistenceError as error:
+                passing = isinstance(error, (IntegrityError, OperationalError, InterfaceError))
+                if attempt == self._retry.attempts or not passing:
                     raise StoreUnavailable(
                         f"the database did not take the append: {_brief(error)}; nothing is lost "
                         "by trying again, with the same key"
@@ -463,8 +470,10 @@ class CaseStore:
             StreamNotFound: the stream has no events at all.
         """
         streams.parse(stream)
-        rows = _asking(lambda: self.recorder.stream_rows(stream, lte=at_version), stream)
-        if not rows and not (at_version is not None and self.recorder.stream_rows(stream, limit=1)):
+        with _answering(stream):
+            rows = self.recorder.stream_rows(stream, lte=at_version)
+            known = rows or (at_version is not None and self.recorder.stream_rows(stream, limit=1))
+        if not known:
             raise _no_stream(stream)
         originals = list(self._decode(rows, reveal))
         return History(stream, originals, as_of=_utc(as_of), known_at=_utc(known_at))
@@ -496,11 +505,12 @@ class CaseStore:
         wanted = sorted(customers)
         for start in range(0, len(wanted), 500):
             some = wanted[start : start + 500]
-            rows = self.recorder.fetch(
-                f"SELECT customer_id, key_id, wrapped FROM {self.recorder.keys_table} "
-                f"WHERE customer_id IN ({', '.join('?' * len(some))})",
-                some,
-            )
+            with _answering("the key table"):
+                rows = self.recorder.fetch(
+                    f"SELECT customer_id, key_id, wrapped FROM {self.recorder.keys_table} "
+                    f"WHERE customer_id IN ({', '.join('?' * len(some))})",
+                    some,
+                )
             found |= {row[0]: KeyRow._make(row) for row in rows}
         return found
 
@@ -523,7 +533,7 @@ class CaseStore:
 
         It never ends by itself: leave the loop, or set `stop` (seen within a second).
         """
-        with self.recorder.changes() as changes:
+        with _answering("the store"), self.recorder.changes() as changes:
             while stop is None or not stop.is_set():
                 for recorded in self.read(after, reveal=reveal):
                     yield recorded
@@ -532,13 +542,14 @@ class CaseStore:
 
     def streams(self, kind: str) -> Iterator[str]:
         """The names of all streams of a kind ("case", "customer" or "policy"), in id order."""
-        if kind == "policy":
-            yield from ["policy"] if self.recorder.stream_rows("policy", limit=1) else []
-            return
-        after = ""
-        while names := self.recorder.streams(f"{kind}:", after, _READ):
-            yield from names
-            after = names[-1]
+        with _answering("the store"):
+            if kind == "policy":
+                yield from ["policy"] if self.recorder.stream_rows("policy", limit=1) else []
+                return
+            after = ""
+            while names := self.recorder.streams(f"{kind}:", after, _READ):
+                yield from names
+                after = names[-1]
 
 
 def advance(stream: Stream, events: Iterable[Recorded]) -> Stream:
@@ -588,6 +599,8 @@ class _Decision:
 
     def decide(self, append: Append) -> Sequence[str]:
         """Check an append and add its rows. Gives its event ids. Raises CaseStoreError."""
+        if append.refusal is not None:
+            raise append.refusal
         if any(each in self.found for each in append.event_ids):
             self._same_again(append)
             return append.event_ids
@@ -682,6 +695,9 @@ class _Decision:
         topic, state = self.codec.encode(event)
         version = stream.version + 1
         customer_id = streams.customer_of(stream, event)
+        self.before.setdefault(name, stream)
+        if originals is None:
+            self.streams[name] = stream.after(event, version)
         personal = self.codec.personal(event)
         part: bytes | None = None
         if personal:
@@ -690,15 +706,11 @@ class _Decision:
             nonce = next(self.nonces)
             part = self.store.vault.seal(personal, key, name, version, topic, nonce=nonce)
         metadata = encode_metadata(said)
-        row = Row(
-            0, name, version, topic, state, part, customer_id, uid, self.recorded_us, metadata
-        )
+        at = self.recorded_us
+        row = Row(0, name, version, topic, state, part, customer_id, uid, at, metadata)
         self.rows.append(row)
-        self.before.setdefault(name, stream)
         if originals is not None:
             self.streams[name] = streams.fold(name, [*originals, self.store._recorded(row)])
-        else:
-            self.streams[name] = stream.after(event, version)
 
     def _originals(self, name: str) -> list[Recorded]:
         rows = [*self.writing.rows(name, 0), *(row for row in self.rows if row.stream == name)]
@@ -770,6 +782,8 @@ def _names(appends: Sequence[Append]) -> list[str]:
     """Every stream that a commit touches or asks about, once, in order."""
     names: dict[str, None] = {}
     for append in appends:
+        if append.refusal is not None:
+            continue
         for stream, events in append.batches:
             names[stream] = None
             for event in events:
@@ -782,6 +796,8 @@ def _customers(appends: Sequence[Append], known: dict[str, Stream]) -> list[str]
     """The customers whose keys the commit may need, as far as is known before the lock."""
     found: dict[str, None] = {}
     for append in appends:
+        if append.refusal is not None:
+            continue
         for name, events in append.batches:
             stream = known.get(name) or streams.empty(name)
             for event in events:
@@ -819,10 +835,17 @@ def _brief(error: BaseException) -> str:
 
 def _asking(question: Callable[[], T], what: str) -> T:
     """Ask the database something; what it cannot answer is StoreUnavailable."""
+    with _answering(what):
+        try:
+            return question()
+        except IntegrityError as error:  # only a second `create` at the same moment
+            raise StoreExists(f"there is a store at {what} already; use another place") from error
+
+
+@contextmanager
+def _answering(what: str) -> Iterator[None]:
     try:
-        return question()
-    except IntegrityError as error:  # only a second `create` at the same moment
-        raise StoreExists(f"there is a store at {what} already; use another place") from error
+        yield
     except PersistenceError as error:
         raise StoreUnavailable(f"{what}: the database does not answer: {_brief(error)}") from error
 

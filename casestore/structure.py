@@ -123,6 +123,8 @@ def _check_changes(event: EventCorrected, target: Recorded) -> str | None:
 
 def _normal(event: Event, name: str, value: Any) -> Any:
     """A value as the field would store it, so that 10:00+01:00 is 09:00Z."""
+    if value is None:
+        return None  # not recorded, which is not the same as a field's default
     try:
         return stored_data(amended(event, {name: value})).get(name)
     except ValidationError:

@@ -151,7 +151,7 @@ class _Reader:
             raise InvalidEvent(f"{said.stream}: the line has no recorded_at to trust")
         return Append(
             batches=((said.stream, (event,)),),
-            key=said.key if said.key is not None else self._key(line),
+            key=self._key(line) if said.key is None and said.event_id is None else said.key,
             event_ids=() if said.event_id is None else (str(said.event_id),),
             source=said.source,
             correlation_id=said.correlation_id,
@@ -177,15 +177,17 @@ class _Reader:
 def _parse(line: bytes) -> _Line:
     try:
         said = _decode_line(line)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidEvent(_what_is_wrong(error)) from None
     if (twice := _said_twice(line)) is not None:
         raise InvalidEvent(f"the field {twice!a} stands there twice; which one is meant?")
     return said
 
 
-def _what_is_wrong(error: msgspec.DecodeError) -> str:
+def _what_is_wrong(error: Exception) -> str:
     text = str(error)
+    if isinstance(error, RecursionError):
+        return "not a JSON object: it is nested too deeply"
     if isinstance(error, msgspec.ValidationError):
         return text.replace("Object contains", "the line has").replace("Object missing", "missing")
     return f"not a JSON object: {text[:120]}"

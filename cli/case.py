@@ -10,7 +10,16 @@ import click
 
 from casestore import EventCorrected, History, streams
 from cli import changes, state, timeline
-from cli.options import Point, known_at_option, points, read_moment, settings, shared, zone_option
+from cli.options import (
+    Point,
+    Usage,
+    known_at_option,
+    points,
+    read_moment,
+    settings,
+    shared,
+    zone_option,
+)
 from cli.output import (
     Column,
     cell,
@@ -23,7 +32,8 @@ from cli.output import (
 )
 
 
-@click.group(short_help="Show a case: its state, its timeline, how it came about.")
+@click.group()
+@shared
 def case() -> None:
     """Show a case: its state, its timeline, how it came about.
 
@@ -61,7 +71,7 @@ def show(
     at: Point,
     tz: tzinfo,
 ) -> None:
-    """Show the state of a case: issues, promises, what did not arrive.
+    """Show the state of a case: issues, promises, replies.
 
     Promises are judged at --as-of, else at --known-at, else at present: open, undated, kept,
     late (kept after it was due), broken (past due), released or withdrawn.
@@ -97,10 +107,11 @@ def timeline_(
     at: Point,
     tz: tzinfo,
 ) -> None:
-    """Tell what happened in a case, in the order in which it happened.
+    """Tell what happened in a case.
 
-    An event is marked where it was corrected or voided since, and where it was recorded after
-    something that happened later. ID may also be a customer's stream, customer:ID.
+    In the order in which it happened. An event is marked where it was corrected or voided since,
+    and where it was recorded after something that happened later. ID may also be a customer's
+    stream, customer:ID.
 
     \b
     Examples:
@@ -126,9 +137,9 @@ def replay(
     at: Point,
     tz: tzinfo,
 ) -> None:
-    """Step through a history in the order of its recording, and show what each event changed.
+    """Step through a case: what each event changed.
 
-    + is new in the state of the case, ~ changed, - is gone.
+    In the order of recording. + is new in the state of the case, ~ changed, - is gone.
 
     \b
     Examples:
@@ -203,7 +214,7 @@ def diff(
     known_at: datetime | None,
     tz: tzinfo,
 ) -> None:
-    """Show what happened to a case between two points, and what that changed.
+    """Show what happened between two points, and what changed.
 
     FROM and TO are versions (0 is before everything) or times, like 2026-03-02T17:00:00Z, or
     dates. Without TO: until now.
@@ -222,7 +233,7 @@ def diff(
     known = {each.uid for each in (*before, *before.voided.values())}
     rows = timeline.rows(after, tz)
     if known - {row["event_id"] for row in rows}:
-        raise click.UsageError("FROM is after TO; give the earlier point first")
+        raise Usage("FROM is after TO; give the earlier point first")
     new = [row for row in rows if row["event_id"] not in known]
     found = changes.changes(streams.fold_history(before), streams.fold_history(after))
     if for_people():
@@ -238,14 +249,12 @@ def _at(whole: History, point: str, name: str, *, recorded: bool, zone: tzinfo) 
     """The history as it was at a point: a version, or a time."""
     if point.isdecimal():
         if int(point) > len(whole.originals):
-            raise click.UsageError(
-                f"{name} is version {point}, but {whole.stream} has {len(whole.originals)}"
-            )
+            raise Usage(f"{name} is version {point}, but {whole.stream} has {len(whole.originals)}")
         return History(whole.stream, whole.originals[: int(point)])
     try:
         moment = read_moment(point, zone)
     except ValueError as error:
-        raise click.UsageError(f"{name}: {error}; or give a version, like 5") from None
+        raise Usage(f"{name}: {error}; or give a version, like 5") from None
     if recorded:
         return History(whole.stream, whole.originals, known_at=moment)
     return History(whole.stream, whole.originals, as_of=moment)

@@ -16,8 +16,8 @@ from pydantic import TypeAdapter
 
 from casestore.events import EVENTS, VOCABULARY, Event
 from casestore.events.base import Id, Known, New, Personal
-from casestore.links import fields_of, marker
-from cli.options import EventType, shared
+from casestore.links import fields_of, marker, parts
+from cli.options import EventType, Usage, shared
 from cli.output import Column, for_people, heading, print_lines, print_object, print_rows, table
 
 
@@ -40,7 +40,7 @@ def events(type_: str | None) -> None:
         return
     found = {cls.__name__.lower(): cls for cls in VOCABULARY}.get(type_.lower())
     if found is None:
-        raise click.UsageError(f"there is no event type {type_!r}; `casestore events` lists them")
+        raise Usage(f"there is no event type {type_!r}; `casestore events` lists them")
     if not for_people():
         schema = TypeAdapter(found).json_schema()
         print_object({**_listed(found), "fields": list(_fields(found)), "schema": schema})
@@ -55,6 +55,7 @@ _LIST = (
     Column("fields", people=False),
 )
 _FIELDS = (Column("field"), Column("required"), Column("personal"), Column("type"))
+_INNER = (Column("field"), Column("required"), Column("type"))
 
 
 def _listed(cls: type[Event]) -> dict[str, Any]:
@@ -71,14 +72,30 @@ def _described(cls: type[Event]) -> Iterator[str]:
     yield heading(f"{cls.__name__} (on {' and '.join(about['streams'])} streams)")
     yield from cleandoc(cls.__doc__ or "").splitlines()
     yield ""
-    rows = [
-        {**field, **{flag: "yes" if field[flag] else "" for flag in ("required", "personal")}}
-        for field in _fields(cls)
-    ]
-    yield from table(_FIELDS, rows)
+    yield from table(_FIELDS, _marked(cls))
+    for inner in _values(cls):
+        yield ""
+        yield heading(f"{inner.__name__.lower()}:")
+        yield from table(_INNER, _marked(inner))
 
 
-def _fields(cls: type[Event]) -> Iterator[dict[str, Any]]:
+def _marked(cls: type[Any]) -> list[dict[str, Any]]:
+    """Fields with a word where a flag is true, which is easier on the eye than yes and no."""
+    flags = ("required", "personal")
+    return [field | {flag: flag if field[flag] else "" for flag in flags} for field in _fields(cls)]
+
+
+def _values(cls: type[Event]) -> list[type[Any]]:
+    """The value classes that stand in an event's fields, each once."""
+    nested = (part for hint in fields_of(cls).values() for part in parts(hint))
+    found: dict[type[Any], None] = {}
+    for part in nested:
+        if isinstance(part, type) and dataclasses.is_dataclass(part):
+            found[part] = None
+    return list(found)
+
+
+def _fields(cls: type[Any]) -> Iterator[dict[str, Any]]:
     hints = fields_of(cls)
     for field in dataclasses.fields(cls):
         hint = hints[field.name]
@@ -116,7 +133,7 @@ def _in_words(hint: Any) -> str:
 
 
 def _bare_words(hint: Any) -> str:
-    if hint == Id:  # which Code is too
+    if get_args(Id)[1] in getattr(hint, "__metadata__", ()):  # Code is such an id too
         return "id"
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
@@ -128,6 +145,5 @@ def _bare_words(hint: Any) -> str:
     if origin is tuple:
         return f"list of {_in_words(args[0])}"
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-        inner = (f"{name}: {_in_words(each)}" for name, each in fields_of(hint).items())
-        return f"{hint.__name__} {{{'; '.join(inner)}}}"
+        return hint.__name__.lower()
     return _NAMES.get(origin or hint, "any JSON")

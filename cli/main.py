@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import CANNOT_TELL, REFUSED, USAGE, shared
+from cli.options import CANNOT_TELL, REFUSED, USAGE, Usage, shared
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -124,9 +124,11 @@ def _as_failures() -> Iterator[None]:
 
 
 def _with_hint(error: click.ClickException) -> str:
+    """click's message, and where to look, unless the message says what to write."""
     message = error.format_message().rstrip(".")
+    said = isinstance(error, Usage | click.BadParameter)
     ctx = getattr(error, "ctx", None)
-    if ctx is None:
+    if ctx is None or (said and not isinstance(error, click.MissingParameter)):
         return message
     return f"{message}; `{ctx.command_path} --help` shows how"
 
@@ -161,6 +163,9 @@ def cli() -> None:
     \b
     Completion for your shell (bash, zsh or fish), in its start-up file:
       eval "$(_CASESTORE_COMPLETE=bash_source casestore)"
+
+    A store is a file, sqlite:///FILE, or a schema, postgresql://USER@HOST/DB?schema=NAME.
+    --db, --format, --quiet and --no-color may stand before or after the command.
 
     Exit codes: 0 fine, 1 refused or tampered, 2 wrong usage, 3 cannot tell.
     """

@@ -24,6 +24,10 @@ REFUSED, USAGE, CANNOT_TELL = 1, 2, 3
 FORMATS = ("table", "json", "ndjson", "csv")
 
 
+class Usage(click.UsageError):
+    """Wrong usage, in a message that says by itself what to write."""
+
+
 class Settings:
     """What the global options say."""
 
@@ -63,22 +67,22 @@ def shared(command: F) -> F:
             is_flag=True,
             expose_value=False,
             callback=_keep,
-            help="No progress bars, and nothing that was not asked for.",
+            help="Only what was asked for: no progress bars, no remarks.",
         ),
         click.option(
             "--format",
             type=click.Choice(FORMATS),
+            metavar="FORMAT",
             expose_value=False,
             callback=_keep,
-            help="How to print: table (the default) for people, the others for programs.",
+            help="table (the default), json, ndjson or csv.",
         ),
         click.option(
             "--db",
             metavar="URL",
             expose_value=False,
             callback=_keep,
-            help="The store: sqlite:///FILE or postgresql://…?schema=NAME. Default: "
-            "CASESTORE_URL, else sqlite:///casestore.db.",
+            help="The store. Default: CASESTORE_URL, else sqlite:///casestore.db.",
         ),
     ):
         command = option(command)

@@ -20,7 +20,7 @@ from uuid import UUID
 import click
 from rich.cells import cell_len
 
-from casestore.events import Money
+from casestore.events import Money, Ref
 from casestore.telling import words
 from cli.options import settings
 from cli.text import CONTROLS, visible
@@ -157,6 +157,8 @@ def to_json(value: Any) -> Any:
             return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
         case Money():
             return {"amount": f"{value.amount:f}", "currency": value.currency}
+        case Ref():
+            return {"kind": value.kind, "id": value.id}
         case Decimal() | UUID():
             return str(value)
         case Mapping():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+import sys
 from datetime import UTC, datetime
 from typing import Annotated, Any, get_args, get_origin
 
@@ -13,9 +13,10 @@ import msgspec
 from casestore import CaseStore, Event, StreamNotFound
 from casestore.events import VOCABULARY
 from casestore.journal.codec import Codec
-from casestore.links import fields_of
-from cli.options import EventType, settings, shared
+from casestore.links import fields_of, parts
+from cli.options import EventType, Usage, settings, shared
 from cli.output import for_people, print_object
+from cli.text import visible
 
 
 @click.command
@@ -76,33 +77,41 @@ def record(
             data["occurred_at"] = _occurred_at(store, stream, said["key"])
         event = Codec().validate_json(type_, msgspec.json.encode(data))
         receipt = store.append(stream, event, **said)
-    (version,), (position,), (event_id,) = receipt
+    placed = {
+        "stream": stream,
+        "version": receipt.versions[0],
+        "position": receipt.position,
+        "event_id": receipt.event_ids[0],
+    }
     if not for_people():
-        placed = {"stream": stream, "version": version, "position": position}
-        print_object({**placed, "event_id": event_id})
+        print_object(placed)
     elif not settings().quiet:
-        click.echo(f"{stream} version {version}, position {position}, event {event_id}")
+        click.echo(
+            visible(
+                "{stream} version {version}, position {position}, event {event_id}".format(**placed)
+            )
+        )
 
 
 def _event_class(name: str) -> type[Event]:
     for cls in VOCABULARY:
         if cls.__name__ == name:
             return cls
-    raise click.UsageError(f"there is no event type {name!r}; `casestore events` lists them")
+    raise Usage(f"there is no event type {name!r}; `casestore events` lists them")
 
 
 def _read_json(given: str) -> dict[str, Any]:
-    text: str | bytes = click.get_binary_stream("stdin").read() if given == "-" else given
+    text: str | bytes = sys.stdin.buffer.read() if given == "-" else given
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
     except msgspec.DecodeError as error:
-        raise click.UsageError(f"--json is not a JSON object: {error}") from None
+        raise Usage(f"--json is not a JSON object: {error}") from None
 
 
 def _split(field: str) -> tuple[str, str]:
     name, equals, text = field.partition("=")
     if not equals or not name:
-        raise click.UsageError(f"{field!r} is not FIELD=VALUE; write it like kind=callback")
+        raise Usage(f"{field!r} is not FIELD=VALUE; write it like kind=callback")
     return name, text
 
 
@@ -113,18 +122,18 @@ def _put(data: dict[str, Any], path: list[str], text: str, cls: type[Any]) -> No
     if not rest:
         data[name] = text if hint is None else _read(text, hint, name)
         return
-    inner = next((part for part in _parts(hint) if hasattr(part, "__pydantic_fields__")), None)
+    inner = next((part for part in parts(hint) if hasattr(part, "__pydantic_fields__")), None)
     if inner is None or get_origin(_bare(hint)) is tuple:
-        raise click.UsageError(f"{cls.__name__}.{name} has no field {'.'.join(rest)!r} inside")
+        raise Usage(f"{cls.__name__}.{name} has no field {'.'.join(rest)!r} inside")
     within = data.setdefault(name, {})
     if not isinstance(within, dict):
-        raise click.UsageError(f"{name} is given whole and in parts; give it once")
+        raise Usage(f"{name} is given whole and in parts; give it once")
     _put(within, rest, text, inner)
 
 
 def _read(text: str, hint: Any, name: str) -> Any:
     """A text as the JSON value that a field of the declared type takes."""
-    kinds = [get_origin(part) or part for part in _parts(hint)]
+    kinds = [get_origin(part) or part for part in parts(hint)]
     try:
         if bool in kinds:
             return {"true": True, "false": False}[text]
@@ -135,9 +144,9 @@ def _read(text: str, hint: Any, name: str) -> Any:
         if text.startswith(("[", "{")):
             return msgspec.json.decode(text)
     except KeyError:
-        raise click.UsageError(f"{name} is {text!r}; write true or false") from None
+        raise Usage(f"{name} is {text!r}; write true or false") from None
     except msgspec.DecodeError as error:
-        raise click.UsageError(f"{name} is not JSON: {error}") from None
+        raise Usage(f"{name} is not JSON: {error}") from None
     return text
 
 
@@ -151,21 +160,13 @@ def _bare(hint: Any) -> Any:
     return hint
 
 
-def _parts(hint: Any) -> Iterator[Any]:
-    """A hint and everything in it."""
-    yield hint
-    args: Iterable[Any] = get_args(hint)
-    for arg in args:
-        yield from _parts(arg)
-
-
 def _actor(given: str | None) -> dict[str, str]:
     given = given or os.environ.get("CASESTORE_ACTOR")
     if not given:
-        raise click.UsageError("who did it? Give --actor, like agent:anna, or set CASESTORE_ACTOR")
+        raise Usage("who did it? Give --actor, like agent:anna, or set CASESTORE_ACTOR")
     parts = given.split(":", 3)
     if len(parts) < 2 or not all(parts):
-        raise click.UsageError(f"{given!r} is not an actor; write KIND:ID[:ROLE[:TEAM]]")
+        raise Usage(f"{given!r} is not an actor; write KIND:ID[:ROLE[:TEAM]]")
     return dict(zip(("kind", "id", "role", "team"), parts, strict=False))
 
 

@@ -75,7 +75,6 @@ def _promises(case: Case, history: History, asked_at: datetime) -> Iterator[dict
     }
     for promise_id, promise in case.promises.items():
         kept = case.is_kept(promise_id)
-        by = promise.kept_by if kept else None
         yield {
             "promise_id": promise_id,
             "kind": promise.kind,
@@ -83,7 +82,7 @@ def _promises(case: Case, history: History, asked_at: datetime) -> Iterator[dict
             "due_at": promise.due_at,
             "state": _state(promise, kept, released.get(promise_id), asked_at),
             "kept_at": promise.kept_at if kept else None,
-            "kept_by": {"kind": by.kind, "id": by.id} if by else None,
+            "kept_by": promise.kept_by if kept else None,
             "renegotiations": promise.renegotiations,
         }
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Literal, cast
+from typing import IO, Literal
 
 import click
 
 from casestore.transfer import MAX_LINE, Imported, export_lines, import_lines
-from cli.options import REFUSED, settings, shared
+from cli.options import REFUSED, Usage, settings, shared
 from cli.output import for_people, print_object
+from cli.progress import progress
 from cli.text import visible
 
 
@@ -48,13 +48,16 @@ def import_(file: IO[bytes], on_error: Literal["stop", "skip"], trust_recorded_a
       zcat old.ndjson.gz | casestore import - --on-error skip
     """
     name = getattr(file, "name", "<stdin>")
-    with settings().open_store() as store, _progress(file) as progress:
+    with (
+        settings().open_store() as store,
+        progress("lines", _size(file), lambda _: file.tell()) as tick,
+    ):
         result = import_lines(
             store,
             limited_lines(file),
             on_error=on_error,
             trust_recorded_at=trust_recorded_at,
-            progress=progress,
+            progress=tick,
         )
     _report(result, name)
     if result.refused:
@@ -72,14 +75,27 @@ def limited_lines(file: IO[bytes], longest: int = MAX_LINE) -> Iterator[bytes]:
             line = file.readline(longest + 1)
 
 
+def _size(file: IO[bytes]) -> int | None:
+    """Of a file on a disk, in bytes."""
+    try:
+        return os.fstat(file.fileno()).st_size or None
+    except OSError:
+        return None
+
+
 def _report(result: Imported, name: str) -> None:
-    for refusal in result.refused:
-        click.echo(f"{name}:{refusal.line}: {visible(refusal.message)}", err=True)
+    print_refusals(result, name)
     if for_people():
         click.echo(told(result))
         return
     refused = [refusal._asdict() for refusal in result.refused]
     print_object({**result._asdict(), "refused": refused})
+
+
+def print_refusals(result: Imported, name: str) -> None:
+    """Say on stderr which lines were refused, and why."""
+    for refusal in result.refused:
+        click.echo(visible(f"{name}:{refusal.line}: {refusal.message}"), err=True)
 
 
 def told(result: Imported) -> str:
@@ -92,39 +108,6 @@ def told(result: Imported) -> str:
 
 def _counted(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
-
-
-Tick = Callable[[int], None] | None
-
-
-def _progress(file: IO[bytes]) -> AbstractContextManager[Tick]:
-    """A progress bar over the bytes of a file, on a terminal; nothing anywhere else."""
-    if settings().quiet or not sys.stderr.isatty():
-        return _no_progress()
-    return _progress_bar(file)
-
-
-@contextmanager
-def _no_progress() -> Iterator[Tick]:
-    yield None
-
-
-@contextmanager
-def _progress_bar(file: IO[bytes]) -> Iterator[Tick]:
-    from rich.console import Console  # noqa: PLC0415  (a pipe does not wait for it)
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-
-    total = os.fstat(file.fileno()).st_size or None
-    console = Console(stderr=True, color_system=None if settings().no_color else "auto")
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("importing", total=total)
-
-        def show(done: int) -> None:
-            read = file.tell() if total else 0
-            bar.update(task, completed=read, description=f"{done:,} lines")
-
-        yield show
 
 
 @click.command()
@@ -150,15 +133,14 @@ def export(stream: str | None, reveal: bool, output: Path | None) -> None:
       casestore export --stream case:4711 --reveal
     """
     if settings().format not in ("table", "ndjson"):
-        raise click.UsageError("an export is NDJSON; leave --format out")
+        raise Usage("an export is NDJSON; leave --format out")
     with settings().open_store() as store:
         lines = export_lines(store, stream=stream, reveal=reveal)
         if output is not None:
             _write_whole(output, lines)
             return
-        out = cast(IO[bytes], click.get_binary_stream("stdout"))
-        out.writelines(lines)
-        out.flush()
+        sys.stdout.buffer.writelines(lines)
+        sys.stdout.buffer.flush()
 
 
 def _write_whole(path: Path, lines: Iterator[bytes]) -> None:

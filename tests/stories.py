@@ -447,24 +447,24 @@ def noted(at: Moment = "+0h", **more: Any) -> NoteAdded:
 # --- corrections
 
 
-def _corrected(version: int, at: Moment, **fields: Any) -> EventCorrected:
-    fields = {"event_id": uid(version), "reason": "mistyped", "authorised_by": BOSS, **fields}
-    return make(EventCorrected, at, {}, **fields)
+def corrected(version: int, at: Moment = "+0h", **more: Any) -> EventCorrected:
+    fields = {"event_id": uid(version), "reason": "mistyped", "authorised_by": BOSS}
+    return make(EventCorrected, at, more, **fields)
 
 
-def amended(version: int, at: Moment = "+0h", **changes: tuple[Any, Any]) -> EventCorrected:
+def amended(version: int, /, at: Moment = "+0h", **changes: tuple[Any, Any]) -> EventCorrected:
     """The event of that version was corrected: `amended(2, product=("toaster", "kettle"))`."""
     told = {name: {"from": before, "to": after} for name, (before, after) in changes.items()}
-    return _corrected(version, at, kind="amended", changes=told)
+    return corrected(version, at, kind="amended", changes=told)
 
 
 def reworded(version: int, words: str, at: Moment = "+0h") -> EventCorrected:
     """Words of a person in it should be read differently."""
-    return _corrected(version, at, kind="amended", personal_changes=words)
+    return corrected(version, at, kind="amended", personal_changes=words)
 
 
 def voided(version: int, at: Moment = "+0h") -> EventCorrected:
-    return _corrected(version, at, kind="voided")
+    return corrected(version, at, kind="voided")
 
 
 # --- customers and policies

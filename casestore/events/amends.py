@@ -94,7 +94,7 @@ class GestureGiven(Event):
         "gave the gesture {gesture_id}: {kind}[ worth {value}][, for {issue_ids}]"
         "[, reason {reason}]{asked_for?, asked for:, unasked}"
         "{conditions_told?, told with conditions:}[, approved by {approved_by}]"
-        "[, under {policy}][, in reply {reply_id}][; conditions: {conditions}][: {note}]"
+        "[, under {policy}][, in reply {reply_id}][, conditions {conditions}][: {note}]"
     )
 
     gesture_id: Annotated[Id, New("gesture")]

@@ -48,7 +48,7 @@ class CaseOpened(Event):
 class CaseAssigned(Event):
     """The case went to an agent, to a team, or to both."""
 
-    TOLD: ClassVar[str] = "assigned the case[ to {agent}][ in team {team}]"
+    TOLD: ClassVar[str] = "assigned the case[ to {agent}][, team {team}]"
 
     agent: Id | None = None
     team: Code | None = None

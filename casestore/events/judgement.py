@@ -98,7 +98,8 @@ class RequestRefused(Event):
     """We said no."""
 
     TOLD: ClassVar[str] = (
-        "said no[ to {ask_id}][, on {issue_ids}], reason {reason}{explained?, explained:, unexplained}"
+        "said no[ to {ask_id}][, on {issue_ids}], reason {reason}"
+        "{explained?, explained:, unexplained}"
         "{alternative_told?, naming an alternative:, naming no alternative}"
         "[, offering {alternative_offer_id}][, amount {amount}][, in reply {reply_id}][: {words}]"
     )

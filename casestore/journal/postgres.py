@@ -13,7 +13,11 @@ from functools import cache
 from typing import Any, cast
 
 import psycopg
-from eventsourcing.persistence import ApplicationRecorder, InfrastructureFactory
+from eventsourcing.persistence import (
+    ApplicationRecorder,
+    InfrastructureFactory,
+    OperationalError,
+)
 from eventsourcing.postgres import PostgresDatastore, PostgresFactory
 from eventsourcing.utils import Environment, EnvType, strtobool
 from psycopg import Connection, Cursor
@@ -133,6 +137,16 @@ class Datastore(PostgresDatastore):
             if not kwargs[name]:
                 del kwargs[name]  # libpq's own default
 
+    @contextmanager
+    def get_connection(self) -> Iterator[Connection[Any]]:
+        """Lend a connection. Where one proves dead, the others that are idle may be too."""
+        try:
+            with super().get_connection() as connection:
+                yield connection
+        except OperationalError:
+            self.pool.check()
+            raise
+
 
 class _Writing(Writing):
     def __init__(self, connection: Connection[Any], schema: str) -> None:
@@ -217,6 +231,11 @@ class _Writing(Writing):
                 cursor.executemany(
                     self._sql("INSERT INTO {schema}.customer_keys VALUES (%s, %s, %s)"), keys
                 )
+
+    def delete_key(self, customer_id: str) -> None:
+        sql = self._sql("DELETE FROM {schema}.customer_keys WHERE customer_id = %s")
+        with self._cursor() as cursor:
+            cursor.execute(sql, (customer_id,))
 
 
 _HEADS = """

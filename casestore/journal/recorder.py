@@ -115,6 +115,9 @@ class Writing(Protocol):
     def insert_keys(self, keys: Sequence[KeyRow]) -> None:
         """Insert data keys."""
 
+    def delete_key(self, customer_id: str) -> None:
+        """Destroy a customer's data key."""
+
 
 class Changes(Protocol):
     """Tells when something may have been appended, by whatever process."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -201,6 +202,9 @@ class _Writing(Writing):
     def insert_keys(self, keys: Sequence[KeyRow]) -> None:
         self._cursor.executemany("INSERT INTO customer_keys VALUES (?, ?, ?)", keys)
 
+    def delete_key(self, customer_id: str) -> None:
+        self._cursor.execute("DELETE FROM customer_keys WHERE customer_id = ?", (customer_id,))
+
 
 class _Changes(Changes):
     def __init__(self, connection: _Connection) -> None:
@@ -222,6 +226,7 @@ class SQLiteJournal(JournalRecorder):
 
     def __init__(self, datastore: SQLiteDatastore) -> None:
         self.datastore = datastore
+        self._turn = Lock()
 
     def create_table(self, meta: Mapping[str, str] | None = None) -> None:
         """Create the tables, indexes and triggers, and say what a new store says of itself."""
@@ -247,8 +252,17 @@ class SQLiteJournal(JournalRecorder):
     @contextmanager
     def writing(self) -> Iterator[Writing]:
         """Take the write lock."""
-        with self.datastore.transaction(commit=True) as cursor:
-            yield _Writing(cursor.sqlite_cursor)
+        # Not the pool's own: who waits for that holds up everybody who wants a connection.
+        if not self._turn.acquire(timeout=LOCK_TIMEOUT):
+            raise OperationalError("database is locked")
+        try:
+            with (
+                self.datastore.get_connection(commit=False) as connection,
+                connection.transaction(commit=True) as cursor,
+            ):
+                yield _Writing(cursor.sqlite_cursor)
+        finally:
+            self._turn.release()
 
     @contextmanager
     def changes(self) -> Iterator[Changes]:

@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import unquote
 
 from casestore.errors import StoreNotFound
 
@@ -47,15 +47,17 @@ def parse_url(url: str | None) -> SQLiteUrl | PostgresUrl:
 
 
 def _parse_postgres(url: str) -> PostgresUrl:
-    parts = urlsplit(url)
-    options = parse_qsl(parts.query, keep_blank_values=True)
-    schema = next((value for name, value in options if name == "schema"), "casestore")
+    # Taken apart by hand: urllib would write a space as + and lose the slashes of an empty host,
+    # and libpq understands neither.
+    base, _, query = url.partition("?")
+    options = [each.partition("=") for each in query.split("&") if each]
+    schema = next((unquote(value) for name, _, value in options if name == "schema"), "casestore")
     if not _SCHEMA.fullmatch(schema):
         raise StoreNotFound(
             f"the schema {schema!r} must be of small letters, digits and _, at most 63"
         )
-    rest = [(name, value) for name, value in options if name != "schema"]
-    return PostgresUrl(urlunsplit(parts._replace(query=urlencode(rest))), schema)
+    rest = "&".join("".join(each) for each in options if each[0] != "schema")
+    return PostgresUrl(f"{base}?{rest}" if rest else base, schema)
 
 
 def without_password(url: str) -> str:

@@ -1,0 +1,42 @@
+"""Progress bars for long work: on a terminal, and nothing anywhere else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from cli.options import settings
+
+Tick = Callable[[int], None]
+"""Told the number of things done so far."""
+
+
+@contextmanager
+def progress(
+    things: str, total: int | None, amount: Callable[[int], int] | None = None
+) -> Iterator[Tick | None]:
+    """Show a bar on stderr while the context lasts; None where nobody would see it.
+
+    Args:
+        things: what is counted, like "lines".
+        total: of what `amount` gives; None where it is not known.
+        amount: how much of the total is done, from the number of things; the number itself if
+            left out.
+    """
+    if settings().quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console  # noqa: PLC0415  (a pipe does not wait for it)
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    console = Console(stderr=True, color_system=None if settings().no_color else "auto")
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(f"0 {things}", total=total)
+
+        def tick(done: int) -> None:
+            completed = amount(done) if amount else done
+            bar.update(task, completed=completed, description=f"{done:,} {things}")
+
+        yield tick

@@ -1,0 +1,91 @@
+"""`casestore init` and `casestore doctor`: making a store, and looking after it."""
+
+from __future__ import annotations
+
+import click
+
+from casestore import CaseStore
+from casestore.doctor import Finding, examine
+from casestore.journal.url import SQLiteUrl, parse_url, without_password
+from cli.options import REFUSED, settings, shared
+from cli.output import Column, for_people, print_object, print_rows
+from cli.progress import progress
+
+
+@click.command
+@click.option(
+    "--unsealed",
+    is_flag=True,
+    help="Keep personal text as it is, without a key file. It can then never be erased.",
+)
+@shared
+def init(unsealed: bool) -> None:
+    """Make a new store.
+
+    Personal text is sealed with a key from a key file, which is made too: beside a SQLite store,
+    or where CASESTORE_KEY_FILE says. Without that file nobody can read the text again.
+
+    \b
+    Examples:
+      casestore init
+      casestore --db sqlite:///complaints.db init
+      CASESTORE_KEY_FILE=/etc/casestore.key casestore --db postgresql:///desk?schema=acme init
+    """
+    db = settings().db
+    with CaseStore.create(db, sealed=not unsealed) as store:
+        key_file = store.vault.key_file if store.vault.is_sealed else None
+    where = parse_url(db)
+    place = str(where.path) if isinstance(where, SQLiteUrl) else without_password(where.conninfo)
+    if not for_people():
+        print_object({"store": place, "key_file": None if key_file is None else str(key_file)})
+    elif not settings().quiet:
+        click.echo(f"made the store {place}")
+        if key_file is not None:
+            click.echo(f"its key file is {key_file}")
+            click.echo("back it up, apart from the store: without it nobody can read again what")
+            click.echo("customers said")
+
+
+_FINDINGS = (
+    Column("level"),
+    Column("check"),
+    Column("finding", programs=False),
+    *(Column(name, people=False) for name in ("where", "what", "do")),
+)
+
+
+@click.command
+@shared
+def doctor() -> None:
+    """Check that a store is whole.
+
+    Reads every event. Exits 1 if it found damage, 3 if it could not look; warnings alone are 0.
+    With --quiet, what is in order is not listed.
+
+    \b
+    Examples:
+      casestore doctor
+      casestore --format json doctor
+    """
+    with settings().open_store() as store:
+        last = store.recorder.max_notification_id()
+        with progress("events", last) as tick:
+            findings = list(examine(store, progress=tick))
+    shown = [each for each in findings if each.level != "ok" or not settings().quiet]
+    print_rows(_FINDINGS, map(_row, shown), empty="the store is whole")
+    if for_people() and not settings().quiet:
+        click.echo(_verdict(findings))
+    if any(each.level == "error" for each in findings):
+        raise click.exceptions.Exit(REFUSED)
+
+
+def _row(finding: Finding) -> dict[str, str]:
+    what = f"{finding.where}: {finding.what}; {finding.do}"
+    return {**finding._asdict(), "finding": "" if finding.level == "ok" else what.lstrip(": ")}
+
+
+def _verdict(findings: list[Finding]) -> str:
+    errors, warnings = (sum(f.level == level for f in findings) for level in ("error", "warning"))
+    if errors == warnings == 0:
+        return "the store is whole"
+    return f"errors: {errors}, warnings: {warnings}"

@@ -1,0 +1,284 @@
+"""A database that commits and does not say so, that is busy, or that hangs up: append once."""
+
+import select
+import socket
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Thread
+from typing import Protocol
+from urllib.parse import urlencode
+from uuid import uuid4
+
+import psycopg
+import pytest
+from eventsourcing.sqlite import SQLiteConnection
+from psycopg.conninfo import conninfo_to_dict
+
+from casestore import (
+    Actor,
+    CaseOpened,
+    CaseStore,
+    NoteAdded,
+    Retry,
+    StoreUnavailable,
+)
+from casestore.journal import sqlite
+from casestore.journal.url import PostgresUrl, parse_url
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+ANA = Actor(kind="agent", id="ana")
+
+
+def note(text: str | None = None) -> NoteAdded:
+    return NoteAdded(occurred_at=NOON, actor=ANA, text=text)
+
+
+def opened(customer_id: str = "c-1") -> CaseOpened:
+    return CaseOpened(occurred_at=NOON, actor=ANA, customer_id=customer_id, channel="phone")
+
+
+class Line(Protocol):
+    """The way to a database, on which the answer to a commit can be lost."""
+
+    url: str
+    to_lose: int
+    """How many answers are still to be lost."""
+
+
+class SQLiteLine:
+    """No wire to cut here: the commit is made, and then fails."""
+
+    def __init__(self, url: str, patch: pytest.MonkeyPatch) -> None:
+        self.url = url
+        self.to_lose = 0
+        real = SQLiteConnection.commit
+
+        def commit(connection: SQLiteConnection) -> None:
+            real(connection)
+            if self.to_lose:
+                self.to_lose -= 1
+                raise sqlite3.OperationalError("disk I/O error")
+
+        patch.setattr(SQLiteConnection, "commit", commit)
+
+
+class PostgresLine:
+    """A wire through us to the server, cut when a COMMIT was carried out, before its answer."""
+
+    def __init__(self, url: str) -> None:
+        self.to_lose = 0
+        where = parse_url(url)
+        assert isinstance(where, PostgresUrl)
+        with psycopg.connect(where.conninfo) as connection:
+            self._server = connection.info.host, connection.info.port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._threads = [Thread(target=self._listen)]
+        self._threads[0].start()
+        host, port = self._listener.getsockname()
+        given = conninfo_to_dict(where.conninfo) | {"host": host, "port": port, "hostaddr": None}
+        given |= {"sslmode": "disable", "gssencmode": "disable"}  # we must be able to read it
+        options = {name: value for name, value in given.items() if value is not None}
+        self.url = f"postgresql:///?{urlencode(options)}&schema={where.schema}"
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:  # closed
+                return
+            self._threads.append(Thread(target=self._carry, args=(client,)))
+            self._threads[-1].start()
+
+    def _carry(self, client: socket.socket) -> None:
+        with client, self._call() as server:
+            losing = False
+            while True:
+                for ready in select.select([client, server], [], [])[0]:
+                    data = ready.recv(1 << 16)
+                    if not data:
+                        return
+                    if ready is client:
+                        losing = losing or (self.to_lose > 0 and b"COMMIT" in data)
+                        server.sendall(data)
+                    elif not losing:
+                        client.sendall(data)
+                    elif b"COMMIT\0" in data:  # done
+                        self.to_lose -= 1
+                        return
+
+    def _call(self) -> socket.socket:
+        host, port = self._server
+        if not host.startswith("/"):
+            return socket.create_connection((host, port))
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(f"{host}/.s.PGSQL.{port}")
+        return server
+
+
+@pytest.fixture
+def line(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
+    if store_url.startswith("sqlite"):
+        yield SQLiteLine(store_url, monkeypatch)
+    else:
+        postgres = PostgresLine(store_url)
+        yield postgres
+        postgres.close()
+
+
+@pytest.fixture
+def store(line: Line) -> Iterator[CaseStore]:
+    with CaseStore.create(line.url) as store:
+        store.append("case:1", opened())
+        yield store
+
+
+# --- the answer is lost ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", [None, "crm-1"])
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_append_whose_answer_is_lost_is_made_once(
+    line: Line, store: CaseStore, key: str | None, times: int
+) -> None:
+    line.to_lose = times
+
+    receipt = store.append("case:1", note(), note("she wept"), key=key, expected_version=1)
+
+    assert line.to_lose == 0
+    events = list(store.history("case:1", reveal=True))
+    assert [each.event for each in events] == [opened(), note(), note("she wept")]
+    assert receipt.versions == (2, 3)
+    assert list(receipt.positions) == [each.position for each in events[1:]]
+    assert list(receipt.event_ids) == [each.event_id for each in events[1:]]
+    assert store.append("case:1", note()).versions == (4,)
+
+
+def test_so_is_one_of_several_streams_with_a_new_customer_and_first_words(
+    line: Line, store: CaseStore
+) -> None:
+    line.to_lose = 1
+
+    receipt = store.append_all(
+        [("case:1", [note("one")]), ("case:2", [opened("c-new"), note("two")])]
+    )
+
+    assert line.to_lose == 0
+    assert receipt.versions == (2, 1, 2)
+    read = list(store.read(receipt.positions[0] - 1, reveal=True))
+    assert [(each.stream, each.type) for each in read] == [
+        ("case:1", "NoteAdded"),
+        ("customer:c-new", "CustomerRegistered"),
+        ("case:2", "CaseOpened"),
+        ("case:2", "NoteAdded"),
+    ]
+    assert [read[0].event, read[3].event] == [note("one"), note("two")]
+
+
+def test_who_gives_up_may_ask_again_with_the_same_key(line: Line, store: CaseStore) -> None:
+    with CaseStore.open(line.url, retry=Retry(attempts=1)) as impatient:
+        line.to_lose = 1
+        with pytest.raises(StoreUnavailable, match=r"[^\n]* with the same key"):
+            impatient.append("case:1", note(), key="crm-1")
+    assert line.to_lose == 0
+
+    receipt = store.append("case:1", note(), key="crm-1")
+
+    assert receipt.versions == (2,)
+    assert len(store.history("case:1")) == 2
+
+
+# --- the database is busy --------------------------------------------------------------------
+
+
+def test_an_append_waits_for_its_turn_and_nobody_else_does(line: Line, store: CaseStore) -> None:
+    with CaseStore.open(line.url) as other, ThreadPoolExecutor() as threads:
+        with other.recorder.writing():  # BEGIN IMMEDIATE, or the advisory lock
+            waiting = threads.submit(store.append, "case:1", note())
+            with pytest.raises(TimeoutError):
+                waiting.result(0.3)
+            assert threads.submit(store.history, "case:1").result(10)
+        assert waiting.result(10).versions == (2,)
+
+
+def test_nor_does_a_reader_where_two_threads_wait(line: Line, store: CaseStore) -> None:
+    with CaseStore.open(line.url) as other, ThreadPoolExecutor() as threads:
+        with other.recorder.writing():
+            waiting = [threads.submit(store.append, "case:1", note()) for _ in "ab"]
+            assert not wait(waiting, 0.3).done
+            assert threads.submit(store.history, "case:1").result(3)
+        assert sorted(each.result(10).versions for each in waiting) == [(2,), (3,)]
+
+
+def test_an_append_whose_turn_never_comes_says_so(
+    line: Line, store: CaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, reason = line.url, "database is locked"
+    monkeypatch.setattr(sqlite, "LOCK_TIMEOUT", 0.1)
+    if isinstance(line, PostgresLine):
+        url += "&options=-c%20lock_timeout%3D100"
+        reason = "canceling statement due to lock timeout"
+    with (
+        CaseStore.open(url, retry=Retry(attempts=2, wait=0.01)) as impatient,
+        store.recorder.writing(),
+        pytest.raises(StoreUnavailable) as refused,
+    ):
+        impatient.append("case:1", note())
+    assert str(refused.value) == (
+        f"the database did not take the append: {reason}; nothing is lost by trying again, "
+        "with the same key"
+    )
+    assert len(store.history("case:1")) == 1
+
+
+# --- the database hangs up -------------------------------------------------------------------
+
+
+@pytest.fixture
+def hung_up(postgres_url: str, postgres_schema_url: str, tmp_path: Path) -> Iterator[CaseStore]:
+    """A store with eight idle connections, every one of them cut by the server."""
+    name = uuid4().hex
+    url = f"{postgres_schema_url}&application_name={name}"
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s"
+    with CaseStore.create(url, key_file=tmp_path / "key") as store:
+        store.append("case:known", opened())
+        with CaseStore.open(url) as other:
+            other.append("case:not-yet-read", opened())
+        with ExitStack() as used:
+            for _ in range(8):
+                used.enter_context(store.recorder.changes())
+        with psycopg.connect(postgres_url, autocommit=True) as admin:
+            admin.execute(cut, (name,))
+        yield store
+
+
+@pytest.mark.parametrize("stream", ["case:known", "case:not-yet-read"])
+def test_an_append_outlives_the_connections_that_it_finds(hung_up: CaseStore, stream: str) -> None:
+    assert hung_up.append(stream, note()).versions == (2,)
+
+
+ASKED: dict[str, Callable[[CaseStore], object]] = {
+    "case": lambda store: store.case("known"),
+    "follow": lambda store: next(store.follow()),
+    "history": lambda store: store.history("case:known"),
+    "read": lambda store: next(store.read()),
+    "streams": lambda store: next(store.streams("case")),
+}
+
+
+@pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED)
+def test_a_reader_is_told_and_may_ask_again(
+    hung_up: CaseStore, ask: Callable[[CaseStore], object]
+) -> None:
+    with pytest.raises(StoreUnavailable, match="does not answer: terminating connection"):
+        ask(hung_up)
+    assert ask(hung_up)
