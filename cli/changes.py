@@ -50,7 +50,7 @@ def leaves(state: msgspec.Struct) -> dict[Path, Any]:
     Ids of things that the state keeps nothing else of stand as `finding.f1: on record`.
     """
     fields = msgspec.structs.asdict(state)
-    found = dict(_leaves((), {n: each for n, each in fields.items() if n not in _BOOKKEEPING}))
+    found = dict(_fields((), {n: each for n, each in fields.items() if n not in _BOOKKEEPING}))
     kept = {each for value in fields.values() if isinstance(value, Mapping) for each in value}
     ids: Mapping[str, frozenset[str]] = fields.get("ids", {})
     for kind, each in ids.items():
@@ -60,17 +60,21 @@ def leaves(state: msgspec.Struct) -> dict[Path, Any]:
 
 def _leaves(path: Path, value: Any) -> Iterator[tuple[Path, Any]]:
     match value:
-        case None:
-            return
-        case Mapping():
+        case Mapping():  # things by their id: one of which nothing is known is there all the same
             for name, each in value.items():
-                yield from _leaves((*path, name), each)
+                yield from _leaves((*path, name), _RECORDED if each is None else each)
         case msgspec.Struct():
-            yield from _leaves(path, msgspec.structs.asdict(value))
+            yield from _fields(path, msgspec.structs.asdict(value))
         case Ask():
-            yield from _leaves(path, {f.name: getattr(value, f.name) for f in _ASK})
+            yield from _fields(path, {f.name: getattr(value, f.name) for f in _ASK})
         case _:
             yield path, value
+
+
+def _fields(path: Path, fields: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
+    for name, each in fields.items():
+        if each is not None:
+            yield from _leaves((*path, name), each)
 
 
 _ASK = dataclasses.fields(Ask)[1:]  # without its id, which is in the path

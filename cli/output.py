@@ -137,7 +137,7 @@ def _rich_table(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> li
     console = Console(color_system=None if settings().no_color else "auto")
     with console.capture() as captured:
         console.print(made)
-    return captured.get().rstrip("\n").splitlines()
+    return [line.rstrip() for line in captured.get().rstrip("\n").split("\n")]
 
 
 def heading(text: str) -> str:

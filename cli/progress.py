@@ -12,6 +12,11 @@ Tick = Callable[[int], None]
 """Told the number of things done so far."""
 
 
+def seen() -> bool:
+    """Whether a person would see it."""
+    return sys.stderr.isatty()
+
+
 @contextmanager
 def progress(
     things: str, total: int | None, amount: Callable[[int], int] | None = None
@@ -24,7 +29,7 @@ def progress(
         amount: how much of the total is done, from the number of things; the number itself if
             left out.
     """
-    if settings().quiet or not sys.stderr.isatty():
+    if settings().quiet or not seen():
         yield None
         return
     from rich.console import Console  # noqa: PLC0415  (a pipe does not wait for it)

@@ -132,7 +132,12 @@ def lines(shown: dict[str, Any], zone: tzinfo) -> Iterator[str]:
         if rows := shown[key]:
             yield ""
             yield heading(title)
-            yield from table([_column(name) for name in names.split()], rows, zone=zone)
+            yield from table([_column(name) for name in names.split()], _spaced(rows), zone=zone)
+
+
+def _spaced(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows with their kinds, which are codes, as words."""
+    return [row | {"kind": str(row.get("kind", "")).replace("_", " ")} for row in rows]
 
 
 def _column(name: str) -> Column:
