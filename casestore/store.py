@@ -323,7 +323,9 @@ class CaseStore:
             try:
                 if len(appends) == 1 and appends[0].refusal is None:
                     self._warm(appends[0])
-                return self._write(appends, stop)
+                # Several at once are an import, which had better have the lock for itself.
+                hopeful = attempt == 1 and len(appends) == 1
+                return self._write(appends, stop, hopeful=hopeful)
             except PersistenceError as error:
                 passing = isinstance(error, (IntegrityError, OperationalError, InterfaceError))
                 if attempt == self._retry.attempts or not passing:
@@ -331,8 +333,9 @@ class CaseStore:
                         f"the database did not take the append: {_brief(error)}; nothing is lost "
                         "by trying again, with the same key"
                     ) from error
-                if isinstance(error, IntegrityError):  # somebody wrote past the lock: start afresh
+                if isinstance(error, IntegrityError):  # somebody was faster: start afresh
                     self._forget(appends)
+                    continue
             time.sleep(wait)
             wait *= 2
         raise AssertionError
@@ -359,8 +362,8 @@ class CaseStore:
             if self._cached(name) is None:
                 self._present(name)
 
-    def _write(self, appends: Sequence[Append], stop: bool) -> list[Outcome]:
-        with self.recorder.writing() as writing:
+    def _write(self, appends: Sequence[Append], stop: bool, *, hopeful: bool) -> list[Outcome]:
+        with self.recorder.writing(hopeful=hopeful) as writing:
             decision = _Decision(self, writing, appends)
             decided: list[Sequence[str] | CaseStoreError] = []
             for append in appends:
@@ -370,8 +373,7 @@ class CaseStore:
                     decided.append(refusal)
                     if stop:
                         break
-            writing.insert_keys(list(decision.new_keys.values()))
-            positions = writing.insert(decision.rows)
+            positions = writing.commit(decision.rows, list(decision.new_keys.values()))
         given = {row.event_id: at for row, at in zip(decision.rows, positions, strict=True)}
         cache = self.journal.repository.cache
         for name in decision.changed:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from casestore import EventCorrected, History, streams
+from casestore import History, streams
 from cli import changes, state, timeline
 from cli.options import (
     Point,
@@ -150,41 +150,19 @@ def replay(
         history = store.history(
             _stream(case_id), **at._replace(as_of=None)._asdict(), reveal=reveal
         )
-    steps = _steps(history, at.as_of, tz)
+    versions = timeline.versions(history)
+    steps = [
+        (timeline.row(timeline.Shown(recorded), versions, tz), found)
+        for recorded, found in changes.steps(history, at.as_of)
+    ]
     if for_people():
-        print_lines(line for step in steps for line in _step_lines(step, tz))
+        print_lines(line for row, found in steps for line in _step_lines(row, found, tz))
         return
     columns = [*timeline.columns(tz), Column("changes", people=False)]
-    print_rows(columns, ({**row, "changes": [c.row for c in found]} for row, found in steps))
+    print_rows(columns, (row | {"changes": [each.row for each in found]} for row, found in steps))
 
 
-Step = tuple[dict[str, Any], list[changes.Change]]
-
-
-def _steps(history: History, as_of: datetime | None, zone: tzinfo) -> Iterator[Step]:
-    """Each event as it was recorded, and what it changed in what was known until then.
-
-    Corrections change what is known from their own version on, so the state before each version
-    is folded as it was on record at that version.
-    """
-    originals = history.originals
-    versions = {recorded.uid: recorded.version for recorded in originals}
-    before = streams.empty(history.stream).state
-    for count, recorded in enumerate(originals, 1):
-        if as_of is None and not isinstance(recorded.event, EventCorrected):
-            after = streams.KINDS[history.stream.partition(":")[0]].evolve(before, recorded.event)
-        else:
-            upto = History(history.stream, originals[:count], as_of=as_of)
-            after = streams.fold_history(upto)
-        found = changes.changes(before, after)
-        if found or as_of is None or recorded.occurred_at <= as_of:
-            shown = timeline.Shown(recorded, (), None, late=False)
-            yield timeline.row(shown, versions, zone), found
-        before = after
-
-
-def _step_lines(step: Step, zone: tzinfo) -> Iterator[str]:
-    row, found = step
+def _step_lines(row: dict[str, Any], found: list[changes.Change], zone: tzinfo) -> Iterator[str]:
     yield heading(f"version {row['version']}, {cell(row['occurred_at'], zone)}, {row['who']}")
     yield f"  {cell(row['what'])}"
     yield from (f"    {cell(line)}" for line in changes.told(found, zone))

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from itertools import groupby
 from typing import Any, NamedTuple
 
 import msgspec
 
-from casestore.events import Ask
+from casestore import streams
+from casestore.events import Ask, EventCorrected
+from casestore.history import History, Recorded
 from casestore.telling import words
 
 _BOOKKEEPING = {"ids", "last_event_at"}
 """Fields that nearly every event changes and that nobody asks about."""
 _RECORDED = "on record"
+_PLURALS = {"reply": "replies", "option": "offers"}
+"""The field in which a state keeps the things of a kind, where it is not the kind with an s."""
 
 Path = tuple[str, ...]
 
@@ -31,6 +35,30 @@ class Change(NamedTuple):
     def row(self) -> dict[str, Any]:
         """The change for programs."""
         return {"path": ".".join(self.path), "before": self.before, "after": self.after}
+
+
+def steps(
+    history: History, as_of: datetime | None = None
+) -> Iterator[tuple[Recorded, list[Change]]]:
+    """Each event as it was recorded, and what it changed in what was known until then.
+
+    A correction changes what is known from its own version on, so the state before each version
+    is folded as the history stood at that version. Given `as_of`, only events that had happened
+    by then, and the later corrections of those.
+    """
+    originals = history.originals
+    begun = streams.empty(history.stream)
+    before, evolve = begun.state, begun.kind.evolve
+    for count, recorded in enumerate(originals, 1):
+        if as_of is None and not isinstance(recorded.event, EventCorrected):
+            after = evolve(before, recorded.event)
+        else:
+            upto = History(history.stream, originals[:count], as_of=as_of)
+            after = streams.fold_history(upto)
+        found = changes(before, after)
+        if found or as_of is None or recorded.occurred_at <= as_of:
+            yield recorded, found
+        before = after
 
 
 def changes(before: msgspec.Struct, after: msgspec.Struct) -> list[Change]:
@@ -51,10 +79,10 @@ def leaves(state: msgspec.Struct) -> dict[Path, Any]:
     """
     fields = msgspec.structs.asdict(state)
     found = dict(_fields((), {n: each for n, each in fields.items() if n not in _BOOKKEEPING}))
-    kept = {each for value in fields.values() if isinstance(value, Mapping) for each in value}
     ids: Mapping[str, frozenset[str]] = fields.get("ids", {})
     for kind, each in ids.items():
-        found |= {(kind, one): _RECORDED for one in sorted(each - kept)}
+        if _PLURALS.get(kind, f"{kind}s") not in fields:
+            found |= {(kind, one): _RECORDED for one in sorted(each)}
     return found
 
 

@@ -112,14 +112,22 @@ def cell(value: Any, zone: tzinfo = UTC) -> str:
 
 def _plain_table(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> list[str]:
     lines = [[column.title for column in columns], *cells]
-    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    widths = _widths(lines)
     rights = [column.right for column in columns]
     return ["  ".join(map(_aligned, line, widths, rights)).rstrip() for line in lines]
+
+
+def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
 
 
 def _aligned(text: str, width: int, right: bool) -> str:
     space = " " * (width - cell_len(text))
     return space + text if right else text + space
+
+
+_LAST = 20
+"""Room that a table's last column needs for its text to wrap well."""
 
 
 def _rich_table(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> list[str]:
@@ -128,13 +136,15 @@ def _rich_table(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> li
     from rich.text import Text  # noqa: PLC0415
 
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    last = len(columns) - 1
+    console = Console(color_system=None if settings().no_color else "auto")
+    *widths, _ = _widths([[column.title for column in columns], *cells])
+    fits = sum(widths) + 2 * len(widths) + _LAST <= console.width
     for index, column in enumerate(columns):
         justify: Any = "right" if column.right else "left"
-        made.add_column(column.title, justify=justify, no_wrap=index != last, overflow="fold")
+        whole = fits and index < len(widths)  # the last one wraps, and all do where they must
+        made.add_column(column.title, justify=justify, no_wrap=whole, overflow="fold")
     for line in cells:
         made.add_row(*map(Text, line))  # as Text, so that [brackets] are no markup
-    console = Console(color_system=None if settings().no_color else "auto")
     with console.capture() as captured:
         console.print(made)
     return [line.rstrip() for line in captured.get().rstrip("\n").split("\n")]
@@ -202,8 +212,8 @@ def _ndjson_lines(_names: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
 def _csv_lines(names: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
     for line in ([*names], *([_csv_cell(row[name]) for name in names] for row in rows)):
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerow(line)
-        yield text.getvalue()
+        csv.writer(text).writerow(line)  # with \r\n at its end, so that it quotes either in a cell
+        yield f"{text.getvalue()[:-2]}\n"
 
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")

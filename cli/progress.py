@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from cli.options import settings
 
@@ -35,7 +36,8 @@ def progress(
     from rich.console import Console  # noqa: PLC0415  (a pipe does not wait for it)
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
-    console = Console(stderr=True, color_system=None if settings().no_color else "auto")
+    colours: Any = None if settings().no_color else "auto"
+    console = Console(stderr=True, force_terminal=True, color_system=colours)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(f"0 {things}", total=total)

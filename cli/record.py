@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from datetime import UTC, datetime
-from typing import Annotated, Any, get_args, get_origin
+from decimal import Decimal
+from typing import Annotated, Any, Literal, get_args, get_origin
+from uuid import UUID
 
 import click
 import msgspec
@@ -133,21 +136,26 @@ def _put(data: dict[str, Any], path: list[str], text: str, cls: type[Any]) -> No
 
 def _read(text: str, hint: Any, name: str) -> Any:
     """A text as the JSON value that a field of the declared type takes."""
-    kinds = [get_origin(part) or part for part in parts(hint)]
+    bare = _bare(hint)
+    kind = get_origin(bare) or bare
+    if kind is bool:
+        if text not in ("true", "false"):
+            raise Usage(f"{name} is {text!r}; write true or false")
+        return text == "true"
+    if kind is tuple and not text.startswith("["):
+        return text.split(",") if text else []
+    if kind in _WRITTEN_AS_TEXT:  # an id like 007, or a word like true, stays as it is written
+        return text
     try:
-        if bool in kinds:
-            return {"true": True, "false": False}[text]
-        if tuple in kinds and not text.startswith("["):
-            return text.split(",") if text else []
-        if str in kinds and tuple not in kinds:  # ids and words stay as they are written
-            return text
-        if text.startswith(("[", "{")):
-            return msgspec.json.decode(text)
-    except KeyError:
-        raise Usage(f"{name} is {text!r}; write true or false") from None
+        return msgspec.json.decode(text)
     except msgspec.DecodeError as error:
-        raise Usage(f"{name} is not JSON: {error}") from None
-    return text
+        in_parts = ""
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+            in_parts = f"; or write {name}.{next(iter(fields_of(kind)))}=…"
+        raise Usage(f"{name} is not JSON ({error}){in_parts}") from None
+
+
+_WRITTEN_AS_TEXT = (str, Literal, datetime, Decimal, UUID)
 
 
 def _bare(hint: Any) -> Any:

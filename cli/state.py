@@ -15,7 +15,7 @@ from cli.output import Column, cell, heading, table
 _SECTIONS = {
     "issues": ("Issues", "issue_id category"),
     "asks": ("Asked for", "ask_id kind"),
-    "promises": ("Promises", "promise_id kind made_at due_at state kept_at kept_by"),
+    "promises": ("Promises", "promise_id kind due_at state"),
     "undelivered": ("Replies not delivered", "reply_id channel sent_at resent_by"),
     "gestures": ("Goodwill", "gesture_id kind value given_at status"),
     "escalations": ("Escalations open", "escalation_id to"),
@@ -129,15 +129,19 @@ def lines(shown: dict[str, Any], zone: tzinfo) -> Iterator[str]:
     width = max(len(name) for name, _ in facts)
     yield from (f"{name:{width}}  {text}" for name, text in facts)
     for key, (title, names) in _SECTIONS.items():
-        if rows := shown[key]:
+        if rows := [_to_be_read(row, zone) for row in shown[key]]:
             yield ""
             yield heading(title)
-            yield from table([_column(name) for name in names.split()], _spaced(rows), zone=zone)
+            yield from table([_column(name) for name in names.split()], rows, zone=zone)
 
 
-def _spaced(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows with their kinds, which are codes, as words."""
-    return [row | {"kind": str(row.get("kind", "")).replace("_", " ")} for row in rows]
+def _to_be_read(row: dict[str, Any], zone: tzinfo) -> dict[str, Any]:
+    """A row with its kind, which is a code, in words, and how a promise was kept, in one."""
+    read = row | {"kind": row.get("kind", "").replace("_", " ")}
+    if row.get("kept_at") is not None:
+        by = f", by {cell(row['kept_by'])}" if row["kept_by"] else ""
+        read["state"] = f"{row['state']} {cell(row['kept_at'], zone)}{by}"
+    return read
 
 
 def _column(name: str) -> Column:

@@ -17,10 +17,10 @@ class Shown(NamedTuple):
     """An event as a timeline shows it."""
 
     recorded: Recorded
-    corrected_by: tuple[int, ...]
+    corrected_by: tuple[int, ...] = ()
     """Versions of the corrections that amended it."""
-    voided_by: int | None
-    late: bool
+    voided_by: int | None = None
+    late: bool = False
     """Whether it was recorded after something that happened later."""
 
 
@@ -57,23 +57,28 @@ def timeline(history: History) -> list[Shown]:
     for recorded in found:
         late = latest is not None and recorded.occurred_at < latest
         latest = recorded.occurred_at if latest is None else max(latest, recorded.occurred_at)
-        versions = corrected.get(recorded.uid, [])
-        voided_by = versions.pop() if recorded.uid in history.voided else None
-        shown.append(Shown(recorded, tuple(versions), voided_by, late))
+        corrections = corrected.get(recorded.uid, [])
+        voided_by = corrections.pop() if recorded.uid in history.voided else None
+        shown.append(Shown(recorded, tuple(corrections), voided_by, late))
     return sorted(shown, key=lambda each: (each.recorded.occurred_at, each.recorded.version))
 
 
 def rows(history: History, zone: tzinfo = UTC) -> list[dict[str, Any]]:
     """A history as rows of `columns`."""
-    versions = {recorded.uid: recorded.version for recorded in history.originals}
-    return [row(each, versions, zone) for each in timeline(history)]
+    known = versions(history)
+    return [row(each, known, zone) for each in timeline(history)]
 
 
-def row(shown: Shown, versions: Mapping[str, int], zone: tzinfo) -> dict[str, Any]:
-    """An event as a row; `versions` are those of its stream's events, by event id."""
+def versions(history: History) -> dict[str, int]:
+    """The versions of a history's events, by event id."""
+    return {recorded.uid: recorded.version for recorded in history.originals}
+
+
+def row(shown: Shown, known: Mapping[str, int], zone: tzinfo = UTC) -> dict[str, Any]:
+    """An event as a row; a correction is told by the version of what it corrects."""
     recorded = shown.recorded
     event, actor = recorded.event, recorded.event.actor
-    told = _told(recorded, versions, zone)
+    told = _told(recorded, known, zone)
     who, what = words(actor), "".join((*_marks(shown), told))
     return {
         "stream": recorded.stream,
@@ -100,10 +105,11 @@ def row(shown: Shown, versions: Mapping[str, int], zone: tzinfo) -> dict[str, An
     }
 
 
-def _told(recorded: Recorded, versions: Mapping[str, int], zone: tzinfo) -> str:
+def _told(recorded: Recorded, known: Mapping[str, int], zone: tzinfo) -> str:
     if isinstance(recorded.event, EventCorrected):
-        version = versions.get(str(recorded.event.event_id))
-        return tell(recorded, zone, event_id=f"at version {version}")
+        version = known.get(str(recorded.event.event_id))
+        if version is not None:
+            return tell(recorded, zone, event_id=f"at version {version}")
     return tell(recorded, zone)
 
 

@@ -322,6 +322,12 @@ def test_a_resend_keeps_it_as_well() -> None:
     assert not is_kept(bounced(), replied("r2"))
 
 
+def test_a_bounced_reply_takes_nothing_from_a_remedy_of_the_same_id() -> None:
+    by_remedy = kept(by=ref("remedy", "1"))
+    story = given(opened(), promised(), replied("1"), bounced("1"), remedied("1"), by_remedy)
+    assert story.case.is_kept("p1")
+
+
 def test_it_may_have_been_resent_a_thousand_times() -> None:
     story = given(opened(), promised(), replied("r0"), kept_by_reply("r0"), bounced("r0"))
     case = story.case

@@ -12,8 +12,8 @@ from uuid import UUID
 
 import pytest
 
-from casestore import Actor, CaseStore, CustomerRegistered
-from cli import output
+from casestore import Actor, CaseStore, CustomerRegistered, Event
+from cli.state import described
 from tests import stories
 from tests.command_line import Casestore, demo_store
 from tests.golden import check_golden
@@ -63,7 +63,6 @@ def test_diff(casestore: Casestore) -> None:
 def test_a_narrow_terminal_gets_whole_words(
     casestore: Casestore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(output.sys.stdout.__class__, "isatty", lambda _: True, raising=False)
     monkeypatch.setattr("cli.output.on_terminal", lambda: True)
     monkeypatch.setattr("cli.timeline.on_terminal", lambda: True)
     told = casestore("case", "timeline", "free-flight", "--reveal", "--no-color").fine().out
@@ -255,3 +254,43 @@ def test_at_present_is_now(casestore: Casestore) -> None:
     shown = casestore("case", "show", "nine-days", "--format", "json").fine().json
     asked_at = datetime.fromisoformat(shown["asked_at"])
     assert abs(datetime.now(UTC) - asked_at) < timedelta(minutes=5)
+
+
+# --- what a promise is called
+
+
+@pytest.mark.parametrize(
+    ("asked_at", "events", "state"),
+    [
+        ("+1h", [], "open"),
+        ("+2h", [], "open"),
+        ("+3h", [], "broken"),
+        ("+3h", [stories.kept("p1", "+1h")], "kept"),
+        ("+3h", [stories.kept("p1", "+2h")], "kept"),
+        ("+9h", [stories.kept("p1", "+3h")], "late"),
+        ("+9h", [stories.released("p1", "+1h")], "released"),
+        ("+9h", [stories.released("p1", "+3h")], "broken"),
+        ("+9h", [stories.withdrew("p1", "+1h")], "withdrawn"),
+        ("+3h", [stories.moved("p1", "+1h", due="+5h")], "open"),
+        ("+3h", [stories.moved("p1", "+1h", due="+5h", agreed_by_customer=False)], "broken"),
+        (
+            "+3h",
+            [
+                stories.replied("r1", "+1h"),
+                stories.kept_by_reply("r1", "p1", "+1h"),
+                stories.bounced("r1", "+1h"),
+            ],
+            "broken",
+        ),
+    ],
+)
+def test_the_state_of_a_promise(asked_at: str, events: list[Event], state: str) -> None:
+    story = stories.given(stories.opened(), stories.promised("p1", due="+2h"), *events)
+    shown = described(story.history(), stories.moment(asked_at))
+    assert [promise["state"] for promise in shown["promises"]] == [state]
+
+
+def test_a_promise_without_a_due_time_is_undated() -> None:
+    story = stories.given(stories.opened(), stories.promised("p1"))
+    shown = described(story.history(), stories.moment("+9h"))
+    assert shown["promises"][0]["state"] == "undated"

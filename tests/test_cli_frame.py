@@ -167,7 +167,11 @@ def test_a_reader_that_goes_away_is_no_error(casestore: Casestore) -> None:
 
 def test_an_interrupt_is_one_line(casestore: Casestore) -> None:
     process = casestore.process("import", "-", stdin=subprocess.PIPE)
-    time.sleep(1.5)  # until it waits for its input
+    opened = Path(f"{str(casestore.env['CASESTORE_URL']).removeprefix('sqlite:///')}-shm")
+    deadline = time.monotonic() + 60
+    while not opened.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)  # by now it waits for its input
     process.send_signal(signal.SIGINT)
     process.wait(30)
     _, err = process.communicate()

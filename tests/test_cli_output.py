@@ -70,7 +70,15 @@ def test_a_table_on_a_terminal(printed: Printed, monkeypatch: pytest.MonkeyPatch
     shown = printed("table", lambda: print_rows(COLUMNS, [*ROWS, {"told": "word " * 30}]))
     assert "[bold]long[/bold]" in shown
     assert max(map(len, shown.splitlines())) <= 80
-    assert " ".join(shown.split()).count("word") == 30
+    assert " ".join(shown.split()).count("word ") == 30 - 1
+
+
+def test_a_narrow_terminal_loses_nothing(printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.output.on_terminal", lambda: True)
+    row = {"case_id": "abcdefghijklm" * 3, "age": 7, "told": "nopqrstuvwxyz" * 4}
+    shown = printed("table", lambda: print_rows(COLUMNS, [row]))
+    (_, *lines) = shown.splitlines()
+    assert sorted("".join("".join(lines).split())) == sorted("".join(map(str, row.values())))
 
 
 def test_nothing_is_said_in_words(printed: Printed) -> None:

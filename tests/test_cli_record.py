@@ -94,24 +94,14 @@ def test_fields_take_the_type_that_is_declared(casestore: Casestore) -> None:
 
 
 def test_a_correction_can_be_typed(casestore: Casestore) -> None:
-    receipt = (
-        casestore(
-            "record", "case:1", "PromiseMade", "promise_id=p1", "kind=refund", "--format", "json"
-        )
-        .fine()
-        .json
+    made = ("PromiseMade", "promise_id=p1", "kind=refund")
+    receipt = casestore("record", "case:1", *made, "--format", "json").fine().json
+    correction = (
+        f"event_id={receipt['event_id']} kind=amended reason=mistyped "
+        "authorised_by.kind=agent authorised_by.id=boss "
+        'changes={"kind":{"from":"refund","to":"credit"}}'
     )
-    casestore(
-        "record",
-        "case:1",
-        "EventCorrected",
-        f"event_id={receipt['event_id']}",
-        "kind=amended",
-        "reason=mistyped",
-        "authorised_by.kind=agent",
-        "authorised_by.id=boss",
-        'changes={"kind":{"from":"refund","to":"credit"}}',
-    ).fine()
+    casestore("record", "case:1", "EventCorrected", *correction.split()).fine()
     shown = casestore("case", "show", "1", "--format", "json").fine().json
     assert shown["promises"][0]["kind"] == "credit"
 
@@ -159,6 +149,7 @@ def test_who_did_it(casestore: Casestore) -> None:
         (("case:1", "NoteAdded", "text"), 2, "write it like kind=callback"),
         (("case:1", "ReplySent", "automated=yes"), 2, "write true or false"),
         (("case:1", "MessageReceived", "asks=[1,"), 2, "asks is not JSON"),
+        (("case:1", "GestureGiven", "value=5 EUR"), 2, "or write value.amount=…"),
         (("case:1", "NoteAdded", "--json", "[]"), 2, "--json is not a JSON object"),
         (("case:1", "NoteAdded", "text.x=1"), 2, "has no field 'x' inside"),
         (("case:1", "MessageReceived", "asks.ask_id=a1"), 2, "has no field 'ask_id' inside"),

@@ -6,15 +6,14 @@ that `streams.check` accepts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import cache
 from itertools import count
 from random import Random
-from types import NoneType, UnionType
+from types import UnionType
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 import msgspec
@@ -26,7 +25,7 @@ from casestore import streams
 from casestore.events import EVENTS, Actor, CaseOpened, CustomerRegistered, Event, EventCorrected
 from casestore.events.base import Identity, Money, Personal, Ref
 from casestore.history import Recorded, stored_data
-from casestore.links import amendable_fields, brings, fields_of, marker, needs
+from casestore.links import amendable_fields, brings, fields_of, marker, needs, per_class
 from casestore.streams import Stream
 from casestore.structure import Facts
 from tests.stories import ANNA, BOSS, START, Story, amended, learnt, ref, uid, voided
@@ -45,7 +44,7 @@ Chance = Callable[[Random], Any]
 """Chooses a value."""
 
 
-REFERRED = ("reply", "remedy", "gesture", "offer", "promise")
+REFERRED = ("reply", "reply", "reply", "remedy", "gesture", "offer", "promise")
 
 
 def one_of(*values: Any) -> Chance:
@@ -74,8 +73,9 @@ def values(hint: Any, kind: str = "") -> Chance:
     if origin is Annotated:
         return values(args[0], getattr(marker(hint, Identity), "kind", kind))
     if origin in (Union, UnionType):
-        some = values(next(arg for arg in args if arg is not NoneType), kind)
-        return lambda random: some(random) if random.random() < 0.4 else None
+        some = values(args[0], kind)
+        often = 0.8 if args[0] is Ref else 0.2  # what is not known yet is refused
+        return lambda random: some(random) if random.random() < often else None
     if origin is tuple:
         each = values(args[0], kind)
         return lambda random: [each(random) for _ in range(random.randrange(3))]
@@ -88,7 +88,7 @@ def values(hint: Any, kind: str = "") -> Chance:
     return lambda random: some_of(hint, random)
 
 
-@cache
+@per_class
 def chances(cls: type[Any]) -> dict[str, Chance]:
     return {name: values(hint) for name, hint in fields_of(cls).items()}
 
@@ -98,10 +98,12 @@ def some_of(cls: type[Any], random: Random) -> Any:
     return cls(**{name: chance(random) for name, chance in chances(cls).items()})
 
 
-def proposal(story: Story, random: Random) -> Event | None:
-    """Some event that might come next; None where its fields do not fit together."""
-    kind = story.stream.partition(":")[0]
-    cls = random.choice(EVENTS[kind] if story.recorded else EVENTS[kind][:1])
+def proposal(story: Story, random: Random, theme: Sequence[type[Event]] = ()) -> Event | None:
+    """Some event that might come next, rather one of the theme's; None where it does not fit."""
+    any_event = EVENTS[story.stream.partition(":")[0]]
+    cls = random.choice(theme if theme and random.random() < 0.8 else any_event)
+    if not story.recorded:
+        cls = any_event[0]
     try:
         if cls is EventCorrected:
             return correction(story, random)
@@ -142,9 +144,11 @@ def story_of(kind: str, seed: int, length: int) -> Story:
     random = Random(seed)
     story = Story(f"{kind}:x")
     stream, at = streams.empty(story.stream), START
+    modules = random.sample(sorted({cls.__module__ for cls in EVENTS[kind]}), 2)
+    theme = [cls for cls in EVENTS[kind] if cls.__module__ in modules]  # so that they meet
     for _ in range(length):
-        event = proposal(story, random)
-        at += timedelta(minutes=random.randrange(60))
+        event = proposal(story, random, theme)
+        at += timedelta(minutes=random.randrange(20))
         if event is None:
             continue
         history = story.history() if isinstance(event, EventCorrected) else None
@@ -157,7 +161,7 @@ def story_of(kind: str, seed: int, length: int) -> Story:
 hours = st.integers(0, 24).map(lambda n: START + timedelta(hours=n))
 times = st.none() | hours
 seeds = st.integers(0, 2**32)
-stories = st.builds(story_of, st.sampled_from(["case", "customer"]), seeds, st.integers(1, 120))
+stories = st.builds(story_of, st.sampled_from(["case", "customer"]), seeds, st.integers(1, 200))
 
 
 def beginnings(story: Story) -> Iterator[Story]:
@@ -169,24 +173,17 @@ def beginnings(story: Story) -> Iterator[Story]:
 # --- that the stories are worth anything
 
 
-def test_every_event_is_proposed_accepted_corrected_and_voided() -> None:
+def test_every_event_is_reached_and_many_are_corrected() -> None:
     reached: set[type[Event]] = set()
     amended_ones: set[str] = set()
     voided_ones: set[str] = set()
-
-    @law
-    @given(stories)
-    def look(story: Story) -> None:
-        reached.update(type(r.event) for r in story.recorded)
-        history = story.history()
-        voided_ones.update(r.type for r in history.voided.values())
-        pairs = zip(story.recorded, map(history.find, [r.uid for r in story.recorded]), strict=True)
-        amended_ones.update(a.type for a, b in pairs if b is not None and a.event != b.event)
-
-    look()
-    everything = {*EVENTS["case"], *EVENTS["customer"]}
-    print(sorted(c.__name__ for c in everything - reached), len(amended_ones), len(voided_ones))
-    assert reached == everything
+    for kind in ("case", "customer"):
+        for seed in range(60):
+            history = story_of(kind, seed, 200).history()
+            reached.update(type(r.event) for r in history.originals)
+            voided_ones.update(r.type for r in history.voided.values())
+            amended_ones.update(r.type for r in history if r not in history.originals)
+    assert reached == {*EVENTS["case"], *EVENTS["customer"]}
     assert len(amended_ones) > 10
     assert len(voided_ones) > 20
 
@@ -240,6 +237,9 @@ def test_any_selection_folds_and_is_closed_under_reference(
     for recorded in history:
         assert known.issuperset(needs(recorded.event))
         known.update(brings(recorded.event))
+        if isinstance(recorded.event, EventCorrected):
+            corrected = str(recorded.event.event_id)
+            assert history.find(corrected) or corrected in history.voided
     for first in history.effective[:1]:
         assert isinstance(first.event, CaseOpened | CustomerRegistered)
 
@@ -281,15 +281,15 @@ def test_what_was_known_then_is_what_a_reader_saw_then(
 
 
 @law
-@given(stories, st.data())
-def test_a_voided_event_might_as_well_not_have_been(story: Story, data: st.DataObject) -> None:
-    version = data.draw(st.integers(1, len(story.recorded)))
-    verdict = story.when(voided(version))
-    if verdict.refusal is None:
-        less = verdict.accepted()
-        without = Story(story.stream, tuple(r for r in less.recorded if r.version != version))
-        assert streams.fold_history(less.history()) == streams.fold_history(without.history())
-        assert str(uid(version)) in less.history().voided
+@given(stories)
+def test_a_voided_event_might_as_well_not_have_been(story: Story) -> None:
+    for target in story.recorded[1::3]:
+        verdict = story.when(voided(target.version))
+        if verdict.refusal is None:
+            less = verdict.accepted()
+            without = Story(story.stream, tuple(r for r in less.recorded if r is not target))
+            assert streams.fold_history(less.history()) == streams.fold_history(without.history())
+            assert target.uid in less.history().voided
 
 
 @law

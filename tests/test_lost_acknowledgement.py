@@ -5,7 +5,7 @@ import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
@@ -200,9 +200,17 @@ def test_who_gives_up_may_ask_again_with_the_same_key(line: Line, store: CaseSto
 # --- the database is busy --------------------------------------------------------------------
 
 
+@contextmanager
+def busy(store: CaseStore) -> Iterator[None]:
+    """The write lock is held: BEGIN IMMEDIATE, or the advisory lock."""
+    with store.recorder.writing() as writing:
+        writing.survey((), (), ())
+        yield
+
+
 def test_an_append_waits_for_its_turn_and_nobody_else_does(line: Line, store: CaseStore) -> None:
     with CaseStore.open(line.url) as other, ThreadPoolExecutor() as threads:
-        with other.recorder.writing():  # BEGIN IMMEDIATE, or the advisory lock
+        with busy(other):
             waiting = threads.submit(store.append, "case:1", note())
             with pytest.raises(TimeoutError):
                 waiting.result(0.3)
@@ -212,7 +220,7 @@ def test_an_append_waits_for_its_turn_and_nobody_else_does(line: Line, store: Ca
 
 def test_nor_does_a_reader_where_two_threads_wait(line: Line, store: CaseStore) -> None:
     with CaseStore.open(line.url) as other, ThreadPoolExecutor() as threads:
-        with other.recorder.writing():
+        with busy(other):
             waiting = [threads.submit(store.append, "case:1", note()) for _ in "ab"]
             assert not wait(waiting, 0.3).done
             assert threads.submit(store.history, "case:1").result(3)
@@ -229,7 +237,7 @@ def test_an_append_whose_turn_never_comes_says_so(
         reason = "canceling statement due to lock timeout"
     with (
         CaseStore.open(url, retry=Retry(attempts=2, wait=0.01)) as impatient,
-        store.recorder.writing(),
+        busy(store),
         pytest.raises(StoreUnavailable) as refused,
     ):
         impatient.append("case:1", note())

@@ -241,6 +241,7 @@ def test_what_is_erased_reads_as_erased_and_never_as_nothing(store: CaseStore) -
     store.append("customer:c1", PersonalDataErased(occurred_at=T, actor=ANNA, basis="request"))
     with store.recorder.writing() as writing:
         writing.delete_key("c1")
+        writing.commit([])
     history = store.history("case:1", reveal=True)
     assert [(r.privacy, r.personal) for r in history] == [
         ("erased", ("subject",)),

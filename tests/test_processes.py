@@ -4,17 +4,17 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import chain, count, pairwise
 from multiprocessing import get_context
 from multiprocessing.pool import AsyncResult, Pool
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from statistics import median
-from threading import Event as Signal
-from threading import Timer
 from typing import NamedTuple, TypeVar
 
 import pytest
@@ -30,7 +30,7 @@ from casestore import (
     Receipt,
     Recorded,
 )
-from casestore.journal.recorder import Writing
+from casestore.journal.recorder import KeyRow, Row, Writing
 from tests.postgres_server import Server
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ ANA = Actor(kind="agent", id="ana")
 FOUR = 4
 """Processes in a race: more than this machine's cores, so that the lock is also waited for."""
 ROUNDS = 15
-PATIENCE = 60.0
+PATIENCE = 30.0
 SPAWN = get_context("spawn")  # a fork would take the pool's threads and connections along
 
 
@@ -57,8 +57,14 @@ class Place(NamedTuple):
     url: str
     key_file: Path
 
-    def open(self) -> CaseStore:
-        return CaseStore.open(self.url, key_file=self.key_file)
+    def open(self, slow: timedelta = timedelta()) -> CaseStore:
+        """Open it, with a clock that is so much behind."""
+        clock = partial(_clock, slow)
+        return CaseStore.open(self.url, key_file=self.key_file, clock=clock)
+
+
+def _clock(slow: timedelta) -> datetime:
+    return datetime.now(UTC) - slow
 
 
 Part = Callable[[CaseStore, int], T]
@@ -72,9 +78,13 @@ class Crew:
         self._pool = pool
         self._barrier = barrier
 
-    def start(self, place: Place, part: Part[T]) -> list["AsyncResult[T]"]:
+    def start(
+        self, place: Place, part: Part[T], slow: timedelta = timedelta()
+    ) -> list["AsyncResult[T]"]:
+        """Let each do its part; the clock of each is so much slow by that of the one before."""
         self._barrier.reset()
-        return [self._pool.apply_async(_take_part, (place, part, n)) for n in range(FOUR)]
+        parts = [(place, part, me, me * slow) for me in range(FOUR)]
+        return [self._pool.apply_async(_take_part, each) for each in parts]
 
     def race(self, place: Place, part: Part[T]) -> list[T]:
         return [each.get(PATIENCE) for each in self.start(place, part)]
@@ -92,8 +102,8 @@ def together() -> None:
     _barriers[0].wait(PATIENCE)
 
 
-def _take_part(place: Place, part: Part[T], me: int) -> T:
-    with place.open() as store:
+def _take_part(place: Place, part: Part[T], me: int, slow: timedelta) -> T:
+    with place.open(slow) as store:
         together()
         return part(store, me)
 
@@ -145,7 +155,7 @@ def write_sixty(store: CaseStore, me: int) -> None:
 def test_a_reader_never_sees_a_smaller_position_appear(
     crew: Crew, place: Place, store: CaseStore
 ) -> None:
-    writers = crew.start(place, write_sixty)
+    writers = crew.start(place, write_sixty, slow=timedelta(seconds=1))
     seen = list(store.read())
     deadline = time.monotonic() + PATIENCE
     while not all(each.ready() for each in writers) and time.monotonic() < deadline:
@@ -267,19 +277,53 @@ def test_first_words_at_once_are_sealed_with_one_key(
         assert len({key for _, _, key in words}) == 1
 
 
+Commit = Callable[[Sequence[Row], Sequence[KeyRow]], list[int]]
+
+
+def at_commit(
+    store: CaseStore, do: Callable[[Sequence[Row], Sequence[KeyRow], Commit], list[int]]
+) -> None:
+    """Do something where the store commits, between its decision and its return."""
+    real = store.recorder.writing
+
+    @contextmanager
+    def writing(*, hopeful: bool = False) -> Iterator[Writing]:
+        with real(hopeful=hopeful) as transaction:
+            commit = transaction.commit
+            transaction.commit = lambda rows, keys=(): do(rows, keys, commit)  # type: ignore[method-assign]
+            yield transaction
+
+    store.recorder.writing = writing  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("count", [1, 1500])
+def test_an_append_that_another_overtakes_is_decided_anew(
+    place: Place, store: CaseStore, count: int
+) -> None:
+    overtaking: list[Future[Receipt]] = []
+
+    def let_one_by(rows: Sequence[Row], keys: Sequence[KeyRow], commit: Commit) -> list[int]:
+        if not overtaking:
+            overtaking.append(threads.submit(other.append, "case:1", note("first")))
+            wait(overtaking, 0.3)  # it has to wait where the lock is ours since the decision
+        return commit(rows, keys)
+
+    with place.open() as other, ThreadPoolExecutor() as threads:
+        at_commit(store, let_one_by)
+        receipt = store.append("case:1", [note()] * count)
+        assert {*overtaking[0].result().versions, *receipt.versions} == {*range(2, 3 + count)}
+    assert len(assert_whole(store)) == 2 + count + 1
+
+
 # --- following -------------------------------------------------------------------------------
 
 
 def relay(store: CaseStore, me: int) -> None:
-    stop = Signal()
-    timer = Timer(PATIENCE, stop.set)  # follow never ends by itself
-    timer.start()
-    for recorded in store.follow(stop=stop):
-        if recorded.stream == "case:1" and recorded.version == FOUR * ROUNDS:
-            break
-        if recorded.stream == "case:1" and recorded.version % FOUR == me:
+    for recorded in store.follow(after=1):  # position 1 registered the customer
+        if recorded.version == FOUR * ROUNDS:
+            return
+        if recorded.version % FOUR == me:
             store.append("case:1", note(), expected_version=recorded.version)
-    timer.cancel()
 
 
 def test_who_follows_hears_at_once_of_what_another_process_appends(
@@ -306,13 +350,11 @@ def write_pairs(place: Place, first: int) -> None:
 
 
 def pairs(store: CaseStore) -> int:
-    """How many there are. None is ever there in part."""
-    events = Counter(
-        each.stream for each in assert_whole(store) if isinstance(each.event, NoteAdded)
-    )
-    assert events["case:left"] == events["case:right"]
-    assert events["case:left"] % 20 == 0
-    return events["case:left"] // 20
+    """How many there are. None is ever there in part, not even while it is written."""
+    versions = Counter(each.stream for each in assert_whole(store))
+    assert versions["case:left"] == versions["case:right"]
+    assert versions["case:left"] % 20 == 1  # the first opened the case
+    return versions["case:left"] // 20
 
 
 def test_a_writer_that_is_killed_leaves_whole_appends(place: Place, store: CaseStore) -> None:
@@ -325,10 +367,9 @@ def test_a_writer_that_is_killed_leaves_whole_appends(place: Place, store: CaseS
         writer.kill()
         writer.join()
         left = pairs(store)
-        again = store.append_all(PAIR, key=f"pair-{left - 1}")  # was it acknowledged? ask again
+        store.append_all(PAIR, key=f"pair-{left - 1}")  # was it acknowledged? who asks again knows
         assert pairs(store) == left
-        after = store.append_all(PAIR, key=f"pair-{left}")
-        assert after.positions[0] > again.position
+        store.append_all(PAIR, key=f"pair-{left}")
         assert pairs(store) == left + 1
 
 
@@ -339,18 +380,14 @@ def wait_until(it_is_so: Callable[[], bool]) -> None:
 
 
 def die_at_commit(place: Place, moment: str) -> None:
+    def die(rows: Sequence[Row], keys: Sequence[KeyRow], commit: Commit) -> list[int]:
+        if moment == "after":
+            commit(rows, keys)
+        os.kill(os.getpid(), signal.SIGKILL)
+        return []
+
     with place.open() as store:
-        real = store.recorder.writing
-
-        @contextmanager
-        def writing() -> Iterator[Writing]:
-            with real() as transaction:
-                yield transaction
-                if moment == "before":
-                    os.kill(os.getpid(), signal.SIGKILL)
-            os.kill(os.getpid(), signal.SIGKILL)
-
-        store.recorder.writing = writing  # type: ignore[method-assign]
+        at_commit(store, die)
         store.append_all(PAIR, key="pair")
 
 

@@ -74,18 +74,42 @@ CREATE TABLE IF NOT EXISTS {schema}.casestore_meta (
     name text PRIMARY KEY,
     value text NOT NULL
 );
-"""
-# Arrays in one statement: one round trip for any number of rows. The order of the array is the
-# order of the positions.
-_INSERT = """
-INSERT INTO {schema}.stored_events (originator_id, originator_version, topic, state, personal,
-    customer_id, event_id, recorded_at, metadata)
-SELECT a, b, c, d, e, f, g, h, i
-FROM unnest(%b::text[], %b::bigint[], %b::text[], %b::bytea[], %b::bytea[], %b::text[],
-            %s::uuid[], %b::bigint[], %b::bytea[])
-    WITH ORDINALITY AS given (a, b, c, d, e, f, g, h, i, n)
-ORDER BY n
-RETURNING position
+-- One round trip for lock, second look, insert and notice. Each statement in here sees what was
+-- committed before the lock was ours: what was told is looked at again, and recorded_at is never
+-- less than the last. The order of the arrays is the order of the positions.
+CREATE OR REPLACE FUNCTION {schema}.casestore_append(
+    told_streams text[], told_heads bigint[], told_keys bytea[],
+    key_customers text[], key_ids bytea[], key_wrapped bytea[],
+    streams text[], versions bigint[], topics text[], states bytea[], personals bytea[],
+    customers text[], event_ids uuid[], recorded bigint[], metadatas bytea[]
+) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('casestore:{schema}', 4711));
+    IF EXISTS (
+        SELECT FROM unnest(told_streams, told_heads) AS told (stream, head)
+        WHERE head <> coalesce((
+            SELECT originator_version FROM {schema}.stored_events WHERE originator_id = stream
+            ORDER BY originator_version DESC LIMIT 1), 0)
+    ) OR EXISTS (
+        SELECT FROM unnest(told_keys) AS told (key)
+        WHERE NOT EXISTS (SELECT FROM {schema}.customer_keys WHERE key_id = key)
+    ) THEN
+        RAISE EXCEPTION 'a stream moved on, or a key was destroyed'
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    INSERT INTO {schema}.customer_keys SELECT * FROM unnest(key_customers, key_ids, key_wrapped);
+    PERFORM pg_notify('casestore_' || '{schema}', '');
+    RETURN QUERY
+    INSERT INTO {schema}.stored_events (originator_id, originator_version, topic, state, personal,
+        customer_id, event_id, recorded_at, metadata)
+    SELECT a, b, c, d, e, f, g, greatest(h, (
+        SELECT recorded_at FROM {schema}.stored_events ORDER BY position DESC LIMIT 1)), i
+    FROM unnest(streams, versions, topics, states, personals, customers, event_ids, recorded,
+        metadatas) WITH ORDINALITY AS given (a, b, c, d, e, f, g, h, i, n)
+    ORDER BY n
+    RETURNING position;
+END
+$$;
 """
 _CHUNK = 1000
 """Rows to insert in one statement."""
@@ -149,107 +173,99 @@ class Datastore(PostgresDatastore):
 
 
 class _Writing(Writing):
-    def __init__(self, connection: Connection[Any], schema: str) -> None:
+    """A write transaction in two round trips: what is asked, and what is inserted."""
+
+    def __init__(self, connection: Connection[Any], schema: str, *, hopeful: bool) -> None:
         self._connection = connection
         self._schema = schema
-        self._inserted = False
+        self._hopeful = hopeful
+        self._told: dict[str, int] = {}
+        self._told_keys: list[bytes] = []
+        if not hopeful:
+            self._execute("BEGIN")
+            self._execute(_LOCK)
 
-    def _sql(self, text: str) -> bytes:
-        return _statement(text, self._schema)
-
-    def _cursor(self) -> Cursor[Any]:
-        return self._connection.cursor(binary=True, row_factory=tuple_row)
-
-    def lock(self) -> None:
-        """Wait for our turn. The key is the schema's name: stores do not wait for each other."""
-        with self._cursor() as cursor:
-            cursor.execute(
-                "SELECT pg_advisory_xact_lock(hashtextextended(%s, 4711))",
-                (f"casestore:{self._schema}",),
-            )
+    def _execute(self, text: str, params: Sequence[Any] = ()) -> Cursor[Any]:
+        cursor = self._connection.cursor(binary=True, row_factory=tuple_row)
+        return cursor.execute(_statement(text, self._schema), params)
 
     def survey(
         self, streams: Sequence[str], event_ids: Sequence[str], customers: Sequence[str]
     ) -> Survey:
-        queries: list[tuple[str, Sequence[Any]]] = [
-            (
-                "SELECT recorded_at FROM {schema}.stored_events ORDER BY position DESC LIMIT 1",
-                (),
-            )
-        ]
-        if streams:
-            queries.append((_HEADS, (list(streams),)))
-        if event_ids:
-            queries.append((_BY_ID, (list(event_ids),)))
-        if customers:
-            queries.append((_KEYS, (list(customers),)))
-        with self._connection.pipeline():
-            cursors = []
-            for sql, params in queries:
-                cursor = self._cursor()
-                cursor.execute(self._sql(sql), params)
-                cursors.append(cursor)
-            results = [cursor.fetchall() for cursor in cursors]
-        last = results.pop(0)
-        heads = results.pop(0) if streams else []
-        found = results.pop(0) if event_ids else []
-        keys = results.pop(0) if customers else []
-        return Survey(
-            last[0][0] if last else 0,
-            {stream: head for stream, head in heads if head is not None},
-            {str(row[7]): _row(row) for row in found},
-            {row[0]: KeyRow._make(row) for row in keys},
-        )
+        last, heads, found, keys = 0, {}, {}, {}
+        asked = self._execute(_SURVEY, (list(event_ids), list(streams), list(customers)))
+        for kind, *row in asked.fetchall():
+            match kind:
+                case "event":
+                    found[str(row[7])] = _row(row)
+                case "head":
+                    heads[row[1]] = row[2]
+                case "key":
+                    keys[row[1]] = KeyRow(row[1], row[4], row[5])
+                case _:
+                    last = row[8]
+        self._told |= {stream: heads.get(stream, 0) for stream in streams}
+        self._told_keys += [key.key_id for key in keys.values()]
+        return Survey(last, heads, found, keys)
 
     def rows(self, stream: str, after_version: int) -> list[Row]:
-        with self._cursor() as cursor:
-            cursor.execute(
-                self._sql(
-                    f"SELECT {COLUMNS} FROM {{schema}}.stored_events WHERE originator_id = %s "
-                    "AND originator_version > %s ORDER BY originator_version"
-                ),
-                (stream, after_version),
-            )
-            return [_row(row) for row in cursor.fetchall()]
+        return [_row(row) for row in self._execute(_ROWS, (stream, after_version)).fetchall()]
 
-    def insert(self, rows: Sequence[Row]) -> list[int]:
+    def commit(self, rows: Sequence[Row], keys: Sequence[KeyRow] = ()) -> list[int]:
         positions: list[int] = []
-        with self._cursor() as cursor:
-            for start in range(0, len(rows), _CHUNK):
-                chunk = rows[start : start + _CHUNK]
-                columns = [list(column) for column in zip(*chunk, strict=True)]
-                cursor.execute(self._sql(_INSERT), columns[1:])
-                positions += [position for (position,) in cursor.fetchall()]
-            if rows and not self._inserted:
-                self._inserted = True
-                cursor.execute(self._sql("SELECT pg_notify(%s, '')"), (_channel(self._schema),))
+        told: list[Any] = [[], [], []]
+        if self._hopeful:
+            told = [list(self._told), list(self._told.values()), self._told_keys]
+        new_keys = _columns(keys) or [[], [], []]
+        size = len(rows) if self._hopeful else _CHUNK
+        for start in range(0, len(rows), size or 1):
+            events = _columns(rows[start : start + size])[1:]
+            asked = self._execute(_APPEND, [*told, *new_keys, *events])
+            positions += [position for (position,) in asked.fetchall()]
+            new_keys = [[], [], []]
+        if not self._hopeful:
+            self._execute("COMMIT")
         return positions
 
-    def insert_keys(self, keys: Sequence[KeyRow]) -> None:
-        if keys:
-            with self._cursor() as cursor:
-                cursor.executemany(
-                    self._sql("INSERT INTO {schema}.customer_keys VALUES (%s, %s, %s)"), keys
-                )
-
     def delete_key(self, customer_id: str) -> None:
-        sql = self._sql("DELETE FROM {schema}.customer_keys WHERE customer_id = %s")
-        with self._cursor() as cursor:
-            cursor.execute(sql, (customer_id,))
+        self._execute("DELETE FROM {schema}.customer_keys WHERE customer_id = %s", (customer_id,))
 
 
-_HEADS = """
-SELECT given, (SELECT originator_version FROM {schema}.stored_events
-               WHERE originator_id = given ORDER BY originator_version DESC LIMIT 1)
-FROM unnest(%s::text[]) AS given
+def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+# Also taken by casestore_append: a transaction that holds it takes it again at no cost.
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('casestore:{schema}', 4711))"
+# Everything in one statement: psycopg's pipelines cost more than the round trips that they save.
+_SURVEY = f"""
+SELECT 'event', {COLUMNS} FROM {{schema}}.stored_events WHERE event_id = ANY (%s::uuid[])
+UNION ALL
+SELECT * FROM (
+    SELECT 'head', 0, given, (
+        SELECT originator_version FROM {{schema}}.stored_events WHERE originator_id = given
+        ORDER BY originator_version DESC LIMIT 1) AS head,
+        '', NULL::bytea, NULL::bytea, NULL, NULL::uuid, 0, NULL::bytea
+    FROM unnest(%b::text[]) AS given) AS heads
+WHERE head IS NOT NULL
+UNION ALL
+SELECT 'key', 0, customer_id, 0, '', key_id, wrapped, NULL, NULL, 0, NULL
+FROM {{schema}}.customer_keys WHERE customer_id = ANY (%b::text[])
+UNION ALL (
+    SELECT 'last', position, '', 0, '', NULL, NULL, NULL, NULL, recorded_at, NULL
+    FROM {{schema}}.stored_events ORDER BY position DESC LIMIT 1)
 """
-_BY_ID = f"SELECT {COLUMNS} FROM {{schema}}.stored_events WHERE event_id = ANY (%s::uuid[])"
-_KEYS = (
-    "SELECT customer_id, key_id, wrapped FROM {schema}.customer_keys WHERE customer_id = ANY (%s)"
+_ROWS = (
+    f"SELECT {COLUMNS} FROM {{schema}}.stored_events WHERE originator_id = %s "
+    "AND originator_version > %s ORDER BY originator_version"
+)
+_APPEND = (
+    "SELECT * FROM {schema}.casestore_append(%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, "
+    "%s::uuid[], %b, %b)"
 )
 
 
-def _row(row: tuple[Any, ...]) -> Row:
+def _row(row: Sequence[Any]) -> Row:
     made = Row._make(row)
     return made._replace(event_id=str(made.event_id))
 
@@ -261,7 +277,7 @@ def _channel(schema: str) -> str:
 @cache
 def _statement(text: str, schema: str) -> bytes:
     """A statement with the schema's name in it, which parse_url has checked."""
-    return text.replace("{schema}", f'"{schema}"').encode()
+    return text.replace("{schema}", schema).encode()
 
 
 class _Changes(Changes):
@@ -304,12 +320,14 @@ class PostgresJournal(JournalRecorder):
             return cursor.fetchall()
 
     @contextmanager
-    def writing(self) -> Iterator[Writing]:
-        """Take the write lock."""
-        with self.datastore.get_connection() as connection, connection.transaction():
-            writing = _Writing(connection, self.schema)
-            writing.lock()
-            yield writing
+    def writing(self, *, hopeful: bool = False) -> Iterator[Writing]:
+        """Take the write lock, or hope to need it only at the end."""
+        with self.datastore.get_connection() as connection:
+            try:
+                yield _Writing(connection, self.schema, hopeful=hopeful)
+            finally:
+                if not connection.closed:
+                    connection.rollback()  # what was not committed
 
     @contextmanager
     def changes(self) -> Iterator[Changes]:

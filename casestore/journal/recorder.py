@@ -99,7 +99,11 @@ class Survey(NamedTuple):
 
 
 class Writing(Protocol):
-    """A transaction that holds the write lock; it commits when its context ends well."""
+    """A transaction that decides and inserts; what it told still holds when it commits.
+
+    Either it holds the write lock from the beginning, or it looks again under the lock at the
+    end, and fails if what it told has changed meanwhile.
+    """
 
     def survey(
         self, streams: Sequence[str], event_ids: Sequence[str], customers: Sequence[str]
@@ -109,11 +113,11 @@ class Writing(Protocol):
     def rows(self, stream: str, after_version: int) -> list[Row]:
         """A stream's rows after a version."""
 
-    def insert(self, rows: Sequence[Row]) -> list[int]:
-        """Insert rows and give their positions. Raises IntegrityError where one is there."""
+    def commit(self, rows: Sequence[Row], keys: Sequence[KeyRow] = ()) -> list[int]:
+        """Insert rows and data keys, durably, and give the rows' positions.
 
-    def insert_keys(self, keys: Sequence[KeyRow]) -> None:
-        """Insert data keys."""
+        Raises IntegrityError where one is there, or where what was told has changed.
+        """
 
     def delete_key(self, customer_id: str) -> None:
         """Destroy a customer's data key."""
@@ -137,8 +141,13 @@ class JournalRecorder(ApplicationRecorder, ABC):
         """Run a query on its own and give plain tuples. `?` stands for a parameter."""
 
     @abstractmethod
-    def writing(self) -> AbstractContextManager[Writing]:
-        """Take the write lock: no other process appends until the context ends."""
+    def writing(self, *, hopeful: bool = False) -> AbstractContextManager[Writing]:
+        """Take the write lock: no other process appends until the context ends.
+
+        With `hopeful` a backend may take it only to commit, so that writers hinder each other
+        less; the commit then fails where another one was faster. Nothing is kept without
+        `commit`.
+        """
 
     @abstractmethod
     def changes(self) -> AbstractContextManager[Changes]:
@@ -219,7 +228,7 @@ class JournalRecorder(ApplicationRecorder, ABC):
         with self.writing() as writing:
             last = writing.survey((), (), ()).last_recorded_us
             now = max(last, time.time_ns() // 1000)
-            return writing.insert([_row(each, now) for each in stored_events])
+            return writing.commit([_row(each, now) for each in stored_events])
 
     def select_events(
         self,

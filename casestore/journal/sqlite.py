@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Any, cast
+from typing import Any, Self, cast
 from urllib.parse import quote
 
+from eventsourcing import persistence
 from eventsourcing.persistence import ApplicationRecorder, OperationalError
 from eventsourcing.sqlite import (
     SQLiteConnection,
@@ -106,13 +107,23 @@ class _Connection(SQLiteConnection):
 
 class _Pool(SQLiteConnectionPool):
     def _create_connection(self) -> SQLiteConnection:
+        # Not the library's own: it keeps one prepared statement a connection, so that every
+        # statement, triggers and all, would be compiled anew each time.
         try:
-            made = super()._create_connection()._sqlite_conn
+            made = sqlite3.connect(
+                self.db_name,
+                uri=True,
+                check_same_thread=False,
+                isolation_level=None,
+                timeout=self.lock_timeout or LOCK_TIMEOUT,
+            )
+            made.execute("PRAGMA journal_mode = WAL")
             made.execute("PRAGMA synchronous = FULL")
             # A data key that is deleted leaves no copy in free pages; see casestore.vault.
             made.execute("PRAGMA secure_delete = ON")
         except sqlite3.Error as error:
             raise OperationalError(error) from error
+        made.row_factory = sqlite3.Row  # what eventsourcing's own recorders count on
         return _Connection(sqlite_conn=made, max_age=self.max_age)
 
 
@@ -151,9 +162,42 @@ class Datastore(SQLiteDatastore):
 
 
 class _Writing(Writing):
-    def __init__(self, cursor: sqlite3.Cursor) -> None:
-        self._cursor = cursor
-        cursor.row_factory = None
+    """A write transaction. A plain class: nested generators would cost as much as the insert."""
+
+    def __init__(self, datastore: SQLiteDatastore, turn: Lock) -> None:
+        self._pool = datastore.pool
+        self._turn = turn
+
+    def __enter__(self) -> Self:
+        # Not the pool's own turns: who waits for one holds up everybody who wants a connection.
+        if not self._turn.acquire(timeout=LOCK_TIMEOUT):
+            raise OperationalError("database is locked")
+        try:
+            self._connection = self._pool.get_connection(is_writer=False)
+        except BaseException:
+            self._turn.release()
+            raise
+        self._cursor = self._connection.cursor().sqlite_cursor
+        self._cursor.row_factory = None
+        try:
+            self._cursor.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            self._give_back()
+            raise _translated(error) from error
+        return self
+
+    def _give_back(self) -> None:
+        self._cursor.close()
+        self._pool.put_connection(self._connection)
+        self._turn.release()
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        try:
+            self._connection.rollback()  # what was not committed
+            if isinstance(error, sqlite3.Error):
+                raise _translated(error) from error
+        finally:
+            self._give_back()
 
     def survey(
         self, streams: Sequence[str], event_ids: Sequence[str], customers: Sequence[str]
@@ -191,16 +235,16 @@ class _Writing(Writing):
         )
         return [Row._make(row) for row in found]
 
-    def insert(self, rows: Sequence[Row]) -> list[int]:
-        if not rows:
-            return []
+    def commit(self, rows: Sequence[Row], keys: Sequence[KeyRow] = ()) -> list[int]:
+        if keys:
+            self._cursor.executemany("INSERT INTO customer_keys VALUES (?, ?, ?)", keys)
+        last = 0
+        if rows:
+            self._cursor.executemany(_INSERT, [row[1:] for row in rows[:-1]])
+            last = self._cursor.execute(_INSERT, rows[-1][1:]).lastrowid or 0
+        self._connection.commit()
         # One writer at a time and no gaps inside a transaction: the last position tells them all.
-        self._cursor.executemany(_INSERT, [row[1:] for row in rows])
-        (last,) = self._one("SELECT max(position) FROM stored_events")
         return list(range(last - len(rows) + 1, last + 1))
-
-    def insert_keys(self, keys: Sequence[KeyRow]) -> None:
-        self._cursor.executemany("INSERT INTO customer_keys VALUES (?, ?, ?)", keys)
 
     def delete_key(self, customer_id: str) -> None:
         self._cursor.execute("DELETE FROM customer_keys WHERE customer_id = ?", (customer_id,))
@@ -249,26 +293,23 @@ class SQLiteJournal(JournalRecorder):
             plain.row_factory = None
             return plain.execute(sql, params).fetchall()
 
-    @contextmanager
-    def writing(self) -> Iterator[Writing]:
-        """Take the write lock."""
-        # Not the pool's own: who waits for that holds up everybody who wants a connection.
-        if not self._turn.acquire(timeout=LOCK_TIMEOUT):
-            raise OperationalError("database is locked")
-        try:
-            with (
-                self.datastore.get_connection(commit=False) as connection,
-                connection.transaction(commit=True) as cursor,
-            ):
-                yield _Writing(cursor.sqlite_cursor)
-        finally:
-            self._turn.release()
+    def writing(self, *, hopeful: bool = False) -> AbstractContextManager[Writing]:  # noqa: ARG002
+        """Take the write lock; it is cheap here, and hoping gains nothing."""
+        return _Writing(self.datastore, self._turn)
 
     @contextmanager
     def changes(self) -> Iterator[Changes]:
         """Watch for appends: data_version moves when another connection commits."""
         with self.datastore.get_connection(commit=False) as connection:
             yield _Changes(cast(_Connection, connection))
+
+
+def _translated(error: sqlite3.Error) -> persistence.PersistenceError:
+    """The same error in eventsourcing's words, which are those of PEP 249."""
+    kind: type[persistence.PersistenceError] = getattr(
+        persistence, type(error).__name__, persistence.DatabaseError
+    )
+    return kind(error)
 
 
 def _statements(script: str) -> Iterator[str]:
