@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from hashlib import sha1
 from importlib import import_module
@@ -324,8 +324,11 @@ class CaseStore:
                 if len(appends) == 1 and appends[0].refusal is None:
                     self._warm(appends[0])
                 # Several at once are an import, which had better have the lock for itself.
-                hopeful = attempt == 1 and len(appends) == 1
-                return self._write(appends, stop, hopeful=hopeful)
+                if attempt == 1 and len(appends) == 1:
+                    with suppress(IntegrityError):  # somebody was faster: start afresh
+                        return self._write(appends, stop, hopeful=True)
+                    self._forget(appends)
+                return self._write(appends, stop, hopeful=False)
             except PersistenceError as error:
                 passing = isinstance(error, (IntegrityError, OperationalError, InterfaceError))
                 if attempt == self._retry.attempts or not passing:
@@ -333,9 +336,8 @@ class CaseStore:
                         f"the database did not take the append: {_brief(error)}; nothing is lost "
                         "by trying again, with the same key"
                     ) from error
-                if isinstance(error, IntegrityError):  # somebody was faster: start afresh
+                if isinstance(error, IntegrityError):  # somebody wrote past the lock
                     self._forget(appends)
-                    continue
             time.sleep(wait)
             wait *= 2
         raise AssertionError

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from itertools import chain, count, pairwise
 from multiprocessing import get_context
 from multiprocessing.pool import AsyncResult, Pool
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import quote
 
 import pytest
 
@@ -29,6 +29,7 @@ from casestore import (
     NoteAdded,
     Receipt,
     Recorded,
+    Retry,
 )
 from casestore.journal.recorder import KeyRow, Row, Writing
 from tests.postgres_server import Server
@@ -57,14 +58,8 @@ class Place(NamedTuple):
     url: str
     key_file: Path
 
-    def open(self, slow: timedelta = timedelta()) -> CaseStore:
-        """Open it, with a clock that is so much behind."""
-        clock = partial(_clock, slow)
-        return CaseStore.open(self.url, key_file=self.key_file, clock=clock)
-
-
-def _clock(slow: timedelta) -> datetime:
-    return datetime.now(UTC) - slow
+    def open(self, **injected: Any) -> CaseStore:
+        return CaseStore.open(self.url, key_file=self.key_file, **injected)
 
 
 Part = Callable[[CaseStore, int], T]
@@ -103,7 +98,7 @@ def together() -> None:
 
 
 def _take_part(place: Place, part: Part[T], me: int, slow: timedelta) -> T:
-    with place.open(slow) as store:
+    with place.open(clock=lambda: datetime.now(UTC) - slow) as store:
         together()
         return part(store, me)
 
@@ -228,14 +223,23 @@ def merge_crosswise(store: CaseStore, me: int) -> None:
             store.append(f"case:{here}", CaseMerged(occurred_at=NOON, actor=ANA, into=there))
 
 
-def test_two_cases_are_never_merged_into_each_other(
-    crew: Crew, place: Place, store: CaseStore
-) -> None:
+def test_two_cases_are_never_merged_into_each_other(crew: Crew, place: Place) -> None:
     sides = [f"{n}-{side}" for n in range(ROUNDS) for side in "ab"]
-    store.append_all([(f"case:{each}", [opened()]) for each in sides])
-    crew.race(place, merge_crosswise)
-    merged = [each for each in sides if store.case(each).merged_into is not None]
+    with place.open() as store:
+        store.append_all([(f"case:{each}", [opened()]) for each in sides])
+        crew.race(place, merge_crosswise)
+        merged = [each for each in sides if store.case(each).merged_into is not None]
     assert [each.partition("-")[0] for each in merged] == [str(n) for n in range(ROUNDS)]
+
+
+def test_nor_where_transactions_are_isolated_more(
+    crew: Crew, postgres_schema_url: str, tmp_path: Path
+) -> None:
+    # A statement then sees nothing that was committed while it waited for the lock.
+    options = quote(r"-c default_transaction_isolation=repeatable\ read")
+    place = Place(f"{postgres_schema_url}&options={options}", tmp_path / "key")
+    CaseStore.create(place.url, key_file=place.key_file).close()
+    test_two_cases_are_never_merged_into_each_other(crew, place)
 
 
 def open_a_case(store: CaseStore, me: int) -> None:
@@ -308,9 +312,14 @@ def test_an_append_that_another_overtakes_is_decided_anew(
             wait(overtaking, 0.3)  # it has to wait where the lock is ours since the decision
         return commit(rows, keys)
 
-    with place.open() as other, ThreadPoolExecutor() as threads:
-        at_commit(store, let_one_by)
-        receipt = store.append("case:1", [note()] * count)
+    once = Retry(attempts=1)  # which is about answers that do not come
+    with (
+        place.open() as other,
+        place.open(retry=once) as overtaken,
+        ThreadPoolExecutor() as threads,
+    ):
+        at_commit(overtaken, let_one_by)
+        receipt = overtaken.append("case:1", [note()] * count)
         assert {*overtaking[0].result().versions, *receipt.versions} == {*range(2, 3 + count)}
     assert len(assert_whole(store)) == 2 + count + 1
 
@@ -336,6 +345,13 @@ def test_who_follows_hears_at_once_of_what_another_process_appends(
     assert max(hops) < 2
     # `follow` also looks by itself, twice a second: who waited for that was not told.
     assert median(hops) < 0.2
+
+
+def test_a_schema_may_have_the_longest_of_names(postgres_schema_url: str, tmp_path: Path) -> None:
+    url = postgres_schema_url + "x" * 29  # 63 letters; the channel that is listened on has no more
+    with CaseStore.create(url, key_file=tmp_path / "key") as store:
+        receipt = store.append("case:1", opened())
+        assert next(store.follow(receipt.position - 1)).type == "CaseOpened"
 
 
 # --- crashes ---------------------------------------------------------------------------------

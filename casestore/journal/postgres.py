@@ -7,7 +7,7 @@ reader that has seen a position never sees a smaller one appear.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, cast
@@ -98,7 +98,7 @@ BEGIN
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     INSERT INTO {schema}.customer_keys SELECT * FROM unnest(key_customers, key_ids, key_wrapped);
-    PERFORM pg_notify('casestore_' || '{schema}', '');
+    PERFORM pg_notify(left('casestore_' || '{schema}', 63), '');
     RETURN QUERY
     INSERT INTO {schema}.stored_events (originator_id, originator_version, topic, state, personal,
         customer_id, event_id, recorded_at, metadata)
@@ -111,6 +111,8 @@ BEGIN
 END
 $$;
 """
+LOCK_TIMEOUT = 30
+"""Seconds to wait for another writer, unless the URL or the server says how long."""
 _CHUNK = 1000
 """Rows to insert in one statement."""
 
@@ -161,6 +163,15 @@ class Datastore(PostgresDatastore):
             if not kwargs[name]:
                 del kwargs[name]  # libpq's own default
 
+    def after_connect_func(self) -> Callable[[Connection[Any]], None]:
+        """Set what we count on, whatever the server's defaults."""
+
+        def after_connect(connection: Connection[Any]) -> None:
+            connection.autocommit = True
+            connection.execute(_SESSION)
+
+        return after_connect
+
     @contextmanager
     def get_connection(self) -> Iterator[Connection[Any]]:
         """Lend a connection. Where one proves dead, the others that are idle may be too."""
@@ -170,6 +181,15 @@ class Datastore(PostgresDatastore):
         except OperationalError:
             self.pool.check()
             raise
+
+
+# A second look under the lock must see what was committed since the first: a transaction that is
+# isolated more does not. And a writer that hangs with the lock shall not hang all others.
+_SESSION = f"""
+SELECT set_config('default_transaction_isolation', 'read committed', false),
+       CASE current_setting('lock_timeout') WHEN '0'
+       THEN set_config('lock_timeout', '{LOCK_TIMEOUT}s', false) END
+"""
 
 
 class _Writing(Writing):
