@@ -80,6 +80,8 @@ class Reply(msgspec.Struct, frozen=True):
     automated: bool
     resend_of: str | None = None
     undelivered: bool = False
+    heard_at: datetime | None = None
+    """The time of the latest news of its delivery."""
 
 
 class Promise(msgspec.Struct, frozen=True):
@@ -168,16 +170,16 @@ def _apply(case: Case, event: CaseEvent) -> Case:
         case MessageReceived():
             asks = {ask.ask_id: ask for ask in event.asks or ()}
             case = replace(case, asks={**case.asks, **asks}) if asks else case
-            return _delivery(case, event.says_not_received or (), undelivered=True)
+            return _delivery(case, event, event.says_not_received or (), undelivered=True)
         case ReplySent():
             reply = Reply(event.occurred_at, event.channel, event.automated, event.resend_of)
             return replace(case, replies={**case.replies, event.reply_id: reply})
         case DeliveryConfirmed():
-            return _delivery(case, (event.reply_id,), undelivered=False)
+            return _delivery(case, event, (event.reply_id,), undelivered=False)
         case DeliveryFailed():
             if event.kind == "temporary":
                 return case
-            return _delivery(case, (event.reply_id,), undelivered=True)
+            return _delivery(case, event, (event.reply_id,), undelivered=True)
         case CaseOpened():
             return replace(
                 case,
@@ -264,12 +266,14 @@ def _apply(case: Case, event: CaseEvent) -> Case:
             assert_never(event)
 
 
-def _delivery(case: Case, reply_ids: Iterable[str], *, undelivered: bool) -> Case:
-    changed = {
-        each: replace(case.replies[each], undelivered=undelivered)
-        for each in reply_ids
-        if each in case.replies
-    }
+def _delivery(case: Case, event: CaseEvent, reply_ids: Iterable[str], *, undelivered: bool) -> Case:
+    """What was heard of replies. News may come late: the latest by its own time counts."""
+    at = event.occurred_at
+    changed = {}
+    for each in reply_ids:
+        reply = case.replies.get(each)
+        if reply is not None and (reply.heard_at is None or reply.heard_at <= at):
+            changed[each] = replace(reply, undelivered=undelivered, heard_at=at)
     return replace(case, replies={**case.replies, **changed}) if changed else case
 
 
@@ -382,8 +386,8 @@ def _check_promise(case: Case, promise_id: str) -> str | None:
 
 def _check_supersedes(case: Case, supersedes: str | None) -> str | None:
     known = case.ids.get("statement", ())
-    if supersedes is None or supersedes in known:
-        return None
+    if supersedes is None or "/" not in supersedes or supersedes in known:
+        return None  # a plain id was looked for with all the others
     if supersedes.removeprefix(f"{case.case_id}/") in known:
         return None  # one of this case, by its whole name
     other, slash, _ = supersedes.rpartition("/")

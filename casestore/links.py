@@ -60,7 +60,7 @@ def links(cls: type[Event]) -> tuple[Link, ...]:
     for name, hint in fields_of(cls).items():
         mark = marker(hint, New) or marker(hint, Known)
         if mark is not None:
-            found.append(Link(name, isinstance(mark, New), _reader(mark.kind)))
+            found.append(Link(name, isinstance(mark, New), _reader(mark)))
             continue
         for part in parts(hint):  # a value class inside, like the asks of a message
             if isinstance(part, type) and dataclasses.is_dataclass(part):
@@ -70,10 +70,13 @@ def links(cls: type[Event]) -> tuple[Link, ...]:
     return tuple(found)
 
 
-def _reader(kind: str) -> Callable[[Any], list[IdKey]]:
+def _reader(mark: New | Known) -> Callable[[Any], list[IdKey]]:
+    kind = mark.kind
+    elsewhere = isinstance(mark, Known) and mark.elsewhere
+
     def read(value: Any) -> list[IdKey]:
         if isinstance(value, str):
-            return [(kind, value)]
+            return [] if elsewhere and "/" in value else [(kind, value)]
         if isinstance(value, Ref):
             return [(value.kind, value.id)]
         return [(kind, each) for each in value]

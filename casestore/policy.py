@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 
 from casestore.events import PolicyAdopted
-from casestore.structure import NO_FACTS, Facts, check_clock
+from casestore.structure import AHEAD, NO_FACTS, Facts, check_clock
 
 
 class Adopted(msgspec.Struct, frozen=True):
@@ -33,9 +33,9 @@ def check(_policies: Policies, event: PolicyAdopted, facts: Facts = NO_FACTS) ->
 
     A policy judges what comes, never what was: it cannot take effect before its adoption. An
     imported adoption is held to its own time, so that a history moved to another store stays
-    whole.
+    whole. Five minutes are allowed for clocks that differ, as everywhere.
     """
     adopted_at = event.occurred_at if facts.imported else facts.now
-    if adopted_at is not None and event.effective_from < adopted_at:
+    if adopted_at is not None and event.effective_from < adopted_at - AHEAD:
         return "effective_from is before now; a policy judges what comes, never what was"
     return check_clock(event, facts.now)

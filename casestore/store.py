@@ -372,6 +372,8 @@ class CaseStore:
                 try:
                     decided.append(decision.decide(append))
                 except CaseStoreError as refusal:
+                    if hopeful:  # it may rest on what has changed: look again under the lock
+                        raise IntegrityError from refusal
                     decided.append(refusal)
                     if stop:
                         break

@@ -11,9 +11,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+from msgspec.json import encode
 from pydantic import ValidationError
 
-from casestore.events import Event, EventCorrected
+from casestore.events import (
+    CaseUnmerged,
+    CustomerUnmerged,
+    Event,
+    EventCorrected,
+    PersonalDataErased,
+)
 from casestore.history import History, Recorded, amended, stored_data
 from casestore.links import amendable_fields, brings, needs
 
@@ -77,6 +84,10 @@ def check_clock(event: Event, now: datetime | None) -> str | None:
     return None
 
 
+_FINAL = (CaseUnmerged, CustomerUnmerged, PersonalDataErased)
+"""Voiding one would merge without the rules of a merge, or un-erase what is gone for good."""
+
+
 def check_correction(event: EventCorrected, facts: Facts) -> str | None:
     """Refuse a correction that does not fit what it corrects.
 
@@ -94,6 +105,8 @@ def check_correction(event: EventCorrected, facts: Facts) -> str | None:
     target = history.find(uid)
     if target is None:
         return f"event {uid} was voided; record what happened as a new event"
+    if event.kind == "voided" and isinstance(target.event, _FINAL):
+        return f"{target.type} cannot be voided; record what holds now as a new event"
     return _check_changes(event, target)
 
 
@@ -107,7 +120,8 @@ def _check_changes(event: EventCorrected, target: Recorded) -> str | None:
                 "void the event and record it anew"
             )
         present = data.get(name)
-        if _normal(target.event, name, change.get("from")) != present:
+        given = _normal(target.event, name, change.get("from"))
+        if encode(given) != encode(present):  # as JSON: 1 is not true
             return (
                 f"{target.type}.{name} is {present!r} at present, not {change.get('from')!r}; "
                 "correct `from`"

@@ -56,12 +56,16 @@ class Floor(NamedTuple):
         return f"{self.work:<34} {self.ratio:6.2f} × {self.against:<28} floor {self.floor:<5} {met}"
 
 
-def made(case: int, number: int) -> Event:
+def made(case: int, number: int, whose: str = "C") -> Event:
     """The n-th event of a case: opened, then messages and replies in turn."""
     at = START + timedelta(minutes=case, seconds=number)
     if number == 0:
         return CaseOpened(
-            occurred_at=at, actor=AGENT, customer_id=f"C-{case // 2}", channel="email", subject=TEXT
+            occurred_at=at,
+            actor=AGENT,
+            customer_id=f"{whose}-{case // 2}",
+            channel="email",
+            subject=TEXT,
         )
     if number % 2:
         return MessageReceived(
@@ -288,12 +292,12 @@ write_for(sys.argv[1], sys.argv[2], int(sys.argv[3]))
 def write_for(url: str, name: str, count: int) -> None:
     """What a writer process does: so many appends to cases of its own, once told to begin."""
     with CaseStore.open(url) as store:
-        store.append(f"case:{name}-warm", made(0, 0))
+        store.append(f"case:{name}-warm", made(0, 0, name))
         print("ready", flush=True)
         sys.stdin.readline()
         for n in range(count):
             case, number = divmod(n, PER_CASE)
-            store.append(f"case:{name}-{case}", made(case, number), key=f"k{n}")
+            store.append(f"case:{name}-{case}", made(case, number, name), key=f"k{n}")
 
 
 def writers(url: str, how_many: int, count: int) -> float:

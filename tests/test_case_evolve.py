@@ -157,8 +157,20 @@ def test_a_long_story_comes_to_this() -> None:
         "issues": {"i1": "quality"},
         "replies": {
             "r1": Reply(moment("+2h"), "email", automated=True),
-            "r2": Reply(moment("+20h"), "email", automated=False, undelivered=True),
-            "r3": Reply(moment("+21h"), "letter", automated=False, resend_of="r2"),
+            "r2": Reply(
+                moment("+20h"),
+                "email",
+                automated=False,
+                undelivered=True,
+                heard_at=moment("+20h"),
+            ),
+            "r3": Reply(
+                moment("+21h"),
+                "letter",
+                automated=False,
+                resend_of="r2",
+                heard_at=moment("+22h"),
+            ),
         },
         "promises": {
             "p1": Promise(
@@ -359,6 +371,9 @@ def test_a_reply_is_undelivered_as_far_as_the_last_news_goes() -> None:
     assert not undelivered(bounced(kind="temporary"))
     assert not undelivered(bounced(), delivered())
     assert undelivered(bounced(), delivered(), wrote(says_not_received=["r1"]))
+    # Told late: what happened last counts, not what was recorded last.
+    assert not undelivered(delivered(at="+3h"), bounced(at="+2h"))
+    assert undelivered(bounced(at="+3h"), delivered(at="+2h"))
 
 
 def test_a_gesture_says_what_became_of_it() -> None:

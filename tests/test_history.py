@@ -365,13 +365,14 @@ def test_no_correction_leaves_a_history_that_would_have_been_refused(which: str)
 
 def test_an_erasure_between_two_registrations_stays() -> None:
     story = given_customer(registered(), erased(), registered())
-    story.when(voided(2)).refused("CustomerRegistered (version 3) would not hold: ")
+    story.when(voided(2)).refused("PersonalDataErased cannot be voided")
 
 
 def test_what_nothing_rests_on_may_be_voided() -> None:
     story = given(opened(), promised(), kept(), merged(), unmerged(), closed(), reopened())
-    for version in (7, 6, 5, 4, 3, 2):
+    for version in (7, 6, 3, 2):
         story = story.when(voided(version)).accepted()
+    story.when(voided(5)).refused("CaseUnmerged cannot be voided")
     assert story.case.status == "open"
     assert story.case.promises == {}
 
@@ -387,11 +388,10 @@ def test_old_histories_are_not_held_to_the_clock() -> None:
     story.when(voided(3), now="+0h").accepted()
 
 
-@pytest.mark.xfail(reason="a voided unmerge is not held to the rules of a merge")
 def test_no_correction_merges_in_a_circle() -> None:
     story = given(opened(), merged("c2"), unmerged("c2"))
     c2 = given(opened(), stream="case:c2").when(merged("c1"), others=[story]).accepted()
-    story.when(voided(3), others=[c2]).refused("merge")
+    story.when(voided(3), others=[c2]).refused("cannot be voided")
 
 
 def test_merges_are_not_asked_about_again() -> None:
@@ -497,7 +497,6 @@ def test_a_retraction_of_what_was_yet_to_be_said_is_left_out() -> None:
     assert versions(story.history(as_of="+2h")) == [1]
 
 
-@pytest.mark.xfail(reason="supersedes is no Known field, so History does not follow it")
 def test_a_statement_in_place_of_one_yet_to_be_made_is_left_out() -> None:
     story = given(opened(), stated("s1", "+5h"), stated("s2", "+1h", supersedes="s1"))
     assert versions(story.history(as_of="+2h")) == [1]

@@ -116,7 +116,7 @@ NEEDS = {
     "OperationsConsulted": "issue_ids",
     "OperationsReplied": "consultation_id",
     "FindingMade": "issue_ids supersedes",
-    "StatementMade": "reply_id",
+    "StatementMade": "reply_id supersedes",
     "StatementRetracted": "statement_id",
     "RequestRefused": "ask_id issue_ids alternative_offer_id reply_id",
     "OptionsOffered": "issue_ids reply_id",
@@ -141,7 +141,6 @@ NEEDS = {
 }
 ELSEWHERE = {
     "CaseOpened": "customer_id",
-    "StatementMade": "supersedes",
     "CaseMerged": "into",
     "CaseUnmerged": "out_of",
     "CustomerMerged": "into",

@@ -322,7 +322,7 @@ def test_a_policy_cannot_take_effect_before_now(store: CaseStore, clock: Clock) 
 
     adopt(clock.now)
     with pytest.raises(EventRefused, match="before now"):
-        adopt(clock.now - timedelta(seconds=1))
+        adopt(clock.now - timedelta(minutes=5, seconds=1))
     (recorded,) = store.history("policy")
     assert recorded.customer_id is None
     assert list(store.streams("policy")) == ["policy"]

@@ -51,11 +51,13 @@ class New(Identity):
 class Known(Identity):
     """Marks a field whose ids must already be known in the stream, by kind.
 
-    On a `Ref` the kind is "*": the reference names it.
+    On a `Ref` the kind is "*": the reference names it. With `elsewhere`, an id with a slash in it
+    ("case_id/statement_id") names one of another stream, which is not looked for here.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, *, elsewhere: bool = False) -> None:
         self.kind = kind
+        self.elsewhere = elsewhere
 
 
 T = TypeVar("T")
@@ -114,6 +116,10 @@ Id = Annotated[
     str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")
 ]
 """The caller's own id: 1 to 200 characters, no control characters."""
+FullId = Annotated[
+    str, StringConstraints(min_length=1, max_length=401, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")
+]
+"""An id, or one of another stream with that stream's id before it: "case_id/statement_id"."""
 Code = Id
 """A short identifier (product, region, reason, reference …), never prose."""
 Instant = Annotated[datetime, BeforeValidator(_instant)]

@@ -10,8 +10,8 @@ from casestore.events.base import (
     Codes,
     Event,
     Flag,
+    FullId,
     Id,
-    Identity,
     IssueIds,
     Known,
     Money,
@@ -79,7 +79,7 @@ class StatementMade(Event):
     reply_id: ReplyId = None
     corrects_customer: Flag | None = None
     evidence: Codes = None
-    supersedes: Annotated[Id | None, Identity()] = None
+    supersedes: Annotated[FullId | None, Known("statement", elsewhere=True)] = None
     """A statement of this case, or "case_id/statement_id" of another one."""
 
 

@@ -7,7 +7,7 @@ reader that has seen a position never sees a smaller one appear.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, cast
@@ -97,7 +97,10 @@ BEGIN
         RAISE EXCEPTION 'a stream moved on, or a key was destroyed'
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
-    INSERT INTO {schema}.customer_keys SELECT * FROM unnest(key_customers, key_ids, key_wrapped);
+    IF cardinality(key_ids) > 0 THEN
+        INSERT INTO {schema}.customer_keys
+        SELECT * FROM unnest(key_customers, key_ids, key_wrapped);
+    END IF;
     PERFORM pg_notify(left('casestore_' || '{schema}', 63), '');
     RETURN QUERY
     INSERT INTO {schema}.stored_events (originator_id, originator_version, topic, state, personal,
@@ -128,7 +131,7 @@ def holds_store(where: PostgresUrl) -> bool:
             (found,) = looking.execute("SELECT to_regclass(%s)", (name,)).fetchone() or (None,)
             return found is not None
     except psycopg.Error as error:
-        brief = str(error).strip().rpartition("\n")[2]
+        brief = str(error).strip().partition("\n")[0]
         raise StoreUnavailable(f"PostgreSQL does not answer: {brief}") from None
 
 
@@ -192,15 +195,51 @@ SELECT set_config('default_transaction_isolation', 'read committed', false),
 """
 
 
-class _Writing(Writing):
-    """A write transaction in two round trips: what is asked, and what is inserted."""
+class _Memory:
+    """What this process last saw of streams and keys: good enough to hope with."""
 
-    def __init__(self, connection: Connection[Any], schema: str, *, hopeful: bool) -> None:
+    LIMIT = 10_000
+
+    def __init__(self) -> None:
+        self.heads: dict[str, int] = {}
+        self.keys: dict[str, KeyRow] = {}
+
+    def survey(self, streams: Sequence[str], customers: Sequence[str]) -> Survey | None:
+        """An answer from memory, where it holds all that is asked."""
+        heads = {each: self.heads[each] for each in streams if each in self.heads}
+        keys = {each: self.keys[each] for each in customers if each in self.keys}
+        if len(heads) < len(streams) or len(keys) < len(customers):
+            return None
+        return Survey(0, heads, {}, keys)
+
+    def learn(self, heads: Mapping[str, int], keys: Mapping[str, KeyRow]) -> None:
+        """Take note of what was seen or committed."""
+        if len(self.heads) + len(self.keys) > self.LIMIT:
+            self.heads.clear()
+            self.keys.clear()
+        self.heads.update(heads)
+        self.keys.update(keys)
+
+    def forget(self, streams: Iterable[str], customers: Iterable[str]) -> None:
+        """Something of it proved wrong."""
+        for stream in streams:
+            self.heads.pop(stream, None)
+        for customer in customers:
+            self.keys.pop(customer, None)
+
+
+class _Writing(Writing):
+    """A write transaction: one round trip where memory serves, two where it does not."""
+
+    def __init__(
+        self, connection: Connection[Any], schema: str, memory: _Memory, *, hopeful: bool
+    ) -> None:
         self._connection = connection
         self._schema = schema
+        self._memory = memory
         self._hopeful = hopeful
         self._told: dict[str, int] = {}
-        self._told_keys: list[bytes] = []
+        self._told_keys: dict[str, KeyRow] = {}
         if not hopeful:
             self._execute("BEGIN")
             self._execute(_LOCK)
@@ -210,6 +249,21 @@ class _Writing(Writing):
         return cursor.execute(_statement(text, self._schema), params)
 
     def survey(
+        self, streams: Sequence[str], event_ids: Sequence[str], customers: Sequence[str]
+    ) -> Survey:
+        told = self._memory.survey(streams, customers) if self._hopeful else None
+        if told is None:
+            told = self._ask(streams, event_ids, customers)
+            self._memory.learn(told.heads, told.keys)
+        self._told |= {stream: told.heads.get(stream, 0) for stream in streams}
+        self._told_keys |= told.keys
+        return told
+
+    def forget(self) -> None:
+        """What was told, or was to be told, is not to be relied on."""
+        self._memory.forget(self._told, self._told_keys)
+
+    def _ask(
         self, streams: Sequence[str], event_ids: Sequence[str], customers: Sequence[str]
     ) -> Survey:
         last, heads, found, keys = 0, {}, {}, {}
@@ -224,8 +278,6 @@ class _Writing(Writing):
                     keys[row[1]] = KeyRow(row[1], row[4], row[5])
                 case _:
                     last = row[8]
-        self._told |= {stream: heads.get(stream, 0) for stream in streams}
-        self._told_keys += [key.key_id for key in keys.values()]
         return Survey(last, heads, found, keys)
 
     def rows(self, stream: str, after_version: int) -> list[Row]:
@@ -235,7 +287,8 @@ class _Writing(Writing):
         positions: list[int] = []
         told: list[Any] = [[], [], []]
         if self._hopeful:
-            told = [list(self._told), list(self._told.values()), self._told_keys]
+            key_ids = [key.key_id for key in self._told_keys.values()]
+            told = [list(self._told), list(self._told.values()), key_ids]
         new_keys = _columns(keys) or [[], [], []]
         size = len(rows) if self._hopeful else _CHUNK
         for start in range(0, len(rows), size or 1):
@@ -245,6 +298,8 @@ class _Writing(Writing):
             new_keys = [[], [], []]
         if not self._hopeful:
             self._execute("COMMIT")
+        heads = {row.stream: row.version for row in rows}
+        self._memory.learn(heads, {key.customer_id: key for key in keys})
         return positions
 
     def delete_key(self, customer_id: str) -> None:
@@ -316,6 +371,7 @@ class PostgresJournal(JournalRecorder):
         self.schema = datastore.schema
         self.table = f'"{self.schema}".stored_events'
         self.keys_table = f'"{self.schema}".customer_keys'
+        self._memory = _Memory()
 
     def create_table(self, meta: Mapping[str, str] | None = None) -> None:
         """Create the schema and all in it, and say what a new store says of itself."""
@@ -343,8 +399,12 @@ class PostgresJournal(JournalRecorder):
     def writing(self, *, hopeful: bool = False) -> Iterator[Writing]:
         """Take the write lock, or hope to need it only at the end."""
         with self.datastore.get_connection() as connection:
+            writing = _Writing(connection, self.schema, self._memory, hopeful=hopeful)
             try:
-                yield _Writing(connection, self.schema, hopeful=hopeful)
+                yield writing
+            except BaseException:
+                writing.forget()
+                raise
             finally:
                 if not connection.closed:
                     connection.rollback()  # what was not committed
