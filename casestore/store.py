@@ -56,7 +56,15 @@ from casestore.history import (
     to_microseconds,
 )
 from casestore.journal import Journal
-from casestore.journal.recorder import SCHEMA_VERSION, JournalRecorder, KeyRow, Row, Survey, Writing
+from casestore.journal.recorder import (
+    LOOK_ANYWAY,
+    SCHEMA_VERSION,
+    JournalRecorder,
+    KeyRow,
+    Row,
+    Survey,
+    Writing,
+)
 from casestore.journal.url import PostgresUrl, SQLiteUrl, parse_url, without_password
 from casestore.streams import Stream
 from casestore.structure import Facts
@@ -544,7 +552,7 @@ class CaseStore:
                 for recorded in self.read(after, reveal=reveal):
                     yield recorded
                     after = cast(int, recorded.position)
-                changes.wait(0.5)
+                changes.wait(LOOK_ANYWAY)
 
     def streams(self, kind: str) -> Iterator[str]:
         """The names of all streams of a kind ("case", "customer" or "policy"), in id order."""

@@ -15,7 +15,7 @@ import click
 from pydantic import TypeAdapter
 
 from casestore.events import EVENTS, VOCABULARY, Event
-from casestore.events.base import Id, Known, New, Personal
+from casestore.events.base import FullId, Id, Known, New, Personal
 from casestore.links import fields_of, marker, parts
 from cli.options import EventType, Usage, shared
 from cli.output import Column, for_people, heading, print_lines, print_object, print_rows, table
@@ -133,7 +133,8 @@ def _in_words(hint: Any) -> str:
 
 
 def _bare_words(hint: Any) -> str:
-    if get_args(Id)[1] in getattr(hint, "__metadata__", ()):  # Code is such an id too
+    marks = getattr(hint, "__metadata__", ())
+    if any(get_args(each)[1] in marks for each in (Id, FullId)):  # Code is such an id too
         return "id"
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:

@@ -284,6 +284,10 @@ def _row(stored: StoredEvent, now: int) -> Row:
     return Row(0, stream, version, stored.topic, stored.state, *extra, metadata)
 
 
+LOOK_ANYWAY = 0.5
+"""Seconds after which a follower looks for new events even if it was told of none."""
+
+
 class JournalSubscription(ListenNotifySubscription[JournalRecorder]):
     """eventsourcing's subscription, woken by our `changes`."""
 
@@ -303,9 +307,12 @@ class JournalSubscription(ListenNotifySubscription[JournalRecorder]):
     def _listen(self) -> None:
         try:
             with self._recorder.changes() as changes:
-                self._has_been_notified.set()  # for what came before we were watching
+                looked = 0.0  # at once, for what came before we were watching
                 while not self._has_been_stopped and not self._thread_error:
-                    if changes.wait(0.1):
+                    # A notice may get lost (a pooler between us and the server, say): once in a
+                    # while we look without one.
+                    if changes.wait(0.1) or time.monotonic() - looked > LOOK_ANYWAY:
+                        looked = time.monotonic()
                         self._has_been_notified.set()
         except BaseException as error:  # as in eventsourcing: handed to the reader
             if self._thread_error is None:
