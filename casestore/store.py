@@ -74,7 +74,7 @@ T = TypeVar("T")
 _NAMESPACE = UUID("5f0c3b1e-54d1-5d0a-9d3c-0a4b7f6e2c11")
 """Ours, for event ids made from keys."""
 _NAMESPACE_BYTES = _NAMESPACE.bytes
-_READ = 2000
+_READ = 500
 """Rows to read at a time."""
 SYSTEM = Actor(kind="system", id="casestore")
 """Who registers a customer that nobody has registered."""
@@ -420,29 +420,13 @@ class CaseStore:
             if known is not None and not any(isinstance(r.event, EventCorrected) for r in new):
                 return advance(known, new)
             if known is not None:
-                new = [self._recorded(row) for row in self.recorder.stream_rows(name)]
+                new = list(self._codec.recorded(self.recorder.stream_rows(name)))
             return streams.fold(name, new) if new else None
 
         try:
             return cast(Stream, self.journal.repository.get(name, projector_func=project))
         except AggregateNotFoundError:
             return None
-
-    def _recorded(self, row: Row | tuple[Any, ...]) -> Recorded:
-        """A row as it is read when nothing is revealed."""
-        position, stream, version, topic, state, personal, customer, uid, recorded, meta = row
-        return Recorded(
-            self._codec.decode(topic, state),
-            stream,
-            version,
-            position,
-            uid if type(uid) is str else str(uid),
-            customer,
-            recorded,
-            meta,
-            personal,
-            None if personal is None else "withheld",
-        )
 
     # --- reading ---------------------------------------------------------------------------
 
@@ -509,10 +493,11 @@ class CaseStore:
             after = rows[-1][0]
 
     def _decode(self, rows: Sequence[Any], reveal: bool) -> Iterator[Recorded]:
+        recorded = self._codec.recorded(rows)
         if reveal and any(row[5] is not None for row in rows):
             keys = self._keys({row[6] for row in rows if row[5] is not None})
-            return (self._revealed(row, keys) for row in rows)
-        return map(self._recorded, rows)
+            return (self._revealed(*each, keys) for each in zip(recorded, rows, strict=True))
+        return recorded
 
     def _keys(self, customers: set[str]) -> dict[str, KeyRow]:
         found: dict[str, KeyRow] = {}
@@ -528,8 +513,7 @@ class CaseStore:
             found |= {row[0]: KeyRow._make(row) for row in rows}
         return found
 
-    def _revealed(self, row: Any, keys: dict[str, KeyRow]) -> Recorded:
-        recorded = self._recorded(row)
+    def _revealed(self, recorded: Recorded, row: Any, keys: dict[str, KeyRow]) -> Recorded:
         if recorded.sealed is None:
             return recorded
         key = keys.get(recorded.customer_id or "")
@@ -603,12 +587,12 @@ class _Decision:
         if head == 0:
             return streams.empty(name)
         if known is None or known.version > head:
-            return streams.fold(name, map(self.store._recorded, self.writing.rows(name, 0)))
+            return streams.fold(name, self.codec.recorded(self.writing.rows(name, 0)))
         if known.version == head:
             return known
-        new = [self.store._recorded(row) for row in self.writing.rows(name, known.version)]
+        new = list(self.codec.recorded(self.writing.rows(name, known.version)))
         if any(isinstance(recorded.event, EventCorrected) for recorded in new):
-            return streams.fold(name, map(self.store._recorded, self.writing.rows(name, 0)))
+            return streams.fold(name, self.codec.recorded(self.writing.rows(name, 0)))
         return advance(known, new)
 
     def decide(self, append: Append) -> Sequence[str]:
@@ -724,11 +708,11 @@ class _Decision:
         row = Row(0, name, version, topic, state, part, customer_id, uid, at, metadata)
         self.rows.append(row)
         if originals is not None:
-            self.streams[name] = streams.fold(name, [*originals, self.store._recorded(row)])
+            self.streams[name] = streams.fold(name, [*originals, *self.codec.recorded([row])])
 
     def _originals(self, name: str) -> list[Recorded]:
         rows = [*self.writing.rows(name, 0), *(row for row in self.rows if row.stream == name)]
-        return [self.store._recorded(row) for row in rows]
+        return list(self.codec.recorded(rows))
 
     def _key(self, customer_id: str) -> KeyRow | None:
         """The customer's data key, made now if this is their first personal text."""

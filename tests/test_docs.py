@@ -108,7 +108,7 @@ def test_the_readme_can_be_followed_in_an_empty_folder(tmp_path: Path) -> None:
     }
     (tmp_path / "events.ndjson").write_text(json.dumps(line))
     script = blocks("sh")[2].replace("casestore ", f"{sys.executable} -m cli.main ")
-    subprocess.run(["bash", "-ec", script], cwd=tmp_path, env=env, check=True, text=True)  # noqa: S607
+    subprocess.run(["bash", "-ec", script], cwd=tmp_path, env=env, check=True, text=True)
     command = [sys.executable, "-c", blocks("python")[0]]
     done = subprocess.run(
         command, cwd=tmp_path, env=env, check=True, text=True, capture_output=True

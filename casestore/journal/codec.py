@@ -7,7 +7,7 @@ Personal part: UTF-8 JSON of the Personal fields that are there, before it is se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from casestore.errors import InvalidEvent, StoreDamaged
 from casestore.events import VOCABULARY, Event
+from casestore.history import Privacy, Recorded
 from casestore.links import personal_fields
 
 
@@ -92,6 +93,28 @@ class Codec:
             ) from None
         except (msgspec.DecodeError, ValueError, TypeError) as error:
             raise StoreDamaged(f"a stored {name} does not fit its type: {error}") from None
+
+    def recorded(self, rows: Iterable[Sequence[Any]]) -> Iterator[Recorded]:
+        """Rows as they are read when nothing is revealed. Raises StoreDamaged."""
+        decoders = self.decoders
+        for position, stream, version, name, state, personal, customer, uid, at, meta in rows:
+            try:  # most of reading a store is here: there is no other call but the decoding
+                event = decoders[name](state)
+            except (KeyError, msgspec.DecodeError, ValueError, TypeError):
+                event = self.decode(name, state)  # says what is wrong with it
+            privacy: Privacy | None = None if personal is None else "withheld"
+            yield Recorded(
+                event,
+                stream,
+                version,
+                position,
+                uid,
+                customer,
+                at,
+                meta,
+                personal,
+                privacy,
+            )
 
     def reveal(self, name: str, state: bytes, personal: dict[str, str]) -> Event:
         """Decode a stored state together with its Personal fields."""

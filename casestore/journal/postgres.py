@@ -37,6 +37,8 @@ from casestore.journal.recorder import (
 )
 from casestore.journal.url import PostgresUrl
 
+_COLUMNS = COLUMNS.replace("event_id", "event_id::text")
+
 _CREATE = """
 CREATE SCHEMA IF NOT EXISTS {schema};
 CREATE TABLE IF NOT EXISTS {schema}.stored_events (
@@ -271,7 +273,7 @@ class _Writing(Writing):
         for kind, *row in asked.fetchall():
             match kind:
                 case "event":
-                    found[str(row[7])] = _row(row)
+                    found[row[7]] = Row._make(row)
                 case "head":
                     heads[row[1]] = row[2]
                 case "key":
@@ -281,7 +283,7 @@ class _Writing(Writing):
         return Survey(last, heads, found, keys)
 
     def rows(self, stream: str, after_version: int) -> list[Row]:
-        return [_row(row) for row in self._execute(_ROWS, (stream, after_version)).fetchall()]
+        return [Row._make(row) for row in self._execute(_ROWS, (stream, after_version)).fetchall()]
 
     def commit(self, rows: Sequence[Row], keys: Sequence[KeyRow] = ()) -> list[int]:
         positions: list[int] = []
@@ -314,13 +316,13 @@ def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('casestore:{schema}', 4711))"
 # Everything in one statement: psycopg's pipelines cost more than the round trips that they save.
 _SURVEY = f"""
-SELECT 'event', {COLUMNS} FROM {{schema}}.stored_events WHERE event_id = ANY (%s::uuid[])
+SELECT 'event', {_COLUMNS} FROM {{schema}}.stored_events WHERE event_id = ANY (%s::uuid[])
 UNION ALL
 SELECT * FROM (
     SELECT 'head', 0, given, (
         SELECT originator_version FROM {{schema}}.stored_events WHERE originator_id = given
         ORDER BY originator_version DESC LIMIT 1) AS head,
-        '', NULL::bytea, NULL::bytea, NULL, NULL::uuid, 0, NULL::bytea
+        '', NULL::bytea, NULL::bytea, NULL, NULL, 0, NULL::bytea
     FROM unnest(%b::text[]) AS given) AS heads
 WHERE head IS NOT NULL
 UNION ALL
@@ -331,18 +333,13 @@ UNION ALL (
     FROM {{schema}}.stored_events ORDER BY position DESC LIMIT 1)
 """
 _ROWS = (
-    f"SELECT {COLUMNS} FROM {{schema}}.stored_events WHERE originator_id = %s "
+    f"SELECT {_COLUMNS} FROM {{schema}}.stored_events WHERE originator_id = %s "
     "AND originator_version > %s ORDER BY originator_version"
 )
 _APPEND = (
     "SELECT * FROM {schema}.casestore_append(%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, "
     "%s::uuid[], %b, %b)"
 )
-
-
-def _row(row: Sequence[Any]) -> Row:
-    made = Row._make(row)
-    return made._replace(event_id=str(made.event_id))
 
 
 def _channel(schema: str) -> str:
@@ -370,6 +367,7 @@ class PostgresJournal(JournalRecorder):
         self.datastore = datastore
         self.schema = datastore.schema
         self.table = f'"{self.schema}".stored_events'
+        self.columns = _COLUMNS
         self.keys_table = f'"{self.schema}".customer_keys'
         self._memory = _Memory()
 

@@ -31,7 +31,7 @@ COLUMNS = (
     "position, originator_id, originator_version, topic, state, personal, customer_id, "
     "event_id, recorded_at, metadata"
 )
-"""In the order of Row."""
+"""In the order of Row. Each backend gives event_id as text."""
 
 
 class Row(NamedTuple):
@@ -134,6 +134,7 @@ class JournalRecorder(ApplicationRecorder, ABC):
     """An ApplicationRecorder over our table."""
 
     table = "stored_events"
+    columns = COLUMNS
     keys_table = "customer_keys"
 
     @abstractmethod
@@ -182,7 +183,7 @@ class JournalRecorder(ApplicationRecorder, ABC):
         if topics:
             where.append(f"topic IN ({', '.join('?' * len(topics))})")
             params.extend(topics)
-        sql = f"SELECT {COLUMNS} FROM {self.table}"
+        sql = f"SELECT {self.columns} FROM {self.table}"
         if where:
             sql += " WHERE " + " AND ".join(where)
         return self.fetch(f"{sql} ORDER BY position LIMIT ?", [*params, limit])
@@ -197,7 +198,8 @@ class JournalRecorder(ApplicationRecorder, ABC):
         limit: int | None = None,
     ) -> list[Row]:
         """A stream's rows in version order."""
-        sql, params = f"SELECT {COLUMNS} FROM {self.table} WHERE originator_id = ?", [stream]
+        sql = f"SELECT {self.columns} FROM {self.table} WHERE originator_id = ?"
+        params = [stream]
         extra: list[Any] = []
         if gt is not None:
             sql += " AND originator_version > ?"
