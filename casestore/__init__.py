@@ -4,6 +4,7 @@ with CaseStore.open("sqlite:///complaints.db") as store:
     store.append("case:4711", PromiseMade(...), key="crm-99812")
 """
 
+from casestore.append import Receipt, Retry
 from casestore.case import Case
 from casestore.customer import Customer
 from casestore.errors import (
@@ -24,7 +25,7 @@ from casestore.errors import (
 from casestore.events import *  # noqa: F403  (the vocabulary is the interface)
 from casestore.events import __all__ as _vocabulary
 from casestore.history import History, Recorded
-from casestore.store import CaseStore, Receipt, Retry
+from casestore.store import CaseStore
 
 __all__ = [  # noqa: PLE0604  (the vocabulary's own list is in it)
     "Case",

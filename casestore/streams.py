@@ -110,6 +110,13 @@ def fold(stream: str, events: Iterable[Recorded]) -> Stream:
     return Stream(stream, originals[-1].version, state, begun.kind)
 
 
+def advance(stream: Stream, events: Iterable[Recorded]) -> Stream:
+    """A stream after further events, none of them a correction."""
+    for recorded in events:
+        stream = stream.after(recorded.event, recorded.version)
+    return stream
+
+
 def fold_history(history: History) -> State:
     """The state after a history, whose corrections are applied already."""
     begun = empty(history.stream)

@@ -23,9 +23,10 @@ from uuid import UUID
 import msgspec
 
 from casestore import streams
+from casestore.append import Append
 from casestore.errors import CaseStoreError, InvalidEvent
 from casestore.history import Recorded, to_microseconds
-from casestore.store import Append, CaseStore, Receipt
+from casestore.store import CaseStore
 
 MAX_LINE = 8 * 1024 * 1024
 """Bytes; a longer line is refused."""
@@ -112,14 +113,12 @@ def import_lines(
                 refused.append(Refusal(number, str(error)))
                 if on_error == "stop":
                     break
-        last = store.recorder.max_notification_id() or 0
         outcomes = store.write([each for _, each in appends], stop=on_error == "stop")
         for (number, _), outcome in zip(appends, outcomes, strict=False):
-            if isinstance(outcome, Receipt):
-                new = outcome.position > last
-                appended, repeated = appended + new, repeated + (not new)
-            else:
+            if isinstance(outcome, CaseStoreError):
                 refused.append(Refusal(number, str(outcome)))
+            else:
+                appended, repeated = appended + outcome, repeated + (not outcome)
         if refused and on_error == "stop":
             first = min(refused)  # a later line may not even have been read well
             return Imported(first.line, appended, repeated, (first,))

@@ -37,7 +37,7 @@ from casestore import (
     StoreNotFound,
     StreamNotFound,
 )
-from casestore.store import _NAMESPACE, _event_id
+from casestore.append import NAMESPACE, event_id
 
 ANNA = Actor(kind="agent", id="anna", team="north")
 T = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -122,7 +122,7 @@ def test_a_retry_with_the_same_key_appends_nothing(store: CaseStore) -> None:
     assert store.append("case:1", opened(), note(), key="k") == first
     assert store.append("case:1", [opened(), note()], key="k") == first
     assert len(told(store)) == 3
-    assert first.event_ids[0] == uuid5(_NAMESPACE, "case:1\x1fk\x1f0")
+    assert first.event_ids[0] == uuid5(NAMESPACE, "case:1\x1fk\x1f0")
 
 
 @given(st.text(min_size=1), st.text(min_size=1), st.integers(0, 10**6))
@@ -131,7 +131,7 @@ def test_our_own_uuid5_is_the_standard_one(stream: str, key: str, index: int) ->
         f"{stream}{key}".encode()
     except UnicodeEncodeError:
         return
-    assert _event_id(stream, key, index) == str(uuid5(_NAMESPACE, f"{stream}\x1f{key}\x1f{index}"))
+    assert event_id(stream, key, index) == str(uuid5(NAMESPACE, f"{stream}\x1f{key}\x1f{index}"))
 
 
 @pytest.mark.parametrize(

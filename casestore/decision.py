@@ -1,0 +1,317 @@
+"""Deciding what a commit will write: under the lock, or with what is looked at again there.
+
+The streams that an append concerns are brought up to date, each event is checked against the
+state before it, personal text is sealed, and rows are made. A refusal leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from msgspec.structs import replace
+
+from casestore import streams
+from casestore.append import Append, Receipt, event_id
+from casestore.errors import (
+    CaseStoreError,
+    ConcurrencyConflict,
+    CustomerErased,
+    EventRefused,
+    IdempotencyConflict,
+)
+from casestore.events import Actor, CaseOpened, CustomerRegistered, Event, EventCorrected
+from casestore.history import (
+    History,
+    Metadata,
+    Recorded,
+    decode_metadata,
+    encode_metadata,
+    from_microseconds,
+    to_microseconds,
+)
+from casestore.journal.codec import Codec
+from casestore.journal.recorder import KeyRow, Row, Survey, Writing
+from casestore.streams import Stream
+from casestore.structure import Facts
+from casestore.vault import Vault, nonces
+
+SYSTEM = Actor(kind="system", id="casestore")
+"""Who registers a customer that nobody has registered."""
+_NO_OTHERS: dict[str, Any] = {}
+
+
+class Decision:
+    """What one commit will write.
+
+    Args:
+        writing: the transaction; what it tells holds until the commit.
+        appends: what is to be written, each whole or not at all.
+        codec, vault: of the store.
+        now: the store's clock.
+        cached: a stream's state as far as this process knows it.
+    """
+
+    def __init__(
+        self,
+        writing: Writing,
+        appends: Sequence[Append],
+        *,
+        codec: Codec,
+        vault: Vault,
+        now: datetime,
+        cached: Callable[[str], Stream | None],
+    ) -> None:
+        self.writing = writing
+        self.codec = codec
+        self.vault = vault
+        self.now = now
+        self.cached = cached
+        self.streams: dict[str, Stream] = {}
+        self.changed: set[str] = set()
+        self.rows: list[Row] = []
+        self.new_keys: dict[str, KeyRow] = {}
+        self.recorded_us = 0
+        self.imported = False
+        self.nonces = nonces(min(len(appends), 1000))
+        names = _names(appends)
+        known = {n: stream for n in names if (stream := cached(n)) is not None}
+        customers = _customers(appends, known) if vault.is_sealed else ()
+        ids = [each for append in appends for each in append.event_ids]
+        survey: Survey = writing.survey(names, ids, customers)
+        self.found = dict(survey.found)
+        self.keys: dict[str, KeyRow | None] = {each: survey.keys.get(each) for each in customers}
+        self.last_us = survey.last_recorded_us
+        for name in names:
+            self.streams[name] = self._up_to_date(name, known.get(name), survey.heads.get(name, 0))
+
+    def _up_to_date(self, name: str, known: Stream | None, head: int) -> Stream:
+        if head == 0:
+            return streams.empty(name)
+        if known is None or known.version > head:
+            return streams.fold(name, self.codec.recorded(self.writing.rows(name, 0)))
+        if known.version == head:
+            return known
+        new = list(self.codec.recorded(self.writing.rows(name, known.version)))
+        if any(isinstance(recorded.event, EventCorrected) for recorded in new):
+            return streams.fold(name, self.codec.recorded(self.writing.rows(name, 0)))
+        return streams.advance(known, new)
+
+    def decide(self, append: Append) -> bool:
+        """Check an append and add its rows; whether it is new. Raises CaseStoreError."""
+        if append.refusal is not None:
+            raise append.refusal
+        if any(each in self.found for each in append.event_ids):
+            self._same_again(append)
+            return False
+        count, last_us = len(self.rows), self.last_us
+        self.before: dict[str, Stream] = {}
+        self.made: list[str] = []
+        try:
+            self._decide(append)
+        except CaseStoreError:
+            self.streams.update(self.before)
+            self.last_us = last_us
+            del self.rows[count:]
+            for customer_id in self.made:
+                del self.new_keys[customer_id]
+            raise
+        for row in self.rows[count:]:
+            self.found[row.event_id] = row
+            self.changed.add(row.stream)
+        return True
+
+    def receipt(self, append: Append, positions: Sequence[int]) -> Receipt:
+        """The receipt for an append, once the rows have got their positions."""
+        rows = [self.found[each] for each in append.event_ids]
+        given = {row.event_id: at for row, at in zip(self.rows, positions, strict=True)}
+        return Receipt(
+            tuple(row.version for row in rows),
+            tuple(given.get(row.event_id) or row.position for row in rows),
+            tuple(append.event_ids),
+        )
+
+    def _decide(self, append: Append) -> None:
+        first = append.batches[0][0]
+        at = self.streams[first].version
+        if append.expected_version is not None and append.expected_version != at:
+            raise ConcurrencyConflict(
+                f"{first} is at version {at}, not {append.expected_version}; reload it, decide "
+                "again, and append again"
+            )
+        self.recorded_us = self._recording_time(append)
+        self.imported = append.imported
+        ids = iter(append.event_ids)
+        count = append.count
+        if count is None and append.key is not None:
+            count = len(append.event_ids)
+        said = Metadata(
+            append.key,
+            count,
+            (),
+            append.source,
+            append.correlation_id,
+            append.causation_id,
+        )
+        for stream, events in append.batches:
+            for event in events:
+                if isinstance(event, CaseOpened):
+                    self._register(event)
+                self._add(stream, event, next(ids), said)
+
+    def _recording_time(self, append: Append) -> int:
+        if append.recorded_us is None:
+            self.last_us = max(self.last_us, to_microseconds(self.now))
+        elif append.recorded_us < self.last_us:
+            raise EventRefused(
+                f"{append.batches[0][0]}: recorded_at {from_microseconds(append.recorded_us)} is "
+                f"before the store's last ({from_microseconds(self.last_us)}); import in the "
+                "order of the export, into an empty store"
+            )
+        else:
+            self.last_us = append.recorded_us
+        return self.last_us
+
+    def _register(self, opened: CaseOpened) -> None:
+        """Register a customer whom nobody has registered, or who was erased and returns."""
+        name = f"customer:{opened.customer_id}"
+        customer = self._stream(name).state
+        if customer.registered:
+            return
+        key = f"registered:{customer.registrations + 1}"
+        event = CustomerRegistered(occurred_at=opened.occurred_at, actor=SYSTEM)
+        said = Metadata(key, 1)
+        self._add(name, event, event_id(name, key, 0), said)
+
+    def _stream(self, name: str) -> Stream:
+        """A stream's state as this commit will leave it."""
+        if name not in self.streams:
+            head = self.writing.survey([name], (), ()).heads.get(name, 0)
+            self.streams[name] = self._up_to_date(name, self.cached(name), head)
+        return self.streams[name]
+
+    def _add(self, name: str, event: Event, uid: str, said: Metadata) -> None:
+        stream = self._stream(name)
+        originals = self._originals(name) if isinstance(event, EventCorrected) else None
+        other = streams.related(event)
+        facts = Facts(
+            self.now,
+            {other: self._stream(other).state} if other is not None else _NO_OTHERS,
+            None if originals is None else History(name, originals),
+            self.imported,
+        )
+        if refusal := streams.check(stream, event, facts):
+            raise EventRefused(f"{name}: {type(event).__name__} is refused: {refusal}")
+        topic, state = self.codec.encode(event)
+        version = stream.version + 1
+        customer_id = streams.customer_of(stream, event)
+        self.before.setdefault(name, stream)
+        if originals is None:
+            self.streams[name] = stream.after(event, version)
+        personal = self.codec.personal(event)
+        part: bytes | None = None
+        if personal:
+            said = replace(said, personal=tuple(personal))
+            key = self._key(cast(str, customer_id))
+            nonce = next(self.nonces)
+            part = self.vault.seal(personal, key, name, version, topic, nonce=nonce)
+        metadata = encode_metadata(said)
+        at = self.recorded_us
+        row = Row(0, name, version, topic, state, part, customer_id, uid, at, metadata)
+        self.rows.append(row)
+        if originals is not None:
+            self.streams[name] = streams.fold(name, [*originals, *self.codec.recorded([row])])
+
+    def _originals(self, name: str) -> list[Recorded]:
+        rows = [*self.writing.rows(name, 0), *(row for row in self.rows if row.stream == name)]
+        return list(self.codec.recorded(rows))
+
+    def _key(self, customer_id: str) -> KeyRow | None:
+        """The customer's data key, made now if this is their first personal text."""
+        if not self.vault.is_sealed:
+            return None
+        if customer_id not in self.keys:
+            self.keys[customer_id] = self.writing.survey((), (), [customer_id]).keys.get(
+                customer_id
+            )
+        if (key := self.keys[customer_id] or self.new_keys.get(customer_id)) is not None:
+            return key
+        if self._stream(f"customer:{customer_id}").state.erased:
+            raise CustomerErased(
+                f"customer {customer_id!r} was erased, so new words cannot be kept; register the "
+                "customer again (CustomerRegistered), or leave the text out"
+            )
+        self.new_keys[customer_id] = self.vault.new_key(customer_id)
+        self.made.append(customer_id)
+        return self.new_keys[customer_id]
+
+    def _same_again(self, append: Append) -> None:
+        """Whether the events on record under these ids are the ones given. Raises if not."""
+        events = [(stream, event) for stream, each in append.batches for event in each]
+        rows = [self.found.get(each) for each in append.event_ids]
+        what = f"key {append.key!r}" if append.key is not None else "the event id"
+        first = append.batches[0][0]
+        if None in rows or not _as_many(cast("list[Row]", rows), append):
+            raise IdempotencyConflict(
+                f"{first}: {what} was used before for another number of events; "
+                "use a new key for new events"
+            )
+        for row, (stream, event) in zip(cast("list[Row]", rows), events, strict=True):
+            if row.stream != stream or not self._same(row, event, append.withheld):
+                raise IdempotencyConflict(
+                    f"{stream}: {what} was used before for something else ({row.topic} in "
+                    f"{row.stream}, version {row.version}); use a new key for new events"
+                )
+
+    def _same(self, row: Row, event: Event, withheld: bool) -> bool:
+        topic, state = self.codec.encode(event)
+        if row.topic != topic:  # stored under an older schema: compare what it means now
+            if self.codec.encode(self.codec.decode(row.topic, row.state)) != (topic, state):
+                return False
+        elif row.state != state:
+            return False
+        personal = self.codec.personal(event)
+        if row.personal is None or withheld:
+            return not personal or withheld
+        key = None
+        if self.vault.is_sealed and row.customer_id is not None:
+            key = self.keys.get(row.customer_id) or self.new_keys.get(row.customer_id)
+            key = key or self.writing.survey((), (), [row.customer_id]).keys.get(row.customer_id)
+        held = self.vault.reveal(row.personal, key, row.stream, row.version, row.topic)
+        return held in ("erased", personal)
+
+
+def _as_many(rows: list[Row], append: Append) -> bool:
+    """Whether the append that wrote the rows had as many events as this one."""
+    if append.imported or append.key is None:
+        return True  # a line speaks for one event, whatever it was appended with
+    return decode_metadata(rows[0].metadata).events == len(rows)
+
+
+def _names(appends: Sequence[Append]) -> list[str]:
+    """Every stream that a commit touches or asks about, once, in order."""
+    names: dict[str, None] = {}
+    for append in appends:
+        if append.refusal is not None:
+            continue
+        for stream, events in append.batches:
+            names[stream] = None
+            for event in events:
+                if (other := streams.related(event)) is not None:
+                    names[other] = None
+    return list(names)
+
+
+def _customers(appends: Sequence[Append], known: dict[str, Stream]) -> list[str]:
+    """The customers whose keys the commit may need, as far as is known before the lock."""
+    found: dict[str, None] = {}
+    for append in appends:
+        if append.refusal is not None:
+            continue
+        for name, events in append.batches:
+            stream = known.get(name) or streams.empty(name)
+            for event in events:
+                if (customer := streams.customer_of(stream, event)) is not None:
+                    found[customer] = None
+    return list(found)
