@@ -71,15 +71,15 @@ class Append(msgspec.Struct, kw_only=True):
 
     def identify(self, new_id: Callable[[], UUID]) -> None:
         """Give every event its id before anything is tried. Raises CaseStoreError."""
+        if self.key is not None and not _KEY.fullmatch(self.key):
+            raise EventRefused("a key must have 1 to 200 characters and no control characters")
+        if self.event_ids:
+            return  # given, or made on an earlier attempt
         names = [stream for stream, events in self.batches for _ in events]
         if not names:
             raise EventRefused("there is no event to append; give at least one")
         for stream, _ in self.batches:
             streams.parse(stream)
-        if self.key is not None and not _KEY.fullmatch(self.key):
-            raise EventRefused("a key must have 1 to 200 characters and no control characters")
-        if self.event_ids:
-            return
         if (key := self.key) is None:
             self.event_ids = [str(new_id()) for _ in names]
         else:

@@ -310,8 +310,10 @@ def _customers(appends: Sequence[Append], known: dict[str, Stream]) -> list[str]
         if append.refusal is not None:
             continue
         for name, events in append.batches:
-            stream = known.get(name) or streams.empty(name)
+            stream = known.get(name)
             for event in events:
-                if (customer := streams.customer_of(stream, event)) is not None:
-                    found[customer] = None
+                if isinstance(event, CaseOpened):
+                    found[event.customer_id] = None
+                elif stream is not None and (who := streams.customer_of(stream, event)):
+                    found[who] = None
     return list(found)
