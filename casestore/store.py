@@ -245,13 +245,13 @@ class CaseStore:
         wait = self._retry.wait
         for attempt in range(1, self._retry.attempts + 1):
             try:
-                if len(appends) == 1 and appends[0].refusal is None:
-                    self._warm(appends[0])
                 # Several at once are an import, which had better have the lock for itself.
-                if attempt == 1 and len(appends) == 1:
+                if self.recorder.hopes and attempt == 1 and len(appends) == 1:
                     with suppress(IntegrityError):  # somebody was faster: start afresh
                         return self._try_to_write(appends, stop, hopeful=True)
                     self._forget(appends)
+                if len(appends) == 1 and appends[0].refusal is None:
+                    self._warm(appends[0])
                 return self._try_to_write(appends, stop, hopeful=False)
             except PersistenceError as error:
                 passing = isinstance(error, (IntegrityError, OperationalError, InterfaceError))

@@ -189,9 +189,11 @@ class Datastore(PostgresDatastore):
 
 
 # A second look under the lock must see what was committed since the first: a transaction that is
-# isolated more does not. And a writer that hangs with the lock shall not hang all others.
+# isolated more does not. A writer that hangs with the lock shall not hang all others. And all our
+# statements are looked up by index: planning them anew each time takes longer than running them.
 _SESSION = f"""
 SELECT set_config('default_transaction_isolation', 'read committed', false),
+       set_config('plan_cache_mode', 'force_generic_plan', false),
        CASE current_setting('lock_timeout') WHEN '0'
        THEN set_config('lock_timeout', '{LOCK_TIMEOUT}s', false) END
 """
@@ -295,7 +297,7 @@ class _Writing(Writing):
         size = len(rows) if self._hopeful else _CHUNK
         for start in range(0, len(rows), size or 1):
             events = _columns(rows[start : start + size])[1:]
-            asked = self._execute(_APPEND, [*told, *new_keys, *events])
+            asked = self._execute(*_append_call([*told, *new_keys, *events]))
             positions += [position for (position,) in asked.fetchall()]
             new_keys = [[], [], []]
         if not self._hopeful:
@@ -336,10 +338,37 @@ _ROWS = (
     f"SELECT {_COLUMNS} FROM {{schema}}.stored_events WHERE originator_id = %s "
     "AND originator_version > %s ORDER BY originator_version"
 )
-_APPEND = (
-    "SELECT * FROM {schema}.casestore_append(%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, "
-    "%s::uuid[], %b, %b)"
+_APPEND_TYPES = (
+    *("text", "bigint", "bytea"),  # what was told: streams, heads, key ids
+    *("text", "bytea", "bytea"),  # new keys: customers, key ids, wrapped keys
+    *("text", "bigint", "text", "bytea", "bytea", "text", "uuid", "bigint", "bytea"),  # rows
 )
+_SPREAD = 4
+"""Columns up to this length are spread into single parameters: psycopg takes longer to send a list
+of one than the server takes to build it."""
+
+
+@cache
+def _append_statement(lengths: tuple[int, ...]) -> str:
+    """The call of casestore_append for columns of these lengths, each at most _SPREAD + 1."""
+    columns = []
+    for kind, length in zip(_APPEND_TYPES, lengths, strict=True):
+        if length > _SPREAD:
+            columns.append(f"{'%s' if kind == 'uuid' else '%b'}::{kind}[]")
+        else:
+            columns.append(f"ARRAY[{', '.join([f'%s::{kind}'] * length)}]::{kind}[]")
+    return f"SELECT * FROM {{schema}}.casestore_append({', '.join(columns)})"
+
+
+def _append_call(columns: Sequence[list[Any]]) -> tuple[str, list[Any]]:
+    lengths = tuple(min(len(column), _SPREAD + 1) for column in columns)
+    params: list[Any] = []
+    for column in columns:
+        if len(column) > _SPREAD:
+            params.append(column)
+        else:
+            params += column
+    return _append_statement(lengths), params
 
 
 def _channel(schema: str) -> str:
@@ -362,6 +391,8 @@ class _Changes(Changes):
 
 class PostgresJournal(JournalRecorder):
     """The journal's recorder in a PostgreSQL schema."""
+
+    hopes = True
 
     def __init__(self, datastore: PostgresDatastore) -> None:
         self.datastore = datastore
@@ -404,7 +435,8 @@ class PostgresJournal(JournalRecorder):
                 writing.forget()
                 raise
             finally:
-                if not connection.closed:
+                idle = psycopg.pq.TransactionStatus.IDLE
+                if not connection.closed and connection.info.transaction_status != idle:
                     connection.rollback()  # what was not committed
 
     @contextmanager

@@ -135,6 +135,8 @@ class JournalRecorder(ApplicationRecorder, ABC):
 
     table = "stored_events"
     columns = COLUMNS
+    hopes = False
+    """Whether a hopeful `writing` takes the lock only to commit."""
     keys_table = "customer_keys"
 
     @abstractmethod
