@@ -1,10 +1,10 @@
 """CaseStore: append what happened, and read it back.
 
-Every append, one event or an imported batch, goes the same road (`CaseStore._write`): events
-were validated when they were made; inside the write lock their streams are brought up to date,
-each event is checked against the state before it, personal text is sealed, and the rows are
-inserted. Nothing can come between a check and its insert, so there is no conflict to retry, other
-than the one that the caller asked for with `expected_version`.
+Every append, one event or an imported batch, goes the same road: events were validated when they
+were made; `casestore.decision` checks and seals them and makes rows, under the write lock (or with
+what is looked at again there); the rows are inserted in one commit. Nothing can come between a
+check and its insert, so no conflict between writers reaches the caller, other than the one asked
+for with `expected_version`.
 """
 
 from __future__ import annotations
