@@ -170,7 +170,7 @@ def bench_sqlite(folder: Path, count: int, rounds: int) -> list[Floor]:
     """Append, import and read on SQLite."""
     os.environ["CASESTORE_KEY_FILE"] = str(folder / "key")
     number = iter(range(1_000_000))
-    small = max(200, count // 100)
+    small = max(200, count // 50)
 
     def fresh() -> str:
         return f"sqlite:///{folder}/{next(number)}.db"
@@ -343,7 +343,7 @@ def bench_postgres(base: str, folder: Path, count: int, rounds: int) -> list[Flo
     from casestore.journal.url import PostgresUrl
 
     os.environ["CASESTORE_KEY_FILE"] = str(folder / "key")
-    small = max(200, count // 100)
+    small = max(200, count // 50)
 
     def fresh() -> str:
         return f"{base}&schema=b{uuid4().hex[:10]}"
@@ -393,11 +393,11 @@ def bench_postgres(base: str, folder: Path, count: int, rounds: int) -> list[Flo
         """Long enough that starting up is not what is measured."""
         url = fresh()
         CaseStore.create(url).close()
-        return writers(url, how_many, 4000)
+        return writers(url, how_many, 6000)
 
     append = race(rounds, raw=lambda: raw(raw_each), ours=our_append)
     bulk = race(rounds, raw=lambda: raw(raw_many), ours=our_bulk)
-    eight = race(min(rounds, 3), one=lambda: side_by_side(1), eight=lambda: side_by_side(8))
+    eight = race(rounds, one=lambda: side_by_side(1), eight=lambda: side_by_side(8))
     per_event = append["ours"] / (small + small / PER_CASE / 2)
     return [
         Floor("PostgreSQL append", "raw insert", append["raw"] / small / per_event, 0.5),

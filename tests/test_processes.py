@@ -340,8 +340,9 @@ def test_who_follows_hears_at_once_of_what_another_process_appends(
 ) -> None:
     crew.race(place, relay)  # each appends when it has heard from the one before it
     times = [each.recorded_us or 0 for each in store.history("case:1")]
-    hops = [(after - before) / 1e6 for before, after in pairwise(times)]
-    assert len(hops) == FOUR * ROUNDS - 1
+    # The first was there before they were.
+    hops = [(after - before) / 1e6 for before, after in pairwise(times[1:])]
+    assert len(hops) == FOUR * ROUNDS - 2
     assert max(hops) < 2
     # `follow` also looks by itself, twice a second: who waited for that was not told.
     assert median(hops) < 0.2
@@ -379,9 +380,11 @@ def test_a_writer_that_is_killed_leaves_whole_appends(place: Place, store: CaseS
         before = pairs(store)
         writer = SPAWN.Process(target=write_pairs, args=(place, before))
         writer.start()
-        wait_until(lambda: pairs(store) > before + 3)  # noqa: B023  (called before it changes)
-        writer.kill()
-        writer.join()
+        try:
+            wait_until(lambda: pairs(store) > before + 3)  # noqa: B023  (called before it changes)
+        finally:
+            writer.kill()
+            writer.join()
         left = pairs(store)
         store.append_all(PAIR, key=f"pair-{left - 1}")  # was it acknowledged? who asks again knows
         assert pairs(store) == left

@@ -8,9 +8,9 @@ reader that has seen a position never sees a smaller one appear.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import psycopg
 from eventsourcing.persistence import (
@@ -34,6 +34,7 @@ from casestore.journal.recorder import (
     Row,
     Survey,
     Writing,
+    translated,
 )
 from casestore.journal.url import PostgresUrl
 
@@ -235,22 +236,49 @@ class _Memory:
 class _Writing(Writing):
     """A write transaction: one round trip where memory serves, two where it does not."""
 
-    def __init__(
-        self, connection: Connection[Any], schema: str, memory: _Memory, *, hopeful: bool
-    ) -> None:
-        self._connection = connection
-        self._schema = schema
+    def __init__(self, datastore: Datastore, memory: _Memory, *, hopeful: bool) -> None:
+        self._datastore = datastore
+        self._schema = datastore.schema
         self._memory = memory
         self._hopeful = hopeful
         self._told: dict[str, int] = {}
         self._told_keys: dict[str, KeyRow] = {}
-        if not hopeful:
-            self._execute("BEGIN")
-            self._execute(_LOCK)
+
+    def __enter__(self) -> Self:
+        # A plain class on the bare pool: the nested contexts of eventsourcing and psycopg cost
+        # a tenth of an append.
+        try:
+            self._datastore.pool.open()
+            self._connection = self._datastore.pool.getconn()
+            self._cursor = self._connection.cursor(binary=True, row_factory=tuple_row)
+            if not self._hopeful:
+                self._execute("BEGIN")
+                self._execute(_LOCK)
+        except BaseException as error:
+            self._leave(error)
+            raise
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        self._leave(error)
+
+    def _leave(self, error: BaseException | None) -> None:
+        if error is not None:
+            self._memory.forget(self._told, self._told_keys)
+        connection: Connection[Any] | None = getattr(self, "_connection", None)
+        if connection is not None:
+            idle = psycopg.pq.TransactionStatus.IDLE
+            if not connection.closed and connection.info.transaction_status != idle:
+                with suppress(psycopg.Error):  # it is dead: the pool will see to it
+                    connection.rollback()  # what was not committed
+            self._datastore.pool.putconn(connection)
+        if isinstance(error, psycopg.Error):
+            if isinstance(error, psycopg.OperationalError):
+                self._datastore.pool.check()  # the others that are idle may be dead too
+            raise translated(error) from error
 
     def _execute(self, text: str, params: Sequence[Any] = ()) -> Cursor[Any]:
-        cursor = self._connection.cursor(binary=True, row_factory=tuple_row)
-        return cursor.execute(_statement(text, self._schema), params)
+        return self._cursor.execute(_statement(text, self._schema), params)
 
     def survey(
         self, streams: Sequence[str], event_ids: Sequence[str], customers: Sequence[str]
@@ -262,10 +290,6 @@ class _Writing(Writing):
         self._told |= {stream: told.heads.get(stream, 0) for stream in streams}
         self._told_keys |= told.keys
         return told
-
-    def forget(self) -> None:
-        """What was told, or was to be told, is not to be relied on."""
-        self._memory.forget(self._told, self._told_keys)
 
     def _ask(
         self, streams: Sequence[str], event_ids: Sequence[str], customers: Sequence[str]
@@ -394,7 +418,7 @@ class PostgresJournal(JournalRecorder):
 
     hopes = True
 
-    def __init__(self, datastore: PostgresDatastore) -> None:
+    def __init__(self, datastore: Datastore) -> None:
         self.datastore = datastore
         self.schema = datastore.schema
         self.table = f'"{self.schema}".stored_events'
@@ -424,20 +448,9 @@ class PostgresJournal(JournalRecorder):
             cursor.execute(cast(Any, sql.replace("?", "%s")), params)
             return cursor.fetchall()
 
-    @contextmanager
-    def writing(self, *, hopeful: bool = False) -> Iterator[Writing]:
+    def writing(self, *, hopeful: bool = False) -> AbstractContextManager[Writing]:
         """Take the write lock, or hope to need it only at the end."""
-        with self.datastore.get_connection() as connection:
-            writing = _Writing(connection, self.schema, self._memory, hopeful=hopeful)
-            try:
-                yield writing
-            except BaseException:
-                writing.forget()
-                raise
-            finally:
-                idle = psycopg.pq.TransactionStatus.IDLE
-                if not connection.closed and connection.info.transaction_status != idle:
-                    connection.rollback()  # what was not committed
+        return _Writing(self.datastore, self._memory, hopeful=hopeful)
 
     @contextmanager
     def changes(self) -> Iterator[Changes]:
@@ -470,4 +483,4 @@ class Factory(PostgresFactory):
 
     def application_recorder(self) -> ApplicationRecorder:
         """The recorder of the journal. It creates nothing: `CaseStore.create` does."""
-        return PostgresJournal(self.datastore)
+        return PostgresJournal(cast(Datastore, self.datastore))

@@ -16,6 +16,7 @@ from threading import Thread
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID, uuid4
 
+from eventsourcing import persistence
 from eventsourcing.persistence import (
     ApplicationRecorder,
     ListenNotifySubscription,
@@ -128,6 +129,15 @@ class Changes(Protocol):
 
     def wait(self, timeout: float) -> bool:
         """Wait until something may have been appended, at most `timeout` seconds."""
+
+
+def translated(error: Exception) -> persistence.PersistenceError:
+    """A database's error in eventsourcing's words, which are those of PEP 249."""
+    for cls in type(error).__mro__:
+        kind = getattr(persistence, cls.__name__, None)
+        if isinstance(kind, type) and issubclass(kind, persistence.PersistenceError):
+            return kind(str(error))
+    return persistence.PersistenceError(str(error))
 
 
 class JournalRecorder(ApplicationRecorder, ABC):

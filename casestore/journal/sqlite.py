@@ -11,7 +11,6 @@ from threading import Lock
 from typing import Any, Self, cast
 from urllib.parse import quote
 
-from eventsourcing import persistence
 from eventsourcing.persistence import ApplicationRecorder, OperationalError
 from eventsourcing.sqlite import (
     SQLiteConnection,
@@ -32,6 +31,7 @@ from casestore.journal.recorder import (
     Row,
     Survey,
     Writing,
+    translated,
 )
 from casestore.journal.url import SQLiteUrl
 
@@ -183,7 +183,7 @@ class _Writing(Writing):
             self._cursor.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
             self._give_back()
-            raise _translated(error) from error
+            raise translated(error) from error
         return self
 
     def _give_back(self) -> None:
@@ -195,7 +195,7 @@ class _Writing(Writing):
         try:
             self._connection.rollback()  # what was not committed
             if isinstance(error, sqlite3.Error):
-                raise _translated(error) from error
+                raise translated(error) from error
         finally:
             self._give_back()
 
@@ -302,14 +302,6 @@ class SQLiteJournal(JournalRecorder):
         """Watch for appends: data_version moves when another connection commits."""
         with self.datastore.get_connection(commit=False) as connection:
             yield _Changes(cast(_Connection, connection))
-
-
-def _translated(error: sqlite3.Error) -> persistence.PersistenceError:
-    """The same error in eventsourcing's words, which are those of PEP 249."""
-    kind: type[persistence.PersistenceError] = getattr(
-        persistence, type(error).__name__, persistence.DatabaseError
-    )
-    return kind(error)
 
 
 def _statements(script: str) -> Iterator[str]:
