@@ -220,7 +220,7 @@ def _what_is_wrong(error: Exception) -> str:
 
 def _said_twice(line: bytes) -> str | None:
     """A field that an object names twice: parsers take the last and say nothing."""
-    plain = not (b'" ' in line or b'"\t' in line or b'"\r' in line)
+    plain = not (b" :" in line or b"\t" in line or b"\r" in line)
     if plain and line.count(b'":') == _names(msgspec.json.decode(line)):
         return None  # every name stands right before its colon, and as many are left when read
     twice: list[str] = []

@@ -30,6 +30,7 @@ from eventsourcing.domain import Aggregate, event
 from eventsourcing.system import NotificationLogReader
 
 from casestore import Actor, CaseOpened, CaseStore, MessageReceived, ReplySent
+from casestore.append import Append
 from casestore.events import Event
 from casestore.journal.recorder import Row
 from casestore.journal.sqlite import Datastore, SQLiteJournal
@@ -207,18 +208,26 @@ def bench_sqlite(folder: Path, count: int, rounds: int) -> list[Floor]:
         with CaseStore.create(fresh()) as store:
             return seconds(lambda: import_lines(store, given_lines))
 
+    def our_batches() -> float:
+        made_events = list(events(count))
+        with CaseStore.create(fresh()) as store:
+            return seconds(lambda: write_batches(store, made_events))
+
     def stock_append() -> float:
         with stock_app(folder) as app:
             return seconds(lambda: stock_each(app, small))
 
     append = race(rounds, raw=raw_append, ours=our_append, stock=stock_append)
-    bulk = race(rounds, raw=raw_bulk, ours=our_bulk)
+    bulk = race(rounds, raw=raw_bulk, ours=our_bulk, batches=our_batches)
     # Our appends write a registration for every second case besides: count rows, not calls.
     ours_rows = small + small / PER_CASE / 2
     per_event = append["ours"] / ours_rows
     return [
         Floor("SQLite append", "raw insert", append["raw"] / small / per_event, 0.4),
         Floor("SQLite append", "stock load and save", append["stock"] / small / per_event, 2.0),
+        Floor(
+            "SQLite bulk, batches of events", "raw executemany", bulk["raw"] / bulk["batches"], 0.3
+        ),
         Floor("SQLite import of NDJSON lines", "raw executemany", bulk["raw"] / bulk["ours"], 0.3),
         Floor("SQLite read, decoded", "raw scan", read["raw"] / read["ours"], 0.4),
         Floor("SQLite read, decoded", "stock reader", read["stock"] / read["ours"], 4.0),
@@ -236,6 +245,14 @@ def append_each(store: CaseStore, count: int) -> None:
     for n in range(count):
         case, number = divmod(n, PER_CASE)
         store.append(f"case:{case}", made(case, number), key=f"k{n}")
+
+
+def write_batches(store: CaseStore, given: Sequence[tuple[str, Event]]) -> None:
+    """Appends through the library, each with its key, a thousand a commit."""
+    for start in range(0, len(given), 1000):
+        some = enumerate(given[start : start + 1000], start)
+        appends = [Append(batches=((stream, (e,)),), key=f"k{n}") for n, (stream, e) in some]
+        store.write(appends)
 
 
 def one_by_one(connection: sqlite3.Connection, given: Sequence[Row]) -> None:
