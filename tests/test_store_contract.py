@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event, Thread
 from uuid import UUID, uuid5
 
 import pytest
@@ -397,6 +398,31 @@ def test_the_table_is_append_only(store: CaseStore, store_url: str, statement: s
             postgres.execute(sql)
     after = store.recorder.fetch(f"SELECT * FROM {store.recorder.table} ORDER BY position")
     assert after == before
+
+
+def test_a_store_may_be_closed_while_another_thread_reads(store_url: str) -> None:
+    """The reader is told that it is closed; the interpreter goes on."""
+    with CaseStore.create(store_url) as first:
+        first.append("case:1", opened(), *[note() for _ in range(300)])
+    for _ in range(5):
+        store = CaseStore.open(store_url)
+        begun = Event()
+        ended: list[str] = []
+
+        def read(store: CaseStore = store, begun: Event = begun, ended: list[str] = ended) -> None:
+            try:
+                while True:
+                    begun.set()
+                    ended[:] = [str(len(list(store.read())))]
+            except Exception as error:
+                ended.append(type(error).__name__)
+
+        reader = Thread(target=read)
+        reader.start()
+        begun.wait()
+        store.close()
+        reader.join(10)
+        assert not reader.is_alive()
 
 
 def test_there_is_one_store_to_a_place(store: CaseStore, store_url: str) -> None:

@@ -11,7 +11,12 @@ from threading import Lock
 from typing import Any, Self, cast
 from urllib.parse import quote
 
-from eventsourcing.persistence import ApplicationRecorder, OperationalError
+from eventsourcing.persistence import (
+    ApplicationRecorder,
+    ConnectionNotFromPoolError,
+    ConnectionPoolClosedError,
+    OperationalError,
+)
 from eventsourcing.sqlite import (
     SQLiteConnection,
     SQLiteConnectionPool,
@@ -125,6 +130,20 @@ class _Pool(SQLiteConnectionPool):
             raise OperationalError(error) from error
         made.row_factory = sqlite3.Row  # what eventsourcing's own recorders count on
         return _Connection(sqlite_conn=made, max_age=self.max_age)
+
+    def close(self) -> None:
+        """Close what is idle. What is lent is closed by its borrower: to close a connection while
+        another thread runs a statement on it crashes the interpreter."""
+        with self._put_condition:
+            self._in_use.clear()
+        super().close()
+
+    def put_connection(self, conn: SQLiteConnection) -> None:
+        """Take a connection back, or close it where the pool was closed meanwhile."""
+        try:
+            super().put_connection(conn)
+        except (ConnectionPoolClosedError, ConnectionNotFromPoolError):
+            conn.close()
 
 
 def holds_store(where: SQLiteUrl) -> bool:
