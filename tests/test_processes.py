@@ -40,7 +40,8 @@ ANA = Actor(kind="agent", id="ana")
 FOUR = 4
 """Processes in a race: more than this machine's cores, so that the lock is also waited for."""
 ROUNDS = 15
-PATIENCE = 30.0
+PATIENCE = 60.0
+"""Seconds: more than a store waits for its lock, so that what it says then is what we see."""
 SPAWN = get_context("spawn")  # a fork would take the pool's threads and connections along
 
 
@@ -322,6 +323,17 @@ def test_an_append_that_another_overtakes_is_decided_anew(
         receipt = overtaken.append("case:1", [note()] * count)
         assert {*overtaking[0].result().versions, *receipt.versions} == {*range(2, 3 + count)}
     assert len(assert_whole(store)) == 2 + count + 1
+
+
+def test_who_is_at_it_when_the_store_is_closed_may_finish(place: Place, store: CaseStore) -> None:
+    def close_first(rows: Sequence[Row], keys: Sequence[KeyRow], commit: Commit) -> list[int]:
+        closing.close()
+        return commit(rows, keys)
+
+    closing = place.open()
+    at_commit(closing, close_first)
+    receipt = closing.append("case:1", note())
+    assert [each.position for each in store.history("case:1")][1:] == [*receipt.positions]
 
 
 # --- following -------------------------------------------------------------------------------

@@ -13,7 +13,6 @@ from urllib.parse import quote
 
 from eventsourcing.persistence import (
     ApplicationRecorder,
-    ConnectionNotFromPoolError,
     ConnectionPoolClosedError,
     OperationalError,
 )
@@ -134,15 +133,16 @@ class _Pool(SQLiteConnectionPool):
     def close(self) -> None:
         """Close what is idle. What is lent is closed by its borrower: to close a connection while
         another thread runs a statement on it crashes the interpreter."""
-        with self._put_condition:
-            self._in_use.clear()
-        super().close()
+        with self._put_condition:  # in one go: nobody borrows in between
+            self._closed = True
+            while self._pool:
+                self._pool.popleft().close()
 
     def put_connection(self, conn: SQLiteConnection) -> None:
         """Take a connection back, or close it where the pool was closed meanwhile."""
         try:
             super().put_connection(conn)
-        except (ConnectionPoolClosedError, ConnectionNotFromPoolError):
+        except ConnectionPoolClosedError:
             conn.close()
 
 
