@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 import psycopg
@@ -88,7 +88,7 @@ class PostgresLine(Line):
         given = conninfo_to_dict(where.conninfo) | {"host": host, "port": port, "hostaddr": None}
         given |= {"sslmode": "disable", "gssencmode": "disable"}  # two sides cannot agree on keys
         options = {name: value for name, value in given.items() if value is not None}
-        self.url = f"postgresql:///?{urlencode(options)}&schema={where.schema}"
+        self.url = f"postgresql:///?{urlencode(options, quote_via=quote)}&schema={where.schema}"
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
@@ -125,10 +125,7 @@ class PostgresLine(Line):
 
     def _events(self) -> int:
         table = Identifier(self._where.schema, "stored_events")
-        (count,) = self._watch.execute(SQL("SELECT count(*) FROM {}").format(table)).fetchone() or [
-            0
-        ]
-        return int(count)
+        return self._watch.execute(SQL("SELECT FROM {}").format(table)).rowcount
 
     def _call(self) -> socket.socket:
         host, port = self._watch.info.host, self._watch.info.port

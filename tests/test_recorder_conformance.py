@@ -3,7 +3,9 @@
 They say nothing of commit visibility, crashes or several processes: test_processes does.
 """
 
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -32,12 +34,23 @@ class _Case(RecorderTestCase):
         return f"case:{uuid4()}"  # our streams have names; eventsourcing's own have UUIDs
 
 
+@contextmanager
+def _waited_for() -> Iterator[None]:
+    """The threads that a case leaves behind: one of them does not wait for its readers."""
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        if not thread.daemon:  # the PostgreSQL pool's own
+            thread.join()
+
+
 class _OnSQLite(_Case):
     @pytest.fixture(autouse=True)
     def _database(self, tmp_path: Path) -> Iterator[None]:
         datastore = sqlite.Datastore(tmp_path / "store.db", create=True)
         self.recorder = sqlite.SQLiteJournal(datastore)
-        yield
+        with _waited_for():
+            yield
         datastore.close()
 
 
@@ -48,7 +61,8 @@ class _OnPostgres(_Case):
         assert isinstance(url, PostgresUrl)
         datastore = postgres.Datastore(url)
         self.recorder = postgres.PostgresJournal(datastore)
-        yield
+        with _waited_for():
+            yield
         datastore.close()
 
 
