@@ -4,6 +4,8 @@ Every row becomes at least one event, in the order of the file, and nothing is p
 repeat, tie or step back in time are told as they were recorded. Only what a row says is claimed.
 An update that the vocabulary has no own event for becomes a NoteAdded that names the change; what
 would need guessing (was "Awaiting User Info" a question to the customer, and which?) does too.
+
+A third log, told with the same helpers, is in tests.permits.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ _INCIDENT_TOLD = {
 
 def incidents(data_dir: Path) -> Iterator[Line]:
     """The 2,000 incidents of UCI's log. Its times name no zone; they are taken as UTC."""
-    for number, rows in _histories(data_dir / INCIDENTS, "number"):
+    for number, rows in histories(data_dir / INCIDENTS, "number"):
         first = rows[0]
         caller = first["caller_id"]
         opened = {
@@ -63,13 +65,13 @@ def incidents(data_dir: Path) -> Iterator[Line]:
             **_known(first, {"subject": "u_symptom"}),
         }
         when = _utc(first["opened_at"])
-        yield _line(INCIDENTS, number, 0, ("CaseOpened", opened), at=when, by=first["opened_by"])
+        yield line_of(INCIDENTS, number, 0, ("CaseOpened", opened), at=when, by=first["opened_by"])
         # The log starts with the first state; before it the case was new and nobody's.
         unborn = first | {"incident_state": "New", "assignment_group": ""}
         for index, (before, row) in enumerate(pairwise([unborn, *rows])):
             when = _utc(row["sys_updated_at"])
             for fact in _incident_update(before, row):
-                yield _line(INCIDENTS, number, index, fact, at=when, by=row["sys_updated_by"])
+                yield line_of(INCIDENTS, number, index, fact, at=when, by=row["sys_updated_by"])
 
 
 def _incident_update(before: Row, row: Row) -> list[Fact]:
@@ -102,7 +104,7 @@ def incident_answers(data_dir: Path) -> dict[str, tuple[int, int]]:
             max(int(row["reopen_count"]) for row in rows),
             max(int(row["reassignment_count"]) for row in rows),
         )
-        for number, rows in _histories(data_dir / INCIDENTS, "number")
+        for number, rows in histories(data_dir / INCIDENTS, "number")
     }
 
 
@@ -125,7 +127,7 @@ _TICKET_TOLD = {
 
 def tickets(data_dir: Path) -> Iterator[Line]:
     """The 4,580 tickets of an Italian help desk."""
-    for ticket, rows in _histories(data_dir / TICKETS, _TICKET):
+    for ticket, rows in histories(data_dir / TICKETS, _TICKET):
         first = rows[0]
         # A few later rows name another customer; a case stays with its first, a note tells.
         opened = {
@@ -134,12 +136,12 @@ def tickets(data_dir: Path) -> Iterator[Line]:
             **_known(first, _TICKET_KIND),
         }
         when, who = first["time:timestamp"], first["org:resource"]
-        yield _line(TICKETS, ticket, 0, ("CaseOpened", opened), at=when, by=who)
+        yield line_of(TICKETS, ticket, 0, ("CaseOpened", opened), at=when, by=who)
         resolved = False
         for index, (before, row) in enumerate(pairwise([first, *rows])):
             when, who = row["time:timestamp"], row["org:resource"]
             for fact in _ticket_update(before, row, resolved):
-                yield _line(TICKETS, ticket, index, fact, at=when, by=who)
+                yield line_of(TICKETS, ticket, index, fact, at=when, by=who)
             activity = row[_ACTIVITY]
             resolved = activity == _RESOLVE or (resolved and activity in _AFTERMATH)
 
@@ -167,28 +169,32 @@ def tickets_resolved_more_than_once(data_dir: Path) -> set[str]:
     """The tickets that the log says were resolved again."""
     return {
         ticket
-        for ticket, rows in _histories(data_dir / TICKETS, _TICKET)
+        for ticket, rows in histories(data_dir / TICKETS, _TICKET)
         if sum(row[_ACTIVITY] == _RESOLVE for row in rows) > 1
     }
 
 
-# --- both -----------------------------------------------------------------------------------
+# --- all ------------------------------------------------------------------------------------
 
 
-def _histories(path: Path, column: str) -> Iterator[tuple[str, list[Row]]]:
-    """Each case and its rows. In both files they stand together."""
+def histories(path: Path, column: str) -> Iterator[tuple[str, list[Row]]]:
+    """Each case and its rows. In all the files they stand together."""
     with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
         for case_id, rows in groupby(csv.DictReader(file), itemgetter(column)):
             yield case_id, list(rows)
 
 
-def _line(file: str, case_id: str, index: int, fact: Fact, *, at: str, by: str) -> Line:
+def line_of(
+    file: str, case_id: str, index: int, fact: Fact, *, at: str, by: str, team: str | None = None
+) -> Line:
+    """The fact that a case's row of this index tells, as a line to import."""
     kind, fields = fact
+    # The logs do not tell people from machines; the accounts are taken for agents.
+    actor = {"kind": "agent", "id": by} | ({"team": team} if team else {})
     return {
         "stream": f"case:{case_id}",
         "type": kind,
-        # The logs do not tell people from machines; the accounts are taken for agents.
-        "data": {"occurred_at": at, "actor": {"kind": "agent", "id": by}, **fields},
+        "data": {"occurred_at": at, "actor": actor, **fields},
         # A row never gives two events of one type, so this names one event for good.
         "key": f"{case_id}/{index}/{kind}",
         "source": file,

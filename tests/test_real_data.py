@@ -13,6 +13,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from casestore.events import EVENTS
+from tests.permits import permits
 from tests.real_data import (
     Line,
     incident_answers,
@@ -23,7 +24,7 @@ from tests.real_data import (
 
 Log = Callable[[Path], Iterator[Line]]
 
-both_logs = pytest.mark.parametrize("log", [incidents, tickets])
+all_logs = pytest.mark.parametrize("log", [incidents, tickets, permits])
 
 
 @cache
@@ -47,14 +48,14 @@ def handovers(history: list[Line]) -> int:
     return sum(before != after for before, after in pairwise(teams))
 
 
-@both_logs
+@all_logs
 def test_every_line_is_a_valid_event(log: Log, data_dir: Path) -> None:
     validate = {cls.__name__: TypeAdapter(cls).validate_json for cls in EVENTS["case"]}
     for line in read(log, data_dir):
         validate[line["type"]](json.dumps(line["data"]), strict=True)
 
 
-@both_logs
+@all_logs
 def test_every_line_may_follow_the_one_before_it(log: Log, data_dir: Path) -> None:
     for case_id, history in cases(log, data_dir).items():
         kinds = [line["type"] for line in history]
@@ -65,13 +66,15 @@ def test_every_line_may_follow_the_one_before_it(log: Log, data_dir: Path) -> No
         assert turns[1::2] == ["CaseReopened"] * len(turns[1::2]), case_id
 
 
-@both_logs
+@all_logs
 def test_a_key_names_one_event(log: Log, data_dir: Path) -> None:
     lines = read(log, data_dir)
     assert len({line["key"] for line in lines}) == len(lines)
 
 
-@pytest.mark.parametrize(("log", "rows"), [(incidents, 14_041), (tickets, 21_348)])
+@pytest.mark.parametrize(
+    ("log", "rows"), [(incidents, 14_041), (tickets, 21_348), (permits, 4_424)]
+)
 def test_every_row_becomes_an_event(log: Log, rows: int, data_dir: Path) -> None:
     told = {line["key"].rpartition("/")[0] for line in read(log, data_dir)}
     assert len(told) == rows
@@ -96,6 +99,16 @@ def test_tickets_in_numbers(data_dir: Path) -> None:
         "NoteAdded": 11_355,
         "CaseClosed": 4_983,
         "CaseReopened": 415,
+    }
+
+
+def test_permits_in_numbers(data_dir: Path) -> None:
+    assert Counter(line["type"] for line in read(permits, data_dir)) == {
+        "CaseOpened": 726,
+        "PromiseMade": 726,
+        "NoteAdded": 3_756,
+        "ReplySent": 668,
+        "PromiseKept": 677,
     }
 
 
