@@ -66,6 +66,7 @@ class CaseStore:
         journal: Journal,
         meta: dict[str, str],
         vault: Vault,
+        url: str,
         *,
         clock: Callable[[], datetime] = _now,
         new_id: Callable[[], UUID] = uuid4,
@@ -75,6 +76,8 @@ class CaseStore:
         self.journal = journal
         self.meta = meta
         self.vault = vault
+        self.url = url
+        """Names the store from anywhere, and may hold a password."""
         self._clock = clock
         self._new_id = new_id
         self._retry = retry
@@ -109,7 +112,7 @@ class CaseStore:
             raise
         file = key_file_for(where, key_file)
         vault = Vault(meta["store_id"], meta.get("kek_id"), file)
-        return cls(journal, meta, vault, **injected)
+        return cls(journal, meta, vault, where.url, **injected)
 
     @classmethod
     def create(

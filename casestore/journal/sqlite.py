@@ -110,6 +110,8 @@ class _Connection(SQLiteConnection):
 
 
 class _Pool(SQLiteConnectionPool):
+    synchronous = "FULL"
+
     def _create_connection(self) -> SQLiteConnection:
         # Not the library's own: it keeps one prepared statement a connection, so that every
         # statement, triggers and all, would be compiled anew each time.
@@ -122,7 +124,7 @@ class _Pool(SQLiteConnectionPool):
                 timeout=self.lock_timeout or LOCK_TIMEOUT,
             )
             made.execute("PRAGMA journal_mode = WAL")
-            made.execute("PRAGMA synchronous = FULL")
+            made.execute(f"PRAGMA synchronous = {self.synchronous}")
             # A data key that is deleted leaves no copy in free pages; see casestore.vault.
             made.execute("PRAGMA secure_delete = ON")
         except sqlite3.Error as error:
@@ -169,15 +171,22 @@ def make_place(where: SQLiteUrl) -> None:
 
 
 class Datastore(SQLiteDatastore):
-    """eventsourcing's datastore on a file that must be there, unless `create`."""
+    """eventsourcing's datastore on a file that must be there, unless `create`.
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
+    Args:
+        path: of the file.
+        create: make it if it is not there.
+        synchronous: FULL makes each commit outlive a loss of power; NORMAL keeps the file whole.
+    """
+
+    def __init__(self, path: Path, *, create: bool = False, synchronous: str = "FULL") -> None:
         uri = f"file:{quote(str(path))}?mode={'rwc' if create else 'rw'}"
         super().__init__(uri, originator_id_type="text")
         self.pool.close()
         self.pool = _Pool(
             db_name=uri, lock_timeout=LOCK_TIMEOUT, pool_size=5, max_overflow=20, pool_timeout=30
         )
+        self.pool.synchronous = synchronous
 
 
 class _Writing(Writing):

@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from casestore.errors import StoreNotFound
 
@@ -22,6 +22,11 @@ class SQLiteUrl(NamedTuple):
 
     path: Path
 
+    @property
+    def url(self) -> str:
+        """The URL that names it from anywhere."""
+        return f"sqlite:///{quote(str(self.path))}"
+
 
 class PostgresUrl(NamedTuple):
     """A schema of a PostgreSQL database: one tenant, one store."""
@@ -29,6 +34,11 @@ class PostgresUrl(NamedTuple):
     conninfo: str
     """The URL without our own `schema`, as libpq reads it."""
     schema: str
+
+    @property
+    def url(self) -> str:
+        """The URL that names it from anywhere."""
+        return f"{self.conninfo}{'&' if '?' in self.conninfo else '?'}schema={self.schema}"
 
 
 def parse_url(url: str | None) -> SQLiteUrl | PostgresUrl:

@@ -1,0 +1,80 @@
+"""One row for each reply that is known not to have arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Literal
+
+from projections.projection import Projection, Row
+from projections.reading import Reading
+
+
+class DeliveryRow(Row, frozen=True):
+    """A reply that did not arrive."""
+
+    reply_id: str
+    case_id: str
+    customer_id: str
+    channel: str
+    kind: Literal["permanent", "no_answer", "reported_missing"]
+    code: str | None
+    failed_at: datetime
+    resent_by: str | None
+    """A resend of it: the first that arrived, else the latest."""
+    made_good_at: datetime | None
+    """When a resend, or a later human reply on the same issues, arrived."""
+    agent: str
+    """Who, or what, sent it."""
+    team: str | None
+    product: str | None
+    region: str | None
+    category: str | None
+
+
+def rows(case: Reading) -> Iterator[DeliveryRow]:
+    """The case's replies that did not arrive, in the order of the news."""
+    if not case.failures:
+        return
+    product, region, category = case.about
+    for reply_id, failure in sorted(case.failures.items(), key=lambda item: item[1].at):
+        reply = case.replies[reply_id]
+        resends = case.resends.get(reply_id, [])
+        arrived = [each for each in resends if each not in case.failures]
+        owner = case.owner_at(reply.at)
+        yield DeliveryRow(
+            reply_id=reply_id,
+            case_id=case.case_id,
+            customer_id=case.customer_id,
+            channel=reply.event.channel,
+            kind=failure.kind,
+            code=failure.code,
+            failed_at=failure.at,
+            resent_by=next(iter([*arrived, *reversed(resends)]), None),
+            made_good_at=_made_good_at(case, reply_id),
+            agent=reply.event.actor.id,
+            team=reply.event.actor.team or (owner.team if owner else None),
+            product=product,
+            region=region,
+            category=category,
+        )
+
+
+def _made_good_at(case: Reading, reply_id: str) -> datetime | None:
+    reply = case.replies[reply_id]
+    issues = reply.event.addresses
+    moments = [case.arrived(reply_id)]
+    for moment, answer in case.answers:
+        same = not issues or not answer.addresses or set(issues) & set(answer.addresses)
+        if moment > reply.moment and same:
+            moments.append(moment)
+    return min((moment.at for moment in moments if moment is not None), default=None)
+
+
+DELIVERIES = Projection(
+    name="deliveries",
+    version=1,
+    row=DeliveryRow,
+    rows=rows,
+    indexes=("case_id", "customer_id", "agent", "team", "failed_at"),
+)

@@ -1,0 +1,137 @@
+"""One row for each promise: what it was, when it was due, and how it ended if it did.
+
+Whether it is broken is a question of when one asks: `state` answers it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Literal
+
+from casestore.events import (
+    PromiseKept,
+    PromiseMade,
+    PromiseReleased,
+    PromiseRenegotiated,
+    PromiseWithdrawn,
+)
+from projections.projection import Projection, Row
+from projections.reading import Happened, Reading
+
+State = Literal["withdrawn", "released", "kept", "late", "undated", "open", "broken"]
+
+
+class PromiseRow(Row, frozen=True):
+    """A promise."""
+
+    promise_id: str
+    case_id: str
+    customer_id: str
+    kind: str
+    made_at: datetime
+    made_by: str
+    team: str | None
+    """Of who made it; where that was not recorded, the case's at that time."""
+    first_due_at: datetime | None
+    due_at: datetime | None
+    """What judges it: a later time counts only if the customer agreed before the old one."""
+    kept_at: datetime | None
+    """Of the first keeping that holds: a reply that did not arrive keeps nothing, and one that
+    was sent again keeps it when that arrived."""
+    withdrawn_at: datetime | None
+    released_at: datetime | None
+    renegotiations: int
+    """Agreed or not."""
+    owner_at_due: str | None
+    status_at_due: Literal["open", "closed"] | None
+    product: str | None
+    region: str | None
+    category: str | None
+
+
+def state(promise: PromiseRow, at: datetime) -> State:
+    """How a promise stands at a time, by what had happened until then."""
+    due = promise.due_at
+    if promise.withdrawn_at is not None:
+        return "withdrawn"
+    if promise.released_at is not None and (due is None or promise.released_at <= due):
+        return "released"
+    if promise.kept_at is not None:
+        return "kept" if due is None or promise.kept_at <= due else "late"
+    if due is None:
+        return "undated"
+    return "open" if at <= due else "broken"
+
+
+def rows(case: Reading) -> Iterator[PromiseRow]:
+    """The case's promises, in the order in which they were made."""
+    made = case.of(PromiseMade)
+    if not made:
+        return
+    course: dict[str, list[Happened]] = {}
+    for each in case.of(PromiseKept, PromiseRenegotiated, PromiseReleased, PromiseWithdrawn):
+        course.setdefault(each.event.promise_id, []).append(each)
+    product, region, category = case.about
+    for each in made:
+        promise: PromiseMade = each.event
+        due = promise.due_at
+        kept: datetime | None = None
+        withdrawn: datetime | None = None
+        released: datetime | None = None
+        renegotiations = 0
+        for later in course.get(promise.promise_id, ()):
+            match later.event:
+                case PromiseRenegotiated() as moved:
+                    renegotiations += 1
+                    if moved.agreed_by_customer and (due is None or later.at <= due):
+                        due = moved.due_at
+                case PromiseReleased():
+                    released = released or later.at
+                case PromiseWithdrawn():
+                    withdrawn = withdrawn or later.at
+                case _:
+                    at = kept_at(case, later)
+                    kept = at if kept is None or (at is not None and at < kept) else kept
+        owner = case.owner_at(due) if due is not None else None
+        then = case.owner_at(each.at)
+        yield PromiseRow(
+            promise_id=promise.promise_id,
+            case_id=case.case_id,
+            customer_id=case.customer_id,
+            kind=promise.kind,
+            made_at=each.at,
+            made_by=promise.actor.id,
+            team=promise.actor.team or (then.team if then else None),
+            first_due_at=promise.due_at,
+            due_at=due,
+            kept_at=kept,
+            withdrawn_at=withdrawn,
+            released_at=released,
+            renegotiations=renegotiations,
+            owner_at_due=owner.agent if owner else None,
+            status_at_due=case.status_at(due) if due is not None else None,
+            product=product,
+            region=region,
+            category=category,
+        )
+
+
+def kept_at(case: Reading, keeping: Happened) -> datetime | None:
+    """From when a PromiseKept holds; None where it does not, its reply not having arrived."""
+    by = keeping.event.by
+    if by is None or by.kind != "reply" or by.id not in case.replies:
+        return keeping.at
+    if by.id not in case.failures:
+        return keeping.at
+    arrived = case.arrived(by.id)
+    return None if arrived is None else max(keeping.at, arrived.at)
+
+
+PROMISES = Projection(
+    name="promises",
+    version=1,
+    row=PromiseRow,
+    rows=rows,
+    indexes=("case_id", "customer_id", "made_by", "team", "made_at", "due_at"),
+)

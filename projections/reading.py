@@ -1,0 +1,205 @@
+"""A case as its rows read it: events by type in the order in which they happened, and deliveries.
+
+Facts may be recorded late, so whatever measures time goes by `occurred_at`, then version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Literal, NamedTuple, TypeVar, cast
+
+from casestore.events import (
+    CaseAssigned,
+    CaseClosed,
+    CaseOpened,
+    CaseReclassified,
+    CaseReopened,
+    DeliveryConfirmed,
+    DeliveryFailed,
+    Event,
+    MessageReceived,
+    ReplySent,
+)
+from casestore.history import History
+from casestore.policy import Policies
+
+E = TypeVar("E", bound=Event)
+
+NO_POLICIES = Policies()
+
+
+class Moment(NamedTuple):
+    """A place in the order of what happened."""
+
+    at: datetime
+    version: int
+
+
+class Happened(NamedTuple):
+    """An event and its place in the order of what happened."""
+
+    moment: Moment
+    event: Any
+    event_id: str
+
+    @property
+    def at(self) -> datetime:
+        """When it happened."""
+        return self.moment.at
+
+
+class Failure(NamedTuple):
+    """The news that a reply did not arrive."""
+
+    at: datetime
+    kind: Literal["permanent", "no_answer", "reported_missing"]
+    code: str | None
+
+
+class Reading:
+    """A case's history, its customer's, and the policies.
+
+    Args:
+        case: a case's events, not none.
+        customer: the customer's events, for projections that look at them.
+        policies: those adopted, for projections that look at them.
+    """
+
+    def __init__(
+        self,
+        case: History,
+        customer: History | None = None,
+        policies: Policies = NO_POLICIES,
+    ) -> None:
+        self.history = case
+        self.customer = customer
+        self.policies = policies
+        self.case_id = case.stream.removeprefix("case:")
+        self._by_type: dict[type[Event], list[Happened]] = {}
+        by_type = self._by_type
+        events = case.effective
+        if any(one.event.occurred_at > two.event.occurred_at for one, two in pairwise(events)):
+            events = tuple(sorted(events, key=lambda r: r.event.occurred_at))  # stable
+        for recorded in events:
+            event = recorded.event
+            happened = Happened(Moment(event.occurred_at, recorded.version), event, recorded.uid)
+            try:
+                by_type[type(event)].append(happened)
+            except KeyError:
+                by_type[type(event)] = [happened]
+        self.last_event_at: datetime = events[-1].event.occurred_at
+
+    def of(self, *types: type[Event]) -> Sequence[Happened]:
+        """The events of some types, in the order in which they happened."""
+        if len(types) == 1:
+            return self._by_type.get(types[0], ())
+        found = [each for cls in types for each in self._by_type.get(cls, ())]
+        found.sort(key=lambda each: each.moment)
+        return found
+
+    # --- the case --------------------------------------------------------------------------
+
+    @cached_property
+    def opened(self) -> CaseOpened:
+        """How the case began."""
+        return cast(CaseOpened, self.of(CaseOpened)[0].event)
+
+    @property
+    def customer_id(self) -> str:
+        """Whose case it is."""
+        return self.opened.customer_id
+
+    @property
+    def receipt(self) -> datetime:
+        """When the complaint reached us, as far as is known."""
+        return self.opened.received_at or self.opened.occurred_at
+
+    @cached_property
+    def about(self) -> tuple[str | None, str | None, str | None]:
+        """Product, region and category, as they were last judged to be."""
+        opened = self.opened
+        product, region, category = opened.product, opened.region, opened.category
+        for event in self.in_order(CaseReclassified):
+            product = event.product or product
+            region = event.region or region
+            category = event.category or category
+        return product, region, category
+
+    def in_order(self, *types: type[Event]) -> Iterator[Any]:
+        """The events of some types in the order of the record, as a case's present state is
+        folded: structure has seen to it that this order makes sense."""
+        found = [each for cls in types for each in self._by_type.get(cls, ())]
+        if len(found) > 1:
+            found.sort(key=lambda each: each.moment.version)
+        return (each.event for each in found)
+
+    def owner_at(self, at: datetime) -> CaseAssigned | None:
+        """The assignment in force at a time."""
+        return _last(each.event for each in self.of(CaseAssigned) if each.at <= at)
+
+    def status_at(self, at: datetime) -> Literal["open", "closed"]:
+        """Whether the case was open or closed at a time."""
+        changes = self.of(CaseClosed, CaseReopened)
+        last = _last(each.event for each in changes if each.at <= at)
+        return "closed" if isinstance(last, CaseClosed) else "open"
+
+    # --- deliveries ------------------------------------------------------------------------
+
+    @cached_property
+    def replies(self) -> dict[str, Happened]:
+        """Every reply, human or automated, by id."""
+        return {each.event.reply_id: each for each in self.of(ReplySent)}
+
+    @cached_property
+    def failures(self) -> dict[str, Failure]:
+        """The replies that are known not to have arrived: the first such news since the last
+        confirmation. A temporary failure is none."""
+        found: dict[str, Failure] = {}
+        for each in self.of(DeliveryFailed, DeliveryConfirmed, MessageReceived):
+            event = each.event
+            if isinstance(event, DeliveryConfirmed):
+                found.pop(event.reply_id, None)
+            elif isinstance(event, MessageReceived):
+                for reply_id in event.says_not_received or ():
+                    found.setdefault(reply_id, Failure(each.at, "reported_missing", None))
+            elif event.kind != "temporary":
+                found.setdefault(event.reply_id, Failure(each.at, event.kind, event.code))
+        return found
+
+    @cached_property
+    def resends(self) -> dict[str, list[str]]:
+        """The resends of each reply, in order."""
+        found: dict[str, list[str]] = {}
+        for reply_id, reply in self.replies.items():
+            if (original := reply.event.resend_of) is not None:
+                found.setdefault(original, []).append(reply_id)
+        return found
+
+    def arrived(self, reply_id: str) -> Moment | None:
+        """When a reply arrived as far as is known: when it was sent, or else when a resend of it
+        was, which stands for it from its own time. None where nothing arrived."""
+        if reply_id not in self.failures:
+            reply = self.replies.get(reply_id)
+            return None if reply is None else reply.moment
+        resends = self.resends.get(reply_id, ())
+        return min(filter(None, map(self.arrived, resends)), default=None)
+
+    @cached_property
+    def answers(self) -> list[tuple[Moment, ReplySent]]:
+        """The human replies that arrived, each with the moment from which it counts, in order."""
+        found = []
+        for reply_id, reply in self.replies.items():
+            if not reply.event.automated and (moment := self.arrived(reply_id)) is not None:
+                found.append((moment, reply.event))
+        found.sort(key=lambda each: each[0])
+        return found
+
+
+def _last(events: Iterable[E]) -> E | None:
+    last = None
+    for last in events:  # noqa: B007  (the last one is what is wanted)
+        pass
+    return last

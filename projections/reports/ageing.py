@@ -1,0 +1,69 @@
+"""`ageing`: how old the open cases are."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import pairwise
+
+from projections.cases import CASES
+from projections.reports.families import counted_cases
+from projections.reports.measures import percentile, seconds, share
+from projections.reports.report import Answer, Line, Report, View
+
+BUCKETS = (0, 1, 3, 7, 14, 30, 90)
+"""Days at which a bucket begins; the last has no end."""
+
+
+class AgeLine(Line, frozen=True, kw_only=True):
+    """The open cases of some age, from the earliest receipt to as-of."""
+
+    bucket: str
+    from_days: int
+    to_days: int | None
+    cases: int
+    share: float | None
+    median_s: int | None
+    p90_s: int | None
+
+
+def _answer(view: View) -> Answer[AgeLine]:
+    ages = [
+        max(seconds(view.as_of - each.receipt), 0)
+        for each in counted_cases(view)
+        if each.case.status == "open"
+    ]
+    lines = []
+    for begin, end in pairwise([*BUCKETS, None]):
+        assert begin is not None  # noqa: S101  (only the last has no end)
+        here = [age for age in ages if begin <= age // DAY and (end is None or age // DAY < end)]
+        lines.append(
+            AgeLine(
+                bucket=f"{begin} to {end} days" if end else f"{begin} days and more",
+                from_days=begin,
+                to_days=end,
+                cases=len(here),
+                share=share(len(here), len(ages)),
+                median_s=percentile(here, 50),
+                p90_s=percentile(here, 90),
+            )
+        )
+    summary = {
+        "open": len(ages),
+        "median_s": percentile(ages, 50),
+        "p90_s": percentile(ages, 90),
+        "oldest_s": max(ages, default=None),
+    }
+    return Answer(lines, summary)
+
+
+DAY = seconds(timedelta(days=1))
+
+AGEING = Report(
+    "ageing",
+    "How old the open cases are.",
+    AgeLine,
+    _answer,
+    needs=(CASES,),
+    shown="bucket cases share median_s p90_s",
+    example="ageing --product home-internet",
+)

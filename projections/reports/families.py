@@ -1,0 +1,126 @@
+"""Cases that were merged count once: under the case they were merged into, from the earliest
+receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import datetime
+
+from projections.cases import CASES, CaseRow
+from projections.reports.measures import grouped, seconds
+from projections.reports.report import View
+
+
+class Family:
+    """A case with all that is merged into it."""
+
+    def __init__(self, case: CaseRow, members: list[CaseRow]) -> None:
+        self.case = case
+        self.all = [case, *members]
+
+    @property
+    def receipt(self) -> datetime:
+        """When the complaint first reached us: received, else opened."""
+        return min(each.received_at or each.opened_at for each in self.all)
+
+    @property
+    def received_at(self) -> datetime | None:
+        """The same, where it was recorded, or a case merged into this one was earlier."""
+        own = self.case.received_at or self.case.opened_at
+        return self.receipt if self.receipt < own else self.case.received_at
+
+    @property
+    def first_response_at(self) -> datetime | None:
+        """Of the first human reply that arrived."""
+        first = [each.first_response_at for each in self.all if each.first_response_at is not None]
+        return min(first, default=None)
+
+    @property
+    def first_response_s(self) -> int | None:
+        """Seconds from receipt to it; none where we answered before the case was put on record."""
+        at = self.first_response_at
+        return None if at is None else max(seconds(at - self.receipt), 0)
+
+    @property
+    def unanswered(self) -> list[datetime]:
+        """The times of the customer's messages that no human reply that arrived came after."""
+        if len(self.all) == 1:
+            return list(self.case.unanswered)
+        answers = [each.answered_at for each in self.all if each.answered_at is not None]
+        answered = max(answers, default=None)
+        asked = sorted(at for each in self.all for at in each.unanswered)
+        return [at for at in asked if answered is None or at > answered]
+
+    @property
+    def waiting_since(self) -> datetime | None:
+        """The earliest of them."""
+        return next(iter(self.unanswered), None)
+
+    @property
+    def agents(self) -> set[str]:
+        """Those who replied."""
+        return {agent for each in self.all for agent in each.agents}
+
+    @property
+    def contacts(self) -> int:
+        """The customer's messages."""
+        return sum(each.messages for each in self.all)
+
+    @property
+    def resolution_s(self) -> int | None:
+        """Seconds from receipt to the closing as resolved, or with a final response."""
+        case = self.case
+        if case.closed_at is None or case.close_reason not in ("resolved", "final_response"):
+            return None
+        return max(seconds(case.closed_at - self.receipt), 0)
+
+
+def families(view: View, rows: Collection[CaseRow]) -> Iterator[Family]:
+    """The families of some cases, in the order of the cases."""
+    into = grouped(_merged(view, rows), lambda row: row.merged_into)
+
+    def members(case_id: str) -> list[CaseRow]:
+        direct = into.get(case_id, [])
+        return [*direct, *(each for one in direct for each in members(one.case_id))]
+
+    return (Family(row, members(row.case_id)) for row in rows)
+
+
+def _merged(view: View, rows: Collection[CaseRow]) -> list[CaseRow]:
+    """All that is merged into some cases, directly or not."""
+    found: dict[str, CaseRow] = {}
+    new = {row.case_id for row in rows}
+    while new:
+        members = view.lookup(CASES, "merged_into", new)
+        new = {row.case_id for row in members} - set(found)
+        found |= {row.case_id: row for row in members}
+    return list(found.values())
+
+
+def counted_cases(
+    view: View, *, time: str | None = "opened_at", agent: str | None = "agent"
+) -> list[Family]:
+    """The cases that the selection asks for, each counted once, in the order of opening."""
+    rows = view.chosen(CASES, "merged_into IS NULL", time=time, agent=agent)
+    rows.sort(key=lambda row: (row.opened_at, row.case_id))
+    return list(families(view, rows))
+
+
+def receipts(view: View, case_ids: Collection[str]) -> dict[str, datetime]:
+    """For each case the earliest receipt of what it counts with."""
+    rows = {row.case_id: row for row in view.lookup(CASES, "case_id", case_ids)}
+    above = dict(rows)
+    while missing := {row.merged_into for row in above.values() if row.merged_into} - set(above):
+        found = {row.case_id: row for row in view.lookup(CASES, "case_id", missing)}
+        if not found:
+            break
+        above |= found
+    roots = {}
+    for case_id in rows:
+        root = case_id
+        while (into := above[root].merged_into) is not None and into in above:
+            root = into
+        roots[case_id] = root
+    tops = {root: above[root] for root in roots.values()}
+    received = {each.case.case_id: each.receipt for each in families(view, list(tops.values()))}
+    return {case_id: received[root] for case_id, root in roots.items()}

@@ -1,0 +1,209 @@
+"""`goodwill history` and `goodwill spend`: what customers were given, and what it came to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from casestore.events import Money
+from projections.cases import CASES
+from projections.goodwill import GOODWILL, GoodwillRow
+from projections.reports.families import receipts
+from projections.reports.measures import grouped, month, percentile, share, sums
+from projections.reports.report import Answer, Line, Option, Report, View
+
+YEAR = timedelta(days=365)
+
+
+class GoodwillLine(Line, frozen=True, kw_only=True):
+    """A gesture or a remedy."""
+
+    ledger: Literal["goodwill", "remedy"]
+    id: str
+    case_id: str
+    given_at: datetime
+    kind: str
+    value: Money | None
+    given_by: str
+    role: str | None
+    approved_by: str | None
+    reason: str | None
+    asked_for: bool | None
+    conditions: bool | None
+    hours_since_received: float
+    """From the earliest receipt of the case, or of what is merged with it."""
+    contacts_before: int
+    within_authority: Literal["yes", "no", "unknown"]
+    year_count: int | None
+    """Gestures that stand, to the customer in the 365 days that end with this one."""
+    year_value: Money | None
+    """Their sum in this one's currency."""
+    status: Literal["given", "declined", "reversed"]
+
+
+def _history(view: View) -> Answer[GoodwillLine]:
+    ids = view.same_customers(view.selection.customer or "")
+    marks = ", ".join("?" * len(ids))
+    rows: list[GoodwillRow] = view.select(GOODWILL, f"customer_id IN ({marks})", ids)
+    rows.sort(key=lambda row: (row.given_at, row.case_id, row.ledger, row.id))
+    received = receipts(view, {row.case_id for row in rows})
+    found = [_line(row, rows, received[row.case_id]) for row in rows if _asked(view, row)]
+    standing = [row for row in found if row.ledger == "goodwill" and row.status == "given"]
+    summary = {
+        "customers": ids,
+        "gestures": len(standing),
+        "gestures_sum": sums(row.value for row in standing),
+        "remedies": sum(row.ledger == "remedy" for row in found),
+        "remedies_sum": sums(row.value for row in found if row.ledger == "remedy"),
+    }
+    return Answer(found, summary)
+
+
+def _asked(view: View, row: GoodwillRow) -> bool:
+    """Whether the selection asks for a row. The year before it counts whole, asked for or not."""
+    asked = view.selection
+    return (
+        asked.in_window(row.given_at)
+        and (asked.case is None or row.case_id in view.merged_into([asked.case], CASES))
+        and (asked.agent is None or row.given_by == asked.agent)
+        and all(
+            getattr(asked, name) in (None, getattr(row, name))
+            for name in ("team", "product", "region", "category")
+        )
+    )
+
+
+def _line(row: GoodwillRow, rows: Sequence[GoodwillRow], received: datetime) -> GoodwillLine:
+    goodwill = row.ledger == "goodwill"
+    year = [
+        each
+        for each in rows
+        if each.ledger == "goodwill"
+        and each.status == "given"
+        and row.given_at - YEAR < each.given_at <= row.given_at
+    ]
+    currency = row.value.currency if row.value else None
+    same = (each.value for each in year if each.value and each.value.currency == currency)
+    year_value = _one(sums(same))
+    return GoodwillLine(
+        ledger=row.ledger,
+        id=row.id,
+        case_id=row.case_id,
+        given_at=row.given_at,
+        kind=row.kind,
+        value=row.value,
+        given_by=row.given_by,
+        role=row.role,
+        approved_by=row.approved_by,
+        reason=row.reason,
+        asked_for=row.asked_for,
+        conditions=row.conditions,
+        hours_since_received=round((row.given_at - received) / timedelta(hours=1), 2),
+        contacts_before=row.contacts_before,
+        within_authority="unknown",
+        year_count=len(year) if goodwill else None,
+        year_value=year_value if goodwill else None,
+        status=row.status,
+    )
+
+
+HISTORY = Report(
+    "goodwill history",
+    "Everything a customer was given, over all their cases.",
+    GoodwillLine,
+    _history,
+    needs=(GOODWILL,),
+    shown="given_at ledger kind value case_id given_by asked_for hours_since_received "
+    "year_count year_value status",
+    argument="customer",
+    example="goodwill history C-2207",
+)
+
+
+# --- spend -----------------------------------------------------------------------------------
+
+BY = ("agent", "team", "product", "region", "category", "month", "kind")
+
+
+class SpendLine(Line, frozen=True, kw_only=True):
+    """What was given in one currency, in one group. Declined and reversed gestures are left out."""
+
+    group: str | None
+    currency: str | None
+    """None: of what has no value in money."""
+    gestures: int
+    sum: Money | None
+    median: Money | None
+    """Nearest rank."""
+    unasked_share: float | None
+    """Of the gestures of which it is recorded."""
+    beyond_authority_share: float | None
+    """Of the gestures of which it is known."""
+    remedies: int
+    remedies_sum: Money | None
+
+
+def _spend(view: View, *, by: str) -> Answer[SpendLine]:
+    rows: list[GoodwillRow] = view.chosen(
+        GOODWILL, "status = 'given'", time="given_at", agent="given_by"
+    )
+    groups = grouped(rows, lambda row: (_group(view, row, by), _currency(row)))
+    found = [_spent(*key, of_group) for key, of_group in groups.items()]
+    found.sort(key=lambda row: (row.group is None, row.group or "", row.currency or "~"))
+    gestures = [row for row in rows if row.ledger == "goodwill"]
+    summary = {
+        "by": by,
+        "gestures": len(gestures),
+        "gestures_sum": sums(row.value for row in gestures),
+        "remedies": len(rows) - len(gestures),
+        "remedies_sum": sums(row.value for row in rows if row.ledger == "remedy"),
+    }
+    return Answer(found, summary)
+
+
+def _group(view: View, row: GoodwillRow, by: str) -> str | None:
+    if by == "month":
+        return month(row.given_at, view.selection.tz)
+    value: str | None = getattr(row, {"agent": "given_by"}.get(by, by))
+    return value
+
+
+def _currency(row: GoodwillRow) -> str | None:
+    return row.value.currency if row.value else None
+
+
+def _spent(group: str | None, currency: str | None, rows: Iterable[GoodwillRow]) -> SpendLine:
+    rows = list(rows)
+    gestures = [row for row in rows if row.ledger == "goodwill"]
+    remedies = [row for row in rows if row.ledger == "remedy"]
+    told = [row.asked_for for row in gestures if row.asked_for is not None]
+    middle = percentile((row.value.amount for row in gestures if row.value), 50)
+    return SpendLine(
+        group=group,
+        currency=currency,
+        gestures=len(gestures),
+        sum=_one(sums(row.value for row in gestures)),
+        median=Money(amount=middle, currency=currency) if currency and middle is not None else None,
+        unasked_share=share(told.count(False), len(told)),
+        beyond_authority_share=None,
+        remedies=len(remedies),
+        remedies_sum=_one(sums(row.value for row in remedies)),
+    )
+
+
+def _one(found: Sequence[Any]) -> Any:
+    return found[0] if found else None
+
+
+SPEND = Report(
+    "goodwill spend",
+    "What gestures came to, with remedies beside them.",
+    SpendLine,
+    _spend,
+    needs=(GOODWILL,),
+    shown="group currency gestures sum median unasked_share beyond_authority_share "
+    "remedies remedies_sum",
+    options=(Option("by", "What to group by.", BY, required=True),),
+    example="goodwill spend --by team --from 2026-01-01",
+)

@@ -1,0 +1,110 @@
+"""`overdue`: promises, replies, resends and returns past their time, by who has to act."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Literal
+
+from projections.cases import CASES, CaseRow
+from projections.deliveries import DELIVERIES
+from projections.promises import PROMISES, state
+from projections.reports.families import counted_cases
+from projections.reports.measures import counted, seconds
+from projections.reports.report import Answer, Line, Report, View
+from projections.reports.waiting import waits
+
+# Until a policy can say otherwise: a day each, by the clock.
+REPLY_WITHIN = timedelta(hours=24)
+RESEND_WITHIN = timedelta(hours=24)
+RETURN_WITHIN = timedelta(hours=24)
+
+Kind = Literal["promise", "reply", "resend", "return"]
+KINDS: tuple[Kind, ...] = ("promise", "reply", "resend", "return")
+
+
+class OverdueLine(Line, frozen=True, kw_only=True):
+    """Something past its time and still to be done."""
+
+    owner: str | None
+    """Who has the case now, or else made the promise or sent the reply."""
+    team: str | None
+    kind: Kind
+    id: str | None
+    """Of the promise, the reply to send again, or the escalation to return; None for a reply."""
+    case_id: str
+    customer_id: str
+    due_at: datetime
+    overdue_s: int
+    """Seconds to as-of."""
+
+
+def _lines(view: View) -> Iterator[OverdueLine]:
+    as_of = view.as_of
+    families = list(counted_cases(view, time=None, agent=None))
+    cases = {row.case_id: each.case for each in families for row in each.all}
+    roots = view.roots(case.customer_id for case in cases.values())
+
+    def line(
+        kind: Kind, of: CaseRow, due_at: datetime, each: str | None, by: str | None = None
+    ) -> OverdueLine:
+        return OverdueLine(
+            owner=of.agent or by,
+            team=of.team,
+            kind=kind,
+            id=each,
+            case_id=of.case_id,
+            customer_id=roots[of.customer_id],
+            due_at=due_at,
+            overdue_s=seconds(as_of - due_at),
+        )
+
+    for promise in view.lookup(PROMISES, "case_id", set(cases)):
+        if state(promise, as_of) == "broken":
+            case = cases[promise.case_id]
+            yield line("promise", case, promise.due_at, promise.promise_id, promise.made_by)
+    for reply in view.lookup(DELIVERIES, "case_id", set(cases)):
+        if reply.made_good_at is None:
+            due = reply.failed_at + RESEND_WITHIN
+            yield line("resend", cases[reply.case_id], due, reply.reply_id, reply.agent)
+    for family in families:
+        if (since := waits(family)) is not None:
+            yield line("reply", family.case, since + REPLY_WITHIN, None)
+        for row in family.all:
+            if row.executive_since is not None:
+                due = row.executive_since + RETURN_WITHIN
+                yield line("return", family.case, due, row.executive_escalation)
+
+
+def _answer(view: View) -> Answer[OverdueLine]:
+    asked = view.selection
+    lines = [
+        line
+        for line in _lines(view)
+        if line.due_at < view.as_of
+        and (asked.agent is None or line.owner == asked.agent)
+        and asked.in_window(line.due_at)
+    ]
+    lines.sort(key=lambda e: (e.owner is None, e.owner or "", e.due_at, e.case_id, e.kind))
+    summary = {
+        "overdue": len(lines),
+        **counted([line.kind for line in lines], KINDS),
+        "thresholds": {
+            "policy": None,
+            "reply_within_s": seconds(REPLY_WITHIN),
+            "resend_within_s": seconds(RESEND_WITHIN),
+            "return_within_s": seconds(RETURN_WITHIN),
+        },
+    }
+    return Answer(lines, summary)
+
+
+OVERDUE = Report(
+    "overdue",
+    "Promises, replies, resends and returns past their time, by who has to act.",
+    OverdueLine,
+    _answer,
+    needs=(CASES, PROMISES, DELIVERIES),
+    shown="owner team kind id case_id customer_id due_at overdue_s",
+    example="overdue --agent anna",
+)

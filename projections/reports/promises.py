@@ -1,0 +1,142 @@
+"""`promises`: what we promised, and how each promise stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from casestore.history import to_microseconds
+from projections.promises import PROMISES, PromiseRow, State, state
+from projections.reports.measures import counted, grouped, seconds, share
+from projections.reports.report import Answer, Line, Option, Report, View
+
+STATES: tuple[State, ...] = ("kept", "late", "broken", "withdrawn", "open", "undated", "released")
+_BROKEN: tuple[State, ...] = ("late", "broken", "withdrawn")
+
+
+class PromiseLine(Line, frozen=True, kw_only=True):
+    """A promise as it stands."""
+
+    promise_id: str
+    case_id: str
+    customer_id: str
+    kind: str
+    made_at: datetime
+    made_by: str
+    team: str | None
+    first_due_at: datetime | None
+    due_at: datetime | None
+    state: State
+    broken_at: datetime | None
+    """The earlier of due time and withdrawal, of what was not kept in time."""
+    kept_at: datetime | None
+    late_by_s: int | None
+    """Seconds from due to kept, or to as-of while it is broken."""
+    renegotiations: int
+    owner_at_due: str | None
+    case_status_at_due: str | None
+
+
+class RateLine(Line, frozen=True, kw_only=True):
+    """A team's promises."""
+
+    team: str | None
+    kept: int
+    late: int
+    broken: int
+    withdrawn: int
+    kept_rate: float | None
+
+
+def _line(promise: PromiseRow, customer_id: str, as_of: datetime) -> PromiseLine:
+    now, due = state(promise, as_of), promise.due_at
+    ended = [at for at in (due, promise.withdrawn_at) if at is not None]
+    late_until = {"late": promise.kept_at, "broken": as_of}.get(now)
+    was_due = due is not None and due <= as_of
+    return PromiseLine(
+        promise_id=promise.promise_id,
+        case_id=promise.case_id,
+        customer_id=customer_id,
+        kind=promise.kind,
+        made_at=promise.made_at,
+        made_by=promise.made_by,
+        team=promise.team,
+        first_due_at=promise.first_due_at,
+        due_at=due,
+        state=now,
+        broken_at=min(ended) if now in _BROKEN else None,
+        kept_at=promise.kept_at,
+        late_by_s=None if due is None or late_until is None else seconds(late_until - due),
+        renegotiations=promise.renegotiations,
+        owner_at_due=promise.owner_at_due if was_due else None,
+        case_status_at_due=promise.status_at_due if was_due else None,
+    )
+
+
+def lines(view: View, *also: str) -> list[PromiseLine]:
+    """The promises that the selection asks for, in the order in which they were made."""
+    found = view.chosen(PROMISES, *also, time="made_at", agent="made_by")
+    found.sort(key=lambda row: (row.made_at, row.case_id, row.promise_id))
+    roots = view.roots(row.customer_id for row in found)
+    return [_line(row, roots[row.customer_id], view.as_of) for row in found]
+
+
+def _counts(rows: Sequence[PromiseLine]) -> dict[str, Any]:
+    states = [row.state for row in rows]
+    judged = sum(each == "kept" or each in _BROKEN for each in states)
+    rate = share(states.count("kept"), judged)
+    return {"promises": len(rows), **counted(states, STATES), "kept_rate": rate}
+
+
+def _answer(
+    view: View, *, broken: bool = False, due: timedelta | None = None
+) -> Answer[PromiseLine]:
+    also = []
+    if due is not None:
+        soon = to_microseconds(view.as_of), to_microseconds(view.as_of + due)
+        also.append("due_at > {} AND due_at <= {}".format(*soon))
+    rows = lines(view, *also)
+    summary = _counts(rows)
+    if broken:
+        rows = [row for row in rows if row.state in _BROKEN]
+    if due is not None:
+        rows = [row for row in rows if row.state == "open"]
+        rows.sort(key=lambda row: row.due_at or row.made_at)
+    return Answer(rows, summary)
+
+
+def _rates(view: View) -> Answer[RateLine]:
+    rows = lines(view)
+    by_team = grouped(rows, lambda row: row.team)
+    fields = RateLine.__struct_fields__[1:]
+    found = [
+        RateLine(team=team, **{name: counts[name] for name in fields})
+        for team, counts in ((team, _counts(each)) for team, each in by_team.items())
+    ]
+    found.sort(key=lambda row: (row.kept_rate is None, row.kept_rate or 0, row.team or ""))
+    return Answer(found, _counts(rows))
+
+
+PROMISE_RATES = Report(
+    "promises",
+    "How many of its promises each team keeps.",
+    RateLine,
+    _rates,
+    needs=(PROMISES,),
+    shown="team kept late broken withdrawn kept_rate",
+)
+PROMISES_REPORT = Report(
+    "promises",
+    "What we promised, and how each promise stands.",
+    PromiseLine,
+    _answer,
+    needs=(PROMISES,),
+    shown="promise_id case_id customer_id kind made_by due_at state late_by_s",
+    options=(
+        Option("broken", "Only what was kept late, broken or withdrawn."),
+        Option("due", "Only what is open and due within that time, like 7d or 12h.", timedelta),
+        Option("rate", "How many of its promises each team keeps.", PROMISE_RATES),
+    ),
+    example="promises --broken --team north",
+)

@@ -1,0 +1,62 @@
+"""`repeats`: customers who had to complain again."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from projections.cases import CASES
+from projections.reports.families import counted_cases
+from projections.reports.measures import grouped
+from projections.reports.report import Answer, Line, Report, View
+
+YEAR = timedelta(days=365)
+
+
+class RepeatLine(Line, frozen=True, kw_only=True):
+    """A customer with two cases or more in the 365 days up to as-of."""
+
+    customer_id: str
+    cases: int
+    open: int
+    first_opened_at: datetime
+    last_opened_at: datetime
+    categories: tuple[str, ...]
+    case_ids: tuple[str, ...]
+
+
+def _answer(view: View) -> Answer[RepeatLine]:
+    found = [each.case for each in counted_cases(view)]
+    recent = [case for case in found if case.opened_at > view.as_of - YEAR]
+    roots = view.roots(case.customer_id for case in recent)
+    by_customer = grouped(recent, lambda case: roots[case.customer_id])
+    lines = [
+        RepeatLine(
+            customer_id=customer_id,
+            cases=len(cases),
+            open=sum(case.status == "open" for case in cases),
+            first_opened_at=cases[0].opened_at,
+            last_opened_at=cases[-1].opened_at,
+            categories=tuple(sorted({case.category for case in cases if case.category})),
+            case_ids=tuple(case.case_id for case in cases),
+        )
+        for customer_id, cases in by_customer.items()
+        if len(cases) > 1
+    ]
+    lines.sort(key=lambda line: (-line.cases, line.customer_id))
+    summary = {
+        "customers": len(by_customer),
+        "repeating": len(lines),
+        "cases": sum(line.cases for line in lines),
+    }
+    return Answer(lines, summary)
+
+
+REPEATS = Report(
+    "repeats",
+    "Customers with two cases or more in 365 days.",
+    RepeatLine,
+    _answer,
+    needs=(CASES,),
+    shown="customer_id cases open first_opened_at last_opened_at case_ids",
+    example="repeats --sort -last_opened_at --limit 20",
+)

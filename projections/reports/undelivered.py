@@ -1,0 +1,66 @@
+"""`undelivered`: replies that are known not to have arrived."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from projections.deliveries import DELIVERIES, DeliveryRow
+from projections.reports.measures import counted, seconds
+from projections.reports.report import Answer, Line, Report, View
+
+KINDS = ("permanent", "no_answer", "reported_missing")
+
+
+class UndeliveredLine(Line, frozen=True, kw_only=True):
+    """A reply that did not arrive."""
+
+    reply: str
+    case: str
+    customer: str
+    channel: str
+    kind: str
+    code: str | None
+    """RFC 3463."""
+    failed_at: datetime
+    resent_by: str | None
+    """The resend of it that arrived, else the latest."""
+    age_s: int
+    """Seconds from the failure to as-of."""
+
+
+def _answer(view: View) -> Answer[UndeliveredLine]:
+    rows: list[DeliveryRow] = view.chosen(DELIVERIES, time="failed_at")
+    rows.sort(key=lambda row: (row.failed_at, row.case_id, row.reply_id))
+    roots = view.roots(row.customer_id for row in rows)
+    lines = [
+        UndeliveredLine(
+            reply=row.reply_id,
+            case=row.case_id,
+            customer=roots[row.customer_id],
+            channel=row.channel,
+            kind=row.kind,
+            code=row.code,
+            failed_at=row.failed_at,
+            resent_by=row.resent_by,
+            age_s=seconds(view.as_of - row.failed_at),
+        )
+        for row in rows
+    ]
+    summary = {
+        "undelivered": len(rows),
+        **counted((row.kind for row in rows), KINDS),
+        "not_resent": sum(row.resent_by is None for row in rows),
+        "not_made_good": sum(row.made_good_at is None for row in rows),
+    }
+    return Answer(lines, summary)
+
+
+UNDELIVERED = Report(
+    "undelivered",
+    "Replies that are known not to have arrived.",
+    UndeliveredLine,
+    _answer,
+    needs=(DELIVERIES,),
+    shown="reply case customer channel kind code failed_at resent_by age_s",
+    example="undelivered --from 2026-03-01",
+)

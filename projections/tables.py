@@ -1,0 +1,287 @@
+"""The tables of the projections, in a place apart from the events: a rebuild blocks no appender.
+
+On SQLite that is the file `<db>.projections`, on PostgreSQL the schema `<schema>_projections`.
+`tracking` says for each table which projection it holds, in which version, up to which position,
+and whether it is the live one; `parked` names the streams whose rows could not be made. Everything
+here can be made anew from the events.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from casestore import CaseStore
+from casestore.journal.recorder import translated
+from casestore.journal.sqlite import Datastore
+from casestore.journal.url import SQLiteUrl, parse_url
+from projections.projection import Projection, shape
+
+TRACKING = """
+CREATE TABLE IF NOT EXISTS {tracking} (
+    table_name TEXT PRIMARY KEY,
+    projection TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    store_id TEXT NOT NULL,
+    live BIGINT NOT NULL,
+    position BIGINT NOT NULL,
+    event_id TEXT
+)"""
+PARKED = """
+CREATE TABLE IF NOT EXISTS {parked} (
+    table_name TEXT NOT NULL,
+    stream TEXT NOT NULL,
+    error TEXT NOT NULL,
+    PRIMARY KEY (table_name, stream)
+)"""
+
+
+class Cursor(ABC):
+    """Reads and writes in one transaction. `?` stands for a parameter."""
+
+    @abstractmethod
+    def all(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
+        """Run a query and give plain tuples."""
+
+    @abstractmethod
+    def run(self, sql: str, params: Sequence[Any] = ()) -> int:
+        """Run a statement and give the number of rows that it changed."""
+
+    @abstractmethod
+    def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows, each with all the columns of a table."""
+
+
+class Tables(ABC):
+    """The tables of one store's projections."""
+
+    text = "TEXT"
+    """The type of text that is ordered by its bytes."""
+
+    def at(self, name: str) -> str:
+        """A table's name as statements write it."""
+        return f'"{name}"'
+
+    @abstractmethod
+    def writing(self) -> AbstractContextManager[Cursor]:
+        """Write in one transaction."""
+
+    @abstractmethod
+    def reading(self) -> AbstractContextManager[Cursor]:
+        """Read as of one moment, whatever is written meanwhile."""
+
+    @abstractmethod
+    def building(self) -> AbstractContextManager[None]:
+        """One build at a time: wait until no other process builds."""
+
+    def close(self) -> None:  # noqa: B027  (what belongs to the store is not ours to close)
+        """Give the connections back."""
+
+    def prepare(self, cursor: Cursor) -> None:
+        """Create what keeps track, unless it is there."""
+        names = {"tracking": self.at("tracking"), "parked": self.at("parked")}
+        for statement in (TRACKING, PARKED):
+            cursor.run(statement.format(**names).replace(" TEXT", f" {self.text}"))
+
+    def create(self, cursor: Cursor, table: str, projection: Projection) -> None:
+        """Create a projection's table, still without indexes: it is filled faster so."""
+        form = shape(projection.row)
+        columns = [f'"{name}" {kind}' for name, kind in zip(form.columns, form.types, strict=True)]
+        listed = ", ".join(["stream TEXT NOT NULL", *columns]).replace("TEXT", self.text)
+        cursor.run(f"CREATE TABLE {self.at(table)} ({listed})")
+
+    def index(self, cursor: Cursor, table: str, projection: Projection) -> None:
+        """Create a table's indexes and measure it, for whoever plans queries."""
+        for column in ("stream", *projection.indexes):
+            cursor.run(f'CREATE INDEX "{table}_{column}" ON {self.at(table)} ("{column}")')
+        cursor.run(f"ANALYZE {self.at(table)}")
+
+
+# --- SQLite ----------------------------------------------------------------------------------
+
+
+class _SQLiteCursor(Cursor):
+    def __init__(self, cursor: sqlite3.Cursor) -> None:
+        self._cursor = cursor
+        cursor.row_factory = None
+
+    def all(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
+        return self._cursor.execute(sql, params).fetchall()
+
+    def run(self, sql: str, params: Sequence[Any] = ()) -> int:
+        return self._cursor.execute(sql, params).rowcount
+
+    def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
+        if rows:
+            marks = ", ".join("?" * len(rows[0]))
+            self._cursor.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+
+
+class _SQLiteTables(Tables):
+    """Tables in a file beside the store's."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        # Nothing here has to outlive a loss of power, other than whole: NORMAL sees to that.
+        self._datastore = Datastore(path, create=True, synchronous="NORMAL")
+        with self.writing() as cursor:
+            self.prepare(cursor)
+
+    @contextmanager
+    def _transaction(self, *, commit: bool) -> Iterator[Cursor]:
+        try:
+            with self._datastore.transaction(commit=commit) as cursor:
+                yield _SQLiteCursor(cursor.sqlite_cursor)
+        except sqlite3.Error as error:
+            raise translated(error) from error
+
+    def writing(self) -> AbstractContextManager[Cursor]:
+        return self._transaction(commit=True)
+
+    def reading(self) -> AbstractContextManager[Cursor]:
+        return self._transaction(commit=False)
+
+    @contextmanager
+    def building(self) -> Iterator[None]:
+        # A lock that goes with its process, on any system: that of another small database.
+        lock = sqlite3.connect(f"{self._path}-build", isolation_level=None, timeout=1e6)
+        with closing(lock):
+            lock.execute("BEGIN EXCLUSIVE")
+            yield
+
+    def close(self) -> None:
+        self._datastore.close()
+
+
+class _ScratchTables(Tables):
+    """Tables for one report, gone with it. They spill to a temporary file where they grow."""
+
+    def __init__(self) -> None:
+        self._connection = sqlite3.connect("", isolation_level=None)
+        with self.writing() as cursor:
+            self.prepare(cursor)
+
+    @contextmanager
+    def writing(self) -> Iterator[Cursor]:
+        self._connection.execute("BEGIN")
+        yield _SQLiteCursor(self._connection.cursor())
+        self._connection.execute("COMMIT")
+
+    @contextmanager
+    def reading(self) -> Iterator[Cursor]:
+        yield _SQLiteCursor(self._connection.cursor())
+
+    @contextmanager
+    def building(self) -> Iterator[None]:
+        yield
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+# --- PostgreSQL ------------------------------------------------------------------------------
+
+
+class _PostgresCursor(Cursor):
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    def all(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
+        found: list[Any] = self._cursor.execute(sql.replace("?", "%s"), params).fetchall()
+        return found
+
+    def run(self, sql: str, params: Sequence[Any] = ()) -> int:
+        return cast(int, self._cursor.execute(sql.replace("?", "%s"), params).rowcount)
+
+    def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
+        if rows:
+            with self._cursor.copy(f"COPY {table} FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+
+
+class _PostgresTables(Tables):
+    """Tables in a schema beside the store's, through the store's own connections."""
+
+    text = 'TEXT COLLATE "C"'
+
+    def __init__(self, datastore: Any) -> None:
+        self._datastore = datastore
+        # A schema's name may have 63 bytes; of a longer one the end tells stores apart.
+        self.schema = f"{datastore.schema}_projections"[-63:]
+        with self.reading() as cursor:
+            ((found,),) = cursor.all("SELECT to_regclass(?)", [self.at("parked")])
+        if found is None:
+            with self.writing() as cursor:
+                cursor.all("SELECT pg_advisory_xact_lock(4711)")  # IF NOT EXISTS can race
+                cursor.run(f'CREATE SCHEMA IF NOT EXISTS "{self.schema}"')
+                self.prepare(cursor)
+
+    def at(self, name: str) -> str:
+        return f'"{self.schema}"."{name}"'
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[Cursor]:
+        from psycopg.rows import tuple_row  # noqa: PLC0415  (only where there is PostgreSQL)
+
+        with (
+            self._datastore.get_connection() as connection,
+            connection.transaction(),
+            connection.cursor(row_factory=tuple_row) as cursor,
+        ):
+            cursor.execute(begin)
+            yield _PostgresCursor(cursor)
+
+    def writing(self) -> AbstractContextManager[Cursor]:
+        return self._transaction("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+
+    def reading(self) -> AbstractContextManager[Cursor]:
+        return self._transaction("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+    @contextmanager
+    def building(self) -> Iterator[None]:
+        key = f"hashtextextended('casestore build {self.schema}', 4711)"
+        with self._datastore.get_connection() as connection:
+            allowed = connection.execute("SHOW lock_timeout").fetchone()["lock_timeout"]
+            connection.execute("SET lock_timeout = 0")  # a build may take its time
+            connection.execute(f"SELECT pg_advisory_lock({key})")
+            try:
+                yield
+            finally:
+                if not connection.closed:
+                    connection.execute(f"SELECT pg_advisory_unlock({key})")
+                    connection.execute(f"SET lock_timeout = '{allowed}'")
+
+
+def beside(store: CaseStore) -> Tables:
+    """The tables of a store's projections, made if they are not there."""
+    where = parse_url(store.url)
+    if isinstance(where, SQLiteUrl):
+        return _SQLiteTables(where.path.with_name(f"{where.path.name}.projections"))
+    return _PostgresTables(cast(Any, store.recorder).datastore)
+
+
+def scratch() -> Tables:
+    """Tables for one report, gone when they are closed."""
+    return _ScratchTables()
+
+
+# --- keeping track ---------------------------------------------------------------------------
+
+
+class Tracked(NamedTuple):
+    """What `tracking` says of a table."""
+
+    table: str
+    projection: str
+    version: int
+    store_id: str
+    live: bool
+    position: int
+    """Of the last event that is in its rows."""
+    event_id: str | None
+    """Of that event, so that another history at the same positions is noticed."""
