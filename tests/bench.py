@@ -1,10 +1,14 @@
 """Speed, as ratios against the raw database and the stock library in one run on one machine.
 
-    python -m tests.bench [--postgres URL | --postgres wheel] [--rounds N] [--events N]
+    python -m tests.bench [--rounds N] [--events N] [--only sqlite|postgres|start]
+    python -m tests.bench generate [--events N] [--seed N] [--out FILE|-] [--db URL]
 
 Every ratio is a speed divided by a speed, so larger is better; each is the median of rounds in
 which the contenders take turns, because machines are noisy. Raw means the same durable work by
 hand: the same columns and indexes, synchronous=FULL, rows made beforehand.
+
+`generate` measures nothing: it makes histories shaped like real ones (tests/generate), as NDJSON
+or in a store.
 """
 
 from __future__ import annotations
@@ -35,6 +39,7 @@ from casestore.events import Event
 from casestore.journal.recorder import Row
 from casestore.journal.sqlite import Datastore, SQLiteJournal
 from casestore.transfer import import_lines
+from tests import generate
 from tests.postgres_server import server
 
 AGENT = Actor(kind="agent", id="anna", role="first_line", team="north")
@@ -443,12 +448,21 @@ def bench_start(rounds: int) -> list[Floor]:
 
 
 def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    """Print the table, or make histories."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--only", choices=["sqlite", "postgres", "start"])
+    commands = parser.add_subparsers(dest="command")
+    generate.arguments(commands.add_parser("generate", help="make histories shaped like real ones"))
     asked = parser.parse_args()
+    if asked.command == "generate":
+        generate.run(asked)
+        return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if asked.only in (None, "sqlite"):
