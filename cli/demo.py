@@ -1,4 +1,4 @@
-"""`casestore demo`: five stories of complaints, imported and told."""
+"""`casestore demo`: five stories of complaints, imported, told, and reported on."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from shlex import quote as shell_quoted
+from shlex import split as shell_split
+from textwrap import shorten, wrap
 from typing import NamedTuple
 from urllib.parse import quote
 
 import click
 
 from casestore import CaseStore, StoreNotFound
+from casestore.history import Recorded
+from casestore.telling import tell
 from casestore.transfer import import_lines
 from cli import timeline
-from cli.options import REFUSED, Usage, settings, shared
-from cli.output import for_people, heading, print_lines, print_rows, table
+from cli.main import cli
+from cli.options import REFUSED, Settings, Usage, settings, shared
+from cli.output import Column, for_people, heading, print_lines, print_rows, table
 from cli.transfer import print_refusals, told
 
 
@@ -25,7 +30,10 @@ class Story(NamedTuple):
 
     title: str
     about: str
-    cases: tuple[str, ...]
+    cases: dict[str, tuple[int, ...]]
+    """The turning points of each case, by version."""
+    report: str
+    """What an operator would ask next."""
 
 
 STORIES = (
@@ -33,39 +41,49 @@ STORIES = (
         "A slip, a missing mail, and an honest apology",
         "She was asked for an address that we had, and our answer went to a mistyped one. One "
         "agent owns up, sends it again, and adds a small thing that costs nothing.",
-        ("roadshow",),
+        {"roadshow": (3, 5, 11, 7, 10, 16, 20, 23, 27, 31)},
+        "undelivered --case roadshow --as-of 2026-03-14",
     ),
     Story(
         "Five answers, and none to the question",
         "He asks about the proxy. Four people tell him of disks, passwords, scripts and backups "
         "before somebody picks up the phone, reads, and passes him to one who knows.",
-        ("upload-limit",),
+        {"upload-limit": (3, 4, 5, 6, 8, 10, 12, 13, 16, 23, 27)},
+        "cases --case upload-limit --as-of 2026-04-18",
     ),
     Story(
         "A credit, given with a bad grace",
         "We billed him wrongly, sent him round for a day, said that we could not, and then could.",
-        ("roaming-bill",),
+        {"roaming-bill": (3, 4, 6, 9, 14, 17, 20, 21, 23, 24, 25)},
+        "goodwill history C-5120 --as-of 2026-06-06",
     ),
     Story(
         "What was owed, what was kind, and what was never on sale",
         "One customer was right: tickets for tickets, and coupons as a gesture apart. Another "
         "wanted what nobody had promised her: she got a kind no.",
-        ("no-ushers", "free-flight"),
+        {"no-ushers": (3, 5, 8, 13, 15, 24, 25), "free-flight": (5, 8, 9, 12)},
+        "goodwill history C-6071 --as-of 2026-08-07",
     ),
     Story(
         "Nine days without a line",
         "Seven calls, promises that nobody could keep, two versions of the truth, and a good "
         "evening wished to somebody who was not having one.",
-        ("nine-days",),
+        {"nine-days": (7, 11, 12, 15, 16, 19, 21, 24, 27, 29, 35, 37)},
+        "promises --case nine-days --as-of 2026-05-20",
     ),
 )
-
+_OVER_ALL = (
+    "cases --as-of 2026-09-01",
+    "promises --broken --as-of 2026-09-01",
+    "goodwill spend --by team --as-of 2026-09-01",
+)
 _NEXT = """\
+case timeline nine-days --reveal
 case show nine-days --as-of 2026-05-12
 case diff nine-days 2026-05-11 2026-05-13 --reveal
 case replay roadshow
-case timeline customer:C-1042 --reveal --tz Asia/Kuala_Lumpur
-case timeline roaming-bill --format csv
+overdue --as-of 2026-05-12
+breakdown --by category --format csv
 doctor
 """
 
@@ -80,6 +98,8 @@ doctor
 @shared
 def demo(folder: Path | None) -> None:
     """Make a store of five example stories and show them.
+
+    Of each story its turning points, and a report on it; then reports over all of them.
 
     The store is DIR/demo.db; without DIR, in a new temporary folder. Running it again on the
     same DIR adds nothing.
@@ -105,8 +125,12 @@ def demo(folder: Path | None) -> None:
             print_rows(timeline.columns(), (row for name in names for row in _rows(store, name)))
             return
         print_lines([f"{told(result)}, in {url}", ""])
-        for story in STORIES:
-            print_lines(_told(store, story))
+        for number, story in enumerate(STORIES, 1):
+            print_lines(_told(store, number, story))
+            _report(url, story.report)
+    print_lines([heading("All of them, in numbers"), ""])
+    for command in _OVER_ALL:
+        _report(url, command)
     print_lines(_what_next(url))
 
 
@@ -121,14 +145,41 @@ def _rows(store: CaseStore, case_id: str) -> list[dict[str, object]]:
     return timeline.rows(store.history(f"case:{case_id}", reveal=True))
 
 
-def _told(store: CaseStore, story: Story) -> Iterator[str]:
-    yield heading(story.title)
-    yield story.about
-    for case_id in story.cases:
-        yield ""
-        yield heading(f"Case {case_id}")
-        yield from table(timeline.columns(), _rows(store, case_id))
+_WIDTH = 100
+_POINT = (Column("when", "when (UTC)"), Column("who"), Column("what"))
+
+
+def _told(store: CaseStore, number: int, story: Story) -> Iterator[str]:
+    yield heading(f"{number}. {story.title}")
+    yield from wrap(story.about, _WIDTH)
     yield ""
+    points: list[dict[str, str]] = []
+    for case_id, versions in story.cases.items():
+        history = store.history(f"case:{case_id}", reveal=True)
+        by_version = {recorded.version: recorded for recorded in history}
+        points += [_point(by_version[version]) for version in versions]
+    yield from table(_POINT, points)
+    yield ""
+
+
+def _point(recorded: Recorded) -> dict[str, str]:
+    """A turning point: what was said, or else what was done."""
+    said = getattr(recorded.event, "text", None)
+    what = shorten(tell(recorded) if said is None else said, _WIDTH - 20, placeholder=" …")
+    return {
+        "when": f"{recorded.occurred_at:%d %b %H:%M}",
+        "who": recorded.event.actor.id,
+        "what": what if said is None else f"“{what}”",
+    }
+
+
+def _report(url: str, command: str) -> None:
+    """Run a report as an operator would, and show how."""
+    print_lines([heading(f"$ casestore {command}")])
+    given = Settings()
+    given.db, given.no_color = url, settings().no_color
+    cli.main(shell_split(command), prog_name="casestore", standalone_mode=False, obj=given)
+    print_lines([""])
 
 
 def _what_next(url: str) -> Iterator[str]:

@@ -31,6 +31,25 @@ COMMANDS = {
     "import": ("cli.transfer:import_", "Import events from NDJSON, one a line."),
     "export": ("cli.transfer:export", "Export events as NDJSON, one a line."),
     "case": ("cli.case:case", "Show a case: its state, its timeline, how it came about."),
+    "cases": ("cli.reports:cases", "Every case and how it stands."),
+    "promises": ("cli.reports:promises", "What we promised, and how each promise stands."),
+    "goodwill": ("cli.reports:goodwill", "Show what customers were given: gestures and remedies."),
+    "undelivered": ("cli.reports:undelivered", "Replies that are known not to have arrived."),
+    "waiting": (
+        "cli.reports:waiting",
+        "Customers whom nobody has answered, the longest waiting first.",
+    ),
+    "overdue": (
+        "cli.reports:overdue",
+        "Promises, replies, resends and returns past their time, by who has to act.",
+    ),
+    "ageing": ("cli.reports:ageing", "How old the open cases are."),
+    "repeats": ("cli.reports:repeats", "Customers with two cases or more in 365 days."),
+    "breakdown": (
+        "cli.reports:breakdown",
+        "Cases by agent, team, product and so on, and how they went.",
+    ),
+    "projections": ("cli.projections:projections", "Look after the tables that reports read."),
     "events": ("cli.events:events", "List the events that a history can hold."),
     "doctor": ("cli.store:doctor", "Check that a store is whole."),
 }

@@ -174,9 +174,16 @@ zone_option = click.option(
     metavar="ZONE",
     help="Tell times in this zone, like Europe/Berlin. Default: UTC.",
 )
+moment = _Moment()
+as_of_option = click.option(
+    "--as-of",
+    type=moment,
+    metavar="TIME",
+    help="Only what had happened by then. TIME is like 2026-03-02T17:00:00Z, or a date.",
+)
 known_at_option = click.option(
     "--known-at",
-    type=_Moment(),
+    type=moment,
     metavar="TIME",
     help="Only what was on record by then, with the corrections known by then.",
 )
@@ -208,12 +215,7 @@ def points(command: F) -> F:
             help="Only the first N events on record.",
         ),
         known_at_option,
-        click.option(
-            "--as-of",
-            type=_Moment(),
-            metavar="TIME",
-            help="Only what had happened by then. TIME is like 2026-03-02T17:00:00Z, or a date.",
-        ),
+        as_of_option,
     ):
         with_options = option(with_options)
     return cast(F, with_options)

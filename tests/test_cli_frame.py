@@ -190,6 +190,6 @@ def test_the_shell_completes_commands_and_event_types() -> None:
         ran = Casestore(_CASESTORE_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(at))()
         return [line.partition(",")[2] for line in ran.out.splitlines()]
 
-    assert complete("casestore re", 1) == ["record"]
+    assert complete("casestore rec", 1) == ["record"]
     assert "--as-of" in complete("casestore case show --a", 3)
     assert complete("casestore record case:1 promisek", 3) == ["PromiseKept"]

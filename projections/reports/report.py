@@ -86,6 +86,8 @@ class Result(Generic[R]):
     rows: Sequence[R]
     summary: Mapping[str, Any]
     """Of all rows, also where `limit` leaves some out."""
+    total: int = 0
+    """How many rows there are, with those that `limit` leaves out."""
     parked: int = 0
     """Streams that are missing, because their rows could not be made."""
 
@@ -375,6 +377,7 @@ class Report(Generic[R]):
                         view.position,
                         rows if limit is None else rows[:limit],
                         found.summary,
+                        len(rows),
                         parked,
                     )
         raise AssertionError

@@ -1,0 +1,150 @@
+"""`casestore projections`: the tables that reports read, and keeping them up to date."""
+
+from __future__ import annotations
+
+from os import cpu_count
+
+import click
+
+from cli.options import REFUSED, settings, shared
+from cli.output import Column, for_people, print_lines, print_rows, table
+from cli.progress import progress
+from cli.reports import MANY, duration
+from projections import PROJECTIONS
+from projections.rebuild import rebuild as rebuild_tables
+from projections.runner import Parked, Runner
+
+
+@click.group()
+@shared
+def projections() -> None:
+    """Look after the tables that reports read.
+
+    Reports bring them up to date by themselves; a runner saves them the time. The tables can
+    always be made anew from the events.
+
+    \b
+    Examples:
+      casestore projections status
+      casestore projections run
+    """
+
+
+_STATUS = (
+    Column("projection"),
+    Column("version", right=True),
+    Column("position", right=True),
+    Column("lag_events", right=True),
+    Column("lag_s", "lag", right=True),
+    Column("parked", right=True),
+)
+_PARKED = (Column("projection"), Column("stream"), Column("error"))
+
+
+@projections.command()
+@shared
+def status() -> None:
+    """Show how far each projection is, and what is parked.
+
+    A stream whose rows cannot be made is parked, alone, and missing from reports until its next
+    event or a retry heals it.
+
+    \b
+    Example:
+      casestore projections status
+    """
+    with settings().open_store() as store, Runner(store) as runner:
+        found, parked = runner.status(), runner.parked()
+    rows = [each._asdict() for each in found]
+    if not for_people():
+        print_rows(_STATUS, rows)
+        return
+    for row in rows:
+        row["lag_s"] = duration(int(row["lag_s"])) if row["lag_events"] else ""
+        row["position"] = "not built" if row["position"] is None else row["position"]
+    print_lines(table(_STATUS, rows))
+    if parked:
+        print_lines(["", *table(_PARKED, [each._asdict() for each in parked])])
+
+
+@projections.command()
+@click.option("--once", is_flag=True, help="Catch up with what there is now, and end.")
+@shared
+def run(once: bool) -> None:
+    """Keep the projections up to date until stopped.
+
+    \b
+    Examples:
+      casestore projections run
+      casestore projections run --once
+    """
+    with settings().open_store() as store, Runner(store) as runner:
+        head = runner.head()
+        with progress("events", head or None) as tick:
+            position = runner.catch_up(workers=_workers(head), tick=tick)
+        if for_people() and not settings().quiet:
+            click.echo(f"up to date with position {position}")
+        if not once:
+            runner.run()
+
+
+@projections.command()
+@click.argument(
+    "names", metavar="[NAME]...", nargs=-1, type=click.Choice([each.name for each in PROJECTIONS])
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Processes to share the work. Default: one a processor, for many events.",
+)
+@shared
+def rebuild(names: tuple[str, ...], workers: int | None) -> None:
+    """Build projections anew, beside those that reports read meanwhile.
+
+    \b
+    Examples:
+      casestore projections rebuild
+      casestore projections rebuild promises goodwill
+    """
+    with settings().open_store() as store, Runner(store) as runner:
+        head = runner.head()
+        with progress("events", head or None) as tick:
+            rebuild_tables(runner, names or None, workers=workers or _workers(head), tick=tick)
+        parked = runner.parked()
+    if for_people() and not settings().quiet:
+        click.echo(f"built {', '.join(names or [each.name for each in PROJECTIONS])}")
+    _tell(parked)
+
+
+@projections.command()
+@shared
+def retry() -> None:
+    """Try again to make the rows of parked streams. Exits 1 if any stay parked.
+
+    \b
+    Example:
+      casestore projections retry
+    """
+    with settings().open_store() as store, Runner(store) as runner:
+        before = len(runner.parked())
+        parked = runner.retry()
+    if not for_people():
+        print_rows(_PARKED, [each._asdict() for each in parked])
+    elif before == 0:
+        click.echo("nothing is parked")
+    else:
+        click.echo(f"{before - len(parked)} of {before} are well again")
+    _tell(parked)
+
+
+def _tell(parked: list[Parked]) -> None:
+    """Say what stays parked, and exit as it deserves."""
+    if parked:
+        if for_people():
+            print_lines(["", *table(_PARKED, [each._asdict() for each in parked])])
+        raise click.exceptions.Exit(REFUSED)
+
+
+def _workers(events: int) -> int:
+    return (cpu_count() or 1) if events > MANY else 1

@@ -1,0 +1,284 @@
+"""The reports: each command is made from a report's declaration.
+
+For programs, JSON is one object with the rows and what they come to; NDJSON and CSV are the rows.
+For people, a table of the fields that matter most, and below it what the rows come to.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta, tzinfo
+from os import cpu_count
+from typing import Any
+
+import click
+from msgspec.structs import asdict
+
+from casestore import CaseStore
+from cli.options import as_of_option, known_at_option, moment, settings, shared, zone_option
+from cli.output import Column, cell, print_lines, print_object, print_rows, table
+from cli.progress import progress
+from cli.text import visible
+from projections import reports
+from projections.reports.report import Option, Report, Result, Selection
+
+MANY = 200_000
+"""Events from which on several processes build faster than one."""
+
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class _Duration(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        found = re.fullmatch(r"(\d{1,5})([mhdw])", value)
+        if found is None:
+            self.fail(f"{value!r} is not a duration; write one like 90m, 12h, 7d or 2w", param, ctx)
+        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+_SELECTS = {
+    "customer": "Of one customer, and whoever is merged with them.",
+    "case": "Of one case, and what is merged into it.",
+    "agent": "Of one agent.",
+    "team": "Of one team.",
+    "product": "Of one product.",
+    "region": "Of one region.",
+    "category": "Of one category.",
+}
+
+
+def _command(report: Report[Any]) -> click.Command:
+    """The command of a report."""
+
+    def run(
+        since: datetime | None,
+        until: datetime | None,
+        sort: str | None,
+        limit: int | None,
+        **given: Any,
+    ) -> None:
+        own = {each.name: given.pop(each.name) for each in report.options}
+        selection = Selection(since=since, until=until, **given)
+        asked = report
+        for each in report.options:
+            if isinstance(each.kind, Report) and own.pop(each.name):
+                asked, own = each.kind, {}
+                break
+        with settings().open_store() as store:
+            _see_that_they_exist(store, selection)
+            result = answered(asked, store, selection=selection, sort=sort, limit=limit, **own)
+        show(asked, result, selection.tz)
+
+    def sort_by(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+        fields = report.line.__struct_fields__
+        if value is not None and value.removeprefix("-") not in fields:
+            raise click.BadParameter(f"{value!r} is no field; sort by one of {', '.join(fields)}")
+        return value
+
+    decorators = [
+        *([] if report.argument is None else [click.argument(report.argument, metavar="ID")]),
+        *map(_option, report.options),
+        as_of_option,
+        known_at_option,
+        *(
+            click.option(
+                name,
+                key,
+                type=moment,
+                metavar="TIME",
+                help=f"Only rows whose own time is {what}.",
+            )
+            for name, key, what in (
+                ("--from", "since", "not before this one"),
+                ("--to", "until", "before this one"),
+            )
+        ),
+        *(
+            click.option(f"--{name}", metavar="ID", help=what)
+            for name, what in _SELECTS.items()
+            if name in report.selects and name != report.argument
+        ),
+        click.option(
+            "--sort",
+            metavar="FIELD",
+            callback=sort_by,
+            help="Sort by a field; -FIELD puts the largest first.",
+        ),
+        click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most N rows."),
+        zone_option,
+        shared,
+    ]
+    command: Any = run
+    for decorate in reversed(decorators):
+        command = decorate(command)
+    help_ = f"{report.help}\n\n\b\nExample:\n  casestore {report.example}"
+    made: click.Command = click.command(name=report.name.rpartition(" ")[2], help=help_)(command)
+    return made
+
+
+def _option(option: Option) -> Any:
+    if option.kind is bool or isinstance(option.kind, Report):
+        return click.option(f"--{option.name}", is_flag=True, help=option.help)
+    kinds = {timedelta: _Duration(), str: str}
+    kind = click.Choice(option.kind) if isinstance(option.kind, tuple) else kinds[option.kind]
+    return click.option(
+        f"--{option.name}",
+        type=kind,
+        required=option.required,
+        metavar="|".join(option.kind) if isinstance(option.kind, tuple) else None,
+        help=option.help,
+    )
+
+
+def _see_that_they_exist(store: CaseStore, selection: Selection) -> None:
+    """An id that was mistyped shall not look like a customer without complaints."""
+    for kind, given in (("case", selection.case), ("customer", selection.customer)):
+        if given is not None:
+            store.history(f"{kind}:{given}", at_version=1)
+
+
+def answered(report: Report[Any], store: CaseStore, **asked: Any) -> Result[Any]:
+    """Ask a report, with a progress bar where it takes long."""
+    events = store.recorder.max_notification_id() or 0
+    workers = (cpu_count() or 1) if events > MANY else 1
+    with progress("events", events or None) as tick:
+        return report(store, workers=workers, tick=tick, **asked)
+
+
+def tell_parked(count: int) -> None:
+    """Say on stderr that a report is not whole."""
+    if count:
+        streams = "1 stream is" if count == 1 else f"{count} streams are"
+        click.echo(
+            f"casestore: {streams} missing here: their rows could not be made; "
+            "`casestore projections status` tells why",
+            err=True,
+        )
+
+
+# --- showing ---------------------------------------------------------------------------------
+
+
+def show(report: Report[Any], result: Result[Any], zone: tzinfo) -> None:
+    """Print what a report answered, in the format that was asked for."""
+    tell_parked(result.parked)
+    rows = map(asdict, result.rows)
+    match settings().format:
+        case "table":
+            print_lines(lines(report, result, zone))
+        case "json":
+            print_object(
+                {
+                    "report": result.report,
+                    "as_of": result.as_of,
+                    "known_at": result.known_at,
+                    "position": result.position,
+                    "rows": list(rows),
+                    "summary": result.summary,
+                }
+            )
+        case _:
+            print_rows([Column(name) for name in report.line.__struct_fields__], rows)
+
+
+def lines(
+    report: Report[Any], result: Result[Any], zone: tzinfo = UTC, *, without: str = ""
+) -> Iterator[str]:
+    """A report to be read: its rows, and what they come to.
+
+    Args:
+        without: fields to leave out, where what is around says it already.
+    """
+    names = [name for name in report.shown.split() if name not in without.split()]
+    rows = [{name: _read(name, getattr(row, name)) for name in names} for row in result.rows]
+    columns = [_column(name, report) for name in names]
+    yield from table(columns, rows, zone=zone) if rows else ["none"]
+    if len(result.rows) < result.total:
+        yield f"… the first {len(result.rows)} of {result.total}"
+    yield ""
+    yield "; ".join(_summary(result.summary, zone))
+    known = "" if result.known_at is None else f", as known at {cell(result.known_at, zone)}"
+    yield f"as of {cell(result.as_of, zone)}{known}, up to position {result.position}"
+
+
+def _column(name: str, report: Report[Any]) -> Column:
+    words = re.sub(r"_(s|id|at|share)$", "", name).replace("_", " ")
+    numbers = (int, float, "int", "float", "int | None", "float | None", "Money | None")
+    return Column(name, words, right=report.line.__annotations__[name] in numbers)
+
+
+def _read(name: str, value: Any) -> Any:
+    """A value as people read it."""
+    if value is None:
+        return None
+    if name.endswith("_s"):
+        return duration(value)
+    if name.endswith(("share", "rate")):
+        return f"{value:.0%}"
+    if isinstance(value, str) and name in ("kind", "state", "status", "reason", "ledger"):
+        return value.replace("_", " ")
+    return value
+
+
+def duration(seconds: int) -> str:
+    """Seconds in words, by their two largest units: 3 d 4 h."""
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes = seconds // 60
+    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
+    units = ((days, "d"), (hours, "h"), (minutes, "min"))
+    told = [f"{number} {unit}" for number, unit in units if number]
+    first = next(index for index, (number, _) in enumerate(units) if number)
+    last = units[first + 1][0] if first + 1 < len(units) else 0
+    return " ".join(told[: 2 if last else 1])
+
+
+def _summary(summary: Mapping[str, Any], zone: tzinfo) -> Iterator[str]:
+    for name, value in summary.items():
+        if value is None or value == []:
+            continue
+        if isinstance(value, Mapping):
+            inside = ", ".join(_summary(value, zone))
+            yield f"{_column_words(name)}: {inside}"
+        else:
+            yield visible(f"{_column_words(name)} {cell(_read(name, value), zone)}")
+
+
+def _column_words(name: str) -> str:
+    return re.sub(r"_s$", "", name).replace("_", " ")
+
+
+# --- the commands ----------------------------------------------------------------------------
+
+
+@click.group()
+@shared
+def goodwill() -> None:
+    """Show what customers were given: gestures and remedies.
+
+    \b
+    Examples:
+      casestore goodwill history C-2207
+      casestore goodwill spend --by team
+    """
+
+
+for _each in (reports.goodwill_history, reports.goodwill_spend):
+    goodwill.add_command(_command(_each))
+
+cases = _command(reports.cases)
+promises = _command(reports.promises)
+undelivered = _command(reports.undelivered)
+waiting = _command(reports.waiting)
+overdue = _command(reports.overdue)
+ageing = _command(reports.ageing)
+repeats = _command(reports.repeats)
+breakdown = _command(reports.breakdown)
