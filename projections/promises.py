@@ -17,7 +17,7 @@ from casestore.events import (
     PromiseWithdrawn,
 )
 from projections.projection import Projection, Row
-from projections.reading import Happened, Reading
+from projections.reading import Happened, Reading, Status
 
 State = Literal["withdrawn", "released", "kept", "late", "undated", "open", "broken"]
 
@@ -44,7 +44,7 @@ class PromiseRow(Row, frozen=True):
     renegotiations: int
     """Agreed or not."""
     owner_at_due: str | None
-    status_at_due: Literal["open", "closed"] | None
+    status_at_due: Status | None
     product: str | None
     region: str | None
     category: str | None

@@ -14,9 +14,11 @@ from typing import Any, Literal, NamedTuple, TypeVar, cast
 from casestore.events import (
     CaseAssigned,
     CaseClosed,
+    CaseMerged,
     CaseOpened,
     CaseReclassified,
     CaseReopened,
+    CaseUnmerged,
     DeliveryConfirmed,
     DeliveryFailed,
     Event,
@@ -27,6 +29,9 @@ from casestore.history import History
 from casestore.policy import Policies
 
 E = TypeVar("E", bound=Event)
+
+Status = Literal["open", "closed", "merged"]
+"""How a case stands. What is merged into another one counts there, open or closed."""
 
 NO_POLICIES = Policies()
 
@@ -138,13 +143,17 @@ class Reading:
 
     def owner_at(self, at: datetime) -> CaseAssigned | None:
         """The assignment in force at a time."""
-        return _last(each.event for each in self.of(CaseAssigned) if each.at <= at)
+        return cast(CaseAssigned | None, self._last_by(at, CaseAssigned))
 
-    def status_at(self, at: datetime) -> Literal["open", "closed"]:
-        """Whether the case was open or closed at a time."""
-        changes = self.of(CaseClosed, CaseReopened)
-        last = _last(each.event for each in changes if each.at <= at)
-        return "closed" if isinstance(last, CaseClosed) else "open"
+    def status_at(self, at: datetime) -> Status:
+        """How the case stood at a time."""
+        if isinstance(self._last_by(at, CaseMerged, CaseUnmerged), CaseMerged):
+            return "merged"
+        closing = self._last_by(at, CaseClosed, CaseReopened)
+        return "closed" if isinstance(closing, CaseClosed) else "open"
+
+    def _last_by(self, at: datetime, *types: type[Event]) -> Event | None:
+        return _last(each.event for each in self.of(*types) if each.at <= at)
 
     # --- deliveries ------------------------------------------------------------------------
 

@@ -81,6 +81,7 @@ from casestore.history import History, Recorded, to_microseconds
 from casestore.policy import Policies
 from casestore.streams import Stream
 from casestore.structure import Facts
+from projections.reading import Reading
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 ANNA = Actor(kind="agent", id="anna", role="first_line", team="north")
@@ -132,6 +133,9 @@ class Story:
             as_of=None if as_of is None else moment(as_of),
             known_at=None if known_at is None else moment(known_at),
         )
+
+    def reading(self, as_of: Moment | None = None, known_at: Moment | None = None) -> Reading:
+        return Reading(self.history(as_of, known_at))
 
     @property
     def folded(self) -> Stream:

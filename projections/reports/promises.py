@@ -32,7 +32,7 @@ class PromiseLine(Line, frozen=True, kw_only=True):
     """The earlier of due time and withdrawal, of what was not kept in time."""
     kept_at: datetime | None
     late_by_s: int | None
-    """Seconds from due to kept, or to as-of while it is broken."""
+    """Seconds from due to kept; of a broken one to as-of, or to when the customer let us off."""
     renegotiations: int
     owner_at_due: str | None
     case_status_at_due: str | None
@@ -49,10 +49,11 @@ class RateLine(Line, frozen=True, kw_only=True):
     kept_rate: float | None
 
 
-def _line(promise: PromiseRow, customer_id: str, as_of: datetime) -> PromiseLine:
+def line_of(promise: PromiseRow, customer_id: str, as_of: datetime) -> PromiseLine:
+    """A promise as it stands at a time, under the customer it counts under."""
     now, due = state(promise, as_of), promise.due_at
     ended = [at for at in (due, promise.withdrawn_at) if at is not None]
-    late_until = {"late": promise.kept_at, "broken": as_of}.get(now)
+    late_until = {"late": promise.kept_at, "broken": promise.released_at or as_of}.get(now)
     was_due = due is not None and due <= as_of
     return PromiseLine(
         promise_id=promise.promise_id,
@@ -79,7 +80,7 @@ def lines(view: View, *also: str) -> list[PromiseLine]:
     found = view.chosen(PROMISES, *also, time="made_at", agent="made_by")
     found.sort(key=lambda row: (row.made_at, row.case_id, row.promise_id))
     roots = view.roots(row.customer_id for row in found)
-    return [_line(row, roots[row.customer_id], view.as_of) for row in found]
+    return [line_of(row, roots[row.customer_id], view.as_of) for row in found]
 
 
 def _counts(rows: Sequence[PromiseLine]) -> dict[str, Any]:
@@ -95,7 +96,7 @@ def _answer(
     also = []
     if due is not None:
         soon = to_microseconds(view.as_of), to_microseconds(view.as_of + due)
-        also.append("due_at > {} AND due_at <= {}".format(*soon))
+        also.append("due_at >= {} AND due_at <= {}".format(*soon))
     rows = lines(view, *also)
     summary = _counts(rows)
     if broken:
