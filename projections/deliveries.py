@@ -21,7 +21,7 @@ class DeliveryRow(Row, frozen=True):
     code: str | None
     failed_at: datetime
     resent_by: str | None
-    """A resend of it: the first that arrived, else the latest."""
+    """A resend of it, or of a resend of it: the first that arrived, else the latest."""
     made_good_at: datetime | None
     """When a resend, or a later human reply on the same issues, arrived."""
     agent: str
@@ -39,8 +39,6 @@ def rows(case: Reading) -> Iterator[DeliveryRow]:
     product, region, category = case.about
     for reply_id, failure in sorted(case.failures.items(), key=lambda item: item[1].at):
         reply = case.replies[reply_id]
-        resends = case.resends.get(reply_id, [])
-        arrived = [each for each in resends if each not in case.failures]
         owner = case.owner_at(reply.at)
         yield DeliveryRow(
             reply_id=reply_id,
@@ -50,7 +48,7 @@ def rows(case: Reading) -> Iterator[DeliveryRow]:
             kind=failure.kind,
             code=failure.code,
             failed_at=failure.at,
-            resent_by=next(iter([*arrived, *reversed(resends)]), None),
+            resent_by=_resent_by(case, reply_id),
             made_good_at=_made_good_at(case, reply_id),
             agent=reply.event.actor.id,
             team=reply.event.actor.team or (owner.team if owner else None),
@@ -58,6 +56,17 @@ def rows(case: Reading) -> Iterator[DeliveryRow]:
             region=region,
             category=category,
         )
+
+
+def _resent_by(case: Reading, reply_id: str) -> str | None:
+    resends: list[str] = []
+    last = [reply_id]
+    while last:
+        last = [again for each in last for again in case.resends.get(each, ())]
+        resends += last
+    resends.sort(key=lambda each: case.replies[each].moment)
+    arrived = (each for each in resends if each not in case.failures)
+    return next(arrived, resends[-1] if resends else None)
 
 
 def _made_good_at(case: Reading, reply_id: str) -> datetime | None:

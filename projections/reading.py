@@ -190,11 +190,17 @@ class Reading:
     def arrived(self, reply_id: str) -> Moment | None:
         """When a reply arrived as far as is known: when it was sent, or else when a resend of it
         was, which stands for it from its own time. None where nothing arrived."""
-        if reply_id not in self.failures:
-            reply = self.replies.get(reply_id)
-            return None if reply is None else reply.moment
-        resends = self.resends.get(reply_id, ())
-        return min(filter(None, map(self.arrived, resends)), default=None)
+        return self._arrivals.get(reply_id)
+
+    @cached_property
+    def _arrivals(self) -> dict[str, Moment]:
+        replies, resends = self.replies, self.resends
+        found = {each: reply.moment for each, reply in replies.items() if each not in self.failures}
+        # Resends are on record after what they repeat, so of a chain of them the last comes first.
+        for each in sorted(self.failures, key=lambda each: -replies[each].moment.version):
+            if again := [found[resend] for resend in resends.get(each, ()) if resend in found]:
+                found[each] = min(again)
+        return found
 
     @cached_property
     def answers(self) -> list[tuple[Moment, ReplySent]]:

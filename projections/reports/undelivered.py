@@ -23,7 +23,7 @@ class UndeliveredLine(Line, frozen=True, kw_only=True):
     """RFC 3463."""
     failed_at: datetime
     resent_by: str | None
-    """The resend of it that arrived, else the latest."""
+    """The first resend of it that arrived, else the latest; of a resend of it as well."""
     age_s: int
     """Seconds from the failure to as-of."""
 
