@@ -64,6 +64,7 @@ class CaseRow(Row, frozen=True):
     upheld: bool | None
     """Whether a finding that stands upholds an issue, or part of one; None without findings."""
     gestures: int
+    """Given, whether or not they were declined or reversed then."""
     executive_escalation: str | None
     """The earliest escalation to an executive that was not returned."""
     executive_since: datetime | None
@@ -136,15 +137,20 @@ def _with_executives(case: Reading) -> Iterator[tuple[str, datetime]]:
             yield each.event.escalation_id, each.at
 
 
+def _superseded(case: Reading) -> set[str | None]:
+    return {each.event.supersedes for each in case.of(FindingMade)}
+
+
 def _upheld(case: Reading) -> bool | None:
-    findings = [each.event for each in case.of(FindingMade)]
-    superseded = {each.supersedes for each in findings}
+    superseded = _superseded(case)
+    findings: list[FindingMade] = [each.event for each in case.of(FindingMade)]
     standing = [each for each in findings if each.finding_id not in superseded]
     if not standing:
         return None
-    return any(each.outcome in ("upheld", "partly_upheld") for each in standing)
+    return any(each.outcome in _UPHELD for each in standing)
 
 
+_UPHELD = ("upheld", "partly_upheld")
 _SETTLING = (
     IssueRaised,
     ResolutionAccepted,
@@ -157,8 +163,13 @@ _SETTLING = (
 
 
 def _open_issues(case: Reading) -> int:
-    """How many issues are not settled: accepted, made good, found not to be so, or closed."""
+    """How many issues are not settled: accepted, made good, found not to be so, or closed.
+
+    A finding that was superseded settles nothing. A rejection that names no issues, like a
+    reopening, opens all again: it is about what had been settled.
+    """
     settled: dict[str, bool] = {}
+    superseded = _superseded(case)
     for each in case.of(*_SETTLING) if case.of(IssueRaised) else ():
         event = each.event
         ids = getattr(event, "issue_ids", None)
@@ -168,7 +179,7 @@ def _open_issues(case: Reading) -> int:
                 continue
             case ResolutionRejected() | CaseReopened():
                 settles = False
-            case FindingMade() if event.outcome not in ("not_upheld", "out_of_scope"):
+            case FindingMade() if event.finding_id in superseded or event.outcome in _UPHELD:
                 continue
             case _:
                 settles = True

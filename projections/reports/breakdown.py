@@ -42,7 +42,7 @@ def _line(group: str | None, cases: Sequence[Family]) -> BreakdownLine:
 def _numbers(cases: Sequence[Family]) -> dict[str, Any]:
     responses = [each.first_response_s for each in cases if each.first_response_s is not None]
     resolutions = [each.resolution_s for each in cases if each.resolution_s is not None]
-    findings = [each.case.upheld for each in cases if each.case.upheld is not None]
+    findings = [each.upheld for each in cases if each.upheld is not None]
     count = len(cases)
     return {
         "opened": count,

@@ -15,7 +15,8 @@ STATUSES = ("open", "closed", "merged")
 
 
 class CaseLine(Line, frozen=True, kw_only=True):
-    """A case. One that others were merged into is measured from the earliest receipt."""
+    """A case. One that others were merged into is measured from the earliest receipt, and in it
+    waits whoever waits in one of them; what else it counts is its own, as in each of them."""
 
     case_id: str
     customer_id: str
@@ -55,12 +56,13 @@ def _line(
     family: Family, customer_id: str, promises: list[PromiseRow], as_of: datetime
 ) -> CaseLine:
     row = family.case
+    merged = row.merged_into is not None
     states = [(state(promise, as_of), promise.due_at) for promise in promises]
     due = [due_at for now, due_at in states if now == "open" and due_at is not None]
     return CaseLine(
         case_id=row.case_id,
         customer_id=customer_id,
-        status=row.status if row.merged_into is None else "merged",
+        status="merged" if merged else row.status,
         channel=row.channel,
         product=row.product,
         region=row.region,
@@ -79,7 +81,7 @@ def _line(
         reopens=row.reopens,
         first_response_at=family.first_response_at,
         first_response_s=family.first_response_s,
-        waiting_since=family.waiting_since,
+        waiting_since=None if merged else family.waiting_since,
         undelivered=row.undelivered,
         issues=row.issues,
         issues_open=row.issues_open,

@@ -43,13 +43,14 @@ class Family:
 
     @property
     def unanswered(self) -> list[datetime]:
-        """The times of the customer's messages that no human reply that arrived came after."""
-        if len(self.all) == 1:
-            return list(self.case.unanswered)
+        """The times of the customer's messages that no human reply that arrived came after.
+
+        What came at the very time of a reply in its own case is sorted out in the row.
+        """
         answers = [each.answered_at for each in self.all if each.answered_at is not None]
         answered = max(answers, default=None)
         asked = sorted(at for each in self.all for at in each.unanswered)
-        return [at for at in asked if answered is None or at > answered]
+        return [at for at in asked if answered is None or at >= answered]
 
     @property
     def waiting_since(self) -> datetime | None:
@@ -67,6 +68,12 @@ class Family:
         return sum(each.messages for each in self.all)
 
     @property
+    def upheld(self) -> bool | None:
+        """Whether a finding that stands upholds an issue, or part of one; None without findings."""
+        found = [each.upheld for each in self.all if each.upheld is not None]
+        return any(found) if found else None
+
+    @property
     def resolution_s(self) -> int | None:
         """Seconds from receipt to the closing as resolved, or with a final response."""
         case = self.case
@@ -79,11 +86,15 @@ def families(view: View, rows: Collection[CaseRow]) -> Iterator[Family]:
     """The families of some cases, in the order of the cases."""
     into = grouped(_merged(view, rows), lambda row: row.merged_into)
 
-    def members(case_id: str) -> list[CaseRow]:
-        direct = into.get(case_id, [])
-        return [*direct, *(each for one in direct for each in members(one.case_id))]
+    def members(case: CaseRow) -> list[CaseRow]:
+        found: list[CaseRow] = []
+        last = [case]
+        while last:
+            last = [each for one in last for each in into.get(one.case_id, ())]
+            found += last
+        return found
 
-    return (Family(row, members(row.case_id)) for row in rows)
+    return (Family(row, members(row)) for row in rows)
 
 
 def _merged(view: View, rows: Collection[CaseRow]) -> list[CaseRow]:
