@@ -6,16 +6,15 @@ and what they do with the rows. Nothing personal is read: events come as they ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, cast
 
 from casestore import CaseStore
-from casestore.errors import StreamNotFound
 from casestore.history import History
 from casestore.opening import answering, brief
 from casestore.policy import Policies
@@ -29,27 +28,21 @@ CHUNK = 400
 _stream_of = itemgetter(1)
 
 
-@dataclass
 class Made:
     """The rows of some streams, for each projection by name."""
 
-    streams: dict[str, set[str]] = field(default_factory=dict)
-    """Those whose rows these are, or would be."""
-    rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
-    parked: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
-    """The streams whose rows could not be made, each with the error."""
-    events: int = 0
-
-    def add(self, projection: str, stream: str, rows: list[tuple[Any, ...]]) -> None:
-        """Take a stream's rows."""
-        self.streams.setdefault(projection, set()).add(stream)
-        self.rows.setdefault(projection, []).extend(rows)
+    def __init__(self, streams: Sequence[str], events: int) -> None:
+        self.streams = streams
+        """Those that were asked for by name."""
+        self.events = events
+        self.rows: defaultdict[str, list[list[Any]]] = defaultdict(list)
+        self.parked: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+        """The streams whose rows could not be made, each with the error."""
 
     def park(self, projection: str, stream: str, error: Exception) -> None:
         """Take note that a stream's rows could not be made."""
-        self.streams.setdefault(projection, set()).add(stream)
-        told = f"{type(error).__name__}: {brief(error)}"[:500]
-        self.parked.setdefault(projection, []).append((stream, told))
+        told = f"{type(error).__name__}: {brief(error)}"[:500].replace("\0", "\N{SYMBOL FOR NULL}")
+        self.parked[projection].append((stream, told))
 
 
 class Maker:
@@ -58,8 +51,8 @@ class Maker:
     Args:
         store: where the events are.
         projections: whose rows to make.
-        as_of: only what had happened by then.
-        until: only what was on record by that position.
+        until: only of what was on record by that position.
+        as_of: only of what had happened by then.
     """
 
     def __init__(
@@ -67,13 +60,12 @@ class Maker:
         store: CaseStore,
         projections: Sequence[Projection],
         *,
+        until: int,
         as_of: datetime | None = None,
-        until: int | None = None,
     ) -> None:
-        self._store = store
         self._recorder = store.recorder
         self._codec = store.journal.codec
-        self._as_of, self._until = as_of, until
+        self._until, self._as_of = until, as_of
         self._of = {
             kind: [each for each in projections if each.of == kind] for kind in ("case", "customer")
         }
@@ -81,83 +73,102 @@ class Maker:
         self._with_customer = "customer" in looked_at
         self._with_policy = "policy" in looked_at
 
-    def of_streams(self, names: Iterable[str]) -> Made:
-        """The rows of some streams."""
-        made = Made()
+    def of_streams(self, names: Iterable[str]) -> Iterator[Made]:
+        """The rows of some streams, some at a time."""
         wanted = sorted(names)
         for start in range(0, len(wanted), CHUNK):
-            self._make(made, self._rows_of(wanted[start : start + CHUNK]))
-        return made
+            some = wanted[start : start + CHUNK]
+            yield self._make(some, self._rows_of(some))
 
     def of_range(self, first: str, last: str) -> Made:
         """The rows of all streams from one name to another, both included."""
-        made = Made()
-        self._make(made, self._fetch("originator_id >= ? AND originator_id <= ?", (first, last)))
-        return made
+        return self._make((), self._fetch("originator_id >= ? AND originator_id <= ?", first, last))
 
     def _rows_of(self, names: Sequence[str]) -> list[Any]:
-        return self._fetch(f"originator_id IN ({', '.join('?' * len(names))})", names)
+        return self._fetch(f"originator_id IN ({', '.join('?' * len(names))})", *names)
 
-    def _fetch(self, where: str, params: Sequence[Any]) -> list[Any]:
-        until = "" if self._until is None else f" AND position <= {self._until}"
+    def _fetch(self, where: str, *params: Any) -> list[Any]:
         with answering("the store"):
             return self._recorder.fetch(
                 f"SELECT {self._recorder.columns} FROM {self._recorder.table} "
-                f"WHERE {where}{until} ORDER BY originator_id, originator_version",
-                params,
+                f"WHERE {where} AND position <= ? ORDER BY originator_id, originator_version",
+                [*params, self._until],
             )
 
-    def _make(self, made: Made, found: list[Any]) -> None:
-        customers = self._customers(found)
-        policies = self._policies if self._with_policy else NO_POLICIES
-        made.events += len(found)
+    def _make(self, names: Sequence[str], found: list[Any]) -> Made:
+        made = Made(names, len(found))
+        beside = self._beside(found)
         for stream, rows in groupby(found, key=_stream_of):
-            projections = self._of.get(stream.partition(":")[0], ())
+            kind = stream.partition(":")[0]
+            projections = self._of.get(kind)
             if not projections:
                 continue
+            amiss: dict[str, Exception] = {}
             try:
-                history = self._history(stream, rows)
-                if not history.effective:  # nothing had happened by then
+                subject: Any = self._history(stream, rows)
+                if not subject.effective:  # nothing had happened by then
                     continue
-                subject: Any = history
-                if stream.startswith("case:"):
-                    customer_id = history.effective[0].customer_id
-                    subject = Reading(history, customers.get(f"customer:{customer_id}"), policies)
+                if kind == "case":
+                    subject, amiss = _reading(subject, beside)
             except Exception as error:
                 for projection in projections:
                     made.park(projection.name, stream, error)
                 continue
             for projection in projections:
                 try:
-                    made.add(
-                        projection.name, stream, list(to_stored(stream, projection.rows(subject)))
-                    )
+                    stored = _stored(projection, stream, subject, amiss)
                 except Exception as error:
                     made.park(projection.name, stream, error)
+                else:
+                    made.rows[projection.name] += stored
+        return made
 
     def _history(self, stream: str, rows: Iterable[Any]) -> History:
         return History(stream, list(self._codec.recorded(rows)), as_of=self._as_of)
 
-    def _customers(self, found: list[Any]) -> dict[str, History]:
-        if not self._with_customer:
-            return {}
-        names = sorted({f"customer:{row[6]}" for row in found if row[1].startswith("case:")})
-        histories = {}
-        for start in range(0, len(names), CHUNK):
-            rows = self._rows_of(names[start : start + CHUNK])
-            for stream, each in groupby(rows, key=_stream_of):
-                histories[stream] = self._history(stream, each)
-        return histories
+    def _beside(self, found: list[Any]) -> dict[str, Any]:
+        """What the rows of cases may look at: their customers and the policies, by stream. One
+        that cannot be read is the error."""
+        beside: dict[str, Any] = {}
+        if self._with_policy:
+            beside["policy"] = self._policies
+        if self._with_customer:
+            names = sorted({f"customer:{row[6]}" for row in found if row[1].startswith("case:")})
+            for start in range(0, len(names), CHUNK):
+                rows = self._rows_of(names[start : start + CHUNK])
+                for stream, each in groupby(rows, key=_stream_of):
+                    beside[stream] = self._read(stream, each)
+        return beside
 
     @cached_property
-    def _policies(self) -> Policies:
+    def _policies(self) -> Policies | Exception:
+        history = self._read("policy", self._rows_of(["policy"]))
+        return history if isinstance(history, Exception) else cast(Policies, fold_history(history))
+
+    def _read(self, stream: str, rows: Iterable[Any]) -> History | Exception:
         try:
-            originals = self._store.history("policy").originals
-        except StreamNotFound:
-            return NO_POLICIES
-        if self._until is not None:
-            originals = tuple(each for each in originals if (each.position or 0) <= self._until)
-        history = History("policy", originals, as_of=self._as_of)
-        policies = fold_history(history)
-        assert isinstance(policies, Policies)  # noqa: S101  (of the policy stream)
-        return policies
+            return self._history(stream, rows)
+        except Exception as error:  # whoever looks at it is parked with it
+            return error
+
+
+def _stored(
+    projection: Projection, stream: str, subject: Any, amiss: dict[str, Exception]
+) -> list[list[Any]]:
+    for what, error in amiss.items():
+        if what in projection.looks_at:
+            raise error
+    return to_stored(stream, projection.row, projection.rows(subject))
+
+
+def _reading(case: History, beside: dict[str, Any]) -> tuple[Reading, dict[str, Exception]]:
+    """A case with what its rows may look at, and the errors of what of that cannot be read."""
+    if not beside:
+        return Reading(case), {}
+    seen = {
+        "customer": beside.get(f"customer:{case.effective[0].customer_id}"),
+        "policy": beside.get("policy"),
+    }
+    amiss = {what: each for what, each in seen.items() if isinstance(each, Exception)}
+    sound = seen | dict.fromkeys(amiss)
+    return Reading(case, sound["customer"], sound["policy"] or NO_POLICIES), amiss

@@ -67,6 +67,7 @@ class Shape(NamedTuple):
     columns: tuple[str, ...]
     types: tuple[str, ...]
     store: tuple[tuple[int, Convert], ...]
+    """By place, counted with the stream's name before the columns."""
     load: tuple[tuple[int, Convert], ...]
 
 
@@ -86,19 +87,22 @@ def shape(cls: type[Row]) -> Shape:
     return Shape(
         cls.__struct_fields__,
         tuple(each[0] for each in stored),
-        tuple((n, each[1]) for n, each in enumerate(stored) if each[1]),
+        tuple((n, each[1]) for n, each in enumerate(stored, 1) if each[1]),
         tuple((n, each[2]) for n, each in enumerate(stored) if each[2]),
     )
 
 
-def to_stored(stream: str, rows: Iterable[Row]) -> Iterator[tuple[Any, ...]]:
-    """Rows of a stream as the database takes them, the stream's name before each."""
+def to_stored(stream: str, cls: type[Row], rows: Iterable[Row]) -> list[list[Any]]:
+    """A stream's rows of a class as the database takes them, the stream's name before each."""
+    store = shape(cls).store
+    found = []
     for row in rows:
         values = [stream, *astuple(row)]
-        for index, convert in shape(type(row)).store:
-            if (value := values[index + 1]) is not None:
-                values[index + 1] = convert(value)
-        yield tuple(values)
+        for index, convert in store:
+            if (value := values[index]) is not None:
+                values[index] = convert(value)
+        found.append(values)
+    return found
 
 
 def from_stored(cls: type[Any], found: Iterable[Sequence[Any]]) -> Iterator[Any]:

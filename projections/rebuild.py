@@ -8,23 +8,27 @@ they were, and its own to be dropped by the next one.
 
 from __future__ import annotations
 
+import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, nullcontext, suppress
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import Any
 from uuid import uuid4
+
+from eventsourcing.persistence import OperationalError
 
 from casestore import CaseStore
 from casestore.errors import StoreUnavailable
 from casestore.opening import answering
 from projections import tables
-from projections.making import CHUNK, Maker
+from projections.making import CHUNK, Made, Maker
 from projections.projection import Projection
-from projections.runner import Overtaken, Runner, Tick, insert, tracked, unavailable
-from projections.tables import Tables, Tracked
+from projections.runner import Runner, Tick, insert, tracked, unavailable
+from projections.tables import Cursor, Tables, Tracked
 
 
 def rebuild(
@@ -62,9 +66,9 @@ def _build(
 ) -> None:
     where, token = runner.tables, uuid4().hex[:8]
     head = runner.head()
-    event_id, store_id = runner.event_id_at(head), runner.store.meta["store_id"]
+    mark, store_id = runner.mark(head), runner.store.meta["store_id"]
     built = [
-        Tracked(f"{each.name}_{token}", each.name, each.version, store_id, False, head, event_id)
+        Tracked(f"{each.name[:40]}_{token}", each.name, each.version, store_id, False, head, mark)
         for each in projections
     ]
     with where.writing() as cursor:
@@ -79,46 +83,50 @@ def _build(
     for table, projection in zip(built, projections, strict=True):
         with where.writing() as cursor:
             where.index(cursor, table.table, projection)
-    while not _switch(runner, [table.table for table in built]):
-        pass
+    _switch(runner, [table.table for table in built])
     _drop_leftovers(where)
 
 
-def _switch(runner: Runner, built: Sequence[str]) -> bool:
-    """Make what was built live; not while what is live is further on than what was built."""
-    where = runner.tables
-    head = runner.head()
-    while True:
-        with where.reading() as cursor:
-            ready = [each for each in tracked(cursor, where) if each.table in built]
-        behind = [each for each in ready if each.position < head]
-        if not behind:
-            break
-        runner.step(behind)
-    usable = {each.table for each in runner.live().values()}
-    tracking = where.at("tracking")
-    with suppress(Overtaken), where.writing() as cursor:
-        cursor.run(f"UPDATE {tracking} SET live = live")  # from here on nobody moves them
-        live = {each.projection: each for each in tracked(cursor, where) if each.table in usable}
+def _switch(runner: Runner, built: Collection[str]) -> None:
+    """Make what was built live, no less far on than what is live."""
+    where, head = runner.tables, runner.head()
+    behind = True
+    while behind:  # with what came meanwhile, in small transactions between those of runners
+        with where.writing() as cursor:
+            behind = runner.advance(cursor, _behind(where, cursor, built, head))
+    with where.writing() as cursor:
+        where.lock(cursor)  # from here on what is live stands still
+        live = runner.live(cursor)
+        ready = [each for each in tracked(cursor, where) if each.table in built]
+        old = [live[each.projection].position for each in ready if each.projection in live]
+        while runner.advance(cursor, _behind(where, cursor, built, max(old, default=0))):
+            pass
         for each in ready:
-            old = live.get(each.projection)
-            if old is not None and old.position > each.position:
-                raise Overtaken
-            cursor.run(f"UPDATE {tracking} SET live = 0 WHERE projection = ?", [each.projection])
-            cursor.run(f"UPDATE {tracking} SET live = 1 WHERE table_name = ?", [each.table])
-        return True
-    return False
+            # A later version may be live beside, for whoever runs a later release by now.
+            cursor.run(
+                f"UPDATE {where.at('tracking')} SET live = 0 WHERE projection = ? AND version <= ?",
+                [each.projection, each.version],
+            )
+            cursor.run(
+                f"UPDATE {where.at('tracking')} SET live = 1 WHERE table_name = ?", [each.table]
+            )
+
+
+def _behind(where: Tables, cursor: Cursor, built: Collection[str], position: int) -> list[Tracked]:
+    found = tracked(cursor, where)
+    return [each for each in found if each.table in built and each.position < position]
 
 
 def _drop_leftovers(where: Tables) -> None:
     """Drop what is not live: tables that were replaced, and those of builds that never ended."""
     with where.reading() as cursor:
         left = [each for each in tracked(cursor, where) if not each.live]
-    for each in left:  # each by itself: a reader that holds one up holds up nothing else
-        with where.writing() as cursor:
-            cursor.run(f"DELETE FROM {where.at('tracking')} WHERE table_name = ?", [each.table])
-            cursor.run(f"DELETE FROM {where.at('parked')} WHERE table_name = ?", [each.table])
-            cursor.run(f"DROP TABLE IF EXISTS {where.at(each.table)}")
+    for each in left:
+        # What a report reads still is left to the next build.
+        with suppress(OperationalError), where.writing() as cursor:
+            where.drop(cursor, each.table)
+            for table in ("tracking", "parked"):
+                cursor.run(f"DELETE FROM {where.at(table)} WHERE table_name = ?", [each.table])
 
 
 # --- the work --------------------------------------------------------------------------------
@@ -138,18 +146,19 @@ def ranges(store: CaseStore, kinds: Iterable[str]) -> Iterator[tuple[str, str]]:
             after = names[-1]
 
 
-def _fill_range(
+def fill(
     where: Tables,
     maker: Maker,
-    built: Sequence[Tracked],
+    into: Sequence[Tracked],
     streams: tuple[str, str],
-    turn: AbstractContextManager[object],
-) -> int:
+    turn: AbstractContextManager[object] = nullcontext(),  # noqa: B008  (it holds nothing)
+) -> Made:
+    """Make the rows of a range of streams, and put them into tables that hold none of them."""
     made = maker.of_range(*streams)
     with turn, unavailable(), where.writing() as cursor:
-        for table in built:
+        for table in into:
             insert(cursor, where, table, made)
-    return made.events
+    return made
 
 
 class _Worker:
@@ -160,8 +169,10 @@ class _Worker:
     def __init__(
         self, url: str, projections: Sequence[Projection], built: Sequence[Tracked], turn: Any
     ) -> None:
-        store = CaseStore.open(url)
-        self.given = (tables.beside(store), Maker(store, projections), built)
+        Thread(target=_end_with_parent, daemon=True).start()
+        self.store = CaseStore.open(url)  # closed where nobody holds it
+        maker = Maker(self.store, projections, until=built[0].position)
+        self.given = (tables.beside(self.store), maker, built)
         self.turn = turn  # woken at once, where a database's own lock would be polled
 
     @classmethod
@@ -172,7 +183,15 @@ class _Worker:
     @classmethod
     def fill(cls, streams: tuple[str, str]) -> int:
         """Make the rows of a range of streams."""
-        return _fill_range(*cls.it.given, streams, cls.it.turn)
+        return fill(*cls.it.given, streams, cls.it.turn).events
+
+
+def _end_with_parent() -> None:
+    """A process that was killed cannot end those that it started."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _fill(
@@ -182,9 +201,9 @@ def _fill(
     store = runner.store
     parts = ranges(store, sorted({each.of for each in projections}))
     if workers <= 1:
-        maker = Maker(store, projections)
+        maker = Maker(store, projections, until=built[0].position)
         for streams in parts:
-            yield _fill_range(runner.tables, maker, built, streams, nullcontext())
+            yield fill(runner.tables, maker, built, streams).events
         return
     spawn = get_context("spawn")  # a fork would share the connections
     pool = ProcessPoolExecutor(

@@ -1,13 +1,15 @@
 """Keeps the projections' tables up to date with the events.
 
 One scan of the feed feeds all projections. A batch is a set of streams; their rows and the
-position are committed together, and only by a runner that moves the position on from where it
-found it: so with two runners, or after a crash, every event is in the rows exactly once.
+position are committed together, by one runner at a time, and the rows are those of the events up
+to that position and no further. So with two runners, or after a crash, every event is in the rows
+exactly once, and what a report reads is one moment of the store.
 """
 
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,14 +19,14 @@ from typing import NamedTuple, Self
 from eventsourcing.persistence import PersistenceError
 
 from casestore import CaseStore
-from casestore.errors import StoreUnavailable
+from casestore.errors import StoreDamaged, StoreUnavailable
 from casestore.events import PolicyAdopted
 from casestore.history import from_microseconds, to_microseconds
 from casestore.journal.recorder import LOOK_ANYWAY
 from casestore.opening import answering, brief
 from casestore.structure import AHEAD
 from projections import PROJECTIONS, tables
-from projections.making import Made, Maker
+from projections.making import CHUNK, Made, Maker
 from projections.projection import Projection
 from projections.tables import Cursor, Tables, Tracked
 
@@ -55,10 +57,6 @@ class Parked(NamedTuple):
     projection: str
     stream: str
     error: str
-
-
-class Overtaken(Exception):  # noqa: N818  (it tells of no fault)
-    """Another runner, or a rebuild, was faster."""
 
 
 class Runner:
@@ -101,16 +99,22 @@ class Runner:
             return self.store.recorder.max_notification_id() or 0
 
     def catch_up(
-        self, names: Iterable[str] | None = None, *, workers: int = 1, tick: Tick | None = None
+        self,
+        names: Iterable[str] | None = None,
+        *,
+        workers: int = 1,
+        stop: StopSignal | None = None,
+        tick: Tick | None = None,
     ) -> int:
         """Bring projections up to the last event there is now, building those that are not there.
 
         Args:
             names: of the projections; all if left out.
             workers: processes to build with, where something has to be built.
+            stop: ends it early, once it is set.
             tick: told the number of events done so far.
 
-        Returns the position that all of them have reached at least.
+        Returns the position that all of them have reached.
         """
         from projections.rebuild import rebuild  # noqa: PLC0415  (it imports this module)
 
@@ -123,79 +127,87 @@ class Runner:
             if missing:
                 rebuild(self, missing, only_missing=True, workers=workers, tick=tick)
                 continue
-            behind = [each for name in wanted if (each := live[name]).position < head]
-            if not behind:
-                return head
-            reached = min(each.position for each in behind)
+            positions = [live[name].position for name in wanted]
+            reached = min(positions, default=head)
+            if reached >= max(head, *positions) or (stop is not None and stop.is_set()):
+                return reached
             begun = reached if begun is None else begun
             if tick is not None:
                 tick(reached - begun)
-            self.step(behind)
+            with unavailable(), self.tables.writing() as cursor:
+                self.tables.lock(cursor)
+                live = self.live(cursor)  # somebody may have moved them
+                self.advance(cursor, [live[name] for name in wanted if name in live])
 
     def live(self, cursor: Cursor | None = None) -> dict[str, Tracked]:
         """The live tables that are of use, by projection: of this version, and of this history."""
         if cursor is None:
             with unavailable(), self.tables.reading() as own:
                 return self.live(own)
-        found = tracked(cursor, self.tables)
-        usable = {}
-        for each in found:
-            projection = self.projections.get(each.projection)
-            if each.live and projection is not None and self._holds(projection, each):
-                usable[each.projection] = each
-        return usable
+        found = [each for each in tracked(cursor, self.tables) if each.live and self._fits(each)]
+        marks = {position: self.mark(position) for position in {each.position for each in found}}
+        return {each.projection: each for each in found if each.mark == marks[each.position]}
 
-    def _holds(self, projection: Projection, table: Tracked) -> bool:
-        if table.version != projection.version or table.store_id != self.store.meta["store_id"]:
-            return False
-        return table.event_id == self.event_id_at(table.position)
+    def _fits(self, table: Tracked) -> bool:
+        projection = self.projections.get(table.projection)
+        version = None if projection is None else projection.version
+        return table.version == version and table.store_id == self.store.meta["store_id"]
 
-    def event_id_at(self, position: int) -> str | None:
-        """The id of the event at a position; None where there is none."""
+    def mark(self, position: int) -> str:
+        """What tells the event at a position from any other that might be there."""
         if position == 0:
-            return None
+            return ""
         with answering("the store"):
             rows = self.store.recorder.rows(position - 1, 1, stop=position)
-        return str(rows[0][7]) if rows else "no such event"
+        # Ids made from keys are the same in a history that is told anew; the time is not.
+        return f"{rows[0][7]} {rows[0][8]}" if rows else "no such event"
 
-    def step(self, behind: Sequence[Tracked]) -> None:
-        """Bring tables one batch further, unless somebody else does."""
+    def advance(self, cursor: Cursor, behind: Sequence[Tracked]) -> bool:
+        """Bring tables one batch further, unless there are none or no event comes after them.
+
+        In a transaction in which nobody else moves them.
+        """
+        if not behind:
+            return False
         after = min(each.position for each in behind)
         recorder = self.store.recorder
         with answering("the store"):
             feed = recorder.fetch(
-                f"SELECT position, originator_id, {_EVENT_ID[recorder.hopes]} "
-                f"FROM {recorder.table} WHERE position > ? ORDER BY position LIMIT ?",
+                f"SELECT position, originator_id FROM {recorder.table} WHERE position > ? "
+                "ORDER BY position LIMIT ?",
                 [after, self.batch],
             )
         if not feed:
-            return
-        end, _, event_id = feed[-1]
-        touched = {stream for _, stream, _ in feed}
+            return False
+        end = feed[-1][0]
+        touched = {stream for _, stream in feed}
         behind = [each for each in behind if each.position < end]
-        projections = [self.projections[each.projection] for each in behind]
-        all_made = [Maker(self.store, projections).of_streams(touched - {"policy"})]
+        for each in behind:
+            move(cursor, self.tables, each, end, self.mark(end))
+        self._renew(cursor, behind, end, touched)
         for what, changed in (("customer", self._cases_of), ("policy", self._cases_judged)):
-            looking = [each for each in projections if what in each.looks_at]
+            looking = [e for e in behind if what in self.projections[e.projection].looks_at]
             if looking:
-                all_made.append(Maker(self.store, looking).of_streams(changed(touched) - touched))
-        try:
-            with unavailable(), self.tables.writing() as cursor:
-                for each in sorted(behind):  # always in one order: nobody waits for each other
-                    move(cursor, self.tables, each, end, str(event_id))
-                for made in all_made:
-                    for each in behind:
-                        replace(cursor, self.tables, each, made)
-        except Overtaken:
-            return  # what it did is seen in the next look
+                self._renew(cursor, looking, end, changed(touched, after) - touched)
+        return True
 
-    def _cases_of(self, touched: set[str]) -> set[str]:
+    def _renew(
+        self, cursor: Cursor, behind: Sequence[Tracked], until: int, streams: Iterable[str]
+    ) -> None:
+        """Make the rows of streams anew, in some tables."""
+        projections = [self.projections[each.projection] for each in behind]
+        maker = Maker(self.store, projections, until=until)
+        for made in maker.of_streams(streams):
+            for each in behind:
+                replace(cursor, self.tables, each, made)
+
+    def _cases_of(self, touched: set[str], _after: int) -> set[str]:
         """The cases of the customers to whom something happened."""
         recorder = self.store.recorder
         ids = sorted(each.partition(":")[2] for each in touched if each.startswith("customer:"))
         found: set[str] = set()
-        for start in range(0, len(ids), 400):
-            some = ids[start : start + 400]
+        for start in range(0, len(ids), CHUNK):
+            some = ids[start : start + CHUNK]
             with answering("the store"):
                 rows = recorder.fetch(
                     f"SELECT DISTINCT originator_id FROM {recorder.table} "
@@ -205,16 +217,22 @@ class Runner:
             found |= {stream for (stream,) in rows if stream.startswith("case:")}
         return found
 
-    def _cases_judged(self, touched: set[str]) -> set[str]:
-        """The cases with events that a policy may judge, if anything happened to the policies:
-        those since the first took effect. They were recorded no earlier, clocks that differ aside.
-        """
+    def _cases_judged(self, touched: set[str], after: int) -> set[str]:
+        """The cases with events that a newly adopted policy may judge, which are those since it
+        took effect. They were recorded no earlier, clocks that differ aside."""
         if "policy" not in touched:
             return set()
         recorder = self.store.recorder
-        adopted = [each.event for each in self.store.history("policy").originals]
-        effective = [each.effective_from for each in adopted if isinstance(each, PolicyAdopted)]
-        since = to_microseconds(min(effective) - AHEAD)
+        with answering("the store"):
+            adopted = [row for row in recorder.stream_rows("policy") if row[0] > after]
+        try:
+            events = [each.event for each in self.store.journal.codec.recorded(adopted)]
+            took_effect = [
+                each.effective_from for each in events if isinstance(each, PolicyAdopted)
+            ]
+            since = to_microseconds(min(took_effect) - AHEAD)
+        except StoreDamaged:  # it may judge anything
+            since = 0
         with answering("the store"):
             rows = recorder.fetch(
                 f"SELECT DISTINCT originator_id FROM {recorder.table} WHERE recorded_at >= ?",
@@ -225,10 +243,11 @@ class Runner:
     # --- going on --------------------------------------------------------------------------
 
     def run(self, *, stop: StopSignal | None = None, tick: Tick | None = None) -> None:
-        """Keep the projections up to date until `stop` is set (seen within a second)."""
+        """Keep the projections up to date until `stop` is set (seen within a second, unless
+        something has to be built first)."""
         with answering("the store"), self.store.recorder.changes() as changes:
             while stop is None or not stop.is_set():
-                self.catch_up(tick=tick)
+                self.catch_up(stop=stop, tick=tick)
                 changes.wait(LOOK_ANYWAY)
 
     def wait(self, position: int, timeout: float = 5.0, names: Iterable[str] | None = None) -> None:
@@ -268,19 +287,14 @@ class Runner:
 
     def retry(self) -> list[Parked]:
         """Make the rows of parked streams again, and give those that stay parked."""
-        live = self.live()
-        by_projection: dict[str, set[str]] = {}
-        for each in self.parked():
-            by_projection.setdefault(each.projection, set()).add(each.stream)
-        for name, streams in by_projection.items():
-            table = live[name]
-            made = Maker(self.store, [self.projections[name]]).of_streams(streams)
-            with unavailable(), self.tables.writing() as cursor:
-                try:
-                    move(cursor, self.tables, table, table.position, table.event_id)
-                except Overtaken:
-                    return self.retry()
-                replace(cursor, self.tables, table, made)
+        with unavailable(), self.tables.writing() as cursor:
+            self.tables.lock(cursor)
+            live = self.live(cursor)
+            streams: defaultdict[str, set[str]] = defaultdict(set)
+            for each in self.parked(cursor):
+                streams[each.projection].add(each.stream)
+            for name, parked in streams.items():
+                self._renew(cursor, [live[name]], live[name].position, parked)
         return self.parked()
 
     def status(self) -> list[Status]:
@@ -302,10 +316,6 @@ class Runner:
         return found
 
 
-_EVENT_ID = {False: "event_id", True: "event_id::text"}
-"""As either database gives it as text."""
-
-
 @contextmanager
 def unavailable() -> Iterator[None]:
     """What the tables' database cannot do in here is StoreUnavailable."""
@@ -314,7 +324,7 @@ def unavailable() -> Iterator[None]:
     except PersistenceError as error:
         raise StoreUnavailable(
             f"the projections cannot be read or written: {brief(error)}; they hold nothing that "
-            "`casestore projections rebuild` does not bring back"
+            "cannot be made anew from the events: where they are broken, delete them"
         ) from error
 
 
@@ -325,33 +335,27 @@ def tracked(cursor: Cursor, where: Tables) -> list[Tracked]:
     return [Tracked._make(row)._replace(live=bool(row[4])) for row in found]
 
 
-def move(cursor: Cursor, where: Tables, table: Tracked, end: int, event_id: str | None) -> None:
-    """Move a table's position on. Raises Overtaken where it is not what it was."""
-    moved = cursor.run(
-        f"UPDATE {where.at('tracking')} SET position = ?, event_id = ? "
-        "WHERE table_name = ? AND position = ? AND live = ?",
-        [end, event_id, table.table, table.position, int(table.live)],
+def move(cursor: Cursor, where: Tables, table: Tracked, end: int, mark: str) -> None:
+    """Move a table's position on."""
+    cursor.run(
+        f"UPDATE {where.at('tracking')} SET position = ?, mark = ? WHERE table_name = ?",
+        [end, mark, table.table],
     )
-    if moved != 1:
-        raise Overtaken
 
 
 def replace(cursor: Cursor, where: Tables, table: Tracked, made: Made) -> None:
     """Put rows in the place of those that a table holds of their streams."""
-    names = sorted(made.streams.get(table.projection, ()))
-    for target in (where.at(table.table), where.at("parked")):
-        parked = target == where.at("parked")
-        for start in range(0, len(names), 400):
-            some = names[start : start + 400]
-            marks = ", ".join("?" * len(some))
-            own = "table_name = ? AND " if parked else ""
-            params = [table.table, *some] if parked else some
-            cursor.run(f"DELETE FROM {target} WHERE {own}stream IN ({marks})", params)
+    marks = ", ".join("?" * len(made.streams))
+    cursor.run(f"DELETE FROM {where.at(table.table)} WHERE stream IN ({marks})", made.streams)
+    cursor.run(
+        f"DELETE FROM {where.at('parked')} WHERE table_name = ? AND stream IN ({marks})",
+        [table.table, *made.streams],
+    )
     insert(cursor, where, table, made)
 
 
 def insert(cursor: Cursor, where: Tables, table: Tracked, made: Made) -> None:
     """Insert rows, and what could not be made."""
-    cursor.insert(where.at(table.table), made.rows.get(table.projection, []))
-    parked = made.parked.get(table.projection, [])
+    cursor.insert(where.at(table.table), made.rows[table.projection])
+    parked = made.parked[table.projection]
     cursor.insert(where.at("parked"), [(table.table, *each) for each in parked])

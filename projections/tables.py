@@ -12,6 +12,7 @@ import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -29,7 +30,7 @@ CREATE TABLE IF NOT EXISTS {tracking} (
     store_id TEXT NOT NULL,
     live BIGINT NOT NULL,
     position BIGINT NOT NULL,
-    event_id TEXT
+    mark TEXT NOT NULL
 )"""
 PARKED = """
 CREATE TABLE IF NOT EXISTS {parked} (
@@ -78,6 +79,12 @@ class Tables(ABC):
     def building(self) -> AbstractContextManager[None]:
         """One build at a time: wait until no other process builds."""
 
+    def lock(self, cursor: Cursor) -> None:  # noqa: B027  (to write is to lock, on SQLite)
+        """From here to the end of its transaction nobody else moves a table.
+
+        To be taken before anything is read or written: what is read then still holds at the end.
+        """
+
     def close(self) -> None:  # noqa: B027  (what belongs to the store is not ours to close)
         """Give the connections back."""
 
@@ -96,9 +103,13 @@ class Tables(ABC):
 
     def index(self, cursor: Cursor, table: str, projection: Projection) -> None:
         """Create a table's indexes and measure it, for whoever plans queries."""
-        for column in ("stream", *projection.indexes):
-            cursor.run(f'CREATE INDEX "{table}_{column}" ON {self.at(table)} ("{column}")')
+        for n, column in enumerate(("stream", *projection.indexes)):
+            cursor.run(f'CREATE INDEX "{table}_{n}" ON {self.at(table)} ("{column}")')
         cursor.run(f"ANALYZE {self.at(table)}")
+
+    def drop(self, cursor: Cursor, table: str) -> None:
+        """Drop a table."""
+        cursor.run(f"DROP TABLE IF EXISTS {self.at(table)}")
 
 
 # --- SQLite ----------------------------------------------------------------------------------
@@ -126,18 +137,29 @@ class _SQLiteTables(Tables):
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        if not path.exists():
+            self._make()
         # Nothing here has to outlive a loss of power, other than whole: NORMAL sees to that.
-        self._datastore = Datastore(path, create=True, synchronous="NORMAL")
-        with self.writing() as cursor:
-            self.prepare(cursor)
+        self._datastore = Datastore(path, synchronous="NORMAL")
+
+    def _make(self) -> None:
+        """Put a file there that is ready: of several processes that make one ready where all see
+        it, some would find it locked."""
+        new = self._path.with_name(f"{self._path.name}-new")
+        with self.building(), _translating():
+            if self._path.exists():
+                return
+            for each in (f"{new}", f"{new}-wal", f"{self._path}-wal", f"{self._path}-shm"):
+                Path(each).unlink(missing_ok=True)  # of one that somebody deleted, or broke off
+            with closing(sqlite3.connect(new, isolation_level=None)) as made:
+                made.execute("PRAGMA journal_mode = WAL")
+                self.prepare(_SQLiteCursor(made.cursor()))
+            new.rename(self._path)
 
     @contextmanager
     def _transaction(self, *, commit: bool) -> Iterator[Cursor]:
-        try:
-            with self._datastore.transaction(commit=commit) as cursor:
-                yield _SQLiteCursor(cursor.sqlite_cursor)
-        except sqlite3.Error as error:
-            raise translated(error) from error
+        with self._datastore.transaction(commit=commit) as cursor:
+            yield _SQLiteCursor(cursor.sqlite_cursor)
 
     def writing(self) -> AbstractContextManager[Cursor]:
         return self._transaction(commit=True)
@@ -148,13 +170,36 @@ class _SQLiteTables(Tables):
     @contextmanager
     def building(self) -> Iterator[None]:
         # A lock that goes with its process, on any system: that of another small database.
-        lock = sqlite3.connect(f"{self._path}-build", isolation_level=None, timeout=1e6)
-        with closing(lock):
-            lock.execute("BEGIN EXCLUSIVE")
+        with _translating(), closing(_connect_to_lock(f"{self._path}-build")) as lock:
+            while not _locked(lock):
+                pass
             yield
 
     def close(self) -> None:
         self._datastore.close()
+
+
+def _connect_to_lock(path: str) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None, timeout=0.2)
+
+
+def _locked(lock: sqlite3.Connection) -> bool:
+    """Whether the lock is ours now. Waiting for it is cut in pieces, between which Ctrl-C works."""
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return True
+
+
+@contextmanager
+def _translating() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translated(error) from error
 
 
 class _ScratchTables(Tables):
@@ -162,8 +207,7 @@ class _ScratchTables(Tables):
 
     def __init__(self) -> None:
         self._connection = sqlite3.connect("", isolation_level=None)
-        with self.writing() as cursor:
-            self.prepare(cursor)
+        self.prepare(_SQLiteCursor(self._connection.cursor()))
 
     @contextmanager
     def writing(self) -> Iterator[Cursor]:
@@ -211,8 +255,7 @@ class _PostgresTables(Tables):
 
     def __init__(self, datastore: Any) -> None:
         self._datastore = datastore
-        # A schema's name may have 63 bytes; of a longer one the end tells stores apart.
-        self.schema = f"{datastore.schema}_projections"[-63:]
+        self.schema = _schema_beside(datastore.schema)
         with self.reading() as cursor:
             ((found,),) = cursor.all("SELECT to_regclass(?)", [self.at("parked")])
         if found is None:
@@ -242,19 +285,33 @@ class _PostgresTables(Tables):
     def reading(self) -> AbstractContextManager[Cursor]:
         return self._transaction("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
+    def lock(self, cursor: Cursor) -> None:
+        cursor.run(f"LOCK TABLE {self.at('tracking')} IN SHARE ROW EXCLUSIVE MODE")
+
+    def drop(self, cursor: Cursor, table: str) -> None:
+        cursor.run("SET LOCAL lock_timeout = '1s'")  # a report may read it for long still
+        super().drop(cursor, table)
+
     @contextmanager
     def building(self) -> Iterator[None]:
         key = f"hashtextextended('casestore build {self.schema}', 4711)"
         with self._datastore.get_connection() as connection:
             allowed = connection.execute("SHOW lock_timeout").fetchone()["lock_timeout"]
-            connection.execute("SET lock_timeout = 0")  # a build may take its time
-            connection.execute(f"SELECT pg_advisory_lock({key})")
             try:
+                connection.execute("SET lock_timeout = 0")  # a build may take its time
+                connection.execute(f"SELECT pg_advisory_lock({key})")
                 yield
             finally:
                 if not connection.closed:
                     connection.execute(f"SELECT pg_advisory_unlock({key})")
                     connection.execute(f"SET lock_timeout = '{allowed}'")
+
+
+def _schema_beside(schema: str) -> str:
+    """The schema for the tables of the store in a schema. A name may have 63 letters."""
+    if len(schema) <= 63 - len("_projections"):
+        return f"{schema}_projections"
+    return f"{schema[:42]}_{sha256(schema.encode()).hexdigest()[:8]}_projections"
 
 
 def beside(store: CaseStore) -> Tables:
@@ -283,5 +340,6 @@ class Tracked(NamedTuple):
     live: bool
     position: int
     """Of the last event that is in its rows."""
-    event_id: str | None
-    """Of that event, so that another history at the same positions is noticed."""
+    mark: str
+    """What tells that event from any other, so that another history at the same positions is
+    noticed, as where an older copy of a store was put back."""

@@ -23,8 +23,8 @@ from projections.cases import CASES
 from projections.customers import CUSTOMERS
 from projections.making import Maker
 from projections.projection import Projection, from_stored, shape
-from projections.rebuild import ranges
-from projections.runner import Runner, Tick, insert, unavailable
+from projections.rebuild import fill, ranges
+from projections.runner import Runner, Tick, unavailable
 from projections.tables import Cursor, Tables, Tracked
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -221,28 +221,39 @@ def _view(
     workers: int,
 ) -> Iterator[tuple[View, int]]:
     """The tables for a selection, and how many streams are parked."""
-    asked_of = [each.name for each in needs]
-    runner.catch_up(asked_of, workers=workers, tick=tick)
-    with ExitStack() as stack:
-        cursor = stack.enter_context(runner.tables.reading())
-        live = runner.live(cursor)
+    with _one_moment(runner, [each.name for each in needs], tick, workers) as (cursor, live):
         names = {name: runner.tables.at(table.table) for name, table in live.items()}
         newest = _newest(cursor, names)
         as_of = selection.as_of or max(datetime.now(UTC), newest)
-        position = min(live[each.name].position for each in needs)
+        position = live[needs[0].name].position
         known = _known(runner, position, selection.known_at)
         if as_of >= newest and known == position:
-            parked = {e.stream for e in runner.parked(cursor) if e.projection in asked_of}
+            parked = {each.stream for each in runner.parked(cursor) if each.projection in live}
             yield View(cursor, names, selection, as_of, position), len(parked)
             return
     with ExitStack() as stack:
         scratch = tables.scratch()
         stack.callback(scratch.close)
-        maker = Maker(runner.store, needs, as_of=as_of, until=known)
+        maker = Maker(runner.store, needs, until=known, as_of=as_of)
         parked = _fill(scratch, maker, runner.store, needs, tick)
         names = {each.name: scratch.at(each.name) for each in needs}
         cursor = stack.enter_context(scratch.reading())
         yield View(cursor, names, selection, as_of, known), len(parked)
+
+
+@contextmanager
+def _one_moment(
+    runner: Runner, names: Sequence[str], tick: Tick | None, workers: int
+) -> Iterator[tuple[Cursor, dict[str, Tracked]]]:
+    """The live tables of some projections, up to date and all at the same position."""
+    while True:
+        runner.catch_up(names, workers=workers, tick=tick)
+        with runner.tables.reading() as cursor:
+            live = {name: each for name, each in runner.live(cursor).items() if name in names}
+            # Else somebody moved some of them, or switched, in between.
+            if len(live) == len(names) and len({each.position for each in live.values()}) == 1:
+                yield cursor, live
+                return
 
 
 def _newest(cursor: Cursor, names: Mapping[str, str]) -> datetime:
@@ -281,14 +292,14 @@ def _fill(
     with scratch.writing() as cursor:
         for each in needs:
             scratch.create(cursor, each.name, each)
-        for streams in ranges(store, sorted({each.of for each in needs})):
-            made = maker.of_range(*streams)
-            for each in needs:
-                insert(cursor, scratch, Tracked(each.name, each.name, 0, "", True, 0, None), made)
-            parked |= {stream for found in made.parked.values() for stream, _ in found}
-            done += made.events
-            if tick is not None:
-                tick(done)
+    into = [Tracked(each.name, each.name, 0, "", False, 0, "") for each in needs]
+    for streams in ranges(store, sorted({each.of for each in needs})):
+        made = fill(scratch, maker, into, streams)
+        parked |= {stream for found in made.parked.values() for stream, _ in found}
+        done += made.events
+        if tick is not None:
+            tick(done)
+    with scratch.writing() as cursor:
         for each in needs:
             scratch.index(cursor, each.name, each)
     return parked
