@@ -48,7 +48,11 @@ def _history(view: View) -> Answer[GoodwillLine]:
     rows: list[GoodwillRow] = view.select(GOODWILL, f"customer_id IN ({marks})", ids)
     rows.sort(key=lambda row: (row.given_at, row.case_id, row.ledger, row.id))
     received = receipts(view, {row.case_id for row in rows})
-    found = [_line(row, rows, received[row.case_id]) for row in rows if _asked(view, row)]
+    found = [
+        _line(row, rows, received.get(row.case_id, row.receipt))
+        for row in rows
+        if _asked(view, row)
+    ]
     standing = [row for row in found if row.ledger == "goodwill" and row.status == "given"]
     summary = {
         "customers": ids,

@@ -60,7 +60,7 @@ def _lines(view: View) -> Iterator[OverdueLine]:
         )
 
     for promise in view.lookup(PROMISES, "case_id", set(cases)):
-        if state(promise, as_of) == "broken":
+        if state(promise, as_of) == "broken" and promise.released_at is None:
             case = cases[promise.case_id]
             yield line("promise", case, promise.due_at, promise.promise_id, promise.made_by)
     for reply in view.lookup(DELIVERIES, "case_id", set(cases)):
