@@ -296,7 +296,7 @@ def test_any_cut_gives_rows_that_can_be_stored_and_tell_nothing_of_later(
     for projection in PROJECTIONS:
         if projection.of == kind:
             made = list(projection.rows(subject))
-            stored = [each[1:] for each in to_stored(story.stream, made)]
+            stored = [each[1:] for each in to_stored(story.stream, projection.row, made)]
             assert list(from_stored(projection.row, stored)) == made
             for row in made:
                 told = asdict(row).items()

@@ -13,7 +13,7 @@ YEAR = timedelta(days=365)
 
 
 class RepeatLine(Line, frozen=True, kw_only=True):
-    """A customer with two cases or more in the 365 days up to as-of."""
+    """A customer with two cases or more in the 365 days up to as-of, or up to an earlier --to."""
 
     customer_id: str
     cases: int
@@ -26,7 +26,8 @@ class RepeatLine(Line, frozen=True, kw_only=True):
 
 def _answer(view: View) -> Answer[RepeatLine]:
     found = [each.case for each in counted_cases(view)]
-    recent = [case for case in found if case.opened_at > view.as_of - YEAR]
+    end = min(view.as_of, view.selection.until or view.as_of)
+    recent = [case for case in found if case.opened_at > end - YEAR]
     roots = view.roots(case.customer_id for case in recent)
     by_customer = grouped(recent, lambda case: roots[case.customer_id])
     lines = [
