@@ -7,7 +7,7 @@ tables made for it alone by the same functions from what had happened, or was on
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -204,7 +204,16 @@ class View:
 
 
 def _root(each: str, into: Mapping[str, str]) -> str:
+    """What something is merged into in the end.
+
+    Each case (or customer) has a history of its own: at some time, or after a correction, two may
+    have been merged into each other. They count under the first of their ids.
+    """
+    seen: list[str] = []
     while each in into:
+        if each in seen:
+            return min(seen[seen.index(each) :])
+        seen.append(each)
         each = into[each]
     return each
 
@@ -375,23 +384,33 @@ class Report(Generic[R]):
         self._check(asked, sort)
         needs = tuple(dict.fromkeys([*self.needs, CASES, CUSTOMERS]))
         with Runner(store) as runner:
-            for _ in range(_PATIENCE):
-                # PostgreSQL drops a table that a rebuild has replaced under a reader's feet.
-                with suppress(_Replaced), unavailable(), _replaced():
-                    with _view(runner, needs, asked, tick, workers) as (view, parked):
-                        found = self.answer(view, **options)
-                        rows = _in_order(found.rows, sort)
-                    return Result(
-                        self.name,
-                        view.as_of,
-                        asked.known_at,
-                        view.position,
-                        rows if limit is None else rows[:limit],
-                        found.summary,
-                        len(rows),
-                        parked,
-                    )
+            # PostgreSQL drops a table that a rebuild has replaced under a reader's feet.
+            patience: list[AbstractContextManager[object]] = [suppress(ProgrammingError)] * 5
+            for again in (*patience, nullcontext()):
+                with unavailable(), again, _view(runner, needs, asked, tick, workers) as seen:
+                    return self._result(*seen, sort, limit, options)
         raise AssertionError
+
+    def _result(
+        self,
+        view: View,
+        parked: int,
+        sort: str | None,
+        limit: int | None,
+        options: Mapping[str, Any],
+    ) -> Result[R]:
+        found = self.answer(view, **options)
+        rows = _in_order(found.rows, sort)
+        return Result(
+            self.name,
+            view.as_of,
+            view.selection.known_at,
+            view.position,
+            rows if limit is None else rows[:limit],
+            found.summary,
+            len(rows),
+            parked,
+        )
 
     def _check(self, asked: Selection, sort: str | None) -> None:
         for each in (asked.as_of, asked.known_at, asked.since, asked.until):
@@ -411,19 +430,6 @@ class Report(Generic[R]):
 
 
 _SELECTION = tuple(each for each in Selection.__dataclass_fields__)
-_PATIENCE = 5
-
-
-class _Replaced(Exception):  # noqa: N818  (it tells of no fault)
-    pass
-
-
-@contextmanager
-def _replaced() -> Iterator[None]:
-    try:
-        yield
-    except ProgrammingError as error:
-        raise _Replaced from error
 
 
 def _in_order(rows: Sequence[R], sort: str | None) -> Sequence[R]:
