@@ -1,4 +1,5 @@
-"""The policy stream: which policies were adopted, and what structure refuses there."""
+"""The policy stream: which policies were adopted, what structure refuses there, and which is in
+force when."""
 
 from __future__ import annotations
 
@@ -7,14 +8,20 @@ from datetime import datetime
 import msgspec
 
 from casestore.events import PolicyAdopted
+from casestore.events.document import BUILT_IN, DOCUMENT, Document
 from casestore.structure import AHEAD, NO_FACTS, Facts, check_clock
 
 
 class Adopted(msgspec.Struct, frozen=True):
     """A policy and the time from which it judges."""
 
-    name: str
-    effective_from: datetime
+    name: str | None
+    """None: the built-in one."""
+    effective_from: datetime | None
+    document: Document
+
+
+_BUILT_IN = Adopted(None, None, BUILT_IN)
 
 
 class Policies(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,10 +29,28 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
 
     adopted: tuple[Adopted, ...] = ()
 
+    def in_force(self, at: datetime) -> Adopted:
+        """The policy that judges what happens at a time: of those in effect by then the one that
+        took effect last, and of several at once the one adopted last; else the built-in one."""
+        best = _BUILT_IN
+        for each in self.adopted:
+            begun = each.effective_from
+            if begun is None or begun > at:
+                continue
+            if best.effective_from is None or begun >= best.effective_from:
+                best = each
+        return best
+
+    def at(self, at: datetime) -> Document:
+        """What the policy in force at a time says."""
+        return self.in_force(at).document
+
 
 def evolve(policies: Policies, event: PolicyAdopted) -> Policies:
     """The policies after an adoption."""
-    return Policies(adopted=(*policies.adopted, Adopted(event.name, event.effective_from)))
+    document = DOCUMENT.validate_python(event.policy)
+    adopted = Adopted(event.name, event.effective_from, document)
+    return Policies(adopted=(*policies.adopted, adopted))
 
 
 def check(_policies: Policies, event: PolicyAdopted, facts: Facts = NO_FACTS) -> str | None:

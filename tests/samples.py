@@ -17,7 +17,7 @@ SPECIAL: dict[tuple[str, str], Any] = {
     ("DeliveryFailed", "code"): "5.1.1",
     ("ReplySent", "language"): "pt-BR",
     ("PreferenceStated", "value"): "email",
-    ("PolicyAdopted", "policy"): {"conduct": {"max_agents": 3}, "names": ["a", "b"]},
+    ("PolicyAdopted", "policy"): {"conduct": {"max_agents": 3, "needs_operations": ["venue"]}},
     ("EventCorrected", "changes"): {"channel": {"from": "email", "to": "letter"}, "x": {"to": 1}},
 }
 

@@ -13,6 +13,7 @@ from typing import Any
 from click.testing import CliRunner
 
 from cli.main import cli
+from projections import reports
 
 ROOT = Path(__file__).parents[1]
 EVENTS_PAGE = ROOT / "docs" / "events.md"
@@ -120,3 +121,14 @@ def test_every_link_of_a_document_leads_somewhere() -> None:
     for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for link in re.findall(r"\]\(([^)#]+)\)", path.read_text("utf-8")):
             assert link.startswith("http") or (path.parent / link).exists(), f"{path}: {link}"
+
+
+def test_every_report_and_its_fields_are_explained() -> None:
+    page = (ROOT / "docs" / "reports.md").read_text("utf-8")
+    sections = {title: text for title, _, text in (s.partition("\n") for s in page.split("\n## "))}
+    for report in reports.REPORTS:
+        (section,) = (text for title, text in sections.items() if report.name in title.split(", "))
+        for field in report.line.__struct_fields__:
+            assert re.search(rf"\b{field}\b", section), f"{report.name}: {field}"
+        for option in report.options:
+            assert f"--{option.name}" in section, f"{report.name}: --{option.name}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 
+from casestore.events.document import BUILT_IN
 from casestore.policy import Adopted, Policies, evolve
 from tests.stories import (
     adopted,
@@ -22,7 +23,10 @@ NONE = given_policy()
 def test_every_policy_adopted_is_on_record_in_the_order_of_adoption() -> None:
     story = given_policy(adopted("a", effective="+3d"), adopted("b", "+1d", effective="+2d"))
     assert story.policies == Policies(
-        adopted=(Adopted("a", moment("+3d")), Adopted("b", moment("+2d")))
+        adopted=(
+            Adopted("a", moment("+3d"), BUILT_IN),
+            Adopted("b", moment("+2d"), BUILT_IN),
+        )
     )
 
 

@@ -317,7 +317,7 @@ def test_a_policy_cannot_take_effect_before_now(store: CaseStore, clock: Clock) 
             actor=ANNA,
             name="p",
             effective_from=effective_from,
-            policy={"a": [1]},
+            policy={"conduct": {"max_agents": 2}},
         )
         return store.append("policy", adopted)
 

@@ -4,26 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, JsonValue, TypeAdapter
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator
 
 from casestore.events.base import Code, Event, Instant, event
-
-_JSON = TypeAdapter(dict[str, JsonValue])
-
-
-def _document(given: dict[str, Any]) -> dict[str, Any]:
-    """Plain JSON without null, which stored state leaves out (and TOML does not have)."""
-
-    def has_null(part: Any) -> bool:
-        if isinstance(part, dict):
-            return any(map(has_null, part.values()))
-        return any(map(has_null, part)) if isinstance(part, list) else part is None
-
-    document = _JSON.validate_python(given)
-    if has_null(document):
-        raise PydanticCustomError("document", "has a null; leave out what is not set")
-    return document
+from casestore.events.document import checked
 
 
 @event
@@ -34,4 +18,5 @@ class PolicyAdopted(Event):
 
     name: Code
     effective_from: Instant
-    policy: Annotated[dict[str, Any], AfterValidator(_document)]
+    policy: Annotated[dict[str, Any], AfterValidator(checked)]
+    """The whole policy document, see `casestore.events.document`."""

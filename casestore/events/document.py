@@ -1,0 +1,226 @@
+"""The policy document: what a house expects of itself, and who may give what.
+
+It is adopted by an event that holds it whole. Whatever is left out has the built-in value that
+stands here, so an empty document is the policy of a house that has adopted none.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import field
+from datetime import date, time, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from itertools import pairwise
+from typing import Annotated, Any, Literal, NamedTuple
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
+
+from casestore.events.base import Code, Flag, value
+
+
+class Span(NamedTuple):
+    """A length of time: by the clock, or in the calendar's working time."""
+
+    amount: timedelta
+    """In working time, of days: that many working days."""
+    business: bool
+    days: int | None
+    """Whole days, where it was told in days."""
+
+
+_SPAN = re.compile(r"(\d{1,5}(?:\.\d{1,2})?) ?(business )?(minute|hour|day)s?")
+_SHORT = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+@lru_cache(maxsize=200)
+def span(text: str) -> Span:
+    """Read a length of time. Raises ValueError, which says what to write."""
+    long = re.sub(r"^(\d+(?:\.\d+)?) ?([mhd])\b", lambda m: f"{m[1]} {_SHORT[m[2]]}", text)
+    long = re.sub(r"^([\d.]+) (\w+) business$", r"\1 business \2", long)
+    found = _SPAN.fullmatch(long)
+    if found is None:
+        raise ValueError("write it like '24 hours', '90 minutes', '5 days' or '2 business days'")
+    number, business, unit = found[1], bool(found[2]), found[3]
+    if business and unit == "day" and "." in number:
+        raise ValueError("working days are whole; write hours, like '12 business hours'")
+    days = int(number) if unit == "day" and "." not in number else None
+    return Span(timedelta(**{f"{unit}s": float(number)}), business, days)
+
+
+def _span(text: str) -> str:
+    try:
+        span(text)
+    except ValueError as error:
+        raise PydanticCustomError("span", "{what}", {"what": str(error)}) from None
+    return text
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise PydanticCustomError(
+            "zone", "is not a time zone; write one like Europe/Dublin"
+        ) from None
+    return name
+
+
+def _hours(text: str) -> str:
+    begin, _, end = text.partition("-")
+    if begin >= end:
+        raise PydanticCustomError("hours", "must end after they begin, like 09:00-17:30")
+    return text
+
+
+def _day(text: str) -> str:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        raise PydanticCustomError("day", "is not a date; write it like 2026-12-25") from None
+    return text
+
+
+def _week(hours: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    if not any(hours.values()):
+        raise PydanticCustomError("week", "has no working hours on any day")
+    for day, each in hours.items():
+        if any(one.partition("-")[2] > two.partition("-")[0] for one, two in pairwise(each)):
+            told = {"what": f"{day}: hours must follow one another"}
+            raise PydanticCustomError("week", "{what}", told)
+    return hours
+
+
+Within = Annotated[str, AfterValidator(_span)]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_CLOCK = r"([01]\d|2[0-3]):[0-5]\d"
+Hours = Annotated[
+    str, StringConstraints(pattern=rf"^{_CLOCK}-({_CLOCK}|24:00)$"), AfterValidator(_hours)
+]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+Amount = Annotated[Decimal, Field(ge=0, max_digits=24, decimal_places=8, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+def _nine_to_five() -> dict[Day, tuple[str, ...]]:
+    return dict.fromkeys(DAYS[:5], ("09:00-17:00",))
+
+
+@value
+class Calendar:
+    """When the house works: what business hours and days are counted in."""
+
+    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    hours: Annotated[dict[Day, tuple[Hours, ...]], AfterValidator(_week)] = field(
+        default_factory=_nine_to_five
+    )
+    """By day; a day that is left out is free."""
+    holidays: dict[Annotated[str, AfterValidator(_day)], str] = field(default_factory=dict)
+    """Free days, by date, with their names. They are written out when a policy is adopted, so
+    that no later version of a calendar changes what was late."""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Where these hours are told."""
+        return ZoneInfo(self.timezone)
+
+
+@value
+class Conduct:
+    """What is expected of how a complaint is handled: the P.x of the rules."""
+
+    resend_within: Within = "24 hours"
+    reply_within: Within = "24 hours"
+    apology_within: Within = "48 hours"
+    chase_after: Within = "24 hours"
+    admit_within: Within = "24 hours"
+    gesture_within: Within = "48 hours"
+    return_within: Within = "24 hours"
+    resolve_within: Within = "5 days"
+    max_agents: Count = 3
+    max_contacts: Count = 5
+    failed_attempts: Count = 3
+    written_rounds: Count = 3
+    admit_contacts: Count = 3
+    max_ratio: Share = 0.5
+    """Of a gesture to the loss that it is for."""
+    needs_operations: tuple[Code, ...] = ()
+    """Categories in which no finding is made before operations were heard."""
+    min_group: Annotated[int, Field(ge=2)] = 5
+    """Gestures from which on a group is compared with others."""
+    band: Share = 0.25
+    """How far apart the medians of two groups may be, of the smaller one."""
+
+
+@value
+class Limit:
+    """What a role may give in one currency. What is left out has no limit."""
+
+    per_gesture: Amount | None = None
+    per_case: Amount | None = None
+    """Over all that was given in the case, by whomever."""
+    per_year: Amount | None = None
+    """Over all that was given to the customer in 365 days, by whomever."""
+
+
+@value
+class Role:
+    """What a role may decide. In a currency without a limit it may give nothing."""
+
+    final_say: Flag = False
+    gestures_per_year: Count | None = None
+    """To one customer in 365 days, by whomever."""
+    limits: dict[Currency, Limit] = field(default_factory=dict)
+
+
+@value
+class Goodwill:
+    """Limits that hold for a customer, whoever gives."""
+
+    enforcement: Literal["report", "refuse"] = "report"
+    gestures_per_year: Count | None = None
+    per_year: dict[Currency, Amount] = field(default_factory=dict)
+
+
+@value
+class Document:
+    """A whole policy."""
+
+    calendar: Calendar = field(default_factory=Calendar)
+    conduct: Conduct = field(default_factory=Conduct)
+    roles: dict[Code, Role] = field(default_factory=dict)
+    goodwill: Goodwill = field(default_factory=Goodwill)
+
+
+DOCUMENT = TypeAdapter(Document)
+BUILT_IN = Document()
+"""What holds where no policy is in force."""
+
+
+def clock(text: str) -> time | None:
+    """A time of day; None for 24:00, the end of it."""
+    return None if text == "24:00" else time.fromisoformat(text)
+
+
+def checked(given: dict[str, Any]) -> dict[str, Any]:
+    """A document as it is stored: valid, and only what was given."""
+    try:
+        document = DOCUMENT.validate_python(given)
+    except ValidationError as error:  # told in one line, as of any other field
+        each = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, each["loc"]))
+        raise PydanticCustomError(
+            "document", "{what}", {"what": f"{where}: {each['msg']}"}
+        ) from None
+    stored: dict[str, Any] = DOCUMENT.dump_python(document, mode="json", exclude_none=True)
+    return {name: _given_only(stored[name], each) for name, each in given.items()}
+
+
+def _given_only(stored: Any, given: Any) -> Any:
+    if not isinstance(stored, dict):
+        return stored
+    return {name: _given_only(stored[name], each) for name, each in given.items() if name in stored}

@@ -1,0 +1,158 @@
+"""Who may give what: a role's authority, and what a customer may be given at all.
+
+Sums are of gestures that stand (neither declined nor reversed), in one currency, in the 365 days
+that end with the gesture asked about; a sum of a case is of that case alone. The policy in force
+at that time decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from casestore.events import Money
+from casestore.events.document import Document
+
+YEAR = timedelta(days=365)
+_ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class Given(msgspec.Struct, frozen=True):
+    """A gesture that stands."""
+
+    case_id: str
+    given_at: datetime
+    value: Money | None
+
+
+class Bound(msgspec.Struct, frozen=True):
+    """A limit, and how much of it is used up."""
+
+    what: Literal[
+        "role per gesture",
+        "role per case",
+        "role per customer and year",
+        "role count per customer and year",
+        "customer per year",
+        "customer count per year",
+    ]
+    limit: Decimal
+    used: Decimal
+    currency: str | None
+    """None: it counts gestures."""
+
+    @property
+    def left(self) -> Decimal:
+        """What may still be given."""
+        return max(self.limit - self.used, Decimal(0))
+
+    @property
+    def of_role(self) -> bool:
+        """Whether it is a matter of authority; else it holds for everybody."""
+        return self.what.startswith("role")
+
+
+def bounds(
+    policy: Document,
+    role: str | None,
+    currency: str | None,
+    given: Iterable[Given],
+    *,
+    case_id: str | None,
+    at: datetime,
+) -> Iterator[Bound]:
+    """The limits for one more gesture.
+
+    Args:
+        policy: in force then.
+        role: of who gives; one that the policy does not name may give nothing.
+        currency: of the gesture; None where it has no value in money.
+        given: what the customer was given before, over all their cases.
+        case_id: the case that it is given in, if that is known.
+        at: when.
+    """
+    year = [each for each in given if at - YEAR < each.given_at <= at]
+    same = [each for each in year if each.value is not None and each.value.currency == currency]
+    in_case = [each for each in same if each.case_id == case_id]
+    count = Decimal(len(year))
+    authority = policy.roles.get(role or "")
+    if policy.roles and currency is not None:
+        limit = authority.limits.get(currency) if authority else None
+        if limit is None:
+            yield Bound("role per gesture", Decimal(0), Decimal(0), currency)
+        else:
+            if limit.per_gesture is not None:
+                yield Bound("role per gesture", limit.per_gesture, Decimal(0), currency)
+            if limit.per_case is not None and case_id is not None:
+                yield Bound("role per case", limit.per_case, _sum(in_case), currency)
+            if limit.per_year is not None:
+                yield Bound("role per customer and year", limit.per_year, _sum(same), currency)
+    if authority is not None and authority.gestures_per_year is not None:
+        most = Decimal(authority.gestures_per_year)
+        yield Bound("role count per customer and year", most, count, None)
+    if currency is not None and (yearly := policy.goodwill.per_year.get(currency)) is not None:
+        yield Bound("customer per year", yearly, _sum(same), currency)
+    if policy.goodwill.gestures_per_year is not None:
+        most = Decimal(policy.goodwill.gestures_per_year)
+        yield Bound("customer count per year", most, count, None)
+
+
+def exceeded(
+    policy: Document,
+    role: str | None,
+    value: Money | None,
+    given: Sequence[Given],
+    *,
+    case_id: str | None,
+    at: datetime,
+) -> list[Bound]:
+    """The limits that a gesture would go beyond. See `bounds`; `given` is without the gesture."""
+    currency = value.currency if value is not None else None
+    found = []
+    for bound in bounds(policy, role, currency, given, case_id=case_id, at=at):
+        more = Decimal(1) if bound.currency is None else value.amount if value else Decimal(0)
+        if bound.used + more > bound.limit:
+            found.append(bound)
+    return found
+
+
+def within_authority(
+    policy: Document,
+    roles: Sequence[str | None],
+    value: Money | None,
+    given: Sequence[Given],
+    *,
+    case_id: str,
+    at: datetime,
+) -> Literal["yes", "no", "unknown"]:
+    """Whether who gave, or who approved, had the authority.
+
+    Args:
+        roles: of both, as far as they were recorded.
+    """
+    if not policy.roles:
+        return "unknown"  # nobody has laid down who may give what
+    known = [role for role in roles if role is not None]
+    for role in known:
+        beyond = exceeded(policy, role, value, given, case_id=case_id, at=at)
+        if not any(bound.of_role for bound in beyond):
+            return "yes"
+    return "no" if known else "unknown"
+
+
+def could_give(policy: Document, role: str | None, amount: Money | None) -> bool | None:
+    """Whether a role's authority covers an amount, for one gesture; None where that cannot be
+    told: the role or the amount was not recorded, or nobody has laid down who may give what."""
+    if role is None or amount is None or not policy.roles:
+        return None
+    return not any(
+        bound.of_role for bound in exceeded(policy, role, amount, (), case_id="", at=_ANY_TIME)
+    )
+
+
+def _sum(given: Iterable[Given]) -> Decimal:
+    return sum((each.value.amount for each in given if each.value is not None), Decimal(0))

@@ -1,0 +1,71 @@
+"""The lessons of the stories as rules, and what they find: one row for each judged subject."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Literal
+
+from projections.lapses import promises  # noqa: F401  (each module declares its rules)
+from projections.lapses.facts import Facts
+from projections.lapses.rule import OUTCOMES, RULES, Finding, Outcome, Rule, judged
+from projections.projection import Projection, Row
+from projections.reading import Reading
+
+__all__ = ["LAPSES", "OUTCOMES", "RULES", "Finding", "LapseRow", "Outcome", "Rule"]
+
+
+class LapseRow(Row, frozen=True):
+    """What a rule finds of one subject."""
+
+    rule: str
+    subject: str
+    case_id: str
+    customer_id: str
+    outcome: Literal["violated", "satisfied", "exempt", "unknown"]
+    at: datetime
+    due_at: datetime | None
+    """Where time alone decides: there is no finding before it has passed."""
+    agent: str | None
+    team: str | None
+    evidence: tuple[str, ...]
+    """Event ids."""
+    product: str | None
+    region: str | None
+    category: str | None
+
+
+def rows(case: Reading) -> Iterator[LapseRow]:
+    """What all rules find of a case."""
+    product, region, category = case.about
+    for rule, found in judged(Facts(case)):
+        actor = None if found.event is None else found.event.event.actor
+        if actor is not None and actor.kind in ("customer", "system", "third_party"):
+            actor = None  # somebody of the house answers for it: who has the case
+        owner = case.owner_at(found.at)
+        judged_event = () if found.event is None else (found.event,)
+        yield LapseRow(
+            rule=rule.name,
+            subject=found.subject,
+            case_id=case.case_id,
+            customer_id=case.customer_id,
+            outcome=found.outcome,
+            at=found.at,
+            due_at=found.due_at,
+            agent=actor.id if actor else owner.agent if owner else None,
+            team=(actor.team if actor else None) or (owner.team if owner else None),
+            evidence=tuple(dict.fromkeys(e.event_id for e in (*judged_event, *found.evidence))),
+            product=product,
+            region=region,
+            category=category,
+        )
+
+
+LAPSES = Projection(
+    name="lapses",
+    version=1,
+    row=LapseRow,
+    rows=rows,
+    looks_at=frozenset({"customer", "policy"}),
+    indexes=("case_id", "customer_id", "rule", "agent", "team", "at"),
+)

@@ -1,0 +1,79 @@
+"""What a rule is: a lesson, and a function from a case to findings, one for each judged subject.
+
+`violated`, `satisfied`, `exempt`, or `unknown`: the assertion that it takes was never recorded.
+What does not apply, or is not due yet, makes no finding; where time alone decides, the finding is
+violated with a `due_at`, and counts once that has passed. Nothing is inferred from prose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from inspect import cleandoc
+from typing import Literal, NamedTuple
+
+from projections.lapses.facts import Facts
+from projections.reading import Happened
+
+Outcome = Literal["violated", "satisfied", "exempt", "unknown"]
+OUTCOMES: tuple[Outcome, ...] = ("violated", "satisfied", "exempt", "unknown")
+
+
+class Finding(NamedTuple):
+    """What a rule finds of one subject."""
+
+    subject: str
+    """What is judged: the id of a reply, a promise, an issue …, or "case"."""
+    outcome: Outcome
+    at: datetime
+    """When it became violated; else when it was judged by."""
+    event: Happened | None
+    """What is judged, whose actor answers for it; None: whoever has the case at that time."""
+    evidence: tuple[Happened, ...] = ()
+    """What shows it, beside that event."""
+    due_at: datetime | None = None
+    """Only of what time alone has violated: from when on it is."""
+
+
+Judge = Callable[[Facts], Iterable[Finding]]
+
+
+class Rule(NamedTuple):
+    """A rule, with the lesson that it comes from."""
+
+    name: str
+    stories: tuple[str, ...]
+    """The seed stories that teach it, by number."""
+    lesson: str
+    """In one sentence."""
+    numbers: tuple[str, ...]
+    """The numbers of the policy that it goes by."""
+    judge: Judge
+
+
+RULES: dict[str, Rule] = {}
+"""Every rule by name, in the order in which they are written down."""
+
+
+def rule(name: str, *stories: str, numbers: str = "") -> Callable[[Judge], Judge]:
+    """Make a function a rule. Its docstring is the lesson.
+
+    Args:
+        name: of the rule.
+        stories: the seed stories that teach it, by number.
+        numbers: the names of the policy's numbers that it goes by, with spaces between.
+    """
+
+    def declare(judge: Judge) -> Judge:
+        lesson = cleandoc(judge.__doc__ or "")
+        RULES[name] = Rule(name, stories, lesson, tuple(numbers.split()), judge)
+        return judge
+
+    return declare
+
+
+def judged(case: Facts) -> Iterator[tuple[Rule, Finding]]:
+    """What all rules find of a case."""
+    for each in RULES.values():
+        for finding in each.judge(case):
+            yield each, finding

@@ -1,0 +1,134 @@
+"""The journal on PostgreSQL against raw psycopg, and writers side by side."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+
+from casestore import CaseStore
+from casestore.journal.postgres import Datastore, PostgresJournal
+from casestore.journal.url import PostgresUrl
+from casestore.transfer import import_lines
+from tests.bench.made import PER_CASE, lines, made, rows
+from tests.bench.race import Floor, race, seconds
+from tests.bench.sqlite import SCAN, append_each
+
+_WRITER = """
+import sys, time
+from tests.bench.postgres import write_for
+write_for(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+"""
+
+
+def write_for(url: str, name: str, count: int) -> None:
+    """What a writer process does: so many appends to cases of its own, once told to begin."""
+    with CaseStore.open(url) as store:
+        store.append(f"case:{name}-warm", made(0, 0, name))
+        print("ready", flush=True)
+        sys.stdin.readline()
+        for n in range(count):
+            case, number = divmod(n, PER_CASE)
+            store.append(f"case:{name}-{case}", made(case, number, name), key=f"k{n}")
+
+
+def writers(url: str, how_many: int, count: int) -> float:
+    """Seconds for so many processes to append `count` events between them."""
+    each = count // how_many
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", _WRITER, url, f"w{n}-{uuid4().hex[:6]}", str(each)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for n in range(how_many)
+    ]
+    for process in started:
+        assert process.stdout is not None
+        process.stdout.readline()
+
+    def run() -> None:
+        for process in started:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+        for process in started:
+            process.communicate()
+
+    return seconds(run)
+
+
+def bench_postgres(base: str, folder: Path, count: int, rounds: int) -> list[Floor]:
+    """Append, import and read on PostgreSQL, and writers side by side."""
+    os.environ["CASESTORE_KEY_FILE"] = str(folder / "key")
+    small = max(200, count // 50)
+
+    def fresh() -> str:
+        return f"{base}&schema=b{uuid4().hex[:10]}"
+
+    insert = (
+        "INSERT INTO {}.stored_events (originator_id, originator_version, topic, state, personal, "
+        "customer_id, event_id, recorded_at, metadata) VALUES (%s,%s,%s,%s,%s,%s,%s,%s,%s)"
+    )
+
+    def raw(work: Callable[[psycopg.Connection[Any], str], object]) -> float:
+        schema = f"b{uuid4().hex[:10]}"
+        datastore = Datastore(PostgresUrl(base, schema))
+        PostgresJournal(datastore).create_table()
+        datastore.close()
+        with psycopg.connect(base, autocommit=True) as connection:
+            return seconds(lambda: work(connection, insert.format(schema)))
+
+    with CaseStore.create(fresh()) as store:
+        import_lines(store, lines(count))
+        given = [row._replace(event_id=str(row.event_id)) for row in rows(store)]
+        scan = SCAN.replace("stored_events", store.recorder.table)
+        read = race(
+            rounds,
+            ours=lambda: seconds(lambda: sum(1 for _ in store.read())),
+            raw=lambda: seconds(lambda: len(store.recorder.fetch(scan))),
+        )
+
+    def raw_each(connection: psycopg.Connection[Any], sql: str) -> None:
+        for row in given[:small]:
+            connection.execute(sql, row[1:])
+
+    def raw_many(connection: psycopg.Connection[Any], sql: str) -> None:
+        for start in range(0, len(given), 1000):
+            with connection.transaction(), connection.cursor() as cursor:
+                cursor.executemany(sql, [row[1:] for row in given[start : start + 1000]])
+
+    def our_append() -> float:
+        with CaseStore.create(fresh()) as store:
+            return seconds(lambda: append_each(store, small))
+
+    def our_bulk() -> float:
+        given_lines = lines(count)
+        with CaseStore.create(fresh()) as store:
+            return seconds(lambda: import_lines(store, given_lines))
+
+    def side_by_side(how_many: int) -> float:
+        """Long enough that starting up is not what is measured."""
+        url = fresh()
+        CaseStore.create(url).close()
+        return writers(url, how_many, 6000)
+
+    append = race(rounds, raw=lambda: raw(raw_each), ours=our_append)
+    bulk = race(rounds, raw=lambda: raw(raw_many), ours=our_bulk)
+    eight = race(rounds, one=lambda: side_by_side(1), eight=lambda: side_by_side(8))
+    per_event = append["ours"] / (small + small / PER_CASE / 2)
+    return [
+        Floor("PostgreSQL append", "raw insert", append["raw"] / small / per_event, 0.5),
+        Floor(
+            "PostgreSQL import of NDJSON lines", "raw executemany", bulk["raw"] / bulk["ours"], 0.3
+        ),
+        Floor("PostgreSQL read, decoded", "raw scan", read["raw"] / read["ours"], 0.4),
+        Floor("PostgreSQL, 8 writers", "1 writer", eight["one"] / eight["eight"], 1.0),
+    ]

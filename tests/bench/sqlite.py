@@ -1,0 +1,206 @@
+"""The journal on SQLite against raw sqlite3 and the stock library."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from eventsourcing.application import Application
+from eventsourcing.domain import Aggregate, event
+from eventsourcing.system import NotificationLogReader
+
+from casestore import CaseStore
+from casestore.append import Append
+from casestore.events import Event
+from casestore.journal.recorder import Row
+from casestore.journal.sqlite import Datastore, SQLiteJournal
+from casestore.transfer import import_lines
+from tests.bench.made import PER_CASE, START, TEXT, events, lines, made, rows
+from tests.bench.race import Floor, race, seconds
+
+STOCK_ACTOR = {"kind": "agent", "id": "anna", "role": "first_line", "team": "north"}
+
+
+class StockCase(Aggregate):
+    """The stock library's own way: an aggregate that holds what was said."""
+
+    def __init__(self, customer_id: str) -> None:
+        self.customer_id = customer_id
+        self.said: list[str] = []
+
+    @event("Said")
+    def say(
+        self,
+        *,
+        occurred_at: datetime,
+        actor: dict[str, str],
+        message_id: str,
+        channel: str,
+        text: str,
+        event_id: UUID,
+        customer_id: str,
+    ) -> None:
+        """One more message, with the same facts as one of ours."""
+        self.said.append(message_id)
+
+
+class Stock(Application[UUID]):
+    """The stock library's application."""
+
+
+_INSERT = "INSERT INTO stored_events VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+def raw_sqlite(path: Path) -> sqlite3.Connection:
+    """Our table with its indexes, without our triggers."""
+    store = SQLiteJournal(Datastore(path, create=True))
+    store.create_table()
+    store.datastore.close()
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    for (trigger,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
+        connection.execute(f"DROP TRIGGER {trigger}")
+    return connection
+
+
+def bench_sqlite(folder: Path, count: int, rounds: int) -> list[Floor]:
+    """Append, import and read on SQLite."""
+    os.environ["CASESTORE_KEY_FILE"] = str(folder / "key")
+    number = iter(range(1_000_000))
+    small = max(200, count // 50)
+
+    def fresh() -> str:
+        return f"sqlite:///{folder}/{next(number)}.db"
+
+    with CaseStore.create(fresh()) as store:
+        import_lines(store, lines(count))
+        given = rows(store)
+        stock = stock_app(folder)
+        stock_each(stock, len(given) // 20)
+        read = race(
+            rounds,
+            ours=lambda: seconds(lambda: sum(1 for _ in store.read())),
+            raw=lambda: seconds(lambda: len(store.recorder.fetch(SCAN))),
+            stock=lambda: 20 * seconds(lambda: stock_read(stock)),
+        )
+        stock.close()
+
+    def raw_append() -> float:
+        connection = raw_sqlite(folder / f"{next(number)}.db")
+        with contextlib.closing(connection):
+            return seconds(lambda: one_by_one(connection, given[:small]))
+
+    def raw_bulk() -> float:
+        connection = raw_sqlite(folder / f"{next(number)}.db")
+        with contextlib.closing(connection):
+            return seconds(lambda: many(connection, given))
+
+    def our_append() -> float:
+        with CaseStore.create(fresh()) as store:
+            return seconds(lambda: append_each(store, small))
+
+    def our_bulk() -> float:
+        given_lines = lines(count)
+        with CaseStore.create(fresh()) as store:
+            return seconds(lambda: import_lines(store, given_lines))
+
+    def our_batches() -> float:
+        made_events = list(events(count))
+        with CaseStore.create(fresh()) as store:
+            return seconds(lambda: write_batches(store, made_events))
+
+    def stock_append() -> float:
+        with stock_app(folder) as app:
+            return seconds(lambda: stock_each(app, small))
+
+    append = race(rounds, raw=raw_append, ours=our_append, stock=stock_append)
+    bulk = race(rounds, raw=raw_bulk, ours=our_bulk, batches=our_batches)
+    # Our appends write a registration for every second case besides: count rows, not calls.
+    ours_rows = small + small / PER_CASE / 2
+    per_event = append["ours"] / ours_rows
+    return [
+        Floor("SQLite append", "raw insert", append["raw"] / small / per_event, 0.4),
+        Floor("SQLite append", "stock load and save", append["stock"] / small / per_event, 2.0),
+        Floor(
+            "SQLite bulk, batches of events", "raw executemany", bulk["raw"] / bulk["batches"], 0.3
+        ),
+        Floor("SQLite import of NDJSON lines", "raw executemany", bulk["raw"] / bulk["ours"], 0.3),
+        Floor("SQLite read, decoded", "raw scan", read["raw"] / read["ours"], 0.4),
+        Floor("SQLite read, decoded", "stock reader", read["stock"] / read["ours"], 4.0),
+    ]
+
+
+SCAN = (
+    "SELECT position, originator_id, originator_version, topic, state, personal, customer_id, "
+    "event_id, recorded_at, metadata FROM stored_events ORDER BY position"
+)
+
+
+def append_each(store: CaseStore, count: int) -> None:
+    """One event, one commit; made (validated) on the way."""
+    for n in range(count):
+        case, number = divmod(n, PER_CASE)
+        store.append(f"case:{case}", made(case, number), key=f"k{n}")
+
+
+def write_batches(store: CaseStore, given: Sequence[tuple[str, Event]]) -> None:
+    """Appends through the library, each with its key, a thousand a commit."""
+    for start in range(0, len(given), 1000):
+        some = enumerate(given[start : start + 1000], start)
+        appends = [Append(batches=((stream, (e,)),), key=f"k{n}") for n, (stream, e) in some]
+        store.write(appends)
+
+
+def one_by_one(connection: sqlite3.Connection, given: Sequence[Row]) -> None:
+    """One row, one commit."""
+    for row in given:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(_INSERT, row[1:])
+        connection.execute("COMMIT")
+
+
+def many(connection: sqlite3.Connection, given: Sequence[Row]) -> None:
+    """A thousand rows a commit."""
+    for start in range(0, len(given), 1000):
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany(_INSERT, [row[1:] for row in given[start : start + 1000]])
+        connection.execute("COMMIT")
+
+
+def stock_each(app: Stock, count: int) -> None:
+    """The stock library doing the same: load the aggregate, one more event, save."""
+    case = None
+    for n in range(count):
+        if n % PER_CASE == 0:
+            case = StockCase(customer_id="C-1")
+        else:
+            assert case is not None
+            case = app.repository.get(case.id)
+            case.say(
+                occurred_at=START,
+                actor=STOCK_ACTOR,
+                message_id=f"m{n}",
+                channel="email",
+                text=TEXT,
+                event_id=uuid4(),
+                customer_id="C-1",
+            )
+        app.save(case)
+
+
+def stock_app(folder: Path) -> Stock:
+    """The stock library on a fresh SQLite file."""
+    env = {"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": f"{folder}/{uuid4()}"}
+    return Stock(env)
+
+
+def stock_read(app: Stock) -> int:
+    """The stock library reading every event in order, with its own reader as it comes."""
+    reader = NotificationLogReader(app.notification_log)
+    return sum(1 for each in reader.read(start=1) if app.mapper.to_domain_event(each) is not None)
