@@ -182,6 +182,13 @@ def test_the_year_is_the_365_days_that_end_with_the_gesture(tmp_path: Path) -> N
         assert counts(desk, case="c1", until=moment("+100d")) == [("first", 1), ("e1", None)]
 
 
+def test_of_several_gestures_at_one_moment_the_first_is_the_first(tmp_path: Path) -> None:
+    with desk_in(tmp_path) as desk:
+        desk.case("c1", opened(), gave("g1"), remedied(), gave("g2"))
+        desk.case("c2", opened(), gave("g1"))
+        assert counts(desk) == [("g1", 1), ("g2", 2), ("e1", None), ("g1", 3)]
+
+
 def test_what_was_declined_or_taken_back_counts_in_no_year(tmp_path: Path) -> None:
     with desk_in(tmp_path) as desk:
         desk.case("c1", opened(), gave("g1", value=money("5")), gave("g2", "+1d", value=money("7")))
@@ -248,6 +255,16 @@ def test_merged_cases_are_counted_from_the_earliest_receipt(tmp_path: Path) -> N
 
         assert hours("+6h") == {"here": 8.0, "in-another": 8.0}
         assert hours("+2d") == {"here": 2.0, "in-another": 2.0}
+
+
+def test_clocks_that_differ_into_a_circle_stop_no_report(tmp_path: Path) -> None:
+    with desk_in(tmp_path) as desk:
+        desk.case("c1", opened(), gave(at="+1h"))
+        desk.case("c2", opened(), gave(at="+1h"))
+        desk.case("c1", merged("c2", "+1h"), unmerged("c2", "+5h"))
+        desk.case("c2", learnt("+6h", merged("c1", "+4h")))
+        assert [each.case_id for each in history(desk, as_of=moment("+4h"))] == ["c1", "c2"]
+        assert len(reports.cases(desk.store, as_of=moment("+4h")).rows) == 2
 
 
 def test_a_part_of_a_customers_history(tmp_path: Path) -> None:

@@ -87,12 +87,13 @@ def families(view: View, rows: Collection[CaseRow]) -> Iterator[Family]:
     into = grouped(_merged(view, rows), lambda row: row.merged_into)
 
     def members(case: CaseRow) -> list[CaseRow]:
-        found: list[CaseRow] = []
+        found = {case.case_id: case}
         last = [case]
-        while last:
+        while last:  # not for ever: as of some time, clocks can differ into a circle
             last = [each for one in last for each in into.get(one.case_id, ())]
-            found += last
-        return found
+            last = [each for each in last if each.case_id not in found]
+            found |= {each.case_id: each for each in last}
+        return list(found.values())[1:]
 
     return (Family(row, members(row)) for row in rows)
 
@@ -119,19 +120,21 @@ def counted_cases(
 
 def receipts(view: View, case_ids: Collection[str]) -> dict[str, datetime]:
     """For each case the earliest receipt of what it counts with."""
-    rows = {row.case_id: row for row in view.lookup(CASES, "case_id", case_ids)}
-    above = dict(rows)
-    while missing := {row.merged_into for row in above.values() if row.merged_into} - set(above):
-        found = {row.case_id: row for row in view.lookup(CASES, "case_id", missing)}
-        if not found:
-            break
+    above: dict[str, CaseRow] = {}
+    missing = set(case_ids)
+    while found := {row.case_id: row for row in view.lookup(CASES, "case_id", missing)}:
         above |= found
-    roots = {}
-    for case_id in rows:
-        root = case_id
-        while (into := above[root].merged_into) is not None and into in above:
-            root = into
-        roots[case_id] = root
-    tops = {root: above[root] for root in roots.values()}
-    received = {each.case.case_id: each.receipt for each in families(view, list(tops.values()))}
-    return {case_id: received[root] for case_id, root in roots.items()}
+        missing = {row.merged_into for row in found.values() if row.merged_into} - set(above)
+    tops = {each: _top(above[each], above) for each in case_ids if each in above}
+    families_of = families(view, {top.case_id: top for top in tops.values()}.values())
+    received = {each.case.case_id: each.receipt for each in families_of}
+    return {each: received[top.case_id] for each, top in tops.items()}
+
+
+def _top(case: CaseRow, above: dict[str, CaseRow]) -> CaseRow:
+    """What a case counts under."""
+    passed = set()
+    while case.merged_into in above and case.case_id not in passed:
+        passed.add(case.case_id)
+        case = above[case.merged_into]
+    return case

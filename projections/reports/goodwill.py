@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -36,7 +37,8 @@ class GoodwillLine(Line, frozen=True, kw_only=True):
     contacts_before: int
     within_authority: Literal["yes", "no", "unknown"]
     year_count: int | None
-    """Gestures that stand, to the customer in the 365 days that end with this one."""
+    """Gestures that stand, to the customer in the 365 days that end with this row: of several at
+    one moment, those up to it in the order of the rows."""
     year_value: Money | None
     """Their sum in this one's currency."""
     status: Literal["given", "declined", "reversed"]
@@ -49,8 +51,8 @@ def _history(view: View) -> Answer[GoodwillLine]:
     rows.sort(key=lambda row: (row.given_at, row.case_id, row.ledger, row.id))
     received = receipts(view, {row.case_id for row in rows})
     found = [
-        _line(row, rows, received.get(row.case_id, row.receipt))
-        for row in rows
+        _line(row, year, received.get(row.case_id, row.receipt))
+        for row, year in _with_year(rows)
         if _asked(view, row)
     ]
     standing = [row for row in found if row.ledger == "goodwill" and row.status == "given"]
@@ -78,15 +80,19 @@ def _asked(view: View, row: GoodwillRow) -> bool:
     )
 
 
-def _line(row: GoodwillRow, rows: Sequence[GoodwillRow], received: datetime) -> GoodwillLine:
+def _with_year(rows: Sequence[GoodwillRow]) -> Iterator[tuple[GoodwillRow, Sequence[GoodwillRow]]]:
+    """Each row, and the gestures that stand in the year that ends with it."""
+    year: deque[GoodwillRow] = deque()
+    for row in rows:
+        if row.ledger == "goodwill" and row.status == "given":
+            year.append(row)
+        while year and year[0].given_at <= row.given_at - YEAR:
+            year.popleft()
+        yield row, year
+
+
+def _line(row: GoodwillRow, year: Sequence[GoodwillRow], received: datetime) -> GoodwillLine:
     goodwill = row.ledger == "goodwill"
-    year = [
-        each
-        for each in rows
-        if each.ledger == "goodwill"
-        and each.status == "given"
-        and row.given_at - YEAR < each.given_at <= row.given_at
-    ]
     currency = row.value.currency if row.value else None
     same = (each.value for each in year if each.value and each.value.currency == currency)
     year_value = _one(sums(same))
