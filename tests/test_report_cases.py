@@ -439,6 +439,34 @@ def test_cases_merged_one_after_the_other_are_one(tmp_path: Path) -> None:
         assert lines(desk, "+5h")["c4"].received_at is None
 
 
+def test_a_case_counts_for_itself_while_what_it_is_merged_into_is_not_there(
+    tmp_path: Path,
+) -> None:
+    with desk_in(tmp_path) as desk:
+        desk.case("c2", opened("+9h"), wrote("m1", "+9h"))
+        # By somebody's clock.
+        desk.case("c1", opened(), wrote(), learnt("+9h", merged("c2", "+1h")))
+        told = lines(desk, "+2h")["c1"]
+        assert (told.status, told.merged_into, told.waiting_since) == ("open", None, moment("+0h"))
+        (waits,) = reports.waiting(desk.store, as_of=moment("+2h")).rows
+        assert waits.case_id == "c1"
+        (waits,) = reports.waiting(desk.store, as_of=moment("+9h")).rows
+        assert waits.case_id == "c2"
+
+
+def test_clocks_that_differ_into_a_circle_lose_no_case(tmp_path: Path) -> None:
+    with desk_in(tmp_path) as desk:
+        desk.case("c1", opened())
+        desk.case("c2", opened(received_at=moment("-1h")), wrote())
+        desk.case("c1", merged("c2", "+1h"), unmerged("c2", "+5h"))
+        desk.case("c2", learnt("+6h", merged("c1", "+4h")))
+        one, two = lines(desk, "+4h").values()
+        assert (one.status, one.merged_into, one.received_at) == ("open", None, moment("-1h"))
+        assert (two.status, two.merged_into) == ("merged", "c1")
+        (waits,) = reports.waiting(desk.store, as_of=moment("+4h")).rows
+        assert (waits.case_id, waits.waiting_since) == ("c1", moment("+0h"))
+
+
 def test_a_promise_in_a_merged_case_stays_where_it_was_made(tmp_path: Path) -> None:
     with desk_in(tmp_path) as desk:
         desk.case("c2", opened())

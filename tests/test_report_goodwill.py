@@ -257,16 +257,6 @@ def test_merged_cases_are_counted_from_the_earliest_receipt(tmp_path: Path) -> N
         assert hours("+2d") == {"here": 2.0, "in-another": 2.0}
 
 
-def test_clocks_that_differ_into_a_circle_stop_no_report(tmp_path: Path) -> None:
-    with desk_in(tmp_path) as desk:
-        desk.case("c1", opened(), gave(at="+1h"))
-        desk.case("c2", opened(), gave(at="+1h"))
-        desk.case("c1", merged("c2", "+1h"), unmerged("c2", "+5h"))
-        desk.case("c2", learnt("+6h", merged("c1", "+4h")))
-        assert [each.case_id for each in history(desk, as_of=moment("+4h"))] == ["c1", "c2"]
-        assert len(reports.cases(desk.store, as_of=moment("+4h")).rows) == 2
-
-
 def test_a_part_of_a_customers_history(tmp_path: Path) -> None:
     with desk_in(tmp_path) as desk:
         desk.case("c1", opened(product="phone"), gave("a"), gave("b", "+1h", actor=BEN))

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from projections.cases import CASES, CaseRow
 from projections.promises import PROMISES, PromiseRow, state
-from projections.reports.families import Family, families
+from projections.reports.families import Family, families, tops
 from projections.reports.measures import counted, grouped, percentile
 from projections.reports.report import Answer, Line, Report, View
 
@@ -53,10 +53,9 @@ class CaseLine(Line, frozen=True, kw_only=True):
 
 
 def _line(
-    family: Family, customer_id: str, promises: list[PromiseRow], as_of: datetime
+    family: Family, customer_id: str, promises: list[PromiseRow], as_of: datetime, merged: bool
 ) -> CaseLine:
     row = family.case
-    merged = row.merged_into is not None
     states = [(state(promise, as_of), promise.due_at) for promise in promises]
     due = [due_at for now, due_at in states if now == "open" and due_at is not None]
     return CaseLine(
@@ -91,7 +90,7 @@ def _line(
         gestures=row.gestures,
         last_event_at=row.last_event_at,
         events=row.events,
-        merged_into=row.merged_into,
+        merged_into=row.merged_into if merged else None,
     )
 
 
@@ -101,8 +100,15 @@ def _answer(view: View) -> Answer[CaseLine]:
     roots = view.roots(row.customer_id for row in rows)
     found = view.lookup(PROMISES, "case_id", {row.case_id for row in rows})
     promises: Any = grouped(found, lambda promise: promise.case_id)
+    top = tops(view, rows)
     lines = [
-        _line(each, roots[each.case.customer_id], promises.get(each.case.case_id, []), view.as_of)
+        _line(
+            each,
+            roots[each.case.customer_id],
+            promises.get(each.case.case_id, []),
+            view.as_of,
+            merged=top[each.case.case_id] is not each.case,
+        )
         for each in families(view, rows)
     ]
     once = [line for line in lines if line.status != "merged"]

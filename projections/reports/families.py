@@ -3,12 +3,12 @@ receipt."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 
 from projections.cases import CASES, CaseRow
 from projections.reports.measures import grouped, seconds
-from projections.reports.report import View
+from projections.reports.report import View, _root
 
 
 class Family:
@@ -109,32 +109,37 @@ def _merged(view: View, rows: Collection[CaseRow]) -> list[CaseRow]:
     return list(found.values())
 
 
+def tops(view: View, rows: Iterable[CaseRow]) -> dict[str, CaseRow]:
+    """For each of some cases what it counts under: itself, unless it is merged.
+
+    What it is merged into may not have been opened by the time that is asked about, if it was put
+    on record late; then it counts for itself.
+    """
+    known = {row.case_id: row for row in rows}
+    asked = list(known)
+    new = {row.merged_into for row in known.values() if row.merged_into} - set(known)
+    while new:
+        found = {row.case_id: row for row in view.lookup(CASES, "case_id", new)}
+        known |= found
+        new = {row.merged_into for row in found.values() if row.merged_into} - set(known)
+    into = {e.case_id: e.merged_into for e in known.values() if e.merged_into in known}
+    return {each: known[_root(each, into)] for each in asked}
+
+
 def counted_cases(
     view: View, *, time: str | None = "opened_at", agent: str | None = "agent"
 ) -> list[Family]:
     """The cases that the selection asks for, each counted once, in the order of opening."""
-    rows = view.chosen(CASES, "merged_into IS NULL", time=time, agent=agent)
+    rows = view.chosen(CASES, time=time, agent=agent)
+    top = tops(view, rows)
+    rows = [row for row in rows if top[row.case_id] is row]
     rows.sort(key=lambda row: (row.opened_at, row.case_id))
     return list(families(view, rows))
 
 
 def receipts(view: View, case_ids: Collection[str]) -> dict[str, datetime]:
     """For each case the earliest receipt of what it counts with."""
-    above: dict[str, CaseRow] = {}
-    missing = set(case_ids)
-    while found := {row.case_id: row for row in view.lookup(CASES, "case_id", missing)}:
-        above |= found
-        missing = {row.merged_into for row in found.values() if row.merged_into} - set(above)
-    tops = {each: _top(above[each], above) for each in case_ids if each in above}
-    families_of = families(view, {top.case_id: top for top in tops.values()}.values())
-    received = {each.case.case_id: each.receipt for each in families_of}
-    return {each: received[top.case_id] for each, top in tops.items()}
-
-
-def _top(case: CaseRow, above: dict[str, CaseRow]) -> CaseRow:
-    """What a case counts under."""
-    passed = set()
-    while case.merged_into in above and case.case_id not in passed:
-        passed.add(case.case_id)
-        case = above[case.merged_into]
-    return case
+    top = tops(view, view.lookup(CASES, "case_id", case_ids))
+    each_once = {case.case_id: case for case in top.values()}
+    received = {e.case.case_id: e.receipt for e in families(view, list(each_once.values()))}
+    return {each: received[case.case_id] for each, case in top.items()}
