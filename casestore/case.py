@@ -61,6 +61,7 @@ from casestore.events import (
     StatementMade,
     StatementRetracted,
 )
+from casestore.goodwill import check_gesture
 from casestore.structure import (
     NO_FACTS,
     Facts,
@@ -326,7 +327,6 @@ def _check(case: Case, event: CaseEvent, facts: Facts) -> str | None:
             | EscalationReturned()
             | FinalDecisionGiven()
             | GestureDeclined()
-            | GestureGiven()
             | GestureReversed()
             | InformationRequested()
             | OperationsConsulted()
@@ -341,6 +341,9 @@ def _check(case: Case, event: CaseEvent, facts: Facts) -> str | None:
             | StatementRetracted()
         ):
             return None  # facts, good or bad: their ids are all that structure asks about
+        case GestureGiven():
+            if facts.goodwill is not None:
+                return check_gesture(event, case.case_id, facts.goodwill)
         case CaseOpened():
             if case.status is not None:
                 return "the case is open already; reopen it with CaseReopened, or use another id"

@@ -21,7 +21,15 @@ from casestore.errors import (
     EventRefused,
     IdempotencyConflict,
 )
-from casestore.events import Actor, CaseOpened, CustomerRegistered, Event, EventCorrected
+from casestore.events import (
+    Actor,
+    CaseOpened,
+    CustomerRegistered,
+    Event,
+    EventCorrected,
+    GestureGiven,
+)
+from casestore.goodwill import Held
 from casestore.history import (
     History,
     Metadata,
@@ -33,8 +41,9 @@ from casestore.history import (
 )
 from casestore.journal.codec import Codec
 from casestore.journal.recorder import KeyRow, Row, Survey, Writing
+from casestore.ledger import given_to
 from casestore.streams import Stream
-from casestore.structure import Facts
+from casestore.structure import AHEAD, Facts
 from casestore.vault import Vault, nonces
 
 SYSTEM = Actor(kind="system", id="casestore")
@@ -200,6 +209,7 @@ class Decision:
             {other: self._stream(other).state} if other is not None else _NO_OTHERS,
             None if originals is None else History(name, originals),
             self.imported,
+            self._held(stream, event) if isinstance(event, GestureGiven) else None,
         )
         if refusal := streams.check(stream, event, facts):
             raise EventRefused(f"{name}: {type(event).__name__} is refused: {refusal}")
@@ -222,6 +232,16 @@ class Decision:
         self.rows.append(row)
         if originals is not None:
             self.streams[name] = streams.fold(name, [*originals, *self.codec.recorded([row])])
+
+    def _held(self, stream: Stream, event: GestureGiven) -> Held | None:
+        """What a live gesture is held to; None where no policy refuses, or it is not live."""
+        if self.imported or abs(event.occurred_at - self.now) > AHEAD:
+            return None
+        policy = self._stream("policy").state.at(event.occurred_at)
+        customer_id = stream.state.customer_id
+        if policy.goodwill.enforcement != "refuse" or customer_id is None:
+            return None
+        return Held(policy, given_to(customer_id, self.writing, self.rows, self.codec))
 
     def _originals(self, name: str) -> list[Recorded]:
         rows = [*self.writing.rows(name, 0), *(row for row in self.rows if row.stream == name)]

@@ -5,6 +5,7 @@
     ├── StoreExists              there is a store already
     ├── StoreUnavailable         the database cannot be reached, or stayed busy too long
     ├── StoreDamaged             what is stored cannot be read as it was written
+    ├── InvalidPolicy            a policy file cannot be read (casestore.policy_file)
     ├── InvalidEvent             not an event of the vocabulary, or a field does not fit
     ├── InvalidStream            not case:<id>, customer:<id> or policy
     ├── StreamNotFound           no such case or customer

@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from casestore.events import Money
+from casestore.events import GestureGiven, Money
 from casestore.events.document import Document
 
 YEAR = timedelta(days=365)
@@ -142,6 +142,42 @@ def within_authority(
         if not any(bound.of_role for bound in beyond):
             return "yes"
     return "no" if known else "unknown"
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What a live gesture is held to, read inside the write lock."""
+
+    policy: Document
+    given: tuple[Given, ...]
+    """What the customer was given, over all their cases."""
+
+
+def check_gesture(event: GestureGiven, case_id: str, held: Held) -> str | None:
+    """Why a policy that refuses does not allow a gesture, in words; None where it does."""
+    approver = event.approved_by.role if event.approved_by is not None else None
+    at, policy = event.occurred_at, held.policy
+
+    def beyond(role: str | None) -> list[Bound]:
+        return exceeded(policy, role, event.value, held.given, case_id=case_id, at=at)
+
+    own = beyond(event.actor.role)
+    for bound in own:
+        if not bound.of_role:
+            return f"{_told(bound, event)}; it holds for every role"
+    if not own or (approver is not None and not beyond(approver)):
+        return None
+    who = [f"{role!r}" for role in policy.roles if not any(b.of_role for b in beyond(role))]
+    by = f"{' or '.join(who)} may approve it (approved_by)" if who else "no role may approve it"
+    if event.actor.role is None:
+        return f"the role of {event.actor.id!r} is not told; name it, or {by}"
+    return f"{_told(own[0], event)}; {by}"
+
+
+def _told(bound: Bound, event: GestureGiven) -> str:
+    unit = f" {bound.currency}" if bound.currency else ""
+    role = f"{event.actor.role!r} " if bound.of_role else ""
+    what = bound.what.removeprefix("role ")
+    return f"it goes beyond the limit {role}{what}: {bound.limit:f}{unit}, {bound.used:f} given"
 
 
 def could_give(policy: Document, role: str | None, amount: Money | None) -> bool | None:

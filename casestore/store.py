@@ -32,7 +32,7 @@ from casestore.append import Append, Outcome, Receipt, Retry
 from casestore.case import Case
 from casestore.decision import Decision
 from casestore.errors import CaseStoreError, StoreUnavailable, StreamNotFound
-from casestore.events import Event, EventCorrected
+from casestore.events import Event, EventCorrected, GestureGiven
 from casestore.history import History, Recorded
 from casestore.journal import Journal
 from casestore.journal.recorder import LOOK_ANYWAY, SCHEMA_VERSION, JournalRecorder, KeyRow
@@ -249,7 +249,8 @@ class CaseStore:
         for attempt in range(1, self._retry.attempts + 1):
             try:
                 # Several at once are an import, which had better have the lock for itself.
-                if self.recorder.hopes and attempt == 1 and len(appends) == 1:
+                hopeful = self.recorder.hopes and attempt == 1 and len(appends) == 1
+                if hopeful and not any(map(_gives, appends)):
                     with suppress(IntegrityError):  # somebody was faster: start afresh
                         return self._try_to_write(appends, stop, hopeful=True)
                     self._forget(appends)
@@ -456,6 +457,11 @@ class CaseStore:
             while names := self.recorder.streams(f"{kind}:", after, _READ):
                 yield from names
                 after = names[-1]
+
+
+def _gives(append: Append) -> bool:
+    """Whether it may have to be held to a customer's other cases, which nobody looks at again."""
+    return any(isinstance(e, GestureGiven) for _, events in append.batches for e in events)
 
 
 def _utc(moment: datetime | None) -> datetime | None:

@@ -44,6 +44,8 @@ class Facts(msgspec.Struct, frozen=True):
     history: History | None = None
     """The stream's own history, where the event is a correction."""
     imported: bool = False
+    goodwill: Any = None
+    """Where a live gesture is to be held to a policy: `casestore.goodwill.Held`."""
 
 
 NO_FACTS = Facts()

@@ -56,6 +56,8 @@ CREATE TABLE IF NOT EXISTS {schema}.stored_events (
     UNIQUE (originator_id, originator_version)
 );
 CREATE INDEX IF NOT EXISTS stored_events_customer ON {schema}.stored_events (customer_id);
+CREATE INDEX IF NOT EXISTS stored_events_merges ON {schema}.stored_events (topic)
+    WHERE topic = 'CustomerMerged';
 CREATE OR REPLACE FUNCTION {schema}.stored_events_append_only() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -311,6 +313,12 @@ class _Writing(Writing):
     def rows(self, stream: str, after_version: int) -> list[Row]:
         return [Row._make(row) for row in self._execute(_ROWS, (stream, after_version)).fetchall()]
 
+    def gestures_to(self, customers: Sequence[str]) -> list[Row]:
+        return [Row._make(row) for row in self._execute(_GESTURES, (list(customers),)).fetchall()]
+
+    def merges_of_customers(self) -> list[Row]:
+        return [Row._make(row) for row in self._execute(_MERGES).fetchall()]
+
     def commit(self, rows: Sequence[Row], keys: Sequence[KeyRow] = ()) -> list[int]:
         positions: list[int] = []
         told: list[Any] = [[], [], []]
@@ -362,6 +370,11 @@ _ROWS = (
     f"SELECT {_COLUMNS} FROM {{schema}}.stored_events WHERE originator_id = %s "
     "AND originator_version > %s ORDER BY originator_version"
 )
+_GESTURES = (
+    f"SELECT {_COLUMNS} FROM {{schema}}.stored_events WHERE customer_id = ANY (%b::text[]) "
+    "AND topic = 'GestureGiven'"
+)
+_MERGES = f"SELECT {_COLUMNS} FROM {{schema}}.stored_events WHERE topic = 'CustomerMerged'"
 _APPEND_TYPES = (
     *("text", "bigint", "bytea"),  # what was told: streams, heads, key ids
     *("text", "bytea", "bytea"),  # new keys: customers, key ids, wrapped keys

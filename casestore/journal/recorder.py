@@ -114,6 +114,12 @@ class Writing(Protocol):
     def rows(self, stream: str, after_version: int) -> list[Row]:
         """A stream's rows after a version."""
 
+    def gestures_to(self, customers: Sequence[str]) -> list[Row]:
+        """The rows of all GestureGiven to some customers."""
+
+    def merges_of_customers(self) -> list[Row]:
+        """The rows of all CustomerMerged."""
+
     def commit(self, rows: Sequence[Row], keys: Sequence[KeyRow] = ()) -> list[int]:
         """Insert rows and data keys, durably, and give the rows' positions.
 

@@ -61,6 +61,8 @@ CREATE TABLE IF NOT EXISTS stored_events (
     UNIQUE (originator_id, originator_version)
 );
 CREATE INDEX IF NOT EXISTS stored_events_customer ON stored_events (customer_id);
+CREATE INDEX IF NOT EXISTS stored_events_merges ON stored_events (topic)
+    WHERE topic = 'CustomerMerged';
 CREATE TRIGGER IF NOT EXISTS stored_events_no_update BEFORE UPDATE ON stored_events
 BEGIN SELECT RAISE(ABORT, 'stored_events is append-only'); END;
 CREATE TRIGGER IF NOT EXISTS stored_events_no_delete BEFORE DELETE ON stored_events
@@ -260,6 +262,21 @@ class _Writing(Writing):
             f"SELECT {COLUMNS} FROM stored_events WHERE originator_id = ? "
             "AND originator_version > ? ORDER BY originator_version",
             (stream, after_version),
+        )
+        return [Row._make(row) for row in found]
+
+    def gestures_to(self, customers: Sequence[str]) -> list[Row]:
+        marks = ", ".join("?" * len(customers))
+        found = self._cursor.execute(
+            f"SELECT {COLUMNS} FROM stored_events WHERE customer_id IN ({marks}) "
+            "AND topic = 'GestureGiven'",
+            customers,
+        )
+        return [Row._make(row) for row in found]
+
+    def merges_of_customers(self) -> list[Row]:
+        found = self._cursor.execute(
+            f"SELECT {COLUMNS} FROM stored_events WHERE topic = 'CustomerMerged'"
         )
         return [Row._make(row) for row in found]
 

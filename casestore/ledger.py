@@ -1,0 +1,77 @@
+"""What a customer was given, read inside the write lock: over all their cases, and those of whoever
+is merged with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from casestore.customer import Customer
+from casestore.events import GestureDeclined, GestureGiven, GestureReversed
+from casestore.goodwill import Given
+from casestore.history import History
+from casestore.journal.codec import Codec
+from casestore.journal.recorder import Row, Writing
+from casestore.streams import fold_history
+
+
+def given_to(
+    customer_id: str, writing: Writing, pending: Sequence[Row], codec: Codec
+) -> tuple[Given, ...]:
+    """The gestures to a customer that stand.
+
+    Args:
+        customer_id: of the customer, under any of their ids.
+        writing: the transaction; it holds the lock.
+        pending: rows that the same commit will write.
+        codec: of the store.
+    """
+
+    def history(stream: str) -> History:
+        rows = [*writing.rows(stream, 0), *(row for row in pending if row.stream == stream)]
+        return History(stream, list(codec.recorded(rows)))
+
+    merges = [*writing.merges_of_customers(), *_of(pending, "CustomerMerged")]
+    customers = _same_as(customer_id, merges, codec, history) if merges else [customer_id]
+    given = [*writing.gestures_to(customers), *_of(pending, "GestureGiven")]
+    found = []
+    for stream in sorted({row.stream for row in given if row.customer_id in customers}):
+        events = [recorded.event for recorded in history(stream)]
+        gone = {e.gesture_id for e in events if isinstance(e, GestureDeclined | GestureReversed)}
+        found += [
+            Given(stream.removeprefix("case:"), event.occurred_at, event.value)
+            for event in events
+            if isinstance(event, GestureGiven) and event.gesture_id not in gone
+        ]
+    return tuple(found)
+
+
+def _of(pending: Sequence[Row], topic: str) -> list[Row]:
+    return [row for row in pending if row.topic == topic]
+
+
+def _same_as(
+    customer_id: str, merges: Sequence[Row], codec: Codec, history: Callable[[str], History]
+) -> list[str]:
+    """A customer under every id that they have now. Only who was ever merged with them is read."""
+    linked: dict[str, set[str]] = {}
+    for row in merges:
+        one = row.stream.removeprefix("customer:")
+        other = codec.decode(row.topic, row.state).into  # type: ignore[attr-defined]
+        linked.setdefault(one, set()).add(other)
+        linked.setdefault(other, set()).add(one)
+    ever, new = {customer_id}, {customer_id}
+    while new:
+        new = {each for one in new for each in linked.get(one, ())} - ever
+        ever |= new
+    into: dict[str, str] = {}
+    for each in ever if len(ever) > 1 else ():
+        customer = fold_history(history(f"customer:{each}"))
+        if isinstance(customer, Customer) and customer.merged_into is not None:
+            into[each] = customer.merged_into
+
+    def root(each: str) -> str:
+        while each in into:
+            each = into[each]
+        return each
+
+    return sorted(each for each in ever if root(each) == root(customer_id))
