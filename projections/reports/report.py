@@ -18,6 +18,7 @@ from eventsourcing.persistence import ProgrammingError
 from casestore import CaseStore
 from casestore.history import from_microseconds, to_microseconds
 from casestore.opening import answering
+from casestore.policy import Policies
 from projections import tables
 from projections.cases import CASES
 from projections.customers import CUSTOMERS
@@ -102,12 +103,19 @@ class View:
         selection: Selection,
         as_of: datetime,
         position: int,
+        maker: Maker,
     ) -> None:
         self._cursor = cursor
+        self._maker = maker
         self._names = names
         self.selection = selection
         self.as_of = as_of
         self.position = position
+
+    @property
+    def policies(self) -> Policies:
+        """The policies adopted by then."""
+        return self._maker.policies
 
     def select(self, projection: Projection, where: str = "", params: Sequence[Any] = ()) -> Any:
         """Rows of a projection, all or those that a condition holds for."""
@@ -122,18 +130,20 @@ class View:
         *also: str,
         time: str | None,
         agent: str | None = "agent",
+        params: Sequence[Any] = (),
     ) -> Any:
         """The rows that the selection asks for.
 
         Args:
             projection: whose rows.
             also: further conditions.
+            params: theirs.
             time: the column that the window is about; None leaves it to the caller.
             agent: the column that the agent is about; None leaves it to the caller.
         """
         asked = self.selection
         where = list(also)
-        params: list[Any] = []
+        values: list[Any] = [*params]
         for column, wanted in (
             (agent, asked.agent),
             ("team", asked.team),
@@ -143,11 +153,11 @@ class View:
         ):
             if column is not None and wanted is not None:
                 where.append(f"{column} = ?")
-                params.append(wanted)
+                values.append(wanted)
         for moment, than in ((asked.since, ">="), (asked.until, "<")):
             if time is not None and moment is not None:
                 where.append(f"{time} {than} ?")
-                params.append(to_microseconds(moment))
+                values.append(to_microseconds(moment))
         for column, ids in (
             ("case_id", None if asked.case is None else self.merged_into([asked.case])),
             (
@@ -157,8 +167,8 @@ class View:
         ):
             if ids is not None:
                 where.append(f"{column} IN ({', '.join('?' * len(ids))})")
-                params += ids
-        return self.select(projection, " AND ".join(where), params)
+                values += ids
+        return self.select(projection, " AND ".join(where), values)
 
     def lookup(self, projection: Projection, column: str, ids: Collection[str]) -> Any:
         """The rows that have one of some ids in a column."""
@@ -238,7 +248,8 @@ def _view(
         known = _known(runner, position, selection.known_at)
         if as_of >= newest and known == position:
             parked = {each.stream for each in runner.parked(cursor) if each.projection in live}
-            yield View(cursor, names, selection, as_of, position), len(parked)
+            maker = Maker(runner.store, (), until=position)
+            yield View(cursor, names, selection, as_of, position, maker), len(parked)
             return
     with ExitStack() as stack:
         scratch = tables.scratch()
@@ -247,7 +258,7 @@ def _view(
         parked = _fill(scratch, maker, runner.store, needs, tick)
         names = {each.name: scratch.at(each.name) for each in needs}
         cursor = stack.enter_context(scratch.reading())
-        yield View(cursor, names, selection, as_of, known), len(parked)
+        yield View(cursor, names, selection, as_of, known, maker), len(parked)
 
 
 @contextmanager
@@ -323,9 +334,12 @@ class Option(NamedTuple):
     name: str
     help: str
     kind: Any = bool
-    """bool (a flag), str, timedelta, a tuple of the codes that may be given, or another Report,
-    which is then answered instead."""
+    """bool (a flag), str, timedelta, or a tuple of the codes that may be given."""
     required: bool = False
+    default: str | None = None
+    instead: Report[Any] | None = None
+    """A report that is answered instead where the option is given, with what it knows of the
+    others."""
 
 
 SELECTS = (
@@ -385,8 +399,9 @@ class Report(Generic[R]):
         needs = tuple(dict.fromkeys([*self.needs, CASES, CUSTOMERS]))
         with Runner(store) as runner:
             # PostgreSQL drops a table that a rebuild has replaced under a reader's feet.
-            patience: list[AbstractContextManager[object]] = [suppress(ProgrammingError)] * 5
-            for again in (*patience, nullcontext()):
+            patience: list[AbstractContextManager[Any]]
+            patience = [*[suppress(ProgrammingError)] * 5, nullcontext()]
+            for again in patience:
                 with unavailable(), again, _view(runner, needs, asked, tick, workers) as seen:
                     return self._result(*seen, sort, limit, options)
         raise AssertionError

@@ -1,0 +1,67 @@
+"""Made-up projections: one that looks at all there is to look at, and one that often fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from projections import PROJECTIONS
+from projections.projection import Projection, Row
+from projections.reading import Reading
+from projections.runner import Runner
+
+
+class LookingRow(Row, frozen=True):
+    """An event of a case."""
+
+    case_id: str
+    version: int
+    policies: tuple[str, ...]
+    """Those in force when it happened."""
+    customer: tuple[str, ...]
+    """What happened to the customer, as it reads at present."""
+
+
+def looking(case: Reading) -> Iterator[LookingRow]:
+    customer = [f"{r.version} {r.type} {r.occurred_at}" for r in case.customer or ()]
+    for recorded in case.history:
+        policies = [p for p in case.policies.adopted if p.effective_from <= recorded.occurred_at]
+        names = tuple(each.name for each in policies)
+        yield LookingRow(case.case_id, recorded.version, names, tuple(customer))
+
+
+class FragileRow(Row, frozen=True):
+    """A case."""
+
+    case_id: str
+    events: int
+
+
+def fragile(case: Reading) -> Iterator[FragileRow]:
+    """Fails after every third event, and after it has made a row."""
+    yield FragileRow(case.case_id, len(case.history))
+    if len(case.history) % 3 == 0:
+        raise ValueError(f"it is the third\0 time in {case.case_id}")
+
+
+LOOKING = Projection(
+    "looking_" + 60 * "x",
+    version=1,
+    row=LookingRow,
+    rows=looking,
+    looks_at=frozenset({"customer", "policy"}),
+    indexes=("case_id", "version"),
+)
+FRAGILE = Projection("fragile", version=1, row=FragileRow, rows=fragile)
+ALL = (*PROJECTIONS, LOOKING, FRAGILE)
+
+
+def contents(runner: Runner) -> dict[str, list[Any]]:
+    """Every row of the live tables, and what is parked."""
+    with runner.tables.reading() as cursor:
+        found: dict[str, list[Any]] = {"parked": runner.parked(cursor)}
+        for name, table in runner.live(cursor).items():
+            found[name] = sorted(
+                cursor.all(f"SELECT * FROM {runner.tables.at(table.table)}"), key=repr
+            )
+    return found
