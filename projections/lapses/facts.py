@@ -3,6 +3,7 @@ something was due, whether the case was closed for good."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import datetime
 from functools import cached_property
@@ -32,6 +33,9 @@ _TURNS = (
 )
 _SETTLING = (ResolutionAccepted, ResolutionRejected, RemedyGiven, CaseClosed, CaseReopened)
 UNFOUNDED = ("not_upheld", "out_of_scope")
+OUR_FAULT = ("ours", "shared")
+CASE = "case"
+"""The subject where a case as a whole is judged."""
 
 
 class Facts:
@@ -96,17 +100,25 @@ class Facts:
 
     def open_issues(self, moment: Moment) -> frozenset[str]:
         """The issues that are open right before a moment."""
-        found: frozenset[str] = frozenset()
-        for turn, is_open in self._turns:
-            if turn >= moment:
-                break
-            found = is_open
-        return found
+        turns = self._turns
+        before = bisect_left(turns, moment, key=lambda turn: turn[0])
+        return turns[before - 1][1] if before else frozenset()
 
     def about(self, each: Happened, field: str = "issue_ids") -> frozenset[str]:
         """The issues that an event is about: those it names, or all that were open then."""
         ids = getattr(each.event, field)
         return self.open_issues(each.moment) if ids is None else frozenset(ids)
+
+    def matters(self, each: Happened) -> frozenset[str]:
+        """The issues that a finding, or something given, is for: what it is about; where it names
+        none and none was open any more, all that had been raised; CASE where there never was one.
+        """
+        if each.event.issue_ids is not None:
+            return frozenset(each.event.issue_ids)
+        if not self.issues:
+            return frozenset({CASE})
+        raised = (i for i, issue in self.issues.items() if issue.moment < each.moment)
+        return self.open_issues(each.moment) or frozenset(raised)
 
     def unsettled(self, moment: Moment) -> bool:
         """Whether an issue, or a case without issues, is unsettled right before a moment."""
@@ -128,21 +140,55 @@ class Facts:
         superseded = {each.event.supersedes for each in made}
         return [each for each in made if each.event.finding_id not in superseded]
 
-    def finding_on(self, issue_id: str, before: Moment | None = None) -> Happened | None:
-        """The last finding on an issue, up to a moment if one is given."""
-        found = None
+    @cached_property
+    def findings_on(self) -> dict[str, list[Happened]]:
+        """The findings on each issue, in order, those superseded among them."""
+        found: dict[str, list[Happened]] = {}
         for each in self.of(FindingMade):
-            if issue_id in self.about(each) and (before is None or each.moment < before):
-                found = each
+            for issue_id in self.matters(each):
+                found.setdefault(issue_id, []).append(each)
         return found
+
+    @cached_property
+    def _superseded(self) -> dict[str | None, Moment]:
+        made = reversed(self.of(FindingMade))
+        return {each.event.supersedes: each.moment for each in made}
+
+    def finding_on(self, issue_id: str, before: Moment | None = None) -> Happened | None:
+        """The finding on an issue that stands: the last one, at present or right before a
+        moment, that none had superseded by then."""
+        for each in reversed(self.findings_on.get(issue_id, [])):
+            gone = self._superseded.get(each.event.finding_id)
+            if before is None:
+                if gone is None:
+                    return each
+            elif each.moment < before and (gone is None or gone >= before):
+                return each
+        return None
 
     @property
     def our_faults(self) -> Iterator[tuple[str, Happened]]:
         """The issues at which the last finding holds us at fault, wholly or in part."""
         for issue_id in self.issues:
             found = self.finding_on(issue_id)
-            if found is not None and found.event.fault in ("ours", "shared"):
+            if found is not None and found.event.fault in OUR_FAULT:
                 yield issue_id, found
+
+    @cached_property
+    def fault_since(self) -> dict[str, Happened]:
+        """The finding since which it stands that an issue, or a case without issues, is our
+        fault; without those that are not, as far as we found."""
+        since: dict[str, Happened] = {}
+        for issue_id, made in self.findings_on.items():
+            last = self.finding_on(issue_id)
+            if last is None or last.event.fault not in OUR_FAULT:
+                continue
+            since[issue_id] = last
+            for each in reversed(made[: made.index(last)]):
+                if each.event.fault not in OUR_FAULT:
+                    break
+                since[issue_id] = each
+        return since
 
     # --- messages, and the end --------------------------------------------------------------
 
