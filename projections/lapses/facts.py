@@ -157,7 +157,7 @@ class Facts:
     def finding_on(self, issue_id: str, before: Moment | None = None) -> Happened | None:
         """The finding on an issue that stands: the last one, at present or right before a
         moment, that none had superseded by then."""
-        for each in reversed(self.findings_on.get(issue_id, [])):
+        for each in self.findings_on.get(issue_id, [])[::-1]:
             gone = self._superseded.get(each.event.finding_id)
             if before is None:
                 if gone is None:
