@@ -1,0 +1,65 @@
+"""What the rules find of a story.
+
+    findings("too-many-hands", given(opened(), replied())) == {"case": "satisfied"}
+
+`found` gives the findings themselves, by subject. A customer is a story of their own, and what a
+house expects of itself is told as `policy={"max_agents": 2}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from casestore.events.document import DOCUMENT
+from casestore.policy import Adopted, Policies
+from projections.lapses import RULES, Finding, Outcome
+from projections.lapses.facts import Facts
+from projections.reading import Reading
+from tests.stories import START, Moment, Story, moment
+
+
+def facts(
+    story: Story,
+    customer: Story | None = None,
+    policy: Mapping[str, Any] | None = None,
+    as_of: Moment | None = None,
+) -> Facts:
+    """A story as rules judge it, under a policy with these numbers in its conduct."""
+    policies = Policies()
+    if policy is not None:
+        document = DOCUMENT.validate_python({"conduct": dict(policy)})
+        policies = Policies(adopted=(Adopted("house", START - timedelta(days=3650), document),))
+    known = None if customer is None else customer.history(as_of)
+    return Facts(Reading(story.history(as_of), known, policies))
+
+
+def found(
+    rule: str,
+    story: Story,
+    customer: Story | None = None,
+    policy: Mapping[str, Any] | None = None,
+    as_of: Moment | None = None,
+) -> dict[str, Finding]:
+    """What a rule finds, by subject; of what time alone decides, only what is due by as-of."""
+    by_subject: dict[str, Finding] = {}
+    for each in RULES[rule].judge(facts(story, customer, policy, as_of)):
+        assert each.subject not in by_subject, f"{rule} judges {each.subject} twice"
+        assert each.due_at is None or each.at == each.due_at
+        by_subject[each.subject] = each
+    if as_of is None:
+        return by_subject
+    now = moment(as_of)
+    return {k: v for k, v in by_subject.items() if v.due_at is None or v.due_at < now}
+
+
+def findings(
+    rule: str,
+    story: Story,
+    customer: Story | None = None,
+    policy: Mapping[str, Any] | None = None,
+    as_of: Moment | None = None,
+) -> dict[str, Outcome]:
+    """How a rule judges, by subject."""
+    return {k: v.outcome for k, v in found(rule, story, customer, policy, as_of).items()}
