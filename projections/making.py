@@ -65,7 +65,7 @@ class Maker:
     ) -> None:
         self._recorder = store.recorder
         self._codec = store.journal.codec
-        self._until, self._as_of = until, as_of
+        self.until, self._as_of = until, as_of
         self._of = {
             kind: [each for each in projections if each.of == kind] for kind in ("case", "customer")
         }
@@ -92,7 +92,7 @@ class Maker:
             return self._recorder.fetch(
                 f"SELECT {self._recorder.columns} FROM {self._recorder.table} "
                 f"WHERE {where} AND position <= ? ORDER BY originator_id, originator_version",
-                [*params, self._until],
+                [*params, self.until],
             )
 
     def _make(self, names: Sequence[str], found: list[Any]) -> Made:
@@ -131,7 +131,7 @@ class Maker:
         that cannot be read is the error."""
         beside: dict[str, Any] = {}
         if self._with_policy:
-            beside["policy"] = self._policies
+            beside["policy"] = self.policies
         if self._with_customer:
             names = sorted({f"customer:{row[6]}" for row in found if row[1].startswith("case:")})
             for start in range(0, len(names), CHUNK):
@@ -141,7 +141,8 @@ class Maker:
         return beside
 
     @cached_property
-    def _policies(self) -> Policies | Exception:
+    def policies(self) -> Policies | Exception:
+        """The policies adopted by then; what is wrong with their stream, if anything is."""
         history = self._read("policy", self._rows_of(["policy"]))
         return history if isinstance(history, Exception) else cast(Policies, fold_history(history))
 

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from multiprocessing import get_context, parent_process
 from threading import Thread
 from typing import Any
@@ -146,16 +146,10 @@ def ranges(store: CaseStore, kinds: Iterable[str]) -> Iterator[tuple[str, str]]:
             after = names[-1]
 
 
-def fill(
-    where: Tables,
-    maker: Maker,
-    into: Sequence[Tracked],
-    streams: tuple[str, str],
-    turn: AbstractContextManager[object] = nullcontext(),  # noqa: B008  (it holds nothing)
-) -> Made:
+def fill(where: Tables, maker: Maker, into: Sequence[Tracked], streams: tuple[str, str]) -> Made:
     """Make the rows of a range of streams, and put them into tables that hold none of them."""
     made = maker.of_range(*streams)
-    with turn, unavailable(), where.writing() as cursor:
+    with unavailable(), where.writing() as cursor:
         for table in into:
             insert(cursor, where, table, made)
     return made
@@ -167,13 +161,12 @@ class _Worker:
     it: _Worker
 
     def __init__(
-        self, url: str, projections: Sequence[Projection], built: Sequence[Tracked], turn: Any
+        self, url: str, projections: Sequence[Projection], built: Sequence[Tracked]
     ) -> None:
         Thread(target=_end_with_parent, daemon=True).start()
         self.store = CaseStore.open(url)  # closed where nobody holds it
         maker = Maker(self.store, projections, until=built[0].position)
         self.given = (tables.beside(self.store), maker, built)
-        self.turn = turn  # woken at once, where a database's own lock would be polled
 
     @classmethod
     def begin(cls, *given: Any) -> None:
@@ -183,7 +176,7 @@ class _Worker:
     @classmethod
     def fill(cls, streams: tuple[str, str]) -> int:
         """Make the rows of a range of streams."""
-        return fill(*cls.it.given, streams, cls.it.turn).events
+        return fill(*cls.it.given, streams).events
 
 
 def _end_with_parent() -> None:
@@ -206,9 +199,7 @@ def _fill(
             yield fill(runner.tables, maker, built, streams).events
         return
     spawn = get_context("spawn")  # a fork would share the connections
-    pool = ProcessPoolExecutor(
-        workers, spawn, _Worker.begin, (store.url, projections, built, spawn.Lock())
-    )
+    pool = ProcessPoolExecutor(workers, spawn, _Worker.begin, (store.url, projections, built))
     waiting: deque[Future[int]] = deque()
     try:
         for streams in parts:

@@ -108,6 +108,8 @@ class Runner:
     ) -> int:
         """Bring projections up to the last event there is now, building those that are not there.
 
+        Whatever else is live moves along, so that all tables stay at one position.
+
         Args:
             names: of the projections; all if left out.
             workers: processes to build with, where something has to be built.
@@ -136,8 +138,7 @@ class Runner:
                 tick(reached - begun)
             with unavailable(), self.tables.writing() as cursor:
                 self.tables.lock(cursor)
-                live = self.live(cursor)  # somebody may have moved them
-                self.advance(cursor, [live[name] for name in wanted if name in live])
+                self.advance(cursor, list(self.live(cursor).values()))
 
     def live(self, cursor: Cursor | None = None) -> dict[str, Tracked]:
         """The live tables that are of use, by projection: of this version, and of this history."""

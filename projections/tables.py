@@ -9,16 +9,18 @@ here can be made anew from the events.
 from __future__ import annotations
 
 import sqlite3
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from hashlib import sha256
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from casestore import CaseStore
 from casestore.journal.recorder import translated
-from casestore.journal.sqlite import Datastore
+from casestore.journal.sqlite import LOCK_TIMEOUT, Datastore
 from casestore.journal.url import SQLiteUrl, parse_url
 from projections.projection import Projection, shape
 
@@ -157,41 +159,51 @@ class _SQLiteTables(Tables):
             new.rename(self._path)
 
     @contextmanager
-    def _transaction(self, *, commit: bool) -> Iterator[Cursor]:
-        with self._datastore.transaction(commit=commit) as cursor:
+    def writing(self) -> Iterator[Cursor]:
+        with _translating(), self._datastore.get_connection(commit=True) as connection:
+            cursor = connection.cursor().sqlite_cursor
+            # SQLite itself looks ever more seldom, and who writes batch after batch would shut
+            # everybody else out.
+            cursor.execute("PRAGMA busy_timeout = 0")
+            try:
+                _take(cursor, "BEGIN IMMEDIATE", every=0.002, patience=LOCK_TIMEOUT)
+                yield _SQLiteCursor(cursor)
+                connection.commit()
+            finally:
+                connection.rollback()  # what was not committed
+                cursor.execute(f"PRAGMA busy_timeout = {LOCK_TIMEOUT * 1000}")
+
+    @contextmanager
+    def reading(self) -> Iterator[Cursor]:
+        with self._datastore.transaction(commit=False) as cursor:
             yield _SQLiteCursor(cursor.sqlite_cursor)
-
-    def writing(self) -> AbstractContextManager[Cursor]:
-        return self._transaction(commit=True)
-
-    def reading(self) -> AbstractContextManager[Cursor]:
-        return self._transaction(commit=False)
 
     @contextmanager
     def building(self) -> Iterator[None]:
         # A lock that goes with its process, on any system: that of another small database.
-        with _translating(), closing(_connect_to_lock(f"{self._path}-build")) as lock:
-            while not _locked(lock):
-                pass
-            yield
+        with _translating():
+            lock = sqlite3.connect(f"{self._path}-build", isolation_level=None, timeout=0)
+            with closing(lock):
+                _take(lock.cursor(), "BEGIN EXCLUSIVE", every=0.05, patience=inf)
+                yield
 
     def close(self) -> None:
         self._datastore.close()
 
 
-def _connect_to_lock(path: str) -> sqlite3.Connection:
-    return sqlite3.connect(path, isolation_level=None, timeout=0.2)
-
-
-def _locked(lock: sqlite3.Connection) -> bool:
-    """Whether the lock is ours now. Waiting for it is cut in pieces, between which Ctrl-C works."""
-    try:
-        lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-            raise
-        return False
-    return True
+def _take(cursor: sqlite3.Cursor, begin: str, *, every: float, patience: float) -> None:
+    """Begin a transaction as soon as its lock is free, looking every so many seconds."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            cursor.execute(begin)
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > deadline:
+                raise
+            time.sleep(every)
+        else:
+            return
 
 
 @contextmanager

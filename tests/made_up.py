@@ -25,8 +25,11 @@ class LookingRow(Row, frozen=True):
 def looking(case: Reading) -> Iterator[LookingRow]:
     customer = [f"{r.version} {r.type} {r.occurred_at}" for r in case.customer or ()]
     for recorded in case.history:
-        policies = [p for p in case.policies.adopted if p.effective_from <= recorded.occurred_at]
-        names = tuple(each.name for each in policies)
+        names = tuple(
+            str(each.name)
+            for each in case.policies.adopted
+            if each.effective_from is None or each.effective_from <= recorded.occurred_at
+        )
         yield LookingRow(case.case_id, recorded.version, names, tuple(customer))
 
 

@@ -102,7 +102,6 @@ class View:
         names: Mapping[str, str],
         selection: Selection,
         as_of: datetime,
-        position: int,
         maker: Maker,
     ) -> None:
         self._cursor = cursor
@@ -110,12 +109,15 @@ class View:
         self._names = names
         self.selection = selection
         self.as_of = as_of
-        self.position = position
+        self.position = maker.until or 0
 
     @property
     def policies(self) -> Policies:
-        """The policies adopted by then."""
-        return self._maker.policies
+        """The policies adopted by then. Raises what is wrong with their stream."""
+        found = self._maker.policies
+        if isinstance(found, Exception):
+            raise found
+        return found
 
     def select(self, projection: Projection, where: str = "", params: Sequence[Any] = ()) -> Any:
         """Rows of a projection, all or those that a condition holds for."""
@@ -249,7 +251,7 @@ def _view(
         if as_of >= newest and known == position:
             parked = {each.stream for each in runner.parked(cursor) if each.projection in live}
             maker = Maker(runner.store, (), until=position)
-            yield View(cursor, names, selection, as_of, position, maker), len(parked)
+            yield View(cursor, names, selection, as_of, maker), len(parked)
             return
     with ExitStack() as stack:
         scratch = tables.scratch()
@@ -258,7 +260,7 @@ def _view(
         parked = _fill(scratch, maker, runner.store, needs, tick)
         names = {each.name: scratch.at(each.name) for each in needs}
         cursor = stack.enter_context(scratch.reading())
-        yield View(cursor, names, selection, as_of, known, maker), len(parked)
+        yield View(cursor, names, selection, as_of, maker), len(parked)
 
 
 @contextmanager
