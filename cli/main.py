@@ -45,10 +45,18 @@ COMMANDS = {
     ),
     "ageing": ("cli.reports:ageing", "How old the open cases are."),
     "repeats": ("cli.reports:repeats", "Customers with two cases or more in 365 days."),
+    "lapses": ("cli.reports:lapses", "What the rules find in how complaints were handled."),
+    "conflicts": ("cli.reports:conflicts", "Statements to one customer that disagree."),
+    "consistency": (
+        "cli.reports:consistency",
+        "Like complaints that were given unlike gestures.",
+    ),
     "breakdown": (
         "cli.reports:breakdown",
         "Cases by agent, team, product and so on, and how they went.",
     ),
+    "policy": ("cli.policy:policy", "Adopt a policy, and see which one is in force."),
+    "lessons": ("cli.lessons:lessons", "Explain the rules and the stories that teach them."),
     "projections": ("cli.projections:projections", "Look after the tables that reports read."),
     "events": ("cli.events:events", "List the events that a history can hold."),
     "doctor": ("cli.store:doctor", "Check that a store is whole."),

@@ -74,7 +74,7 @@ def record(
     for name, text in map(_split, fields):
         _put(data, name.split("."), text, cls)
     if "actor" not in data or actor is not None:
-        data["actor"] = _actor(actor)
+        data["actor"] = read_actor(actor)
     with settings().open_store() as store:
         if "occurred_at" not in data:
             data["occurred_at"] = _occurred_at(store, stream, said["key"])
@@ -168,7 +168,8 @@ def _bare(hint: Any) -> Any:
     return hint
 
 
-def _actor(given: str | None) -> dict[str, str]:
+def read_actor(given: str | None) -> dict[str, Any]:
+    """The actor that --actor, or else CASESTORE_ACTOR, names."""
     given = given or os.environ.get("CASESTORE_ACTOR")
     if not given:
         raise Usage("who did it? Give --actor, like agent:anna, or set CASESTORE_ACTOR")

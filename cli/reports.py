@@ -67,11 +67,10 @@ def _command(report: Report[Any]) -> click.Command:
     ) -> None:
         own = {each.name: given.pop(each.name) for each in report.options}
         selection = Selection(since=since, until=until, **given)
-        asked = report
-        for each in report.options:
-            if isinstance(each.kind, Report) and own.pop(each.name):
-                asked, own = each.kind, {}
-                break
+        others = (each.instead for each in report.options if each.instead and own[each.name])
+        asked = next(others, report)
+        known = {each.name for each in asked.options if each.instead is None}
+        own = {name: value for name, value in own.items() if name in known}
         with settings().open_store() as store:
             _see_that_they_exist(store, selection)
             result = answered(asked, store, selection=selection, sort=sort, limit=limit, **own)
@@ -125,7 +124,7 @@ def _command(report: Report[Any]) -> click.Command:
 
 
 def _option(option: Option) -> Any:
-    if option.kind is bool or isinstance(option.kind, Report):
+    if option.kind is bool:
         return click.option(f"--{option.name}", is_flag=True, help=option.help)
     kinds = {timedelta: _Duration(), str: str}
     kind = click.Choice(option.kind) if isinstance(option.kind, tuple) else kinds[option.kind]
@@ -133,6 +132,7 @@ def _option(option: Option) -> Any:
         f"--{option.name}",
         type=kind,
         required=option.required,
+        default=option.default,
         metavar="|".join(option.kind) if isinstance(option.kind, tuple) else None,
         help=option.help,
     )
@@ -271,7 +271,7 @@ def goodwill() -> None:
     """
 
 
-for _each in (reports.goodwill_history, reports.goodwill_spend):
+for _each in (reports.goodwill_history, reports.goodwill_spend, reports.goodwill_allowance):
     goodwill.add_command(_command(_each))
 
 cases = _command(reports.cases)
@@ -281,4 +281,7 @@ waiting = _command(reports.waiting)
 overdue = _command(reports.overdue)
 ageing = _command(reports.ageing)
 repeats = _command(reports.repeats)
+lapses = _command(reports.lapses)
+conflicts = _command(reports.conflicts)
+consistency = _command(reports.consistency)
 breakdown = _command(reports.breakdown)

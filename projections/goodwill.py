@@ -44,6 +44,8 @@ class GoodwillRow(Row, frozen=True):
     product: str | None
     region: str | None
     category: str | None
+    event_id: str
+    approver_role: str | None
 
 
 def rows(case: Reading) -> Iterator[GoodwillRow]:
@@ -83,6 +85,8 @@ def rows(case: Reading) -> Iterator[GoodwillRow]:
             product=product,
             region=region,
             category=category,
+            event_id=each.event_id,
+            approver_role=approved_by.role if approved_by else None,
         )
 
 

@@ -3,7 +3,7 @@
     findings("too-many-hands", given(opened(), replied())) == {"case": "satisfied"}
 
 `found` gives the findings themselves, by subject. A customer is a story of their own, and what a
-house expects of itself is told as `policy={"max_agents": 2}`.
+house expects of itself is told as `policy={"max_agents": 2}`, who may give what as `roles={…}`.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ def facts(
     customer: Story | None = None,
     policy: Mapping[str, Any] | None = None,
     as_of: Moment | None = None,
+    *,
+    roles: Mapping[str, Any] | None = None,
 ) -> Facts:
-    """A story as rules judge it, under a policy with these numbers in its conduct."""
+    """A story as rules judge it, under a policy with these numbers in its conduct, and roles."""
     policies = Policies()
-    if policy is not None:
-        document = DOCUMENT.validate_python({"conduct": dict(policy)})
+    if policy is not None or roles is not None:
+        document = DOCUMENT.validate_python({"conduct": policy or {}, "roles": roles or {}})
         policies = Policies(adopted=(Adopted("house", START - timedelta(days=3650), document),))
     known = None if customer is None else customer.history(as_of)
     return Facts(Reading(story.history(as_of), known, policies))
@@ -41,10 +43,12 @@ def found(
     customer: Story | None = None,
     policy: Mapping[str, Any] | None = None,
     as_of: Moment | None = None,
+    *,
+    roles: Mapping[str, Any] | None = None,
 ) -> dict[str, Finding]:
     """What a rule finds, by subject; of what time alone decides, only what is due by as-of."""
     by_subject: dict[str, Finding] = {}
-    for each in RULES[rule].judge(facts(story, customer, policy, as_of)):
+    for each in RULES[rule].judge(facts(story, customer, policy, as_of, roles=roles)):
         assert each.subject not in by_subject, f"{rule} judges {each.subject} twice"
         assert each.due_at is None or each.at == each.due_at
         by_subject[each.subject] = each
@@ -60,6 +64,10 @@ def findings(
     customer: Story | None = None,
     policy: Mapping[str, Any] | None = None,
     as_of: Moment | None = None,
+    *,
+    roles: Mapping[str, Any] | None = None,
 ) -> dict[str, Outcome]:
     """How a rule judges, by subject."""
-    return {k: v.outcome for k, v in found(rule, story, customer, policy, as_of).items()}
+    return {
+        k: v.outcome for k, v in found(rule, story, customer, policy, as_of, roles=roles).items()
+    }

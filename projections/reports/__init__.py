@@ -6,9 +6,13 @@ for promise in reports.promises(store, customer="C-2207", broken=True).rows:
 """
 
 from projections.reports.ageing import AGEING, AgeLine
+from projections.reports.authority import ALLOWANCE, AllowanceLine
 from projections.reports.breakdown import BREAKDOWN, BreakdownLine
 from projections.reports.cases import CASES_REPORT, CaseLine
+from projections.reports.conflicts import CONFLICTS, ConflictLine
+from projections.reports.consistency import CONSISTENCY, ConsistencyLine
 from projections.reports.goodwill import HISTORY, SPEND, GoodwillLine, SpendLine
+from projections.reports.lapses import LAPSE_COUNTS, LAPSES_REPORT, LapseCountLine, LapseLine
 from projections.reports.overdue import OVERDUE, OverdueLine
 from projections.reports.promises import PROMISE_RATES, PROMISES_REPORT, PromiseLine, RateLine
 from projections.reports.repeats import REPEATS, RepeatLine
@@ -21,11 +25,16 @@ promises = PROMISES_REPORT
 promise_rates = PROMISE_RATES
 goodwill_history = HISTORY
 goodwill_spend = SPEND
+goodwill_allowance = ALLOWANCE
 undelivered = UNDELIVERED
 waiting = WAITING
 overdue = OVERDUE
 ageing = AGEING
 repeats = REPEATS
+lapses = LAPSES_REPORT
+lapse_counts = LAPSE_COUNTS
+conflicts = CONFLICTS
+consistency = CONSISTENCY
 breakdown = BREAKDOWN
 
 REPORTS = (
@@ -33,11 +42,15 @@ REPORTS = (
     promises,
     goodwill_history,
     goodwill_spend,
+    goodwill_allowance,
     undelivered,
     waiting,
     overdue,
     ageing,
     repeats,
+    lapses,
+    conflicts,
+    consistency,
     breakdown,
 )
 """Every report, in the order in which the command line lists them."""
@@ -45,9 +58,14 @@ REPORTS = (
 __all__ = [
     "REPORTS",
     "AgeLine",
+    "AllowanceLine",
     "BreakdownLine",
     "CaseLine",
+    "ConflictLine",
+    "ConsistencyLine",
     "GoodwillLine",
+    "LapseCountLine",
+    "LapseLine",
     "OverdueLine",
     "PromiseLine",
     "RateLine",
@@ -61,8 +79,13 @@ __all__ = [
     "ageing",
     "breakdown",
     "cases",
+    "conflicts",
+    "consistency",
+    "goodwill_allowance",
     "goodwill_history",
     "goodwill_spend",
+    "lapse_counts",
+    "lapses",
     "overdue",
     "promise_rates",
     "promises",

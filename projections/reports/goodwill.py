@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from casestore.events import Money
 from projections.cases import CASES
 from projections.goodwill import GOODWILL, GoodwillRow
+from projections.reports.authority import Verdict, verdict, with_year
 from projections.reports.families import receipts
 from projections.reports.measures import grouped, month, percentile, share, sums
+from projections.reports.repeated import standing_gestures
 from projections.reports.report import Answer, Line, Option, Report, View
-
-YEAR = timedelta(days=365)
 
 
 class GoodwillLine(Line, frozen=True, kw_only=True):
@@ -51,8 +50,8 @@ def _history(view: View) -> Answer[GoodwillLine]:
     rows.sort(key=lambda row: (row.given_at, row.case_id, row.ledger, row.id))
     received = receipts(view, {row.case_id for row in rows})
     found = [
-        _line(row, year, received.get(row.case_id, row.receipt))
-        for row, year in _with_year(rows)
+        _line(row, year, received.get(row.case_id, row.receipt), view)
+        for row, year in with_year(rows)
         if _asked(view, row)
     ]
     standing = [row for row in found if row.ledger == "goodwill" and row.status == "given"]
@@ -80,18 +79,9 @@ def _asked(view: View, row: GoodwillRow) -> bool:
     )
 
 
-def _with_year(rows: Sequence[GoodwillRow]) -> Iterator[tuple[GoodwillRow, Sequence[GoodwillRow]]]:
-    """Each row, and the gestures that stand in the year that ends with it."""
-    year: deque[GoodwillRow] = deque()
-    for row in rows:
-        if row.ledger == "goodwill" and row.status == "given":
-            year.append(row)
-        while year and year[0].given_at <= row.given_at - YEAR:
-            year.popleft()
-        yield row, year
-
-
-def _line(row: GoodwillRow, year: Sequence[GoodwillRow], received: datetime) -> GoodwillLine:
+def _line(
+    row: GoodwillRow, year: Sequence[GoodwillRow], received: datetime, view: View
+) -> GoodwillLine:
     goodwill = row.ledger == "goodwill"
     currency = row.value.currency if row.value else None
     same = (each.value for each in year if each.value and each.value.currency == currency)
@@ -111,7 +101,7 @@ def _line(row: GoodwillRow, year: Sequence[GoodwillRow], received: datetime) -> 
         conditions=row.conditions,
         hours_since_received=round((row.given_at - received) / timedelta(hours=1), 2),
         contacts_before=row.contacts_before,
-        within_authority="unknown",
+        within_authority=verdict(row, year, view.policies),
         year_count=len(year) if goodwill else None,
         year_value=year_value if goodwill else None,
         status=row.status,
@@ -159,7 +149,8 @@ def _spend(view: View, *, by: str) -> Answer[SpendLine]:
         GOODWILL, "status = 'given'", time="given_at", agent="given_by"
     )
     groups = grouped(rows, lambda row: (_group(view, row, by), _currency(row)))
-    found = [_spent(*key, of_group) for key, of_group in groups.items()]
+    within = _verdicts(view)
+    found = [_spent(*key, of_group, within) for key, of_group in groups.items()]
     found.sort(key=lambda row: (row.group is None, row.group or "", row.currency or "~"))
     gestures = [row for row in rows if row.ledger == "goodwill"]
     summary = {
@@ -183,11 +174,27 @@ def _currency(row: GoodwillRow) -> str | None:
     return row.value.currency if row.value else None
 
 
-def _spent(group: str | None, currency: str | None, rows: Iterable[GoodwillRow]) -> SpendLine:
-    rows = list(rows)
+def _verdicts(view: View) -> dict[str, Verdict]:
+    """Whether each gesture was within authority, by event id; nothing where no policy says."""
+    if not any(each.document.roles for each in view.policies.adopted):
+        return {}
+    return {
+        row.event_id: verdict(row, year, view.policies)
+        for gestures in standing_gestures(view).values()
+        for row, year in with_year(gestures)
+    }
+
+
+def _spent(
+    group: str | None,
+    currency: str | None,
+    rows: Sequence[GoodwillRow],
+    within: Mapping[str, Verdict],
+) -> SpendLine:
     gestures = [row for row in rows if row.ledger == "goodwill"]
     remedies = [row for row in rows if row.ledger == "remedy"]
     told = [row.asked_for for row in gestures if row.asked_for is not None]
+    judged = [v for row in gestures if (v := within.get(row.event_id, "unknown")) != "unknown"]
     middle = percentile((row.value.amount for row in gestures if row.value), 50)
     return SpendLine(
         group=group,
@@ -196,7 +203,7 @@ def _spent(group: str | None, currency: str | None, rows: Iterable[GoodwillRow])
         sum=_one(sums(row.value for row in gestures)),
         median=Money(amount=middle, currency=currency) if currency and middle is not None else None,
         unasked_share=share(told.count(False), len(told)),
-        beyond_authority_share=None,
+        beyond_authority_share=share(judged.count("no"), len(judged)),
         remedies=len(remedies),
         remedies_sum=_one(sums(row.value for row in remedies)),
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
+from casestore.working_time import due as due_at
 from projections.cases import CASES, CaseRow
 from projections.deliveries import DELIVERIES
 from projections.promises import PROMISES, state
@@ -14,11 +15,7 @@ from projections.reports.measures import counted, seconds
 from projections.reports.report import Answer, Line, Report, View
 from projections.reports.waiting import waits
 
-# Until a policy can say otherwise: a day each, by the clock.
-REPLY_WITHIN = timedelta(hours=24)
-RESEND_WITHIN = timedelta(hours=24)
-RETURN_WITHIN = timedelta(hours=24)
-
+THRESHOLDS = ("reply_within", "resend_within", "return_within")
 Kind = Literal["promise", "reply", "resend", "return"]
 KINDS: tuple[Kind, ...] = ("promise", "reply", "resend", "return")
 
@@ -65,15 +62,21 @@ def _lines(view: View) -> Iterator[OverdueLine]:
             yield line("promise", case, promise.due_at, promise.promise_id, promise.made_by)
     for reply in view.lookup(DELIVERIES, "case_id", set(cases)):
         if reply.made_good_at is None:
-            due = reply.failed_at + RESEND_WITHIN
+            due = _due(view, reply.failed_at, "resend_within")
             yield line("resend", cases[reply.case_id], due, reply.reply_id, reply.agent)
     for family in families:
         if (since := waits(family)) is not None:
-            yield line("reply", family.case, since + REPLY_WITHIN, None)
+            yield line("reply", family.case, _due(view, since, "reply_within"), None)
         for row in family.all:
             if row.executive_since is not None:
-                due = row.executive_since + RETURN_WITHIN
+                due = _due(view, row.executive_since, "return_within")
                 yield line("return", family.case, due, row.executive_escalation)
+
+
+def _due(view: View, start: datetime, within: str) -> datetime:
+    """When something is due by the policy in force when it began."""
+    policy = view.policies.at(start)
+    return due_at(start, getattr(policy.conduct, within), policy.calendar)
 
 
 def _answer(view: View) -> Answer[OverdueLine]:
@@ -86,15 +89,12 @@ def _answer(view: View) -> Answer[OverdueLine]:
         and asked.in_window(line.due_at)
     ]
     lines.sort(key=lambda e: (e.owner is None, e.owner or "", e.due_at, e.case_id, e.kind))
+    in_force = view.policies.in_force(view.as_of)
     summary = {
         "overdue": len(lines),
         **counted([line.kind for line in lines], KINDS),
-        "thresholds": {
-            "policy": None,
-            "reply_within_s": seconds(REPLY_WITHIN),
-            "resend_within_s": seconds(RESEND_WITHIN),
-            "return_within_s": seconds(RETURN_WITHIN),
-        },
+        "policy": in_force.name or "built-in",
+        "thresholds": {name: getattr(in_force.document.conduct, name) for name in THRESHOLDS},
     }
     return Answer(lines, summary)
 

@@ -137,7 +137,7 @@ PROMISES_REPORT = Report(
     options=(
         Option("broken", "Only what was kept late, broken or withdrawn."),
         Option("due", "Only what is open and due within that time, like 7d or 12h.", timedelta),
-        Option("rate", "How many of its promises each team keeps.", PROMISE_RATES),
+        Option("rate", "How many of its promises each team keeps.", instead=PROMISE_RATES),
     ),
     example="promises --broken --team north",
 )

@@ -7,9 +7,10 @@ tables made for it alone by the same functions from what had happened, or was on
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -100,12 +101,15 @@ class View:
         self,
         cursor: Cursor,
         names: Mapping[str, str],
+        *,
         selection: Selection,
         as_of: datetime,
         maker: Maker,
+        under: Callable[[Policies | None], AbstractContextManager[tuple[View, int]]],
     ) -> None:
         self._cursor = cursor
         self._maker = maker
+        self._under = under
         self._names = names
         self.selection = selection
         self.as_of = as_of
@@ -118,6 +122,12 @@ class View:
         if isinstance(found, Exception):
             raise found
         return found
+
+    @contextmanager
+    def under(self, policies: Policies) -> Iterator[View]:
+        """The same, judged by other policies."""
+        with self._under(policies) as (view, _):
+            yield view
 
     def select(self, projection: Projection, where: str = "", params: Sequence[Any] = ()) -> Any:
         """Rows of a projection, all or those that a condition holds for."""
@@ -248,19 +258,63 @@ def _view(
         as_of = selection.as_of or max(datetime.now(UTC), newest)
         position = live[needs[0].name].position
         known = _known(runner, position, selection.known_at)
+        under = partial(
+            _scratch,
+            runner=runner,
+            needs=needs,
+            selection=selection,
+            as_of=as_of,
+            until=known,
+            tick=tick,
+        )
         if as_of >= newest and known == position:
             parked = {each.stream for each in runner.parked(cursor) if each.projection in live}
             maker = Maker(runner.store, (), until=position)
-            yield View(cursor, names, selection, as_of, maker), len(parked)
+            view = View(cursor, names, selection=selection, as_of=as_of, maker=maker, under=under)
+            yield view, len(parked)
             return
-    with ExitStack() as stack:
-        scratch = tables.scratch()
-        stack.callback(scratch.close)
-        maker = Maker(runner.store, needs, until=known, as_of=as_of)
+    with under(None) as seen:
+        yield seen
+
+
+@contextmanager
+def _scratch(
+    policies: Policies | None,
+    *,
+    runner: Runner,
+    needs: Sequence[Projection],
+    selection: Selection,
+    as_of: datetime,
+    until: int,
+    tick: Tick | None,
+) -> Iterator[tuple[View, int]]:
+    """Tables made for one report, as of a time and a position, judged by other policies if any
+    are given."""
+    scratch = tables.scratch()
+    with closing(scratch):
+        maker = Maker(runner.store, needs, until=until, as_of=as_of)
+        if policies is not None:
+            maker.policies = policies
         parked = _fill(scratch, maker, runner.store, needs, tick)
         names = {each.name: scratch.at(each.name) for each in needs}
-        cursor = stack.enter_context(scratch.reading())
-        yield View(cursor, names, selection, as_of, maker), len(parked)
+        with scratch.reading() as cursor:
+            view = View(
+                cursor,
+                names,
+                selection=selection,
+                as_of=as_of,
+                maker=maker,
+                under=partial(
+                    _scratch,
+                    runner=runner,
+                    needs=needs,
+                    selection=selection,
+                    as_of=as_of,
+                    until=until,
+                    tick=tick,
+                ),
+            )
+            yield view, len(parked)
 
 
 @contextmanager

@@ -1,0 +1,106 @@
+"""`casestore lessons`: each rule, the lesson behind it, and the story that teaches it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.options import Usage, shared
+from cli.output import Column, for_people, heading, print_lines, print_object, print_rows, table
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from projections.lapses import Rule
+
+STORIES = {
+    "000": "A slip, a missing mail, and an honest apology (roadshow)",
+    "001": "Five answers, and none to the question (upload-limit)",
+    "002": "A credit, given with a bad grace (roaming-bill)",
+    "003": "What was owed, what was kind, and what was never on sale (no-ushers, free-flight)",
+    "004": "Nine days without a line (nine-days)",
+}
+"""The demo's stories, and their cases, by number."""
+
+
+class _RuleName(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
+    name = "rule"
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002  (click's interface)
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """Names of rules that begin so."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415  (only to complete)
+
+        from projections.lapses import RULES  # noqa: PLC0415  (help must not wait for it)
+
+        return [CompletionItem(name) for name in RULES if name.startswith(incomplete)]
+
+
+_COLUMNS = (
+    Column("rule"),
+    Column("stories"),
+    Column("lesson"),
+    Column("numbers", people=False),
+)
+
+
+@click.command
+@click.argument("rule", metavar="[RULE]", required=False, type=_RuleName())
+@shared
+def lessons(rule: str | None) -> None:
+    """Explain the rules and the stories that teach them.
+
+    \b
+    Examples:
+      casestore lessons
+      casestore lessons bare-no
+    """
+    from projections.lapses import RULES  # noqa: PLC0415  (help must not wait for it)
+
+    if rule is None:
+        rows = [_row(each) for each in RULES.values()]
+        print_rows(_COLUMNS, [{**row, "lesson": _first(row["lesson"])} for row in rows])
+        return
+    if rule not in RULES:
+        raise Usage(f"there is no rule {rule!r}; `casestore lessons` lists them")
+    found = RULES[rule]
+    print_lines(_told(found)) if for_people() else print_object(_row(found))
+
+
+def _row(rule: Rule) -> dict[str, Any]:
+    return {
+        "rule": rule.name,
+        "stories": list(rule.stories),
+        "lesson": rule.lesson,
+        "numbers": list(rule.numbers),
+    }
+
+
+def _first(text: str) -> str:
+    """The first sentence of a lesson."""
+    paragraph = " ".join(text.partition("\n\n")[0].split())
+    return paragraph.partition(". ")[0].rstrip(".") + "."
+
+
+def _told(rule: Rule) -> Iterator[str]:
+    from casestore.events.document import BUILT_IN  # noqa: PLC0415  (help must not wait for it)
+
+    yield heading(rule.name)
+    for paragraph in rule.lesson.split("\n\n"):
+        yield from wrap(" ".join(paragraph.split()), 78)
+    yield ""
+    yield from (f"story {number}: {STORIES[number]}" for number in rule.stories)
+    settings_ = [
+        {"number": name, "built_in": getattr(BUILT_IN.conduct, name, "") or "not set"}
+        for name in rule.numbers
+    ]
+    if settings_:
+        yield ""
+        yield from table((Column("number"), Column("built_in", "built in")), settings_)

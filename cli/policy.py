@@ -1,0 +1,221 @@
+"""`casestore policy`: what the house expects of itself, and who may give what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import Any
+
+import click
+
+from casestore import CaseStore, PolicyAdopted
+from casestore.errors import StreamNotFound
+from casestore.events import Actor
+from casestore.events.document import BUILT_IN, DOCUMENT
+from casestore.policy import Adopted, Policies
+from casestore.policy_file import InvalidPolicy, PolicyFile, read_policy
+from casestore.streams import fold_history
+from cli.options import REFUSED, as_of_option, moment, settings, shared, zone_option
+from cli.output import Column, cell, flatten, for_people, heading, print_lines, print_object, table
+from cli.record import read_actor
+from cli.reports import answered
+from cli.reports import show as print_answer
+from cli.text import visible
+from projections.reports.backtest import BACKTEST
+from projections.reports.report import Selection
+
+
+@click.group()
+@shared
+def policy() -> None:
+    """Adopt a policy, and see which one is in force.
+
+    A policy is a TOML file with thresholds, a working calendar, and who may give what. It judges
+    what happens from the time that it takes effect; what happened before stays judged by the
+    policy of that time. Without one, built-in thresholds hold.
+
+    \b
+    Examples:
+      casestore policy check policy.toml
+      casestore policy adopt policy.toml --actor agent:boss
+      casestore policy show
+    """
+
+
+_file = click.argument(
+    "file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+
+
+def _read(file: Path) -> PolicyFile:
+    """Read a policy file; what is wrong with it is told line by line."""
+    try:
+        return read_policy(file.read_text("utf-8"), datetime.now(UTC))
+    except UnicodeDecodeError:
+        raise click.BadParameter(f"{file} is not text in UTF-8") from None
+    except InvalidPolicy as invalid:
+        for mistake in invalid.mistakes:
+            click.echo(visible(f"{file}: {mistake}"), err=True)
+        raise click.exceptions.Exit(REFUSED) from None
+
+
+@policy.command()
+@_file
+@shared
+def check(file: Path) -> None:
+    """Check a policy file: every mistake is named with its line. Exits 1 if there are any.
+
+    \b
+    Example:
+      casestore policy check policy.toml
+    """
+    found = _read(file)
+    if not for_people():
+        print_object({"name": found.name, "policy": found.policy})
+    elif not settings().quiet:
+        days = len(found.document.calendar.holidays)
+        click.echo(
+            visible(f"fine: {found.name}, {len(found.document.roles)} roles, {days} holidays")
+        )
+
+
+@policy.command()
+@_file
+@click.option(
+    "--effective-from",
+    type=moment,
+    metavar="TIME",
+    help="When it takes effect. Default: as the file says, else now.",
+)
+@click.option(
+    "--actor",
+    metavar="KIND:ID[:ROLE[:TEAM]]",
+    help="Who adopts it, like agent:boss. Default: CASESTORE_ACTOR.",
+)
+@click.option("--key", metavar="KEY", help="Makes a retry safe: the same key adopts once.")
+@shared
+def adopt(file: Path, effective_from: datetime | None, actor: str | None, key: str | None) -> None:
+    """Adopt a policy. It changes no verdict on what happened before it takes effect.
+
+    \b
+    Example:
+      casestore policy adopt policy.toml --effective-from 2099-01-01 --actor agent:boss
+    """
+    found = _read(file)
+    now = datetime.now(UTC)
+    event = PolicyAdopted(
+        occurred_at=now,
+        actor=Actor(**read_actor(actor)),
+        name=found.name,
+        effective_from=effective_from or found.effective_from or now,
+        policy=found.policy,
+    )
+    with settings().open_store() as store:
+        receipt = store.append("policy", event, key=key)
+    placed = {
+        "name": event.name,
+        "effective_from": event.effective_from,
+        "version": receipt.versions[0],
+        "position": receipt.position,
+    }
+    if not for_people():
+        print_object(placed)
+    elif not settings().quiet:
+        click.echo(visible(f"adopted {event.name}, in force from {cell(event.effective_from)}"))
+
+
+@policy.command()
+@click.option("--at", type=moment, metavar="TIME", help="The one in force then. Default: now.")
+@zone_option
+@shared
+def show(at: datetime | None, tz: tzinfo) -> None:
+    """Show the policy in force, with the built-in value of what it leaves out.
+
+    \b
+    Examples:
+      casestore policy show
+      casestore policy show --at 2026-03-01
+    """
+    at = at or datetime.now(UTC)
+    with settings().open_store() as store:
+        policies = adopted_policies(store)
+    in_force = policies.in_force(at)
+    whole = DOCUMENT.dump_python(in_force.document, mode="json", exclude_none=True)
+    if not for_people():
+        told = {"name": in_force.name, "effective_from": in_force.effective_from}
+        print_object({**told, "policy": whole})
+        return
+    print_lines(_told(in_force, whole, at, tz))
+    print_lines(_others(policies, in_force, tz))
+
+
+def adopted_policies(store: CaseStore) -> Policies:
+    """Every policy adopted."""
+    try:
+        found = fold_history(store.history("policy"))
+    except StreamNotFound:
+        return Policies()
+    assert isinstance(found, Policies)  # noqa: S101  (of the policy stream)
+    return found
+
+
+def _told(in_force: Adopted, whole: dict[str, Any], at: datetime, tz: tzinfo) -> Iterator[str]:
+    if in_force.name is None:
+        yield heading(f"No policy is in force at {cell(at, tz)}: the built-in one holds")
+    else:
+        since = cell(in_force.effective_from, tz)
+        yield heading(f"{in_force.name}, in force since {since}")
+    built_in = dict(flatten(DOCUMENT.dump_python(BUILT_IN, mode="json", exclude_none=True)))
+    if days := sorted(whole["calendar"].pop("holidays", ())):
+        whole["calendar"]["holidays"] = f"{len(days)} days, {days[0]} to {days[-1]}"
+    rows = [
+        {"setting": name, "value": value, "built_in": built_in.get(name) == value}
+        for name, value in flatten(whole)
+    ]
+    columns = (Column("setting"), Column("value"), Column("built_in", "built in"))
+    yield from table(columns, rows)
+
+
+def _others(policies: Policies, in_force: Adopted, tz: tzinfo) -> Iterator[str]:
+    others = [each for each in policies.adopted if each is not in_force]
+    if others:
+        yield ""
+        columns = (Column("name", "also adopted"), Column("effective_from", "in force from"))
+        yield from table(columns, [_row(each) for each in others], zone=tz)
+
+
+def _row(adopted: Adopted) -> dict[str, Any]:
+    return {"name": adopted.name, "effective_from": adopted.effective_from}
+
+
+@policy.command()
+@_file
+@as_of_option
+@click.option("--from", "since", type=moment, metavar="TIME", help="Only what was judged since.")
+@click.option("--to", "until", type=moment, metavar="TIME", help="Only what was judged before.")
+@zone_option
+@shared
+def backtest(
+    file: Path,
+    as_of: datetime | None,
+    since: datetime | None,
+    until: datetime | None,
+    tz: tzinfo,
+) -> None:
+    """Judge the history by another policy, as if it had always been in force.
+
+    Tells which gestures would have been refused or allowed, which lapses appear or vanish, by rule
+    and by team, and the money. Nothing is adopted.
+
+    \b
+    Example:
+      casestore policy backtest stricter.toml --from 2026-01-01
+    """
+    found = _read(file)
+    selection = Selection(as_of=as_of, since=since, until=until, tz=tz)
+    with settings().open_store() as store:
+        result = answered(
+            BACKTEST, store, selection=selection, name=found.name, document=found.document
+        )
+    print_answer(BACKTEST, result, tz)

@@ -1,0 +1,147 @@
+"""Lessons about gestures: what is given beyond what was owed.
+
+How a gesture was made is judged also where the customer declined it or we took it back: that is
+how we met the customer. Where the lesson is about what was given, such a gesture is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+
+from casestore.events import (
+    ApologyGiven,
+    GestureDeclined,
+    GestureGiven,
+    GestureReversed,
+    RemedyGiven,
+)
+from projections.lapses.facts import UNFOUNDED, Facts
+from projections.lapses.rule import Finding, Outcome, rule
+from projections.reading import Happened
+
+WENT_WRONG: dict[bool | None, Outcome] = {True: "violated", False: "satisfied", None: "unknown"}
+"""Of an assertion that it went wrong."""
+
+
+def undone(case: Facts) -> frozenset[str]:
+    """The gestures that were declined or taken back."""
+    ends = case.of(GestureDeclined, GestureReversed)
+    return frozenset(each.event.gesture_id for each in ends)
+
+
+@rule("goodwill-before-repair", "000")
+def goodwill_before_repair(case: Facts) -> Iterator[Finding]:
+    """Where we were at fault, first say sorry or put it right; something sweet comes last."""
+    # One of the two before it is enough, and in the same reply none comes before the other.
+    gestures = case.of(GestureGiven)
+    faults = case.fault_since if gestures else {}
+    if not faults:
+        return
+    first: dict[str, Happened] = {}
+    replies: dict[str | None, set[str]] = {}
+    for each in case.of(ApologyGiven, RemedyGiven):
+        for issue_id in case.matters(each):
+            first.setdefault(issue_id, each)
+            replies.setdefault(each.event.reply_id, set()).add(issue_id)
+    replies.pop(None, None)
+    for gesture in gestures:
+        name, together = gesture.event.gesture_id, replies.get(gesture.event.reply_id, set())
+        ours = sorted(case.matters(gesture) & faults.keys())
+        if not ours:
+            continue
+        amends = [first[issue_id] for issue_id in ours if issue_id in first]
+        early = [
+            issue_id
+            for issue_id in ours
+            if issue_id not in together
+            and (issue_id not in first or first[issue_id].moment > gesture.moment)
+        ]
+        evidence = (*(faults[issue_id] for issue_id in early or ours), *amends)
+        yield Finding(name, "violated" if early else "satisfied", gesture.at, gesture, evidence)
+
+
+@rule("gesture-late", "002", numbers="gesture_within")
+def gesture_late(case: Facts) -> Iterator[Finding]:
+    """If you are going to give something for a fault of ours, give it quickly."""
+    # The first gesture for an issue is judged: what is given on top of it is never late. One that
+    # came before the finding is as quick as can be; one that we took back did not come.
+    gestures = case.of(GestureGiven)
+    faults = dict(case.fault_since) if gestures else {}
+    gone = {each.event.gesture_id for each in case.of(GestureReversed)} if faults else set()
+    for gesture in gestures:
+        ours = case.matters(gesture) & faults.keys()
+        if not ours:
+            continue
+        found = min((faults[issue_id] for issue_id in ours), key=lambda each: each.moment)
+        name, due = gesture.event.gesture_id, case.due(found.at, "gesture_within", gesture.at)
+        if gesture.at > due:
+            yield Finding(name, "violated", due, gesture, (found,))
+        else:
+            yield Finding(name, "satisfied", gesture.at, gesture, (found,))
+        if name not in gone:
+            for issue_id in ours:
+                del faults[issue_id]
+
+
+@rule("qualified-gesture", "002")
+def qualified_gesture(case: Facts) -> Iterator[Finding]:
+    """Don't qualify a gift: what limits us is ours to keep, never a condition for the customer to
+    hear."""
+    for gesture in case.of(GestureGiven):
+        event = gesture.event
+        yield Finding(event.gesture_id, WENT_WRONG[event.conditions_told], gesture.at, gesture)
+
+
+@rule("repeat-goodwill", "002", "003", numbers="goodwill.gestures_per_year goodwill.per_year")
+def repeat_goodwill(_case: Facts) -> Iterable[Finding]:
+    """A gesture is for once: who is given one for every complaint is taught to complain."""
+    return ()  # it spans the customer's cases: the report's query finds it in the goodwill table
+
+
+@rule("goodwill-on-unfounded", "003")
+def goodwill_on_unfounded(case: Facts) -> Iterator[Finding]:
+    """Where we did what was promised, be kind and give nothing: a gift for nothing sets a
+    precedent."""
+    # Judged by what had been found when it was given, on the issues that it is for. What was
+    # declined or taken back is no precedent.
+    gestures = case.of(GestureGiven)
+    gone = undone(case) if gestures else ()
+    for gesture in gestures:
+        issues = sorted(case.matters(gesture))
+        if not issues or gesture.event.gesture_id in gone:
+            continue
+        found = [case.finding_on(issue_id, before=gesture.moment) for issue_id in issues]
+        made = tuple(each for each in found if each is not None)
+        outcome: Outcome = "unknown"
+        if any(each.event.outcome not in UNFOUNDED for each in made):
+            outcome = "satisfied"
+        elif len(made) == len(issues):
+            outcome = "violated"
+        yield Finding(gesture.event.gesture_id, outcome, gesture.at, gesture, made)
+
+
+@rule("disproportionate-gesture", "003", numbers="max_ratio")
+def disproportionate_gesture(case: Facts) -> Iterator[Finding]:
+    """Keep a gesture reasonable: it says sorry, it does not pay the loss."""
+    # Of several issues the losses count together. A loss of nothing allows a gesture of nothing;
+    # a loss that nobody recorded, or in another currency, tells nothing.
+    gestures = case.of(GestureGiven)
+    gone = undone(case) if gestures else ()
+    for gesture in gestures:
+        event = gesture.event
+        issues = case.matters(gesture)
+        if not issues or event.gesture_id in gone:
+            continue
+        raised = tuple(case.issues[issue_id] for issue_id in sorted(issues & case.issues.keys()))
+        value = event.value
+        outcome: Outcome = "unknown"
+        if value is not None:
+            losses = [each.event.loss for each in raised]
+            same = [loss.amount for loss in losses if loss and loss.currency == value.currency]
+            most = Decimal(str(case.number(gesture.at).max_ratio)) * sum(same, Decimal(0))
+            if value.amount <= most:
+                outcome = "satisfied"  # whatever the other losses are
+            elif len(same) == len(issues):
+                outcome = "violated"
+        yield Finding(event.gesture_id, outcome, gesture.at, gesture, raised)

@@ -1,0 +1,138 @@
+"""Lessons about remedies: making good what is owed, and letting the customer choose how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from casestore.events import (
+    FinalDecisionGiven,
+    FindingMade,
+    GestureGiven,
+    OptionChosen,
+    OptionsOffered,
+    RemedyGiven,
+)
+from projections.lapses.facts import UNFOUNDED, Facts
+from projections.lapses.gestures import undone
+from projections.lapses.rule import Finding, Outcome, rule
+from projections.reading import Happened
+
+
+@rule("no-choice-offered", "003")
+def no_choice_offered(case: Facts) -> Iterator[Finding]:
+    """Present options and let the customer make the final choice: who is right has a say in how
+    it is put right."""
+    # Judged by what was offered and chosen before the first remedy that leaves room for a choice.
+    # Without a remedy, by what was offered before the final decision or with it; the choice may
+    # come after that, until the case is closed.
+    if not case.of(RemedyGiven, FinalDecisionGiven):
+        return
+    remedies = _by_issue(case, case.of(RemedyGiven))
+    decisions = _by_issue(case, case.of(FinalDecisionGiven))
+    offers = _by_issue(case, case.of(OptionsOffered))
+    chosen: dict[str, list[Happened]] = {}
+    for each in case.of(OptionChosen):
+        if each.event.option_id is not None:
+            chosen.setdefault(each.event.offer_id, []).append(each)
+    for issue_id in case.findings_on:
+        finding = case.finding_on(issue_id)
+        ends = remedies.get(issue_id) or decisions.get(issue_id)
+        if finding is None or finding.event.outcome in UNFOUNDED or not ends:
+            continue
+        end = next((each for each in ends if not _correction(each)), None)
+        if end is None or finding.event.remedy_owed is False:
+            yield Finding(issue_id, "exempt", ends[0].at, ends[0], (finding,))
+            continue
+        made = [each for each in offers.get(issue_id, ()) if _in_time(each, end)]
+        choices = [each for offer in made for each in chosen.get(offer.event.offer_id, ())]
+        choice = min(choices, key=lambda each: each.moment, default=None)
+        evidence = (finding, *made, *([choice] if choice else ()))
+        enough = sum(len(offer.event.options) for offer in made) >= 2
+        if not enough or (_remedy(end) and (choice is None or choice.moment > end.moment)):
+            yield Finding(issue_id, "violated", end.at, end, evidence)
+        elif choice is not None:
+            yield Finding(issue_id, "satisfied", max(choice.at, end.at), end, evidence)
+        elif case.close is not None:
+            at = max(case.close.at, end.at)
+            yield Finding(issue_id, "violated", at, end, (*evidence, case.close))
+
+
+@rule("terms-not-disclosed", "003")
+def terms_not_disclosed(case: Facts) -> Iterator[Finding]:
+    """Full disclosure: nobody can choose well without knowing the terms."""
+    # Who made the offer answers for it. Of a choice that the customer made anew the last counts.
+    offers = {each.event.offer_id: each for each in case.of(OptionsOffered)}
+    last = {each.event.offer_id: each for each in case.of(OptionChosen)}
+    outcomes: dict[bool | None, Outcome] = {True: "satisfied", False: "violated", None: "unknown"}
+    for offer_id, choice in last.items():
+        offer = offers[offer_id]
+        for option in offer.event.options:
+            if option.option_id == choice.event.option_id:
+                outcome = outcomes[option.terms_disclosed]
+                yield Finding(option.option_id, outcome, choice.at, offer, (choice,))
+
+
+@rule("fault-without-remedy", "003")
+def fault_without_remedy(case: Facts) -> Iterator[Finding]:
+    """Where the customer had a poor experience and we are responsible, make it better."""
+    # A remedy is owed unless the finding says that none is.
+    yield from _at_close(case)
+
+
+@rule("goodwill-instead-of-remedy", "003")
+def goodwill_instead_of_remedy(case: Facts) -> Iterator[Finding]:
+    """Keep what is owed apart from what is kind: a gesture never stands in for the remedy."""
+    # A gesture that was declined or taken back stands in for nothing.
+    gestures = case.of(GestureGiven)
+    if not gestures or case.close is None:
+        return
+    gone = undone(case)
+    given: dict[str, Happened] = {}
+    for each in gestures:
+        if each.event.gesture_id not in gone and each.moment < case.close.moment:
+            for issue_id in case.matters(each):
+                given.setdefault(issue_id, each)
+    for finding in _at_close(case):
+        if finding.subject in given:
+            yield finding._replace(evidence=(given[finding.subject], *finding.evidence))
+
+
+def _at_close(case: Facts) -> Iterator[Finding]:
+    """Whether there was a remedy for each issue that was known to be our fault at the close."""
+    close = case.close
+    if close is None or not case.of(FindingMade):
+        return
+    remedies = _by_issue(case, case.of(RemedyGiven))
+    for issue_id, since in case.fault_since.items():
+        finding = case.finding_on(issue_id)
+        if finding is None or since.moment > close.moment:
+            continue
+        remedy = next((r for r in remedies.get(issue_id, ()) if r.moment < close.moment), None)
+        if remedy is not None:
+            yield Finding(issue_id, "satisfied", close.at, close, (finding, remedy))
+        elif finding.event.remedy_owed is False:
+            yield Finding(issue_id, "exempt", close.at, close, (finding,))
+        else:
+            yield Finding(issue_id, "violated", close.at, close, (finding,))
+
+
+def _by_issue(case: Facts, events: Sequence[Happened]) -> dict[str, list[Happened]]:
+    found: dict[str, list[Happened]] = {}
+    for each in events:
+        for issue_id in case.matters(each):
+            found.setdefault(issue_id, []).append(each)
+    return found
+
+
+def _remedy(each: Happened) -> bool:
+    return isinstance(each.event, RemedyGiven)
+
+
+def _correction(each: Happened) -> bool:
+    return _remedy(each) and each.event.kind == "correction"
+
+
+def _in_time(offer: Happened, end: Happened) -> bool:
+    """Whether options were offered before a remedy or decision, or with it."""
+    together = offer.event.reply_id is not None and offer.event.reply_id == end.event.reply_id
+    return offer.moment < end.moment or together

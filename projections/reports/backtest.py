@@ -1,0 +1,157 @@
+"""`policy backtest`: what another policy would have made of the same history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from casestore.events import Money
+from casestore.events.document import Document
+from casestore.goodwill import Given, exceeded
+from casestore.policy import Adopted, Policies
+from projections.goodwill import GOODWILL, GoodwillRow
+from projections.lapses import LAPSES, LapseRow
+from projections.reports.authority import verdict, with_year
+from projections.reports.lapses import findings
+from projections.reports.measures import sums
+from projections.reports.repeated import standing_gestures
+from projections.reports.report import Answer, Line, Report, View
+from projections.statements import STATEMENTS
+
+
+class BacktestLine(Line, frozen=True, kw_only=True):
+    """A verdict that would have been another one."""
+
+    about: Literal["lapse", "gesture"]
+    rule: str | None
+    subject: str
+    case_id: str
+    customer_id: str
+    at: datetime
+    agent: str | None
+    team: str | None
+    before: str | None
+    """The outcome of a rule, or allowed or refused, by the policies in force; None: no finding."""
+    after: str | None
+    """By the other one."""
+    value: Money | None
+    """Of a gesture."""
+
+
+Key = tuple[str, str, str]
+
+
+def _lapses(view: View) -> dict[Key, LapseRow]:
+    return {(row.rule, row.case_id, row.subject): row for row in findings(view)}
+
+
+def _gestures(view: View) -> dict[Key, tuple[GoodwillRow, str]]:
+    """Each gesture that stands, and whether the policy would have it refused."""
+    found = {}
+    for gestures in standing_gestures(view).values():
+        for row, year in with_year(gestures):
+            if view.selection.in_window(row.given_at):
+                told = "refused" if _refused(row, year, view.policies) else "allowed"
+                found["", row.case_id, row.id] = row, told
+    return found
+
+
+def _refused(row: GoodwillRow, year: Sequence[GoodwillRow], policies: Policies) -> bool:
+    if verdict(row, year, policies) == "no":
+        return True
+    others = [Given(e.case_id, e.given_at, e.value) for e in year if e is not row]
+    policy, at = policies.at(row.given_at), row.given_at
+    beyond = exceeded(policy, row.role, row.value, others, case_id=row.case_id, at=at)
+    return any(not bound.of_role for bound in beyond)
+
+
+def _answer(view: View, *, name: str, document: Document) -> Answer[BacktestLine]:
+    always = Adopted(name, datetime.min.replace(tzinfo=UTC), document)
+    with view.under(Policies(adopted=(always,))) as other:
+        before, after = _lapses(view), _lapses(other)
+        given, would = _gestures(view), _gestures(other)
+    lines = [*_changed_lapses(before, after), *_changed_gestures(given, would)]
+    lines.sort(key=lambda line: (line.at, line.case_id, line.about, line.rule or "", line.subject))
+    return Answer(lines, {"policy": name, **_summary(lines)})
+
+
+def _changed_lapses(
+    before: Mapping[Key, LapseRow], after: Mapping[Key, LapseRow]
+) -> Iterator[BacktestLine]:
+    for key in before.keys() | after.keys():
+        one, two = before.get(key), after.get(key)
+        row = one or two
+        was, would = one.outcome if one else None, two.outcome if two else None
+        if row is not None and was != would:
+            yield BacktestLine(
+                about="lapse",
+                rule=row.rule,
+                subject=row.subject,
+                case_id=row.case_id,
+                customer_id=row.customer_id,
+                at=row.at,
+                agent=row.agent,
+                team=row.team,
+                before=was,
+                after=would,
+                value=None,
+            )
+
+
+def _changed_gestures(
+    given: Mapping[Key, tuple[GoodwillRow, str]], would: Mapping[Key, tuple[GoodwillRow, str]]
+) -> Iterator[BacktestLine]:
+    for key, (row, was) in given.items():
+        if was != would[key][1]:
+            yield BacktestLine(
+                about="gesture",
+                rule=None,
+                subject=row.id,
+                case_id=row.case_id,
+                customer_id=row.customer_id,
+                at=row.given_at,
+                agent=row.given_by,
+                team=row.team,
+                before=was,
+                after=would[key][1],
+                value=row.value,
+            )
+
+
+def _summary(lines: Sequence[BacktestLine]) -> dict[str, Any]:
+    gestures = [line for line in lines if line.about == "gesture"]
+    refused = [line for line in gestures if line.after == "refused"]
+    allowed = [line for line in gestures if line.after == "allowed"]
+    lapses = [line for line in lines if line.about == "lapse"]
+    return {
+        "gestures_refused": len(refused),
+        "gestures_refused_sum": sums(line.value for line in refused),
+        "gestures_allowed": len(allowed),
+        "gestures_allowed_sum": sums(line.value for line in allowed),
+        "lapses_appear": sum(line.after == "violated" for line in lapses),
+        "lapses_vanish": sum(line.before == "violated" for line in lapses),
+        "rules": _turns(lapses, "rule"),
+        "teams": _turns(lapses, "team"),
+    }
+
+
+def _turns(lapses: Sequence[BacktestLine], by: str) -> dict[str, dict[str, int]]:
+    """How many lapses appear and vanish, by rule or team."""
+    found: dict[str, dict[str, int]] = {}
+    for line in lapses:
+        counts = found.setdefault(getattr(line, by) or "none", {"appear": 0, "vanish": 0})
+        counts["appear"] += line.after == "violated"
+        counts["vanish"] += line.before == "violated"
+    return {name: found[name] for name in sorted(found) if any(found[name].values())}
+
+
+BACKTEST = Report(
+    "policy backtest",
+    "What another policy would have made of the same history.",
+    BacktestLine,
+    _answer,
+    needs=(LAPSES, GOODWILL, STATEMENTS),
+    shown="at about rule subject case_id agent team before after value",
+    selects=("since", "until"),
+)

@@ -1,0 +1,137 @@
+"""`conflicts`: statements to one customer that disagree; and the rule conflicting-statements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from projections.cases import CASES
+from projections.lapses import LapseRow
+from projections.reports.measures import grouped
+from projections.reports.report import Answer, Line, Report, View
+from projections.statements import STATEMENTS, StatementRow
+
+
+class ConflictLine(Line, frozen=True, kw_only=True):
+    """A statement that disagrees with an earlier one to the same customer, in any case."""
+
+    customer_id: str
+    topic: str
+    case_id: str
+    statement_id: str
+    value: str
+    stated_at: datetime
+    stated_by: str
+    team: str | None
+    earlier_case_id: str
+    earlier_statement_id: str
+    earlier_value: str
+    earlier_at: datetime
+    earlier_by: str
+
+
+class Judged(NamedTuple):
+    """A statement that has an earlier one on its topic, and the latest with which it disagrees."""
+
+    customer_id: str
+    statement: StatementRow
+    against: StatementRow | None
+
+
+def _judged(view: View) -> Iterator[Judged]:
+    asked = view.selection
+    if asked.customer is not None:
+        ids = view.same_customers(asked.customer)
+        rows = view.lookup(STATEMENTS, "customer_id", ids)
+    else:
+        rows = view.select(STATEMENTS)
+    rows.sort(key=lambda row: (row.stated_at, row.case_id, row.statement_id))
+    roots = view.roots(row.customer_id for row in rows)
+    topics = grouped(rows, lambda row: (roots[row.customer_id], row.topic))
+    for (customer_id, _), statements in topics.items():
+        for number, row in enumerate(statements):
+            earlier = statements[:number]
+            if earlier:
+                against = [each for each in earlier if _disagree(each, row, earlier)]
+                yield Judged(customer_id, row, against[-1] if against else None)
+
+
+def _disagree(earlier: StatementRow, later: StatementRow, all_earlier: list[StatementRow]) -> bool:
+    """Whether a later statement says something else, without taking the earlier one's place and
+    while that still stood: neither retracted nor superseded by then."""
+    if earlier.value == later.value:
+        return False
+    name = f"{earlier.case_id}/{earlier.statement_id}"
+    if earlier.retracted_at is not None and earlier.retracted_at <= later.stated_at:
+        return False
+    return all(each.supersedes != name for each in (*all_earlier, later))
+
+
+def judged_statements(view: View) -> Iterator[LapseRow]:
+    """What is found of each statement that has an earlier one on its topic."""
+    found = list(_judged(view))
+    cases = {
+        row.case_id: row
+        for row in view.lookup(CASES, "case_id", {each.statement.case_id for each in found})
+    }
+    for _, row, against in found:
+        case = cases.get(row.case_id)
+        yield LapseRow(
+            rule="conflicting-statements",
+            subject=row.statement_id,
+            case_id=row.case_id,
+            customer_id=row.customer_id,
+            outcome="satisfied" if against is None else "violated",
+            at=row.stated_at,
+            due_at=None,
+            agent=row.stated_by,
+            team=row.team,
+            evidence=(row.event_id,) if against is None else (row.event_id, against.event_id),
+            product=case.product if case else None,
+            region=case.region if case else None,
+            category=case.category if case else None,
+        )
+
+
+def _answer(view: View) -> Answer[ConflictLine]:
+    asked = view.selection
+    cases = None if asked.case is None else view.merged_into([asked.case])
+    lines = [
+        ConflictLine(
+            customer_id=customer_id,
+            topic=row.topic,
+            case_id=row.case_id,
+            statement_id=row.statement_id,
+            value=row.value,
+            stated_at=row.stated_at,
+            stated_by=row.stated_by,
+            team=row.team,
+            earlier_case_id=against.case_id,
+            earlier_statement_id=against.statement_id,
+            earlier_value=against.value,
+            earlier_at=against.stated_at,
+            earlier_by=against.stated_by,
+        )
+        for customer_id, row, against in _judged(view)
+        if against is not None
+        and asked.in_window(row.stated_at)
+        and asked.agent in (None, row.stated_by)
+        and asked.team in (None, row.team)
+        and (cases is None or row.case_id in cases or against.case_id in cases)
+    ]
+    lines.sort(key=lambda line: (line.stated_at, line.case_id, line.statement_id))
+    customers = {line.customer_id for line in lines}
+    return Answer(lines, {"conflicts": len(lines), "customers": len(customers)})
+
+
+CONFLICTS = Report(
+    "conflicts",
+    "Statements to one customer that disagree.",
+    ConflictLine,
+    _answer,
+    needs=(STATEMENTS,),
+    shown="customer_id topic value stated_at stated_by case_id earlier_value earlier_at earlier_by",
+    selects=("since", "until", "customer", "case", "agent", "team"),
+    example="conflicts --customer C-3318",
+)

@@ -1,0 +1,102 @@
+"""`consistency`: whether like complaints are given alike, in every region and by every team."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+from casestore.events import Money
+from projections.cases import CASES
+from projections.goodwill import GOODWILL, GoodwillRow
+from projections.reports.measures import grouped, percentile
+from projections.reports.report import Answer, Line, Option, Report, View
+
+BY = ("region", "team")
+
+
+class ConsistencyLine(Line, frozen=True, kw_only=True):
+    """A group whose median gesture differs from another's for like complaints."""
+
+    category: str | None
+    product: str | None
+    outcome: str | None
+    """Of the findings: upheld (wholly or in part), not_upheld, or none."""
+    currency: str
+    group: str
+    gestures: int
+    median: Money
+    """Nearest rank."""
+    over_lowest: float | None
+    """By which part of the lowest group's median this one is higher; None over nothing."""
+
+
+def _answer(view: View, *, by: str) -> Answer[ConsistencyLine]:
+    conduct = view.policies.at(view.as_of).conduct
+    rows: list[GoodwillRow] = view.chosen(
+        GOODWILL, "ledger = 'goodwill'", "status = 'given'", time="given_at", agent="given_by"
+    )
+    cases = {e.case_id: e for e in view.lookup(CASES, "case_id", {row.case_id for row in rows})}
+    outcomes = {True: "upheld", False: "not_upheld", None: None}
+
+    def kind(row: GoodwillRow) -> tuple[str | None, ...]:
+        case = cases.get(row.case_id)
+        currency = row.value.currency if row.value else None
+        return row.category, row.product, outcomes[case.upheld if case else None], currency
+
+    with_value = [row for row in rows if row.value is not None and getattr(row, by) is not None]
+    alike = grouped(with_value, kind)
+    lines = [
+        line
+        for key in sorted(alike, key=lambda key: tuple(each or "" for each in key))
+        for line in _compared(key, alike[key], by, conduct.min_group, conduct.band)
+    ]
+    summary = {
+        "by": by,
+        "policy": view.policies.in_force(view.as_of).name or "built-in",
+        "min_group": conduct.min_group,
+        "band": conduct.band,
+        "kinds": len(alike),
+        "unlike": len({(e.category, e.product, e.outcome, e.currency) for e in lines}),
+    }
+    return Answer(lines, summary)
+
+
+def _compared(
+    key: tuple[str | None, ...], rows: Sequence[GoodwillRow], by: str, least: int, band: float
+) -> Iterator[ConsistencyLine]:
+    """The groups of like complaints, where they differ by more than the band."""
+    medians: dict[str, tuple[int, Decimal]] = {}
+    for group, each in sorted(grouped(rows, lambda row: str(getattr(row, by))).items()):
+        middle = percentile([row.value.amount for row in each if row.value], 50)
+        if len(each) >= least and middle is not None:
+            medians[group] = len(each), middle
+    if len(medians) < 2:
+        return
+    lowest = min(middle for _, middle in medians.values())
+    highest = max(middle for _, middle in medians.values())
+    if highest <= lowest * (1 + Decimal(str(band))):
+        return
+    category, product, outcome, currency = key
+    for group, (count, middle) in medians.items():
+        yield ConsistencyLine(
+            category=category,
+            product=product,
+            outcome=outcome,
+            currency=str(currency),
+            group=group,
+            gestures=count,
+            median=Money(amount=middle, currency=str(currency)),
+            over_lowest=round(float(middle / lowest - 1), 4) if lowest else None,
+        )
+
+
+CONSISTENCY = Report(
+    "consistency",
+    "Like complaints that were given unlike gestures.",
+    ConsistencyLine,
+    _answer,
+    needs=(GOODWILL,),
+    shown="category product outcome group gestures median over_lowest",
+    options=(Option("by", "Compare regions or teams.", BY, default="region"),),
+    example="consistency --by team",
+)
