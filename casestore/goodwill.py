@@ -180,14 +180,21 @@ def _told(bound: Bound, event: GestureGiven) -> str:
     return f"it goes beyond the limit {role}{what}: {bound.limit:f}{unit}, {bound.used:f} given"
 
 
-def could_give(policy: Document, role: str | None, amount: Money | None) -> bool | None:
-    """Whether a role's authority covers an amount, for one gesture; None where that cannot be
-    told: the role or the amount was not recorded, or nobody has laid down who may give what."""
+def could_give(
+    policy: Document,
+    role: str | None,
+    amount: Money | None,
+    given: Sequence[Given] = (),
+    *,
+    case_id: str = "",
+    at: datetime = _ANY_TIME,
+) -> bool | None:
+    """Whether a role's authority covers an amount, after what was given; None where that cannot
+    be told: the role or the amount was not recorded, or nobody has laid down who may give what."""
     if role is None or amount is None or not policy.roles:
         return None
-    return not any(
-        bound.of_role for bound in exceeded(policy, role, amount, (), case_id="", at=_ANY_TIME)
-    )
+    beyond = exceeded(policy, role, amount, given, case_id=case_id, at=at)
+    return not any(bound.of_role for bound in beyond)
 
 
 def _sum(given: Iterable[Given]) -> Decimal:

@@ -6,7 +6,12 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal
 
-from projections.lapses import promises  # noqa: F401  (each module declares its rules)
+from projections.lapses import (  # noqa: F401  (each module declares its rules)
+    asking,
+    gestures,
+    promises,
+    remedies,
+)
 from projections.lapses.facts import Facts
 from projections.lapses.rule import OUTCOMES, RULES, Finding, Outcome, Rule, judged
 from projections.projection import Projection, Row

@@ -145,7 +145,7 @@ class Facts:
         """The findings on each issue, in order, those superseded among them."""
         found: dict[str, list[Happened]] = {}
         for each in self.of(FindingMade):
-            for issue_id in self.matters(each):
+            for issue_id in sorted(self.matters(each)):
                 found.setdefault(issue_id, []).append(each)
         return found
 
