@@ -11,6 +11,7 @@ from functools import cached_property
 from casestore.events import (
     CaseClosed,
     CaseReopened,
+    Event,
     FindingMade,
     IssueRaised,
     MessageReceived,
@@ -48,6 +49,17 @@ class Facts:
     def __init__(self, case: Reading) -> None:
         self.case = case
         self.of = case.of
+
+    def of_customer(self, *types: type[Event]) -> list[Happened]:
+        """The events of some types in the customer's history, in the order in which they
+        happened."""
+        found = [
+            Happened(Moment(each.occurred_at, each.version), each.event, each.uid)
+            for each in self.case.customer or ()
+            if isinstance(each.event, types)
+        ]
+        found.sort(key=lambda each: each.moment)
+        return found
 
     # --- the policy ------------------------------------------------------------------------
 
