@@ -45,8 +45,15 @@ _encode = msgspec.json.Encoder().encode
 _decode_texts = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_numbers = msgspec.json.Decoder(tuple[int, ...]).decode
 
+
+def _sound(text: str) -> str:
+    if "\0" in text:  # no event may have one, but a store that was altered can
+        raise ValueError("a text has a NUL, which no database takes")
+    return text
+
+
 _STORED: dict[Any, tuple[str, Convert | None, Convert | None]] = {
-    str: ("TEXT", None, None),
+    str: ("TEXT", _sound, None),
     int: ("BIGINT", None, None),
     bool: ("BIGINT", int, bool),
     datetime: ("BIGINT", to_microseconds, from_microseconds),

@@ -138,7 +138,8 @@ class Runner:
                 tick(reached - begun)
             with unavailable(), self.tables.writing() as cursor:
                 self.tables.lock(cursor)
-                self.advance(cursor, list(self.live(cursor).values()))
+                if not self.advance(cursor, list(self.live(cursor).values())):
+                    head = self.head()  # somebody was faster, or an older copy was put back
 
     def live(self, cursor: Cursor | None = None) -> dict[str, Tracked]:
         """The live tables that are of use, by projection: of this version, and of this history."""
