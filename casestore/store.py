@@ -47,6 +47,7 @@ from casestore.opening import (
     not_found,
     shown_as,
 )
+from casestore.policy import Policies
 from casestore.streams import Stream
 from casestore.vault import Vault, create_key_file, kek_id, key_file_for
 
@@ -354,6 +355,11 @@ class CaseStore:
                 raise _no_stream(name)
             return cast(Case, stream.state)
         return cast(Case, streams.fold_history(self.history(name, as_of=as_of, known_at=known_at)))
+
+    def policies(self) -> Policies:
+        """The policies adopted."""
+        stream = asking(lambda: self._present("policy"), "policy")
+        return Policies() if stream is None else cast(Policies, stream.state)
 
     def history(
         self,

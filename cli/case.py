@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from casestore import History, streams
+from casestore import CaseStore, History, streams
 from cli import changes, state, timeline
 from cli.options import (
     Point,
@@ -98,12 +98,14 @@ def _asked_at(history: History, at: Point) -> datetime:
 @case.command(name="timeline")
 @click.argument("case_id", metavar="ID")
 @reveal_option
+@click.option("--lapses", is_flag=True, help="Mark what the rules find, where it happened.")
 @points
 @shared
 def timeline_(
     *,
     case_id: str,
     reveal: bool,
+    lapses: bool,
     at: Point,
     tz: tzinfo,
 ) -> None:
@@ -116,13 +118,33 @@ def timeline_(
     \b
     Examples:
       casestore case timeline 4711
+      casestore case timeline 4711 --lapses
       casestore case timeline 4711 --reveal --known-at 2026-05-07T12:00:00+01:00
       casestore case timeline customer:C-3318 --format csv
     """
+    stream = _stream(case_id)
     with settings().open_store() as store:
-        history = store.history(_stream(case_id), **at._asdict(), reveal=reveal)
+        history = store.history(stream, **at._asdict(), reveal=reveal)
+        rows = timeline.rows(history, tz)
+        if lapses:
+            rows = _with_lapses(rows, store, _case_stream(case_id), at, tz)
     empty = "nothing had happened yet"
-    print_rows(timeline.columns(tz), timeline.rows(history, tz), zone=tz, empty=empty)
+    print_rows(timeline.columns(tz), rows, zone=tz, empty=empty)
+
+
+def _with_lapses(
+    rows: list[dict[str, Any]], store: CaseStore, stream: str, at: Point, tz: tzinfo
+) -> list[dict[str, Any]]:
+    """A timeline with a row for each lapse, after what happened until then."""
+    from projections import reports  # noqa: PLC0415  (only who asks for lapses waits for it)
+
+    if at.at_version is not None:
+        raise Usage("--lapses needs a time: give --as-of or --known-at instead of --at-version")
+    case_id = stream.removeprefix("case:")
+    found = reports.lapses(store, case=case_id, as_of=at.as_of, known_at=at.known_at).rows
+    own = [lapse for lapse in found if lapse.case_id == case_id]
+    rows = [*rows, *(timeline.lapse_row(stream, lapse, tz) for lapse in own)]
+    return sorted(rows, key=lambda row: row["occurred_at"])  # stable: the event before its lapse
 
 
 @case.command()

@@ -9,13 +9,11 @@ from typing import Any
 
 import click
 
-from casestore import CaseStore, PolicyAdopted
-from casestore.errors import StreamNotFound
+from casestore import PolicyAdopted
 from casestore.events import Actor
 from casestore.events.document import BUILT_IN, DOCUMENT
 from casestore.policy import Adopted, Policies
 from casestore.policy_file import InvalidPolicy, PolicyFile, read_policy
-from casestore.streams import fold_history
 from cli.options import REFUSED, as_of_option, moment, settings, shared, zone_option
 from cli.output import Column, cell, flatten, for_people, heading, print_lines, print_object, table
 from cli.record import read_actor
@@ -139,7 +137,7 @@ def show(at: datetime | None, tz: tzinfo) -> None:
     """
     at = at or datetime.now(UTC)
     with settings().open_store() as store:
-        policies = adopted_policies(store)
+        policies = store.policies()
     in_force = policies.in_force(at)
     whole = DOCUMENT.dump_python(in_force.document, mode="json", exclude_none=True)
     if not for_people():
@@ -148,16 +146,6 @@ def show(at: datetime | None, tz: tzinfo) -> None:
         return
     print_lines(_told(in_force, whole, at, tz))
     print_lines(_others(policies, in_force, tz))
-
-
-def adopted_policies(store: CaseStore) -> Policies:
-    """Every policy adopted."""
-    try:
-        found = fold_history(store.history("policy"))
-    except StreamNotFound:
-        return Policies()
-    assert isinstance(found, Policies)  # noqa: S101  (of the policy stream)
-    return found
 
 
 def _told(in_force: Adopted, whole: dict[str, Any], at: datetime, tz: tzinfo) -> Iterator[str]:

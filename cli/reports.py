@@ -7,7 +7,7 @@ For people, a table of the fields that matter most, and below it what the rows c
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from os import cpu_count
 from typing import Any
@@ -16,8 +16,9 @@ import click
 from msgspec.structs import asdict
 
 from casestore import CaseStore
+from cli.explaining import explained_lapses
 from cli.options import as_of_option, known_at_option, moment, settings, shared, zone_option
-from cli.output import Column, cell, print_lines, print_object, print_rows, table
+from cli.output import Column, cell, for_people, print_lines, print_object, print_rows, table
 from cli.progress import progress
 from cli.text import visible
 from projections import reports
@@ -55,14 +56,18 @@ _SELECTS = {
 }
 
 
-def _command(report: Report[Any]) -> click.Command:
-    """The command of a report."""
+Explain = Callable[[Result[Any], CaseStore, tzinfo], Iterator[str]]
+
+
+def _command(report: Report[Any], explain: Explain | None = None) -> click.Command:
+    """The command of a report; with --explain, where its rows can be told in words."""
 
     def run(
         since: datetime | None,
         until: datetime | None,
         sort: str | None,
         limit: int | None,
+        explained: bool = False,
         **given: Any,
     ) -> None:
         own = {each.name: given.pop(each.name) for each in report.options}
@@ -74,6 +79,10 @@ def _command(report: Report[Any]) -> click.Command:
         with settings().open_store() as store:
             _see_that_they_exist(store, selection)
             result = answered(asked, store, selection=selection, sort=sort, limit=limit, **own)
+            if explain is not None and explained and asked is report and for_people():
+                tell_parked(result.parked)
+                print_lines(explain(result, store, selection.tz))
+                return
         show(asked, result, selection.tz)
 
     def sort_by(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
@@ -85,6 +94,7 @@ def _command(report: Report[Any]) -> click.Command:
     decorators = [
         *([] if report.argument is None else [click.argument(report.argument, metavar="ID")]),
         *map(_option, report.options),
+        *([] if explain is None else [_EXPLAIN]),
         as_of_option,
         known_at_option,
         *(
@@ -121,6 +131,11 @@ def _command(report: Report[Any]) -> click.Command:
     help_ = f"{report.help}\n\n\b\nExample:\n  casestore {report.example}"
     made: click.Command = click.command(name=report.name.rpartition(" ")[2], help=help_)(command)
     return made
+
+
+_EXPLAIN = click.option(
+    "--explain", "explained", is_flag=True, help="In words: the rule, its numbers, the evidence."
+)
 
 
 def _option(option: Option) -> Any:
@@ -281,7 +296,7 @@ waiting = _command(reports.waiting)
 overdue = _command(reports.overdue)
 ageing = _command(reports.ageing)
 repeats = _command(reports.repeats)
-lapses = _command(reports.lapses)
+lapses = _command(reports.lapses, explained_lapses)
 conflicts = _command(reports.conflicts)
 consistency = _command(reports.consistency)
 breakdown = _command(reports.breakdown)

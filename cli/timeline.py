@@ -105,6 +105,27 @@ def row(shown: Shown, known: Mapping[str, int], zone: tzinfo = UTC) -> dict[str,
     }
 
 
+def lapse_row(stream: str, lapse: Any, zone: tzinfo = UTC) -> dict[str, Any]:
+    """A lapse as a row among the events: when it became one, and whose it was."""
+    what = f"lapse: {lapse.rule}"
+    if lapse.subject != "case":
+        what += f", {lapse.subject}"
+    who = f"↯ {lapse.agent}" if lapse.agent else "↯"
+    return dict.fromkeys(["version", *_PROGRAMS.split()]) | {
+        "stream": stream,
+        "when": clock(lapse.at, zone),
+        "occurred_at": lapse.at,
+        "type": "lapse",
+        "who": who,
+        "what": what,
+        "story": f"{who} {what}",
+        "actor_id": lapse.agent,
+        "actor_team": lapse.team,
+        "told": what,
+        "data": {"rule": lapse.rule, "subject": lapse.subject, "evidence": list(lapse.evidence)},
+    }
+
+
 def _told(recorded: Recorded, known: Mapping[str, int], zone: tzinfo) -> str:
     if isinstance(recorded.event, EventCorrected):
         version = known.get(str(recorded.event.event_id))
