@@ -7,10 +7,16 @@ from datetime import datetime
 from typing import Literal
 
 from projections.lapses import (  # noqa: F401  (each module declares its rules)
+    answers,
     asking,
+    contact,
+    course,
     gestures,
+    judgement,
+    preferences,
     promises,
     remedies,
+    replies,
 )
 from projections.lapses.facts import Facts
 from projections.lapses.rule import OUTCOMES, RULES, Finding, Outcome, Rule, judged
