@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from casestore.events import CaseClosed, PromiseMade
+from casestore.events import (
+    CaseClosed,
+    PromiseKept,
+    PromiseMade,
+    PromiseReleased,
+    PromiseRenegotiated,
+    PromiseWithdrawn,
+)
 from projections.lapses.facts import Facts
 from projections.lapses.rule import Finding, Outcome, rule
 from projections.promises import PromiseRow, rows
 from projections.reading import Happened
+
+_COURSE = (PromiseKept, PromiseRenegotiated, PromiseReleased, PromiseWithdrawn)
 
 
 def _promises(case: Facts) -> Iterator[tuple[Happened, PromiseRow]]:
@@ -18,8 +27,8 @@ def _promises(case: Facts) -> Iterator[tuple[Happened, PromiseRow]]:
 @rule("promise-beyond-capability", "001", "004")
 def beyond_capability(case: Facts) -> Iterator[Finding]:
     """Promise only what you know can be done."""
-    for made, _ in _promises(case):
-        outcomes: dict[str | None, Outcome] = {"unconfirmed": "violated", "confirmed": "satisfied"}
+    outcomes: dict[str | None, Outcome] = {"unconfirmed": "violated", "confirmed": "satisfied"}
+    for made in case.of(PromiseMade):
         outcome = outcomes.get(made.event.capability, "unknown")
         yield Finding(made.event.promise_id, outcome, made.at, made)
 
@@ -27,25 +36,33 @@ def beyond_capability(case: Facts) -> Iterator[Finding]:
 @rule("promise-broken", "001", "004")
 def broken(case: Facts) -> Iterator[Finding]:
     """What was promised is done, and in time."""
+    # As the report of promises tells it: a new time counts if the customer agreed to it before
+    # the old one had passed, and a reply that did not arrive keeps nothing.
+    if not case.of(PromiseMade):
+        return
+    course: dict[str, list[Happened]] = {}
+    for each in case.of(*_COURSE):
+        course.setdefault(each.event.promise_id, []).append(each)
     for made, promise in _promises(case):
-        due, kept = promise.due_at, promise.kept_at
+        due, kept, released = promise.due_at, promise.kept_at, promise.released_at
         name = promise.promise_id
+        shown = tuple(course.get(name, ()))
         if promise.withdrawn_at is not None:
             at = promise.withdrawn_at if due is None else min(due, promise.withdrawn_at)
-            yield Finding(name, "violated", at, made)
-        elif promise.released_at is not None and (due is None or promise.released_at <= due):
-            yield Finding(name, "exempt", promise.released_at, made)
+            yield Finding(name, "violated", at, made, shown)
+        elif released is not None and (due is None or released <= due):
+            yield Finding(name, "exempt", released, made, shown)
         elif kept is not None and (due is None or kept <= due):
-            yield Finding(name, "satisfied", kept, made)
-        elif kept is not None and due is not None:
-            yield Finding(name, "violated", due, made)
+            yield Finding(name, "satisfied", kept, made, shown)
         elif due is not None:
-            yield Finding(name, "violated", due, made, due_at=due)
+            over = due if kept is None else None
+            yield Finding(name, "violated", due, made, shown, due_at=over)
 
 
 @rule("promise-open-at-close", "004")
 def open_at_close(case: Facts) -> Iterator[Finding]:
     """Before a case is closed, what was promised in it is done."""
+    # Closing discharges nothing: a promise whose time had passed was still to be kept.
     closings = case.of(CaseClosed)
     if not closings:
         return

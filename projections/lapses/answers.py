@@ -1,0 +1,229 @@
+"""Lessons about what we tell the customer: that we are sorry, that something is so, and no."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from itertools import takewhile
+
+from casestore.events import (
+    ApologyGiven,
+    DesiredOutcomeStated,
+    Event,
+    FinalDecisionGiven,
+    GestureGiven,
+    MessageReceived,
+    OptionsOffered,
+    PromiseMade,
+    RemedyGiven,
+    RequestRefused,
+    StatementMade,
+    StatementRetracted,
+)
+from projections.lapses.facts import UNFOUNDED, Facts
+from projections.lapses.rule import Finding, Outcome, rule
+from projections.reading import Happened
+
+_HOUR = timedelta(hours=1)
+
+
+def _beside(case: Facts, *types: type[Event]) -> Callable[[Happened], Happened | None]:
+    """Finds what of some types came in the same reply as something; or, where one of the two
+    names no reply, within an hour of it."""
+    found = case.of(*types)
+    in_reply: dict[str | None, Happened] = {e.event.reply_id: e for e in reversed(found)}
+
+    def beside(said: Happened) -> Happened | None:
+        reply_id = said.event.reply_id
+        if reply_id is not None and reply_id in in_reply:
+            return in_reply[reply_id]
+        first = bisect_left(found, -_HOUR, key=lambda each: each.at - said.at)
+        near = takewhile(lambda each: each.at - said.at <= _HOUR, found[first:])
+        return next((e for e in near if reply_id is None or e.event.reply_id is None), None)
+
+    return beside
+
+
+# --- sorry
+
+
+@rule("apology-without-solution", "004")
+def apology_without_solution(case: Facts) -> Iterator[Finding]:
+    """Say sorry only together with what you will do about it."""
+    apologies = case.of(ApologyGiven)
+    if not apologies:
+        return
+    beside = _beside(case, OptionsOffered, PromiseMade, RemedyGiven, GestureGiven)
+    for each in apologies:
+        apology = each.event
+        solution = beside(each)
+        if apology.solution is None and solution is None:
+            due = each.at + _HOUR
+            yield Finding(apology.apology_id, "violated", due, each, due_at=due)
+        else:
+            shown = () if solution is None else (solution,)
+            yield Finding(apology.apology_id, "satisfied", each.at, each, shown)
+
+
+# --- what is so
+
+
+@rule("correction-without-evidence", "000")
+def correction_without_evidence(case: Facts) -> Iterator[Finding]:
+    """A customer who is mistaken is put right gently: show why, and say what they can do next."""
+    # Whether a statement corrects the customer, and on what evidence, is unknown where it was
+    # never recorded; but without an option or a promise beside it no evidence is enough.
+    statements = [e for e in case.of(StatementMade) if e.event.corrects_customer is not False]
+    if not statements:
+        return
+    beside = _beside(case, OptionsOffered, PromiseMade)
+    for each in statements:
+        statement = each.event
+        next_step = beside(each)
+        shown = () if next_step is None else (next_step,)
+        if statement.corrects_customer is None:
+            yield Finding(statement.statement_id, "unknown", each.at, each)
+        elif statement.evidence == ():
+            yield Finding(statement.statement_id, "violated", each.at, each, shown)
+        elif next_step is None:
+            due = each.at + _HOUR
+            yield Finding(statement.statement_id, "violated", due, each, due_at=due)
+        else:
+            outcome: Outcome = "unknown" if statement.evidence is None else "satisfied"
+            yield Finding(statement.statement_id, outcome, each.at, each, shown)
+
+
+@rule("untrue-statement", "003", "004")
+def untrue_statement(case: Facts) -> Iterator[Finding]:
+    """Tell the customer the truth, not what they want to hear."""
+    # Nobody's words are read: a statement was untrue if we took it back as untrue when made, and
+    # then it was so from the beginning. What was merely overtaken or misquoted was true.
+    untrue = {
+        each.event.statement_id: each
+        for each in case.of(StatementRetracted)
+        if each.event.reason == "untrue_when_made"
+    }
+    for each in case.of(StatementMade):
+        name = each.event.statement_id
+        if name in untrue:
+            yield Finding(name, "violated", each.at, each, (untrue[name],))
+        else:
+            yield Finding(name, "satisfied", each.at, each)
+
+
+@rule("conflicting-statements", "004")
+def conflicting_statements(case: Facts) -> Iterator[Finding]:
+    """Talk to each other, so that the customer is not told one thing today and another tomorrow."""
+    # What was taken back, or in whose place another statement came, is no longer what we say. Of
+    # several earlier statements the latest one is shown.
+    statements = case.of(StatementMade)
+    if len(statements) < 2:
+        return
+    known = {each.event.statement_id: each.event for each in statements}
+    stands: dict[str, dict[str, dict[str, Happened]]] = {}  # by topic, value and id, in order
+    gone: set[str] = set()
+
+    def take_back(name: str) -> None:
+        gone.add(name)
+        if name in known:
+            stands.get(known[name].topic, {}).get(known[name].value, {}).pop(name, None)
+
+    in_order = sorted(  # what is taken back at the same moment has gone before
+        case.of(StatementMade, StatementRetracted),
+        key=lambda each: (each.at, isinstance(each.event, StatementMade)),
+    )
+    for each in in_order:
+        event = each.event
+        if isinstance(event, StatementRetracted):
+            take_back(event.statement_id)
+            continue
+        if event.supersedes in known:
+            take_back(event.supersedes)
+        elif event.supersedes is not None:
+            take_back(event.supersedes.removeprefix(f"{case.case.case_id}/"))
+        values = stands.setdefault(event.topic, {})
+        others = [
+            next(reversed(said.values()))
+            for value, said in values.items()
+            if value != event.value and said
+        ]
+        if others:
+            latest = max(others, key=lambda other: other.moment)
+            yield Finding(event.statement_id, "violated", each.at, each, (latest,))
+        elif values:
+            yield Finding(event.statement_id, "satisfied", each.at, each)
+        said = values.setdefault(event.value, {})
+        if event.statement_id not in gone:
+            said[event.statement_id] = each
+
+
+# --- no
+
+
+@rule("wants-not-asked", "001", "002", "003")
+def wants_not_asked(case: Facts) -> Iterator[Finding]:
+    """Ask customers what they want, and listen, before you decide or say no."""
+    # An issue is judged by the first refusal or final decision on it. A wish that names no
+    # issues is for all; so is what somebody asks us to do, or to pay. A message of which nobody
+    # recorded what it asked for may have held one.
+    answers = case.of(RequestRefused, FinalDecisionGiven)
+    if not answers:
+        return
+    wishes: dict[str | None, Happened] = {}
+    untold: dict[str | None, Happened] = {}
+    asks: set[str] = set()
+    for each in case.of(DesiredOutcomeStated, MessageReceived):
+        kept = wishes
+        if isinstance(each.event, MessageReceived):
+            wanted = [a for a in each.event.asks or () if a.kind in ("action", "compensation")]
+            asks.update(ask.ask_id for ask in wanted)
+            if each.event.asks is None:
+                kept = untold
+            elif not wanted:
+                continue
+        for issue_id in each.event.issue_ids or (None,):
+            kept.setdefault(issue_id, each)
+    judged: set[str] = set()
+    for answer in answers:
+        for issue_id in sorted(case.matters(answer) - judged):
+            judged.add(issue_id)
+            if wish := _before(answer, wishes, issue_id):
+                yield Finding(issue_id, "satisfied", answer.at, answer, (wish,))
+            elif getattr(answer.event, "ask_id", None) in asks:
+                yield Finding(issue_id, "satisfied", answer.at, answer)
+            elif perhaps := _before(answer, untold, issue_id):
+                yield Finding(issue_id, "unknown", answer.at, answer, (perhaps,))
+            else:
+                yield Finding(issue_id, "violated", answer.at, answer)
+
+
+def _before(answer: Happened, first: dict[str | None, Happened], issue_id: str) -> Happened | None:
+    """Of what came first on each issue, or on all, what came before an answer on one."""
+    said = (first.get(issue_id), first.get(None))
+    return next((each for each in said if each and each.moment < answer.moment), None)
+
+
+@rule("bare-no", "001", "003")
+def bare_no(case: Facts) -> Iterator[Finding]:
+    """Never just say no: say why, and what can be done instead."""
+    # Where we looked into it and can show that the complaint is unfounded, a kind no may be all
+    # that there is. That takes a finding with evidence on each issue that the no is about.
+    for each in case.of(RequestRefused):
+        no = each.event
+        instead = True if no.alternative_offer_id is not None else no.alternative_told
+        findings = [case.finding_on(issue_id, each.moment) for issue_id in case.matters(each)]
+        unfounded = [f for f in findings if f is not None and f.event.outcome in UNFOUNDED]
+        grounds = findings and len(unfounded) == len(findings)
+        evidence = [f.event.evidence for f in unfounded]
+        shown = tuple(dict.fromkeys(unfounded))
+        outcome: Outcome
+        if no.explained and instead:
+            outcome, shown = "satisfied", ()
+        elif grounds and all(evidence):
+            outcome = "exempt"
+        elif (grounds and () not in evidence) or (no.explained and instead is None):
+            outcome = "unknown"
+        else:
+            outcome = "violated"
+        yield Finding(no.refusal_id, outcome, each.at, each, shown)

@@ -1,0 +1,172 @@
+"""Lessons about the course of a case: when it is passed on, who answers, how and when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from casestore.events import (
+    CaseClosed,
+    CaseEscalated,
+    CaseOpened,
+    CaseReopened,
+    EscalationReturned,
+    GestureGiven,
+    MessageReceived,
+    RemedyGiven,
+    ReplySent,
+    ResolutionAccepted,
+    ResolutionRejected,
+)
+from projections.lapses.facts import CASE, Facts
+from projections.lapses.rule import Finding, Outcome, rule
+from projections.reading import Happened
+
+# --- escalations
+
+
+@rule("late-escalation", "001", numbers="failed_attempts")
+def late_escalation(case: Facts) -> Iterator[Finding]:
+    """When answers keep missing the point, pass the case to somebody who knows more."""
+    # An attempt has failed when the customer says that a question was not answered, in however
+    # many words, or rejects what we call a resolution. Whoever has the case then answers for it.
+    # A message after our first answer of which nobody recorded what it says was unanswered may
+    # tell of a failure.
+    passed_on = next((e for e in case.of(CaseEscalated) if e.event.kind == "expertise"), None)
+    answered = next((moment for moment, _ in case.case.answers), None)
+    failed: list[Happened] = []
+    untold: list[Happened] = []
+    for each in case.of(MessageReceived, ResolutionRejected):
+        if passed_on is not None and each.moment > passed_on.moment:
+            break
+        if isinstance(each.event, ResolutionRejected) or each.event.says_unanswered:
+            failed.append(each)
+            if len(failed) >= case.number(each.at).failed_attempts:
+                late = () if passed_on is None else (passed_on,)
+                yield Finding(CASE, "violated", each.at, None, (*failed, *late))
+                return
+        elif each.event.says_unanswered is None and answered and each.moment > answered:
+            untold.append(each)
+    if passed_on is not None:
+        allowed = case.number(passed_on.at).failed_attempts
+        doubtful = bool(untold) and len(failed) + len(untold) >= allowed
+        outcome: Outcome = "unknown" if doubtful else "satisfied"
+        yield Finding(CASE, outcome, passed_on.at, passed_on, tuple(failed))
+
+
+def _with_executives(case: Facts) -> Iterator[tuple[Happened, Happened | None]]:
+    """The escalations to executives, each with its return."""
+    escalations = [e for e in case.of(CaseEscalated) if e.event.kind == "executive"]
+    if escalations:
+        returns = {e.event.escalation_id: e for e in reversed(case.of(EscalationReturned))}
+        for each in escalations:
+            yield each, returns.get(each.event.escalation_id)
+
+
+@rule("executive-not-returned", "003", numbers="return_within")
+def executive_not_returned(case: Facts) -> Iterator[Finding]:
+    """A complaint that reaches an executive goes back to customer service, soon."""
+    # Whoever has the case answers for it: they are to fetch it back.
+    for each, returned in _with_executives(case):
+        name = each.event.escalation_id
+        due = case.due(each.at, "return_within")
+        if returned is None:
+            yield Finding(name, "violated", due, None, (each,), due_at=due)
+        elif returned.at <= due:
+            yield Finding(name, "satisfied", returned.at, None, (each, returned))
+        else:
+            yield Finding(name, "violated", due, None, (each, returned))
+
+
+@rule("executive-bypass", "003")
+def executive_bypass(case: Facts) -> Iterator[Finding]:
+    """An executive who is asked passes the customer on to customer service, and neither settles
+    nor gives anything over its head."""
+    # To acknowledge a letter is to pass it on. It is judged once the case is returned, or as soon
+    # as an executive acts.
+    acts: list[Happened] | None = None
+    for each, returned in _with_executives(case):
+        acts = _of_executives(case) if acts is None else acts
+        name = each.event.escalation_id
+        end = None if returned is None else returned.moment
+        while_there = [
+            a for a in acts if a.moment > each.moment and (end is None or a.moment < end)
+        ]
+        if while_there:
+            first, *more = while_there
+            yield Finding(name, "violated", first.at, first, (each, *more))
+        elif returned is not None:
+            yield Finding(name, "satisfied", returned.at, returned, (each,))
+
+
+def _of_executives(case: Facts) -> list[Happened]:
+    """What executives replied and gave."""
+    return [
+        each
+        for each in case.of(ReplySent, GestureGiven, RemedyGiven)
+        if each.event.actor.kind == "executive"
+        and not getattr(each.event, "automated", False)
+        and getattr(each.event, "purpose", None) != "acknowledgement"
+    ]
+
+
+# --- the end
+
+
+@rule("closed-without-acceptance", "000")
+def closed_without_acceptance(case: Facts) -> Iterator[Finding]:
+    """A complaint is resolved when the customer says so, not when we do."""
+    # Every closing as resolved counts, even if the case was reopened. An acceptance holds until
+    # the customer rejects the resolution, or the case is reopened.
+    if not case.of(CaseClosed):
+        return
+    accepted: Happened | None = None
+    found: Finding | None = None
+    for each in case.of(ResolutionAccepted, ResolutionRejected, CaseClosed, CaseReopened):
+        if isinstance(each.event, ResolutionAccepted):
+            accepted = each
+        elif not isinstance(each.event, CaseClosed):
+            accepted = None
+        elif each.event.reason == "resolved":
+            if accepted is None:
+                yield Finding(CASE, "violated", each.at, each)
+                return
+            found = Finding(CASE, "satisfied", each.at, each, (accepted,))
+    if found is not None:
+        yield found
+
+
+@rule("too-slow", "004", numbers="resolve_within")
+def too_slow(case: Facts) -> Iterator[Finding]:
+    """A complaint is resolved within days, and stays so."""
+    # From receipt to the closing that stands, by the policy in force when the case was opened. A
+    # case that was resolved in time and reopened later is too slow from then on. One that ended
+    # otherwise is judged only if the customer gave up after the time was over; a duplicate, what
+    # is no complaint, and what goes on in another case have nothing to resolve.
+    opened = case.of(CaseOpened)[0]
+    due = case.due(case.case.receipt, "resolve_within", opened.at)
+    turns = case.of(CaseClosed, CaseReopened)
+    last = turns[-1] if turns else None
+    if last is None or isinstance(last.event, CaseReopened):
+        if case.case.status_at(case.case.last_event_at) != "merged":
+            at = _open_from(turns, due)
+            over = due if at == due else None
+            yield Finding(CASE, "violated", at, None, (opened, *turns[-1:]), due_at=over)
+    elif last.event.reason in ("duplicate", "not_a_complaint"):
+        return
+    elif last.at > due:
+        yield Finding(CASE, "violated", _open_from(turns, due), None, (opened, last))
+    elif last.event.reason in ("resolved", "final_response"):
+        yield Finding(CASE, "satisfied", last.at, None, (opened, last))
+
+
+def _open_from(turns: Sequence[Happened], due: datetime) -> datetime:
+    """When a case was open first, from a time on."""
+    is_open = True
+    for each in turns:
+        if each.at > due and is_open:
+            return due
+        is_open = isinstance(each.event, CaseReopened)
+        if is_open and each.at >= due:
+            return each.at
+    return due
