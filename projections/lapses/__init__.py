@@ -15,6 +15,7 @@ from projections.lapses import (  # noqa: F401  (each module declares its rules)
     judgement,
     preferences,
     promises,
+    questions,
     remedies,
     replies,
 )

@@ -1,4 +1,4 @@
-"""Lessons about listening: to each message, and over a whole case.
+"""Lessons about listening, to each message and over a whole case.
 
 Nobody in particular lets a customer wait: these rules name no event of their own, so that whoever
 has the case at that time answers for it.
@@ -13,17 +13,16 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from casestore.events import (
-    CustomerFactRecorded,
-    InformationRequested,
     MessageReceived,
-    PersonalDataErased,
     PromiseMade,
-    ReplySent,
     RequestRefused,
 )
 from projections.lapses.facts import CASE, Facts
 from projections.lapses.rule import Finding, Outcome, rule
 from projections.reading import Happened, Moment
+
+_CONTACT = ("callback", "reply", "update", "visit", "other")
+"""What a promise that names no ask must be of, if it could be meant for one to be in touch."""
 
 
 class Done(NamedTuple):
@@ -103,67 +102,23 @@ def request_for_contact_missed(case: Facts) -> Iterator[Finding]:
     ]
     if not asked:
         return
-    answers: dict[str | None, list[Happened]] = {}
+    answers: dict[str, Happened] = {}
+    unnamed: list[Happened] = []
     for each in case.of(PromiseMade, RequestRefused):
-        answers.setdefault(each.event.ask_id, []).append(each)
+        if each.event.ask_id is not None:
+            answers.setdefault(each.event.ask_id, each)
+        elif isinstance(each.event, RequestRefused) or each.event.kind in _CONTACT:
+            unnamed.append(each)
     for ask_id, message in asked:
         due = case.due(message.at, "reply_within")
-        answer = next(iter(answers.get(ask_id, ())), None)
-        done = None if answer is None else Done(answer.at, answer)
-        perhaps = [e for e in answers.get(None, ()) if e.moment > message.moment and e.at <= due]
-        could_be = next((each for each in perhaps if _could_be_contact(each)), None)
-        if could_be is not None and (done is None or done.at > due):
-            yield Finding(ask_id, "unknown", could_be.at, None, (message, could_be))
+        answer = answers.get(ask_id)
+        place = bisect_right(unnamed, message.moment, key=lambda each: each.moment)
+        perhaps = unnamed[place] if place < len(unnamed) and unnamed[place].at <= due else None
+        if perhaps is not None and (answer is None or answer.at > due):
+            yield Finding(ask_id, "unknown", perhaps.at, None, (message, perhaps))
         else:
+            done = None if answer is None else Done(answer.at, answer)
             yield from in_time(case, ask_id, due, done, (message,))
-
-
-def _could_be_contact(each: Happened) -> bool:
-    """Whether a promise or a refusal that names no ask could be the answer to "write to me"."""
-    if isinstance(each.event, PromiseMade):
-        return each.event.kind in ("callback", "reply", "update", "visit", "other")
-    return True
-
-
-@rule("asked-again", "000", "001")
-def asked_again(case: Facts) -> Iterator[Finding]:
-    """Look before you ask: what the customer has told us, and what stands on their record, is not
-    asked for a second time."""
-    # To verify is to ask for what is known, so that is not judged. A fact without an end is not
-    # stale. What was erased is not known any more.
-    if not any(each.event.purpose != "verify" for each in case.of(InformationRequested)):
-        return
-    told: dict[str, Happened] = {}
-    on_record: dict[str, Happened] = {}
-    course = [
-        *((each.at, False, each) for each in case.of_customer(CustomerFactRecorded)),
-        *((each.at, False, each) for each in case.of_customer(PersonalDataErased)),
-        *((each.at, True, each) for each in case.of(MessageReceived, InformationRequested)),
-    ]
-    course.sort(key=lambda step: (step[0], step[1], step[2].moment))
-    for at, _, each in course:
-        match each.event:
-            case MessageReceived(provides=provides):
-                told.update((field, each) for field in provides or ())
-            case CustomerFactRecorded(field=field):
-                on_record[field] = each
-            case PersonalDataErased():
-                told.clear()
-                on_record.clear()
-            case InformationRequested() as request if request.purpose != "verify":
-                known = told.get(request.field) or _fresh(on_record.get(request.field), at)
-                again: Outcome = "violated" if request.purpose == "need" else "unknown"
-                outcome: Outcome = "satisfied" if known is None else again
-                yield Finding(
-                    request.request_id, outcome, at, each, () if known is None else (known,)
-                )
-
-
-def _fresh(fact: Happened | None, at: datetime) -> Happened | None:
-    """A fact on record, if one could still rely on it."""
-    if fact is None or (fact.event.stale_after is not None and fact.event.stale_after < at):
-        return None
-    return fact
 
 
 @rule("customer-chasing", "001", "004", numbers="chase_after max_contacts")
@@ -214,22 +169,3 @@ def _too_many(case: Facts, contacts: Sequence[Happened]) -> Sequence[Happened] |
         if count > case.number(message.at).max_contacts:
             return contacts[:count]
     return None
-
-
-@rule("too-many-hands", "001", "002", "004", numbers="max_agents")
-def too_many_hands(case: Facts) -> Iterator[Finding]:
-    """One case, one face: a customer is not handed from agent to agent."""
-    first: dict[str, Happened] = {}
-    last: Happened | None = None
-    for reply in case.of(ReplySent):
-        actor = reply.event.actor
-        if reply.event.automated or actor.kind != "agent":
-            continue
-        last = reply
-        if actor.id not in first:
-            first[actor.id] = reply
-            if len(first) > case.number(reply.at).max_agents:
-                yield Finding(CASE, "violated", reply.at, None, tuple(first.values()))
-                return
-    if last is not None:
-        yield Finding(CASE, "satisfied", last.at, None, tuple(first.values()))

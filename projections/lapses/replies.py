@@ -1,4 +1,4 @@
-"""Lessons about what we send: that it arrives, answers what was asked, and does not jar."""
+"""Lessons about what we send: that it arrives, from few hands, and does not jar."""
 
 from __future__ import annotations
 
@@ -10,15 +10,11 @@ from casestore.events import (
     MessageReceived,
     RemedyGiven,
     ReplySent,
-    RequestRefused,
 )
 from projections.lapses.contact import Done, in_time
-from projections.lapses.facts import Facts
+from projections.lapses.facts import CASE, Facts
 from projections.lapses.rule import Finding, Outcome, rule
 from projections.reading import Happened, Moment
-
-_NOT_AN_ANSWER = ("acknowledgement", "holding")
-"""What replies are for that are not meant to answer anything yet."""
 
 
 @rule("undelivered-reply", "000", numbers="resend_within")
@@ -88,108 +84,6 @@ def _after(moments: list[Moment], moment: Moment) -> Moment | None:
     return moments[place] if place < len(moments) else None
 
 
-@rule("wrong-question-answered", "001")
-def wrong_question_answered(case: Facts) -> Iterator[Finding]:
-    """Read to the end and answer what was asked, not what you are used to being asked."""
-    # A question is open until a reply that arrived answers it, or it is refused; and again when
-    # the customer says that it was not answered. A reply sent again is not judged again.
-    asked = dict(_questions(case))
-    if not asked:
-        return
-    answered = _answered_at(case)
-    still_open: dict[str, Happened] = {}
-    for each in case.of(MessageReceived, ReplySent, RequestRefused):
-        match each.event:
-            case MessageReceived() as message:
-                said = (ask.ask_id for ask in message.asks or ())
-                for ask_id in (*said, *(message.says_unanswered or ())):
-                    if ask_id in asked:
-                        still_open[ask_id] = asked[ask_id]
-            case RequestRefused(ask_id=ask_id):
-                still_open.pop(ask_id or "", None)
-            case _:
-                reply: ReplySent = each.event
-                if still_open and not reply.automated and reply.resend_of is None:
-                    shown = tuple(dict.fromkeys(still_open.values()))
-                    yield Finding(reply.reply_id, _answers(reply), each.at, each, shown)
-                for ask_id in answered.get(each.moment, ()):
-                    still_open.pop(ask_id, None)
-
-
-def _answers(reply: ReplySent) -> Outcome:
-    """How a reply is judged that was sent while a question was open."""
-    if reply.purpose in _NOT_AN_ANSWER:
-        return "exempt"
-    if reply.answers or reply.addresses:
-        return "satisfied"
-    recorded = None not in (reply.answers, reply.addresses, reply.purpose)
-    return "violated" if recorded else "unknown"
-
-
-def _questions(case: Facts) -> Iterator[tuple[str, Happened]]:
-    """Each question, with the message that asked it."""
-    for message in case.of(MessageReceived):
-        for ask in message.event.asks or ():
-            if ask.kind == "question":
-                yield ask.ask_id, message
-
-
-def _answered_at(case: Facts) -> dict[Moment, tuple[str, ...]]:
-    """The asks that are answered at each moment, by a reply that arrived."""
-    found: dict[Moment, tuple[str, ...]] = {}
-    for reply_id, reply in case.case.replies.items():
-        if reply.event.answers and (moment := case.case.arrived(reply_id)) is not None:
-            found[moment] = (*found.get(moment, ()), *reply.event.answers)
-    return found
-
-
-@rule("question-unanswered", "001")
-def question_unanswered(case: Facts) -> Iterator[Finding]:
-    """No case is closed over an open question: each gets its answer, or an honest no. When the
-    customer says that it was not answered, it was not."""
-    # What the customer says holds at once, and for whatever they asked.
-    messages = case.of(MessageReceived)
-    says: dict[str, Happened] = {}
-    for message in messages:
-        for ask_id in message.event.says_unanswered or ():
-            if ask_id not in says:
-                says[ask_id] = message
-                yield Finding(ask_id, "violated", message.at, None, (message,))
-    close = case.close
-    if close is None:
-        return
-    asked = [(i, m) for i, m in _questions(case) if i not in says and m.moment < close.moment]
-    answers = _answers_before(case, close.moment) if asked else {}
-    for ask_id, message in asked:
-        by, perhaps = answers.get(ask_id), answers.get(None)
-        if by is not None:
-            yield Finding(ask_id, "satisfied", close.at, close, (message, by))
-        elif perhaps is not None and perhaps.moment > message.moment:
-            yield Finding(ask_id, "unknown", close.at, close, (message, perhaps))
-        else:
-            yield Finding(ask_id, "violated", close.at, close, (message,))
-
-
-def _answers_before(case: Facts, close: Moment) -> dict[str | None, Happened]:
-    """What answered each ask, or refused it, by the close. None: the last reply or refusal of
-    which it was not recorded what it answers."""
-    found: dict[str | None, Happened] = {}
-    for each in case.of(ReplySent, RequestRefused):
-        event = each.event
-        if isinstance(event, RequestRefused):
-            if each.moment < close:
-                found[event.ask_id] = each
-            continue
-        arrived = case.case.arrived(event.reply_id)
-        if arrived is None or arrived > close:
-            continue
-        found.update(dict.fromkeys(event.answers or (), each))
-        tells = event.answers is not None or event.purpose in _NOT_AN_ANSWER
-        if not (tells or event.automated or event.resend_of):
-            found[None] = each
-    return found
-
-
 @rule("pleasantry-on-unresolved", "004")
 def pleasantry_on_unresolved(case: Facts) -> Iterator[Finding]:
     """Do not wish a good day to a customer whose day you have not put right yet."""
@@ -209,3 +103,22 @@ def pleasantry_on_unresolved(case: Facts) -> Iterator[Finding]:
         if unsettled:
             outcome = outcomes.get(event.closing_pleasantry, "unknown")
             yield Finding(event.reply_id, outcome, reply.at, reply)
+
+
+@rule("too-many-hands", "001", "002", "004", numbers="max_agents")
+def too_many_hands(case: Facts) -> Iterator[Finding]:
+    """One case, one face: a customer is not handed from agent to agent."""
+    first: dict[str, Happened] = {}
+    last: Happened | None = None
+    for reply in case.of(ReplySent):
+        actor = reply.event.actor
+        if reply.event.automated or actor.kind != "agent":
+            continue
+        last = reply
+        if actor.id not in first:
+            first[actor.id] = reply
+            if len(first) > case.number(reply.at).max_agents:
+                yield Finding(CASE, "violated", reply.at, None, tuple(first.values()))
+                return
+    if last is not None:
+        yield Finding(CASE, "satisfied", last.at, None, tuple(first.values()))

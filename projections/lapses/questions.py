@@ -1,0 +1,167 @@
+"""Lessons about questions: those that we put, and those that were put to us."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from casestore.events import (
+    CustomerFactRecorded,
+    InformationRequested,
+    MessageReceived,
+    PersonalDataErased,
+    ReplySent,
+    RequestRefused,
+)
+from projections.lapses.facts import Facts
+from projections.lapses.rule import Finding, Outcome, rule
+from projections.reading import Happened, Moment
+
+_NOT_AN_ANSWER = ("acknowledgement", "holding")
+"""What replies are for that are not meant to answer anything yet."""
+
+
+@rule("asked-again", "000", "001")
+def asked_again(case: Facts) -> Iterator[Finding]:
+    """Look before you ask: what the customer has told us, and what stands on their record, is not
+    asked for a second time."""
+    # To verify is to ask for what is known, so that is not judged. A fact without an end is not
+    # stale. What was erased is not known any more. Where it was not recorded what a message
+    # before gave, nobody can tell that it gave no such thing.
+    if not any(each.event.purpose != "verify" for each in case.of(InformationRequested)):
+        return
+    told: dict[str, Happened] = {}
+    untold: Happened | None = None
+    on_record: dict[str, Happened] = {}
+    course = [
+        *((each.at, False, each) for each in case.of_customer(CustomerFactRecorded)),
+        *((each.at, False, each) for each in case.of_customer(PersonalDataErased)),
+        *((each.at, True, each) for each in case.of(MessageReceived, InformationRequested)),
+    ]
+    course.sort(key=lambda step: (step[0], step[1], step[2].moment))
+    for at, _, each in course:
+        match each.event:
+            case MessageReceived(provides=provides):
+                told.update((field, each) for field in provides or ())
+                untold = each if provides is None else untold
+            case CustomerFactRecorded(field=field):
+                on_record[field] = each
+            case PersonalDataErased():
+                told.clear()
+                on_record.clear()
+            case InformationRequested() as request if request.purpose != "verify":
+                known = told.get(request.field) or _fresh(on_record.get(request.field), at)
+                shown = known or untold
+                outcome: Outcome = "satisfied" if shown is None else "unknown"
+                if known is not None and request.purpose == "need":
+                    outcome = "violated"
+                yield Finding(request.request_id, outcome, at, each, (shown,) if shown else ())
+
+
+def _fresh(fact: Happened | None, at: datetime) -> Happened | None:
+    """A fact on record, if one could still rely on it."""
+    if fact is None or (fact.event.stale_after is not None and fact.event.stale_after < at):
+        return None
+    return fact
+
+
+@rule("wrong-question-answered", "001")
+def wrong_question_answered(case: Facts) -> Iterator[Finding]:
+    """Read to the end and answer what was asked, not what you are used to being asked."""
+    # A question is open until a reply that arrived answers it, or it is refused; and again when
+    # the customer says that it was not answered. A reply sent again is not judged again.
+    asked = dict(_questions(case))
+    if not asked:
+        return
+    answered = _answered_at(case)
+    still_open: dict[str, Happened] = {}
+    for each in case.of(MessageReceived, ReplySent, RequestRefused):
+        match each.event:
+            case MessageReceived() as message:
+                said = (ask.ask_id for ask in message.asks or ())
+                for ask_id in (*said, *(message.says_unanswered or ())):
+                    if ask_id in asked:
+                        still_open[ask_id] = asked[ask_id]
+            case RequestRefused(ask_id=ask_id):
+                still_open.pop(ask_id or "", None)
+            case _:
+                reply: ReplySent = each.event
+                if still_open and not reply.automated and reply.resend_of is None:
+                    shown = tuple(dict.fromkeys(still_open.values()))
+                    yield Finding(reply.reply_id, _answers(reply), each.at, each, shown)
+                for ask_id in answered.get(each.moment, ()):
+                    still_open.pop(ask_id, None)
+
+
+def _answers(reply: ReplySent) -> Outcome:
+    """How a reply is judged that was sent while a question was open."""
+    if reply.purpose in _NOT_AN_ANSWER:
+        return "exempt"
+    if reply.answers or reply.addresses:
+        return "satisfied"
+    recorded = None not in (reply.answers, reply.addresses, reply.purpose)
+    return "violated" if recorded else "unknown"
+
+
+def _questions(case: Facts) -> Iterator[tuple[str, Happened]]:
+    """Each question, with the message that asked it."""
+    for message in case.of(MessageReceived):
+        for ask in message.event.asks or ():
+            if ask.kind == "question":
+                yield ask.ask_id, message
+
+
+def _answered_at(case: Facts) -> dict[Moment, tuple[str, ...]]:
+    """The asks that are answered at each moment, by a reply that arrived."""
+    found: dict[Moment, tuple[str, ...]] = {}
+    for reply_id, reply in case.case.replies.items():
+        if reply.event.answers and (moment := case.case.arrived(reply_id)) is not None:
+            found[moment] = (*found.get(moment, ()), *reply.event.answers)
+    return found
+
+
+@rule("question-unanswered", "001")
+def question_unanswered(case: Facts) -> Iterator[Finding]:
+    """No case is closed over an open question: each gets its answer, or an honest no. When the
+    customer says that it was not answered, it was not."""
+    # What the customer says holds at once, and for whatever they asked.
+    messages = case.of(MessageReceived)
+    says: dict[str, Happened] = {}
+    for message in messages:
+        for ask_id in message.event.says_unanswered or ():
+            if ask_id not in says:
+                says[ask_id] = message
+                yield Finding(ask_id, "violated", message.at, None, (message,))
+    close = case.close
+    if close is None:
+        return
+    asked = [(i, m) for i, m in _questions(case) if i not in says and m.moment < close.moment]
+    answers = _answers_before(case, close.moment) if asked else {}
+    for ask_id, message in asked:
+        by, perhaps = answers.get(ask_id), answers.get(None)
+        if by is not None:
+            yield Finding(ask_id, "satisfied", close.at, close, (message, by))
+        elif perhaps is not None and perhaps.moment > message.moment:
+            yield Finding(ask_id, "unknown", close.at, close, (message, perhaps))
+        else:
+            yield Finding(ask_id, "violated", close.at, close, (message,))
+
+
+def _answers_before(case: Facts, close: Moment) -> dict[str | None, Happened]:
+    """What answered each ask, or refused it, by the close. None: the last reply or refusal of
+    which it was not recorded what it answers."""
+    found: dict[str | None, Happened] = {}
+    for each in case.of(ReplySent, RequestRefused):
+        event = each.event
+        if isinstance(event, RequestRefused):
+            if each.moment < close:
+                found[event.ask_id] = each
+            continue
+        arrived = case.case.arrived(event.reply_id)
+        if arrived is None or arrived > close:
+            continue
+        found.update(dict.fromkeys(event.answers or (), each))
+        tells = event.answers is not None or event.purpose in _NOT_AN_ANSWER
+        if not (tells or event.automated or event.resend_of):
+            found[None] = each
+    return found
