@@ -169,12 +169,12 @@ class Facts:
     def finding_on(self, issue_id: str, before: Moment | None = None) -> Happened | None:
         """The finding on an issue that stands: the last one, at present or right before a
         moment, that none had superseded by then."""
-        for each in self.findings_on.get(issue_id, [])[::-1]:
+        made = self.findings_on.get(issue_id, [])
+        if before is not None:
+            made = made[: bisect_left(made, before, key=lambda each: each.moment)]
+        for each in made[::-1]:
             gone = self._superseded.get(each.event.finding_id)
-            if before is None:
-                if gone is None:
-                    return each
-            elif each.moment < before and (gone is None or gone >= before):
+            if gone is None or (before is not None and gone >= before):
                 return each
         return None
 
