@@ -453,6 +453,12 @@ class CaseStore:
                     after = cast(int, recorded.position)
                 changes.wait(LOOK_ANYWAY)
 
+    def stream_of(self, event_id: UUID | str) -> str | None:
+        """The stream that an event is in; None where there is no such event."""
+        sql = f"SELECT originator_id FROM {self.recorder.table} WHERE event_id = ?"
+        found = asking(lambda: self.recorder.fetch(sql, [str(event_id)]), "the store")
+        return found[0][0] if found else None
+
     def streams(self, kind: str) -> Iterator[str]:
         """The names of all streams of a kind ("case", "customer" or "policy"), in id order."""
         with answering("the store"):

@@ -76,14 +76,18 @@ _OVER_ALL = (
     "cases --as-of 2026-09-01",
     "promises --broken --as-of 2026-09-01",
     "goodwill spend --by team --as-of 2026-09-01",
+    "lapses --by agent --as-of 2026-09-01",
 )
 _NEXT = """\
 case timeline nine-days --reveal
 case show nine-days --as-of 2026-05-12
 case diff nine-days 2026-05-11 2026-05-13 --reveal
-case replay roadshow
+case timeline nine-days --lapses
+lapses --case upload-limit --explain
+lessons bare-no
 overdue --as-of 2026-05-12
 breakdown --by category --format csv
+policy show --at 2026-06-01
 doctor
 """
 

@@ -8,7 +8,6 @@ from textwrap import wrap
 from typing import Any
 
 from casestore import CaseStore, History
-from casestore.errors import StreamNotFound
 from casestore.policy import Policies
 from casestore.telling import clock, tell, words
 from cli.output import cell, heading
@@ -31,7 +30,7 @@ def explained_lapses(result: Result[Any], store: CaseStore, zone: tzinfo) -> Ite
         yield visible(f"at {cell(line.at, zone)}, by {line.agent or 'nobody named'}")
         yield from _numbers(rule.numbers, policies, line)
         for uid in line.evidence:
-            yield visible(_event(uid, line.case_id, histories, store, zone))
+            yield visible(_event(uid, histories, store, zone))
         yield ""
     count = len(result.rows)
     yield f"{count} finding{'' if count == 1 else 's'}, as of {cell(result.as_of, zone)}"
@@ -49,17 +48,13 @@ def _numbers(names: tuple[str, ...], policies: Policies, line: Any) -> Iterator[
     yield visible(f"by the {in_force.name or 'built-in'} policy: {', '.join(told)}")
 
 
-def _event(
-    uid: str, case_id: str, histories: dict[str, History], store: CaseStore, zone: tzinfo
-) -> str:
-    """An event of the case, or of another case of the customer, in words."""
-    for stream in dict.fromkeys([f"case:{case_id}", *histories]):
-        if stream not in histories:
-            try:
-                histories[stream] = store.history(stream)
-            except StreamNotFound:
-                continue
-        if (found := histories[stream].find(uid)) is not None:
-            who = words(found.event.actor)
-            return f"  {clock(found.occurred_at, zone)}  {who} {tell(found, zone)}"
-    return f"  event {uid}, of another case"
+def _event(uid: str, histories: dict[str, History], store: CaseStore, zone: tzinfo) -> str:
+    """An event in words, whatever stream it is in."""
+    stream = store.stream_of(uid)
+    if stream is not None and stream not in histories:
+        histories[stream] = store.history(stream)
+    found = None if stream is None else histories[stream].find(uid)
+    if stream is None or found is None:
+        return f"  event {uid}, which was voided"
+    who = words(found.event.actor)
+    return f"  {clock(found.occurred_at, zone)}  {stream}: {who} {tell(found, zone)}"

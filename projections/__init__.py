@@ -4,6 +4,7 @@ from projections.cases import CASES
 from projections.customers import CUSTOMERS
 from projections.deliveries import DELIVERIES
 from projections.goodwill import GOODWILL
+from projections.lapses import LAPSES
 from projections.projection import Projection
 from projections.promises import PROMISES
 from projections.statements import STATEMENTS
@@ -15,5 +16,6 @@ PROJECTIONS: tuple[Projection, ...] = (
     DELIVERIES,
     STATEMENTS,
     CUSTOMERS,
+    LAPSES,
 )
 """Every read model there is."""

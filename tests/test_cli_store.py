@@ -53,7 +53,7 @@ def test_the_demo(tmp_path: Path) -> None:
     folder = tmp_path / "with a blank & 100%"
     told = Casestore()("demo", str(folder)).fine().out
     url = re.escape("/with%20a%20blank%20%26%20100%25/demo.db")
-    assert re.match(rf"181 lines: 181 events appended, .* in sqlite:///.*{url}\n", told)
+    assert re.match(rf"182 lines: 182 events appended, .* in sqlite:///.*{url}\n", told)
     check_golden("demo.txt", re.sub(r"sqlite:\S*demo.db", "sqlite:///demo.db", told))
     again = Casestore()("demo", str(folder)).fine().out
     assert again.partition("\n")[2] == told.partition("\n")[2]

@@ -30,9 +30,9 @@ def casestore(tmp_path: Path) -> Casestore:
 
 def test_an_import_ends_with_one_line(casestore: Casestore) -> None:
     first = casestore("import", STORIES).fine().out
-    assert first == "181 lines: 181 events appended, 0 already there, 0 refused\n"
+    assert first == "182 lines: 182 events appended, 0 already there, 0 refused\n"
     again = casestore("import", STORIES, "--format", "json").fine().json
-    assert again == {"lines": 181, "appended": 0, "repeated": 181, "refused": []}
+    assert again == {"lines": 182, "appended": 0, "repeated": 182, "refused": []}
     one = casestore("import", "-", given=GOOD).fine().out
     assert one == "1 line: 1 event appended, 0 already there, 0 refused\n"
 
@@ -116,6 +116,6 @@ def test_a_terminal_gets_a_progress_bar(
     monkeypatch.setattr("cli.progress.seen", lambda: True)
     ran = casestore("import", STORIES)
     assert ran.code == 0
-    assert "181 lines" in ran.err
+    assert "182 lines" in ran.err
     assert casestore("import", STORIES, "--quiet").fine()
     assert json.loads(casestore("import", STORIES, "--quiet", "--format", "json").out)

@@ -58,6 +58,7 @@ def findings(view: View, rule: str | None = None) -> list[LapseRow]:
     if rule not in ACROSS_CASES:
         stored = view.chosen(LAPSES, *also, params=params, time="at")
     found = [row for row in stored if row.due_at is None or row.due_at < view.as_of]
+    found = [row for row in found if row.rule not in ACROSS_CASES]
     for name, judge in ACROSS_CASES.items():
         if rule in (None, name):
             found += [row for row in judge(view) if _asked(view, row)]
