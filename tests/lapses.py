@@ -10,14 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import msgspec
+from pydantic import TypeAdapter
+
+from casestore.events import EVENTS
 from casestore.events.document import DOCUMENT
 from casestore.policy import Adopted, Policies
 from projections.lapses import RULES, Finding, Outcome
 from projections.lapses.facts import Facts
 from projections.reading import Reading
 from tests.stories import START, Moment, Story, moment
+
+ROOT = Path(__file__).parent.parent
 
 
 def facts(
@@ -71,3 +78,14 @@ def findings(
     return {
         k: v.outcome for k, v in found(rule, story, customer, policy, as_of, roles=roles).items()
     }
+
+
+def demo() -> dict[str, Story]:
+    """The demo's streams, as their stories tell them."""
+    streams: dict[str, Story] = {}
+    for line in (ROOT / "cli" / "stories.ndjson").read_bytes().splitlines():
+        told = msgspec.json.decode(line)
+        cls = next(c for each in EVENTS.values() for c in each if c.__name__ == told["type"])
+        event = TypeAdapter(cls).validate_json(msgspec.json.encode(told["data"]))
+        streams[told["stream"]] = streams.get(told["stream"], Story(told["stream"])).plus(event)
+    return streams
