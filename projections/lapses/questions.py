@@ -87,8 +87,8 @@ def wrong_question_answered(case: Facts) -> Iterator[Finding]:
             case _:
                 reply: ReplySent = each.event
                 if still_open and not reply.automated and reply.resend_of is None:
-                    shown = tuple(dict.fromkeys(still_open.values()))
-                    yield Finding(reply.reply_id, _answers(reply), each.at, each, shown)
+                    asking = next(reversed(still_open.values()))
+                    yield Finding(reply.reply_id, _answers(reply), each.at, each, (asking,))
                 for ask_id in answered.get(each.moment, ()):
                     still_open.pop(ask_id, None)
 
