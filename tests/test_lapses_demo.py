@@ -1,78 +1,53 @@
-"""The demo's stories, as rules judge them; and what holds of every rule, whatever the history."""
+"""The demo's stories give exactly the lapses that they tell of."""
 
 from __future__ import annotations
 
-from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from projections.lapses.rule import judged
-from tests.lapses import demo, facts
-from tests.test_laws import story_of
+from tests.command_line import Casestore, demo_store
+from tests.golden import check_golden
 
-OURS = ("answers", "course", "judgement", "promises")
-POLICY = {"needs_operations": ["venue"]}
-ROLES = {"agent": {}, "specialist": {}, "supervisor": {}, "care-lead": {"final_say": True}}
-
-VIOLATED = {
-    "roadshow": set(),
-    "upload-limit": {"late-escalation case"},
-    "roaming-bill": {
-        "fault-admitted-late wrong-roaming",
-        "fault-without-apology wrong-roaming",
-        "wants-not-asked wrong-roaming",
-    },
-    "no-ushers": {
-        "bare-no nothing-to-give",
-        "operations-not-asked first-look",
-        "rejected-without-evidence first-look",
-        "wants-not-asked unruly-hall",
-    },
-    "free-flight": set(),
-    "nine-days": {
-        "apology-without-solution sorry-and-nothing-else",
-        "conflicting-statements brendan-on-the-fault",
-        "promise-beyond-capability engineer-by-wednesday",
-        "promise-beyond-capability running-by-friday",
-        "promise-broken call-on-friday",
-        "promise-broken engineer-by-wednesday",
-        "promise-broken running-by-friday",
-        "promise-open-at-close call-on-friday",
-        "promise-open-at-close engineer-by-wednesday",
-        "promise-open-at-close running-by-friday",
-        "too-slow case",
-        "untrue-statement engineer-coming",
-    },
-}
+CASES = ("roadshow", "upload-limit", "roaming-bill", "no-ushers", "free-flight", "nine-days")
 
 
-@pytest.mark.parametrize("case_id", VIOLATED)
-def test_a_story_of_the_demo_is_judged_as_it_tells(case_id: str) -> None:
-    case = facts(demo()[f"case:{case_id}"], policy=POLICY, roles=ROLES)
-    violated = {
-        f"{rule.name} {finding.subject}"
-        for rule, finding in judged(case)
-        if finding.outcome == "violated" and rule.judge.__module__.split(".")[-1] in OURS
-    }
-    assert violated == VIOLATED[case_id]
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Casestore:
+    return demo_store(tmp_path_factory.mktemp("demo"))
 
 
-def test_what_the_demo_cannot_tell_is_unknown() -> None:
-    unknown = {
-        f"{case_id} {rule.name} {finding.subject}"
-        for case_id in VIOLATED
-        for rule, finding in judged(facts(demo()[f"case:{case_id}"], policy=POLICY, roles=ROLES))
-        if finding.outcome == "unknown" and rule.judge.__module__.split(".")[-1] in OURS
-    }
-    assert unknown == {"nine-days late-escalation case"}
+def test_each_story_gives_the_lapses_that_it_tells_of(demo: Casestore) -> None:
+    pages = []
+    for case_id in CASES:
+        asked = ("lapses", "--case", case_id, "--as-of", "2026-09-01")
+        pages.append(f"$ casestore {' '.join(asked)}\n{demo(*asked).fine().out}")
+    check_golden("lapses-demo.txt", "\n".join(pages))
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_rules_judge_any_history_and_each_subject_once(seed: int) -> None:
-    needs = {"needs_operations": ["x"], "failed_attempts": 0, "admit_contacts": 0}
-    roles = {"manager": {"final_say": True}}
-    story = story_of("case", seed, 150)
-    for policy in (None, needs):
-        case = facts(story, policy=policy, roles=None if policy is None else roles)
-        subjects = Counter((rule.name, each.subject) for rule, each in judged(case))
-        assert set(subjects.values()) <= {1}
+def test_the_well_handled_ones_are_nearly_clean(demo: Casestore) -> None:
+    def violated(case_id: str) -> list[str]:
+        rows = demo("lapses", "--case", case_id, "--format", "ndjson").fine().out.splitlines()
+        return [row.split('"rule": "')[1].split('"')[0] for row in rows]
+
+    assert violated("roadshow") == ["asked-again"]
+    assert violated("free-flight") == []
+
+
+def test_lapses_in_a_timeline_and_in_words(demo: Casestore) -> None:
+    timeline = demo("case", "timeline", "nine-days", "--lapses", "--as-of", "2026-09-01").fine().out
+    words = demo("lapses", "--case", "no-ushers", "--explain", "--as-of", "2026-09-01").fine().out
+    check_golden("lapses-told.txt", f"{timeline}\n{words}")
+    usage = demo("case", "timeline", "nine-days", "--lapses", "--at-version", "3").failed(2)
+    assert "give --as-of or --known-at" in usage
+
+
+def test_no_finding_of_time_before_it_is_due(demo: Casestore, tmp_path: Path) -> None:
+    def rules(as_of: str) -> set[str]:
+        found = demo("lapses", "--case", "nine-days", "--as-of", as_of, "--format", "json").fine()
+        return {row["rule"] for row in found.json["rows"]}
+
+    assert "promise-broken" not in rules("2026-05-06T20:00:00Z")
+    assert "promise-broken" in rules("2026-05-06T20:00:01Z")
+    assert "too-slow" not in rules("2026-05-09T17:02:00Z")
+    assert "too-slow" in rules("2026-05-09T17:02:01Z")

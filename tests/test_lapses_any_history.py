@@ -1,0 +1,78 @@
+"""The demo's stories, as rules judge them; and what holds of every rule, whatever the history."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from projections.lapses.rule import judged
+from tests.lapses import demo, facts
+from tests.test_laws import story_of
+
+OURS = ("answers", "course", "judgement", "promises")
+POLICY = {"needs_operations": ["venue"]}
+ROLES = {"agent": {}, "specialist": {}, "supervisor": {}, "care-lead": {"final_say": True}}
+
+VIOLATED = {
+    "roadshow": set(),
+    "upload-limit": {"late-escalation case"},
+    "roaming-bill": {
+        "fault-admitted-late wrong-roaming",
+        "fault-without-apology wrong-roaming",
+        "wants-not-asked wrong-roaming",
+    },
+    "no-ushers": {
+        "bare-no nothing-to-give",
+        "operations-not-asked first-look",
+        "rejected-without-evidence first-look",
+        "wants-not-asked unruly-hall",
+    },
+    "free-flight": set(),
+    "nine-days": {
+        "apology-without-solution sorry-and-nothing-else",
+        "conflicting-statements brendan-on-the-fault",
+        "promise-beyond-capability engineer-by-wednesday",
+        "promise-beyond-capability running-by-friday",
+        "promise-broken call-on-friday",
+        "promise-broken engineer-by-wednesday",
+        "promise-broken running-by-friday",
+        "promise-open-at-close call-on-friday",
+        "promise-open-at-close engineer-by-wednesday",
+        "promise-open-at-close running-by-friday",
+        "too-slow case",
+        "untrue-statement engineer-coming",
+    },
+}
+
+
+@pytest.mark.parametrize("case_id", VIOLATED)
+def test_a_story_of_the_demo_is_judged_as_it_tells(case_id: str) -> None:
+    case = facts(demo()[f"case:{case_id}"], policy=POLICY, roles=ROLES)
+    violated = {
+        f"{rule.name} {finding.subject}"
+        for rule, finding in judged(case)
+        if finding.outcome == "violated" and rule.judge.__module__.split(".")[-1] in OURS
+    }
+    assert violated == VIOLATED[case_id]
+
+
+def test_what_the_demo_cannot_tell_is_unknown() -> None:
+    unknown = {
+        f"{case_id} {rule.name} {finding.subject}"
+        for case_id in VIOLATED
+        for rule, finding in judged(facts(demo()[f"case:{case_id}"], policy=POLICY, roles=ROLES))
+        if finding.outcome == "unknown" and rule.judge.__module__.split(".")[-1] in OURS
+    }
+    assert unknown == {"nine-days late-escalation case"}
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_rules_judge_any_history_and_each_subject_once(seed: int) -> None:
+    needs = {"needs_operations": ["x"], "failed_attempts": 0, "admit_contacts": 0}
+    roles = {"manager": {"final_say": True}}
+    story = story_of("case", seed, 150)
+    for policy in (None, needs):
+        case = facts(story, policy=policy, roles=None if policy is None else roles)
+        subjects = Counter((rule.name, each.subject) for rule, each in judged(case))
+        assert set(subjects.values()) <= {1}
