@@ -235,11 +235,11 @@ class Decision:
 
     def _held(self, stream: Stream, event: GestureGiven) -> Held | None:
         """What a live gesture is held to; None where no policy refuses, or it is not live."""
-        if self.imported or abs(event.occurred_at - self.now) > AHEAD:
+        customer_id = streams.customer_of(stream, event)
+        if customer_id is None or self.imported or abs(event.occurred_at - self.now) > AHEAD:
             return None
         policy = self._stream("policy").state.at(event.occurred_at)
-        customer_id = stream.state.customer_id
-        if policy.goodwill.enforcement != "refuse" or customer_id is None:
+        if policy.goodwill.enforcement != "refuse":
             return None
         return Held(policy, given_to(customer_id, self.writing, self.rows, self.codec))
 

@@ -3,7 +3,7 @@ is merged with them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from casestore.customer import Customer
 from casestore.events import GestureDeclined, GestureGiven, GestureReversed
@@ -53,25 +53,28 @@ def _same_as(
     customer_id: str, merges: Sequence[Row], codec: Codec, history: Callable[[str], History]
 ) -> list[str]:
     """A customer under every id that they have now. Only who was ever merged with them is read."""
-    linked: dict[str, set[str]] = {}
-    for row in merges:
-        one = row.stream.removeprefix("customer:")
-        other = codec.decode(row.topic, row.state).into  # type: ignore[attr-defined]
-        linked.setdefault(one, set()).add(other)
-        linked.setdefault(other, set()).add(one)
-    ever, new = {customer_id}, {customer_id}
+    links = [
+        (row.stream.removeprefix("customer:"), codec.decode(row.topic, row.state).into)  # type: ignore[attr-defined]
+        for row in merges
+    ]
+    ever = _linked(customer_id, links)
+    states = [fold_history(history(f"customer:{each}")) for each in ever] if len(ever) > 1 else []
+    now = [
+        (state.customer_id, state.merged_into)
+        for state in states
+        if isinstance(state, Customer) and state.merged_into is not None
+    ]
+    return sorted(_linked(customer_id, now))
+
+
+def _linked(each: str, links: Iterable[tuple[str, str]]) -> set[str]:
+    """All that hangs together with one."""
+    beside: dict[str, set[str]] = {}
+    for one, other in links:
+        beside.setdefault(one, set()).add(other)
+        beside.setdefault(other, set()).add(one)
+    found, new = {each}, {each}
     while new:
-        new = {each for one in new for each in linked.get(one, ())} - ever
-        ever |= new
-    into: dict[str, str] = {}
-    for each in ever if len(ever) > 1 else ():
-        customer = fold_history(history(f"customer:{each}"))
-        if isinstance(customer, Customer) and customer.merged_into is not None:
-            into[each] = customer.merged_into
-
-    def root(each: str) -> str:
-        while each in into:
-            each = into[each]
-        return each
-
-    return sorted(each for each in ever if root(each) == root(customer_id))
+        new = {each for one in new for each in beside.get(one, ())} - found
+        found |= new
+    return found
