@@ -195,7 +195,6 @@ CASES = Projection(
     row=CaseRow,
     rows=rows,
     indexes=(
-        "case_id",
         "customer_id",
         "agent",
         "team",

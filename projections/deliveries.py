@@ -85,5 +85,5 @@ DELIVERIES = Projection(
     version=1,
     row=DeliveryRow,
     rows=rows,
-    indexes=("case_id", "customer_id", "agent", "team", "failed_at"),
+    indexes=("customer_id", "agent", "team", "failed_at"),
 )

@@ -95,5 +95,5 @@ GOODWILL = Projection(
     version=1,
     row=GoodwillRow,
     rows=rows,
-    indexes=("case_id", "customer_id", "given_by", "team", "given_at"),
+    indexes=("customer_id", "given_by", "team", "given_at"),
 )

@@ -15,6 +15,7 @@ from operator import itemgetter
 from typing import Any, cast
 
 from casestore import CaseStore
+from casestore.errors import StoreDamaged
 from casestore.history import History
 from casestore.opening import answering, brief
 from casestore.policy import Policies
@@ -124,6 +125,10 @@ class Maker:
         return made
 
     def _history(self, stream: str, rows: Iterable[Any]) -> History:
+        rows = list(rows)
+        if "\0" in stream or any(b"\\u0000" in row[4] for row in rows):
+            # No event may have one, but a store that was altered can.
+            raise StoreDamaged("a text has a NUL, which no database takes")
         return History(stream, list(self._codec.recorded(rows)), as_of=self._as_of)
 
     def _beside(self, found: list[Any]) -> dict[str, Any]:

@@ -46,14 +46,8 @@ _decode_texts = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_numbers = msgspec.json.Decoder(tuple[int, ...]).decode
 
 
-def _sound(text: str) -> str:
-    if "\0" in text:  # no event may have one, but a store that was altered can
-        raise ValueError("a text has a NUL, which no database takes")
-    return text
-
-
 _STORED: dict[Any, tuple[str, Convert | None, Convert | None]] = {
-    str: ("TEXT", _sound, None),
+    str: ("TEXT", None, None),
     int: ("BIGINT", None, None),
     bool: ("BIGINT", int, bool),
     datetime: ("BIGINT", to_microseconds, from_microseconds),
@@ -137,4 +131,4 @@ class Projection(NamedTuple):
     looks_at: frozenset[str] = frozenset()
     """What else a case's rows are made from: "customer", "policy", or both."""
     indexes: tuple[str, ...] = ()
-    """Columns to find rows by."""
+    """Columns to find rows by. A case's rows are found by their stream."""

@@ -133,5 +133,5 @@ PROMISES = Projection(
     version=1,
     row=PromiseRow,
     rows=rows,
-    indexes=("case_id", "customer_id", "made_by", "team", "made_at", "due_at"),
+    indexes=("customer_id", "made_by", "team", "made_at", "due_at"),
 )

@@ -5,7 +5,7 @@ Facts may be recorded late, so whatever measures time goes by `occurred_at`, the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
 from itertools import pairwise
@@ -84,6 +84,7 @@ class Reading:
         self.policies = policies
         self.case_id = case.stream.removeprefix("case:")
         self._by_type: dict[type[Event], list[Happened]] = {}
+        self._by_types: dict[tuple[type[Event], ...], list[Happened]] = {}
         by_type = self._by_type
         events = case.effective
         if any(one.event.occurred_at > two.event.occurred_at for one, two in pairwise(events)):
@@ -101,9 +102,12 @@ class Reading:
         """The events of some types, in the order in which they happened."""
         if len(types) == 1:
             return self._by_type.get(types[0], ())
-        found = [each for cls in types for each in self._by_type.get(cls, ())]
-        found.sort(key=lambda each: each.moment)
-        return found
+        known = self._by_types.get(types)
+        if known is None:  # the same are asked for again and again
+            known = [each for cls in types for each in self._by_type.get(cls, ())]
+            known.sort(key=lambda each: each.moment)
+            self._by_types[types] = known
+        return known
 
     # --- the case --------------------------------------------------------------------------
 
@@ -153,7 +157,10 @@ class Reading:
         return "closed" if isinstance(closing, CaseClosed) else "open"
 
     def _last_by(self, at: datetime, *types: type[Event]) -> Event | None:
-        return _last(each.event for each in self.of(*types) if each.at <= at)
+        for each in reversed(self.of(*types)):
+            if each.moment.at <= at:
+                return cast(Event, each.event)
+        return None
 
     # --- deliveries ------------------------------------------------------------------------
 
@@ -211,10 +218,3 @@ class Reading:
                 found.append((moment, reply.event))
         found.sort(key=lambda each: each[0])
         return found
-
-
-def _last(events: Iterable[E]) -> E | None:
-    last = None
-    for last in events:  # noqa: B007  (the last one is what is wanted)
-        pass
-    return last

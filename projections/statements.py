@@ -64,5 +64,5 @@ STATEMENTS = Projection(
     version=1,
     row=StatementRow,
     rows=rows,
-    indexes=("case_id", "customer_id", "topic"),
+    indexes=("customer_id", "topic"),
 )

@@ -20,6 +20,7 @@ from casestore.streams import fold_history
 from casestore.transfer import import_lines
 from projections import PROJECTIONS, reports
 from projections.cases import CaseRow, rows
+from projections.lapses import LapseRow
 from projections.projection import from_stored, to_stored
 from projections.promises import rows as promise_rows
 from projections.reading import Reading
@@ -299,6 +300,8 @@ def test_any_cut_gives_rows_that_can_be_stored_and_tell_nothing_of_later(
             stored = [each[1:] for each in to_stored(story.stream, projection.row, made)]
             assert list(from_stored(projection.row, stored)) == made
             for row in made:
+                if isinstance(row, LapseRow) and row.due_at is not None:
+                    continue  # it counts once that time has passed
                 told = asdict(row).items()
                 at = [
                     x for name, x in told if name not in NOT_OF_EVENTS and x.__class__ is datetime

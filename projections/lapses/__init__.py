@@ -79,5 +79,5 @@ LAPSES = Projection(
     row=LapseRow,
     rows=rows,
     looks_at=frozenset({"customer", "policy"}),
-    indexes=("case_id", "customer_id", "rule", "agent", "team", "at"),
+    indexes=("customer_id", "rule", "at"),
 )

@@ -30,7 +30,7 @@ class ConsistencyLine(Line, frozen=True, kw_only=True):
     """By which part of the lowest group's median this one is higher; None over nothing."""
 
 
-def _answer(view: View, *, by: str) -> Answer[ConsistencyLine]:
+def _answer(view: View, *, by: str = "region") -> Answer[ConsistencyLine]:
     conduct = view.policies.at(view.as_of).conduct
     rows: list[GoodwillRow] = view.chosen(
         GOODWILL, "ledger = 'goodwill'", "status = 'given'", time="given_at", agent="given_by"

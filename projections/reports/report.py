@@ -171,7 +171,7 @@ class View:
                 where.append(f"{time} {than} ?")
                 values.append(to_microseconds(moment))
         for column, ids in (
-            ("case_id", None if asked.case is None else self.merged_into([asked.case])),
+            ("stream", None if asked.case is None else _streams(self.merged_into([asked.case]))),
             (
                 "customer_id",
                 None if asked.customer is None else self.same_customers(asked.customer),
@@ -187,6 +187,8 @@ class View:
         if len(ids) > MANY:
             return [row for row in self.select(projection) if getattr(row, column) in ids]
         wanted, found = sorted(ids), []
+        if column == "case_id":  # by the index that there is
+            column, wanted = "stream", _streams(wanted)
         for start in range(0, len(wanted), 400):
             some = wanted[start : start + 400]
             marks = ", ".join("?" * len(some))
@@ -238,6 +240,10 @@ def _root(each: str, into: Mapping[str, str]) -> str:
         seen.append(each)
         each = into[each]
     return each
+
+
+def _streams(case_ids: Iterable[str]) -> list[str]:
+    return [f"case:{each}" for each in case_ids]
 
 
 # --- opening ---------------------------------------------------------------------------------
