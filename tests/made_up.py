@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from projections import PROJECTIONS
+from projections.cases import CASES
+from projections.customers import CUSTOMERS
 from projections.projection import Projection, Row
+from projections.promises import PROMISES
 from projections.reading import Reading
 from projections.runner import Runner
 
@@ -57,6 +60,8 @@ LOOKING = Projection(
 )
 FRAGILE = Projection("fragile", version=1, row=FragileRow, rows=fragile)
 ALL = (*PROJECTIONS, LOOKING, FRAGILE)
+SOME = (CASES, PROMISES, CUSTOMERS, LOOKING, FRAGILE)
+"""Where it is not about the rows."""
 
 
 def contents(runner: Runner) -> dict[str, list[Any]]:

@@ -243,6 +243,28 @@ def test_a_report_is_of_one_moment_while_others_write(store: CaseStore) -> None:
         assert events == {"c1": 1 + appends + (rest > 0), "c2": 1 + 2 * appends + (rest > 1)}
 
 
+def test_tables_that_are_not_at_one_position_are_brought_there(
+    store: CaseStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.tell(store, "case:c1", opened(), promised())
+    real, calls = Runner.catch_up, 0
+
+    def catch_up(runner: Runner, *args: Any, **named: Any) -> int:
+        nonlocal calls
+        calls += 1
+        reached = real(runner, *args, **named)
+        if calls == 1:  # as where a rebuild of some of them ends just then
+            store.append("case:c1", promised("p2"))
+            with runner.tables.writing() as cursor:
+                runner.advance(cursor, [runner.live(cursor)["cases"]])
+        return reached
+
+    monkeypatch.setattr(Runner, "catch_up", catch_up)
+    result = reports.cases(store)
+    assert [(line.events, line.promises_open) for line in result.rows] == [(3, 2)]
+    assert (result.position, calls) == (4, 2)
+
+
 def test_a_rebuild_may_switch_while_a_report_reads(store: CaseStore, clock: Clock) -> None:
     clock.tell(store, "case:c1", opened(), promised(due="+1h"))
     asked = 0
@@ -280,17 +302,18 @@ def test_a_report_that_never_finds_what_it_asks_for_says_so(store: CaseStore) ->
 
 def test_a_new_store_beside_the_tables_of_an_old_one(store_url: str, clock: Clock) -> None:
     with CaseStore.create(store_url, clock=clock) as store:
-        clock.tell(store, "case:old", opened())
-        assert ids(reports.cases(store)) == ["old"]
+        store.append("case:old", opened())
+        store.append("case:same", opened(), key="same")
+        assert ids(reports.cases(store)) == ["old", "same"]
         if not isinstance(store.recorder, SQLiteJournal):
             execute(store, f"DROP SCHEMA {store.recorder.table.partition('.')[0]} CASCADE")
     where = parse_url(store_url)
     if isinstance(where, SQLiteUrl):
         where.path.unlink()
     with CaseStore.create(store_url, clock=clock) as store:
-        assert ids(reports.cases(store)) == []
-        clock.tell(store, "case:new", opened())
-        assert ids(reports.cases(store)) == ["new"]
+        store.append("case:new", opened())
+        store.append("case:same", opened(), key="same")  # at the same position, and time
+        assert ids(reports.cases(store)) == ["new", "same"]
 
 
 def put_back(store: CaseStore, position: int) -> None:
