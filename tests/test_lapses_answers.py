@@ -14,7 +14,6 @@ from tests.stories import (
     gave,
     given,
     issue,
-    learnt,
     moment,
     offered,
     opened,
@@ -119,52 +118,6 @@ def test_what_we_take_back_as_untrue_was_untrue_when_we_said_it() -> None:
     assert found("untrue-statement", story)["s1"].at == moment("+1h")
     assert findings("untrue-statement", story, as_of="+8h")["s1"] == "satisfied"
     assert told("untrue-statement") == {}
-
-
-# --- conflicting-statements
-
-
-def says(statement_id: str, value: str, at: str = "+1h", **more: Any) -> Event:
-    return stated(statement_id, at=at, value=value, **more)
-
-
-CONFLICT = "conflicting-statements"
-
-
-def test_one_thing_today_and_another_tomorrow() -> None:
-    assert told(CONFLICT, says("s1", "12"), says("s2", "15")) == {"s2": "violated"}
-    assert told(CONFLICT, says("s1", "12"), says("s2", "12")) == {"s2": "satisfied"}
-    assert told(CONFLICT, says("s1", "12"), says("s2", "15", topic="tax")) == {}
-    assert told(CONFLICT, says("s1", "12")) == {}
-
-
-def test_a_statement_may_take_an_earlier_ones_place() -> None:
-    for name in ("s1", "c1/s1"):
-        corrected = says("s2", "15", supersedes=name)
-        assert told(CONFLICT, says("s1", "12"), corrected) == {"s2": "satisfied"}
-        then = says("s3", "15")
-        assert told(CONFLICT, says("s1", "12"), corrected, then)["s3"] == "satisfied"
-        back = says("s3", "12")
-        assert told(CONFLICT, says("s1", "12"), corrected, back)["s3"] == "violated"
-    elsewhere = says("s2", "15", supersedes="c9/s1")
-    assert told(CONFLICT, says("s1", "12"), elsewhere) == {"s2": "violated"}
-
-
-def test_what_was_taken_back_between_is_no_longer_said() -> None:
-    for at, outcome in {"+2h": "satisfied", "+4h": "violated"}.items():
-        gone = retracted("s1", at=at)
-        assert told(CONFLICT, says("s1", "12"), gone, says("s2", "15", at="+3h")) == {"s2": outcome}
-
-
-def test_the_later_statement_is_the_one_said_later_whenever_it_came_on_record() -> None:
-    late_news = learnt("+9h", says("s2", "12", at="+1h"))
-    assert told(CONFLICT, says("s1", "15", at="+3h"), late_news) == {"s1": "violated"}
-
-
-def test_the_latest_of_several_statements_is_shown() -> None:
-    story = given(opened(), says("s1", "1"), says("s2", "2"), says("s3", "3"))
-    shown = found(CONFLICT, story)["s3"].evidence
-    assert [each.event.statement_id for each in shown] == ["s2"]
 
 
 # --- wants-not-asked

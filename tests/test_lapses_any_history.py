@@ -31,7 +31,6 @@ VIOLATED = {
     "free-flight": set(),
     "nine-days": {
         "apology-without-solution sorry-and-nothing-else",
-        "conflicting-statements brendan-on-the-fault",
         "promise-beyond-capability engineer-by-wednesday",
         "promise-beyond-capability running-by-friday",
         "promise-broken call-on-friday",

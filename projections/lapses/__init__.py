@@ -54,7 +54,7 @@ def rows(case: Reading) -> Iterator[LapseRow]:
         actor = None if found.event is None else found.event.event.actor
         if actor is not None and actor.kind in ("customer", "system", "third_party"):
             actor = None  # somebody of the house answers for it: who has the case
-        owner = case.owner_at(found.at)
+        owner = None if actor is not None and actor.team else case.owner_at(found.at)
         judged_event = () if found.event is None else (found.event,)
         yield LapseRow(
             rule=rule.name,

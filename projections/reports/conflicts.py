@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
@@ -50,22 +50,29 @@ def _judged(view: View) -> Iterator[Judged]:
     roots = view.roots(row.customer_id for row in rows)
     topics = grouped(rows, lambda row: (roots[row.customer_id], row.topic))
     for (customer_id, _), statements in topics.items():
-        for number, row in enumerate(statements):
-            earlier = statements[:number]
-            if earlier:
-                against = [each for each in earlier if _disagree(each, row, earlier)]
-                yield Judged(customer_id, row, against[-1] if against else None)
+        for row, against in compared(statements):
+            yield Judged(customer_id, row, against)
 
 
-def _disagree(earlier: StatementRow, later: StatementRow, all_earlier: list[StatementRow]) -> bool:
-    """Whether a later statement says something else, without taking the earlier one's place and
-    while that still stood: neither retracted nor superseded by then."""
-    if earlier.value == later.value:
-        return False
-    name = f"{earlier.case_id}/{earlier.statement_id}"
+def compared(
+    statements: Iterable[StatementRow],
+) -> Iterator[tuple[StatementRow, StatementRow | None]]:
+    """Each statement on a topic but the first, in order, with the latest that it disagrees with."""
+    standing: list[StatementRow] = []
+    for number, row in enumerate(statements):
+        # What was taken back, or in whose place another came, is no longer what we say.
+        standing = [each for each in standing if _stands(each, row)]
+        against = [each for each in standing if each.value != row.value]
+        if number:
+            yield row, against[-1] if against else None
+        standing.append(row)
+
+
+def _stands(earlier: StatementRow, later: StatementRow) -> bool:
+    """Whether a statement still holds beside a later one."""
     if earlier.retracted_at is not None and earlier.retracted_at <= later.stated_at:
         return False
-    return all(each.supersedes != name for each in (*all_earlier, later))
+    return later.supersedes != f"{earlier.case_id}/{earlier.statement_id}"
 
 
 def judged_statements(view: View) -> Iterator[LapseRow]:
