@@ -158,6 +158,10 @@ class CaseStore:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def now(self) -> datetime:
+        """What the store's clock says."""
+        return self._clock()
+
     @property
     def recorder(self) -> JournalRecorder:
         """The table of events."""

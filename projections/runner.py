@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from threading import Event as StopSignal
 from typing import NamedTuple, Self
 
@@ -301,7 +301,7 @@ class Runner:
 
     def status(self) -> list[Status]:
         """How each projection stands."""
-        live, recorder, now = self.live(), self.store.recorder, datetime.now(UTC)
+        live, recorder, now = self.live(), self.store.recorder, self.store.now()
         parked = self.parked()
         found = []
         for name, projection in self.projections.items():

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
+from projections.lapses import rows
 from projections.lapses.rule import judged
 from tests.lapses import demo, facts
+from tests.stories import found, given, issue, merged, opened, unmerged
 from tests.test_laws import story_of
 
 OURS = ("answers", "course", "judgement", "promises")
@@ -75,3 +78,13 @@ def test_rules_judge_any_history_and_each_subject_once(seed: int) -> None:
         case = facts(story, policy=policy, roles=None if policy is None else roles)
         subjects = Counter((rule.name, each.subject) for rule, each in judged(case))
         assert set(subjects.values()) <= {1}
+
+
+def test_what_was_still_to_be_done_when_a_case_was_merged_is_asked_of_the_other_one() -> None:
+    def rules(*events: Any) -> set[str]:
+        story = given(opened(), issue(), found(at="+1h", fault="ours"), *events)
+        return {row.rule for row in rows(story.reading()) if row.outcome == "violated"}
+
+    assert "fault-without-apology" in rules()
+    assert "fault-without-apology" not in rules(merged("c2", "+2h"))
+    assert "fault-without-apology" in rules(merged("c2", "+2h"), unmerged("c2", "+3h"))

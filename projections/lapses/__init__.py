@@ -51,6 +51,8 @@ def rows(case: Reading) -> Iterator[LapseRow]:
     """What all rules find of a case."""
     product, region, category = case.about
     for rule, found in judged(Facts(case)):
+        if found.due_at is not None and case.status_at(found.due_at) == "merged":
+            continue  # what was still to be done was then to be done in the other case
         actor = None if found.event is None else found.event.event.actor
         if actor is not None and actor.kind in ("customer", "system", "third_party"):
             actor = None  # somebody of the house answers for it: who has the case

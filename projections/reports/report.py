@@ -261,7 +261,7 @@ def _view(
     with _one_moment(runner, [each.name for each in needs], tick, workers) as (cursor, live):
         names = {name: runner.tables.at(table.table) for name, table in live.items()}
         newest = _newest(cursor, names)
-        as_of = selection.as_of or max(datetime.now(UTC), newest)
+        as_of = selection.as_of or max(runner.store.now(), newest)
         position = live[needs[0].name].position
         known = _known(runner, position, selection.known_at)
         under = partial(
