@@ -15,6 +15,7 @@ from projections.runner import Runner
 from tests.generate import fill
 from tests.histories import Histories
 from tests.made_up import ALL, LOOKING, contents
+from tests.stories import START, adopted, moment, noted, opened
 
 NAMES = [each.name for each in ALL]
 
@@ -75,3 +76,21 @@ def test_nor_on_how_many_made_them(store_url: str, tmp_path: Path) -> None:
     assert len(done) > 1
     assert done[-1] == 3_000
     assert {each.name for each in PROJECTIONS if not grown[each.name]} <= {"statements"}
+
+
+def test_a_policy_may_judge_what_is_on_record_already(store_url: str) -> None:
+    now = START
+    with (
+        CaseStore.create(store_url, clock=lambda: now) as store,
+        Runner(store, [LOOKING], batch=1) as runner,
+    ):
+        store.append("case:early", opened(), noted(at="+4m"))  # which clocks that differ allow
+        now = moment("+7m")
+        store.append("case:late", opened(at="+7m"))
+        runner.catch_up()
+        now = moment("+8m")
+        store.append("policy", adopted(at=now, effective=moment("+3m")))
+        store.append("policy", adopted(at=now, effective=moment("+1d")))
+        runner.catch_up()
+        found = {row[1:4] for row in contents(runner)[LOOKING.name]}
+        assert found == {("early", 1, "[]"), ("early", 2, '["house"]'), ("late", 1, '["house"]')}
