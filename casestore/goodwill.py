@@ -75,7 +75,7 @@ def bounds(
         case_id: the case that it is given in, if that is known.
         at: when.
     """
-    year = [each for each in given if at - YEAR < each.given_at <= at]
+    year = [each for each in given if timedelta(0) <= at - each.given_at < YEAR]
     same = [each for each in year if each.value is not None and each.value.currency == currency]
     in_case = [each for each in same if each.case_id == case_id]
     count = Decimal(len(year))
@@ -132,7 +132,7 @@ def within_authority(
     """Whether who gave, or who approved, had the authority.
 
     Args:
-        roles: of both, as far as they were recorded.
+        roles: of who gave, and of who approved; None where it was not recorded.
     """
     if not policy.roles:
         return "unknown"  # nobody has laid down who may give what
@@ -141,7 +141,8 @@ def within_authority(
         beyond = exceeded(policy, role, value, given, case_id=case_id, at=at)
         if not any(bound.of_role for bound in beyond):
             return "yes"
-    return "no" if known else "unknown"
+    # Of who gave without a role nobody can say that they had no authority.
+    return "no" if known and roles[0] is not None else "unknown"
 
 
 class Held(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ stands here, so an empty document is the policy of a house that has adopted none
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import field
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -31,15 +32,15 @@ class Span(NamedTuple):
     """Whole days, where it was told in days."""
 
 
-_SPAN = re.compile(r"(\d{1,5}(?:\.\d{1,2})?) ?(business )?(minute|hour|day)s?")
+_SPAN = re.compile(r"([0-9]{1,5}(?:\.[0-9]{1,2})?) ?(business )?(minute|hour|day)s?")
 _SHORT = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 @lru_cache(maxsize=200)
 def span(text: str) -> Span:
     """Read a length of time. Raises ValueError, which says what to write."""
-    long = re.sub(r"^(\d+(?:\.\d+)?) ?([mhd])\b", lambda m: f"{m[1]} {_SHORT[m[2]]}", text)
-    long = re.sub(r"^([\d.]+) (\w+) business$", r"\1 business \2", long)
+    long = re.sub(r"^([0-9.]+) ?([mhd])\b", lambda m: f"{m[1]} {_SHORT[m[2]]}", text)
+    long = re.sub(r"^([0-9.]+) (\w+) business$", r"\1 business \2", long)
     found = _SPAN.fullmatch(long)
     if found is None:
         raise ValueError("write it like '24 hours', '90 minutes', '5 days' or '2 business days'")
@@ -60,7 +61,7 @@ def _span(text: str) -> str:
 
 def _zone(name: str) -> str:
     try:
-        ZoneInfo(name)
+        ZoneInfo(name if name != "localtime" else "")  # which is another one on every machine
     except (KeyError, ValueError, OSError):
         raise PydanticCustomError(
             "zone", "is not a time zone; write one like Europe/Dublin"
@@ -69,6 +70,8 @@ def _zone(name: str) -> str:
 
 
 def _hours(text: str) -> str:
+    if not _HOURS.fullmatch(text):
+        raise PydanticCustomError("hours", "are not hours; write them like 09:00-17:30")
     begin, _, end = text.partition("-")
     if begin >= end:
         raise PydanticCustomError("hours", "must end after they begin, like 09:00-17:30")
@@ -77,9 +80,11 @@ def _hours(text: str) -> str:
 
 def _day(text: str) -> str:
     try:
-        date.fromisoformat(text)
+        written_so = date.fromisoformat(text).isoformat() == text  # and not 20261225
     except ValueError:
-        raise PydanticCustomError("day", "is not a date; write it like 2026-12-25") from None
+        written_so = False
+    if not written_so:
+        raise PydanticCustomError("day", "is not a date; write it like 2026-12-25")
     return text
 
 
@@ -96,14 +101,14 @@ def _week(hours: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
 Within = Annotated[str, AfterValidator(_span)]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_CLOCK = r"([01]\d|2[0-3]):[0-5]\d"
-Hours = Annotated[
-    str, StringConstraints(pattern=rf"^{_CLOCK}-({_CLOCK}|24:00)$"), AfterValidator(_hours)
-]
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+_CLOCK = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+_HOURS = re.compile(f"{_CLOCK}-(?:{_CLOCK}|24:00)")
+Hours = Annotated[str, AfterValidator(_hours)]
+CURRENCY = "^[A-Z]{3}$"
+Currency = Annotated[str, StringConstraints(pattern=CURRENCY)]
 Amount = Annotated[Decimal, Field(ge=0, max_digits=24, decimal_places=8, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=1_000_000, strict=True)]
+Share = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 
 
 def _nine_to_five() -> dict[Day, tuple[str, ...]]:
@@ -150,7 +155,7 @@ class Conduct:
     """Of a gesture to the loss that it is for."""
     needs_operations: tuple[Code, ...] = ()
     """Categories in which no finding is made before operations were heard."""
-    min_group: Annotated[int, Field(ge=2)] = 5
+    min_group: Annotated[Count, Field(ge=2)] = 5
     """Gestures from which on a group is compared with others."""
     band: Share = 0.25
     """How far apart the medians of two groups may be, of the smaller one."""
@@ -212,7 +217,9 @@ def checked(given: dict[str, Any]) -> dict[str, Any]:
         document = DOCUMENT.validate_python(given)
     except ValidationError as error:  # told in one line, as of any other field
         each = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, each["loc"]))
+        where = ".".join(
+            name if name.isprintable() else ascii(name) for name in map(str, each["loc"])
+        )
         raise PydanticCustomError(
             "document", "{what}", {"what": f"{where}: {each['msg']}"}
         ) from None
@@ -221,6 +228,6 @@ def checked(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _given_only(stored: Any, given: Any) -> Any:
-    if not isinstance(stored, dict):
+    if not isinstance(stored, dict) or not isinstance(given, Mapping):
         return stored
     return {name: _given_only(stored[name], each) for name, each in given.items() if name in stored}
