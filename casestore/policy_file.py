@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from casestore.errors import CaseStoreError
-from casestore.events.document import DOCUMENT, Document
+from casestore.events.base import Code
+from casestore.events.document import CURRENCY, DOCUMENT, Document
 from casestore.links import fields_of
 
 YEARS = 10
@@ -25,6 +26,7 @@ YEARS = 10
 
 _TOP = ("name", "effective_from", *Document.__dataclass_fields__)
 _HOLIDAYS = ("country", "subdivision", "language", "also", "without")
+_NAMED = TypeAdapter[str](Code)
 
 
 class Mistake(NamedTuple):
@@ -75,14 +77,18 @@ def read_policy(text: str, now: datetime) -> PolicyFile:
     try:
         given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        found = re.search(r"\(at line (\d+)", str(error))
-        line = int(found[1]) if found else None
-        raise InvalidPolicy([Mistake(line, "", str(error).partition(" (at ")[0])]) from None
+        what, _, place = str(error).partition(" (at ")
+        found = re.match(r"line (\d+)", place)  # else at the end of the document
+        line = int(found[1]) if found else len(text.splitlines())
+        raise InvalidPolicy([Mistake(line, "", what)]) from None
     lines = _Lines(text)
     mistakes = list(_unknown(given, lines))
     name, effective_from = given.pop("name", None), given.pop("effective_from", None)
-    if not isinstance(name, str) or not name:
-        mistakes.append(Mistake(lines.of("name"), "name", "is missing; give the policy a name"))
+    if name is None:
+        mistakes.append(Mistake(None, "name", 'is missing; write it first, like name = "house"'))
+    elif not _is_name(name):
+        what = "should be text of 1 to 200 characters, in one line"
+        mistakes.append(Mistake(lines.of("name"), "name", what))
     if effective_from is not None and not _is_instant(effective_from):
         what = "is not a time with its zone; write it like 2026-12-01T00:00:00Z"
         mistakes.append(Mistake(lines.of("effective_from"), "effective_from", what))
@@ -99,8 +105,22 @@ def read_policy(text: str, now: datetime) -> PolicyFile:
     return PolicyFile(str(name), effective_from, plain, document)
 
 
+def _is_name(value: Any) -> bool:
+    try:
+        _NAMED.validate_python(value)
+    except ValidationError:
+        return False
+    return True
+
+
 def _is_instant(value: Any) -> bool:
-    return isinstance(value, datetime) and value.utcoffset() is not None
+    if not isinstance(value, datetime) or value.utcoffset() is None:
+        return False
+    try:
+        value.astimezone(UTC)
+    except OverflowError:  # outside the years that there are
+        return False
+    return True
 
 
 def _plain(value: Any) -> Any:
@@ -115,18 +135,47 @@ def _plain(value: Any) -> Any:
 def _unknown(given: Mapping[str, Any], lines: _Lines) -> Iterator[Mistake]:
     for key in given:
         if key not in _TOP:
-            meant = next(iter(get_close_matches(key, _TOP, 1)), None)
-            yield Mistake(lines.of(key), key, "is no part of a policy", meant)
+            yield Mistake(lines.of(key), key, "is no part of a policy", _closest(key, _TOP))
+
+
+def _closest(given: Any, known: Iterable[str], alike: float = 0.6) -> str | None:
+    return next(iter(get_close_matches(str(given), list(known), 1, alike)), None)
+
+
+_SHOULD_BE = {
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "decimal_type": "a number",
+    "decimal_parsing": "a number",
+    "string_type": 'text, in "quotes"',
+    "tuple_type": "a list, in [brackets]",
+    "dict_type": "a table",
+    "dataclass_type": "a table",
+}
+"""pydantic's words are about Python; these are about TOML."""
 
 
 def _invalid(error: ValidationError, lines: _Lines) -> Iterator[Mistake]:
-    for each in error.errors(include_url=False, include_input=False):
+    for each in error.errors(include_url=False):
         path = [str(part) for part in each["loc"] if part != "[key]"]
         what, meant = each["msg"], None
-        if each["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-            what, meant = "is no setting", _meant(path)
-        elif what.startswith("Input should be"):
-            what = "should be" + what.removeprefix("Input should be")
+        match each["type"]:
+            case "unexpected_keyword_argument":
+                what, meant = "is no setting", _meant(path)
+            case "literal_error":
+                known = re.findall("'([^']*)'", each["ctx"]["expected"])
+                what, meant = f"is not one of {', '.join(known)}", _closest(each["input"], known)
+            case "string_pattern_mismatch" if each["ctx"]["pattern"] == CURRENCY:
+                meant = each["input"].upper()
+                meant = meant if re.fullmatch(CURRENCY, meant) else None
+                what = "is no currency; write its ISO 4217 code, like EUR"
+            case "day":
+                meant = _closest(path[-1], _HOLIDAYS)
+            case known_type if known_type in _SHOULD_BE:
+                what = f"should be {_SHOULD_BE[known_type]}"
+            case _:
+                what = re.sub("^Input should", "should", what)
         yield Mistake(lines.of(*path), ".".join(path), what, meant)
 
 
@@ -139,7 +188,7 @@ def _meant(path: Sequence[str]) -> str | None:
         if get_origin(known) is Annotated:
             known = get_args(known)[0]
     names = list(fields_of(known)) if isinstance(known, type) else []
-    return next(iter(get_close_matches(path[-1], names, 1)), None)
+    return _closest(path[-1], names)
 
 
 # --- holidays --------------------------------------------------------------------------------
@@ -149,54 +198,95 @@ def _expand_holidays(given: dict[str, Any], lines: _Lines, begin: int) -> Iterat
     """Put dates in the place of a country. Gives what is wrong with it."""
     calendar = given.get("calendar")
     asked = calendar.get("holidays") if isinstance(calendar, dict) else None
-    if not isinstance(calendar, dict) or not isinstance(asked, dict) or "country" not in asked:
+    if (
+        not isinstance(calendar, dict)
+        or not isinstance(asked, dict)
+        or asked.keys().isdisjoint(_HOLIDAYS)
+    ):
         return
-    place = ("calendar", "holidays")
     calendar["holidays"] = {}
-    for key in asked:
-        if key not in _HOLIDAYS:
-            meant = next(iter(get_close_matches(key, _HOLIDAYS, 1)), None)
-            yield Mistake(lines.of(*place, key), ".".join((*place, key)), "is no setting", meant)
+
+    def mistake(key: str, what: str, meant: str | None = None) -> Mistake:
+        path = ("calendar", "holidays", *([key] if key else []))
+        return Mistake(lines.of(*path), ".".join(path), what, meant)
+
+    mistakes = [
+        mistake(key, "is no setting", _closest(key, _HOLIDAYS))
+        for key in asked
+        if key not in _HOLIDAYS
+    ]
+    mistakes += [
+        mistake(key, f"should be {_SHOULD_BE['string_type']}")
+        for key in _HOLIDAYS[:3]
+        if not isinstance(asked.get(key, ""), str)
+    ]
+    if not isinstance(also := asked.get("also", {}), dict):
+        mistakes.append(mistake("also", 'should be a table, like { 2026-12-24 = "Christmas Eve" }'))
+    if not isinstance(without := asked.get("without", []), list):
+        mistakes.append(mistake("without", "should be a list, like [2026-12-26]"))
+    if "country" not in asked:
+        mistakes.append(mistake("", 'needs a country, like country = "IE"'))
     if "language" not in asked:
         what = 'needs a language for the names of the days, like language = "en_US"'
-        yield Mistake(lines.of(*place, "country"), "calendar.holidays", what)
+        mistakes.append(mistake("", what))
+    if mistakes:
+        yield from mistakes
         return
+    dates = _dates(asked, begin)
+    if isinstance(dates, _Wrong):
+        yield mistake(*dates)
+        return
+    for day in map(str, without):
+        if dates.pop(day, None) is None:
+            yield mistake("without", f"{day} is no holiday there")
+    calendar["holidays"] = dates | {str(day): name for day, name in also.items()}
+
+
+class _Wrong(NamedTuple):
+    key: str
+    what: str
+    meant: str | None = None
+
+
+def _dates(asked: Mapping[str, str], begin: int) -> dict[str, str] | _Wrong:
+    """The holidays of a country by date, or what is wrong with what was asked for."""
     try:
         import holidays  # noqa: PLC0415  (only who asks for a country's needs it)
+        from holidays.registry import COUNTRIES  # noqa: PLC0415
     except ModuleNotFoundError:
-        what = "needs the package holidays: pip install 'casestore[policy]'"
-        yield Mistake(lines.of(*place, "country"), "calendar.holidays.country", what)
-        return
-    country, subdivision = asked["country"], asked.get("subdivision")
+        return _Wrong("country", "needs the package holidays: pip install 'casestore[policy]'")
+    country, subdivision, language = asked["country"], asked.get("subdivision"), asked["language"]
     supported = holidays.list_supported_countries()
     if country not in supported:
         what = "is no country of the package holidays; write its ISO 3166 code, like IE"
-        meant = next(iter(get_close_matches(str(country).upper(), supported, 1)), None)
-        yield Mistake(lines.of(*place, "country"), "calendar.holidays.country", what, meant)
-        return
-    if subdivision is not None and subdivision not in supported[country]:
-        what = f"is not one of {', '.join(supported[country]) or 'none'}"
-        yield Mistake(lines.of(*place, "subdivision"), "calendar.holidays.subdivision", what)
-        return
+        name = _closest(country.lower().replace(" ", "_"), COUNTRIES, 0.8)
+        named = COUNTRIES[name][1] if name is not None else None
+        meant = country.upper() if country.upper() in supported else named
+        return _Wrong("country", what, meant)
+    parts = supported[country]
+    if subdivision is not None and subdivision not in parts:
+        what = f"is not one of {', '.join(parts)}" if parts else "is none: the country has none"
+        meant = subdivision.upper() if subdivision.upper() in parts else None
+        return _Wrong("subdivision", what, meant)
     languages = holidays.list_localized_countries().get(country, [])
-    if languages and asked["language"] not in languages:
+    if languages and language not in languages:
         what = f"is not one of {', '.join(languages)}"
-        yield Mistake(lines.of(*place, "language"), "calendar.holidays.language", what)
-        return
-    years = range(begin, begin + YEARS)
-    language = asked["language"] if languages else None
-    found = holidays.country_holidays(country, subdiv=subdivision, years=years, language=language)
-    dates = {day.isoformat(): name for day, name in sorted(found.items())}
-    for day in asked.get("without", ()):
-        dates.pop(str(day), None)
-    calendar["holidays"] = dates | {str(day): each for day, each in asked.get("also", {}).items()}
+        return _Wrong("language", what, _closest(language, languages))
+    found = holidays.country_holidays(
+        country,
+        subdiv=subdivision,
+        years=range(begin, begin + YEARS),
+        language=language if languages else None,
+    )
+    return {day.isoformat(): name for day, name in sorted(found.items())}
 
 
 # --- where a setting stands ------------------------------------------------------------------
 
-_HEADER = re.compile(r"^\s*\[\[?\s*([^\]#]+?)\s*\]")
 _NAME = r"""(?:[\w-]+|"[^"]*"|'[^']*')"""
-_KEY = re.compile(rf"^\s*({_NAME}(?:\s*\.\s*{_NAME})*)\s*=")
+_PATH = rf"({_NAME}(?:\s*\.\s*{_NAME})*)"
+_HEADER = re.compile(rf"^\s*\[\[?\s*{_PATH}\s*\]")
+_KEY = re.compile(rf"^\s*{_PATH}\s*=")
 _PART = re.compile(_NAME)
 
 
@@ -208,10 +298,13 @@ class _Lines:
         table: tuple[str, ...] = ()
         for number, line in enumerate(text.splitlines(), 1):
             if header := _HEADER.match(line):
-                table = _parts(header[1])
-                self._found.setdefault(table, number)
+                path = table = _parts(header[1])
             elif key := _KEY.match(line):
-                self._found.setdefault((*table, *_parts(key[1])), number)
+                path = (*table, *_parts(key[1]))
+            else:
+                continue
+            for length in range(1, len(path) + 1):
+                self._found.setdefault(path[:length], number)
 
     def of(self, *path: str) -> int | None:
         """The line of a setting, or of the nearest that it stands in."""
