@@ -28,6 +28,7 @@ from casestore.events import (
     Event,
     EventCorrected,
     GestureGiven,
+    PersonalDataErased,
 )
 from casestore.goodwill import Held
 from casestore.history import (
@@ -41,7 +42,7 @@ from casestore.history import (
 )
 from casestore.journal.codec import Codec
 from casestore.journal.recorder import KeyRow, Row, Survey, Writing
-from casestore.ledger import given_to
+from casestore.ledger import given_to, same_as
 from casestore.streams import Stream
 from casestore.structure import AHEAD, Facts
 from casestore.vault import Vault, nonces
@@ -80,7 +81,6 @@ class Decision:
         self.streams: dict[str, Stream] = {}
         self.changed: set[str] = set()
         self.rows: list[Row] = []
-        self.new_keys: dict[str, KeyRow] = {}
         self.recorded_us = 0
         self.imported = False
         self.nonces = nonces(min(len(appends), 1000))
@@ -90,7 +90,8 @@ class Decision:
         ids = [each for append in appends for each in append.event_ids]
         survey: Survey = writing.survey(names, ids, customers)
         self.found = dict(survey.found)
-        self.keys: dict[str, KeyRow | None] = {each: survey.keys.get(each) for each in customers}
+        self.told_keys = {each: survey.keys.get(each) for each in customers}
+        self.keys = dict(self.told_keys)
         self.last_us = survey.last_recorded_us
         for name in names:
             self.streams[name] = self._up_to_date(name, known.get(name), survey.heads.get(name, 0))
@@ -116,20 +117,30 @@ class Decision:
             return False
         count, last_us = len(self.rows), self.last_us
         self.before: dict[str, Stream] = {}
-        self.made: list[str] = []
+        self.keys_before: dict[str, KeyRow | None] = {}
         try:
             self._decide(append)
         except CaseStoreError:
             self.streams.update(self.before)
+            self.keys.update(self.keys_before)
             self.last_us = last_us
             del self.rows[count:]
-            for customer_id in self.made:
-                del self.new_keys[customer_id]
             raise
         for row in self.rows[count:]:
             self.found[row.event_id] = row
             self.changed.add(row.stream)
         return True
+
+    @property
+    def new_keys(self) -> list[KeyRow]:
+        """The data keys that the commit brings."""
+        told = self.told_keys
+        return [k for who, k in self.keys.items() if k is not None and k is not told[who]]
+
+    @property
+    def destroyed(self) -> list[str]:
+        """The customers whose data keys the commit destroys."""
+        return [who for who, k in self.told_keys.items() if k is not None and k != self.keys[who]]
 
     def receipt(self, append: Append, positions: Sequence[int]) -> Receipt:
         """The receipt for an append, once the rows have got their positions."""
@@ -216,6 +227,8 @@ class Decision:
         topic, state = self.codec.encode(event)
         version = stream.version + 1
         customer_id = streams.customer_of(stream, event)
+        if isinstance(event, PersonalDataErased):
+            self._erase(name, stream.state.customer_id)
         self.before.setdefault(name, stream)
         if originals is None:
             self.streams[name] = stream.after(event, version)
@@ -243,6 +256,34 @@ class Decision:
             return None
         return Held(policy, given_to(customer_id, self.writing, self.rows, self.codec))
 
+    def _erase(self, name: str, customer_id: str) -> None:
+        """Let the key go with the commit that says so. Raises EventRefused."""
+        if not self.vault.is_sealed:
+            raise EventRefused(
+                f"{name}: PersonalDataErased is refused: this store was made with --unsealed, so "
+                "words are in its append-only rows as they are; export it with --reveal, import it "
+                "into a sealed store, and erase there"
+            )
+        for each in self._same_person(customer_id):
+            if holds := self._stream(f"customer:{each}").state.holds:
+                raise EventRefused(
+                    f"{name}: PersonalDataErased is refused: a legal hold stands "
+                    f"({', '.join(sorted(holds))}) on customer {each!r}, who is the same person; "
+                    "release it first"
+                )
+        if self._told_key(customer_id) is not None:
+            self._set_key(customer_id, None)
+
+    def _same_person(self, customer_id: str) -> list[str]:
+        merges = [r for r in self.rows if r.topic == "CustomerMerged"]
+        merges += self.writing.merges_of_customers()
+        if not merges:
+            return []
+        found = same_as(
+            customer_id, merges, self.codec, lambda name: History(name, self._originals(name))
+        )
+        return [each for each in found if each != customer_id]
+
     def _originals(self, name: str) -> list[Recorded]:
         rows = [*self.writing.rows(name, 0), *(row for row in self.rows if row.stream == name)]
         return list(self.codec.recorded(rows))
@@ -251,20 +292,26 @@ class Decision:
         """The customer's data key, made now if this is their first personal text."""
         if not self.vault.is_sealed:
             return None
-        if customer_id not in self.keys:
-            self.keys[customer_id] = self.writing.survey((), (), [customer_id]).keys.get(
-                customer_id
-            )
-        if (key := self.keys[customer_id] or self.new_keys.get(customer_id)) is not None:
+        if (key := self._told_key(customer_id)) is not None:
             return key
         if self._stream(f"customer:{customer_id}").state.erased:
             raise CustomerErased(
                 f"customer {customer_id!r} was erased, so new words cannot be kept; register the "
                 "customer again (CustomerRegistered), or leave the text out"
             )
-        self.new_keys[customer_id] = self.vault.new_key(customer_id)
-        self.made.append(customer_id)
-        return self.new_keys[customer_id]
+        return self._set_key(customer_id, self.vault.new_key(customer_id))
+
+    def _told_key(self, customer_id: str) -> KeyRow | None:
+        """The customer's data key as this commit will leave it."""
+        if customer_id not in self.keys:
+            told = self.writing.survey((), (), [customer_id]).keys.get(customer_id)
+            self.keys[customer_id] = self.told_keys[customer_id] = told
+        return self.keys[customer_id]
+
+    def _set_key(self, customer_id: str, key: KeyRow | None) -> KeyRow | None:
+        self.keys_before.setdefault(customer_id, self.keys[customer_id])
+        self.keys[customer_id] = key
+        return key
 
     def _same_again(self, append: Append) -> None:
         """Whether the events on record under these ids are the ones given. Raises if not."""
@@ -296,8 +343,7 @@ class Decision:
             return not personal or withheld
         key = None
         if self.vault.is_sealed and row.customer_id is not None:
-            key = self.keys.get(row.customer_id) or self.new_keys.get(row.customer_id)
-            key = key or self.writing.survey((), (), [row.customer_id]).keys.get(row.customer_id)
+            key = self._told_key(row.customer_id)
         held = self.vault.reveal(row.personal, key, row.stream, row.version, row.topic)
         return held in ("erased", personal)
 

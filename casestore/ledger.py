@@ -31,7 +31,7 @@ def given_to(
         return History(stream, list(codec.recorded(rows)))
 
     merges = [*writing.merges_of_customers(), *_of(pending, "CustomerMerged")]
-    customers = _same_as(customer_id, merges, codec, history) if merges else [customer_id]
+    customers = same_as(customer_id, merges, codec, history) if merges else [customer_id]
     given = [*writing.gestures_to(customers), *_of(pending, "GestureGiven")]
     found = []
     for stream in sorted({row.stream for row in given if row.customer_id in customers}):
@@ -49,10 +49,17 @@ def _of(pending: Sequence[Row], topic: str) -> list[Row]:
     return [row for row in pending if row.topic == topic]
 
 
-def _same_as(
+def same_as(
     customer_id: str, merges: Sequence[Row], codec: Codec, history: Callable[[str], History]
 ) -> list[str]:
-    """A customer under every id that they have now. Only who was ever merged with them is read."""
+    """A customer under every id that they have now. Only who was ever merged with them is read.
+
+    Args:
+        customer_id: one of the ids.
+        merges: the rows of all CustomerMerged.
+        codec: of the store.
+        history: gives a stream's.
+    """
     links = [
         (row.stream.removeprefix("customer:"), codec.decode(row.topic, row.state).into)  # type: ignore[attr-defined]
         for row in merges

@@ -32,11 +32,12 @@ from casestore.append import Append, Outcome, Receipt, Retry
 from casestore.case import Case
 from casestore.decision import Decision
 from casestore.errors import CaseStoreError, StoreUnavailable, StreamNotFound
-from casestore.events import Event, EventCorrected, GestureGiven
+from casestore.events import Event, EventCorrected, GestureGiven, PersonalDataErased
 from casestore.history import History, Recorded
 from casestore.journal import Journal
 from casestore.journal.recorder import LOOK_ANYWAY, SCHEMA_VERSION, JournalRecorder, KeyRow
 from casestore.journal.url import parse_url
+from casestore.key_file import create_key_file, kek_id, key_file_for
 from casestore.opening import (
     answering,
     asking,
@@ -49,7 +50,7 @@ from casestore.opening import (
 )
 from casestore.policy import Policies
 from casestore.streams import Stream
-from casestore.vault import Vault, create_key_file, kek_id, key_file_for
+from casestore.vault import Vault
 
 _READ = 500
 """Rows to read at a time: few enough to stay in the processor's cache."""
@@ -139,7 +140,7 @@ class CaseStore:
             raise no_key_file()
         backend(where).make_place(where)
         if sealed and file is not None:
-            meta["kek_id"] = kek_id(create_key_file(file)).hex()
+            meta["kek_id"] = kek_id(create_key_file(file, meta["store_id"])).hex()
         journal = Journal(env={"CASESTORE_URL": url} if url else None)
         try:
             shown = shown_as(url, where)
@@ -269,8 +270,9 @@ class CaseStore:
                         f"the database did not take the append: {brief(error)}; nothing is lost "
                         "by trying again, with the same key"
                     ) from error
-                if isinstance(error, IntegrityError):  # somebody wrote past the lock
+                if isinstance(error, IntegrityError):  # somebody wrote past the lock, or rotated
                     self._forget(appends)
+                    self.vault.turn_to((self.recorder.meta() or {}).get("kek_id"))
             time.sleep(wait)
             wait *= 2
         raise AssertionError
@@ -297,7 +299,9 @@ class CaseStore:
                     outcomes.append(refusal)
                     if stop:
                         break
-            positions = writing.commit(decision.rows, list(decision.new_keys.values()))
+            for customer_id in decision.destroyed:
+                writing.delete_key(customer_id)
+            positions = writing.commit(decision.rows, decision.new_keys)
         cache = self.journal.repository.cache
         for name in decision.changed:
             if cache is not None:
@@ -476,8 +480,9 @@ class CaseStore:
 
 
 def _gives(append: Append) -> bool:
-    """Whether it may have to be held to a customer's other cases, which nobody looks at again."""
-    return any(isinstance(e, GestureGiven) for _, events in append.batches for e in events)
+    """Whether it rests on a customer's other cases or ids, at which nobody looks again."""
+    looked_at = GestureGiven | PersonalDataErased
+    return any(isinstance(e, looked_at) for _, events in append.batches for e in events)
 
 
 def _utc(moment: datetime | None) -> datetime | None:

@@ -13,9 +13,7 @@ makes every sealed part of that customer unreadable for ever, and changes no eve
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +23,7 @@ import msgspec
 
 from casestore.errors import KeyFileError, StoreDamaged
 from casestore.journal.recorder import KeyRow
-from casestore.journal.url import PostgresUrl, SQLiteUrl
+from casestore.key_file import create_key_file, kek_id, key_file_for, load_key_file
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -33,75 +31,9 @@ if TYPE_CHECKING:
 _PLAIN, _SEALED = b"\x00", b"\x01"
 _KEY_ID, _NONCE = 32, 12
 _DATA_KEY_LABEL = b"casestore data key id v1\x00"
-_KEK_LABEL = b"casestore key-encryption key id v1\x00"
-_LINE = "casestore-key-1 "
-_HEADER = (
-    "# The key of a casestore's personal data. Keep a copy apart from the database and from its\n"
-    "# backups: without it, what customers said can never be read again.\n"
-)
 _CACHED = 10_000
 
-Erased = Literal["erased"]
-"""What a reveal gives where the customer's key was destroyed."""
-
-
-def key_file_for(where: SQLiteUrl | PostgresUrl, given: Path | str | None = None) -> Path | None:
-    """Where the key file is: as given, else CASESTORE_KEY_FILE, else beside a SQLite file."""
-    if given is not None:
-        return Path(given)
-    if named := os.environ.get("CASESTORE_KEY_FILE"):
-        return Path(named)
-    if isinstance(where, SQLiteUrl):
-        return where.path.with_name(where.path.name + ".key")
-    return None
-
-
-def create_key_file(path: Path) -> bytes:
-    """Make a key file (mode 0600), or take the one that is there. Gives the key."""
-    if path.exists():
-        return load_key_file(path)[-1]
-    key = secrets.token_bytes(32)
-    text = f"{_HEADER}{_LINE}{base64.b64encode(key).decode()}\n"
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise KeyFileError(f"cannot write the key file {path}: {error.strerror}") from None
-    return key
-
-
-def load_key_file(path: Path) -> list[bytes]:
-    """The keys in a key file, oldest first. Raises KeyFileError."""
-    try:
-        lines = path.read_text("ascii").splitlines()
-    except FileNotFoundError:
-        raise KeyFileError(
-            f"the key file {path} is missing; restore it from its backup, or name it in "
-            "CASESTORE_KEY_FILE (everything but personal text works without it)"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise KeyFileError(f"the key file {path} cannot be read: {error}") from None
-    keys = []
-    for line in lines:
-        if line.startswith(_LINE):
-            try:
-                key = base64.b64decode(line.removeprefix(_LINE), validate=True)
-            except ValueError:
-                key = b""
-            if len(key) != 32:
-                raise KeyFileError(f"the key file {path} is damaged; restore it from its backup")
-            keys.append(key)
-    if not keys:
-        raise KeyFileError(f"{path} is not a casestore key file; it holds no key")
-    return keys
-
-
-def kek_id(key: bytes) -> bytes:
-    """Names a key-encryption key, and commits to it."""
-    return hashlib.sha256(_KEK_LABEL + key).digest()
+__all__ = ["Vault", "create_key_file", "kek_id", "key_file_for", "load_key_file", "nonces"]
 
 
 def nonces(block: int) -> Iterator[bytes]:
@@ -141,13 +73,39 @@ class Vault:
         """A fresh data key for a customer, wrapped."""
         key = secrets.token_bytes(32)
         key_id = hashlib.sha256(_DATA_KEY_LABEL + key).digest()
+        self._remember(key_id, key)
+        return self._wrap(customer_id, key_id, key)
+
+    def rewrap(self, row: KeyRow) -> KeyRow:
+        """The same data key, wrapped by the current key-encryption key.
+
+        Raises KeyFileError, or StoreDamaged where the key does not open.
+        """
+        return self._wrap(row.customer_id, row.key_id, self.unwrap(row))
+
+    def _wrap(self, customer_id: str, key_id: bytes, key: bytes) -> KeyRow:
         current = bytes.fromhex(self.current_kek or "")
         nonce = secrets.token_bytes(_NONCE)
-        wrapped = _cipher(self._kek(current)).encrypt(
-            nonce, key, self._wrap_binding(customer_id, key_id)
-        )
-        self._remember(key_id, key)
+        bound = self._wrap_binding(customer_id, key_id)
+        wrapped = _cipher(self._kek(current)).encrypt(nonce, key, bound)
         return KeyRow(customer_id, key_id, current + nonce + wrapped)
+
+    def unwrap(self, row: KeyRow) -> bytes:
+        """A data key. Raises KeyFileError, or StoreDamaged where it does not open."""
+        kek = self._kek(row.wrapped[:32])
+        bound = self._wrap_binding(row.customer_id, row.key_id)
+        key = _open(_cipher(kek), row.wrapped[32:], bound)
+        if key is None or hashlib.sha256(_DATA_KEY_LABEL + key).digest() != row.key_id:
+            raise StoreDamaged(
+                f"the data key of customer {row.customer_id!r} does not open; the key table was "
+                "altered: restore it from a backup"
+            )
+        return key
+
+    def turn_to(self, kek: str | None) -> None:
+        """Wrap with another key-encryption key from now on, and read the key file anew."""
+        self.current_kek = kek
+        self._keks = {}
 
     def seal(
         self,
@@ -172,7 +130,7 @@ class Vault:
 
     def reveal(
         self, part: bytes, key: KeyRow | None, stream: str, version: int, topic: str
-    ) -> dict[str, str] | Erased:
+    ) -> dict[str, str] | Literal["erased"]:
         """The personal fields in a part, or "erased" where its key is no more.
 
         Raises KeyFileError, or StoreDamaged where the part is not what was sealed.
@@ -193,15 +151,7 @@ class Vault:
     def _data_cipher(self, row: KeyRow) -> AESGCM:
         if (known := self._ciphers.get(row.key_id)) is not None:
             return known
-        kek = self._kek(row.wrapped[:32])
-        bound = self._wrap_binding(row.customer_id, row.key_id)
-        key = _open(_cipher(kek), row.wrapped[32:], bound)
-        if key is None or hashlib.sha256(_DATA_KEY_LABEL + key).digest() != row.key_id:
-            raise StoreDamaged(
-                f"the data key of customer {row.customer_id!r} does not open; the key table was "
-                "altered: restore it from a backup"
-            )
-        return self._remember(row.key_id, key)
+        return self._remember(row.key_id, self.unwrap(row))
 
     def _remember(self, key_id: bytes, key: bytes) -> AESGCM:
         if len(self._ciphers) >= _CACHED:
@@ -222,7 +172,7 @@ class Vault:
         except KeyError:
             raise KeyFileError(
                 f"the key file {self.key_file} belongs to another store, or to another time of "
-                "this one; name the right one in CASESTORE_KEY_FILE"
+                "this one (before or after a rotation); name the right one in CASESTORE_KEY_FILE"
             ) from None
 
     def _binding(self, customer_id: str, stream: str, version: int, topic: str) -> bytes:

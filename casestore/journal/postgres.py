@@ -7,9 +7,11 @@ reader that has seen a position never sees a smaller one appear.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
+from secrets import token_hex
 from typing import Any, Self, cast
 
 import psycopg
@@ -17,17 +19,19 @@ from eventsourcing.persistence import (
     ApplicationRecorder,
     InfrastructureFactory,
     OperationalError,
+    ProgrammingError,
 )
 from eventsourcing.postgres import PostgresDatastore, PostgresFactory
 from eventsourcing.utils import Environment, EnvType, strtobool
 from psycopg import Connection, Cursor
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Identifier, Literal
 
 from casestore.errors import StoreExists, StoreUnavailable
 from casestore.journal.recorder import (
     COLUMNS,
+    UNSCRUBBED,
     Changes,
     JournalRecorder,
     KeyRow,
@@ -103,6 +107,14 @@ BEGIN
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     IF cardinality(key_ids) > 0 THEN
+        IF EXISTS (
+            SELECT FROM unnest(key_wrapped) AS given (wrapped)
+            WHERE encode(substr(wrapped, 1, 32), 'hex') <> (
+                SELECT value FROM {schema}.casestore_meta WHERE name = 'kek_id')
+        ) THEN
+            RAISE EXCEPTION 'the key-encryption key was rotated'
+                USING ERRCODE = 'integrity_constraint_violation';
+        END IF;
         INSERT INTO {schema}.customer_keys
         SELECT * FROM unnest(key_customers, key_ids, key_wrapped);
     END IF;
@@ -123,6 +135,9 @@ LOCK_TIMEOUT = 30
 """Seconds to wait for another writer, unless the URL or the server says how long."""
 _CHUNK = 1000
 """Rows to insert in one statement."""
+_BRIEFLY = "SET lock_timeout = '200ms'"
+"""Writers queue up behind who waits for a table that they need."""
+_PAUSE = 0.05
 
 
 def holds_store(where: PostgresUrl) -> bool:
@@ -340,6 +355,19 @@ class _Writing(Writing):
 
     def delete_key(self, customer_id: str) -> None:
         self._execute("DELETE FROM {schema}.customer_keys WHERE customer_id = %s", (customer_id,))
+        self._execute(_DELETED, (UNSCRUBBED, token_hex(8)))
+        self._memory.forget((), [customer_id])
+
+    def rewrap(self, kek_id: str, keys: Sequence[KeyRow]) -> None:
+        meta = "UPDATE {schema}.casestore_meta SET value = %s WHERE name = 'kek_id'"
+        self._execute(meta, (kek_id,))
+        if keys:
+            _, key_ids, wrapped = _columns(keys)
+            self._execute(_REWRAP, (key_ids, wrapped))
+
+    def scrubbed(self, deletions: str) -> None:
+        meta = "DELETE FROM {schema}.casestore_meta WHERE name = %s AND value = %s"
+        self._execute(meta, (UNSCRUBBED, deletions))
 
 
 def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
@@ -375,6 +403,15 @@ _GESTURES = (
     "AND topic = 'GestureGiven'"
 )
 _MERGES = f"SELECT {_COLUMNS} FROM {{schema}}.stored_events WHERE topic = 'CustomerMerged'"
+_DELETED = (
+    "INSERT INTO {schema}.casestore_meta VALUES (%s, %s) "
+    "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+_REWRAP = (
+    "UPDATE {schema}.customer_keys AS k SET wrapped = given.wrapped "
+    "FROM unnest(%b::bytea[], %b::bytea[]) AS given (key_id, wrapped) "
+    "WHERE k.key_id = given.key_id"
+)
 _APPEND_TYPES = (
     *("text", "bigint", "bytea"),  # what was told: streams, heads, key ids
     *("text", "bytea", "bytea"),  # new keys: customers, key ids, wrapped keys
@@ -464,6 +501,27 @@ class PostgresJournal(JournalRecorder):
     def writing(self, *, hopeful: bool = False) -> AbstractContextManager[Writing]:
         """Take the write lock, or hope to need it only at the end."""
         return _Writing(self.datastore, self._memory, hopeful=hopeful)
+
+    def _scrub(self, patience: float) -> bool:
+        """Write the key table anew. A plain VACUUM leaves the bytes in the holes of its pages."""
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                with self.datastore.get_connection() as connection:
+                    cursor = connection.cursor(row_factory=tuple_row)
+                    (waits,) = cursor.execute("SHOW lock_timeout").fetchone() or ("0",)
+                    cursor.execute(_BRIEFLY)
+                    try:
+                        table = Identifier(self.schema, "customer_keys")
+                        cursor.execute(SQL("VACUUM (FULL) {}").format(table))
+                    finally:
+                        cursor.execute(SQL("SET lock_timeout = {}").format(Literal(waits)))
+            except (OperationalError, ProgrammingError):  # in use, or it is not our table
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(_PAUSE)
+            else:
+                return True
 
     @contextmanager
     def changes(self) -> Iterator[Changes]:

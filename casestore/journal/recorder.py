@@ -34,6 +34,10 @@ COLUMNS = (
 )
 """In the order of Row. Each backend gives event_id as text."""
 
+UNSCRUBBED = "unscrubbed"
+"""In the meta table while bytes of deleted keys may stand in the database's files; its value is
+another one after each deletion."""
+
 
 class Row(NamedTuple):
     """A row of stored_events."""
@@ -127,7 +131,16 @@ class Writing(Protocol):
         """
 
     def delete_key(self, customer_id: str) -> None:
-        """Destroy a customer's data key."""
+        """Destroy a customer's data key, and note that its bytes have yet to be scrubbed."""
+
+    def rewrap(self, kek_id: str, keys: Sequence[KeyRow]) -> None:
+        """Name the key-encryption key of all new data keys, and replace wrapped ones that stand.
+
+        Once that is committed, a new data key that another one wraps is refused.
+        """
+
+    def scrubbed(self, deletions: str) -> None:
+        """Note that the bytes of those deletions are gone, if there were no more meanwhile."""
 
 
 class Changes(Protocol):
@@ -179,6 +192,25 @@ class JournalRecorder(ApplicationRecorder, ABC):
     @abstractmethod
     def meta(self) -> dict[str, str] | None:
         """What the store says of itself; None where there is no store."""
+
+    @abstractmethod
+    def _scrub(self, patience: float) -> bool:
+        """Overwrite or give up what still holds the bytes of deleted keys; whether it could."""
+
+    def scrub(self, patience: float = 5.0) -> bool:
+        """See that no file of the database holds the bytes of deleted keys; whether it could.
+
+        Readers, and on PostgreSQL writers too, may be in the way: that long, in seconds, it is
+        tried again. Nothing is done where no key was deleted since the last time.
+        """
+        if (deletions := (self.meta() or {}).get(UNSCRUBBED)) is None:
+            return True
+        if not self._scrub(patience):
+            return False
+        with self.writing() as writing:
+            writing.scrubbed(deletions)
+            writing.commit([])
+        return True
 
     def rows(
         self, after: int, limit: int, *, stop: int | None = None, topics: Sequence[str] = ()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
+from secrets import token_hex
 from threading import Lock
 from typing import Any, Self, cast
 from urllib.parse import quote
@@ -29,6 +30,7 @@ from eventsourcing.utils import Environment, EnvType
 from casestore.errors import StoreExists, StoreNotFound
 from casestore.journal.recorder import (
     COLUMNS,
+    UNSCRUBBED,
     Changes,
     JournalRecorder,
     KeyRow,
@@ -41,6 +43,8 @@ from casestore.journal.url import SQLiteUrl
 
 LOCK_TIMEOUT = 30
 """Seconds to wait for another process's write lock."""
+_SHORT = 200
+"""Milliseconds to wait for readers before the WAL can be emptied; then writers have a turn."""
 POLL = 0.02
 """Seconds between looks at PRAGMA data_version while waiting for changes."""
 
@@ -82,6 +86,10 @@ CREATE TABLE IF NOT EXISTS casestore_meta (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS customer_keys_current BEFORE INSERT ON customer_keys
+WHEN lower(hex(substr(NEW.wrapped, 1, 32)))
+  <> (SELECT value FROM casestore_meta WHERE name = 'kek_id')
+BEGIN SELECT RAISE(ABORT, 'the key-encryption key was rotated'); END;
 """
 _INSERT = (
     "INSERT INTO stored_events (originator_id, originator_version, topic, state, personal, "
@@ -293,6 +301,21 @@ class _Writing(Writing):
 
     def delete_key(self, customer_id: str) -> None:
         self._cursor.execute("DELETE FROM customer_keys WHERE customer_id = ?", (customer_id,))
+        self._cursor.execute(
+            "INSERT OR REPLACE INTO casestore_meta VALUES (?, ?)", (UNSCRUBBED, token_hex(8))
+        )
+
+    def rewrap(self, kek_id: str, keys: Sequence[KeyRow]) -> None:
+        self._cursor.execute("UPDATE casestore_meta SET value = ? WHERE name = 'kek_id'", (kek_id,))
+        self._cursor.executemany(
+            "UPDATE customer_keys SET wrapped = ? WHERE key_id = ?",
+            [(key.wrapped, key.key_id) for key in keys],
+        )
+
+    def scrubbed(self, deletions: str) -> None:
+        self._cursor.execute(
+            "DELETE FROM casestore_meta WHERE name = ? AND value = ?", (UNSCRUBBED, deletions)
+        )
 
 
 class _Changes(Changes):
@@ -341,6 +364,22 @@ class SQLiteJournal(JournalRecorder):
     def writing(self, *, hopeful: bool = False) -> AbstractContextManager[Writing]:  # noqa: ARG002
         """Take the write lock; it is cheap here, and hoping gains nothing."""
         return _Writing(self.datastore, self._turn)
+
+    def _scrub(self, patience: float) -> bool:
+        """Empty the WAL: in the file itself, secure_delete has overwritten them."""
+        deadline = time.monotonic() + patience
+        with self.datastore.get_connection(commit=False) as connection:
+            ours = cast(_Connection, connection)
+            waits = ours.pragma("busy_timeout")
+            ours.pragma(f"busy_timeout = {_SHORT}")  # who waits here keeps all writers waiting
+            try:
+                while ours.pragma("wal_checkpoint(TRUNCATE)") != 0:
+                    if time.monotonic() > deadline:
+                        return False
+                    time.sleep(POLL)
+            finally:
+                ours.pragma(f"busy_timeout = {waits}")
+        return True
 
     @contextmanager
     def changes(self) -> Iterator[Changes]:
