@@ -8,6 +8,7 @@ from textwrap import wrap
 from typing import Any
 
 from casestore import CaseStore, History
+from casestore.events.document import number
 from casestore.policy import Policies
 from casestore.telling import clock, tell, words
 from cli.output import cell, heading
@@ -40,11 +41,7 @@ def _numbers(names: tuple[str, ...], policies: Policies, line: Any) -> Iterator[
     if not names:
         return
     in_force = policies.in_force(line.at)
-    document = in_force.document
-    told = [
-        f"{name} {words(getattr(document.conduct, name, getattr(document.goodwill, name, None)))}"
-        for name in names
-    ]
+    told = [f"{name} {words(number(in_force.document, name)) or 'not set'}" for name in names]
     yield visible(f"by the {in_force.name or 'built-in'} policy: {', '.join(told)}")
 
 

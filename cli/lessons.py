@@ -90,7 +90,7 @@ def _first(text: str) -> str:
 
 
 def _told(rule: Rule) -> Iterator[str]:
-    from casestore.events.document import BUILT_IN  # noqa: PLC0415  (help must not wait for it)
+    from casestore.events.document import BUILT_IN, number  # noqa: PLC0415  (help must not wait for it)
 
     yield heading(rule.name)
     for paragraph in rule.lesson.split("\n\n"):
@@ -98,8 +98,7 @@ def _told(rule: Rule) -> Iterator[str]:
     yield ""
     yield from (f"story {number}: {STORIES[number]}" for number in rule.stories)
     settings_ = [
-        {"number": name, "built_in": getattr(BUILT_IN.conduct, name, "") or "not set"}
-        for name in rule.numbers
+        {"number": name, "built_in": number(BUILT_IN, name) or "not set"} for name in rule.numbers
     ]
     if settings_:
         yield ""

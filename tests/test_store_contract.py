@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
-from uuid import UUID, uuid5
+from uuid import UUID, uuid4, uuid5
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -337,6 +337,30 @@ def test_read_goes_on_from_a_position(store: CaseStore) -> None:
     assert middle is not None
     assert [r.position for r in store.read(after=middle)] == positions[4:]
     assert [r.position for r in store.read(until=middle)] == positions[:4]
+
+
+def test_an_events_stream_is_found_by_its_id(store: CaseStore) -> None:
+    receipt = store.append("case:1", opened(), note())
+    assert {store.stream_of(each) for each in receipt.event_ids} == {"case:1"}
+    assert store.stream_of(str(receipt.event_ids[0])) == "case:1"
+    assert store.stream_of(uuid4()) is None
+
+
+def test_the_policies_adopted_are_known_to_every_connection(
+    store: CaseStore, store_url: str, clock: Clock
+) -> None:
+    assert store.policies().in_force(clock.now).name is None
+    adopted = PolicyAdopted(
+        occurred_at=T,
+        actor=ANNA,
+        name="house",
+        effective_from=clock.now,
+        policy={"conduct": {"max_agents": 2}},
+    )
+    with CaseStore.open(store_url, clock=clock) as other:
+        other.append("policy", adopted)
+    assert store.policies().at(clock.now).conduct.max_agents == 2
+    assert store.policies().at(clock.now - timedelta(seconds=1)).conduct.max_agents == 3
 
 
 def test_streams_are_listed_in_order(store: CaseStore) -> None:

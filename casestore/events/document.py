@@ -206,6 +206,13 @@ BUILT_IN = Document()
 """What holds where no policy is in force."""
 
 
+def number(document: Document, name: str) -> Any:
+    """A number that a rule goes by: of the conduct, or by its dotted name, like
+    goodwill.per_year."""
+    part, _, of = name.rpartition(".")
+    return getattr(getattr(document, part or "conduct"), of)
+
+
 def clock(text: str) -> time | None:
     """A time of day; None for 24:00, the end of it."""
     return None if text == "24:00" else time.fromisoformat(text)

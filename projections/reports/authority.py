@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
 from typing import Literal
 
 from casestore.events import Money
 from casestore.events.document import Document
-from casestore.goodwill import Bound, Given, bounds, within_authority
+from casestore.goodwill import YEAR, Bound, Given, bounds, within_authority
 from casestore.policy import Policies
 from projections.goodwill import GOODWILL, GoodwillRow
 from projections.reports.report import Answer, Line, Option, Report, View
 
-YEAR = timedelta(days=365)
 Verdict = Literal["yes", "no", "unknown"]
 
 
@@ -25,7 +23,7 @@ def with_year(rows: Iterable[GoodwillRow]) -> Iterator[tuple[GoodwillRow, Sequen
     for row in rows:
         if row.ledger == "goodwill" and row.status == "given":
             year.append(row)
-        while year and year[0].given_at <= row.given_at - YEAR:
+        while year and row.given_at - year[0].given_at >= YEAR:
             year.popleft()
         yield row, year
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from casestore.goodwill import YEAR
 from projections.goodwill import GOODWILL, GoodwillRow
 from projections.lapses import LapseRow
+from projections.reports.authority import with_year
 from projections.reports.measures import grouped, sums
 from projections.reports.report import View
 
@@ -35,13 +35,12 @@ def judged_gestures(view: View) -> Iterator[LapseRow]:
     """What is found of each gesture: whether it went beyond what the policy lets a customer have
     in the 365 days that end with it. Without such a limit there is nothing to find."""
     for gestures in standing_gestures(view).values():
-        for number, row in enumerate(gestures):
+        for row, year in with_year(gestures):
             limits = view.policies.at(row.given_at).goodwill
             most, yearly = limits.gestures_per_year, limits.per_year
             currency = row.value.currency if row.value else ""
             if most is None and currency not in yearly:
                 continue
-            year = [e for e in gestures[: number + 1] if e.given_at > row.given_at - YEAR]
             same = [e.value for e in year if e.value and e.value.currency == currency]
             beyond = (most is not None and len(year) > most) or any(
                 total.amount > yearly[currency] for total in sums(same) if currency in yearly

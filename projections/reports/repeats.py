@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from casestore.goodwill import YEAR
 from projections.cases import CASES
 from projections.reports.families import counted_cases
 from projections.reports.measures import grouped
 from projections.reports.report import Answer, Line, Report, View
-
-YEAR = timedelta(days=365)
 
 
 class RepeatLine(Line, frozen=True, kw_only=True):
@@ -27,7 +26,7 @@ class RepeatLine(Line, frozen=True, kw_only=True):
 def _answer(view: View) -> Answer[RepeatLine]:
     found = [each.case for each in counted_cases(view)]
     end = min(view.as_of, view.selection.until or view.as_of)
-    recent = [case for case in found if case.opened_at > end - YEAR]
+    recent = [case for case in found if end - case.opened_at < YEAR]
     roots = view.roots(case.customer_id for case in recent)
     by_customer = grouped(recent, lambda case: roots[case.customer_id])
     lines = [
