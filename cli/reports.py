@@ -139,18 +139,21 @@ _EXPLAIN = click.option(
 
 
 def _option(option: Option) -> Any:
+    name, known = f"--{option.name}", {"help": option.help}
     if option.kind is bool:
-        return click.option(f"--{option.name}", is_flag=True, help=option.help)
-    kinds = {timedelta: _Duration(), str: str}
-    kind = click.Choice(option.kind) if isinstance(option.kind, tuple) else kinds[option.kind]
-    return click.option(
-        f"--{option.name}",
-        type=kind,
-        required=option.required,
-        default=option.default,
-        metavar="|".join(option.kind) if isinstance(option.kind, tuple) else None,
-        help=option.help,
-    )
+        return click.option(name, is_flag=True, **known)
+    more: dict[str, Any] = {"required": option.required, **known}
+    if option.default is not None:
+        more["default"] = option.default
+    if isinstance(option.kind, tuple):
+        listed = "|".join(option.kind)
+        more["metavar"] = listed if len(listed) < _LONG else option.name.upper()
+        return click.option(name, type=click.Choice(option.kind), **more)
+    return click.option(name, type=_Duration() if option.kind is timedelta else str, **more)
+
+
+_LONG = 80
+"""Codes that take more room than this in a help page are not listed there."""
 
 
 def _see_that_they_exist(store: CaseStore, selection: Selection) -> None:
