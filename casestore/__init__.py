@@ -24,7 +24,7 @@ from casestore.errors import (
 )
 from casestore.events import *  # noqa: F403  (the vocabulary is the interface)
 from casestore.events import __all__ as _vocabulary
-from casestore.history import History, Recorded
+from casestore.history import Erased, History, Recorded, Withheld
 from casestore.store import CaseStore
 
 __all__ = [  # noqa: PLE0604  (the vocabulary's own list is in it)
@@ -34,6 +34,7 @@ __all__ = [  # noqa: PLE0604  (the vocabulary's own list is in it)
     "ConcurrencyConflict",
     "Customer",
     "CustomerErased",
+    "Erased",
     "EventRefused",
     "History",
     "IdempotencyConflict",
@@ -48,5 +49,6 @@ __all__ = [  # noqa: PLE0604  (the vocabulary's own list is in it)
     "StoreNotFound",
     "StoreUnavailable",
     "StreamNotFound",
+    "Withheld",
     *_vocabulary,
 ]

@@ -33,6 +33,20 @@ def from_microseconds(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
+class Withheld(msgspec.Struct, frozen=True):
+    """What stands in the place of words that were not asked for: `reveal=True` reads them."""
+
+    def __str__(self) -> str:
+        return "[withheld]"
+
+
+class Erased(msgspec.Struct, frozen=True):
+    """What stands in the place of words whose key was destroyed: no text, and not nothing."""
+
+    def __str__(self) -> str:
+        return "[erased]"
+
+
 class Metadata(msgspec.Struct, frozen=True, omit_defaults=True):
     """What an append said about its events, stored as exact JSON bytes beside each."""
 
@@ -111,6 +125,16 @@ class Recorded(msgspec.Struct, frozen=True):
     def personal(self) -> tuple[str, ...]:
         """The names of the Personal fields that the event has, whether they can be read or not."""
         return self.metadata.personal
+
+    @property
+    def words(self) -> dict[str, str | Withheld | Erased]:
+        """Each Personal field that the event has: its text, or what stands in its place.
+
+        In the event itself such a field is None, like one that was never recorded.
+        """
+        if self.privacy == "revealed":
+            return {name: getattr(self.event, name) for name in self.personal}
+        return dict.fromkeys(self.personal, Erased() if self.privacy == "erased" else Withheld())
 
 
 def stored_data(event: Event) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def tell(recorded: Recorded, zone: tzinfo = UTC, **instead: str) -> str:
     """
     hidden: dict[str, str] = {}
     if recorded.privacy in ("withheld", "erased"):
-        hidden = dict.fromkeys(recorded.personal, f"[{recorded.privacy}]")
+        hidden = {name: str(instead_of) for name, instead_of in recorded.words.items()}
     template = _template(type(recorded.event))
     worded = _Worded(recorded.event, template, zone, hidden | instead)
     return "".join(map(worded.part, template.parts))

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import click
 
-from casestore import PolicyAdopted
+from casestore import CaseStore, PolicyAdopted, StreamNotFound
 from casestore.events import Actor
 from casestore.events.document import BUILT_IN, DOCUMENT
 from casestore.policy import Adopted, Policies
 from casestore.policy_file import InvalidPolicy, PolicyFile, read_policy
 from cli.options import REFUSED, as_of_option, moment, settings, shared, zone_option
-from cli.output import Column, cell, flatten, for_people, heading, print_lines, print_object, table
+from cli.output import Column, cell, for_people, heading, print_lines, print_object, table
 from cli.record import read_actor
 from cli.reports import answered
 from cli.reports import show as print_answer
@@ -49,7 +51,7 @@ _file = click.argument(
 def _read(file: Path) -> PolicyFile:
     """Read a policy file; what is wrong with it is told line by line."""
     try:
-        return read_policy(file.read_text("utf-8"), datetime.now(UTC))
+        return read_policy(file.read_text("utf-8-sig"), datetime.now(UTC))
     except UnicodeDecodeError:
         raise click.BadParameter(f"{file} is not text in UTF-8") from None
     except InvalidPolicy as invalid:
@@ -72,10 +74,13 @@ def check(file: Path) -> None:
     if not for_people():
         print_object({"name": found.name, "policy": found.policy})
     elif not settings().quiet:
-        days = len(found.document.calendar.holidays)
-        click.echo(
-            visible(f"fine: {found.name}, {len(found.document.roles)} roles, {days} holidays")
-        )
+        roles = _many(len(found.document.roles), "role")
+        days = _many(len(found.document.calendar.holidays), "holiday")
+        click.echo(visible(f"fine: {found.name}, {roles}, {days}"))
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 @policy.command()
@@ -101,15 +106,17 @@ def adopt(file: Path, effective_from: datetime | None, actor: str | None, key: s
       casestore policy adopt policy.toml --effective-from 2099-01-01 --actor agent:boss
     """
     found = _read(file)
-    now = datetime.now(UTC)
-    event = PolicyAdopted(
-        occurred_at=now,
-        actor=Actor(**read_actor(actor)),
-        name=found.name,
-        effective_from=effective_from or found.effective_from or now,
-        policy=found.policy,
-    )
+    by = Actor(**read_actor(actor))
     with settings().open_store() as store:
+        first = _first_attempt(store, key)
+        begun = effective_from or found.effective_from
+        event = PolicyAdopted(
+            occurred_at=first.occurred_at if first else datetime.now(UTC),
+            actor=by,
+            name=found.name,
+            effective_from=begun or (first.effective_from if first else datetime.now(UTC)),
+            policy=found.policy,
+        )
         receipt = store.append("policy", event, key=key)
     placed = {
         "name": event.name,
@@ -121,6 +128,15 @@ def adopt(file: Path, effective_from: datetime | None, actor: str | None, key: s
         print_object(placed)
     elif not settings().quiet:
         click.echo(visible(f"adopted {event.name}, in force from {cell(event.effective_from)}"))
+
+
+def _first_attempt(store: CaseStore, key: str | None) -> PolicyAdopted | None:
+    """What was adopted with a key already: a retry is of that time."""
+    with suppress(StreamNotFound):
+        for recorded in store.history("policy").originals if key is not None else ():
+            if recorded.metadata.key == key and isinstance(recorded.event, PolicyAdopted):
+                return recorded.event
+    return None
 
 
 @policy.command()
@@ -144,8 +160,7 @@ def show(at: datetime | None, tz: tzinfo) -> None:
         told = {"name": in_force.name, "effective_from": in_force.effective_from}
         print_object({**told, "policy": whole})
         return
-    print_lines(_told(in_force, whole, at, tz))
-    print_lines(_others(policies, in_force, tz))
+    print_lines(chain(_told(in_force, whole, at, tz), _others(policies, in_force, tz)))
 
 
 def _told(in_force: Adopted, whole: dict[str, Any], at: datetime, tz: tzinfo) -> Iterator[str]:
@@ -154,15 +169,27 @@ def _told(in_force: Adopted, whole: dict[str, Any], at: datetime, tz: tzinfo) ->
     else:
         since = cell(in_force.effective_from, tz)
         yield heading(f"{in_force.name}, in force since {since}")
-    built_in = dict(flatten(DOCUMENT.dump_python(BUILT_IN, mode="json", exclude_none=True)))
-    if days := sorted(whole["calendar"].pop("holidays", ())):
-        whole["calendar"]["holidays"] = f"{len(days)} days, {days[0]} to {days[-1]}"
+    built_in = dict(_settings(DOCUMENT.dump_python(BUILT_IN, mode="json", exclude_none=True)))
+    if days := sorted(whole["calendar"]["holidays"]):
+        between = f", {days[0]} to {days[-1]}" if len(days) > 1 else f", {days[0]}"
+        whole["calendar"]["holidays"] = _many(len(days), "day") + between
     rows = [
         {"setting": name, "value": value, "built_in": built_in.get(name) == value}
-        for name, value in flatten(whole)
+        for name, value in _settings(whole)
     ]
     columns = (Column("setting"), Column("value"), Column("built_in", "built in"))
     yield from table(columns, rows)
+
+
+def _settings(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Each setting by its dotted name. A currency without a limit has none: it is told."""
+    if not isinstance(value, dict):
+        yield path, value
+    elif not value:
+        yield path, "no limit" if ".limits." in path else "none"
+    else:
+        for name, each in value.items():
+            yield from _settings(each, f"{path}.{name}" if path else name)
 
 
 def _others(policies: Policies, in_force: Adopted, tz: tzinfo) -> Iterator[str]:

@@ -139,10 +139,11 @@ _EXPLAIN = click.option(
 
 
 def _option(option: Option) -> Any:
-    name, known = f"--{option.name}", {"help": option.help}
+    name = f"--{option.name}"
+    known: dict[str, Any] = {"help": option.help}
     if option.kind is bool:
         return click.option(name, is_flag=True, **known)
-    more: dict[str, Any] = {"required": option.required, **known}
+    more = {"required": option.required, **known}
     if option.default is not None:
         more["default"] = option.default
     if isinstance(option.kind, tuple):
