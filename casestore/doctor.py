@@ -11,12 +11,14 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Literal, NamedTuple
 
 import msgspec
 from eventsourcing.persistence import DatabaseError, InterfaceError, OperationalError
 
-from casestore import streams
+from casestore import privacy, streams
+from casestore.erasure_list import list_file, listed
 from casestore.errors import (
     CaseStoreError,
     InvalidStream,
@@ -26,7 +28,7 @@ from casestore.errors import (
 )
 from casestore.events import CaseOpened, Event
 from casestore.history import Metadata, from_microseconds
-from casestore.journal.recorder import SCHEMA_VERSION, Row
+from casestore.journal.recorder import SCHEMA_VERSION, UNSCRUBBED, KeyRow, Row
 from casestore.journal.sqlite import SQLiteJournal
 from casestore.store import CaseStore
 from casestore.vault import kek_id, load_key_file
@@ -70,11 +72,12 @@ def examine(store: CaseStore, *, progress: Progress | None = None) -> Iterator[F
                 counts[finding.check] += 1
                 if counts[finding.check] <= SHOWN:
                     yield finding
-        except (OperationalError, InterfaceError) as error:
-            raise StoreUnavailable(f"the database stopped answering: {error}") from error
-        except DatabaseError as error:
+        except (DatabaseError, InterfaceError, StoreUnavailable) as error:
+            why = error.__cause__ if isinstance(error, StoreUnavailable) else error
+            if isinstance(why, (OperationalError, InterfaceError)):
+                raise StoreUnavailable(f"the database stopped answering: {why}") from error
             counts = {checks[0]: 1}
-            yield Finding("error", checks[0], "the database", f"cannot be read: {error}", _RESTORE)
+            yield Finding("error", checks[0], "the database", f"cannot be read: {why}", _RESTORE)
         for check, count in counts.items():
             if count == 0:
                 yield Finding("ok", check)
@@ -94,6 +97,8 @@ def _looks(progress: Progress) -> Iterator[tuple[tuple[str, ...], Look]]:
     yield _SCANNED, lambda store: _scan(store, progress)
     yield ("one customer per case",), _customers
     yield ("key file",), _key_file
+    yield ("keys of words",), _keys_of_words
+    yield ("erasures",), _erasures
     yield ("pseudonymous ids",), _ids
 
 
@@ -261,24 +266,86 @@ def _key_file(store: CaseStore) -> Iterator[Finding]:
     if (wanted | {bytes.fromhex(vault.current_kek or "")}) - keys:
         what = "does not hold every key that this store's personal text was sealed with"
         yield Finding("error", check, where, what, "name the right one in CASESTORE_KEY_FILE")
-    elif (problem := _opens(store)) is not None:
-        yield Finding("error", check, *problem, _RESTORE)
+    else:
+        for place, problem in chain(_closed_keys(store), _opens(store)):
+            yield Finding("error", check, place, problem, _RESTORE)
+    if len(keys) > 1:
+        what = "holds two keys: a rotation was interrupted"
+        yield Finding("warning", check, where, what, "finish it with `casestore privacy rotate`")
     if os.name == "posix" and vault.key_file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         what = "others than its owner may read it"
         yield Finding("warning", check, where, what, f"chmod 600 {where}")
 
 
-def _opens(store: CaseStore) -> tuple[str, str] | None:
-    """Where and why the first personal part there is does not open; None where it does."""
+def _opens(store: CaseStore) -> Iterator[tuple[str, str]]:
+    """Where and why the first personal part there is does not open."""
     sql = f"SELECT min(position) FROM {store.recorder.table} WHERE personal IS NOT NULL"
     first = store.recorder.fetch(sql)[0][0]
-    if first is None:
-        return None
-    try:
-        list(store.read(first - 1, until=first, reveal=True))
-    except CaseStoreError as error:
-        return f"position {first}", str(error)
-    return None
+    if first is not None:
+        try:
+            list(store.read(first - 1, until=first, reveal=True))
+        except CaseStoreError as error:
+            yield f"position {first}", str(error)
+
+
+def _closed_keys(store: CaseStore) -> Iterator[tuple[str, str]]:
+    """Which wrapped data keys do not open, and why."""
+    sql = (
+        f"SELECT customer_id, key_id, wrapped FROM {store.recorder.keys_table} "
+        "WHERE customer_id > ? ORDER BY customer_id LIMIT ?"
+    )
+    after = ""
+    while rows := store.recorder.fetch(sql, [after, _CHUNK]):
+        for row in map(KeyRow._make, rows):
+            try:
+                store.vault.unwrap(row)
+            except CaseStoreError as error:
+                yield f"customer {row.customer_id}", str(error)
+        after = rows[-1][0]
+
+
+def _keys_of_words(store: CaseStore) -> Iterator[Finding]:
+    """Sealed words whose key is gone, though no erasure after them is on record."""
+    table, keys = store.recorder.table, store.recorder.keys_table
+    sql = (
+        f"SELECT e.customer_id, count(*), min(e.position) FROM {table} e WHERE e.personal IS NOT "
+        "NULL AND substr(e.personal, 1, 1) = ? "
+        f"AND NOT EXISTS (SELECT 1 FROM {keys} k WHERE k.customer_id = e.customer_id "
+        "AND k.key_id = substr(e.personal, 2, 32)) "
+        f"AND NOT EXISTS (SELECT 1 FROM {table} x WHERE x.customer_id = e.customer_id "
+        "AND x.topic = 'PersonalDataErased' AND x.position > e.position) "
+        "GROUP BY e.customer_id ORDER BY 1"
+    )
+    for customer_id, count, first in store.recorder.fetch(sql, [b"\x01"]):
+        what = f"the key of {count} events with words, from position {first} on, is missing, and "
+        what += "no erasure is on record: evidence was destroyed"
+        do = "restore the key table from a backup, and find out who deleted the key"
+        yield Finding("error", "keys of words", f"customer {customer_id}", what, do)
+
+
+def _erasures(store: CaseStore) -> Iterator[Finding]:
+    """Erasures that are not finished, or that this database does not know of any more."""
+    check, finish = "erasures", "`casestore doctor --fix` finishes it"
+    for customer_id, _ in privacy.outlived(store):
+        what = "was erased, but the key is there: what they said before can still be read"
+        yield Finding("error", check, f"customer {customer_id}", what, finish)
+    if UNSCRUBBED in (store.recorder.meta() or {}):
+        what = "may still hold bytes of a key that was destroyed"
+        yield Finding("warning", check, "the database's files", what, finish)
+    if (path := list_file(store)) is None or not store.vault.is_sealed:
+        return
+    made = {each.event_id: each for each in privacy.erasures(store)}
+    noted = {each.event_id: each for each in listed(store)}
+    for event_id in made.keys() - noted.keys():
+        what = f"their erasure is not noted in {path}"
+        where = f"customer {made[event_id].customer_id}"
+        yield Finding("warning", check, where, what, finish)
+    for event_id in noted.keys() - made.keys():
+        each = noted[event_id]
+        what = f"was erased on {each.erased_at:%Y-%m-%d}, and this database does not know of it: "
+        what += "an older one was put back"
+        do = "`casestore privacy reapply` erases them again"
+        yield Finding("error", check, f"customer {each.customer_id}", what, do)
 
 
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
