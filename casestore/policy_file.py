@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from typing import Annotated, Any, NamedTuple, get_args, get_origin
@@ -170,6 +171,8 @@ def _invalid(error: ValidationError, lines: _Lines) -> Iterator[Mistake]:
                 meant = each["input"].upper()
                 meant = meant if re.fullmatch(CURRENCY, meant) else None
                 what = "is no currency; write its ISO 4217 code, like EUR"
+            case "string_pattern_mismatch":
+                what = "should have no control characters"
             case "day":
                 meant = _closest(path[-1], _HOLIDAYS)
             case known_type if known_type in _SHOULD_BE:
@@ -315,4 +318,11 @@ class _Lines:
 
 
 def _parts(dotted: str) -> tuple[str, ...]:
-    return tuple(part.strip("\"'") for part in _PART.findall(dotted))
+    return tuple(map(_unquoted, _PART.findall(dotted)))
+
+
+def _unquoted(part: str) -> str:
+    if part[0] in "\"'":
+        with suppress(tomllib.TOMLDecodeError):  # inside of some text, and no key at all
+            return str(tomllib.loads(f"key = {part}")["key"])
+    return part

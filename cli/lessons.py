@@ -78,7 +78,7 @@ def _row(rule: Rule) -> dict[str, Any]:
     return {
         "rule": rule.name,
         "stories": list(rule.stories),
-        "lesson": rule.lesson,
+        "lesson": " ".join(rule.lesson.split()),
         "numbers": list(rule.numbers),
     }
 

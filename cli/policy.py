@@ -13,7 +13,7 @@ import click
 
 from casestore import CaseStore, PolicyAdopted, StreamNotFound
 from casestore.events import Actor
-from casestore.events.document import BUILT_IN, DOCUMENT
+from casestore.events.document import BUILT_IN, DAYS, DOCUMENT, Document
 from casestore.policy import Adopted, Policies
 from casestore.policy_file import InvalidPolicy, PolicyFile, read_policy
 from cli.options import REFUSED, as_of_option, moment, settings, shared, zone_option
@@ -109,12 +109,13 @@ def adopt(file: Path, effective_from: datetime | None, actor: str | None, key: s
     by = Actor(**read_actor(actor))
     with settings().open_store() as store:
         first = _first_attempt(store, key)
-        begun = effective_from or found.effective_from
+        now = first.occurred_at if first else datetime.now(UTC)
+        at_once = first.effective_from if first else now
         event = PolicyAdopted(
-            occurred_at=first.occurred_at if first else datetime.now(UTC),
+            occurred_at=now,
             actor=by,
             name=found.name,
-            effective_from=begun or (first.effective_from if first else datetime.now(UTC)),
+            effective_from=effective_from or found.effective_from or at_once,
             policy=found.policy,
         )
         receipt = store.append("policy", event, key=key)
@@ -155,7 +156,7 @@ def show(at: datetime | None, tz: tzinfo) -> None:
     with settings().open_store() as store:
         policies = store.policies()
     in_force = policies.in_force(at)
-    whole = DOCUMENT.dump_python(in_force.document, mode="json", exclude_none=True)
+    whole = _whole(in_force.document)
     if not for_people():
         told = {"name": in_force.name, "effective_from": in_force.effective_from}
         print_object({**told, "policy": whole})
@@ -169,7 +170,7 @@ def _told(in_force: Adopted, whole: dict[str, Any], at: datetime, tz: tzinfo) ->
     else:
         since = cell(in_force.effective_from, tz)
         yield heading(f"{in_force.name}, in force since {since}")
-    built_in = dict(_settings(DOCUMENT.dump_python(BUILT_IN, mode="json", exclude_none=True)))
+    built_in = dict(_settings(_whole(BUILT_IN)))
     if days := sorted(whole["calendar"]["holidays"]):
         between = f", {days[0]} to {days[-1]}" if len(days) > 1 else f", {days[0]}"
         whole["calendar"]["holidays"] = _many(len(days), "day") + between
@@ -181,13 +182,20 @@ def _told(in_force: Adopted, whole: dict[str, Any], at: datetime, tz: tzinfo) ->
     yield from table(columns, rows)
 
 
+def _whole(document: Document) -> dict[str, Any]:
+    whole: dict[str, Any] = DOCUMENT.dump_python(document, mode="json", exclude_none=True)
+    return whole
+
+
 def _settings(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Each setting by its dotted name. A currency without a limit has none: it is told."""
-    if not isinstance(value, dict):
-        yield path, value
-    elif not value:
+    """Each setting by its dotted name, also where it says that there is none of something."""
+    if value in ({}, []):
         yield path, "no limit" if ".limits." in path else "none"
+    elif not isinstance(value, dict):
+        yield path, value
     else:
+        if path == "calendar.hours":
+            value = {day: value.get(day) or "free" for day in DAYS}
         for name, each in value.items():
             yield from _settings(each, f"{path}.{name}" if path else name)
 

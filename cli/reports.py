@@ -262,7 +262,7 @@ def duration(seconds: int) -> str:
 
 def _summary(summary: Mapping[str, Any], zone: tzinfo) -> Iterator[str]:
     for name, value in summary.items():
-        if value is None or value == []:
+        if value is None or value in ([], {}):
             continue
         if isinstance(value, Mapping):
             inside = ", ".join(_summary(value, zone))

@@ -212,6 +212,14 @@ CURRENCY = "is no currency; write its ISO 4217 code, like EUR"
             "[calendar.holidays]\n2026-12-25 = 1",
             '3: calendar.holidays.2026-12-25: should be text, in "quotes"',
         ),
+        (
+            '[roles.\'a"\']\n[roles."two\\nlines"]',
+            "3: roles.two\nlines: should have no control characters",
+        ),
+        (
+            '[conduct]\nneeds_operations = ["a", "x\\ty"]',
+            "3: conduct.needs_operations.1: should have no control characters",
+        ),
         ("[calendar]\nholidays = ['2026-12-25']", "3: calendar.holidays: should be a table"),
     ],
 )

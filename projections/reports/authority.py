@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from typing import Literal
 
 from casestore.events import Money
@@ -61,9 +62,9 @@ class AllowanceLine(Line, frozen=True, kw_only=True):
     """None: it counts gestures."""
     limit: str
     """What it limits, and for whom."""
-    at_most: str
-    used: str
-    left: str
+    at_most: Money | int
+    used: Money | int
+    left: Money | int
     binds: bool
     """Whether it is the one that leaves least in its currency."""
 
@@ -103,14 +104,16 @@ def _told(policy: Document, role: str) -> str:
     return "laid down" if role in policy.roles else "none: the policy names no such role"
 
 
-def _line(bound: Bound, least: object) -> AllowanceLine:
-    unit = f" {bound.currency}" if bound.currency else ""
+def _line(bound: Bound, least: Decimal) -> AllowanceLine:
+    def told(amount: Decimal) -> Money | int:
+        return Money(amount=amount, currency=bound.currency) if bound.currency else int(amount)
+
     return AllowanceLine(
         currency=bound.currency,
         limit=bound.what,
-        at_most=f"{bound.limit:f}{unit}",
-        used=f"{bound.used:f}{unit}",
-        left=f"{bound.left:f}{unit}",
+        at_most=told(bound.limit),
+        used=told(bound.used),
+        left=told(bound.left),
         binds=bound.left == least,
     )
 

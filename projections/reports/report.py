@@ -520,7 +520,7 @@ def _in_order(rows: Sequence[R], sort: str | None) -> Sequence[R]:
 
 
 def sortable(value: Any) -> Any:
-    """A value that can be compared with others of its column."""
+    """A value that can be compared with others of its column: plain ones come before money."""
     if hasattr(value, "currency"):
         return (value.currency, value.amount)
-    return value
+    return ("", value)
