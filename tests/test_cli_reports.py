@@ -83,12 +83,21 @@ ASKED = {
         "goodwill spend --by team",
         "goodwill spend --by month --tz America/New_York",
         "goodwill spend --by kind --product box",
+        "goodwill allowance K-2 --role agent --case late",
     ],
     "undelivered": ["undelivered"],
     "waiting": ["waiting", "waiting --customer K-1"],
     "overdue": ["overdue", "overdue --agent anna"],
     "ageing": ["ageing"],
     "repeats": ["repeats"],
+    "lapses": [
+        "lapses --case nine-days",
+        "lapses --rule fault-without-apology --outcome all",
+        "lapses --by team",
+        "lapses --by month --tz America/New_York --from 2026-07-01",
+    ],
+    "conflicts": ["conflicts", "conflicts --customer C-5120"],
+    "consistency": ["consistency --by team", "consistency"],
     "breakdown": ["breakdown --by category", "breakdown --by month"],
 }
 FORMATS = ("table", "json", "ndjson", "csv")
