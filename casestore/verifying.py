@@ -1,0 +1,388 @@
+"""Verifying a store's history against the checkpoints that were signed of it.
+
+Everything is read again, in flat memory, and only signatures are trusted. The hashes kept from
+sealing serve to name the event that is not what was sealed: after they have given the signed root.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from eventsourcing.persistence import PersistenceError
+
+from casestore.audit import (
+    BEFORE_ALL,
+    Progress,
+    chunks,
+    last_given,
+    last_position,
+    log_id,
+    named,
+    origin,
+    rows_after,
+    still_there,
+)
+from casestore.errors import CaseStoreError
+from casestore.leaf import hashes_of
+from casestore.merkle import HASH_SIZE, Frontier
+from casestore.note import BadSignature, InvalidNote, NotSigned, Verifier, open_checkpoint
+from casestore.opening import answering
+from casestore.seals import CannotTell, Folder, Seal, SealRefused
+from casestore.store import CaseStore
+
+_NEAR = 1000
+"""Events to look through for the one that was sealed at some place."""
+_POSITION, _RECORDED = 0, 8
+
+Level = Literal["ok", "warning", "cannot tell", "tampered"]
+
+
+class Finding(NamedTuple):
+    """What verifying found."""
+
+    level: Level
+    where: str
+    what: str
+    do: str = ""
+
+
+class Verified(NamedTuple):
+    """What verifying a store came to."""
+
+    findings: tuple[Finding, ...]
+    events: int
+    """In the store when it began."""
+    covered: int
+    """The first so many are what a checkpoint signed."""
+    trusted: int
+    """Of these, the first so many were verified before, and not read again."""
+    checkpoints: int
+    """Whose signature is good."""
+
+    @property
+    def uncovered(self) -> int:
+        """Events that are newer than every checkpoint: nothing is proven about them."""
+        return max(0, self.events - self.covered)
+
+    @property
+    def verdict(self) -> Literal["fine", "tampered", "cannot tell"]:
+        """The worst of the findings."""
+        levels = {finding.level for finding in self.findings}
+        if "tampered" in levels:
+            return "tampered"
+        return "cannot tell" if "cannot tell" in levels else "fine"
+
+
+class Held(NamedTuple):
+    """A checkpoint to verify against, and where it comes from."""
+
+    label: str
+    note: bytes
+
+
+def verify(
+    store: CaseStore,
+    *,
+    held: Sequence[Held] = (),
+    keys: Sequence[Verifier] = (),
+    incremental: bool = False,
+    progress: Progress | None = None,
+) -> Verified:
+    """Compare every event with what was signed. Memory is flat, whatever the size of the store.
+
+    Args:
+        store: an open one.
+        held: checkpoints that an auditor kept.
+        keys: whose signatures count; those that the audit folder knows if left out.
+        incremental: begin where the last one ended, and trust what is before.
+        progress: told the number of events looked at.
+    """
+    return _Verifying(store, keys, progress).run(held, incremental)
+
+
+class _Target(NamedTuple):
+    """A checkpoint whose signature is good."""
+
+    label: str
+    size: int
+    root: bytes
+
+
+_OWN = "the store's own seal"
+_NO_FOLDER = Folder(Path(os.devnull), Path(os.devnull))
+_EVIDENCE = "keep the store and its audit folder as they are, for the inquiry"
+
+
+class _Verifying:
+    def __init__(
+        self, store: CaseStore, keys: Sequence[Verifier], progress: Progress | None
+    ) -> None:
+        self.store = store
+        self.log_id = log_id(store)
+        self.origin = origin(store)
+        self.progress = progress or (lambda _: None)
+        self.findings: list[Finding] = []
+        self.folder = _NO_FOLDER
+        self.keys = list(keys)
+        try:
+            self.folder = Folder.of(store.url)
+            if not keys:
+                self.keys = self.folder.verifiers()
+        except CannotTell:
+            pass
+        except InvalidNote as error:
+            self.find("tampered", "the list of verifier keys", str(error))
+        self.hashes = self.folder.hashes
+        self.frontier = Frontier()
+        self.after = BEFORE_ALL
+        self.differs: tuple[int, int] | None = None
+        """The index of the first event whose hash is not as it was kept, the position before."""
+        self.seals: dict[int, Seal] = {}
+        self.recorded = 0
+
+    def find(self, level: Level, where: str, what: str, do: str = "") -> None:
+        """Note a finding."""
+        self.findings.append(Finding(level, where, what, do))
+
+    def run(self, held: Sequence[Held], incremental: bool) -> Verified:
+        """Verify."""
+        targets = self.own_seals() + self.held(held)
+        self.forks(targets)
+        if not targets:
+            self.find(
+                "cannot tell",
+                "the store",
+                "there is no checkpoint to compare it with",
+                "seal it with `casestore audit seal`, or give one with --held and --key",
+            )
+        trusted = self.begin(targets) if incremental else 0
+        with answering("the store"):
+            given = last_given(self.store)
+        until = last_position(self.store)
+        self.ordinary_positions()
+        broken = self.walk([t for t in targets if t.size > trusted], until)
+        covered = max((t.size for t in targets if t.size <= self.frontier.size), default=0)
+        if broken is not None:
+            good = max((t.size for t in targets if t.size < broken.size), default=0)
+            self.explain(broken, good, until)
+            covered = min(good, covered)
+        self.dense()
+        events = self.frontier.size
+        if broken is not None:
+            ((events,),) = self.ask(f"SELECT count(*) FROM {self.store.recorder.table}")
+        elif targets:
+            self.kept(covered)
+            self.cut_off(given)
+        made = Verified(tuple(self.findings), events, covered, trusted, len(targets))
+        if made.verdict == "fine" and covered in self.seals:
+            with suppress(OSError):  # an auditor may have no right to write there
+                self.folder.remember_verified(covered)
+        return made
+
+    def ask(self, sql: str, *params: Any) -> list[Any]:
+        """Ask the database."""
+        with answering("the store"):
+            return self.store.recorder.fetch(sql, params)
+
+    # --- what to compare with
+
+    def own_seals(self) -> list[_Target]:
+        """The store's own seals that are as they were signed."""
+        found = []
+        for file in self.folder.seal_files():
+            try:
+                seal, checkpoint = self.folder.open_seal(file, self.origin, self.keys)
+            except (NotSigned, SealRefused) as error:
+                self.find("cannot tell", f"the seal {file}", str(error))
+            except (InvalidNote, BadSignature) as error:
+                self.find("tampered", f"the seal {file}", f"was altered: {error}", _EVIDENCE)
+            else:
+                self.seals[checkpoint.size] = seal
+                found.append(_Target(_OWN, checkpoint.size, checkpoint.root))
+        return found
+
+    def held(self, held: Sequence[Held]) -> list[_Target]:
+        """The checkpoints held by others that count."""
+        found = []
+        for label, note in held:
+            where = f"the checkpoint {label}"
+            try:
+                checkpoint = open_checkpoint(note, self.keys)
+            except BadSignature as error:
+                self.find("tampered", where, str(error), "ask whoever gave it to you")
+            except NotSigned:
+                what = "no key is known that signed it" if self.keys else "no key is known"
+                self.find("cannot tell", where, what, "name the verifier key with --key")
+            except InvalidNote as error:
+                self.find("cannot tell", where, f"is none: {error}")
+            else:
+                if checkpoint.origin == self.origin:
+                    found.append(_Target(where, checkpoint.size, checkpoint.root))
+                else:
+                    what = f"is of another log, {checkpoint.origin}, and not of {self.origin}"
+                    self.find("cannot tell", where, what)
+        return found
+
+    def forks(self, targets: list[_Target]) -> None:
+        """One size, two roots: the key signed two histories."""
+        seen: dict[int, _Target] = {}
+        for target in targets:
+            first = seen.setdefault(target.size, target)
+            if first.root != target.root:
+                what = f"signs other events than {first.label} of the same size, {target.size}: "
+                what += "two histories were signed"
+                self.find("tampered", target.label, what, _EVIDENCE)
+
+    # --- reading the store
+
+    def begin(self, targets: list[_Target]) -> int:
+        """Begin behind what was verified before, if its hashes are kept; how many events."""
+        size = self.folder.verified()
+        root = next((t.root for t in targets if t.size == size and t.label == _OWN), b"")
+        if not size or not self.hashes.give(size, root):
+            return 0
+        if any(t.size < size and t.label != _OWN for t in targets):
+            return 0  # a checkpoint that somebody holds is always compared
+        try:
+            self.after = still_there(self.store, self.seals[size].last)
+        except CaseStoreError:
+            return 0  # reading everything says more
+        self.frontier = self.hashes.frontier(size)
+        return size
+
+    def ordinary_positions(self) -> None:
+        """The store gives positions from 1 on; a reader never looks before."""
+        ((first,),) = self.ask(f"SELECT min(position) FROM {self.store.recorder.table}")
+        if first is not None and first < 1:
+            what = f"stands before the first that a store gives: it was added by hand ({first})"
+            self.find("tampered", f"position {first}", what, _EVIDENCE)
+
+    def walk(self, targets: list[_Target], until: int) -> _Target | None:
+        """Read all rows; the first checkpoint whose root they do not give."""
+        ahead = sorted(targets, key=lambda t: t.size, reverse=True)
+        while ahead and ahead[-1].size == self.frontier.size:  # of an empty store
+            if ahead[-1].root != self.frontier.root():
+                return ahead[-1]
+            ahead.pop()
+        for rows in chunks(self.store, self.after, until):
+            leaves = hashes_of(self.log_id, rows)
+            self.compare(rows, leaves)
+            self.in_time(rows)
+            for leaf in leaves:
+                self.frontier.append(leaf)
+                while ahead and ahead[-1].size == self.frontier.size:
+                    if ahead[-1].root != self.frontier.root():
+                        return ahead[-1]
+                    ahead.pop()
+            self.after = rows[-1][_POSITION]
+            self.progress(self.frontier.size)
+        return ahead[-1] if ahead else None
+
+    def compare(self, rows: list[Any], leaves: list[bytes]) -> None:
+        """Note the first event that is not as its hash was kept."""
+        index = self.frontier.size
+        kept = self.hashes.read(0, index, index + len(leaves))
+        if self.differs is not None or b"".join(leaves).startswith(kept):
+            return
+        at = next(n for n in range(len(leaves)) if kept[HASH_SIZE * n :][:HASH_SIZE] != leaves[n])
+        self.differs = (index + at, rows[at - 1][_POSITION] if at else self.after)
+
+    def in_time(self, rows: list[Any]) -> None:
+        """Times of recording never decrease."""
+        for row in rows:
+            at = row[_RECORDED]
+            if not isinstance(at, int) or at < self.recorded:
+                if not any(each.where == "times of recording" for each in self.findings):
+                    what = f"{named(row)} was recorded before the event before it"
+                    self.find("tampered", "times of recording", what, _EVIDENCE)
+            else:
+                self.recorded = at
+
+    # --- what is wrong
+
+    def explain(self, broken: _Target, good: int, until: int) -> None:
+        """Name the first event that is not what was signed, or the interval that it is in."""
+        where = f"{broken.label} of {broken.size} events"
+        if not self.hashes.leaves_give(broken.size, broken.root):
+            self.find("tampered", where, self.interval(broken, good), _EVIDENCE)
+            return
+        index, after = self.differs or (self.frontier.size, self.after)
+        self.find("tampered", where, self.first_difference(broken, index, after, until), _EVIDENCE)
+
+    def interval(self, broken: _Target, good: int) -> str:
+        what = f"the first {good} events are what was signed; " if good else ""
+        if self.frontier.size < broken.size:
+            lacking = broken.size - self.frontier.size
+            what += f"of {broken.size} there are {self.frontier.size}: at least {lacking} are "
+            return what + "missing; the tail was cut off, or an older copy was restored"
+        what += (
+            f"among events {good + 1} to {broken.size}, up to position {self.position(broken)}, "
+        )
+        return what + "at least one was altered, removed or added (no hashes are kept to say which)"
+
+    def position(self, broken: _Target) -> int:
+        """Of the event at the end of a checkpoint; walking ended in that very chunk."""
+        sql = f"SELECT position FROM {self.store.recorder.table} ORDER BY position LIMIT 1 OFFSET ?"
+        ((found,),) = self.ask(sql, broken.size - 1)
+        return int(found)
+
+    def first_difference(self, broken: _Target, index: int, after: int, until: int) -> str:
+        """What happened to the event at an index: altered, missing or added."""
+        rows = rows_after(self.store, after, until, _NEAR)
+        before = "at the very beginning" if after == BEFORE_ALL else f"after position {after}"
+        if not rows:
+            gone = _counted(broken.size - index)
+            return f"{gone} missing {before}: the tail was cut off, or an older copy was restored"
+        leaves = hashes_of(self.log_id, rows)
+        later = self.hashes.find(leaves[0], index + 1)
+        if later is not None:
+            gone = _counted(later - index)
+            return f"{gone} missing {before}: event {index + 1} is now {named(rows[0])}"
+        wanted = self.hashes.read(0, index, index + 1)
+        if wanted in leaves:
+            return f"{named(rows[0])} was added: it was not there when event {index + 1} was sealed"
+        return (
+            f"{named(rows[0])} is not what was sealed as event {index + 1}: it was altered, or put "
+            "in another's place"
+        )
+
+    def dense(self) -> None:
+        """Versions are 1..n in each stream."""
+        sql = (
+            "SELECT originator_id, count(*), min(originator_version), max(originator_version) "
+            f"FROM {self.store.recorder.table} GROUP BY originator_id "
+            "HAVING min(originator_version) <> 1 OR max(originator_version) <> count(*) "
+            "ORDER BY originator_id LIMIT 3"
+        )
+        for stream, count, first, last in self.ask(sql):
+            what = f"has {count} events with versions from {first} to {last}: some are missing"
+            self.find("tampered", f"{stream}", what, _EVIDENCE)
+
+    def kept(self, covered: int) -> None:
+        """The rows are what was signed, and the kept hashes are not: these were altered."""
+        if self.differs is not None and self.differs[0] < covered:
+            what = "are not those of the events, which are what was signed; they are of no use"
+            do = f"remove {self.hashes.folder}: the next seal makes them anew"
+            self.find("warning", "the kept hashes", what, do)
+
+    def cut_off(self, given: int) -> None:
+        """Whether positions were given, by the time we began, after the last event there is."""
+        acknowledged = max((seal.given for seal in self.seals.values()), default=0)
+        if given <= max(last_position(self.store), acknowledged):
+            return
+        with suppress(PersistenceError), self.store.recorder.writing():
+            pass  # whoever was about to commit has done so now
+        last = last_position(self.store)
+        if given > last:
+            what = f"positions up to {given} were given, and the last event has {last}: appends "
+            what += "failed, or events newer than every checkpoint at hand were cut off"
+            do = "compare with a newer checkpoint, or with whoever recorded events last"
+            self.find("cannot tell", "the tail", what, do)
+
+
+def _counted(events: int) -> str:
+    return "1 event is" if events == 1 else f"{events} events are"
