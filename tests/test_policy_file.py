@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -493,3 +494,19 @@ def test_only_what_was_given_is_kept() -> None:
         occurred_at=NOW, actor=ANNA, name="house", effective_from=NOW, policy=read(text).policy
     )
     assert event.policy == given
+
+
+# --- as the documents show it
+
+
+def test_the_policy_in_the_documents_can_be_adopted() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "operating.md").read_text("utf-8")
+    (text,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    found = read(text)
+    assert found.name == "care-2027"
+    assert set(found.document.calendar.hours) == {"mon", "tue"}
+    assert found.document.calendar.holidays["2027-12-24"] == "Christmas Eve"
+    assert found.document.calendar.holidays["2036-03-17"] == "Saint Patrick's Day"
+    assert list(found.document.roles) == ["first_line", "team_lead"]
+    assert found.document.goodwill.enforcement == "refuse"
+    assert {*found.policy} == {"calendar", "conduct", "roles", "goodwill"}  # each part is shown
