@@ -10,6 +10,7 @@ from projections.promises import PROMISES, PromiseRow, state
 from projections.reports.families import Family, families, tops
 from projections.reports.measures import counted, grouped, percentile
 from projections.reports.report import Answer, Line, Report, View
+from projections.reports.waiting import waits
 
 STATUSES = ("open", "closed", "merged")
 
@@ -101,6 +102,7 @@ def _answer(view: View) -> Answer[CaseLine]:
     found = view.lookup(PROMISES, "case_id", {row.case_id for row in rows})
     promises: Any = grouped(found, lambda promise: promise.case_id)
     top = tops(view, rows)
+    of_cases = list(families(view, rows))
     lines = [
         _line(
             each,
@@ -109,7 +111,7 @@ def _answer(view: View) -> Answer[CaseLine]:
             view.as_of,
             merged=top[each.case.case_id] is not each.case,
         )
-        for each in families(view, rows)
+        for each in of_cases
     ]
     once = [line for line in lines if line.status != "merged"]
     responses = [line.first_response_s for line in once if line.first_response_s is not None]
@@ -119,7 +121,9 @@ def _answer(view: View) -> Answer[CaseLine]:
         "reopened": sum(line.reopens > 0 for line in once),
         "first_response_median_s": percentile(responses, 50),
         "first_response_p90_s": percentile(responses, 90),
-        "waiting": sum(line.waiting_since is not None for line in once),
+        "waiting": sum(
+            waits(each) is not None for each in of_cases if top[each.case.case_id] is each.case
+        ),
     }
     return Answer(lines, summary)
 
