@@ -45,7 +45,7 @@ from casestore.journal.recorder import KeyRow, Row, Survey, Writing
 from casestore.ledger import given_to, same_as
 from casestore.streams import Stream
 from casestore.structure import AHEAD, Facts
-from casestore.vault import Vault, nonces
+from casestore.vault import UNSEALED, Vault, nonces
 
 SYSTEM = Actor(kind="system", id="casestore")
 """Who registers a customer that nobody has registered."""
@@ -259,11 +259,7 @@ class Decision:
     def _erase(self, name: str, customer_id: str) -> None:
         """Let the key go with the commit that says so. Raises EventRefused."""
         if not self.vault.is_sealed:
-            raise EventRefused(
-                f"{name}: PersonalDataErased is refused: this store was made with --unsealed, so "
-                "words are in its append-only rows as they are; export it with --reveal, import it "
-                "into a sealed store, and erase there"
-            )
+            raise EventRefused(f"{name}: PersonalDataErased is refused: {UNSEALED}")
         for each in self._same_person(customer_id):
             if holds := self._stream(f"customer:{each}").state.holds:
                 raise EventRefused(

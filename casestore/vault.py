@@ -33,7 +33,21 @@ _KEY_ID, _NONCE = 32, 12
 _DATA_KEY_LABEL = b"casestore data key id v1\x00"
 _CACHED = 10_000
 
-__all__ = ["Vault", "create_key_file", "kek_id", "key_file_for", "load_key_file", "nonces"]
+UNSEALED = (
+    "this store was made with --unsealed, so words stand in its append-only rows as they are; "
+    "export it with --reveal, import that into a sealed store, and erase there"
+)
+"""Why nobody can be erased from a store that seals nothing."""
+
+__all__ = [
+    "UNSEALED",
+    "Vault",
+    "create_key_file",
+    "kek_id",
+    "key_file_for",
+    "load_key_file",
+    "nonces",
+]
 
 
 def nonces(block: int) -> Iterator[bytes]:

@@ -57,6 +57,7 @@ COMMANDS = {
     ),
     "policy": ("cli.policy:policy", "Adopt a policy, and see which one is in force."),
     "lessons": ("cli.lessons:lessons", "Explain the rules and the stories that teach them."),
+    "privacy": ("cli.privacy:privacy", "Erase what a customer said, and rotate the key."),
     "projections": ("cli.projections:projections", "Look after the tables that reports read."),
     "events": ("cli.events:events", "List the events that a history can hold."),
     "doctor": ("cli.store:doctor", "Check that a store is whole."),

@@ -7,9 +7,11 @@ import click
 from casestore import CaseStore
 from casestore.doctor import Finding, examine
 from casestore.journal.url import SQLiteUrl, parse_url, without_password
+from casestore.privacy import finish
 from cli.options import REFUSED, settings, shared
 from cli.output import Column, for_people, print_object, print_rows
 from cli.progress import progress
+from cli.text import visible
 
 
 @click.command
@@ -55,8 +57,9 @@ _FINDINGS = (
 
 
 @click.command
+@click.option("--fix", is_flag=True, help="First finish erasures that were interrupted.")
 @shared
-def doctor() -> None:
+def doctor(fix: bool) -> None:
     """Check that a store is whole.
 
     Reads every event. Exits 1 if it found damage, 3 if it could not look; warnings alone are 0.
@@ -66,8 +69,12 @@ def doctor() -> None:
     Examples:
       casestore doctor
       casestore --format json doctor
+      casestore doctor --fix
     """
     with settings().open_store() as store:
+        if fix:
+            for problem in finish(store):
+                click.echo(f"casestore: not finished yet: {visible(problem)}", err=True)
         last = store.recorder.max_notification_id()
         with progress("events", last) as tick:
             findings = list(examine(store, progress=tick))
