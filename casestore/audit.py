@@ -128,9 +128,8 @@ def seal(store: CaseStore, *, progress: Progress | None = None) -> Sealed:
         size = newest[1].size if newest else 0
         after = still_there(store, newest[0].last) if newest and size else BEFORE_ALL
         kept = newest is None or folder.hashes.give(size, newest[1].root)
-        grown, last = _grow(
-            store, folder.hashes, *((size, after) if kept else (0, BEFORE_ALL)), progress
-        )
+        begin = (size, after) if kept else (0, BEFORE_ALL)
+        grown, last = grow(store, folder.hashes, *begin, progress=progress)
         if newest and not kept and not folder.hashes.give(size, newest[1].root):
             with folder.hashes.extending(0):
                 pass  # what was read just now must not stand as what was sealed
@@ -176,23 +175,30 @@ def still_there(store: CaseStore, last: str) -> int:
     return leaf.position
 
 
-def _grow(
-    store: CaseStore, hashes: Hashes, size: int, after: int, progress: Progress | None
+def grow(
+    store: CaseStore,
+    hashes: Hashes,
+    size: int,
+    after: int = BEFORE_ALL,
+    *,
+    until: int | None = None,
+    progress: Progress | None = None,
 ) -> tuple[int, str]:
-    """Add the rows after a position to a tree of a size; its new size, and its last leaf."""
+    """Add the rows after a position to a tree of a size; its new size, and its last leaf.
+
+    Raises StoreDamaged.
+    """
     last = ""
+    end = last_position(store) if until is None else until
     with hashes.extending(size) as extend:
-        for rows in chunks(store, after, last_position(store)):
+        for rows in chunks(store, after, end):
             new = hashes_of(log_id(store), rows)
-            try:
-                last = leaf_of(log_id(store), rows[-1]).decode()
-            except TypeError:
-                last = ""
-            if not last or NO_LEAF in new:
+            if NO_LEAF in new:
                 raise StoreDamaged(
-                    f"a row after position {after} is not as casestore writes them, and is not "
-                    "signed; `casestore doctor` says more"
+                    f"{named(rows[new.index(NO_LEAF)])} is not as casestore writes events; "
+                    "`casestore doctor` says more"
                 )
+            last = leaf_of(log_id(store), rows[-1]).decode()
             extend(new)
             size += len(rows)
             if progress:
