@@ -182,10 +182,11 @@ class Runner:
         if not feed:
             return False
         end = feed[-1][0]
+        mark = self.mark(end)
         touched = {stream for _, stream in feed}
         behind = [each for each in behind if each.position < end]
         for each in behind:
-            move(cursor, self.tables, each, end, self.mark(end))
+            move(cursor, self.tables, each, end, mark)
         self._renew(cursor, behind, end, touched)
         for what, changed in (("customer", self._cases_of), ("policy", self._cases_judged)):
             looking = [e for e in behind if what in self.projections[e.projection].looks_at]
@@ -229,10 +230,8 @@ class Runner:
             adopted = [row for row in recorder.stream_rows("policy") if row[0] > after]
         try:
             events = [each.event for each in self.store.journal.codec.recorded(adopted)]
-            took_effect = [
-                each.effective_from for each in events if isinstance(each, PolicyAdopted)
-            ]
-            since = to_microseconds(min(took_effect) - AHEAD)
+            effective = [each.effective_from for each in events if isinstance(each, PolicyAdopted)]
+            since = min(map(to_microseconds, effective)) - AHEAD // timedelta(microseconds=1)
         except StoreDamaged:  # it may judge anything
             since = 0
         with answering("the store"):

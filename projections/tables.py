@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from hashlib import sha256
 from math import inf
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any, NamedTuple, cast
 
 from casestore import CaseStore
@@ -51,8 +52,8 @@ class Cursor(ABC):
         """Run a query and give plain tuples."""
 
     @abstractmethod
-    def run(self, sql: str, params: Sequence[Any] = ()) -> int:
-        """Run a statement and give the number of rows that it changed."""
+    def run(self, sql: str, params: Sequence[Any] = ()) -> None:
+        """Run a statement."""
 
     @abstractmethod
     def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
@@ -125,8 +126,8 @@ class _SQLiteCursor(Cursor):
     def all(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
         return self._cursor.execute(sql, params).fetchall()
 
-    def run(self, sql: str, params: Sequence[Any] = ()) -> int:
-        return self._cursor.execute(sql, params).rowcount
+    def run(self, sql: str, params: Sequence[Any] = ()) -> None:
+        self._cursor.execute(sql, params)
 
     def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         if rows:
@@ -148,7 +149,7 @@ class _SQLiteTables(Tables):
         """Put a file there that is ready: of several processes that make one ready where all see
         it, some would find it locked."""
         new = self._path.with_name(f"{self._path.name}-new")
-        with self.building(), _translating():
+        with self.building():
             if self._path.exists():
                 return
             for each in (f"{new}", f"{new}-wal", f"{self._path}-wal", f"{self._path}-shm"):
@@ -250,8 +251,8 @@ class _PostgresCursor(Cursor):
         found: list[Any] = self._cursor.execute(sql.replace("?", "%s"), params).fetchall()
         return found
 
-    def run(self, sql: str, params: Sequence[Any] = ()) -> int:
-        return cast(int, self._cursor.execute(sql.replace("?", "%s"), params).rowcount)
+    def run(self, sql: str, params: Sequence[Any] = ()) -> None:
+        self._cursor.execute(sql.replace("?", "%s"), params)
 
     def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         if rows:
@@ -260,13 +261,19 @@ class _PostgresCursor(Cursor):
                     copy.write_row(row)
 
 
+_AT_ONCE = BoundedSemaphore(8)
+"""Who holds one of the store's twenty connections for the tables needs another to read events: were
+all of them held by threads that wait for another, none would go on."""
+
+
 class _PostgresTables(Tables):
     """Tables in a schema beside the store's, through the store's own connections."""
 
     text = 'TEXT COLLATE "C"'
 
-    def __init__(self, datastore: Any) -> None:
+    def __init__(self, datastore: Any, conninfo: str) -> None:
         self._datastore = datastore
+        self._conninfo = conninfo
         self.schema = _schema_beside(datastore.schema)
         with self.reading() as cursor:
             ((found,),) = cursor.all("SELECT to_regclass(?)", [self.at("parked")])
@@ -284,6 +291,7 @@ class _PostgresTables(Tables):
         from psycopg.rows import tuple_row  # noqa: PLC0415  (only where there is PostgreSQL)
 
         with (
+            _AT_ONCE,
             self._datastore.get_connection() as connection,
             connection.transaction(),
             connection.cursor(row_factory=tuple_row) as cursor,
@@ -306,17 +314,16 @@ class _PostgresTables(Tables):
 
     @contextmanager
     def building(self) -> Iterator[None]:
+        import psycopg  # noqa: PLC0415  (only where there is PostgreSQL)
+
         key = f"hashtextextended('casestore build {self.schema}', 4711)"
-        with self._datastore.get_connection() as connection:
-            allowed = connection.execute("SHOW lock_timeout").fetchone()["lock_timeout"]
-            try:
-                connection.execute("SET lock_timeout = 0")  # a build may take its time
-                connection.execute(f"SELECT pg_advisory_lock({key})")
+        try:  # a connection of its own: who waits for another's build keeps none from others
+            with psycopg.connect(self._conninfo, autocommit=True) as lock:
+                lock.execute("SET lock_timeout = 0")  # a build may take its time
+                lock.execute(f"SELECT pg_advisory_lock({key})")
                 yield
-            finally:
-                if not connection.closed:
-                    connection.execute(f"SELECT pg_advisory_unlock({key})")
-                    connection.execute(f"SET lock_timeout = '{allowed}'")
+        except psycopg.Error as error:
+            raise translated(error) from error
 
 
 def _schema_beside(schema: str) -> str:
@@ -331,7 +338,7 @@ def beside(store: CaseStore) -> Tables:
     where = parse_url(store.url)
     if isinstance(where, SQLiteUrl):
         return _SQLiteTables(where.path.with_name(f"{where.path.name}.projections"))
-    return _PostgresTables(cast(Any, store.recorder).datastore)
+    return _PostgresTables(cast(Any, store.recorder).datastore, where.conninfo)
 
 
 def scratch() -> Tables:

@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from casestore import CaseStore, EventRefused
-from casestore.errors import StreamNotFound
+from casestore.errors import CustomerErased, StreamNotFound
 from casestore.events import Event, EventCorrected
 from tests.stories import START, Story, adopted, uid
 from tests.test_laws import proposal
@@ -43,7 +43,7 @@ class Histories:
             stream = self.random.choice(STREAMS)
             event = self._proposal(stream)
             if event is not None:
-                with suppress(EventRefused):
+                with suppress(EventRefused, CustomerErased):
                     self.store.append(stream, event)
 
     def _proposal(self, stream: str) -> Event | None:

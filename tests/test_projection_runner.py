@@ -78,7 +78,7 @@ def run(place: Place, stop: Any) -> None:
 
 def append(place: Place, me: int) -> None:
     with place.open() as store:
-        for n in range(36):
+        for n in range(24):
             store.append(f"case:{me}-{n % 12}", noted() if n >= 12 else opened())
             store.append("case:all", noted())
 
@@ -389,6 +389,15 @@ def test_every_connection_is_given_back(postgres_schema_url: str, tmp_path: Path
         recorder: Any = store.recorder
         stats = recorder.datastore.pool.get_stats()
         assert stats["pool_size"] == stats["pool_available"]
+
+
+def test_many_threads_with_one_store(store: CaseStore) -> None:
+    """More than there are connections; the first of them have to build."""
+    store.append("case:c1", opened())
+    with ThreadPoolExecutor(40) as threads:
+        asked = [threads.submit(reports.cases, store) for _ in range(60)]
+        for each in asked:
+            assert len(each.result(20).rows) == 1
 
 
 def test_schemas_with_the_longest_of_names(postgres_schema_url: str, tmp_path: Path) -> None:
