@@ -60,6 +60,7 @@ COMMANDS = {
     "privacy": ("cli.privacy:privacy", "Erase what a customer said, and rotate the key."),
     "projections": ("cli.projections:projections", "Look after the tables that reports read."),
     "events": ("cli.events:events", "List the events that a history can hold."),
+    "audit": ("cli.audit:audit", "Seal the history, verify it, and prove it to others."),
     "doctor": ("cli.store:doctor", "Check that a store is whole."),
 }
 """Where each command is, and its short help, which a test holds to be the command's own."""

@@ -1,0 +1,154 @@
+"""The page of an evidence bundle: one file, no script, nothing from elsewhere, fit for printing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from html import escape
+
+from casestore.events import EventCorrected
+from casestore.history import History, Recorded, from_microseconds
+from casestore.leaf import Leaf
+from casestore.note import Checkpoint
+from casestore.telling import clock, tell, words
+
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_STYLE = """
+body { font: 15px/1.5 Georgia, serif; max-width: 60em; margin: 2em auto; padding: 0 1em }
+h1 { font-size: 1.6em; margin-bottom: 0 } h2 { font-size: 1.15em; margin-top: 2em }
+table { border-collapse: collapse; width: 100% }
+th, td { text-align: left; vertical-align: top; padding: .35em .8em .35em 0 }
+th { border-bottom: 2px solid #111 } td { border-bottom: 1px solid #ccc }
+tr { break-inside: avoid } td.t { white-space: nowrap } tr.voided td { color: #666 }
+.small, code, pre { font: 12px/1.45 ui-monospace, monospace; color: #444; overflow-wrap: anywhere }
+pre { white-space: pre-wrap; border: 1px solid #ccc; padding: .8em }
+.mark { font-weight: bold }
+@page { margin: 18mm 15mm }
+@media print { body { margin: 0; max-width: none; font-size: 11pt } }
+"""
+
+
+def page(
+    stream: str,
+    events: Sequence[tuple[Recorded, Leaf, int]],
+    checkpoint: Checkpoint,
+    verifier: str,
+    note: str,
+) -> str:
+    """The page, as HTML.
+
+    Args:
+        stream: the case.
+        events: each with its leaf and its index in the sealed history.
+        checkpoint: what the history was sealed with; `note` is the same as it was signed.
+        verifier: the key that it is checked with.
+    """
+    history = History(stream, [recorded for recorded, _, _ in events])
+    rows = "\n".join(_row(*each, history) for each in events)
+    last = clock(from_microseconds(events[-1][1].recorded_at))
+    case_id = stream.partition(":")[2]
+    hidden = any(recorded.privacy == "withheld" for recorded, _, _ in events)
+    shown = any(recorded.privacy == "revealed" for recorded, _, _ in events)
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>Case {_safe(case_id)}: record of events</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<h1>Case {_safe(case_id)}</h1>
+<p>Record of {_counted(len(events))}, the last one recorded {last} UTC. All times are UTC.</p>
+
+<h2>What happened</h2>
+<table>
+<thead><tr><th>No.</th><th>Happened</th><th>Recorded</th><th>Who</th><th>What</th></tr></thead>
+<tbody>
+{rows}
+</tbody>
+</table>
+<p>“Happened” is when it took place as reported by whoever recorded it; “Recorded” is when the
+system took it down. An event is never changed: a mistake is corrected by a later event, which is
+shown as such.{_WITHHELD if hidden else ""}{_REVEALED if shown else ""}</p>
+
+<h2>What is proven</h2>
+<p>Every event above stands in a history of {_counted(checkpoint.size)} that was sealed with the
+signature below. Whoever checks this bundle finds out by calculation, without the system that it
+comes from, whether a single character of an event, its time of recording or its place in the
+history was changed after the seal, and whether an event between the first and the last was left
+out.</p>
+<p>Not proven: that what was recorded is true; who held the signing key; when the seal was made,
+unless a copy of it was deposited elsewhere at the time; whether the case has later events than
+those shown here.</p>
+<p>To check it, install casestore on any machine and run
+<code>casestore audit verify-bundle</code> with this folder and, as <code>--key</code>, the verifier
+key that you were given by another way. It must be the same as here:</p>
+<p><code>{_safe(verifier)}</code></p>
+<p>The seal:</p>
+<pre>{_text(note)}</pre>
+</body>
+</html>
+"""
+
+
+_WITHHELD = " Words by or about persons are withheld in this copy."
+_REVEALED = (
+    " Words by or about persons are printed in quotation marks as the system deciphered them; the "
+    "seal covers them in their enciphered form."
+)
+
+
+def _row(recorded: Recorded, leaf: Leaf, index: int, history: History) -> str:
+    voided = recorded.uid in history.voided
+    at = clock(from_microseconds(leaf.recorded_at))
+    cells = (
+        f"<td>{leaf.version}</td>",
+        f'<td class="t">{clock(recorded.occurred_at)}</td>',
+        f'<td class="t">{at}</td>',
+        f"<td>{_safe(words(recorded.event.actor))}</td>",
+        f"<td>{_mark(recorded, history)}{_safe(_told(recorded, history))}",
+        f'<div class="small">{_safe(leaf.event_id)} · entry {index + 1} of the history</div></td>',
+    )
+    row = '<tr class="voided">' if voided else "<tr>"
+    return f"{row}{''.join(cells)}</tr>"
+
+
+def _told(recorded: Recorded, history: History) -> str:
+    event = recorded.event
+    if isinstance(event, EventCorrected):
+        number = _number(history, str(event.event_id))
+        if number is not None:
+            return tell(recorded, event_id=f"no. {number}")
+    return tell(recorded)
+
+
+def _number(history: History, uid: str) -> int | None:
+    return next((each.version for each in history.originals if each.uid == uid), None)
+
+
+def _mark(recorded: Recorded, history: History) -> str:
+    """What a reader must know before reading an event."""
+    by = [
+        each.version
+        for each in history.originals
+        if isinstance(each.event, EventCorrected) and str(each.event.event_id) == recorded.uid
+    ]
+    if not by:
+        return ""
+    what = "taken back" if recorded.uid in history.voided else "corrected"
+    numbers = ", ".join(map(str, by))
+    return f'<span class="mark">[{what} by no. {numbers}]</span> '
+
+
+def _counted(events: int) -> str:
+    return "1 event" if events == 1 else f"{events:,} events"
+
+
+def _safe(text: str) -> str:
+    """Text that others wrote, in one line and without what would make it read as something else."""
+    return escape(_UNSAFE.sub(lambda found: f"<U+{ord(found[0]):04X}>", text))
+
+
+def _text(text: str) -> str:
+    return "\n".join(map(_safe, text.split("\n")))

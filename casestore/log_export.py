@@ -1,0 +1,84 @@
+"""A sealed history as the static files of a C2SP tlog-tiles log, for public tools to check."""
+
+from __future__ import annotations
+
+import os
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from casestore.audit import BEFORE_ALL, Progress, chunks, log_id, origin
+from casestore.errors import StoreDamaged
+from casestore.leaf import leaf_of, read_leaf
+from casestore.note import Checkpoint
+from casestore.seals import CannotTell, Folder
+from casestore.store import CaseStore
+from casestore.tiles import TILE, Hashes, tile_path, tiles
+
+_LONGEST = 0xFFFF
+"""Bytes of a leaf in a bundle of entries, whose length is told in two."""
+
+
+def export_log(store: CaseStore, folder: Path, *, progress: Progress | None = None) -> Checkpoint:
+    """Write checkpoint, tiles and entries of the newest seal.
+
+    The folder may hold an earlier export. The checkpoint is written last, and only after all that
+    it covers: an export that fails leaves the folder without one that it does not bear out.
+
+    Raises:
+        CannotTell: nothing was sealed yet.
+        StoreDamaged: the store is not what was sealed.
+    """
+    newest = Folder.of(store.url).newest(origin(store))
+    if newest is None:
+        raise CannotTell("nothing was sealed yet; seal it with `casestore audit seal`")
+    seal, checkpoint = newest
+    folder.mkdir(parents=True, exist_ok=True)
+    last = read_leaf(seal.last.encode()).position if seal.last else 0
+    with TemporaryDirectory(dir=folder, prefix=".part-") as name:
+        hashes = Hashes(Path(name))
+        with hashes.extending(0) as extend:
+            done = 0
+            for rows in chunks(store, BEFORE_ALL, last, TILE):
+                try:
+                    leaves = [leaf_of(log_id(store), row) for row in rows]
+                except TypeError:
+                    raise _damaged() from None
+                extend([sha256(b"\x00" + leaf).digest() for leaf in leaves])
+                _write(folder / tile_path("entries", done // TILE, len(rows)), _bundle(leaves))
+                done += len(rows)
+                if progress:
+                    progress(done)
+        if not hashes.give(checkpoint.size, checkpoint.root):
+            raise _damaged()
+        for level, index, width in tiles(checkpoint.size):
+            start = index * TILE
+            _write(
+                folder / tile_path(level, index, width), hashes.read(level, start, start + width)
+            )
+    _write(folder / "checkpoint", seal.checkpoint.encode())
+    return checkpoint
+
+
+def _damaged() -> StoreDamaged:
+    return StoreDamaged("the store is not what was sealed; `casestore audit verify` says more")
+
+
+def _bundle(leaves: list[bytes]) -> bytes:
+    if any(len(leaf) > _LONGEST for leaf in leaves):
+        raise StoreDamaged(f"a leaf is longer than {_LONGEST} bytes, and has no place in a bundle")
+    return b"".join(len(leaf).to_bytes(2, "big") + leaf for leaf in leaves)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part-{os.getpid()}")
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,339 @@
+"""`casestore audit`: sealing the history, verifying it, and proving parts of it to others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import click
+import msgspec
+
+from casestore import audit as sealing
+from casestore.bundle import verify_bundle as bundle_verify
+from casestore.bundle import write_bundle
+from casestore.leaf import Leaf
+from casestore.log_export import export_log
+from casestore.note import Checkpoint, InvalidNote, NotSigned, Verifier
+from casestore.proofs import LARGEST, find_row, prover
+from casestore.proofs import verify_proof as proof_verify
+from casestore.seals import CannotTell, Folder
+from casestore.verifying import Held, Verified
+from casestore.verifying import verify as verify_store
+from cli.options import CANNOT_TELL, REFUSED, settings, shared
+from cli.output import Column, for_people, print_lines, print_object, table
+from cli.progress import progress
+
+
+@click.group()
+@shared
+def audit() -> None:
+    """Seal the history, verify it, and prove it to others.
+
+    A seal is a signed checkpoint of all events. Hand checkpoints and the verifier key to somebody
+    independent: against what they hold, no event can be changed, removed or slipped in unnoticed.
+
+    \b
+    Examples:
+      casestore audit key
+      casestore audit seal
+      casestore audit verify --held checkpoint-of-march
+    """
+
+
+class _Key(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
+    """A verifier key, or a file that holds one."""
+
+    name = "key"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Verifier:
+        if isinstance(value, Verifier):
+            return value
+        text = str(value)
+        if "+" not in text and Path(text).is_file():
+            text = Path(text).read_text("utf-8", errors="replace").strip()
+        try:
+            return Verifier.parse(text)
+        except InvalidNote as error:
+            self.fail(str(error), param, ctx)
+
+
+_KEY_HELP = "The verifier key (as `audit key` prints it), or a file with it."
+
+
+@audit.command()
+@shared
+def key() -> None:
+    """Make the signing key, or show the verifier key of the one there is.
+
+    The signing key stands in the audit folder (CASESTORE_AUDIT_DIR, else FILE.audit beside a
+    SQLite store), or where CASESTORE_AUDIT_KEY says. Back it up, and keep it from those who can
+    change the database. The verifier key is for everybody.
+
+    \b
+    Examples:
+      casestore audit key
+      CASESTORE_AUDIT_DIR=/srv/audit casestore --db postgresql:///desk audit key
+    """
+    with settings().open_store() as store:
+        folder = Folder.of(store.url)
+        verifier, new = folder.make_key(sealing.origin(store))
+    if not for_people():
+        print_object({"verifier": str(verifier), "key_file": str(folder.key_file), "new": new})
+        return
+    if new and not settings().quiet:
+        click.echo(f"made the signing key {folder.key_file}", err=True)
+    click.echo(str(verifier))
+
+
+@audit.command()
+@shared
+def seal() -> None:
+    """Sign what the history is now.
+
+    Reads only what is new. Refuses where the store is an older copy of what was sealed, or went on
+    differently. Prints where a copy of the checkpoint is: deposit it with somebody independent.
+
+    \b
+    Examples:
+      casestore audit seal
+      casestore --format json audit seal
+    """
+    with settings().open_store() as store:
+        last = store.recorder.max_notification_id()
+        with progress("events", last) as tick:
+            made = sealing.seal(store, progress=tick)
+    checkpoint = made.checkpoint
+    if not for_people():
+        told = {"size": checkpoint.size, "root": checkpoint.root.hex(), "new": made.new}
+        print_object({**told, "checkpoint": made.note, "file": str(made.file)})
+    elif not settings().quiet:
+        click.echo(f"sealed {_counted(checkpoint.size)}, {made.new:,} of them new")
+        click.echo(f"the checkpoint is {made.file}")
+
+
+_FINDINGS = (Column("level"), Column("where"), Column("what"), Column("do"))
+
+
+@audit.command()
+@click.option(
+    "--held",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A checkpoint that somebody kept; may be given several times.",
+)
+@click.option("--key", "keys", metavar="KEY", multiple=True, type=_Key(), help=_KEY_HELP)
+@click.option(
+    "--incremental",
+    is_flag=True,
+    help="Begin where the last one ended, trusting what was verified then.",
+)
+@shared
+def verify(held: Sequence[Path], keys: Sequence[Verifier], incremental: bool) -> None:
+    """Compare every event with what was signed.
+
+    Names the first event that was altered, removed or added, and says how many are newer than
+    every checkpoint. Without --key the keys in the audit folder count. Exits 0 if all is as it was
+    signed, 1 if something was tampered with, 3 if it cannot tell.
+
+    \b
+    Examples:
+      casestore audit verify
+      casestore audit verify --held checkpoint-of-march --key verifier.txt
+      casestore audit verify --incremental
+    """
+    with settings().open_store() as store:
+        last = store.recorder.max_notification_id()
+        with progress("events", last) as tick:
+            found = verify_store(
+                store,
+                held=[Held(str(path), path.read_bytes()) for path in held],
+                keys=keys,
+                incremental=incremental,
+                progress=tick,
+            )
+    _print(found)
+    if found.verdict != "fine":
+        raise click.exceptions.Exit(REFUSED if found.verdict == "tampered" else CANNOT_TELL)
+
+
+def _print(found: Verified) -> None:
+    findings = [finding._asdict() for finding in found.findings]
+    if not for_people():
+        numbers = {name: getattr(found, name) for name in ("events", "covered", "uncovered")}
+        more = {"trusted": found.trusted, "checkpoints": found.checkpoints, "findings": findings}
+        print_object({"verdict": found.verdict, **numbers, **more})
+        return
+    if findings:
+        print_lines([*table(_FINDINGS, findings), ""])
+    if not settings().quiet:
+        print_lines(_told(found))
+
+
+def _told(found: Verified) -> Iterator[str]:
+    if found.verdict == "tampered":
+        yield f"tampered with; the first {_counted(found.covered)} are what was signed"
+        return
+    if found.covered:
+        yield f"{_counted(found.covered)} are what was signed"
+    if found.trusted:
+        yield f"(the first {found.trusted:,} were verified before, and not read again)"
+    if found.uncovered:
+        yield (
+            f"{_counted(found.uncovered)} are newer than every checkpoint: nothing is proven about "
+            "them, nor whether there were more"
+        )
+    if found.verdict == "cannot tell":
+        yield "whether all is as it should be cannot be told"
+
+
+@audit.command()
+@click.argument("event", metavar="EVENT_ID|STREAM@VERSION")
+@shared
+def prove(event: str) -> None:
+    """Prove that an event is in the sealed history.
+
+    Prints one JSON document, which `audit verify-proof` checks anywhere. It holds no words of the
+    event, but hashes of them.
+
+    \b
+    Examples:
+      casestore audit prove case:4711@3
+      casestore audit prove 5f0c1c54-5a3c-4e0c-8d0e-7a3f1c9a7b11 > proof.json
+    """
+    with settings().open_store() as store:
+        row = find_row(store, event)
+        with prover(store) as proving:
+            proof = proving.prove(row)
+    click.echo(msgspec.json.format(msgspec.json.encode(proof), indent=2))
+
+
+@contextmanager
+def _cannot_tell(what: str) -> Iterator[None]:
+    """Without the key that signed something, nothing can be told about it."""
+    try:
+        yield
+    except NotSigned as error:
+        raise CannotTell(f"{what}: {error}; give another one with --key") from None
+
+
+@audit.command()
+@click.argument("file", metavar="FILE", type=click.File("rb"))
+@click.option("--key", required=True, metavar="KEY", type=_Key(), help=_KEY_HELP)
+@shared
+def verify_proof(file: IO[bytes], key: Verifier) -> None:
+    """Check a proof, without any store.
+
+    Exits 0 if it holds, 1 if it does not, 3 if another key signed it.
+
+    \b
+    Examples:
+      casestore audit verify-proof proof.json --key verifier.txt
+      casestore audit prove case:4711@3 | casestore audit verify-proof - --key verifier.txt
+    """
+    with _cannot_tell(getattr(file, "name", "<stdin>")):
+        leaf, checkpoint = proof_verify(file.read(LARGEST + 1), [key])
+    if not for_people():
+        proven = {"event": msgspec.structs.asdict(leaf), "size": checkpoint.size}
+        print_object({**proven, "root": checkpoint.root.hex(), "signed_by": key.name})
+    elif not settings().quiet:
+        click.echo(f"{_leaf(leaf)} is in the history of {_counted(checkpoint.size)} that")
+        click.echo(f"{key.name} signed")
+
+
+def _leaf(leaf: Leaf) -> str:
+    return f"{leaf.topic}, {leaf.stream} version {leaf.version}, event id {leaf.event_id},"
+
+
+@audit.command()
+@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@shared
+def export(folder: Path) -> None:
+    """Write the sealed history as a static transparency log.
+
+    In the layout of C2SP tlog-tiles, which public tools read: checkpoint, tile/ and tile/entries/.
+    It holds no words of any event, but hashes of them. DIR may hold an earlier export.
+
+    \b
+    Example:
+      casestore audit export log
+    """
+    with settings().open_store() as store:
+        last = store.recorder.max_notification_id()
+        with progress("events", last) as tick:
+            checkpoint = export_log(store, folder, progress=tick)
+    _say({"folder": str(folder)}, checkpoint, f"wrote {_counted(checkpoint.size)} to {folder}")
+
+
+@audit.command(name="case")
+@click.argument("case_id", metavar="ID")
+@click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
+@click.option("--reveal", is_flag=True, help="Personal text too. Needs the key file.")
+@shared
+def case_(case_id: str, out: Path, reveal: bool) -> None:
+    """Write one case as evidence: its events, their proofs, and a page to read.
+
+    OUT is a new folder, readable by its owner alone. It can be verified on a machine without the
+    store, with `audit verify-bundle`. Personal text is withheld unless --reveal is given.
+
+    \b
+    Examples:
+      casestore audit case 4711 case-4711
+      casestore audit case 4711 case-4711 --reveal
+    """
+    with settings().open_store() as store:
+        bundle = write_bundle(store, case_id.removeprefix("case:"), out, reveal=reveal)
+    if not for_people():
+        print_object(
+            {"folder": str(out), "events": len(bundle.events), "verifier": bundle.verifier}
+        )
+    elif not settings().quiet:
+        click.echo(f"wrote {_counted(len(bundle.events))} to {out}; read {out / 'page.html'}")
+
+
+@audit.command()
+@click.argument(
+    "folder", metavar="OUT", type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
+@click.option("--key", metavar="KEY", type=_Key(), help=_KEY_HELP)
+@shared
+def verify_bundle(folder: Path, key: Verifier | None) -> None:
+    """Check the evidence of one case, without any store.
+
+    Give the verifier key that you have by another way; without --key the bundle's own is taken,
+    which proves nothing before you have compared it. Exits 0 if all holds, 1 if not, 3 if another
+    key signed it.
+
+    \b
+    Examples:
+      casestore audit verify-bundle case-4711 --key verifier.txt
+      casestore audit verify-bundle case-4711
+    """
+    with _cannot_tell(str(folder)):
+        proven = bundle_verify(folder, [key] if key else [])
+    remarks = []
+    if key is None:
+        remarks.append(f"signed by the bundle's own key; compare it: {proven.verifier}")
+    if proven.unproven:
+        what = "words were deciphered by the store: that these are the words is its claim"
+        remarks.append(f"{_counted(proven.unproven)}: {what}")
+    if proven.page != "ok":
+        remarks.append("page.html was made by another version of casestore, and was not compared")
+    told = {"stream": proven.stream, "events": proven.events, "remarks": remarks}
+    said = f"{proven.stream}: {_counted(proven.events)}, all as they were signed"
+    _say(told, proven.checkpoint, said, *remarks)
+
+
+def _say(told: dict[str, object], checkpoint: Checkpoint, *lines: str) -> None:
+    if not for_people():
+        print_object({**told, "size": checkpoint.size, "root": checkpoint.root.hex()})
+    elif not settings().quiet:
+        print_lines(lines)
+
+
+def _counted(events: int) -> str:
+    return "1 event" if events == 1 else f"{events:,} events"
