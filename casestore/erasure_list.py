@@ -58,7 +58,8 @@ def note(store: CaseStore, made: Iterable[Noted]) -> str | None:
         new = [each for each in made if each.event_id not in there]
         if new:
             _add(path, b"".join(msgspec.json.encode(each) + b"\n" for each in new))
-            keep_owner(path, path.with_name(path.name.removesuffix(".erased")))
+            if store.vault.key_file is not None and store.vault.key_file.exists():
+                keep_owner(path, store.vault.key_file)
     except OSError as error:
         return f"the erasure could not be noted in {path}: {error.strerror}"
     return None
