@@ -23,7 +23,7 @@ from cli.reports import answered
 from cli.reports import show as print_answer
 from cli.text import visible
 from projections.reports.backtest import BACKTEST
-from projections.reports.report import Selection
+from projections.reports.view import Selection
 
 
 @click.group()

@@ -22,7 +22,8 @@ from cli.output import Column, cell, for_people, print_lines, print_object, prin
 from cli.progress import progress
 from cli.text import visible
 from projections import reports
-from projections.reports.report import Option, Report, Result, Selection
+from projections.reports.report import Option, Report, Result
+from projections.reports.view import Selection
 
 MANY = 200_000
 """Events from which on several processes build faster than one."""

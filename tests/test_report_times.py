@@ -22,7 +22,8 @@ from projections.cases import CASES
 from projections.promises import PROMISES
 from projections.rebuild import rebuild
 from projections.reports import CaseLine, PromiseLine, Result, Selection, report
-from projections.reports.report import Answer, View
+from projections.reports.report import Answer
+from projections.reports.view import View
 from projections.runner import Runner
 from tests.histories import Histories
 from tests.stories import (

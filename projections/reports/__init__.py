@@ -16,8 +16,9 @@ from projections.reports.lapses import LAPSE_COUNTS, LAPSES_REPORT, LapseCountLi
 from projections.reports.overdue import OVERDUE, OverdueLine
 from projections.reports.promises import PROMISE_RATES, PROMISES_REPORT, PromiseLine, RateLine
 from projections.reports.repeats import REPEATS, RepeatLine
-from projections.reports.report import Report, Result, Selection
+from projections.reports.report import Report, Result
 from projections.reports.undelivered import UNDELIVERED, UndeliveredLine
+from projections.reports.view import Selection
 from projections.reports.waiting import WAITING, WaitingLine
 
 cases = CASES_REPORT

@@ -8,7 +8,8 @@ from itertools import pairwise
 from projections.cases import CASES
 from projections.reports.families import counted_cases
 from projections.reports.measures import percentile, seconds, share
-from projections.reports.report import Answer, Line, Report, View
+from projections.reports.report import Answer, Line, Report
+from projections.reports.view import View
 
 BUCKETS = (0, 1, 3, 7, 14, 30, 90)
 """Days at which a bucket begins; the last has no end."""

@@ -12,7 +12,8 @@ from casestore.events.document import Document
 from casestore.goodwill import YEAR, Bound, Given, bounds, within_authority
 from casestore.policy import Policies
 from projections.goodwill import GOODWILL, GoodwillRow
-from projections.reports.report import Answer, Line, Option, Report, View
+from projections.reports.report import Answer, Line, Option, Report
+from projections.reports.view import View
 
 Verdict = Literal["yes", "no", "unknown"]
 

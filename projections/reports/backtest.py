@@ -16,7 +16,8 @@ from projections.reports.authority import verdict, with_year
 from projections.reports.lapses import findings
 from projections.reports.measures import sums
 from projections.reports.repeated import standing_gestures
-from projections.reports.report import Answer, Line, Report, View
+from projections.reports.report import Answer, Line, Report
+from projections.reports.view import View
 from projections.statements import STATEMENTS
 
 

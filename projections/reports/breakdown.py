@@ -8,7 +8,8 @@ from typing import Any
 from projections.cases import CASES
 from projections.reports.families import Family, counted_cases
 from projections.reports.measures import grouped, month, percentile, share
-from projections.reports.report import Answer, Line, Option, Report, View
+from projections.reports.report import Answer, Line, Option, Report
+from projections.reports.view import View
 
 BY = ("agent", "team", "product", "region", "channel", "category", "month")
 

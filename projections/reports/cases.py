@@ -9,7 +9,8 @@ from projections.cases import CASES, CaseRow
 from projections.promises import PROMISES, PromiseRow, state
 from projections.reports.families import Family, families, tops
 from projections.reports.measures import counted, grouped, percentile
-from projections.reports.report import Answer, Line, Report, View
+from projections.reports.report import Answer, Line, Report
+from projections.reports.view import View
 from projections.reports.waiting import waits
 
 STATUSES = ("open", "closed", "merged")

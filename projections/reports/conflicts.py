@@ -9,7 +9,8 @@ from typing import NamedTuple
 from projections.cases import CASES
 from projections.lapses import LapseRow
 from projections.reports.measures import grouped
-from projections.reports.report import Answer, Line, Report, View
+from projections.reports.report import Answer, Line, Report
+from projections.reports.view import View
 from projections.statements import STATEMENTS, StatementRow
 
 
@@ -59,20 +60,28 @@ def compared(
 ) -> Iterator[tuple[StatementRow, StatementRow | None]]:
     """Each statement on a topic but the first, in order, with the latest that it disagrees with."""
     standing: list[StatementRow] = []
+    replaced: set[str | None] = set()
     for number, row in enumerate(statements):
         # What was taken back, or in whose place another came, is no longer what we say.
         standing = [each for each in standing if _stands(each, row)]
-        against = [each for each in standing if each.value != row.value]
+        against = [e for e in standing if e.value != row.value and e.supersedes != _name(row)]
         if number:
             yield row, against[-1] if against else None
-        standing.append(row)
+        if _name(row) not in replaced:  # at one moment, that one may come first by its id
+            standing.append(row)
+        replaced.add(row.supersedes)
 
 
 def _stands(earlier: StatementRow, later: StatementRow) -> bool:
     """Whether a statement still holds beside a later one."""
     if earlier.retracted_at is not None and earlier.retracted_at <= later.stated_at:
         return False
-    return later.supersedes != f"{earlier.case_id}/{earlier.statement_id}"
+    return later.supersedes != _name(earlier)
+
+
+def _name(row: StatementRow) -> str:
+    """As one that supersedes it names it."""
+    return f"{row.case_id}/{row.statement_id}"
 
 
 def judged_statements(view: View) -> Iterator[LapseRow]:

@@ -9,7 +9,8 @@ from casestore.events import Money
 from projections.cases import CASES
 from projections.goodwill import GOODWILL, GoodwillRow
 from projections.reports.measures import grouped, percentile
-from projections.reports.report import Answer, Line, Option, Report, View
+from projections.reports.report import Answer, Line, Option, Report
+from projections.reports.view import View
 
 BY = ("region", "team")
 

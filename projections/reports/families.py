@@ -8,7 +8,7 @@ from datetime import datetime
 
 from projections.cases import CASES, CaseRow
 from projections.reports.measures import grouped, seconds
-from projections.reports.report import View, _root
+from projections.reports.view import View, root
 
 
 class Family:
@@ -123,7 +123,7 @@ def tops(view: View, rows: Iterable[CaseRow]) -> dict[str, CaseRow]:
         known |= found
         new = {row.merged_into for row in found.values() if row.merged_into} - set(known)
     into = {e.case_id: e.merged_into for e in known.values() if e.merged_into in known}
-    return {each: known[_root(each, into)] for each in asked}
+    return {each: known[root(each, into)] for each in asked}
 
 
 def counted_cases(

@@ -13,7 +13,8 @@ from projections.reports.authority import Verdict, verdict, with_year
 from projections.reports.families import receipts
 from projections.reports.measures import grouped, month, percentile, share, sums
 from projections.reports.repeated import standing_gestures
-from projections.reports.report import Answer, Line, Option, Report, View
+from projections.reports.report import Answer, Line, Option, Report
+from projections.reports.view import View
 
 
 class GoodwillLine(Line, frozen=True, kw_only=True):

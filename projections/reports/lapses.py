@@ -16,7 +16,8 @@ from projections.lapses import LAPSES, OUTCOMES, RULES, LapseRow, Outcome
 from projections.reports.conflicts import judged_statements
 from projections.reports.measures import counted, grouped, month, share
 from projections.reports.repeated import judged_gestures
-from projections.reports.report import Answer, Line, Option, Report, View
+from projections.reports.report import Answer, Line, Option, Report
+from projections.reports.view import View
 from projections.statements import STATEMENTS
 
 ACROSS_CASES = {"repeat-goodwill": judged_gestures, "conflicting-statements": judged_statements}

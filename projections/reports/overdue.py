@@ -12,7 +12,8 @@ from projections.deliveries import DELIVERIES
 from projections.promises import PROMISES, state
 from projections.reports.families import counted_cases
 from projections.reports.measures import counted, seconds
-from projections.reports.report import Answer, Line, Report, View
+from projections.reports.report import Answer, Line, Report
+from projections.reports.view import View
 from projections.reports.waiting import waits
 
 THRESHOLDS = ("reply_within", "resend_within", "return_within")

@@ -9,7 +9,8 @@ from typing import Any
 from casestore.history import to_microseconds
 from projections.promises import PROMISES, PromiseRow, State, state
 from projections.reports.measures import counted, grouped, seconds, share
-from projections.reports.report import Answer, Line, Option, Report, View
+from projections.reports.report import Answer, Line, Option, Report
+from projections.reports.view import View
 
 STATES: tuple[State, ...] = ("kept", "late", "broken", "withdrawn", "open", "undated", "released")
 _BROKEN: tuple[State, ...] = ("late", "broken", "withdrawn")

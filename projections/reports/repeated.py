@@ -8,7 +8,7 @@ from projections.goodwill import GOODWILL, GoodwillRow
 from projections.lapses import LapseRow
 from projections.reports.authority import with_year
 from projections.reports.measures import grouped, sums
-from projections.reports.report import View
+from projections.reports.view import View
 
 
 def standing_gestures(view: View) -> dict[str, list[GoodwillRow]]:

@@ -8,7 +8,8 @@ from casestore.goodwill import YEAR
 from projections.cases import CASES
 from projections.reports.families import counted_cases
 from projections.reports.measures import grouped
-from projections.reports.report import Answer, Line, Report, View
+from projections.reports.report import Answer, Line, Report
+from projections.reports.view import View
 
 
 class RepeatLine(Line, frozen=True, kw_only=True):

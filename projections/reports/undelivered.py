@@ -6,7 +6,8 @@ from datetime import datetime
 
 from projections.deliveries import DELIVERIES, DeliveryRow
 from projections.reports.measures import counted, seconds
-from projections.reports.report import Answer, Line, Report, View
+from projections.reports.report import Answer, Line, Report
+from projections.reports.view import View
 
 KINDS = ("permanent", "no_answer", "reported_missing")
 

@@ -7,7 +7,8 @@ from datetime import datetime
 from projections.cases import CASES
 from projections.reports.families import Family, counted_cases
 from projections.reports.measures import percentile, seconds
-from projections.reports.report import Answer, Line, Report, View
+from projections.reports.report import Answer, Line, Report
+from projections.reports.view import View
 
 
 class WaitingLine(Line, frozen=True, kw_only=True):
