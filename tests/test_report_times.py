@@ -21,7 +21,7 @@ from projections import PROJECTIONS, reports
 from projections.cases import CASES
 from projections.promises import PROMISES
 from projections.rebuild import rebuild
-from projections.reports import CaseLine, PromiseLine, Result, Selection, report
+from projections.reports import CaseLine, PromiseLine, Result, Selection, view
 from projections.reports.report import Answer
 from projections.reports.view import View
 from projections.runner import Runner
@@ -123,7 +123,7 @@ def test_tables_made_for_one_report_say_what_the_live_ones_say(
         live = [each(store, as_of=LATE) for each in ASKED]
         known = [each(store, as_of=LATE, known_at=LATE) for each in ASKED]
         assert list(map(said, known)) == list(map(said, live))
-        monkeypatch.setattr(report, "_newest", lambda *_: LATE + timedelta(1))
+        monkeypatch.setattr(view, "_newest", lambda *_: LATE + timedelta(1))
         made = [each(store, as_of=LATE) for each in ASKED]
         assert list(map(said, made)) == list(map(said, live))
     assert any(each.rows for each in live)
