@@ -139,6 +139,8 @@ def test_of_two_at_one_moment_the_one_that_supersedes_is_the_later(desk: Desk) -
     desk.case("c1", said("s9", "12"), said("s10", "14", supersedes="s9"))
     desk.case("c2", said("a", "14", topic="date"), said("b", "12", topic="date"))
     assert conflicts(desk) == [("c2/b", "c2/a")]
+    desk.case("c2", said("c", "14", "+2h"))  # "c1/s9" does not stand beside it
+    assert conflicts(desk) == [("c2/b", "c2/a")]
 
 
 def test_what_was_retracted_before_does_not_stand(desk: Desk) -> None:
@@ -170,7 +172,7 @@ def test_merged_customers_are_one_and_unmerged_ones_two_again(desk: Desk) -> Non
     assert conflicts(desk) == []
     desk.customer("k2", customer_merged("k1", "+1d"))
     desk.customer("k2", customer_unmerged("k1", "+9d"))
-    during = {"as_of": moment("+5d")}
+    during: dict[str, Any] = {"as_of": moment("+5d")}
     assert conflicts(desk, **during) == [("c3/a", "c1/a")]
     for customer in ("k1", "k2"):
         assert conflicts(desk, customer=customer, **during) == [("c3/a", "c1/a")]
