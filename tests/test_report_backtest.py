@@ -31,6 +31,7 @@ from tests.stories import (
     opened,
     replied,
 )
+from tests.test_doctor import alter
 from tests.test_goodwill_enforcement import CAROL, NOBODY, gift, house
 
 BEN = Actor(kind="agent", id="ben", role="first_line", team="south")
@@ -305,3 +306,12 @@ def test_rows_are_in_the_order_of_time(desk: Desk) -> None:
     refused = [each.subject for each in backtest(desk, policy, sort="-subject", limit=2).rows]
     assert refused == sorted(refused, reverse=True)
     assert backtest(desk, policy, limit=2).summary == backtest(desk, policy).summary
+
+
+def test_a_stream_that_was_damaged_since_is_left_out(desk: Desk) -> None:
+    desk.case("c2", opened(), gift("b", "11"))
+    desk.case("c1", gift("a", "11"))
+    assert list(changed(desk, LIMIT_10)) == ["gesture a", "gesture b"]
+    second = "originator_id = 'case:c2' AND originator_version = 2"
+    alter(desk.store, f"UPDATE {{t}} SET topic = 'NoSuchType' WHERE {second}")
+    assert list(changed(desk, LIMIT_10)) == ["gesture a"]

@@ -10,6 +10,7 @@ from casestore.events import Money
 from casestore.events.document import Document
 from casestore.goodwill import Given, exceeded
 from casestore.policy import Adopted, Policies
+from projections.cases import CASES
 from projections.goodwill import GOODWILL, GoodwillRow
 from projections.lapses import LAPSES, LapseRow
 from projections.reports.authority import verdict, with_year
@@ -72,7 +73,10 @@ def _answer(view: View, *, name: str, document: Document) -> Answer[BacktestLine
     with view.under(Policies(adopted=(always,))) as other:
         before, after = _lapses(view), _lapses(other)
         given, would = _gestures(view), _gestures(other)
+        # What cannot be read any more (it was altered, say) has no other verdict.
+        cases = {row.case_id for row in other.select(CASES)}
     lines = [*_changed_lapses(before, after), *_changed_gestures(given, would)]
+    lines = [line for line in lines if line.case_id in cases]
     lines.sort(key=lambda line: (line.at, line.case_id, line.about, line.rule or "", line.subject))
     return Answer(lines, {"policy": name, **_summary(lines)})
 
@@ -104,7 +108,7 @@ def _changed_gestures(
     given: Mapping[Key, tuple[GoodwillRow, str]], would: Mapping[Key, tuple[GoodwillRow, str]]
 ) -> Iterator[BacktestLine]:
     for key, (row, was) in given.items():
-        if was != would[key][1]:
+        if key in would and was != would[key][1]:
             yield BacktestLine(
                 about="gesture",
                 rule=None,
