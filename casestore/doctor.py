@@ -30,8 +30,8 @@ from casestore.events import CaseOpened, Event
 from casestore.history import Metadata, from_microseconds
 from casestore.journal.recorder import SCHEMA_VERSION, UNSCRUBBED, KeyRow, Row
 from casestore.journal.sqlite import SQLiteJournal
+from casestore.key_file import kek_id, load_key_file, replaced_is_left
 from casestore.store import CaseStore
-from casestore.vault import kek_id, load_key_file
 
 Level = Literal["ok", "warning", "error"]
 SHOWN = 20
@@ -272,6 +272,9 @@ def _key_file(store: CaseStore) -> Iterator[Finding]:
     if len(keys) > 1:
         what = "holds two keys: a rotation was interrupted"
         yield Finding("warning", check, where, what, "finish it with `casestore privacy rotate`")
+    if replaced_is_left(vault.key_file):
+        what = "the key file that a rotation replaced is still beside it"
+        yield Finding("warning", check, where, what, "`casestore doctor --fix` destroys it")
     if os.name == "posix" and vault.key_file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         what = "others than its owner may read it"
         yield Finding("warning", check, where, what, f"chmod 600 {where}")

@@ -108,6 +108,11 @@ def replace_key_file(path: Path, keys: Sequence[bytes], stores: Collection[str])
     destroy_replaced(path)
 
 
+def replaced_is_left(path: Path) -> bool:
+    """Whether the file that another one replaced is still there."""
+    return _beside(path)[1].exists()
+
+
 def destroy_replaced(path: Path) -> None:
     """Overwrite and remove the file that another one replaced, if it is still there."""
     _, old = _beside(path)

@@ -19,10 +19,11 @@ from casestore import streams
 from casestore.append import Append
 from casestore.customer import Customer
 from casestore.erasure_list import Noted, decode, note
-from casestore.errors import CaseStoreError, ConcurrencyConflict, StreamNotFound
+from casestore.errors import CaseStoreError, ConcurrencyConflict, KeyFileError, StreamNotFound
 from casestore.events import Actor, PersonalDataErased
 from casestore.history import Recorded, decode_metadata
 from casestore.journal.recorder import Row
+from casestore.key_file import destroy_replaced
 from casestore.ledger import same_as
 from casestore.opening import answering
 from casestore.store import CaseStore
@@ -193,7 +194,14 @@ def finish(store: CaseStore) -> tuple[str, ...]:
 
     Safe at any time, and done in a moment where nothing is lacking.
     """
-    return _finish(store, erasures(store), None)
+    left = _finish(store, erasures(store), None)
+    key_file = store.vault.key_file
+    if key_file is not None and key_file.exists():
+        try:
+            destroy_replaced(key_file)
+        except KeyFileError as error:
+            left = (*left, str(error))
+    return left
 
 
 def _finish(store: CaseStore, noted: Iterable[Noted], customer_id: str | None) -> tuple[str, ...]:

@@ -78,18 +78,31 @@ def rotate(
         writing.commit([])
     store.vault.turn_to(new.hex())
     done = 0
-    while rows := _others(store, new):
-        with answering("the store"), store.recorder.writing() as writing:
-            writing.rewrap(new.hex(), list(map(store.vault.rewrap, rows)))
-            writing.commit([])
-        done += len(rows)
+    while count := _wrap_some(store, new):
+        done += count
         if progress is not None:
             progress(done)
     with answering("the store"), store.recorder.writing():
-        if load_key_file(path) == keys:  # else another rotation has ended this one
+        if load_key_file(path) == keys:  # else another process has ended this rotation
+            _check(store, path, keys[-1:])
             replace_key_file(path, keys[-1:], stores_of(path))
-    store.vault.turn_to(new.hex())
+    store.vault.turn_to(_named(store))
     return Rotation(path, done, resumed)
+
+
+def _wrap_some(store: CaseStore, new: bytes) -> int:
+    """Wrap some data keys with the new key that are wrapped by another; how many there were."""
+    with answering("the store"), store.recorder.writing() as writing:
+        if _named(store) != new.hex():  # another process has ended this rotation and begun one
+            return 0
+        sql = (
+            f"SELECT customer_id, key_id, wrapped FROM {store.recorder.keys_table} "
+            "WHERE substr(wrapped, 1, 32) <> ? LIMIT ?"
+        )
+        rows = list(map(KeyRow._make, store.recorder.fetch(sql, [new, _BATCH])))
+        writing.rewrap(new.hex(), list(map(store.vault.rewrap, rows)))
+        writing.commit([])
+    return len(rows)
 
 
 def _own_file(store: CaseStore) -> Path:
@@ -110,9 +123,8 @@ def _own_file(store: CaseStore) -> Path:
 
 def _check(store: CaseStore, path: Path, keys: list[bytes]) -> None:
     """Refuse before anything is written, where the file is not the store's."""
-    named = (store.recorder.meta() or {}).get("kek_id", "")
     sql = f"SELECT DISTINCT substr(wrapped, 1, 32) FROM {store.recorder.keys_table}"
-    wanted = {bytes(each) for (each,) in store.recorder.fetch(sql)} | {bytes.fromhex(named)}
+    wanted = {bytes(each) for (each,) in store.recorder.fetch(sql)} | {bytes.fromhex(_named(store))}
     if wanted - {kek_id(key) for key in keys}:
         raise KeyFileError(
             f"the key file {path} does not open every key of this store; name the right one in "
@@ -120,14 +132,9 @@ def _check(store: CaseStore, path: Path, keys: list[bytes]) -> None:
         )
 
 
-def _others(store: CaseStore, new: bytes) -> list[KeyRow]:
-    """Some of the data keys that another key-encryption key wraps."""
-    sql = (
-        f"SELECT customer_id, key_id, wrapped FROM {store.recorder.keys_table} "
-        "WHERE substr(wrapped, 1, 32) <> ? LIMIT ?"
-    )
-    with answering("the key table"):
-        return list(map(KeyRow._make, store.recorder.fetch(sql, [new, _BATCH])))
+def _named(store: CaseStore) -> str:
+    """The id of the key-encryption key that the store names for new data keys."""
+    return (store.recorder.meta() or {}).get("kek_id", "")
 
 
 def _left(store: CaseStore, new: bytes, begun: bool) -> int:

@@ -57,7 +57,9 @@ _FINDINGS = (
 
 
 @click.command
-@click.option("--fix", is_flag=True, help="First finish erasures that were interrupted.")
+@click.option(
+    "--fix", is_flag=True, help="First finish what was interrupted: erasures, a rotation's end."
+)
 @shared
 def doctor(fix: bool) -> None:
     """Check that a store is whole.
