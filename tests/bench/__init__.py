@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from tests import generate
@@ -46,7 +47,7 @@ def main() -> None:
                 print(floor.line(), flush=True)
 
 
-def _measure(part: str, folder: Path, asked: argparse.Namespace) -> list[Floor]:
+def _measure(part: str, folder: Path, asked: argparse.Namespace) -> Iterable[Floor]:
     # Imported one by one: `generate` needs none of them, and not all need PostgreSQL.
     rounds, plain = asked.rounds, asked.events or 100_000
     if part == "sqlite":
