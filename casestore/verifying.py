@@ -166,13 +166,12 @@ class _Verifying:
         self.ordinary_positions()
         broken = self.walk([t for t in targets if t.size > trusted], until)
         covered = max((t.size for t in targets if t.size <= self.frontier.size), default=0)
-        if broken is not None:
-            good = max((t.size for t in targets if t.size < broken.size), default=0)
-            self.explain(broken, good, until)
-            covered = min(good, covered)
+        if broken:
+            covered = max((t.size for t in targets if t.size < broken[-1].size), default=0)
+            self.explain(broken, covered, until)
         self.dense()
         events = self.frontier.size
-        if broken is not None:
+        if broken:
             ((events,),) = self.ask(f"SELECT count(*) FROM {self.store.recorder.table}")
         elif targets:
             self.kept(covered)
@@ -261,12 +260,15 @@ class _Verifying:
             what = f"stands before the first that a store gives: it was added by hand ({first})"
             self.find("tampered", f"position {first}", what, _EVIDENCE)
 
-    def walk(self, targets: list[_Target], until: int) -> _Target | None:
-        """Read all rows; the first checkpoint whose root they do not give."""
+    def walk(self, targets: list[_Target], until: int) -> list[_Target]:
+        """Read all rows; the first checkpoint whose root they do not give, if there is one.
+
+        Where they end before they give it, all that cover more than there is, the largest first.
+        """
         ahead = sorted(targets, key=lambda t: t.size, reverse=True)
         while ahead and ahead[-1].size == self.frontier.size:  # of an empty store
             if ahead[-1].root != self.frontier.root():
-                return ahead[-1]
+                return ahead[-1:]
             ahead.pop()
         for rows in chunks(self.store, self.after, until):
             leaves = hashes_of(self.log_id, rows)
@@ -276,11 +278,11 @@ class _Verifying:
                 self.frontier.append(leaf)
                 while ahead and ahead[-1].size == self.frontier.size:
                     if ahead[-1].root != self.frontier.root():
-                        return ahead[-1]
+                        return ahead[-1:]
                     ahead.pop()
             self.after = rows[-1][_POSITION]
             self.progress(self.frontier.size)
-        return ahead[-1] if ahead else None
+        return ahead
 
     def compare(self, rows: list[Any], leaves: list[bytes]) -> None:
         """Note the first event that is not as its hash was kept."""
@@ -304,14 +306,17 @@ class _Verifying:
 
     # --- what is wrong
 
-    def explain(self, broken: _Target, good: int, until: int) -> None:
+    def explain(self, candidates: list[_Target], good: int, until: int) -> None:
         """Name the first event that is not what was signed, or the interval that it is in."""
-        where = f"{broken.label} of {broken.size} events"
-        if not self.hashes.leaves_give(broken.size, broken.root):
-            self.find("tampered", where, self.interval(broken, good), _EVIDENCE)
-            return
-        index, after = self.differs or (self.frontier.size, self.after)
-        self.find("tampered", where, self.first_difference(broken, index, after, until), _EVIDENCE)
+        proven = (t for t in candidates if self.hashes.leaves_give(t.size, t.root))
+        broken = next(proven, None)
+        if broken is None:
+            what = self.interval(candidates[0], good)
+        else:
+            index, after = self.differs or (self.frontier.size, self.after)
+            what = self.first_difference(broken, index, after, until)
+        broken = broken or candidates[0]
+        self.find("tampered", f"{broken.label} of {broken.size} events", what, _EVIDENCE)
 
     def interval(self, broken: _Target, good: int) -> str:
         what = f"the first {good} events are what was signed; " if good else ""
