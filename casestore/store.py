@@ -31,7 +31,7 @@ from casestore import streams
 from casestore.append import Append, Outcome, Receipt, Retry
 from casestore.case import Case
 from casestore.decision import Decision
-from casestore.errors import CaseStoreError, StoreUnavailable, StreamNotFound
+from casestore.errors import CaseStoreError, KeyFileError, StoreUnavailable, StreamNotFound
 from casestore.events import Event, EventCorrected, GestureGiven, PersonalDataErased
 from casestore.history import History, Recorded
 from casestore.journal import Journal
@@ -272,7 +272,7 @@ class CaseStore:
                     ) from error
                 if isinstance(error, IntegrityError):  # somebody wrote past the lock, or rotated
                     self._forget(appends)
-                    self.vault.turn_to((self.recorder.meta() or {}).get("kek_id"))
+                    self._was_rotated()
             time.sleep(wait)
             wait *= 2
         raise AssertionError
@@ -294,7 +294,9 @@ class CaseStore:
                 try:
                     outcomes.append(decision.decide(append))
                 except CaseStoreError as refusal:
-                    if hopeful:  # it may rest on what has changed: look again under the lock
+                    # It may rest on what has changed: look again under the lock, or with the
+                    # key that is the right one now.
+                    if hopeful or (isinstance(refusal, KeyFileError) and self._was_rotated()):
                         raise IntegrityError from refusal
                     outcomes.append(refusal)
                     if stop:
@@ -307,6 +309,14 @@ class CaseStore:
             if cache is not None:
                 cache.put(name, cast(Any, decision.streams[name]))
         return outcomes, lambda append: decision.receipt(append, positions)
+
+    def _was_rotated(self) -> bool:
+        """Whether the key-encryption key is another one now; then the vault is told."""
+        named = (self.recorder.meta() or {}).get("kek_id")
+        if named == self.vault.current_kek:
+            return False
+        self.vault.turn_to(named)
+        return True
 
     def _warm(self, append: Append) -> None:
         """Fold streams that are not at hand yet, before anybody has to wait for the lock."""
