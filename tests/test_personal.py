@@ -61,8 +61,8 @@ def with_canary(cls: type[Event]) -> Event:
     return made
 
 
-def test_every_personal_field_is_sealed(store: CaseStore, store_url: str) -> None:
-    """Every event type with Personal fields is appended, with a canary in each of them."""
+def plant(store: CaseStore) -> int:
+    """Append every event type with Personal fields, and a canary in each; how many there are."""
     store.append("case:1", opened(subject=CANARY))
     store.append("customer:c1", HoldPlaced(occurred_at=T, actor=ANNA, hold_id="h", reason="x"))
     store.append("case:1", CaseClosed(occurred_at=T, actor=ANNA, reason="resolved"))
@@ -84,14 +84,20 @@ def test_every_personal_field_is_sealed(store: CaseStore, store_url: str) -> Non
     uid = store.history("case:1").effective[0].event_id
     changes = {"channel": {"from": "email", "to": "letter"}}
     store.append("case:1", changed(corrected, event_id=uid, changes=changes))
-    assert fields + 1 + 2 + 1 == sum(len(personal_fields(cls)) for cls in VOCABULARY)
+    fields += 1 + 2 + 1  # of the first case, the second customer, and the correction
+    assert fields == sum(len(personal_fields(cls)) for cls in VOCABULARY)
+    return fields
+
+
+def test_every_personal_field_is_sealed(store: CaseStore, store_url: str) -> None:
+    fields = plant(store)
     assert CANARY.encode() not in everything_stored(store, store_url)
     assert CANARY.encode() not in b"".join(export_lines(store))
     for recorded in store.read():
         assert CANARY not in repr(recorded)
     assert CANARY not in repr(store.case("1"))
     revealed = b"".join(export_lines(store, reveal=True))
-    assert revealed.count(CANARY.encode()) == fields + 4
+    assert revealed.count(CANARY.encode()) == fields
 
 
 def test_presence_can_be_seen_without_reading(store: CaseStore) -> None:
