@@ -57,7 +57,19 @@ def export_log(store: CaseStore, folder: Path, *, progress: Progress | None = No
                 folder / tile_path(level, index, width), hashes.read(level, start, start + width)
             )
     _write(folder / "checkpoint", seal.checkpoint.encode())
+    _drop_partial(folder, checkpoint.size)
     return checkpoint
+
+
+def _drop_partial(folder: Path, size: int) -> None:
+    """Remove partial tiles of earlier exports, which are in larger ones now."""
+    wanted = {folder / tile_path(*each) for each in tiles(size)}
+    wanted |= {folder / tile_path("entries", n, w) for level, n, w in tiles(size) if level == 0}
+    for path in (folder / "tile").rglob("*.p/*"):
+        if path not in wanted:
+            path.unlink()
+            if not any(path.parent.iterdir()):
+                path.parent.rmdir()
 
 
 def _damaged() -> StoreDamaged:

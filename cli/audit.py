@@ -176,16 +176,16 @@ def _print(found: Verified) -> None:
 
 def _told(found: Verified) -> Iterator[str]:
     if found.verdict == "tampered":
-        yield f"tampered with; the first {_counted(found.covered)} are what was signed"
+        yield f"tampered with; of the first, {_are(found.covered)} what was signed"
         return
     if found.covered:
-        yield f"{_counted(found.covered)} are what was signed"
+        yield f"{_are(found.covered)} what was signed"
     if found.trusted:
         yield f"(the first {found.trusted:,} were verified before, and not read again)"
     if found.uncovered:
         yield (
-            f"{_counted(found.uncovered)} are newer than every checkpoint: nothing is proven about "
-            "them, nor whether there were more"
+            f"{_are(found.uncovered)} newer than every checkpoint: nothing is proven about that, "
+            "nor whether there was more"
         )
     if found.verdict == "cannot tell":
         yield "whether all is as it should be cannot be told"
@@ -337,3 +337,7 @@ def _say(told: dict[str, object], checkpoint: Checkpoint, *lines: str) -> None:
 
 def _counted(events: int) -> str:
     return "1 event" if events == 1 else f"{events:,} events"
+
+
+def _are(events: int) -> str:
+    return f"{_counted(events)} {'is' if events == 1 else 'are'}"
