@@ -1,6 +1,6 @@
 """Speed, as ratios against the raw database and the stock library in one run on one machine.
 
-    python -m tests.bench [--rounds N] [--events N] [--only journal|postgres|projections|start]
+    python -m tests.bench [--rounds N] [--events N] [--only PART]
     python -m tests.bench generate [--events N] [--out FILE] [--db URL]
 
 Every ratio is a speed divided by a speed, so larger is better; each is the median of rounds in
@@ -21,7 +21,7 @@ from pathlib import Path
 from tests import generate
 from tests.bench.race import Floor
 
-PARTS = ("sqlite", "postgres", "projections", "start")
+PARTS = ("sqlite", "postgres", "audit", "projections", "start")
 
 
 def main() -> None:
@@ -60,6 +60,10 @@ def _measure(part: str, folder: Path, asked: argparse.Namespace) -> Iterable[Flo
 
         with server() as url:
             return bench_postgres(url, folder, plain, rounds)
+    if part == "audit":
+        from tests.bench.audit import bench_audit
+
+        return bench_audit(folder, plain, rounds)
     if part == "projections":
         from tests.bench.projections import bench_projections
 

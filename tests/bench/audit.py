@@ -1,0 +1,74 @@
+"""Sealing and verifying against a raw scan, and appending beside a sealer."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from itertools import count as counting
+from pathlib import Path
+
+from casestore import CaseStore
+from casestore.audit import origin, seal
+from casestore.seals import Folder
+from casestore.verifying import verify
+from tests.bench.made import events
+from tests.bench.race import Floor, race, seconds
+from tests.bench.sqlite import SCAN, append_each, write_batches
+
+SEALER = """
+import sys, time
+from casestore import CaseStore
+from casestore.audit import seal
+with CaseStore.open(sys.argv[1]) as store:
+    print("ready", flush=True)
+    while True:
+        seal(store)
+        time.sleep(0.5)
+"""
+
+
+def bench_audit(folder: Path, count: int, rounds: int) -> list[Floor]:
+    """Seal, verify, and append while somebody seals twice a second."""
+    os.environ["CASESTORE_KEY_FILE"] = str(folder / "key")
+    number = counting()
+
+    def fresh() -> CaseStore:
+        store = CaseStore.create(f"sqlite:///{folder}/audit-{next(number)}.db")
+        Folder.of(store.url).make_key(origin(store))
+        return store
+
+    def sealing(store: CaseStore) -> float:
+        shutil.rmtree(Folder.of(store.url).path)
+        Folder.of(store.url).make_key(origin(store))
+        return seconds(lambda: seal(store))
+
+    with fresh() as store:
+        write_batches(store, list(events(count)))
+        read = race(
+            rounds,
+            raw=lambda: seconds(lambda: len(store.recorder.fetch(SCAN))),
+            seal=lambda: sealing(store),
+            verify=lambda: seconds(lambda: verify(store)),
+        )
+
+    def appending(*, beside: bool) -> float:
+        with fresh() as store:
+            if not beside:
+                return seconds(lambda: append_each(store, max(200, count // 50)))
+            command = [sys.executable, "-c", SEALER, store.url]
+            with subprocess.Popen(command, stdout=subprocess.PIPE) as sealer:
+                try:
+                    assert sealer.stdout is not None
+                    sealer.stdout.readline()
+                    return seconds(lambda: append_each(store, max(200, count // 50)))
+                finally:
+                    sealer.kill()
+
+    append = race(rounds, off=lambda: appending(beside=False), on=lambda: appending(beside=True))
+    return [
+        Floor("SQLite seal", "raw scan", read["raw"] / read["seal"], 0.15),
+        Floor("SQLite verify", "raw scan", read["raw"] / read["verify"], 0.15),
+        Floor("SQLite append beside a sealer", "without one", append["off"] / append["on"], 0.8),
+    ]
