@@ -162,11 +162,11 @@ def test_all_that_may_be_overdue(tmp_path: Path) -> None:
             "reply": 1,
             "resend": 1,
             "return": 1,
+            "policy": "built-in",
             "thresholds": {
-                "policy": None,
-                "reply_within_s": 24 * hour,
-                "resend_within_s": 24 * hour,
-                "return_within_s": 24 * hour,
+                "reply_within": "24 hours",
+                "resend_within": "24 hours",
+                "return_within": "24 hours",
             },
         }
         assert overdue(desk, "+27h", agent="ben") == [("resend", "r1")]
