@@ -6,10 +6,8 @@ sealing serve to name the event that is not what was sealed: after they have giv
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from eventsourcing.persistence import PersistenceError
@@ -26,28 +24,17 @@ from casestore.audit import (
     rows_after,
     still_there,
 )
+from casestore.checkpoints import EVIDENCE, OWN, Checkpoints, Finding, Held, Target
 from casestore.errors import CaseStoreError
 from casestore.leaf import hashes_of
 from casestore.merkle import HASH_SIZE, Frontier
-from casestore.note import BadSignature, InvalidNote, NotSigned, Verifier, open_checkpoint
+from casestore.note import Verifier
 from casestore.opening import answering
-from casestore.seals import CannotTell, Folder, Seal, SealRefused
 from casestore.store import CaseStore
 
 _NEAR = 1000
 """Events to look through for the one that was sealed at some place."""
 _POSITION, _RECORDED = 0, 8
-
-Level = Literal["ok", "warning", "cannot tell", "tampered"]
-
-
-class Finding(NamedTuple):
-    """What verifying found."""
-
-    level: Level
-    where: str
-    what: str
-    do: str = ""
 
 
 class Verified(NamedTuple):
@@ -77,13 +64,6 @@ class Verified(NamedTuple):
         return "cannot tell" if "cannot tell" in levels else "fine"
 
 
-class Held(NamedTuple):
-    """A checkpoint to verify against, and where it comes from."""
-
-    label: str
-    note: bytes
-
-
 def verify(
     store: CaseStore,
     *,
@@ -101,65 +81,30 @@ def verify(
         incremental: begin where the last one ended, and trust what is before.
         progress: told the number of events looked at.
     """
-    return _Verifying(store, keys, progress).run(held, incremental)
-
-
-class _Target(NamedTuple):
-    """A checkpoint whose signature is good."""
-
-    label: str
-    size: int
-    root: bytes
-
-
-_OWN = "the store's own seal"
-_NO_FOLDER = Folder(Path(os.devnull), Path(os.devnull))
-_EVIDENCE = "keep the store and its audit folder as they are, for the inquiry"
+    checkpoints = Checkpoints(store.url, origin(store), keys, held)
+    return _Verifying(store, checkpoints, progress).run(incremental=incremental)
 
 
 class _Verifying:
     def __init__(
-        self, store: CaseStore, keys: Sequence[Verifier], progress: Progress | None
+        self, store: CaseStore, checkpoints: Checkpoints, progress: Progress | None
     ) -> None:
         self.store = store
         self.log_id = log_id(store)
-        self.origin = origin(store)
         self.progress = progress or (lambda _: None)
-        self.findings: list[Finding] = []
-        self.folder = _NO_FOLDER
-        self.keys = list(keys)
-        try:
-            self.folder = Folder.of(store.url)
-            if not keys:
-                self.keys = self.folder.verifiers()
-        except CannotTell:
-            pass
-        except InvalidNote as error:
-            self.find("tampered", "the list of verifier keys", str(error))
-        self.hashes = self.folder.hashes
+        self.checkpoints = checkpoints
+        self.find = checkpoints.find
+        self.hashes = checkpoints.folder.hashes
         self.frontier = Frontier()
         self.after = BEFORE_ALL
         self.differs: tuple[int, int] | None = None
         """The index of the first event whose hash is not as it was kept, the position before."""
-        self.seals: dict[int, Seal] = {}
         self.recorded = 0
 
-    def find(self, level: Level, where: str, what: str, do: str = "") -> None:
-        """Note a finding."""
-        self.findings.append(Finding(level, where, what, do))
-
-    def run(self, held: Sequence[Held], incremental: bool) -> Verified:
+    def run(self, *, incremental: bool) -> Verified:
         """Verify."""
-        targets = self.own_seals() + self.held(held)
-        self.forks(targets)
-        if not targets:
-            self.find(
-                "cannot tell",
-                "the store",
-                "there is no checkpoint to compare it with",
-                "seal it with `casestore audit seal`, or give one with --held and --key",
-            )
-        trusted = self.begin(targets) if incremental else 0
+        targets, seals = self.checkpoints.targets, self.checkpoints.seals
+        trusted = self.begin() if incremental else 0
         with answering("the store"):
             given = last_given(self.store)
         until = last_position(self.store)
@@ -176,10 +121,11 @@ class _Verifying:
         elif targets:
             self.kept(covered)
             self.cut_off(given)
-        made = Verified(tuple(self.findings), events, covered, trusted, len(targets))
-        if made.verdict == "fine" and covered in self.seals:
+        found = tuple(self.checkpoints.findings)
+        made = Verified(found, events, covered, trusted, len(targets))
+        if made.verdict == "fine" and covered in seals:
             with suppress(OSError):  # an auditor may have no right to write there
-                self.folder.remember_verified(covered)
+                self.checkpoints.folder.remember_verified(covered)
         return made
 
     def ask(self, sql: str, *params: Any) -> list[Any]:
@@ -187,67 +133,19 @@ class _Verifying:
         with answering("the store"):
             return self.store.recorder.fetch(sql, params)
 
-    # --- what to compare with
-
-    def own_seals(self) -> list[_Target]:
-        """The store's own seals that are as they were signed."""
-        found = []
-        for file in self.folder.seal_files():
-            try:
-                seal, checkpoint = self.folder.open_seal(file, self.origin, self.keys)
-            except (NotSigned, SealRefused) as error:
-                self.find("cannot tell", f"the seal {file}", str(error))
-            except (InvalidNote, BadSignature) as error:
-                self.find("tampered", f"the seal {file}", f"was altered: {error}", _EVIDENCE)
-            else:
-                self.seals[checkpoint.size] = seal
-                found.append(_Target(_OWN, checkpoint.size, checkpoint.root))
-        return found
-
-    def held(self, held: Sequence[Held]) -> list[_Target]:
-        """The checkpoints held by others that count."""
-        found = []
-        for label, note in held:
-            where = f"the checkpoint {label}"
-            try:
-                checkpoint = open_checkpoint(note, self.keys)
-            except BadSignature as error:
-                self.find("tampered", where, str(error), "ask whoever gave it to you")
-            except NotSigned:
-                what = "no key is known that signed it" if self.keys else "no key is known"
-                self.find("cannot tell", where, what, "name the verifier key with --key")
-            except InvalidNote as error:
-                self.find("cannot tell", where, f"is none: {error}")
-            else:
-                if checkpoint.origin == self.origin:
-                    found.append(_Target(where, checkpoint.size, checkpoint.root))
-                else:
-                    what = f"is of another log, {checkpoint.origin}, and not of {self.origin}"
-                    self.find("cannot tell", where, what)
-        return found
-
-    def forks(self, targets: list[_Target]) -> None:
-        """One size, two roots: the key signed two histories."""
-        seen: dict[int, _Target] = {}
-        for target in targets:
-            first = seen.setdefault(target.size, target)
-            if first.root != target.root:
-                what = f"signs other events than {first.label} of the same size, {target.size}: "
-                what += "two histories were signed"
-                self.find("tampered", target.label, what, _EVIDENCE)
-
     # --- reading the store
 
-    def begin(self, targets: list[_Target]) -> int:
+    def begin(self) -> int:
         """Begin behind what was verified before, if its hashes are kept; how many events."""
-        size = self.folder.verified()
-        root = next((t.root for t in targets if t.size == size and t.label == _OWN), b"")
+        targets = self.checkpoints.targets
+        size = self.checkpoints.folder.verified()
+        root = next((t.root for t in targets if t.size == size and t.label == OWN), b"")
         if not size or not self.hashes.give(size, root):
             return 0
-        if any(t.size < size and t.label != _OWN for t in targets):
+        if any(t.size < size and t.label != OWN for t in targets):
             return 0  # a checkpoint that somebody holds is always compared
         try:
-            self.after = still_there(self.store, self.seals[size].last)
+            self.after = still_there(self.store, self.checkpoints.seals[size].last)
         except CaseStoreError:
             return 0  # reading everything says more
         self.frontier = self.hashes.frontier(size)
@@ -258,9 +156,9 @@ class _Verifying:
         ((first,),) = self.ask(f"SELECT min(position) FROM {self.store.recorder.table}")
         if first is not None and first < 1:
             what = f"stands before the first that a store gives: it was added by hand ({first})"
-            self.find("tampered", f"position {first}", what, _EVIDENCE)
+            self.find("tampered", f"position {first}", what, EVIDENCE)
 
-    def walk(self, targets: list[_Target], until: int) -> list[_Target]:
+    def walk(self, targets: list[Target], until: int) -> list[Target]:
         """Read all rows; the first checkpoint whose root they do not give, if there is one.
 
         Where they end before they give it, all that cover more than there is, the largest first.
@@ -298,15 +196,17 @@ class _Verifying:
         for row in rows:
             at = row[_RECORDED]
             if not isinstance(at, int) or at < self.recorded:
-                if not any(each.where == "times of recording" for each in self.findings):
+                if not any(
+                    each.where == "times of recording" for each in self.checkpoints.findings
+                ):
                     what = f"{named(row)} was recorded before the event before it"
-                    self.find("tampered", "times of recording", what, _EVIDENCE)
+                    self.find("tampered", "times of recording", what, EVIDENCE)
             else:
                 self.recorded = at
 
     # --- what is wrong
 
-    def explain(self, candidates: list[_Target], good: int, until: int) -> None:
+    def explain(self, candidates: list[Target], good: int, until: int) -> None:
         """Name the first event that is not what was signed, or the interval that it is in."""
         proven = (t for t in candidates if self.hashes.leaves_give(t.size, t.root))
         broken = next(proven, None)
@@ -316,9 +216,9 @@ class _Verifying:
             index, after = self.differs or (self.frontier.size, self.after)
             what = self.first_difference(broken, index, after, until)
         broken = broken or candidates[0]
-        self.find("tampered", f"{broken.label} of {broken.size} events", what, _EVIDENCE)
+        self.find("tampered", f"{broken.label} of {broken.size} events", what, EVIDENCE)
 
-    def interval(self, broken: _Target, good: int) -> str:
+    def interval(self, broken: Target, good: int) -> str:
         what = f"the first {good} events are what was signed; " if good else ""
         if self.frontier.size < broken.size:
             lacking = broken.size - self.frontier.size
@@ -329,13 +229,13 @@ class _Verifying:
         )
         return what + "at least one was altered, removed or added (no hashes are kept to say which)"
 
-    def position(self, broken: _Target) -> int:
+    def position(self, broken: Target) -> int:
         """Of the event at the end of a checkpoint; walking ended in that very chunk."""
         sql = f"SELECT position FROM {self.store.recorder.table} ORDER BY position LIMIT 1 OFFSET ?"
         ((found,),) = self.ask(sql, broken.size - 1)
         return int(found)
 
-    def first_difference(self, broken: _Target, index: int, after: int, until: int) -> str:
+    def first_difference(self, broken: Target, index: int, after: int, until: int) -> str:
         """What happened to the event at an index: altered, missing or added."""
         rows = rows_after(self.store, after, until, _NEAR)
         before = "at the very beginning" if after == BEFORE_ALL else f"after position {after}"
@@ -365,7 +265,7 @@ class _Verifying:
         )
         for stream, count, first, last in self.ask(sql):
             what = f"has {count} events with versions from {first} to {last}: some are missing"
-            self.find("tampered", f"{stream}", what, _EVIDENCE)
+            self.find("tampered", f"{stream}", what, EVIDENCE)
 
     def kept(self, covered: int) -> None:
         """The rows are what was signed, and the kept hashes are not: these were altered."""
@@ -376,7 +276,7 @@ class _Verifying:
 
     def cut_off(self, given: int) -> None:
         """Whether positions were given, by the time we began, after the last event there is."""
-        acknowledged = max((seal.given for seal in self.seals.values()), default=0)
+        acknowledged = max((seal.given for seal in self.checkpoints.seals.values()), default=0)
         if given <= max(last_position(self.store), acknowledged):
             return
         with suppress(PersistenceError), self.store.recorder.writing():

@@ -13,13 +13,14 @@ import msgspec
 from casestore import audit as sealing
 from casestore.bundle import verify_bundle as bundle_verify
 from casestore.bundle import write_bundle
+from casestore.checkpoints import Held
 from casestore.leaf import Leaf
 from casestore.log_export import export_log
 from casestore.note import Checkpoint, InvalidNote, NotSigned, Verifier
 from casestore.proofs import LARGEST, find_row, prover
 from casestore.proofs import verify_proof as proof_verify
 from casestore.seals import CannotTell, Folder
-from casestore.verifying import Held, Verified
+from casestore.verifying import Verified
 from casestore.verifying import verify as verify_store
 from cli.options import CANNOT_TELL, REFUSED, settings, shared
 from cli.output import Column, for_people, print_lines, print_object, table

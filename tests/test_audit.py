@@ -24,13 +24,14 @@ from hypothesis import strategies as st
 
 from casestore import CaseStore, KeyFileError
 from casestore.audit import Sealed, origin, seal
+from casestore.checkpoints import Held
 from casestore.leaf import hashes_of, leaf_of
 from casestore.log_export import export_log
 from casestore.merkle import Frontier, leaf_hash
 from casestore.note import Checkpoint, Signer
 from casestore.seals import CannotTell, Folder, SealRefused
 from casestore.tiles import Hashes, tile_path, tiles
-from casestore.verifying import Held, verify
+from casestore.verifying import verify
 from tests import stories
 from tests.sealed import (
     alter,
