@@ -4,6 +4,7 @@
     ├── StoreNotFound            nothing was ever created at that place
     ├── StoreExists              there is a store already
     ├── StoreUnavailable         the database cannot be reached, or stayed busy too long
+    │   └── CannotTell           no seal or no key is there to answer with (casestore.seals)
     ├── StoreDamaged             what is stored cannot be read as it was written
     ├── InvalidPolicy            a policy file cannot be read (casestore.policy_file)
     ├── InvalidEvent             not an event of the vocabulary, or a field does not fit
@@ -13,6 +14,9 @@
     ├── ConcurrencyConflict      the stream is not at the version that was expected
     ├── IdempotencyConflict      the key was used before, for something else
     ├── KeyFileError             the key file is missing, unreadable or another store's
+    ├── SealRefused              to seal would contradict an earlier seal (casestore.seals)
+    ├── InvalidNote, NotSigned, BadSignature       a checkpoint says nothing (casestore.note)
+    ├── ProofRefused, BundleRefused                they prove nothing (casestore.proofs, .bundle)
     └── CustomerErased           the customer's words were erased and cannot be sealed anew
 
 Each message names the stream and the event that it is about, and what to do next. Personal text

@@ -16,7 +16,7 @@ from casestore.bundle import write_bundle
 from casestore.checkpoints import Held
 from casestore.leaf import Leaf
 from casestore.log_export import export_log
-from casestore.note import Checkpoint, InvalidNote, NotSigned, Verifier
+from casestore.note import MAX_NOTE, Checkpoint, InvalidNote, NotSigned, Verifier
 from casestore.proofs import LARGEST, find_row, prover
 from casestore.proofs import verify_proof as proof_verify
 from casestore.seals import CannotTell, Folder
@@ -54,12 +54,18 @@ class _Key(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
         if isinstance(value, Verifier):
             return value
         text = str(value)
-        if "+" not in text and Path(text).is_file():
-            text = Path(text).read_text("utf-8", errors="replace").strip()
+        if Path(text).is_file():
+            text = _beginning(Path(text)).decode(errors="replace").strip()
         try:
             return Verifier.parse(text)
         except InvalidNote as error:
             self.fail(str(error), param, ctx)
+
+
+def _beginning(path: Path) -> bytes:
+    """Of a file, as much as tells that it is longer than any note."""
+    with path.open("rb") as file:
+        return file.read(MAX_NOTE + 1)
 
 
 _KEY_HELP = "The verifier key (as `audit key` prints it), or a file with it."
@@ -152,7 +158,7 @@ def verify(held: Sequence[Path], keys: Sequence[Verifier], incremental: bool) ->
         with progress("events", last) as tick:
             found = verify_store(
                 store,
-                held=[Held(str(path), path.read_bytes()) for path in held],
+                held=[Held(str(path), _beginning(path)) for path in held],
                 keys=keys,
                 incremental=incremental,
                 progress=tick,
