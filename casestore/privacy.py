@@ -217,8 +217,8 @@ def _finish(store: CaseStore, noted: Iterable[Noted], customer_id: str | None) -
     with answering("the store"):
         if not store.recorder.scrub():
             left.append(
-                "bytes of a destroyed key may be in the database's files until nobody is reading "
-                "or writing for a moment (or, on PostgreSQL, it is not our table): `casestore "
+                "bytes of a destroyed key may be in the database's files while somebody reads what "
+                "was there before (or, on PostgreSQL, where the key table is not ours); `casestore "
                 "doctor --fix` tries again"
             )
     return tuple(left)

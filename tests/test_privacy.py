@@ -9,7 +9,9 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+import psycopg
 import pytest
 
 from casestore import (
@@ -392,6 +394,7 @@ def test_a_list_that_cannot_be_written_is_told_of(store: CaseStore) -> None:
     path.mkdir()
     (left,) = gone(store).left
     assert "could not be noted" in left
+    assert any("cannot be read" in f.what for f in findings(store))
     assert seen(store)["case:1"] == ["[erased]"] * 3
     path.rmdir()
     assert finish(store) == ()
@@ -596,3 +599,45 @@ def test_a_reader_in_the_way_of_scrubbing_is_told_of(store: CaseStore) -> None:
     assert any("may still hold bytes" in f.what for f in findings(store))
     assert finish(store) == ()
     assert findings(store) == []
+
+
+def test_a_snapshot_that_sees_the_key_is_told_of(
+    postgres_url: str, postgres_schema_url: str, tmp_path: Path
+) -> None:
+    """Not even of our tables: VACUUM copies what anybody's snapshot might see, and is content."""
+    with (
+        CaseStore.create(postgres_schema_url, key_file=tmp_path / "key") as store,
+        psycopg.connect(postgres_url) as other,
+    ):
+        store.append("case:1", opened())
+        other.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        other.execute("SELECT count(*) FROM pg_class")
+        store.append("customer:c1", PersonalDataErased(occurred_at=T, actor=ANNA, basis="x"))
+        assert not store.recorder.scrub(patience=0.1)
+        other.rollback()
+        assert gone(store).left == ()
+
+
+def test_a_key_table_of_somebody_else_is_told_of(
+    postgres_url: str, postgres_schema_url: str, tmp_path: Path
+) -> None:
+    role = f"r{uuid4().hex}"
+    schema = postgres_schema_url.rpartition("schema=")[2]
+    with (
+        CaseStore.create(postgres_schema_url, key_file=tmp_path / "key") as store,
+        psycopg.connect(postgres_url, autocommit=True) as admin,
+    ):
+        store.append("case:1", opened())
+        admin.execute(
+            f"CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA {schema} TO {role}; "
+            f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}"
+        )
+        try:
+            url = f"{postgres_schema_url}&options=-c%20role%3D{role}"
+            with CaseStore.open(url, key_file=tmp_path / "key") as guest:
+                event = PersonalDataErased(occurred_at=T, actor=ANNA, basis="x")
+                guest.append("customer:c1", event)
+                assert not guest.recorder.scrub(patience=0.1)
+            assert gone(store).left == ()
+        finally:
+            admin.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
