@@ -62,6 +62,9 @@ COMMANDS = {
     "events": ("cli.events:events", "List the events that a history can hold."),
     "audit": ("cli.audit:audit", "Seal the history, verify it, and prove it to others."),
     "doctor": ("cli.store:doctor", "Check that a store is whole."),
+    "backup": ("cli.keeping:backup", "Write a backup of the store into a file."),
+    "restore": ("cli.keeping:restore", "Put a backup back, into an empty place."),
+    "copy": ("cli.keeping:copy", "Copy the store to an empty place, on any database."),
 }
 """Where each command is, and its short help, which a test holds to be the command's own."""
 

@@ -1,0 +1,247 @@
+"""`casestore backup`, `restore` and `copy`: keeping a store safe, and moving it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from glob import escape
+from pathlib import Path
+from typing import Any
+
+import click
+
+from casestore import CaseStore
+from casestore.checkpoints import Held
+from casestore.decision import SYSTEM
+from casestore.erasure_list import list_file
+from casestore.errors import KeyFileError
+from casestore.journal.url import SQLiteUrl, parse_url
+from casestore.keeping import Kept
+from casestore.keeping import backup as make_backup
+from casestore.keeping import copy as copy_store
+from casestore.keeping import restore as restore_backup
+from casestore.key_file import kek_id, load_key_file
+from casestore.note import Verifier
+from casestore.opening import shown_as
+from casestore.privacy import reapply
+from casestore.seals import CannotTell, Folder
+from cli.audit import _KEY_HELP, _Key
+from cli.options import REFUSED, settings, shared
+from cli.output import for_people, print_lines, print_object
+from cli.progress import progress
+from cli.text import visible
+from projections.runner import tracked
+from projections.tables import beside
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("file", metavar="FILE", type=_FILE)
+@click.option("--force", is_flag=True, help="Take the place of an earlier backup.")
+@shared
+def backup(file: Path, force: bool) -> None:
+    """Write a backup of the store into a file.
+
+    As the store is at one moment; whoever appends meanwhile goes on. On SQLite the file is itself
+    a store; on PostgreSQL it is a dump by pg_dump, which must be on PATH and not older than the
+    server. The file is there whole, readable by its owner alone, or not at all.
+
+    It holds no projections, which are made anew, and never the key file: back that up apart.
+
+    \b
+    Examples:
+      casestore backup monday.backup
+      casestore --db postgresql:///desk backup monday.backup --force
+    """
+    db = settings().db
+    with settings().open_store() as store:
+        apart = _apart(store)
+    where = parse_url(db)
+    pages = where.path.stat().st_size // 4096 if isinstance(where, SQLiteUrl) else None
+    with progress("pages", pages) as tick:
+        made = make_backup(db, file, force=force, progress=tick)
+    if not for_people():
+        print_object({**made._asdict(), "file": str(made.file), "not_in_it": list(map(str, apart))})
+        return
+    _say(
+        f"wrote {made.file}: {_counted(made.events)}, up to position {made.position}",
+        f"sha256 {made.sha256}",
+        "not in it, to be kept apart from it:",
+        *(f"  {each}" for each in apart),
+    )
+
+
+def _apart(store: CaseStore) -> list[str]:
+    """What a backup never holds."""
+    found = []
+    if store.vault.is_sealed:
+        file = store.vault.key_file
+        found.append(f"the key file {file or '(name it in CASESTORE_KEY_FILE)'}")
+        if (erased := list_file(store)) is not None and erased.exists():
+            found.append(f"the list of who was erased {erased}")
+    folder = _audit_folder(store)
+    if folder is not None and folder.exists():
+        found.append(f"the audit folder {folder}")
+    return found or ["nothing: the store is unsealed, and was never sealed with a signature"]
+
+
+def _audit_folder(store: CaseStore) -> Path | None:
+    try:
+        return Folder.of(store.url).path
+    except CannotTell:
+        return None
+
+
+@click.command()
+@click.argument("file", metavar="FILE", type=_FILE)
+@click.option(
+    "--held",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A checkpoint that somebody kept; may be given several times.",
+)
+@click.option("--key", "keys", metavar="KEY", multiple=True, type=_Key(), help=_KEY_HELP)
+@click.option("--no-reapply", is_flag=True, help="Leave who was erased since as they are.")
+@shared
+def restore(file: Path, held: Sequence[Path], keys: Sequence[Verifier], no_reapply: bool) -> None:
+    """Put a backup back, into an empty place.
+
+    Every event is read, and compared with the seals in the audit folder and the checkpoints given
+    with --held, before the place is put to use: it is there whole and proven, or not at all. Says
+    what is newer than the backup, as far as checkpoints tell. Whoever was erased since, by the
+    list beside the key file, is erased again.
+
+    \b
+    Examples:
+      casestore --db sqlite:///complaints.db restore monday.backup
+      casestore --db postgresql:///desk restore monday.backup --held checkpoint-of-march
+    """
+    db = settings().db
+    notes = [Held(str(path), path.read_bytes()) for path in held]
+    with progress("events", None) as tick:
+        made = restore_backup(file, db, held=notes, keys=keys, progress=tick)
+    with settings().open_store() as store:
+        _drop_projections(store)
+        erased = None if no_reapply else _erase_again(store)
+        _tell(made, f"restored {file} to {_shown(db)}", erased, list(_remarks(store, made, erased)))
+    if erased is not None and erased["refused"]:
+        raise click.exceptions.Exit(REFUSED)
+
+
+@click.command()
+@click.argument("to_url", metavar="TO_URL")
+@shared
+def copy(to_url: str) -> None:
+    """Copy the store to an empty place, on any database.
+
+    Positions, ids, times and bytes stay as they are, and so does the root of the Merkle tree. What
+    is appended meanwhile is not in the copy: to move a store, stop the writers first, and take the
+    old one away afterwards. The key file and the audit folder stay where they are.
+
+    \b
+    Examples:
+      casestore --db sqlite:///complaints.db copy postgresql:///desk?schema=complaints
+      casestore --db postgresql:///desk copy sqlite:///complaints.db
+    """
+    db = settings().db
+    with settings().open_store() as store:
+        last, apart = store.recorder.max_notification_id(), _apart(store)
+    with progress("events", last) as tick:
+        made = copy_store(db, to_url, progress=tick)
+    with CaseStore.open(to_url) as store:
+        _drop_projections(store)
+    remarks = ["not copied; the new place has to find them, by CASESTORE_KEY_FILE and such:"]
+    remarks += [f"  {each}" for each in apart]
+    _tell(made, f"copied {_shown(db)} to {_shown(to_url)}", None, remarks)
+
+
+def _shown(db: str | None) -> str:
+    return shown_as(db, parse_url(db))
+
+
+def _drop_projections(store: CaseStore) -> None:
+    """Of an earlier store at that place: they are made anew when a report asks for them."""
+    where = parse_url(store.url)
+    if isinstance(where, SQLiteUrl):
+        for each in where.path.parent.glob(f"{escape(where.path.name)}.projections*"):
+            each.unlink(missing_ok=True)
+        return
+    with closing(beside(store)) as tables, tables.writing() as cursor:
+        tables.lock(cursor)
+        for found in tracked(cursor, tables):
+            tables.drop(cursor, found.table)
+        for name in ("tracking", "parked"):
+            cursor.run(f"DELETE FROM {tables.at(name)}")
+
+
+def _erase_again(store: CaseStore) -> dict[str, list[str]] | None:
+    """What became of the list beside the key file, by outcome; None where there is no list."""
+    path = list_file(store)
+    if path is None or not path.exists():
+        return None
+    found, left = reapply(store, path.read_bytes().splitlines(), actor=SYSTEM)
+    outcomes: dict[str, list[str]] = {"refused": [], "not finished": list(left)}
+    for each in found:
+        if each.outcome != "another store":
+            outcomes.setdefault(each.outcome, []).append(each.customer_id or each.why)
+    return outcomes
+
+
+def _remarks(store: CaseStore, made: Kept, erased: dict[str, list[str]] | None) -> Iterator[str]:
+    if made.proven is None:
+        yield "there was no checkpoint to compare it with"
+    else:
+        yield f"the first {_counted(made.proven.size)} are what {made.proven.label} signed"
+    if made.newer is not None:
+        missing = made.newer.size - made.events
+        yield f"{made.newer.label} is of {_counted(made.newer.size)}: at least {missing:,} of them "
+        yield "are newer than this backup, and missing"
+    elif made.proven is not None:
+        yield "no checkpoint at hand is newer; events that none covers may be missing all the same"
+    for outcome, whom in (erased or {}).items():
+        if whom:
+            yield f"{outcome}: {', '.join(whom)}"
+    if store.vault.is_sealed and erased is None:
+        yield "erasures since the backup are not applied: `casestore privacy reapply` does it,"
+        yield "from the list that is kept beside the key file"
+    if problem := _key_problem(store):
+        yield problem
+
+
+def _key_problem(store: CaseStore) -> str | None:
+    """Why words cannot be read with the key file at hand, if so."""
+    if not store.vault.is_sealed:
+        return None
+    try:
+        if store.vault.key_file is None:
+            return "no key file is named: set CASESTORE_KEY_FILE to read words"
+        keys = {kek_id(key).hex() for key in load_key_file(store.vault.key_file)}
+    except KeyFileError as error:
+        return str(error)
+    if store.vault.current_kek in keys:
+        return None
+    return f"words cannot be read: {store.vault.key_file} does not hold the key of this backup"
+
+
+def _tell(
+    made: Kept, done: str, erased: dict[str, list[str]] | None, remarks: Sequence[str]
+) -> None:
+    if for_people():
+        _say(f"{done}: {_counted(made.events)}, up to position {made.position}", *remarks)
+        return
+    told: dict[str, Any] = {**made._asdict(), "root": made.root.hex()}
+    for name in ("proven", "newer"):
+        target = getattr(made, name)
+        told[name] = target and {"checkpoint": target.label, "size": target.size}
+    print_object({**told, "erasures": erased, "remarks": list(remarks)})
+
+
+def _say(*lines: str) -> None:
+    if not settings().quiet:
+        print_lines(map(visible, lines))
+
+
+def _counted(events: int) -> str:
+    return "1 event" if events == 1 else f"{events:,} events"
