@@ -50,7 +50,9 @@ def listed(store: CaseStore) -> list[Noted]:
 
 def note(store: CaseStore, made: Iterable[Noted]) -> str | None:
     """Add the erasures that the list lacks; gives why it could not be done, if so."""
-    path = list_file(store)
+    made, path = list(made), list_file(store)
+    if not made:
+        return None
     if path is None:
         return "erasures are kept in the database alone; name the key file in CASESTORE_KEY_FILE"
     try:

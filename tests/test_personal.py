@@ -242,7 +242,7 @@ def test_an_unsealed_store_is_for_those_who_insist(store_url: str) -> None:
 
 
 def test_what_is_erased_reads_as_erased_and_never_as_nothing(store: CaseStore) -> None:
-    """Destroying keys has an issue of its own: this is what reading will then give."""
+    """However the key went, this is what reading then gives."""
     store.append("case:1", opened(), note("words"), key="k")
     store.append("customer:c1", PersonalDataErased(occurred_at=T, actor=ANNA, basis="request"))
     with store.recorder.writing() as writing:

@@ -641,3 +641,22 @@ def test_a_key_table_of_somebody_else_is_told_of(
             assert gone(store).left == ()
         finally:
             admin.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_without_a_named_key_file_only_the_list_is_lacking(
+    postgres_schema_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CASESTORE_KEY_FILE", raising=False)
+    with CaseStore.create(postgres_schema_url, key_file=tmp_path / "key") as store:
+        store.append("case:1", opened())
+    with CaseStore.open(postgres_schema_url) as blind:
+        assert finish(blind) == ()
+        assert "name the key file in CASESTORE_KEY_FILE" in gone(blind).left[0]
+        with pytest.raises(KeyFileError, match="no key file is named"):
+            rotate(blind)
+    with CaseStore.open(postgres_schema_url, key_file=tmp_path / "key") as store:
+        assert [f.what for f in findings(store)] == [
+            f"their erasure is not noted in {tmp_path}/key.erased"
+        ]
+        assert finish(store) == ()
+        assert findings(store) == []
