@@ -21,6 +21,7 @@ import msgspec
 
 from casestore.bundle_page import page
 from casestore.errors import CaseStoreError, StoreDamaged, StreamNotFound
+from casestore.files import write_new
 from casestore.history import Privacy, Recorded
 from casestore.journal.codec import Codec
 from casestore.journal.recorder import Row
@@ -111,10 +112,12 @@ def write_bundle(store: CaseStore, case_id: str, out: Path, *, reveal: bool = Fa
     part = out.with_name(f"{out.name}.part-{os.getpid()}")
     part.mkdir(mode=0o700, parents=True)
     try:
-        _write(part / "bundle.json", msgspec.json.format(msgspec.json.encode(bundle), indent=1))
-        _write(part / "page.html", render(bundle))
-        _write(part / "checkpoint", bundle.checkpoint.encode())
-        _write(part / "verifier", f"{verifier}\n".encode())
+        write_new(
+            part / "bundle.json", msgspec.json.format(msgspec.json.encode(bundle), indent=1), 0o600
+        )
+        write_new(part / "page.html", render(bundle), 0o600)
+        write_new(part / "checkpoint", bundle.checkpoint.encode(), 0o600)
+        write_new(part / "verifier", f"{verifier}\n".encode(), 0o600)
         part.rename(out)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
@@ -144,13 +147,6 @@ def _bundled(row: Row, proof: Proof, told: Recorded | None) -> BundledEvent:
     part = base64.b64encode(row.personal).decode()
     erased = told.privacy == "erased"
     return msgspec.structs.replace(made, personal=part, words=words, erased=erased)
-
-
-def _write(path: Path, data: bytes) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 # --- reading one ---------------------------------------------------------------------------

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from casestore.audit import BEFORE_ALL, Progress, chunks, log_id, origin
 from casestore.errors import StoreDamaged
+from casestore.files import write_whole
 from casestore.leaf import leaf_of, read_leaf
 from casestore.note import Checkpoint
 from casestore.seals import CannotTell, Folder
@@ -83,14 +83,5 @@ def _bundle(leaves: list[bytes]) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part-{os.getpid()}")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(path, data)

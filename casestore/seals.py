@@ -26,6 +26,7 @@ from typing import NamedTuple
 import msgspec
 
 from casestore.errors import CaseStoreError, KeyFileError, StoreUnavailable
+from casestore.files import write_new, write_whole
 from casestore.journal.url import SQLiteUrl, parse_url
 from casestore.note import Checkpoint, InvalidNote, Signer, Verifier, open_checkpoint
 from casestore.tiles import Hashes
@@ -113,9 +114,9 @@ class Folder(NamedTuple):
         self.path.mkdir(parents=True, exist_ok=True)
         # Known first: a key that has no line there signs nothing.
         lines = "".join(f"{each}\n" for each in (*known, signer.verifier))
-        _write_whole(self.path / "verifiers", lines)
+        write_whole(self.path / "verifiers", lines.encode())
         try:
-            _write_new(self.key_file, f"{_KEY_HEADER}{signer}\n", 0o600)
+            write_new(self.key_file, f"{_KEY_HEADER}{signer}\n".encode(), 0o600)
         except OSError as error:
             raise KeyFileError(
                 f"cannot write the key file {self.key_file}: {error.strerror}"
@@ -180,7 +181,7 @@ class Folder(NamedTuple):
         path.parent.mkdir(exist_ok=True)
         part = self.path / "seal.part"
         part.unlink(missing_ok=True)  # of a sealer that was killed; we hold the lock
-        _write_new(part, msgspec.json.encode(seal).decode(), 0o644)
+        write_new(part, msgspec.json.encode(seal))
         os.link(part, path)  # fails where there is one, as a rename would not
         part.unlink()
         _sync(path.parent)
@@ -189,7 +190,7 @@ class Folder(NamedTuple):
         """See that `checkpoint` is a copy of the newest seal."""
         path = self.path / "checkpoint"
         if not path.exists() or path.read_bytes() != seal.checkpoint.encode():
-            _write_whole(path, seal.checkpoint)
+            write_whole(path, seal.checkpoint.encode())
         return path
 
     @contextmanager
@@ -218,28 +219,11 @@ class Folder(NamedTuple):
 
     def remember_verified(self, size: int) -> None:
         """Note that all was verified up to a size."""
-        _write_whole(self.path / "verified", f"{size}\n")
+        write_whole(self.path / "verified", f"{size}\n".encode())
 
 
 def _seal_name(size: int) -> str:
     return f"{size:019d}.json"
-
-
-def _write_new(path: Path, text: str, mode: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _write_whole(path: Path, text: str) -> None:
-    part = path.with_name(f"{path.name}.part-{os.getpid()}")
-    try:
-        _write_new(part, text, 0o644)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _sync(folder: Path) -> None:

@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
+from casestore.files import naming
 from casestore.merkle import HASH_SIZE, Frontier, blocks, fold
 
 TILE = 256
@@ -98,7 +99,7 @@ class Hashes:
     def extending(self, size: int) -> Iterator[Extend]:
         """Drop what is after the first so many leaves, and take more; durable when it ends."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as stack:
+        with naming(self.folder), ExitStack() as stack:
             files: list[BinaryIO] = []
             tails: list[list[bytes]] = []
 
