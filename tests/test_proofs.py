@@ -22,8 +22,10 @@ from casestore.bundle import Bundle, BundleRefused, render, verify_bundle, write
 from casestore.errors import CaseStoreError
 from casestore.merkle import leaf_hash
 from casestore.note import BadSignature, InvalidNote, NotSigned, Signer, Verifier
+from casestore.privacy import erase
 from casestore.proofs import LARGEST, ProofRefused, find_row, prover, verify_proof
 from casestore.seals import CannotTell, Folder
+from casestore.verifying import verify
 from tests import stories
 from tests.sealed import alter, audit_folder, key_of, made, opened, tell
 
@@ -405,3 +407,24 @@ def test_the_page_tells_corrections(tmp_path: Path, small: str) -> None:
     assert "[corrected by no. 5]" in text
     assert "no. 3" in text
     assert "[withheld]" in text
+
+
+# --- after an erasure
+
+
+def test_an_erasure_leaves_every_proof_as_it_was(url: str, tmp_path: Path) -> None:
+    with opened(url) as store:
+        before = proof_of(store, "case:c2@3")
+        erase(store, "k1", basis="gdpr-17", actor=stories.ANNA)
+        assert verify(store).verdict == "fine"
+        seal(store)
+        assert verify(store).verdict == "fine"
+        after, key = proof_of(store, "case:c2@3"), key_of(store)
+        assert verified(before, key)[0] == verified(after, key)[0]
+    bundle_of(url, tmp_path / "out", reveal=True)
+    proven = verify_bundle(tmp_path / "out", [key])
+    assert (proven.events, proven.unproven) == (3, 0)
+    assert "[erased]" in (tmp_path / "out" / "page.html").read_text("utf-8")
+    written = b"".join(path.read_bytes() for path in (tmp_path / "out").iterdir())
+    assert b"Ach" not in written
+    assert b"Oh." not in written
