@@ -254,13 +254,17 @@ def _words(part: bytes) -> Any:
 
 
 def render(bundle: Bundle) -> bytes:
-    """The page of a bundle."""
+    """The page of a bundle. Raises BundleRefused, StoreDamaged."""
     events = []
-    for event in bundle.events:
-        leaf = read_leaf(event.leaf.encode())
-        events.append((_recorded(event, leaf), leaf, event.index))
-    checkpoint = Checkpoint.parse(bundle.checkpoint.rpartition("\n\n")[0] + "\n")
-    return page(bundle.stream, events, checkpoint, bundle.verifier, bundle.checkpoint).encode()
+    try:
+        for event in bundle.events:
+            leaf = read_leaf(event.leaf.encode())
+            events.append((_recorded(event, leaf), leaf, event.index))
+        checkpoint = Checkpoint.parse(bundle.checkpoint.rpartition("\n\n")[0] + "\n")
+        made = page(bundle.stream, events, checkpoint, bundle.verifier, bundle.checkpoint)
+    except (ValueError, OverflowError, RecursionError) as error:  # in what a stranger signed
+        raise BundleRefused(f"its events cannot be read: {type(error).__name__}") from None
+    return made.encode()
 
 
 def _recorded(event: BundledEvent, leaf: Leaf) -> Recorded:

@@ -5,7 +5,6 @@ What is kept here is a cache: it is never believed before it has given a root th
 
 from __future__ import annotations
 
-import mmap
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,6 +18,8 @@ from casestore.merkle import HASH_SIZE, Frontier, blocks, fold
 TILE = 256
 """Hashes in a whole tile (c2sp.org/tlog-tiles); eight levels of the tree."""
 _HEIGHT = 8
+_BLOCK = 1 << 14
+"""Hashes to read at a time."""
 Extend = Callable[[Sequence[bytes]], None]
 
 
@@ -73,8 +74,8 @@ class Hashes:
     def leaves_give(self, size: int, root: bytes) -> bool:
         """Whether the hashes of the leaves alone give a root: then each of them is right."""
         frontier = Frontier()
-        for start in range(0, size, 1 << 14):
-            for leaf in _split(self.read(0, start, min(start + (1 << 14), size))):
+        for start in range(0, size, _BLOCK):
+            for leaf in _split(self.read(0, start, min(start + _BLOCK, size))):
                 frontier.append(leaf)
         return frontier.size == size and frontier.root() == root
 
@@ -84,16 +85,15 @@ class Hashes:
 
     def find(self, leaf: bytes, start: int = 0) -> int | None:
         """The index of a leaf's hash, from an index on; None where there is none."""
-        if self.size <= start:
-            return None
-        with (
-            self._file(0).open("rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole,
-        ):
-            found = whole.find(leaf, start * HASH_SIZE)
+        # Read, not mapped: a sealer may cut the file meanwhile, which would crash us.
+        while block := self.read(0, start, start + _BLOCK):
+            found = block.find(leaf)
             while found >= 0 and found % HASH_SIZE:
-                found = whole.find(leaf, found + 1)
-            return None if found < 0 else found // HASH_SIZE
+                found = block.find(leaf, found + 1)
+            if found >= 0:
+                return start + found // HASH_SIZE
+            start += _BLOCK
+        return None
 
     @contextmanager
     def extending(self, size: int) -> Iterator[Extend]:

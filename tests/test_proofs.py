@@ -332,6 +332,37 @@ def test_words_can_only_be_the_events_own(small: str, tmp_path: Path) -> None:
         verify_bundle(tmp_path / "out", [key])
 
 
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("recorded_at", 1 << 62),
+        ("topic", "Nothing"),
+        ("state_sha256", sha256(b"[" * 9999).hexdigest()),
+    ],
+)
+def test_evidence_that_a_stranger_signed_is_refused_in_order(
+    small: str, tmp_path: Path, column: str, value: object
+) -> None:
+    """Whoever makes up a whole bundle, key and all, shall not make the verifier stumble."""
+    bundle_of(small, tmp_path / "out")
+    bundle = json.loads((tmp_path / "out" / "bundle.json").read_text("utf-8"))
+    event = bundle["events"][0]
+    leaf_with(**{column: value})(event)
+    if column == "state_sha256":
+        event["state"] = "[" * 9999
+    event |= {"index": 0, "path": []}
+    bundle["events"] = [event]
+    stranger = Signer(f"casestore/{json.loads(event['leaf'])['log_id']}", bytes(32))
+    root = base64.b64encode(leaf_hash(event["leaf"].encode())).decode()
+    bundle["checkpoint"] = stranger.sign(f"{stranger.name}\n1\n{root}\n")
+    bundle["verifier"] = str(stranger.verifier)
+    (tmp_path / "out" / "bundle.json").write_text(json.dumps(bundle))
+    (tmp_path / "out" / "checkpoint").write_text(bundle["checkpoint"])
+    (tmp_path / "out" / "verifier").write_text(f"{stranger.verifier}\n")
+    with pytest.raises(CaseStoreError):
+        verify_bundle(tmp_path / "out")
+
+
 def test_evidence_of_another_version_has_another_page(small: str, tmp_path: Path) -> None:
     key = bundle_of(small, tmp_path / "out")
     spoil(tmp_path / "out", lambda b: b.update(made_by="0.0.1"))
