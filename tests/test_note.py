@@ -176,7 +176,7 @@ def test_what_is_no_note(spoil: Callable[[bytes], bytes], says: str) -> None:
 @pytest.mark.parametrize(
     "size",
     [
-        *" -1 +1 01 00 1.0 1e3 0x1 1_000 ٣ ²".split(" "),
+        *["", "-1", "+1", "01", "00", "1.0", "1e3", "0x1", "1_000", "٣", "²"],
         " 1",
         "1 ",
         "9" * 19,
