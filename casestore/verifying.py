@@ -49,11 +49,13 @@ class Verified(NamedTuple):
     """Of these, the first so many were verified before, and not read again."""
     checkpoints: int
     """Whose signature is good."""
+    newest: int
+    """How many events the newest of them covers."""
 
     @property
     def uncovered(self) -> int:
         """Events that are newer than every checkpoint: nothing is proven about them."""
-        return max(0, self.events - self.covered)
+        return max(0, self.events - self.newest)
 
     @property
     def verdict(self) -> Literal["fine", "tampered", "cannot tell"]:
@@ -122,7 +124,8 @@ class _Verifying:
             self.kept(covered)
             self.cut_off(given)
         found = tuple(self.checkpoints.findings)
-        made = Verified(found, events, covered, trusted, len(targets))
+        newest = max((t.size for t in targets), default=0)
+        made = Verified(found, events, covered, trusted, len(targets), newest)
         if made.verdict == "fine" and covered in seals:
             with suppress(OSError):  # an auditor may have no right to write there
                 self.checkpoints.folder.remember_verified(covered)

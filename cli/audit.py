@@ -183,7 +183,7 @@ def _print(found: Verified) -> None:
 
 def _told(found: Verified) -> Iterator[str]:
     if found.verdict == "tampered":
-        yield f"tampered with; of the first, {_are(found.covered)} what was signed"
+        yield f"tampered with, after event {found.covered:,} of {found.newest:,} that were signed"
         return
     if found.covered:
         yield f"{_are(found.covered)} what was signed"
