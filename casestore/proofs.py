@@ -17,7 +17,7 @@ from casestore.errors import CaseStoreError, InvalidStream, StoreDamaged, Stream
 from casestore.journal.recorder import Row
 from casestore.leaf import Leaf, leaf_of, read_leaf
 from casestore.merkle import HASH_SIZE, inclusion_proof, leaf_hash, verify_inclusion
-from casestore.note import Checkpoint, InvalidNote, Verifier, open_checkpoint
+from casestore.note import Checkpoint, Verifier, open_checkpoint
 from casestore.opening import answering
 from casestore.seals import CannotTell, Folder
 from casestore.store import CaseStore
@@ -183,6 +183,3 @@ def _hash(text: str) -> bytes:
     if len(found) != HASH_SIZE or base64.b64encode(found).decode() != text:
         raise ProofRefused("the path holds what is no hash")
     return found
-
-
-__all__ = ["InvalidNote", "Proof", "ProofRefused", "find_row", "prover", "verify_proof"]
