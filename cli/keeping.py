@@ -115,7 +115,7 @@ def restore(file: Path, held: Sequence[Path], keys: Sequence[Verifier], no_reapp
 
     \b
     Examples:
-      casestore --db sqlite:///complaints.db restore monday.backup
+      casestore restore monday.backup
       casestore --db postgresql:///desk restore monday.backup --held checkpoint-of-march
     """
     db = settings().db
@@ -142,7 +142,7 @@ def copy(to_url: str) -> None:
 
     \b
     Examples:
-      casestore --db sqlite:///complaints.db copy postgresql:///desk?schema=complaints
+      casestore copy postgresql:///desk?schema=complaints
       casestore --db postgresql:///desk copy sqlite:///complaints.db
     """
     db = settings().db
