@@ -77,7 +77,7 @@ def reading_dump(file: Path) -> Iterator[Contents]:
                 why = _last_line(said.read().decode(errors="replace"))
                 raise StoreDamaged(f"the backup {file} cannot be read: {why}")
 
-        read = _Reading(cast(IO[bytes], process.stdout), ended)
+        read = _Reading(file, cast(IO[bytes], process.stdout), ended)
         try:
             found = read.table("casestore_meta", "name, value", "tt")
             meta = {name: value for name, value in found}  # noqa: C416  (dict() knows no lists)
@@ -91,7 +91,8 @@ def reading_dump(file: Path) -> Iterator[Contents]:
 class _Reading:
     """Reads tables from a dump as text, in which they stand in the order of their names."""
 
-    def __init__(self, text: IO[bytes], ended: Callable[[], None]) -> None:
+    def __init__(self, file: Path, text: IO[bytes], ended: Callable[[], None]) -> None:
+        self._file = file
         self._text = text
         self._ended = ended
 
@@ -100,7 +101,7 @@ class _Reading:
     ) -> Iterator[Sequence[Any]]:
         """The rows of the next table, which must be this one."""
         if self._next_table() != f"{name} ({columns})":
-            raise StoreDamaged("it is a dump, but not of one casestore store alone")
+            raise self._foreign()
         read = [_KINDS[kind] for kind in kinds]
         for line in self._text:
             if line == b"\\.\n":
@@ -112,9 +113,12 @@ class _Reading:
                     for kind, field in zip(read, fields, strict=True)
                 ]
             except ValueError:
-                raise StoreDamaged(f"a row of {name} in it cannot be read") from None
+                raise StoreDamaged(f"a row of {name} in {self._file} cannot be read") from None
         if last and self._next_table():
-            raise StoreDamaged("it is a dump, but not of one casestore store alone")
+            raise self._foreign()
+
+    def _foreign(self) -> StoreDamaged:
+        return StoreDamaged(f"{self._file} is a dump, but not of one casestore store alone")
 
     def _next_table(self) -> str | None:
         for line in self._text:

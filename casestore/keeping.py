@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,13 +26,13 @@ from casestore.contents import (
     saying,
 )
 from casestore.dump import DUMP, dump, reading_dump
-from casestore.errors import StoreDamaged, StoreExists, StoreNotFound
+from casestore.errors import StoreDamaged, StoreExists
 from casestore.journal.url import PostgresUrl, SQLiteUrl, parse_url
 from casestore.leaf import NO_LEAF, hashes_of
 from casestore.merkle import Frontier
 from casestore.note import Verifier
 from casestore.opening import backend, known_meta, not_found, shown_as
-from casestore.seals import CannotTell
+from casestore.seals import CannotTell, Folder
 
 _SQLITE = b"SQLite format 3\x00"
 _PAGES = 1000
@@ -142,10 +142,10 @@ def restore(
     """Put a backup back into an empty place: whole and proven, or not at all.
 
     Args:
-        file: what `backup` wrote.
-        url: the place: a SQLite file or a PostgreSQL schema, as the backup is, that is not there.
+        file: what `backup` wrote, of either database.
+        url: the place: a SQLite file or a PostgreSQL schema that is not there.
         held: checkpoints that somebody kept. Those of the place's audit folder count, too.
-        keys: whose signatures count; those that the audit folder knows if left out.
+        keys: whose signatures count, besides those that the audit folder knows.
         progress: told the number of events written.
 
     Raises:
@@ -156,7 +156,7 @@ def restore(
         StoreNotFound, StoreUnavailable.
     """
     where = parse_url(url)
-    with _reading_backup(file, where) as contents:
+    with _reading_backup(file) as contents:
         known_meta(contents.meta or None, str(file))
         signed = _signed(where, contents.meta["store_id"], held, keys)
         return _put(contents, where, signed, progress)
@@ -175,25 +175,16 @@ def copy(from_url: str | None, to_url: str, *, progress: Progress | None = None)
 
 
 @contextmanager
-def _reading_backup(file: Path, where: SQLiteUrl | PostgresUrl) -> Iterator[Contents]:
+def _reading_backup(file: Path) -> Iterator[Contents]:
     if _kind(file) == DUMP:
-        if isinstance(where, SQLiteUrl):
-            raise StoreNotFound(
-                f"{file} is a dump of PostgreSQL: restore it there, and `casestore copy` it here"
-            )
         with reading_dump(file) as contents:
             yield contents
         return
-    backed_up = SQLiteUrl(file.absolute())
-    if isinstance(where, PostgresUrl):
-        raise StoreNotFound(
-            f"{file} is a SQLite file, and itself a store: `casestore --db {backed_up.url} copy` it"
-        )
     with saying(f"the backup {file}"), closing(read_only(file)) as looking:
         ((said,),) = looking.execute("PRAGMA integrity_check(1)").fetchall()
         if said != "ok":
             raise StoreDamaged(f"the backup {file} is damaged: {said.splitlines()[-1]}")
-    with reading(backed_up) as place:
+    with reading(SQLiteUrl(file.absolute())) as place:
         yield place.contents()
 
 
@@ -214,13 +205,17 @@ def _signed(
 ) -> list[Target]:
     """The checkpoints to compare with, smallest first: all must be good."""
     origin = f"casestore/{store_id}"  # as in casestore.audit
+    if keys:
+        with suppress(CannotTell):  # no folder is named
+            keys = [*keys, *Folder.of(where.url).verifiers()]
     known = Checkpoints(where.url, origin, keys, held)
     # To have none is no hindrance, and the last that is said.
     problems = known.findings if known.targets else known.findings[:-1]
     for level, error in (("tampered", StoreDamaged), ("cannot tell", CannotTell)):
         for each in problems:
             if each.level == level:
-                raise error(f"nothing was restored: {each.where} {each.what}; {each.do}")
+                said = f"{each.where}: {each.what}; {each.do}".rstrip("; ")
+                raise error(f"nothing was restored: {said}")
     return sorted(known.targets, key=lambda target: target.size)
 
 

@@ -196,16 +196,20 @@ def _remarks(store: CaseStore, made: Kept, erased: dict[str, list[str]] | None) 
         yield f"the first {_counted(made.proven.size)} are what {made.proven.label} signed"
     if made.newer is not None:
         missing = made.newer.size - made.events
-        yield f"{made.newer.label} is of {_counted(made.newer.size)}: at least {missing:,} of them "
-        yield "are newer than this backup, and missing"
+        yield (
+            f"{made.newer.label} is of {_counted(made.newer.size)}: {missing:,} of them, or more, "
+            "are newer than this backup, and missing"
+        )
     elif made.proven is not None:
         yield "no checkpoint at hand is newer; events that none covers may be missing all the same"
     for outcome, whom in (erased or {}).items():
         if whom:
             yield f"{outcome}: {', '.join(whom)}"
     if store.vault.is_sealed and erased is None:
-        yield "erasures since the backup are not applied: `casestore privacy reapply` does it,"
-        yield "from the list that is kept beside the key file"
+        yield (
+            "erasures since the backup are not applied: `casestore privacy reapply` does it, from "
+            "the list that is kept beside the key file"
+        )
     if problem := _key_problem(store):
         yield problem
 
