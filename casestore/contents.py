@@ -266,12 +266,22 @@ def beside(path: Path, mode: int = 0o666, *, replace: bool = False) -> Iterator[
         if replace:
             part.replace(path)
         else:
-            os.link(part, path)  # fails where there is one meanwhile, as a rename would not
+            _link(part, path)
         if os.name == "posix":
             _sync(path.parent)
     finally:
         for each in (part, *companions(part)):
             each.unlink(missing_ok=True)
+
+
+def _link(part: Path, path: Path) -> None:
+    """Another name for a file, which fails where there is one, as a rename does not everywhere."""
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise StoreExists(f"cannot write {path}: it is there meanwhile; use another name") from None
+    except OSError:  # no links on that disk
+        part.rename(path)
 
 
 def _sync(path: Path) -> None:

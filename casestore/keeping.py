@@ -184,7 +184,10 @@ def _reading_backup(file: Path) -> Iterator[Contents]:
         ((said,),) = looking.execute("PRAGMA integrity_check(1)").fetchall()
         if said != "ok":
             raise StoreDamaged(f"the backup {file} is damaged: {said.splitlines()[-1]}")
-    with reading(SQLiteUrl(file.absolute())) as place:
+    backed_up = SQLiteUrl(file.absolute())
+    if not backend(backed_up).holds_store(backed_up):
+        raise StoreDamaged(f"{file} is not a backup: it is a SQLite file, but no store")
+    with reading(backed_up) as place:
         yield place.contents()
 
 

@@ -306,7 +306,7 @@ def test_a_broken_file_leaves_nothing(url: str, file: Path) -> None:
         back(Path(__file__), url)
     with closing(sqlite3.connect(file.with_name("x.db"))) as db:
         db.execute("CREATE TABLE anything (x)")
-    with pytest.raises(StoreNotFound):
+    with pytest.raises(StoreDamaged, match="but no store"):
         back(file.with_name("x.db"), url)
     nothing_at(other(url))
 
@@ -415,3 +415,38 @@ def test_a_dump_is_read_however_bytes_are_written_in_it(
     backup(url, tmp_path / "b")
     restore(tmp_path / "b", f"sqlite:///{tmp_path}/b.db")
     assert everything(f"sqlite:///{tmp_path}/b.db") == everything(postgres_schema_url)
+
+
+def test_a_password_is_on_no_command_line(
+    postgres_schema_url: str, programs: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CASESTORE_KEY_FILE", str(tmp_path / "key"))
+    CaseStore.create(postgres_schema_url).close()
+    lines = []
+    run = subprocess.run
+
+    def noted(command: list[Any], **options: Any) -> Any:
+        lines.append(" ".join(map(str, command)))
+        return run(command, **options)
+
+    monkeypatch.setattr(subprocess, "run", noted)
+    backup(f"{postgres_schema_url}&password=opensesame", tmp_path / "b")
+    assert any("--snapshot" in line for line in lines)
+    assert not any("opensesame" in line for line in lines)
+
+
+def test_a_disk_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(*_: object) -> None:
+        raise PermissionError
+
+    url = f"sqlite:///{tmp_path}/store.db"
+    CaseStore.create(url).close()
+    monkeypatch.setattr(os, "link", link)
+    backup(url, tmp_path / "b")
+    assert restore(tmp_path / "b", other(url)).events == 0
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        "b",
+        "other.db",
+        "store.db",
+        "store.db.key",
+    ]
