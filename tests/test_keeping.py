@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -329,6 +330,30 @@ def test_a_write_that_fails_leaves_nothing(
     with pytest.raises(StoreUnavailable):
         copy(url, other(url))
     nothing_at(other(url))
+
+
+def killed_halfway(file: Path, url: str) -> None:
+    insert = Place.insert
+
+    def then_die(place: Place, table: str, columns: str, rows: Any) -> None:
+        insert(place, table, columns, rows)
+        if table == "stored_events":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Place.insert = then_die  # type: ignore[method-assign]
+    restore(file, url)
+
+
+def test_a_restore_that_is_killed_can_be_done_again(url: str, file: Path) -> None:
+    backup(url, file)
+    process = SPAWN.Process(target=killed_halfway, args=(file, other(url)))
+    process.start()
+    process.join(30)
+    assert process.exitcode == -signal.SIGKILL
+    with pytest.raises(StoreNotFound):
+        CaseStore.open(other(url))
+    assert back(file, url).events == 11
+    goes_on(other(url))
 
 
 def test_a_full_disk_leaves_no_backup(url: str, file: Path) -> None:
