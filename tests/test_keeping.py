@@ -340,7 +340,7 @@ def killed_halfway(file: Path, url: str) -> None:
         if table == "stored_events":
             os.kill(os.getpid(), signal.SIGKILL)
 
-    Place.insert = then_die  # type: ignore[method-assign]
+    Place.insert = then_die  # type: ignore[method-assign, assignment]
     restore(file, url)
 
 
