@@ -39,7 +39,6 @@ def rows(case: Reading) -> Iterator[DeliveryRow]:
     product, region, category = case.about
     for reply_id, failure in sorted(case.failures.items(), key=lambda item: item[1].at):
         reply = case.replies[reply_id]
-        owner = case.owner_at(reply.at)
         yield DeliveryRow(
             reply_id=reply_id,
             case_id=case.case_id,
@@ -51,7 +50,7 @@ def rows(case: Reading) -> Iterator[DeliveryRow]:
             resent_by=_resent_by(case, reply_id),
             made_good_at=_made_good_at(case, reply_id),
             agent=reply.event.actor.id,
-            team=reply.event.actor.team or (owner.team if owner else None),
+            team=case.team_of(reply),
             product=product,
             region=region,
             category=category,

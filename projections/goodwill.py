@@ -63,7 +63,6 @@ def rows(case: Reading) -> Iterator[GoodwillRow]:
         event = each.event
         gesture = event if isinstance(event, GestureGiven) else None
         approved_by = gesture.approved_by if gesture else None
-        owner = case.owner_at(each.at)
         yield GoodwillRow(
             ledger="goodwill" if gesture else "remedy",
             id=gesture.gesture_id if gesture else event.remedy_id,
@@ -74,7 +73,7 @@ def rows(case: Reading) -> Iterator[GoodwillRow]:
             value=event.value,
             given_by=event.actor.id,
             role=event.actor.role,
-            team=event.actor.team or (owner.team if owner else None),
+            team=case.team_of(each),
             approved_by=approved_by.id if approved_by else None,
             reason=gesture.reason if gesture else None,
             asked_for=gesture.asked_for if gesture else None,

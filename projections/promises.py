@@ -94,7 +94,6 @@ def rows(case: Reading) -> Iterator[PromiseRow]:
                     at = kept_at(case, later)
                     kept = at if kept is None or (at is not None and at < kept) else kept
         owner = case.owner_at(due) if due is not None else None
-        then = case.owner_at(each.at)
         yield PromiseRow(
             promise_id=promise.promise_id,
             case_id=case.case_id,
@@ -102,7 +101,7 @@ def rows(case: Reading) -> Iterator[PromiseRow]:
             kind=promise.kind,
             made_at=each.at,
             made_by=promise.actor.id,
-            team=promise.actor.team or (then.team if then else None),
+            team=case.team_of(each),
             first_due_at=promise.due_at,
             due_at=due,
             kept_at=kept,

@@ -149,6 +149,12 @@ class Reading:
         """The assignment in force at a time."""
         return cast(CaseAssigned | None, self._last_by(at, CaseAssigned))
 
+    def team_of(self, each: Happened) -> str | None:
+        """The team of who did something; where that was not recorded, the case's at that time."""
+        owner = None if each.event.actor.team else self.owner_at(each.at)
+        team: str | None = each.event.actor.team or (owner.team if owner else None)
+        return team
+
     def status_at(self, at: datetime) -> Status:
         """How the case stood at a time."""
         if isinstance(self._last_by(at, CaseMerged, CaseUnmerged), CaseMerged):

@@ -38,7 +38,6 @@ def rows(case: Reading) -> Iterator[StatementRow]:
     for each in case.of(StatementMade):
         event: StatementMade = each.event
         taken_back = retracted.get(event.statement_id)
-        owner = case.owner_at(each.at)
         earlier = event.supersedes
         if earlier is not None and (earlier in known or "/" not in earlier):
             earlier = f"{case.case_id}/{earlier}"
@@ -50,7 +49,7 @@ def rows(case: Reading) -> Iterator[StatementRow]:
             value=event.value,
             stated_at=each.at,
             stated_by=event.actor.id,
-            team=event.actor.team or (owner.team if owner else None),
+            team=case.team_of(each),
             reply_id=event.reply_id,
             supersedes=earlier,
             retracted_at=None if taken_back is None else taken_back.occurred_at,
