@@ -15,7 +15,7 @@ from eventsourcing.persistence import OperationalError
 
 from casestore.errors import StoreDamaged
 from casestore.journal.sqlite import SQLiteJournal
-from casestore.leaf import NO_LEAF, hashes_of, leaf_of, read_leaf
+from casestore.leaf import NO_LEAF, hashes_of, leaf_of, origin_of, read_leaf
 from casestore.merkle import leaf_hash
 from casestore.note import BadSignature, Checkpoint, InvalidNote, NotSigned
 from casestore.opening import answering
@@ -36,7 +36,7 @@ def log_id(store: CaseStore) -> str:
 
 def origin(store: CaseStore) -> str:
     """What names a store's log in checkpoints, and its first key."""
-    return f"casestore/{log_id(store)}"
+    return origin_of(log_id(store))
 
 
 # --- reading rows --------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from casestore.contents import (
 from casestore.dump import DUMP, dump, reading_dump
 from casestore.errors import StoreDamaged, StoreExists
 from casestore.journal.url import PostgresUrl, SQLiteUrl, parse_url
-from casestore.leaf import NO_LEAF, hashes_of
+from casestore.leaf import NO_LEAF, hashes_of, origin_of
 from casestore.merkle import Frontier
 from casestore.note import Verifier
 from casestore.opening import backend, known_meta, not_found, shown_as
@@ -207,7 +207,7 @@ def _signed(
     keys: Sequence[Verifier],
 ) -> list[Target]:
     """The checkpoints to compare with, smallest first: all must be good."""
-    origin = f"casestore/{store_id}"  # as in casestore.audit
+    origin = origin_of(store_id)
     if keys:
         with suppress(CannotTell):  # no folder is named
             keys = [*keys, *Folder.of(where.url).verifiers()]

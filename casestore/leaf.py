@@ -34,6 +34,11 @@ class Leaf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: int
 
 
+def origin_of(log_id: str) -> str:
+    """What names a store's log in checkpoints, and its first key."""
+    return f"casestore/{log_id}"
+
+
 NO_LEAF = b"\xff" * HASH_SIZE
 """In the place of a leaf's hash where a row is not as we write them: it fits nothing."""
 encode_leaf = msgspec.json.Encoder().encode

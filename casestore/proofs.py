@@ -15,7 +15,7 @@ import msgspec
 from casestore.audit import grow, log_id, named, origin
 from casestore.errors import CaseStoreError, InvalidStream, StoreDamaged, StreamNotFound
 from casestore.journal.recorder import Row
-from casestore.leaf import Leaf, leaf_of, read_leaf
+from casestore.leaf import Leaf, leaf_of, origin_of, read_leaf
 from casestore.merkle import HASH_SIZE, inclusion_proof, leaf_hash, verify_inclusion
 from casestore.note import Checkpoint, Verifier, open_checkpoint
 from casestore.opening import answering
@@ -163,7 +163,7 @@ def check(proof: Proof, keys: Sequence[Verifier]) -> tuple[Leaf, Checkpoint]:
         leaf = read_leaf(proof.leaf.encode())
     except StoreDamaged as error:
         raise ProofRefused(str(error)) from None
-    if checkpoint.origin != f"casestore/{leaf.log_id}":
+    if checkpoint.origin != origin_of(leaf.log_id):
         raise ProofRefused("the event and the checkpoint are of different logs")
     path = [_hash(each) for each in proof.path]
     hashed = leaf_hash(proof.leaf.encode())
