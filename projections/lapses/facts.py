@@ -4,7 +4,6 @@ something was due, whether the case was closed for good."""
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
 from datetime import datetime
 from functools import cached_property
 
@@ -146,13 +145,6 @@ class Facts:
         return not settled
 
     @cached_property
-    def findings(self) -> list[Happened]:
-        """The findings that no later one has superseded."""
-        made = self.of(FindingMade)
-        superseded = {each.event.supersedes for each in made}
-        return [each for each in made if each.event.finding_id not in superseded]
-
-    @cached_property
     def findings_on(self) -> dict[str, list[Happened]]:
         """The findings on each issue, in order, those superseded among them."""
         found: dict[str, list[Happened]] = {}
@@ -177,14 +169,6 @@ class Facts:
             if gone is None or (before is not None and gone >= before):
                 return each
         return None
-
-    @property
-    def our_faults(self) -> Iterator[tuple[str, Happened]]:
-        """The issues at which the last finding holds us at fault, wholly or in part."""
-        for issue_id in self.issues:
-            found = self.finding_on(issue_id)
-            if found is not None and found.event.fault in OUR_FAULT:
-                yield issue_id, found
 
     @cached_property
     def fault_since(self) -> dict[str, Happened]:
