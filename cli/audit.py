@@ -43,7 +43,7 @@ def audit() -> None:
     """
 
 
-class _Key(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
+class VerifierKey(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
     """A verifier key, or a file that holds one."""
 
     name = "key"
@@ -51,6 +51,7 @@ class _Key(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> Verifier:
+        """Read it, or say what is wrong with it."""
         if isinstance(value, Verifier):
             return value
         text = str(value)
@@ -68,7 +69,7 @@ def _beginning(path: Path) -> bytes:
         return file.read(MAX_NOTE + 1)
 
 
-_KEY_HELP = "The verifier key (as `audit key` prints it), or a file with it."
+KEY_HELP = "The verifier key (as `audit key` prints it), or a file with it."
 
 
 @audit.command()
@@ -133,7 +134,7 @@ _FINDINGS = (Column("level"), Column("where"), Column("what"), Column("do"))
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A checkpoint that somebody kept; may be given several times.",
 )
-@click.option("--key", "keys", metavar="KEY", multiple=True, type=_Key(), help=_KEY_HELP)
+@click.option("--key", "keys", metavar="KEY", multiple=True, type=VerifierKey(), help=KEY_HELP)
 @click.option(
     "--incremental",
     is_flag=True,
@@ -230,7 +231,7 @@ def _cannot_tell(what: str) -> Iterator[None]:
 
 @audit.command()
 @click.argument("file", metavar="FILE", type=click.File("rb"))
-@click.option("--key", required=True, metavar="KEY", type=_Key(), help=_KEY_HELP)
+@click.option("--key", required=True, metavar="KEY", type=VerifierKey(), help=KEY_HELP)
 @shared
 def verify_proof(file: IO[bytes], key: Verifier) -> None:
     """Check a proof, without any store.
@@ -306,7 +307,7 @@ def case_(case_id: str, out: Path, reveal: bool) -> None:
 @click.argument(
     "folder", metavar="OUT", type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
-@click.option("--key", metavar="KEY", type=_Key(), help=_KEY_HELP)
+@click.option("--key", metavar="KEY", type=VerifierKey(), help=KEY_HELP)
 @shared
 def verify_bundle(folder: Path, key: Verifier | None) -> None:
     """Check the evidence of one case, without any store.

@@ -17,12 +17,12 @@ from pydantic import TypeAdapter
 from casestore.events import EVENTS, VOCABULARY, Event
 from casestore.events.base import FullId, Id, Known, New, Personal
 from casestore.links import fields_of, marker, parts
-from cli.options import EventType, Usage, shared
+from cli.options import EVENT_TYPE, Usage, shared
 from cli.output import Column, for_people, heading, print_lines, print_object, print_rows, table
 
 
 @click.command
-@click.argument("type_", metavar="[TYPE]", required=False, type=EventType())
+@click.argument("type_", metavar="[TYPE]", required=False, type=EVENT_TYPE)
 @shared
 def events(type_: str | None) -> None:
     """List the events that a history can hold.

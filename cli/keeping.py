@@ -25,7 +25,7 @@ from casestore.note import Verifier
 from casestore.opening import shown_as
 from casestore.privacy import reapply
 from casestore.seals import CannotTell, Folder
-from cli.audit import _KEY_HELP, _Key
+from cli.audit import KEY_HELP, VerifierKey
 from cli.options import REFUSED, settings, shared
 from cli.output import for_people, print_lines, print_object
 from cli.progress import progress
@@ -102,7 +102,7 @@ def _audit_folder(store: CaseStore) -> Path | None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A checkpoint that somebody kept; may be given several times.",
 )
-@click.option("--key", "keys", metavar="KEY", multiple=True, type=_Key(), help=_KEY_HELP)
+@click.option("--key", "keys", metavar="KEY", multiple=True, type=VerifierKey(), help=KEY_HELP)
 @click.option("--no-reapply", is_flag=True, help="Leave who was erased since as they are.")
 @shared
 def restore(file: Path, held: Sequence[Path], keys: Sequence[Verifier], no_reapply: bool) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import Usage, shared
+from cli.options import Known, Usage, shared
 from cli.output import Column, for_people, heading, print_lines, print_object, print_rows, table
 
 if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
     from projections.lapses import Rule
 
 STORIES = {
@@ -26,21 +24,10 @@ STORIES = {
 """The demo's stories, and their cases, by number."""
 
 
-class _RuleName(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
-    name = "rule"
+def _rules() -> Iterable[str]:
+    from projections.lapses import RULES  # noqa: PLC0415  (help must not wait for it)
 
-    def shell_complete(
-        self,
-        ctx: click.Context,  # noqa: ARG002  (click's interface)
-        param: click.Parameter,  # noqa: ARG002
-        incomplete: str,
-    ) -> list[CompletionItem]:
-        """Names of rules that begin so."""
-        from click.shell_completion import CompletionItem  # noqa: PLC0415  (only to complete)
-
-        from projections.lapses import RULES  # noqa: PLC0415  (help must not wait for it)
-
-        return [CompletionItem(name) for name in RULES if name.startswith(incomplete)]
+    return RULES
 
 
 _COLUMNS = (
@@ -52,7 +39,7 @@ _COLUMNS = (
 
 
 @click.command
-@click.argument("rule", metavar="[RULE]", required=False, type=_RuleName())
+@click.argument("rule", metavar="[RULE]", required=False, type=Known("rule", _rules))
 @shared
 def lessons(rule: str | None) -> None:
     """Explain the rules and the stories that teach them.

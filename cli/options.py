@@ -6,7 +6,7 @@ The global options may stand before or after the command. What is given after it
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, tzinfo
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
@@ -137,10 +137,17 @@ def read_moment(text: str, zone: tzinfo = UTC) -> datetime:
     return moment
 
 
-class EventType(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
-    """The name of an event type, completed by the shell."""
+class Known(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
+    """A name that the shell completes.
 
-    name = "type"
+    Args:
+        name: what it is the name of.
+        names: gives those that there are, once they are needed: help must not wait for them.
+    """
+
+    def __init__(self, name: str, names: Callable[[], Iterable[str]]) -> None:
+        self.name = name
+        self._names = names
 
     def shell_complete(
         self,
@@ -148,14 +155,20 @@ class EventType(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes n
         param: click.Parameter,  # noqa: ARG002
         incomplete: str,
     ) -> list[CompletionItem]:
-        """Names of event types that begin so."""
+        """Names that begin so."""
         from click.shell_completion import CompletionItem  # noqa: PLC0415  (only to complete)
 
-        from casestore.events import VOCABULARY  # noqa: PLC0415  (help must not wait for it)
+        begin = incomplete.lower()
+        return [CompletionItem(name) for name in self._names() if name.lower().startswith(begin)]
 
-        names = [cls.__name__ for cls in VOCABULARY]
-        found = [name for name in names if name.lower().startswith(incomplete.lower())]
-        return [CompletionItem(name) for name in found]
+
+def _event_types() -> list[str]:
+    from casestore.events import VOCABULARY  # noqa: PLC0415  (help must not wait for it)
+
+    return [cls.__name__ for cls in VOCABULARY]
+
+
+EVENT_TYPE = Known("type", _event_types)
 
 
 class Point(NamedTuple):

@@ -17,14 +17,14 @@ from casestore import CaseStore, Event, StreamNotFound
 from casestore.events import VOCABULARY
 from casestore.journal.codec import Codec
 from casestore.links import fields_of, parts
-from cli.options import EventType, Usage, settings, shared
+from cli.options import EVENT_TYPE, Usage, settings, shared
 from cli.output import for_people, print_object
 from cli.text import visible
 
 
 @click.command
 @click.argument("stream", metavar="STREAM")
-@click.argument("type_", metavar="TYPE", type=EventType())
+@click.argument("type_", metavar="TYPE", type=EVENT_TYPE)
 @click.argument("fields", metavar="[FIELD=VALUE]...", nargs=-1)
 @click.option(
     "--json", "given", metavar="TEXT", help="The fields as a JSON object; - reads standard input."
