@@ -255,12 +255,11 @@ class CaseStore:
         for attempt in range(1, self._retry.attempts + 1):
             try:
                 # Several at once are an import, which had better have the lock for itself.
-                hopeful = self.recorder.hopes and attempt == 1 and len(appends) == 1
-                if hopeful and not any(map(_gives, appends)):
-                    with suppress(IntegrityError):  # somebody was faster: start afresh
-                        return self._try_to_write(appends, stop, hopeful=True)
-                    self._forget(appends)
-                if len(appends) == 1 and appends[0].refusal is None:
+                if len(appends) == 1:
+                    if attempt == 1 and not _gives(appends[0]):
+                        with suppress(IntegrityError):  # it was not to be: start afresh
+                            return self._try_to_write(appends, stop, hopeful=True)
+                        self._forget(appends)
                     self._warm(appends[0])
                 return self._try_to_write(appends, stop, hopeful=False)
             except PersistenceError as error:
@@ -320,8 +319,8 @@ class CaseStore:
 
     def _warm(self, append: Append) -> None:
         """Fold streams that are not at hand yet, before anybody has to wait for the lock."""
-        for name, _ in append.batches:
-            if self._cached(name) is None:
+        for name, _ in append.batches if append.refusal is None else ():
+            if (known := self._cached(name)) is None or known.version == 0:
                 self._present(name)
 
     # --- folding ---------------------------------------------------------------------------

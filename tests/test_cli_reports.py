@@ -206,7 +206,7 @@ def damage(url: str) -> None:
         table = store.recorder.table
         off = (
             [f"ALTER TABLE {table} DISABLE TRIGGER USER"]
-            if store.recorder.hopes
+            if url.startswith("postgres")
             else ["DROP TRIGGER stored_events_no_update"]
         )
         change = f"UPDATE {table} SET topic = 'NoSuchType' WHERE originator_id = 'case:late'"

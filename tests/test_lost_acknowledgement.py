@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from urllib.parse import quote, urlencode
@@ -15,7 +16,6 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from eventsourcing.sqlite import SQLiteConnection
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 
@@ -59,15 +59,17 @@ class SQLiteLine(Line):
     def __init__(self, url: str) -> None:
         self.url = url
         self._patch = pytest.MonkeyPatch()
-        real = SQLiteConnection.commit
+        line = self
 
-        def commit(connection: SQLiteConnection) -> None:
-            real(connection)
-            if self.armed:
-                self.armed = False
-                raise sqlite3.OperationalError("disk I/O error")
+        class Connection(sqlite3.Connection):
+            def commit(self) -> None:
+                super().commit()
+                if line.armed:
+                    line.armed = False
+                    raise sqlite3.OperationalError("disk I/O error")
 
-        self._patch.setattr(SQLiteConnection, "commit", commit)
+        real = sqlite3.connect
+        self._patch.setattr(sqlite3, "connect", partial(real, factory=Connection))
 
     def close(self) -> None:
         self._patch.undo()

@@ -31,6 +31,7 @@ from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier, Literal
 
 from casestore.errors import StoreExists, StoreUnavailable
+from casestore.journal.memory import Memory
 from casestore.journal.recorder import (
     COLUMNS,
     UNSCRUBBED,
@@ -218,43 +219,10 @@ SELECT set_config('default_transaction_isolation', 'read committed', false),
 """
 
 
-class _Memory:
-    """What this process last saw of streams and keys: good enough to hope with."""
-
-    LIMIT = 10_000
-
-    def __init__(self) -> None:
-        self.heads: dict[str, int] = {}
-        self.keys: dict[str, KeyRow] = {}
-
-    def survey(self, streams: Sequence[str], customers: Sequence[str]) -> Survey | None:
-        """An answer from memory, where it holds all that is asked."""
-        heads = {each: self.heads[each] for each in streams if each in self.heads}
-        keys = {each: self.keys[each] for each in customers if each in self.keys}
-        if len(heads) < len(streams) or len(keys) < len(customers):
-            return None
-        return Survey(0, heads, {}, keys)
-
-    def learn(self, heads: Mapping[str, int], keys: Mapping[str, KeyRow]) -> None:
-        """Take note of what was seen or committed."""
-        if len(self.heads) + len(self.keys) > self.LIMIT:
-            self.heads.clear()
-            self.keys.clear()
-        self.heads.update(heads)
-        self.keys.update(keys)
-
-    def forget(self, streams: Iterable[str], customers: Iterable[str]) -> None:
-        """Something of it proved wrong."""
-        for stream in streams:
-            self.heads.pop(stream, None)
-        for customer in customers:
-            self.keys.pop(customer, None)
-
-
 class _Writing(Writing):
     """A write transaction: one round trip where memory serves, two where it does not."""
 
-    def __init__(self, datastore: Datastore, memory: _Memory, *, hopeful: bool) -> None:
+    def __init__(self, datastore: Datastore, memory: Memory, *, hopeful: bool) -> None:
         self._datastore = datastore
         self._schema = datastore.schema
         self._memory = memory
@@ -301,13 +269,26 @@ class _Writing(Writing):
     def survey(
         self, streams: Sequence[str], event_ids: Sequence[str], customers: Sequence[str]
     ) -> Survey:
-        told = self._memory.survey(streams, customers) if self._hopeful else None
+        told = self._remembered(streams, customers) if self._hopeful else None
         if told is None:
             told = self._ask(streams, event_ids, customers)
             self._memory.learn(told.heads, told.keys)
         self._told |= {stream: told.heads.get(stream, 0) for stream in streams}
         self._told_keys |= told.keys
         return told
+
+    def _remembered(self, streams: Sequence[str], customers: Sequence[str]) -> Survey | None:
+        """An answer from memory, where it holds all that is asked."""
+        heads, keys = self._memory.heads, self._memory.keys
+        try:
+            return Survey(
+                0,
+                {each: heads[each] for each in streams},
+                {},
+                {each: keys[each] for each in customers},
+            )
+        except KeyError:
+            return None
 
     def _ask(
         self, streams: Sequence[str], event_ids: Sequence[str], customers: Sequence[str]
@@ -467,15 +448,13 @@ class _Changes(Changes):
 class PostgresJournal(JournalRecorder):
     """The journal's recorder in a PostgreSQL schema."""
 
-    hopes = True
-
     def __init__(self, datastore: Datastore) -> None:
         self.datastore = datastore
         self.schema = datastore.schema
         self.table = f'"{self.schema}".stored_events'
         self.columns = _COLUMNS
         self.keys_table = f'"{self.schema}".customer_keys'
-        self._memory = _Memory()
+        self._memory = Memory()
 
     def create_table(self, meta: Mapping[str, str] | None = None) -> None:
         """Create the schema and all in it, and say what a new store says of itself."""

@@ -164,8 +164,6 @@ class JournalRecorder(ApplicationRecorder, ABC):
 
     table = "stored_events"
     columns = COLUMNS
-    hopes = False
-    """Whether a hopeful `writing` takes the lock only to commit."""
     keys_table = "customer_keys"
 
     @abstractmethod
@@ -176,9 +174,9 @@ class JournalRecorder(ApplicationRecorder, ABC):
     def writing(self, *, hopeful: bool = False) -> AbstractContextManager[Writing]:
         """Take the write lock: no other process appends until the context ends.
 
-        With `hopeful` a backend may take it only to commit, so that writers hinder each other
-        less; the commit then fails where another one was faster. Nothing is kept without
-        `commit`.
+        Nothing is kept without `commit`. With `hopeful` a backend may do what is fast when all
+        goes well: take the lock only to commit, not look for the event ids, refuse to read a
+        whole stream. It raises IntegrityError where that proves wrong.
         """
 
     @abstractmethod

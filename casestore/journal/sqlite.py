@@ -15,6 +15,7 @@ from urllib.parse import quote
 from eventsourcing.persistence import (
     ApplicationRecorder,
     ConnectionPoolClosedError,
+    IntegrityError,
     OperationalError,
 )
 from eventsourcing.sqlite import (
@@ -28,6 +29,7 @@ from eventsourcing.sqlite import (
 from eventsourcing.utils import Environment, EnvType
 
 from casestore.errors import StoreExists, StoreNotFound
+from casestore.journal.memory import Memory
 from casestore.journal.recorder import (
     COLUMNS,
     UNSCRUBBED,
@@ -95,6 +97,11 @@ _INSERT = (
     "INSERT INTO stored_events (originator_id, originator_version, topic, state, personal, "
     "customer_id, event_id, recorded_at, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+_HEAD = (
+    "SELECT originator_version FROM stored_events WHERE originator_id = ? "
+    "ORDER BY originator_version DESC LIMIT 1"
+)
+_KEY = "SELECT customer_id, key_id, wrapped FROM customer_keys WHERE customer_id = ?"
 
 
 class _Transaction(SQLiteTransaction):
@@ -123,6 +130,12 @@ class _Pool(SQLiteConnectionPool):
     synchronous = "FULL"
 
     def _create_connection(self) -> SQLiteConnection:
+        made = self.connect()
+        made.row_factory = sqlite3.Row  # what eventsourcing's own recorders count on
+        return _Connection(sqlite_conn=made, max_age=self.max_age)
+
+    def connect(self) -> sqlite3.Connection:
+        """A connection with our settings."""
         # Not the library's own: it keeps one prepared statement a connection, so that every
         # statement, triggers and all, would be compiled anew each time.
         try:
@@ -139,8 +152,7 @@ class _Pool(SQLiteConnectionPool):
             made.execute("PRAGMA secure_delete = ON")
         except sqlite3.Error as error:
             raise OperationalError(error) from error
-        made.row_factory = sqlite3.Row  # what eventsourcing's own recorders count on
-        return _Connection(sqlite_conn=made, max_age=self.max_age)
+        return made
 
     def close(self) -> None:
         """Close what is idle. What is lent is closed by its borrower: to close a connection while
@@ -193,65 +205,101 @@ class Datastore(SQLiteDatastore):
         uri = f"file:{quote(str(path))}?mode={'rwc' if create else 'rw'}"
         super().__init__(uri, originator_id_type="text")
         self.pool.close()
-        self.pool = _Pool(
+        self.pool = self._own = _Pool(
             db_name=uri, lock_timeout=LOCK_TIMEOUT, pool_size=5, max_overflow=20, pool_timeout=30
         )
-        self.pool.synchronous = synchronous
+        self._own.synchronous = synchronous
+        self._turn = Lock()
+        self._writer: sqlite3.Connection | None = None
+
+    def take_writer(self) -> tuple[sqlite3.Connection, sqlite3.Cursor]:
+        """The one connection that appends, for one thread at a time, and a cursor on it.
+
+        It is kept, not lent by the pool: who waits there for a turn to write holds up everybody
+        who wants a connection, and a connection that nobody else uses can tell by its
+        data_version whether anybody else has written.
+        """
+        if not self._turn.acquire(timeout=LOCK_TIMEOUT):
+            raise OperationalError("database is locked")
+        try:
+            if self.pool.closed:
+                raise ConnectionPoolClosedError
+            if self._writer is None:
+                self._writer = self._own.connect()
+            return self._writer, self._writer.cursor()
+        except BaseException:
+            self._turn.release()
+            raise
+
+    def give_writer_back(self) -> None:
+        """The thread's turn is over."""
+        self._turn.release()
+        if self.pool.closed:
+            self._close_writer()
+
+    def close(self) -> None:
+        """Close what is idle; a thread that is writing closes its connection when it is done."""
+        super().close()
+        self._close_writer()
+
+    def _close_writer(self) -> None:
+        if self._turn.acquire(blocking=False):
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+            self._turn.release()
 
 
 class _Writing(Writing):
     """A write transaction. A plain class: nested generators would cost as much as the insert."""
 
-    def __init__(self, datastore: SQLiteDatastore, turn: Lock) -> None:
-        self._pool = datastore.pool
-        self._turn = turn
+    def __init__(self, datastore: Datastore, memory: Memory, *, hopeful: bool) -> None:
+        self._datastore = datastore
+        self._memory = memory
+        self._hopeful = hopeful
 
     def __enter__(self) -> Self:
-        # Not the pool's own turns: who waits for one holds up everybody who wants a connection.
-        if not self._turn.acquire(timeout=LOCK_TIMEOUT):
-            raise OperationalError("database is locked")
-        try:
-            self._connection = self._pool.get_connection(is_writer=False)
-        except BaseException:
-            self._turn.release()
-            raise
-        self._cursor = self._connection.cursor().sqlite_cursor
-        self._cursor.row_factory = None
+        self._connection, self._cursor = self._datastore.take_writer()
         try:
             self._cursor.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
-            self._give_back()
+            self._datastore.give_writer_back()
             raise translated(error) from error
         return self
 
-    def _give_back(self) -> None:
-        self._cursor.close()
-        self._pool.put_connection(self._connection)
-        self._turn.release()
-
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         try:
-            self._connection.rollback()  # what was not committed
+            if self._connection.in_transaction:
+                self._connection.rollback()  # what was not committed
+            if error is not None:  # it may come from a commit that was made nevertheless
+                self._memory.clear()
             if isinstance(error, sqlite3.Error):
                 raise translated(error) from error
         finally:
-            self._give_back()
+            self._datastore.give_writer_back()
 
     def survey(
         self, streams: Sequence[str], event_ids: Sequence[str], customers: Sequence[str]
     ) -> Survey:
-        one = self._one
-        last = one("SELECT recorded_at FROM stored_events ORDER BY position DESC LIMIT 1")
-        head = (
-            "SELECT originator_version FROM stored_events WHERE originator_id = ? "
-            "ORDER BY originator_version DESC LIMIT 1"
-        )
-        key = "SELECT customer_id, key_id, wrapped FROM customer_keys WHERE customer_id = ?"
+        # Holding the lock, what this process saw still holds unless another one has committed.
+        memory, one = self._memory, self._one
+        memory.as_of(one("PRAGMA data_version")[0])
+        last_us, heads, keys = memory.last_us, memory.heads, memory.keys
+        if last_us is None:
+            last = one("SELECT recorded_at FROM stored_events ORDER BY position DESC LIMIT 1")
+            last_us = memory.last_us = last[0] if last else 0
+        for each in streams:
+            if each not in heads and (found := one(_HEAD, each)):
+                heads[each] = found[0]
+        for each in customers:
+            if each not in keys and (found := one(_KEY, each)):
+                keys[each] = KeyRow._make(found)
         return Survey(
-            last[0] if last else 0,
-            {each: found[0] for each in streams if (found := one(head, each))},
-            {row[7]: Row._make(row) for row in self._by_id(event_ids)},
-            {each: KeyRow._make(found) for each in customers if (found := one(key, each))},
+            last_us,
+            {each: heads[each] for each in streams if each in heads},
+            # An id that is there already makes the insert fail, and then nobody hopes any more.
+            {} if self._hopeful else {row[7]: Row._make(row) for row in self._by_id(event_ids)},
+            {each: keys[each] for each in customers if each in keys},
         )
 
     def _by_id(self, event_ids: Sequence[str]) -> Iterator[tuple[Any, ...]]:
@@ -266,6 +314,8 @@ class _Writing(Writing):
         return self._cursor.execute(sql, params).fetchone()
 
     def rows(self, stream: str, after_version: int) -> list[Row]:
+        if self._hopeful and after_version == 0:
+            raise IntegrityError("a whole stream is better read before anybody has to wait for it")
         found = self._cursor.execute(
             f"SELECT {COLUMNS} FROM stored_events WHERE originator_id = ? "
             "AND originator_version > ? ORDER BY originator_version",
@@ -292,20 +342,27 @@ class _Writing(Writing):
         if keys:
             self._cursor.executemany("INSERT INTO customer_keys VALUES (?, ?, ?)", keys)
         last = 0
-        if rows:
+        if len(rows) > 1:
             self._cursor.executemany(_INSERT, [row[1:] for row in rows[:-1]])
+        if rows:
             last = self._cursor.execute(_INSERT, rows[-1][1:]).lastrowid or 0
         self._connection.commit()
+        if rows:
+            heads = {row.stream: row.version for row in rows}
+            self._memory.learn(heads, {key.customer_id: key for key in keys})
+            self._memory.last_us = rows[-1].recorded_us
         # One writer at a time and no gaps inside a transaction: the last position tells them all.
         return list(range(last - len(rows) + 1, last + 1))
 
     def delete_key(self, customer_id: str) -> None:
+        self._memory.forget((), [customer_id])
         self._cursor.execute("DELETE FROM customer_keys WHERE customer_id = ?", (customer_id,))
         self._cursor.execute(
             "INSERT OR REPLACE INTO casestore_meta VALUES (?, ?)", (UNSCRUBBED, token_hex(8))
         )
 
     def rewrap(self, kek_id: str, keys: Sequence[KeyRow]) -> None:
+        self._memory.clear()
         self._cursor.execute("UPDATE casestore_meta SET value = ? WHERE name = 'kek_id'", (kek_id,))
         self._cursor.executemany(
             "UPDATE customer_keys SET wrapped = ? WHERE key_id = ?",
@@ -336,9 +393,9 @@ class _Changes(Changes):
 class SQLiteJournal(JournalRecorder):
     """The journal's recorder on a SQLite file."""
 
-    def __init__(self, datastore: SQLiteDatastore) -> None:
+    def __init__(self, datastore: Datastore) -> None:
         self.datastore = datastore
-        self._turn = Lock()
+        self._memory = Memory()
 
     def create_table(self, meta: Mapping[str, str] | None = None) -> None:
         """Create the tables, indexes and triggers, and say what a new store says of itself."""
@@ -361,9 +418,9 @@ class SQLiteJournal(JournalRecorder):
             plain.row_factory = None
             return plain.execute(sql, params).fetchall()
 
-    def writing(self, *, hopeful: bool = False) -> AbstractContextManager[Writing]:  # noqa: ARG002
-        """Take the write lock; it is cheap here, and hoping gains nothing."""
-        return _Writing(self.datastore, self._turn)
+    def writing(self, *, hopeful: bool = False) -> AbstractContextManager[Writing]:
+        """Take the write lock."""
+        return _Writing(self.datastore, self._memory, hopeful=hopeful)
 
     def _scrub(self, patience: float) -> bool:
         """Empty the WAL: in the file itself, secure_delete has overwritten them."""
