@@ -320,7 +320,7 @@ class CaseStore:
     def _warm(self, append: Append) -> None:
         """Fold streams that are not at hand yet, before anybody has to wait for the lock."""
         for name, _ in append.batches if append.refusal is None else ():
-            if (known := self._cached(name)) is None or known.version == 0:
+            if self._cached(name) is None:
                 self._present(name)
 
     # --- folding ---------------------------------------------------------------------------
@@ -336,8 +336,9 @@ class CaseStore:
         cache = self.journal.repository.cache
         for append in appends:
             for name, _ in append.batches:
-                if cache is not None and self._cached(name) is not None:
-                    cache.put(name, cast(Any, streams.empty(name)))
+                with suppress(KeyError):
+                    if cache is not None:
+                        cache.get(name, evict=True)
 
     def _present(self, name: str) -> Stream | None:
         """A stream's present state, through eventsourcing's repository and its cache."""

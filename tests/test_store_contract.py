@@ -21,6 +21,7 @@ from casestore import (
     CaseStore,
     CaseStoreError,
     ConcurrencyConflict,
+    CustomerErased,
     CustomerRegistered,
     EventCorrected,
     EventRefused,
@@ -247,6 +248,22 @@ def test_recorded_at_never_decreases_even_if_the_clock_does(store: CaseStore, cl
     times = [r.recorded_at for r in store.read()]
     assert times == sorted(times, key=str)
     assert len(set(times)) == 2
+
+
+def test_nor_do_two_connections_go_by_what_they_saw_before(
+    store: CaseStore, store_url: str, clock: Clock
+) -> None:
+    store.append("case:1", opened())
+    with CaseStore.open(store_url, clock=clock) as other:
+        clock.now += timedelta(hours=2)
+        other.append("case:2", opened("c2"))
+        clock.now -= timedelta(hours=1)
+        store.append("case:1", note())
+        assert [r.recorded_at for r in store.read()][-1] == clock.now + timedelta(hours=1)
+        other.append("customer:c1", PersonalDataErased(occurred_at=T, actor=ANNA, basis="request"))
+        with pytest.raises(CustomerErased):
+            store.append("case:1", note())
+        store.append("case:1", note(None))
 
 
 def test_an_event_from_the_future_is_refused(store: CaseStore, clock: Clock) -> None:

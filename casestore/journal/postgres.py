@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from secrets import token_hex
@@ -97,7 +97,7 @@ CREATE OR REPLACE FUNCTION {schema}.casestore_append(
 ) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('casestore:{schema}', 4711));
-    IF EXISTS (
+    IF cardinality(told_streams) > 0 AND EXISTS (
         SELECT FROM unnest(told_streams, told_heads) AS told (stream, head)
         WHERE head <> coalesce((
             SELECT originator_version FROM {schema}.stored_events WHERE originator_id = stream
@@ -320,8 +320,11 @@ class _Writing(Writing):
         positions: list[int] = []
         told: list[Any] = [[], [], []]
         if self._hopeful:
+            # That a stream moved on to which we add is told by its versions, which are unique.
+            added = {row.stream for row in rows}
+            others = {each: head for each, head in self._told.items() if each not in added}
             key_ids = [key.key_id for key in self._told_keys.values()]
-            told = [list(self._told), list(self._told.values()), key_ids]
+            told = [list(others), list(others.values()), key_ids]
         new_keys = _columns(keys) or [[], [], []]
         size = len(rows) if self._hopeful else _CHUNK
         for start in range(0, len(rows), size or 1):
@@ -417,7 +420,7 @@ def _append_statement(lengths: tuple[int, ...]) -> str:
 
 
 def _append_call(columns: Sequence[list[Any]]) -> tuple[str, list[Any]]:
-    lengths = tuple(min(len(column), _SPREAD + 1) for column in columns)
+    lengths = tuple([len(column) if len(column) <= _SPREAD else _SPREAD + 1 for column in columns])
     params: list[Any] = []
     for column in columns:
         if len(column) > _SPREAD:

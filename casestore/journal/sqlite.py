@@ -135,7 +135,9 @@ class _Pool(SQLiteConnectionPool):
         return _Connection(sqlite_conn=made, max_age=self.max_age)
 
     def connect(self) -> sqlite3.Connection:
-        """A connection with our settings."""
+        """A connection with our settings. Raises OperationalError."""
+        if self._closed:
+            raise ConnectionPoolClosedError
         # Not the library's own: it keeps one prepared statement a connection, so that every
         # statement, triggers and all, would be compiled anew each time.
         try:
@@ -222,8 +224,6 @@ class Datastore(SQLiteDatastore):
         if not self._turn.acquire(timeout=LOCK_TIMEOUT):
             raise OperationalError("database is locked")
         try:
-            if self.pool.closed:
-                raise ConnectionPoolClosedError
             if self._writer is None:
                 self._writer = self._own.connect()
             return self._writer, self._writer.cursor()
@@ -463,4 +463,4 @@ class Factory(SQLiteFactory):
 
     def application_recorder(self) -> ApplicationRecorder:
         """The recorder of the journal. It creates nothing: `CaseStore.create` does."""
-        return SQLiteJournal(self.datastore)
+        return SQLiteJournal(cast(Datastore, self.datastore))

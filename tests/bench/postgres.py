@@ -36,6 +36,7 @@ def write_for(url: str, name: str, count: int) -> None:
         for n in range(count):
             case, number = divmod(n, PER_CASE)
             store.append(f"case:{name}-{case}", made(case, number, name), key=f"k{n}")
+        print("done", flush=True)
 
 
 def writers(url: str, how_many: int, count: int) -> float:
@@ -50,19 +51,24 @@ def writers(url: str, how_many: int, count: int) -> float:
         )
         for n in range(how_many)
     ]
-    for process in started:
-        assert process.stdout is not None
-        process.stdout.readline()
+
+    def told() -> None:
+        for process in started:
+            assert process.stdout is not None
+            process.stdout.readline()
 
     def run() -> None:
         for process in started:
             assert process.stdin is not None
             process.stdin.write("\n")
             process.stdin.flush()
-        for process in started:
-            process.communicate()
+        told()
 
-    return seconds(run)
+    told()
+    taken = seconds(run)
+    for process in started:  # neither starting up nor ending is what is measured
+        process.communicate()
+    return taken
 
 
 def bench_postgres(base: str, folder: Path, count: int, rounds: int) -> list[Floor]:
@@ -115,7 +121,6 @@ def bench_postgres(base: str, folder: Path, count: int, rounds: int) -> list[Flo
             return seconds(lambda: import_lines(store, given_lines))
 
     def side_by_side(how_many: int) -> float:
-        """Long enough that starting up is not what is measured."""
         url = fresh()
         CaseStore.create(url).close()
         return writers(url, how_many, 6000)
