@@ -25,7 +25,7 @@ from projections.projection import Projection, to_stored
 from projections.reading import NO_POLICIES, Reading
 
 CHUNK = 400
-"""Streams to read in one query: as many names as any database takes as parameters."""
+"""Streams to read in one query by their names: as many as any database takes as parameters."""
 
 _stream_of = itemgetter(1)
 _nul_in = re.compile(rb"(?<!\\)(\\\\)*\\u0000").search
@@ -68,6 +68,7 @@ class Maker:
         as_of: datetime | None = None,
     ) -> None:
         self._recorder = store.recorder
+        self._columns = store.recorder.columns.replace("personal", "NULL")
         self._codec = store.journal.codec
         self.until, self._as_of = until, as_of
         self._of = {
@@ -84,9 +85,9 @@ class Maker:
             some = wanted[start : start + CHUNK]
             yield self._make(some, self._rows_of(some))
 
-    def of_range(self, first: str, last: str) -> Made:
-        """The rows of all streams from one name to another, both included."""
-        return self._make((), self._fetch("originator_id >= ? AND originator_id <= ?", first, last))
+    def of_range(self, after: str, last: str) -> Made:
+        """The rows of all streams after one name up to another, which is included."""
+        return self._make((), self._fetch("originator_id > ? AND originator_id <= ?", after, last))
 
     def _rows_of(self, names: Sequence[str]) -> list[Any]:
         return self._fetch(f"originator_id IN ({', '.join('?' * len(names))})", *names)
@@ -94,7 +95,7 @@ class Maker:
     def _fetch(self, where: str, *params: Any) -> list[Any]:
         with answering("the store"):
             return self._recorder.fetch(
-                f"SELECT {self._recorder.columns} FROM {self._recorder.table} "
+                f"SELECT {self._columns} FROM {self._recorder.table} "
                 f"WHERE {where} AND position <= ? ORDER BY originator_id, originator_version",
                 [*params, self.until],
             )

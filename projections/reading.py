@@ -98,6 +98,11 @@ class Reading:
                 by_type[type(event)] = [happened]
         self.last_event_at: datetime = events[-1].event.occurred_at
 
+    @property
+    def types(self) -> frozenset[type[Event]]:
+        """The types of its events."""
+        return frozenset(self._by_type)
+
     def of(self, *types: type[Event]) -> Sequence[Happened]:
         """The events of some types, in the order in which they happened."""
         if len(types) == 1:

@@ -23,12 +23,16 @@ from eventsourcing.persistence import OperationalError
 
 from casestore import CaseStore
 from casestore.errors import StoreUnavailable
+from casestore.garbage import fewer_collections
 from casestore.opening import answering
 from projections import tables
-from projections.making import CHUNK, Made, Maker
+from projections.making import Made, Maker
 from projections.projection import Projection
 from projections.runner import Runner, Tick, insert, tracked, unavailable
 from projections.tables import Cursor, Tables, Tracked
+
+EVENTS = 4_000
+"""To read and write at a time, more only where one stream has more."""
 
 
 def rebuild(
@@ -76,10 +80,11 @@ def _build(
             where.create(cursor, table.table, projection)
         cursor.insert(where.at("tracking"), [(*t[:4], int(t.live), *t[5:]) for t in built])
     done = 0
-    for events in _fill(runner, projections, built, workers):
-        done += events
-        if tick is not None:
-            tick(done)
+    with fewer_collections():
+        for events in _fill(runner, projections, built, workers):
+            done += events
+            if tick is not None:
+                tick(done)
     for table, projection in zip(built, projections, strict=True):
         with where.writing() as cursor:
             where.index(cursor, table.table, projection)
@@ -133,17 +138,21 @@ def _drop_leftovers(where: Tables) -> None:
 
 
 def ranges(store: CaseStore, kinds: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Ranges of streams, by the first and the last name in each."""
+    """Ranges of streams that have some EVENTS together: the name after which each begins, and its
+    last one."""
     recorder = store.recorder
     for kind in kinds:
-        after = ""
-        while True:
+        after, end = f"{kind}:", f"{kind};"
+        while after != end:
             with answering("the store"):
-                names = recorder.streams(f"{kind}:", after, CHUNK)
-            if not names:
-                break
-            yield names[0], names[-1]
-            after = names[-1]
+                found = recorder.fetch(
+                    f"SELECT originator_id FROM {recorder.table} WHERE originator_id > ? "
+                    "AND originator_id < ? ORDER BY originator_id LIMIT 1 OFFSET ?",
+                    [after, end, EVENTS - 1],
+                )
+            last = found[0][0] if found else end
+            yield after, last
+            after = last
 
 
 def fill(where: Tables, maker: Maker, into: Sequence[Tracked], streams: tuple[str, str]) -> Made:
@@ -164,6 +173,8 @@ class _Worker:
         self, url: str, projections: Sequence[Projection], built: Sequence[Tracked]
     ) -> None:
         Thread(target=_end_with_parent, daemon=True).start()
+        self.collections = fewer_collections()
+        self.collections.__enter__()  # for good
         self.store = CaseStore.open(url)  # closed where nobody holds it
         maker = Maker(self.store, projections, until=built[0].position)
         self.given = (tables.beside(self.store), maker, built)

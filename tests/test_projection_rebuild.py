@@ -253,7 +253,7 @@ def test_killed_at_any_moment(
 
 
 def test_a_worker_that_is_killed(store: CaseStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CHUNK", 2)  # so that much is left to do
+    monkeypatch.setattr(module, "EVENTS", 2)  # so that much is left to do
 
     def kill_one(_: int) -> None:
         if workers := active_children():
@@ -288,25 +288,29 @@ def test_an_error_of_ours_in_the_middle(store: CaseStore) -> None:
 # --- memory ----------------------------------------------------------------------------------
 
 
-def test_no_more_than_a_chunk_of_streams_is_held(
+def test_no_more_than_so_many_events_are_held_and_a_stream(
     store: CaseStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(making, "CHUNK", 10)
-    monkeypatch.setattr(module, "CHUNK", 10)
-    most = 0
+    monkeypatch.setattr(module, "EVENTS", 20)
+    longest = max(len(store.history(name)) for name in store.streams("case"))
+    ranges: list[int] = []
     recorder: Any = store.recorder
     real = recorder.fetch
 
     def fetch(sql: str, params: Any = ()) -> list[Any]:
-        nonlocal most
-        found = real(sql, params)
-        streams = {row[1] for row in found if len(row) == 10}
-        most = max(most, len(streams))
-        assert len(streams) <= 10
-        assert len(found) <= 10 or len(found[0]) == 10
-        return list(found)
+        found = list(real(sql, params))
+        if "originator_id IN" in sql:
+            assert len({row[1] for row in found}) <= 10
+        elif "originator_id >" in sql and len(params) == 3 and "OFFSET" not in sql:
+            ranges.append(len(found))
+        else:
+            assert len(found) <= 1
+        return found
 
     with Runner(store, SOME) as runner:
-        recorder.fetch = fetch
+        runner.catch_up()
+        monkeypatch.setattr(recorder, "fetch", fetch)
         rebuild(runner)
-    assert most == 10
+    assert sum(ranges) > 5 * 20
+    assert 20 <= max(ranges) < 20 + longest

@@ -264,10 +264,11 @@ class JournalRecorder(ApplicationRecorder, ABC):
     def streams(self, prefix: str, after: str, limit: int) -> list[str]:
         """Names of streams that start with a prefix, in id order after a name."""
         end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        # One lower bound: of two a database may look up the lesser, and skip all in between.
         found = self.fetch(
-            f"SELECT DISTINCT originator_id FROM {self.table} WHERE originator_id >= ? "
-            "AND originator_id < ? AND originator_id > ? ORDER BY originator_id LIMIT ?",
-            [prefix, end, after, limit],
+            f"SELECT DISTINCT originator_id FROM {self.table} WHERE originator_id > ? "
+            "AND originator_id < ? ORDER BY originator_id LIMIT ?",
+            [max(prefix, after), end, limit],
         )
         return [name for (name,) in found]
 

@@ -48,7 +48,7 @@ def _beside(case: Facts, *types: type[Event]) -> Callable[[Happened], Happened |
 # --- sorry
 
 
-@rule("apology-without-solution", "004")
+@rule("apology-without-solution", "004", on=ApologyGiven)
 def apology_without_solution(case: Facts) -> Iterator[Finding]:
     """Say sorry only together with what you will do about it."""
     apologies = case.of(ApologyGiven)
@@ -69,7 +69,7 @@ def apology_without_solution(case: Facts) -> Iterator[Finding]:
 # --- what is so
 
 
-@rule("correction-without-evidence", "000")
+@rule("correction-without-evidence", "000", on=StatementMade)
 def correction_without_evidence(case: Facts) -> Iterator[Finding]:
     """A customer who is mistaken is put right gently: show why, and say what they can do next."""
     # Whether a statement corrects the customer, and on what evidence, is unknown where it was
@@ -94,7 +94,7 @@ def correction_without_evidence(case: Facts) -> Iterator[Finding]:
             yield Finding(statement.statement_id, outcome, each.at, each, shown)
 
 
-@rule("untrue-statement", "003", "004")
+@rule("untrue-statement", "003", "004", on=StatementMade)
 def untrue_statement(case: Facts) -> Iterator[Finding]:
     """Tell the customer the truth, not what they want to hear."""
     # Nobody's words are read: a statement was untrue if we took it back as untrue when made, and
@@ -112,13 +112,13 @@ def untrue_statement(case: Facts) -> Iterator[Finding]:
             yield Finding(name, "satisfied", each.at, each)
 
 
-@rule("conflicting-statements", "004")
+@rule("conflicting-statements", "004", on=())
 def conflicting_statements(_case: Facts) -> Iterable[Finding]:
     """Talk to each other, so that the customer is not told one thing today and another tomorrow."""
     return ()  # it spans the customer's cases: the report's query finds it in the statements
 
 
-@rule("wants-not-asked", "001", "002", "003")
+@rule("wants-not-asked", "001", "002", "003", on=(RequestRefused, FinalDecisionGiven))
 def wants_not_asked(case: Facts) -> Iterator[Finding]:
     """Ask customers what they want, and listen, before you decide or say no."""
     # An issue is judged by the first refusal or final decision on it. A wish that names no
@@ -161,7 +161,7 @@ def _before(answer: Happened, first: dict[str | None, Happened], issue_id: str) 
     return next((each for each in said if each and each.moment < answer.moment), None)
 
 
-@rule("bare-no", "001", "003")
+@rule("bare-no", "001", "003", on=RequestRefused)
 def bare_no(case: Facts) -> Iterator[Finding]:
     """Never just say no: say why, and what can be done instead."""
     # Where we looked into it and can show that the complaint is unfounded, a kind no may be all

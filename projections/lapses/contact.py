@@ -77,7 +77,7 @@ def _messages(case: Facts) -> Iterator[tuple[Happened, bool | None]]:
         named.update(issues)
 
 
-@rule("ignored-message", "000", numbers="reply_within")
+@rule("ignored-message", "000", on=MessageReceived, numbers="reply_within")
 def ignored_message(case: Facts) -> Iterator[Finding]:
     """No message is left lying: who asks, complains of something new, or says that we did not
     answer, hears from a person, and soon."""
@@ -91,7 +91,7 @@ def ignored_message(case: Facts) -> Iterator[Finding]:
             )
 
 
-@rule("request-for-contact-missed", "000", numbers="reply_within")
+@rule("request-for-contact-missed", "000", on=MessageReceived, numbers="reply_within")
 def request_for_contact_missed(case: Facts) -> Iterator[Finding]:
     """When a customer would like to hear from us, promise it or say no; do not let it pass."""
     asked = [
@@ -121,7 +121,7 @@ def request_for_contact_missed(case: Facts) -> Iterator[Finding]:
             yield from in_time(case, ask_id, due, done, (message,))
 
 
-@rule("customer-chasing", "001", "004", numbers="chase_after max_contacts")
+@rule("customer-chasing", "001", "004", on=MessageReceived, numbers="chase_after max_contacts")
 def customer_chasing(case: Facts) -> Iterator[Finding]:
     """A customer should not have to run after us: neither write again because nobody answered,
     nor come back time after time."""

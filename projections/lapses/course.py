@@ -25,7 +25,12 @@ from projections.reading import Happened
 # --- escalations
 
 
-@rule("late-escalation", "001", numbers="failed_attempts")
+@rule(
+    "late-escalation",
+    "001",
+    on=(MessageReceived, ResolutionRejected, CaseEscalated),
+    numbers="failed_attempts",
+)
 def late_escalation(case: Facts) -> Iterator[Finding]:
     """When answers keep missing the point, pass the case to somebody who knows more."""
     # An attempt has failed when the customer says that a question was not answered, in however
@@ -63,7 +68,7 @@ def _with_executives(case: Facts) -> Iterator[tuple[Happened, Happened | None]]:
             yield each, returns.get(each.event.escalation_id)
 
 
-@rule("executive-not-returned", "003", numbers="return_within")
+@rule("executive-not-returned", "003", on=CaseEscalated, numbers="return_within")
 def executive_not_returned(case: Facts) -> Iterator[Finding]:
     """A complaint that reaches an executive goes back to customer service, soon."""
     # Whoever has the case answers for it: they are to fetch it back.
@@ -78,7 +83,7 @@ def executive_not_returned(case: Facts) -> Iterator[Finding]:
             yield Finding(name, "violated", due, None, (each, returned))
 
 
-@rule("executive-bypass", "003")
+@rule("executive-bypass", "003", on=CaseEscalated)
 def executive_bypass(case: Facts) -> Iterator[Finding]:
     """An executive who is asked passes the customer on to customer service, and neither settles
     nor gives anything over its head."""
@@ -113,7 +118,7 @@ def _of_executives(case: Facts) -> list[Happened]:
 # --- the end
 
 
-@rule("closed-without-acceptance", "000")
+@rule("closed-without-acceptance", "000", on=CaseClosed)
 def closed_without_acceptance(case: Facts) -> Iterator[Finding]:
     """A complaint is resolved when the customer says so, not when we do."""
     # Every closing as resolved counts, even if the case was reopened. An acceptance holds until
@@ -136,7 +141,7 @@ def closed_without_acceptance(case: Facts) -> Iterator[Finding]:
         yield found
 
 
-@rule("too-slow", "004", numbers="resolve_within")
+@rule("too-slow", "004", on=CaseOpened, numbers="resolve_within")
 def too_slow(case: Facts) -> Iterator[Finding]:
     """A complaint is resolved within days, and stays so."""
     # From receipt to the closing that stands, by the policy in force when the case was opened. A

@@ -30,7 +30,7 @@ def undone(case: Facts) -> frozenset[str]:
     return frozenset(each.event.gesture_id for each in ends)
 
 
-@rule("goodwill-before-repair", "000")
+@rule("goodwill-before-repair", "000", on=GestureGiven)
 def goodwill_before_repair(case: Facts) -> Iterator[Finding]:
     """Where we were at fault, first say sorry or put it right; something sweet comes last."""
     # One of the two before it is enough, and in the same reply none comes before the other.
@@ -61,7 +61,7 @@ def goodwill_before_repair(case: Facts) -> Iterator[Finding]:
         yield Finding(name, "violated" if early else "satisfied", gesture.at, gesture, evidence)
 
 
-@rule("gesture-late", "002", numbers="gesture_within")
+@rule("gesture-late", "002", on=GestureGiven, numbers="gesture_within")
 def gesture_late(case: Facts) -> Iterator[Finding]:
     """If you are going to give something for a fault of ours, give it quickly."""
     # The first gesture for an issue is judged: what is given on top of it is never late. One that
@@ -84,7 +84,7 @@ def gesture_late(case: Facts) -> Iterator[Finding]:
                 del faults[issue_id]
 
 
-@rule("qualified-gesture", "002")
+@rule("qualified-gesture", "002", on=GestureGiven)
 def qualified_gesture(case: Facts) -> Iterator[Finding]:
     """Don't qualify a gift: what limits us is ours to keep, never a condition for the customer to
     hear."""
@@ -93,13 +93,15 @@ def qualified_gesture(case: Facts) -> Iterator[Finding]:
         yield Finding(event.gesture_id, WENT_WRONG[event.conditions_told], gesture.at, gesture)
 
 
-@rule("repeat-goodwill", "002", "003", numbers="goodwill.gestures_per_year goodwill.per_year")
+@rule(
+    "repeat-goodwill", "002", "003", on=(), numbers="goodwill.gestures_per_year goodwill.per_year"
+)
 def repeat_goodwill(_case: Facts) -> Iterable[Finding]:
     """A gesture is for once: who is given one for every complaint is taught to complain."""
     return ()  # it spans the customer's cases: the report's query finds it in the goodwill table
 
 
-@rule("goodwill-on-unfounded", "003")
+@rule("goodwill-on-unfounded", "003", on=GestureGiven)
 def goodwill_on_unfounded(case: Facts) -> Iterator[Finding]:
     """Where we did what was promised, be kind and give nothing: a gift for nothing sets a
     precedent."""
@@ -121,7 +123,7 @@ def goodwill_on_unfounded(case: Facts) -> Iterator[Finding]:
         yield Finding(gesture.event.gesture_id, outcome, gesture.at, gesture, made)
 
 
-@rule("disproportionate-gesture", "003", numbers="max_ratio")
+@rule("disproportionate-gesture", "003", on=GestureGiven, numbers="max_ratio")
 def disproportionate_gesture(case: Facts) -> Iterator[Finding]:
     """Keep a gesture reasonable: it says sorry, it does not pay the loss."""
     # Of several issues the losses count together. A loss of nothing allows a gesture of nothing;

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from casestore.events import (
     ApologyGiven,
+    CaseClosed,
     CaseEscalated,
     CaseReclassified,
     FinalDecisionGiven,
@@ -29,7 +30,7 @@ def _before(events: Sequence[Happened], moment: Moment) -> int:
     return bisect_left(events, moment, key=lambda each: each.moment)
 
 
-@rule("grievance-skipped", "000", "003")
+@rule("grievance-skipped", "000", "003", on=CaseClosed)
 def grievance_skipped(case: Facts) -> Iterator[Finding]:
     """Answer every grievance in a complaint, not only the first, before you close it."""
     # A reply of which nobody recorded which issues it addresses may have addressed those raised
@@ -62,7 +63,7 @@ def grievance_skipped(case: Facts) -> Iterator[Finding]:
 # --- our faults
 
 
-@rule("fault-without-apology", "000", "002", numbers="apology_within")
+@rule("fault-without-apology", "000", "002", on=FindingMade, numbers="apology_within")
 def fault_without_apology(case: Facts) -> Iterator[Finding]:
     """When it is our fault, even in part, say sorry: soon, and before the case is closed."""
     # Time runs from the finding; an apology before it is as good.
@@ -102,7 +103,7 @@ def _apologies(case: Facts) -> dict[str, tuple[datetime, Happened]]:
     return said
 
 
-@rule("fault-admitted-late", "002", numbers="admit_within admit_contacts")
+@rule("fault-admitted-late", "002", on=FindingMade, numbers="admit_within admit_contacts")
 def fault_admitted_late(case: Facts) -> Iterator[Finding]:
     """Own up to a mistake at once; nobody should have to come back again and again for it."""
     # An issue that came up after we had answered counts from when it was raised: it was no part
@@ -128,7 +129,7 @@ def fault_admitted_late(case: Facts) -> Iterator[Finding]:
 # --- evidence
 
 
-@rule("rejected-without-evidence", "003")
+@rule("rejected-without-evidence", "003", on=FindingMade)
 def rejected_without_evidence(case: Facts) -> Iterator[Finding]:
     """The customer is not always right, but it takes evidence to say so."""
     for each in case.of(FindingMade):
@@ -140,7 +141,7 @@ def rejected_without_evidence(case: Facts) -> Iterator[Finding]:
             yield Finding(each.event.finding_id, outcome, each.at, each)
 
 
-@rule("operations-not-asked", "003", numbers="needs_operations")
+@rule("operations-not-asked", "003", on=FindingMade, numbers="needs_operations")
 def operations_not_asked(case: Facts) -> Iterator[Finding]:
     """Hear the department that did the work before you judge what happened."""
     # An issue without a category has the case's, as it was judged to be by then. A view counts
@@ -179,7 +180,7 @@ def _category(case: Facts, issue_id: str) -> str | None:
 # --- the final say
 
 
-@rule("decision-overturned", "003")
+@rule("decision-overturned", "003", on=FinalDecisionGiven)
 def decision_overturned(case: Facts) -> Iterator[Finding]:
     """Somebody is empowered to have the final say; then only new evidence changes it."""
     # What is given in the decision's own reply is part of it, and what had been found to be owed

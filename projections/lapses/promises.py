@@ -24,7 +24,7 @@ def _promises(case: Facts) -> Iterator[tuple[Happened, PromiseRow]]:
     return zip(case.of(PromiseMade), rows(case.case), strict=True)
 
 
-@rule("promise-beyond-capability", "001", "004")
+@rule("promise-beyond-capability", "001", "004", on=PromiseMade)
 def beyond_capability(case: Facts) -> Iterator[Finding]:
     """Promise only what you know can be done."""
     outcomes: dict[str | None, Outcome] = {"unconfirmed": "violated", "confirmed": "satisfied"}
@@ -33,7 +33,7 @@ def beyond_capability(case: Facts) -> Iterator[Finding]:
         yield Finding(made.event.promise_id, outcome, made.at, made)
 
 
-@rule("promise-broken", "001", "004")
+@rule("promise-broken", "001", "004", on=PromiseMade)
 def broken(case: Facts) -> Iterator[Finding]:
     """What was promised is done, and in time."""
     # As the report of promises tells it: a new time counts if the customer agreed to it before
@@ -59,7 +59,7 @@ def broken(case: Facts) -> Iterator[Finding]:
             yield Finding(name, "violated", due, made, shown, due_at=over)
 
 
-@rule("promise-open-at-close", "004")
+@rule("promise-open-at-close", "004", on=PromiseMade)
 def open_at_close(case: Facts) -> Iterator[Finding]:
     """Before a case is closed, what was promised in it is done."""
     # Closing discharges nothing: a promise whose time had passed was still to be kept.

@@ -18,7 +18,7 @@ from projections.lapses.rule import Finding, Outcome, rule
 from projections.reading import Happened
 
 
-@rule("no-choice-offered", "003")
+@rule("no-choice-offered", "003", on=FindingMade)
 def no_choice_offered(case: Facts) -> Iterator[Finding]:
     """Present options and let the customer make the final choice: who is right has a say in how
     it is put right."""
@@ -57,7 +57,7 @@ def no_choice_offered(case: Facts) -> Iterator[Finding]:
             yield Finding(issue_id, "violated", at, end, (*evidence, case.close))
 
 
-@rule("terms-not-disclosed", "003")
+@rule("terms-not-disclosed", "003", on=OptionChosen)
 def terms_not_disclosed(case: Facts) -> Iterator[Finding]:
     """Full disclosure: nobody can choose well without knowing the terms."""
     # Who made the offer answers for it. Of a choice that the customer made anew the last counts.
@@ -72,14 +72,14 @@ def terms_not_disclosed(case: Facts) -> Iterator[Finding]:
                 yield Finding(option.option_id, outcome, choice.at, offer, (choice,))
 
 
-@rule("fault-without-remedy", "003")
+@rule("fault-without-remedy", "003", on=FindingMade)
 def fault_without_remedy(case: Facts) -> Iterator[Finding]:
     """Where the customer had a poor experience and we are responsible, make it better."""
     # A remedy is owed unless the finding says that none is.
     yield from _at_close(case)
 
 
-@rule("goodwill-instead-of-remedy", "003")
+@rule("goodwill-instead-of-remedy", "003", on=GestureGiven)
 def goodwill_instead_of_remedy(case: Facts) -> Iterator[Finding]:
     """Keep what is owed apart from what is kind: a gesture never stands in for the remedy."""
     # A gesture that was declined or taken back stands in for nothing.

@@ -17,7 +17,7 @@ from projections.lapses.rule import Finding, Outcome, rule
 from projections.reading import Happened, Moment
 
 
-@rule("undelivered-reply", "000", numbers="resend_within")
+@rule("undelivered-reply", "000", on=ReplySent, numbers="resend_within")
 def undelivered_reply(case: Facts) -> Iterator[Finding]:
     """A reply that did not arrive was no reply: send it again, or say it anew, as soon as you
     hear of it."""
@@ -84,7 +84,7 @@ def _after(moments: list[Moment], moment: Moment) -> Moment | None:
     return moments[place] if place < len(moments) else None
 
 
-@rule("pleasantry-on-unresolved", "004")
+@rule("pleasantry-on-unresolved", "004", on=ReplySent)
 def pleasantry_on_unresolved(case: Facts) -> Iterator[Finding]:
     """Do not wish a good day to a customer whose day you have not put right yet."""
     # What a reply itself brings as the remedy is settled by it, though recorded after it.
@@ -105,7 +105,7 @@ def pleasantry_on_unresolved(case: Facts) -> Iterator[Finding]:
             yield Finding(event.reply_id, outcome, reply.at, reply)
 
 
-@rule("too-many-hands", "001", "002", "004", numbers="max_agents")
+@rule("too-many-hands", "001", "002", "004", on=ReplySent, numbers="max_agents")
 def too_many_hands(case: Facts) -> Iterator[Finding]:
     """One case, one face: a customer is not handed from agent to agent."""
     first: dict[str, Happened] = {}

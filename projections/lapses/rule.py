@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from functools import lru_cache
 from inspect import cleandoc
 from typing import Literal, NamedTuple
 
+from casestore.events import Event
 from projections.lapses.facts import Facts
 from projections.reading import Happened
 
@@ -48,6 +50,8 @@ class Rule(NamedTuple):
     """In one sentence."""
     numbers: tuple[str, ...]
     """The numbers of the policy that it goes by."""
+    on: frozenset[type[Event]]
+    """It finds something only in a case with an event of one of these types."""
     judge: Judge
 
 
@@ -55,18 +59,23 @@ RULES: dict[str, Rule] = {}
 """Every rule by name, in the order in which they are written down."""
 
 
-def rule(name: str, *stories: str, numbers: str = "") -> Callable[[Judge], Judge]:
+def rule(
+    name: str, *stories: str, on: type[Event] | tuple[type[Event], ...], numbers: str = ""
+) -> Callable[[Judge], Judge]:
     """Make a function a rule. Its docstring is the lesson.
 
     Args:
         name: of the rule.
         stories: the seed stories that teach it, by number.
+        on: the type of event, or types, without any of which a case gives it nothing to judge;
+            () where reports judge it, as it spans cases.
         numbers: the names of the policy's numbers that it goes by, with spaces between.
     """
 
     def declare(judge: Judge) -> Judge:
         lesson = cleandoc(judge.__doc__ or "")
-        RULES[name] = Rule(name, stories, lesson, tuple(numbers.split()), judge)
+        types = frozenset(on if isinstance(on, tuple) else (on,))
+        RULES[name] = Rule(name, stories, lesson, tuple(numbers.split()), types, judge)
         return judge
 
     return declare
@@ -74,6 +83,11 @@ def rule(name: str, *stories: str, numbers: str = "") -> Callable[[Judge], Judge
 
 def judged(case: Facts) -> Iterator[tuple[Rule, Finding]]:
     """What all rules find of a case."""
-    for each in RULES.values():
+    for each in _with_something_to_judge(case.case.types):
         for finding in each.judge(case):
             yield each, finding
+
+
+@lru_cache(maxsize=10_000)
+def _with_something_to_judge(types: frozenset[type[Event]]) -> tuple[Rule, ...]:
+    return tuple(each for each in RULES.values() if not each.on.isdisjoint(types))

@@ -24,9 +24,9 @@ import msgspec
 from casestore.append import Append
 from casestore.errors import CaseStoreError, StoreNotFound
 from casestore.events import CaseMerged, CaseUnmerged, CustomerMerged, CustomerUnmerged
+from casestore.garbage import fewer_collections
 from casestore.history import from_microseconds, to_microseconds
 from casestore.store import CaseStore
-from casestore.transfer import _fewer_collections
 from tests.generate.contact import answer
 from tests.generate.course import closing, course, opening
 from tests.generate.customers import register
@@ -67,7 +67,7 @@ def fill(store: CaseStore, events: int, seed: int = 1) -> int:
     """
     new = 0
     made = told(events, seed)
-    with _fewer_collections():
+    with fewer_collections():
         while some := list(islice(made, _COMMIT)):
             for outcome in store.write([_append(each) for each in some], stop=True):
                 if isinstance(outcome, CaseStoreError):
