@@ -25,6 +25,7 @@ import msgspec
 from casestore import streams
 from casestore.append import Append
 from casestore.errors import CaseStoreError, InvalidEvent
+from casestore.garbage import fewer_collections
 from casestore.history import Recorded, to_microseconds
 from casestore.store import CaseStore
 
