@@ -64,7 +64,7 @@ decode_metadata = msgspec.json.Decoder(Metadata).decode
 encode_metadata = msgspec.json.Encoder().encode
 
 
-class Recorded(msgspec.Struct, frozen=True):
+class Recorded(msgspec.Struct, frozen=True, gc=False):
     """An event with its envelope.
 
     It satisfies eventsourcing's DomainEventProtocol. What is seldom asked for is kept as it was

@@ -32,6 +32,10 @@ _nul_in = re.compile(rb"(?<!\\)(\\\\)*\\u0000").search
 """Finds an escaped NUL in JSON; after a backslash that is itself escaped it is text like any."""
 
 
+def _may_have_nul(rows: Sequence[Any]) -> bool:
+    return b"\\u0000" in b"".join([row[4] for row in rows])
+
+
 class Made:
     """The rows of some streams, for each projection by name."""
 
@@ -130,7 +134,7 @@ class Maker:
 
     def _history(self, stream: str, rows: Iterable[Any]) -> History:
         rows = list(rows)
-        if "\0" in stream or any(b"\\u0000" in row[4] and _nul_in(row[4]) for row in rows):
+        if "\0" in stream or (_may_have_nul(rows) and any(_nul_in(row[4]) for row in rows)):
             # No event may have one, but a store that was altered can.
             raise StoreDamaged("a text has a NUL, which no database takes")
         return History(stream, list(self._codec.recorded(rows)), as_of=self._as_of)
@@ -142,7 +146,8 @@ class Maker:
         if self._with_policy:
             beside["policy"] = self.policies
         if self._with_customer:
-            names = sorted({f"customer:{row[6]}" for row in found if row[1].startswith("case:")})
+            customers = {row[6] for row in found if row[1].startswith("case:")}
+            names = sorted(f"customer:{each}" for each in customers)
             for start in range(0, len(names), CHUNK):
                 rows = self._rows_of(names[start : start + CHUNK])
                 for stream, each in groupby(rows, key=_stream_of):

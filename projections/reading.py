@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
-from itertools import pairwise
 from typing import Any, Literal, NamedTuple, TypeVar, cast
+
+import msgspec
 
 from casestore.events import (
     CaseAssigned,
@@ -25,7 +26,7 @@ from casestore.events import (
     MessageReceived,
     ReplySent,
 )
-from casestore.history import History
+from casestore.history import History, Recorded
 from casestore.policy import Policies
 
 E = TypeVar("E", bound=Event)
@@ -43,17 +44,20 @@ class Moment(NamedTuple):
     version: int
 
 
-class Happened(NamedTuple):
+class Happened(msgspec.Struct, frozen=True, gc=False):
     """An event and its place in the order of what happened."""
 
+    at: datetime
+    """When it happened."""
     moment: Moment
     event: Any
     event_id: str
 
-    @property
-    def at(self) -> datetime:
-        """When it happened."""
-        return self.moment.at
+    @classmethod
+    def of(cls, recorded: Recorded) -> Happened:
+        """An event as recorded."""
+        at = recorded.event.occurred_at
+        return cls(at, Moment(at, recorded.version), recorded.event, recorded.uid)
 
 
 class Failure(NamedTuple):
@@ -87,15 +91,15 @@ class Reading:
         self._by_types: dict[tuple[type[Event], ...], list[Happened]] = {}
         by_type = self._by_type
         events = case.effective
-        if any(one.event.occurred_at > two.event.occurred_at for one, two in pairwise(events)):
+        times = [each.event.occurred_at for each in events]
+        if times != sorted(times):
             events = tuple(sorted(events, key=lambda r: r.event.occurred_at))  # stable
         for recorded in events:
-            event = recorded.event
-            happened = Happened(Moment(event.occurred_at, recorded.version), event, recorded.uid)
+            happened = Happened.of(recorded)
             try:
-                by_type[type(event)].append(happened)
+                by_type[type(recorded.event)].append(happened)
             except KeyError:
-                by_type[type(event)] = [happened]
+                by_type[type(recorded.event)] = [happened]
         self.last_event_at: datetime = events[-1].event.occurred_at
 
     @property
@@ -103,10 +107,11 @@ class Reading:
         """The types of its events."""
         return frozenset(self._by_type)
 
-    def of(self, *types: type[Event]) -> Sequence[Happened]:
+    def of(self, first: type[Event], *more: type[Event]) -> Sequence[Happened]:
         """The events of some types, in the order in which they happened."""
-        if len(types) == 1:
-            return self._by_type.get(types[0], ())
+        if not more:
+            return self._by_type.get(first, ())
+        types = (first, *more)
         known = self._by_types.get(types)
         if known is None:  # the same are asked for again and again
             known = [each for cls in types for each in self._by_type.get(cls, ())]
@@ -169,7 +174,7 @@ class Reading:
 
     def _last_by(self, at: datetime, *types: type[Event]) -> Event | None:
         for each in reversed(self.of(*types)):
-            if each.moment.at <= at:
+            if each.at <= at:
                 return cast(Event, each.event)
         return None
 

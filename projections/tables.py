@@ -142,8 +142,7 @@ class _SQLiteTables(Tables):
         self._path = path
         if not path.exists():
             self._make()
-        # Nothing here has to outlive a loss of power, other than whole: NORMAL sees to that.
-        self._datastore = Datastore(path, synchronous="NORMAL")
+        self._datastore = Datastore(path, lasting=False)
 
     def _make(self) -> None:
         """Put a file there that is ready: of several processes that make one ready where all see

@@ -127,7 +127,7 @@ class _Connection(SQLiteConnection):
 
 
 class _Pool(SQLiteConnectionPool):
-    synchronous = "FULL"
+    lasting = True
 
     def _create_connection(self) -> SQLiteConnection:
         made = self.connect()
@@ -149,9 +149,9 @@ class _Pool(SQLiteConnectionPool):
                 timeout=self.lock_timeout or LOCK_TIMEOUT,
             )
             made.execute("PRAGMA journal_mode = WAL")
-            made.execute(f"PRAGMA synchronous = {self.synchronous}")
+            made.execute(f"PRAGMA synchronous = {'FULL' if self.lasting else 'NORMAL'}")
             # A data key that is deleted leaves no copy in free pages; see casestore.vault.
-            made.execute("PRAGMA secure_delete = ON")
+            made.execute(f"PRAGMA secure_delete = {'ON' if self.lasting else 'OFF'}")
         except sqlite3.Error as error:
             raise OperationalError(error) from error
         return made
@@ -200,17 +200,19 @@ class Datastore(SQLiteDatastore):
     Args:
         path: of the file.
         create: make it if it is not there.
-        synchronous: FULL makes each commit outlive a loss of power; NORMAL keeps the file whole.
+        lasting: False where all that it holds can be made anew: then a loss of power may take the
+            last commits with it, though the file stays whole, and what is deleted is not
+            overwritten.
     """
 
-    def __init__(self, path: Path, *, create: bool = False, synchronous: str = "FULL") -> None:
+    def __init__(self, path: Path, *, create: bool = False, lasting: bool = True) -> None:
         uri = f"file:{quote(str(path))}?mode={'rwc' if create else 'rw'}"
         super().__init__(uri, originator_id_type="text")
         self.pool.close()
         self.pool = self._own = _Pool(
             db_name=uri, lock_timeout=LOCK_TIMEOUT, pool_size=5, max_overflow=20, pool_timeout=30
         )
-        self._own.synchronous = synchronous
+        self._own.lasting = lasting
         self._turn = Lock()
         self._writer: sqlite3.Connection | None = None
 

@@ -57,7 +57,9 @@ def rows(case: Reading) -> Iterator[LapseRow]:
         if actor is not None and actor.kind in ("customer", "system", "third_party"):
             actor = None  # somebody of the house answers for it: who has the case
         owner = None if actor is not None and actor.team else case.owner_at(found.at)
-        judged_event = () if found.event is None else (found.event,)
+        evidence = [each.event_id for each in found.evidence]
+        if found.event is not None:
+            evidence.insert(0, found.event.event_id)
         yield LapseRow(
             rule=rule.name,
             subject=found.subject,
@@ -68,7 +70,7 @@ def rows(case: Reading) -> Iterator[LapseRow]:
             due_at=found.due_at,
             agent=actor.id if actor else owner.agent if owner else None,
             team=(actor.team if actor else None) or (owner.team if owner else None),
-            evidence=tuple(dict.fromkeys(e.event_id for e in (*judged_event, *found.evidence))),
+            evidence=tuple(dict.fromkeys(evidence) if len(evidence) > 1 else evidence),
             product=product,
             region=region,
             category=category,

@@ -53,9 +53,7 @@ class Facts:
         """The events of some types in the customer's history, in the order in which they
         happened."""
         found = [
-            Happened(Moment(each.occurred_at, each.version), each.event, each.uid)
-            for each in self.case.customer or ()
-            if isinstance(each.event, types)
+            Happened.of(each) for each in self.case.customer or () if isinstance(each.event, types)
         ]
         found.sort(key=lambda each: each.moment)
         return found

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from msgspec.structs import replace
+
 from casestore.events import (
     FinalDecisionGiven,
     FindingMade,
@@ -94,7 +96,7 @@ def goodwill_instead_of_remedy(case: Facts) -> Iterator[Finding]:
                 given.setdefault(issue_id, each)
     for finding in _at_close(case):
         if finding.subject in given:
-            yield finding._replace(evidence=(given[finding.subject], *finding.evidence))
+            yield replace(finding, evidence=(given[finding.subject], *finding.evidence))
 
 
 def _at_close(case: Facts) -> Iterator[Finding]:

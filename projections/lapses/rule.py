@@ -13,6 +13,8 @@ from functools import lru_cache
 from inspect import cleandoc
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from casestore.events import Event
 from projections.lapses.facts import Facts
 from projections.reading import Happened
@@ -21,7 +23,7 @@ Outcome = Literal["violated", "satisfied", "exempt", "unknown"]
 OUTCOMES: tuple[Outcome, ...] = ("violated", "satisfied", "exempt", "unknown")
 
 
-class Finding(NamedTuple):
+class Finding(msgspec.Struct, frozen=True, gc=False):
     """What a rule finds of one subject."""
 
     subject: str
