@@ -18,10 +18,7 @@ from casestore.events import (
     GestureGiven,
     IssueRaised,
     MessageReceived,
-    RemedyGiven,
     ReplySent,
-    ResolutionAccepted,
-    ResolutionRejected,
 )
 from projections.projection import Projection, Row
 from projections.reading import Reading
@@ -119,7 +116,7 @@ def rows(case: Reading) -> Iterator[CaseRow]:
         answered_at=None if answered is None else answered.at,
         undelivered=len(case.failures),
         issues=len(case.of(IssueRaised)),
-        issues_open=_open_issues(case),
+        issues_open=len(case.issue_turns[-1][1]) if case.issue_turns else 0,
         upheld=_upheld(case),
         gestures=len(case.of(GestureGiven)),
         executive_escalation=None if escalation is None else escalation[0],
@@ -137,13 +134,9 @@ def _with_executives(case: Reading) -> Iterator[tuple[str, datetime]]:
             yield each.event.escalation_id, each.at
 
 
-def _superseded(case: Reading) -> set[str | None]:
-    return {each.event.supersedes for each in case.of(FindingMade)}
-
-
 def _upheld(case: Reading) -> bool | None:
-    superseded = _superseded(case)
     findings: list[FindingMade] = [each.event for each in case.of(FindingMade)]
+    superseded = {each.supersedes for each in findings}
     standing = [each for each in findings if each.finding_id not in superseded]
     if not standing:
         return None
@@ -151,42 +144,6 @@ def _upheld(case: Reading) -> bool | None:
 
 
 _UPHELD = ("upheld", "partly_upheld")
-_SETTLING = (
-    IssueRaised,
-    ResolutionAccepted,
-    ResolutionRejected,
-    RemedyGiven,
-    FindingMade,
-    CaseClosed,
-    CaseReopened,
-)
-
-
-def _open_issues(case: Reading) -> int:
-    """How many issues are not settled: accepted, made good, found not to be so, or closed.
-
-    A finding that was superseded settles nothing. A rejection that names no issues, like a
-    reopening, opens all again: it is about what had been settled.
-    """
-    settled: dict[str, bool] = {}
-    superseded = _superseded(case)
-    for each in case.of(*_SETTLING) if case.of(IssueRaised) else ():
-        event = each.event
-        ids = getattr(event, "issue_ids", None)
-        match event:
-            case IssueRaised():
-                settled[event.issue_id] = False
-                continue
-            case ResolutionRejected() | CaseReopened():
-                settles = False
-            case FindingMade() if event.finding_id in superseded or event.outcome in _UPHELD:
-                continue
-            case _:
-                settles = True
-        for issue_id in settled if ids is None else ids:
-            if issue_id in settled:
-                settled[issue_id] = settles
-    return sum(not each for each in settled.values())
 
 
 CASES = Projection(

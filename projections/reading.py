@@ -28,6 +28,7 @@ from casestore.events import (
 )
 from casestore.history import History, Recorded
 from casestore.policy import Policies
+from projections.issues import turns
 
 E = TypeVar("E", bound=Event)
 
@@ -178,6 +179,11 @@ class Reading:
                 return cast(Event, each.event)
         return None
 
+    @cached_property
+    def issue_turns(self) -> list[tuple[Moment, frozenset[str]]]:
+        """The issues that are open from each moment on at which that may change."""
+        return turns(self)
+
     # --- deliveries ------------------------------------------------------------------------
 
     @cached_property
@@ -217,7 +223,10 @@ class Reading:
 
     @cached_property
     def _arrivals(self) -> dict[str, Moment]:
-        replies, resends = self.replies, self.resends
+        replies = self.replies
+        if not self.failures:
+            return {each: reply.moment for each, reply in replies.items()}
+        resends = self.resends
         found = {each: reply.moment for each, reply in replies.items() if each not in self.failures}
         # Resends are on record after what they repeat, so of a chain of them the last comes first.
         for each in sorted(self.failures, key=lambda each: -replies[each].moment.version):
@@ -228,6 +237,9 @@ class Reading:
     @cached_property
     def answers(self) -> list[tuple[Moment, ReplySent]]:
         """The human replies that arrived, each with the moment from which it counts, in order."""
+        if not self.failures:
+            sent = self.of(ReplySent)
+            return [(each.moment, each.event) for each in sent if not each.event.automated]
         found = []
         for reply_id, reply in self.replies.items():
             if not reply.event.automated and (moment := self.arrived(reply_id)) is not None:

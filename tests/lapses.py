@@ -55,7 +55,9 @@ def found(
 ) -> dict[str, Finding]:
     """What a rule finds, by subject; of what time alone decides, only what is due by as-of."""
     by_subject: dict[str, Finding] = {}
-    for each in RULES[rule].judge(facts(story, customer, policy, as_of, roles=roles)):
+    case = facts(story, customer, policy, as_of, roles=roles)
+    for each in RULES[rule].judge(case):
+        assert not RULES[rule].on.isdisjoint(case.case.types), f"{rule} is not asked about this"
         assert each.subject not in by_subject, f"{rule} judges {each.subject} twice"
         assert each.due_at is None or each.at == each.due_at
         by_subject[each.subject] = each

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from projections.lapses import rows
+from projections.lapses import RULES, rows
 from projections.lapses.rule import judged
 from tests.lapses import demo, facts
 from tests.stories import found, given, issue, merged, opened, unmerged
@@ -78,6 +78,17 @@ def test_rules_judge_any_history_and_each_subject_once(seed: int) -> None:
         case = facts(story, policy=policy, roles=None if policy is None else roles)
         subjects = Counter((rule.name, each.subject) for rule, each in judged(case))
         assert set(subjects.values()) <= {1}
+
+
+@pytest.mark.parametrize("length", [1, 3, 8, 20])
+def test_a_rule_that_is_not_asked_has_nothing_to_judge(length: int) -> None:
+    asked = 0
+    for seed in range(40):
+        case = facts(story_of("case", seed, length))
+        given = {rule.name for rule, _ in judged(case)}
+        asked += len(given)
+        assert {each.name for each in RULES.values() if list(each.judge(case))} == given
+    assert asked
 
 
 def test_what_was_still_to_be_done_when_a_case_was_merged_is_asked_of_the_other_one() -> None:

@@ -143,6 +143,15 @@ def test_a_good_day_is_wished_to_nobody_whose_day_is_not_right() -> None:
     assert wished(replied("r1", "+1h", **GOOD_DAY)) == {"r1": "violated"}, "a case without issues"
 
 
+def test_a_finding_that_was_superseded_settles_nothing_any_more() -> None:
+    no = judged("f1", "+1h", outcome="not_upheld", issue_ids=["i1"])
+    yes = judged("f2", "+3h", outcome="upheld", issue_ids=["i1"], supersedes="f1")
+    before, after = replied("r1", "+2h", **GOOD_DAY), replied("r2", "+4h", **GOOD_DAY)
+    assert wished(issue("i1"), no, before, yes, after) == {"r2": "violated"}
+    given_too = remedied(at="+90m", issue_ids=["i1"])
+    assert wished(issue("i1"), no, given_too, before, yes, after) == {}
+
+
 def test_when_all_is_settled_a_good_day_may_be_wished() -> None:
     kind = replied("r1", "+2h", **GOOD_DAY)
     assert wished(issue("i1"), content("+1h"), kind) == {}

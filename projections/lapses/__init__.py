@@ -79,7 +79,7 @@ def rows(case: Reading) -> Iterator[LapseRow]:
 
 LAPSES = Projection(
     name="lapses",
-    version=1,
+    version=2,
     row=LapseRow,
     rows=rows,
     looks_at=frozenset({"customer", "policy"}),

@@ -21,7 +21,8 @@ from casestore.events import (
     StatementMade,
     StatementRetracted,
 )
-from projections.lapses.facts import UNFOUNDED, Facts
+from projections.issues import UNFOUNDED
+from projections.lapses.facts import Facts
 from projections.lapses.rule import Finding, Outcome, rule
 from projections.reading import Happened
 

@@ -14,25 +14,13 @@ from casestore.events import (
     FindingMade,
     IssueRaised,
     MessageReceived,
-    RemedyGiven,
-    ResolutionAccepted,
     ResolutionRejected,
 )
 from casestore.events.document import Conduct, Document
 from casestore.working_time import due
+from projections.issues import SETTLING
 from projections.reading import Happened, Moment, Reading
 
-_TURNS = (
-    IssueRaised,
-    ResolutionAccepted,
-    ResolutionRejected,
-    RemedyGiven,
-    FindingMade,
-    CaseClosed,
-    CaseReopened,
-)
-_SETTLING = (ResolutionAccepted, ResolutionRejected, RemedyGiven, CaseClosed, CaseReopened)
-UNFOUNDED = ("not_upheld", "out_of_scope")
 OUR_FAULT = ("ours", "shared")
 CASE = "case"
 """The subject where a case as a whole is judged."""
@@ -86,30 +74,9 @@ class Facts:
         """When each issue was raised, by id."""
         return {each.event.issue_id: each for each in self.of(IssueRaised)}
 
-    @cached_property
-    def _turns(self) -> list[tuple[Moment, frozenset[str]]]:
-        """The issues that are open from each moment on."""
-        is_open: dict[str, bool] = {}
-        turns = []
-        for each in self.of(*_TURNS) if self.issues else ():
-            event = each.event
-            ids = getattr(event, "issue_ids", None)
-            match event:
-                case IssueRaised():
-                    is_open[event.issue_id] = True
-                case FindingMade() if event.outcome not in UNFOUNDED:
-                    continue
-                case _:
-                    again = isinstance(event, ResolutionRejected | CaseReopened)
-                    for issue_id in is_open if ids is None else ids:
-                        if issue_id in is_open:
-                            is_open[issue_id] = again
-            turns.append((each.moment, frozenset(i for i, yes in is_open.items() if yes)))
-        return turns
-
     def open_issues(self, moment: Moment) -> frozenset[str]:
         """The issues that are open right before a moment."""
-        turns = self._turns
+        turns = self.case.issue_turns
         before = bisect_left(turns, moment, key=lambda turn: turn[0])
         return turns[before - 1][1] if before else frozenset()
 
@@ -133,11 +100,8 @@ class Facts:
         """Whether an issue, or a case without issues, is unsettled right before a moment."""
         if self.issues:
             return bool(self.open_issues(moment))
-        turns = self.of(
-            ResolutionAccepted, ResolutionRejected, RemedyGiven, CaseClosed, CaseReopened
-        )
         settled = False
-        for each in turns:
+        for each in self.of(*SETTLING):
             if each.moment < moment:
                 settled = not isinstance(each.event, ResolutionRejected | CaseReopened)
         return not settled

@@ -14,7 +14,8 @@ from casestore.events import (
     OptionsOffered,
     RemedyGiven,
 )
-from projections.lapses.facts import UNFOUNDED, Facts
+from projections.issues import UNFOUNDED
+from projections.lapses.facts import Facts
 from projections.lapses.gestures import undone
 from projections.lapses.rule import Finding, Outcome, rule
 from projections.reading import Happened
