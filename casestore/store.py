@@ -256,7 +256,7 @@ class CaseStore:
             try:
                 # Several at once are an import, which had better have the lock for itself.
                 if len(appends) == 1:
-                    if attempt == 1 and not _gives(appends[0]):
+                    if attempt == 1 and not _looks_further(appends[0]):
                         with suppress(IntegrityError):  # it was not to be: start afresh
                             return self._try_to_write(appends, stop, hopeful=True)
                         self._forget(appends)
@@ -489,10 +489,11 @@ class CaseStore:
                 after = names[-1]
 
 
-def _gives(append: Append) -> bool:
-    """Whether it rests on a customer's other cases or ids, at which nobody looks again."""
-    looked_at = GestureGiven | PersonalDataErased
-    return any(isinstance(e, looked_at) for _, events in append.batches for e in events)
+def _looks_further(append: Append) -> bool:
+    """Whether it rests on more than its streams' states: a customer's other cases or ids, at which
+    nobody looks again, or a whole history."""
+    further = GestureGiven | PersonalDataErased | EventCorrected
+    return any(isinstance(e, further) for _, events in append.batches for e in events)
 
 
 def _utc(moment: datetime | None) -> datetime | None:

@@ -260,7 +260,7 @@ def test_a_checkpoint_that_says_nothing_refuses(
         strange = strange._replace(key_file=strange.path / "key")
         key, _ = strange.make_key(origin(stranger))
     with pytest.raises(StoreDamaged, match="checkpoint april"):
-        back(file, url, held=[Held("april", note.replace("11", "12").encode())])
+        back(file, url, held=[Held("april", note.replace("\n11\n", "\n12\n").encode())])
     backup(other(url, "stranger"), stranger_file := file.with_name("stranger"))
     with pytest.raises(CannotTell, match="of another log"):
         back(stranger_file, url)

@@ -6,15 +6,17 @@ out here: gestures beyond the yearly limit, and statements that disagree.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from casestore.history import from_microseconds, to_microseconds
 from projections.cases import CASES
 from projections.goodwill import GOODWILL
 from projections.lapses import LAPSES, OUTCOMES, RULES, LapseRow, Outcome
 from projections.reports.conflicts import judged_statements
-from projections.reports.measures import counted, grouped, month, share
+from projections.reports.measures import month, share
 from projections.reports.repeated import judged_gestures
 from projections.reports.report import Answer, Line, Option, Report
 from projections.reports.view import View
@@ -51,20 +53,33 @@ class LapseCountLine(Line, frozen=True, kw_only=True):
     """Unknown ÷ (violated + satisfied + unknown)."""
 
 
-def findings(view: View, rule: str | None = None) -> list[LapseRow]:
-    """What the rules, or one of them, find of what the selection asks for, as of the view."""
-    also = [] if rule is None else ["rule = ?"]
-    params = [] if rule is None else [rule]
-    stored: Sequence[LapseRow] = []
-    if rule not in ACROSS_CASES:
-        stored = view.chosen(LAPSES, *also, params=params, time="at")
-    found = [row for row in stored if row.due_at is None or row.due_at < view.as_of]
-    found = [row for row in found if row.rule not in ACROSS_CASES]
-    for name, judge in ACROSS_CASES.items():
-        if rule in (None, name):
-            found += [row for row in judge(view) if _asked(view, row)]
+def findings(view: View, rule: str | None = None, outcome: str | None = None) -> list[LapseRow]:
+    """What the rules, or one of them, find of what the selection asks for, as of the view; with
+    one outcome, or any."""
+    where, params = _stored(view, rule)
+    if outcome is not None:
+        where.append("outcome = ?")
+        params.append(outcome)
+    found: list[LapseRow] = view.chosen(LAPSES, *where, params=params, time="at")
+    found += [row for row in _across_cases(view, rule) if outcome in (None, row.outcome)]
     found.sort(key=lambda row: (row.at, row.case_id, row.rule, row.subject))
     return found
+
+
+def _stored(view: View, rule: str | None) -> tuple[list[str], list[Any]]:
+    """The condition for the rows of the projection that hold as of the view."""
+    where, params = ["(due_at IS NULL OR due_at < ?)"], [to_microseconds(view.as_of)]
+    return (where, params) if rule is None else ([*where, "rule = ?"], [*params, rule])
+
+
+def _across_cases(view: View, rule: str | None) -> list[LapseRow]:
+    return [
+        row
+        for name, judge in ACROSS_CASES.items()
+        if rule in (None, name)
+        for row in judge(view)
+        if _asked(view, row)
+    ]
 
 
 def _asked(view: View, row: LapseRow) -> bool:
@@ -97,27 +112,40 @@ def _lines(view: View, found: Sequence[LapseRow]) -> Iterator[LapseLine]:
 
 
 def _answer(view: View, *, rule: str | None = None, outcome: str = "violated") -> Answer[LapseLine]:
-    found = findings(view, rule)
-    shown = [row for row in found if outcome in ("all", row.outcome)]
-    return Answer(list(_lines(view, shown)), {**_counts(found), **_policy(view)})
+    shown = findings(view, rule, None if outcome == "all" else outcome)
+    counts = _counted(view, "outcome", rule).values()
+    return Answer(list(_lines(view, shown)), {**_shares(counts), **_policy(view)})
 
 
 def _by(view: View, *, by: str, rule: str | None = None) -> Answer[LapseCountLine]:
-    def group(row: LapseRow) -> Any:
-        return month(row.at, view.selection.tz) if by == "month" else getattr(row, by)
-
-    found = findings(view, rule)
-    lines = [
-        LapseCountLine(group=name, **_counts(rows)) for name, rows in grouped(found, group).items()
-    ]
+    counted = _counted(view, by, rule)
+    lines = [LapseCountLine(group=name, **_shares([each])) for name, each in counted.items()]
     lines.sort(key=lambda line: (line.group is None, line.group or ""))
-    return Answer(lines, {"by": by, **_counts(found), **_policy(view)})
+    return Answer(lines, {"by": by, **_shares(counted.values()), **_policy(view)})
 
 
-def _counts(found: Sequence[LapseRow]) -> dict[str, Any]:
-    counts = counted((row.outcome for row in found), OUTCOMES)
-    judged = counts["violated"] + counts["satisfied"] + counts["unknown"]
-    return {**counts, "unknown_share": share(counts["unknown"], judged)}
+def _counted(view: View, by: str, rule: str | None) -> dict[str | None, Counter[str]]:
+    """How often the rules found what, by a column or by month. Counted where the rows are: there
+    are about as many as events."""
+    found: defaultdict[str | None, Counter[str]] = defaultdict(Counter)
+    zone = view.selection.tz
+    where, params = _stored(view, rule)
+    column = "at" if by == "month" else by
+    for value, outcome, count in view.counted(
+        LAPSES, (column, "outcome"), *where, params=params, time="at"
+    ):
+        group = month(from_microseconds(value), zone) if by == "month" else value
+        found[group][outcome] += count
+    for row in _across_cases(view, rule):
+        found[month(row.at, zone) if by == "month" else getattr(row, by)][row.outcome] += 1
+    return found
+
+
+def _shares(counts: Iterable[Counter[str]]) -> dict[str, Any]:
+    total = sum(counts, Counter[str]())
+    judged = total["violated"] + total["satisfied"] + total["unknown"]
+    told: dict[str, Any] = {outcome: total[outcome] for outcome in OUTCOMES}
+    return {**told, "unknown_share": share(total["unknown"], judged)}
 
 
 def _policy(view: View) -> dict[str, Any]:

@@ -119,6 +119,28 @@ class View:
             time: the column that the window is about; None leaves it to the caller.
             agent: the column that the agent is about; None leaves it to the caller.
         """
+        return self.select(projection, *self._asked_for(also, params, time, agent))
+
+    def counted(
+        self,
+        projection: Projection,
+        columns: Sequence[str],
+        *also: str,
+        time: str | None,
+        params: Sequence[Any] = (),
+    ) -> Any:
+        """How many rows the selection asks for, by some columns as they are stored: tuples of
+        these and the number. Arguments as of `chosen`."""
+        where, values = self._asked_for(also, params, time, "agent")
+        by = ", ".join(f'"{name}"' for name in columns)
+        sql = f"SELECT {by}, count(*) FROM {self._names[projection.name]}"
+        sql += f" WHERE {where}" if where else ""
+        return self._cursor.all(f"{sql} GROUP BY {by}", values)
+
+    def _asked_for(
+        self, also: Sequence[str], params: Sequence[Any], time: str | None, agent: str | None
+    ) -> tuple[str, list[Any]]:
+        """The condition for what the selection asks for, and its parameters."""
         asked = self.selection
         where = list(also)
         values: list[Any] = [*params]
@@ -146,7 +168,7 @@ class View:
             if ids is not None:
                 where.append(f"{column} IN ({', '.join('?' * len(ids))})")
                 values += ids
-        return self.select(projection, " AND ".join(where), values)
+        return " AND ".join(where), values
 
     def lookup(self, projection: Projection, column: str, ids: Collection[str]) -> Any:
         """The rows that have one of some ids in a column."""
