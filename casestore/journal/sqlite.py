@@ -47,6 +47,13 @@ LOCK_TIMEOUT = 30
 """Seconds to wait for another process's write lock."""
 _SHORT = 200
 """Milliseconds to wait for readers before the WAL can be emptied; then writers have a turn."""
+_CACHE = 65_536
+"""KiB of pages that the writer may keep: ids are random, and so are the places of their indexes."""
+_MANY = 100
+"""Events in one commit that make it an import's."""
+_MANY_PAGES = 8_000
+"""Pages that an import lets the WAL hold before it is copied into the file: what several commits
+change is copied once."""
 POLL = 0.02
 """Seconds between looks at PRAGMA data_version while waiting for changes."""
 
@@ -215,6 +222,7 @@ class Datastore(SQLiteDatastore):
         self._own.lasting = lasting
         self._turn = Lock()
         self._writer: sqlite3.Connection | None = None
+        self._many = False
 
     def take_writer(self) -> tuple[sqlite3.Connection, sqlite3.Cursor]:
         """The one connection that appends, for one thread at a time, and a cursor on it.
@@ -228,10 +236,17 @@ class Datastore(SQLiteDatastore):
         try:
             if self._writer is None:
                 self._writer = self._own.connect()
+                self._writer.execute(f"PRAGMA cache_size = -{_CACHE}")
             return self._writer, self._writer.cursor()
         except BaseException:
             self._turn.release()
             raise
+
+    def expect_many(self) -> None:
+        """Let the writer get ready for an import."""
+        if not self._many and self._writer is not None:
+            self._writer.execute(f"PRAGMA wal_autocheckpoint = {_MANY_PAGES}")
+            self._many = True
 
     def give_writer_back(self) -> None:
         """The thread's turn is over."""
@@ -344,6 +359,8 @@ class _Writing(Writing):
         if keys:
             self._cursor.executemany("INSERT INTO customer_keys VALUES (?, ?, ?)", keys)
         last = 0
+        if len(rows) > _MANY:
+            self._datastore.expect_many()
         if len(rows) > 1:
             self._cursor.executemany(_INSERT, [row[1:] for row in rows[:-1]])
         if rows:
