@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
+from itertools import chain
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -160,8 +161,13 @@ def heading(text: str) -> str:
 # --- for programs --------------------------------------------------------------------------
 
 
+_PLAIN = frozenset({str, int, bool, float})
+
+
 def to_json(value: Any) -> Any:
     """A value as plain JSON: instants in UTC with Z, money as amount and currency."""
+    if value is None or type(value) in _PLAIN:
+        return value
     match value:
         case datetime():
             return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
@@ -210,10 +216,14 @@ def _ndjson_lines(_names: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
 
 
 def _csv_lines(names: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
-    for line in ([*names], *([_csv_cell(row[name]) for name in names] for row in rows)):
-        text = io.StringIO()
-        csv.writer(text).writerow(line)  # with \r\n at its end, so that it quotes either in a cell
+    text = io.StringIO()
+    writer = csv.writer(text)  # with \r\n at its end, so that it quotes either in a cell
+    seen = on_terminal()
+    for line in chain([names], ([_csv_cell(row[name]) for name in names] for row in rows)):
+        writer.writerow(map(visible, line) if seen else line)
         yield f"{text.getvalue()[:-2]}\n"
+        text.seek(0)
+        text.truncate()
 
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -224,6 +234,8 @@ def _csv_cell(value: Any) -> str:
     match value:
         case None:
             return ""
+        case str():
+            text = value
         case bool():
             return "true" if value else "false"
         case {"amount": amount, "currency": currency, **rest} if not rest:
@@ -234,7 +246,7 @@ def _csv_cell(value: Any) -> str:
             text = str(value)
     if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text):
         text = f"'{text}"
-    return visible(text) if on_terminal() else text
+    return text
 
 
 def _write(lines: Iterable[str]) -> None:

@@ -173,7 +173,8 @@ class View:
     def lookup(self, projection: Projection, column: str, ids: Collection[str]) -> Any:
         """The rows that have one of some ids in a column."""
         if len(ids) > MANY:
-            return [row for row in self.select(projection) if getattr(row, column) in ids]
+            rows = self.select(projection, f"{column} IS NOT NULL")
+            return [row for row in rows if getattr(row, column) in ids]
         wanted, found = sorted(ids), []
         if column == "case_id":  # by the index that there is
             column, wanted = "stream", _streams(wanted)
