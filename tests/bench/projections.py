@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from time import perf_counter
+from typing import Any
 from uuid import uuid4
 
 from casestore import CaseStore
+from projections import PROJECTIONS as ALL
 from projections import reports
-from projections.rebuild import rebuild
+from projections.projection import Projection
+from projections.rebuild import ranges, rebuild
 from projections.runner import Runner
+from projections.tables import Tables
 from tests import generate
 from tests.bench.race import Floor, race, seconds
 
@@ -37,6 +41,8 @@ def bench_projections(folder: Path, count: int, rounds: int) -> Iterator[Floor]:
         one=lambda: built(big, 1),
         two=lambda: built(big, 2),
         single=lambda: one_by_one(folder),
+        small=lambda: built(small, 1),
+        bare=lambda: bare(small),
     )
     a_second = count / times["one"]
     yield Floor(
@@ -44,6 +50,15 @@ def bench_projections(folder: Path, count: int, rounds: int) -> Iterator[Floor]:
         f"{ONE_BY_ONE / times['single']:,.0f}, an event a transaction",
         a_second / (ONE_BY_ONE / times["single"]),
         100,
+    )
+    yield Floor(
+        f"rebuild of {count // 10:,}", "bare input/output", times["bare"] / times["small"], 0
+    )
+    yield Floor(
+        "its bare input and output",
+        "an event a transaction",
+        count / 10 / times["bare"] / (ONE_BY_ONE / times["single"]),
+        0,
     )
     yield Floor("rebuild with 2 workers", "1 worker", times["one"] / times["two"], 1.6)
     with opened(small) as less, opened(big) as more:
@@ -80,6 +95,42 @@ def built(url: str, workers: int) -> float:
     """Seconds to rebuild all projections."""
     with CaseStore.open(url) as store, Runner(store) as runner:
         return seconds(lambda: rebuild(runner, workers=workers))
+
+
+def bare(url: str) -> float:
+    """Seconds to read and decode every event and insert every row, made beforehand, with nothing
+    in between: what is left of a rebuild if making the rows took no time at all."""
+    with opened(url) as store, Runner(store) as runner:
+        where, live = runner.tables, runner.live()
+        with where.reading() as cursor:
+            found = {p: cursor.all(f"SELECT * FROM {where.at(live[p.name].table)}") for p in ALL}
+        for projection in ALL:
+            with where.writing() as cursor:
+                where.drop(cursor, f"bare_{projection.name}")
+                where.create(cursor, f"bare_{projection.name}", projection)
+        taken = seconds(lambda: _bare(store, where, found))
+        for projection in ALL:
+            with where.writing() as cursor:
+                where.drop(cursor, f"bare_{projection.name}")
+    return taken
+
+
+def _bare(store: CaseStore, where: Tables, found: Mapping[Projection, Sequence[Any]]) -> None:
+    recorder, parts = store.recorder, list(ranges(store, ("case", "customer")))
+    for n, part in enumerate(parts):
+        rows = recorder.fetch(
+            f"SELECT {recorder.columns} FROM {recorder.table} WHERE originator_id > ? "
+            "AND originator_id <= ? ORDER BY originator_id, originator_version",
+            part,
+        )
+        list(store.journal.codec.recorded(rows))
+        with where.writing() as cursor:
+            for projection, ready in found.items():
+                some = slice(n * len(ready) // len(parts), (n + 1) * len(ready) // len(parts))
+                cursor.insert(where.at(f"bare_{projection.name}"), ready[some])
+    for projection in found:
+        with where.writing() as cursor:
+            where.index(cursor, f"bare_{projection.name}", projection)
 
 
 # --- a runner that commits each event by itself ------------------------------------------------

@@ -15,11 +15,14 @@ class Floor(NamedTuple):
     against: str
     ratio: float
     floor: float
+    """0: none, it is only told."""
 
     def line(self) -> str:
         """The row."""
-        met = "ok" if self.ratio >= self.floor else "BELOW"
-        return f"{self.work:<34} {self.ratio:6.2f} × {self.against:<28} floor {self.floor:<5} {met}"
+        told = f"{self.work:<34} {self.ratio:6.2f} × {self.against:<28}"
+        if not self.floor:
+            return told.rstrip()
+        return f"{told} floor {self.floor:<5} {'ok' if self.ratio >= self.floor else 'BELOW'}"
 
 
 def seconds(work: Callable[[], object]) -> float:
