@@ -28,7 +28,7 @@ from casestore.opening import answering
 from projections import tables
 from projections.making import Made, Maker
 from projections.projection import Projection
-from projections.runner import Runner, Tick, insert, tracked, unavailable
+from projections.runner import Runner, Tick, insert, to_build, tracked, unavailable
 from projections.tables import Cursor, Tables, Tracked
 
 EVENTS = 4_000
@@ -39,7 +39,7 @@ def rebuild(
     runner: Runner,
     names: Iterable[str] | None = None,
     *,
-    only_missing: bool = False,
+    only_needed: bool = False,
     workers: int = 1,
     tick: Tick | None = None,
 ) -> None:
@@ -48,7 +48,7 @@ def rebuild(
     Args:
         runner: of the store.
         names: of the projections; all if left out.
-        only_missing: not those that somebody else has built in the meantime.
+        only_needed: only what `to_build` names once it is our turn.
         workers: processes to share the work. With more than one, the caller's main module must
             be importable, as multiprocessing demands.
         tick: told the number of events done so far.
@@ -58,9 +58,8 @@ def rebuild(
     wanted = list(runner.projections) if names is None else list(names)
     with unavailable(), runner.tables.building():
         _drop_leftovers(runner.tables)
-        if only_missing:
-            live = runner.live()
-            wanted = [name for name in wanted if name not in live]
+        if only_needed:
+            wanted = to_build(wanted, runner.live(), runner.head())
         if wanted:
             _build(runner, [runner.projections[name] for name in wanted], workers, tick)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from threading import Event as StopSignal
@@ -32,6 +32,9 @@ from projections.tables import Cursor, Tables, Tracked
 
 BATCH = 2_000
 """Events whose streams are brought up to date in one commit."""
+
+FAR = 20_000
+"""Events that tables may be behind, however few there are, before they are built anew."""
 
 Tick = Callable[[int], None]
 """Told the number of events done so far."""
@@ -125,14 +128,14 @@ class Runner:
         begun: int | None = None
         while True:
             live = self.live()
-            missing = [name for name in wanted if name not in live]
-            if missing:
-                rebuild(self, missing, only_missing=True, workers=workers, tick=tick)
-                continue
-            positions = [live[name].position for name in wanted]
+            positions = [live[name].position for name in wanted if name in live]
             reached = min(positions, default=head)
-            if reached >= max(head, *positions) or (stop is not None and stop.is_set()):
+            ended = reached >= max([head, *positions]) or (stop is not None and stop.is_set())
+            if len(positions) == len(wanted) and ended:
                 return reached
+            if to_build(wanted, live, head):
+                rebuild(self, wanted, only_needed=True, workers=workers, tick=tick)
+                continue
             begun = reached if begun is None else begun
             if tick is not None:
                 tick(reached - begun)
@@ -353,6 +356,13 @@ def replace(cursor: Cursor, where: Tables, table: Tracked, made: Made) -> None:
         [table.table, *made.streams],
     )
     insert(cursor, where, table, made)
+
+
+def to_build(names: Iterable[str], live: Mapping[str, Tracked], head: int) -> list[str]:
+    """Of some projections those that are not there; and all that are, where they are so far behind
+    that it is faster to build them than to catch up stream by stream."""
+    far = any(head - table.position > max(FAR, head // 3) for table in live.values())
+    return [*(name for name in names if name not in live), *(live if far else ())]
 
 
 def insert(cursor: Cursor, where: Tables, table: Tracked, made: Made) -> None:

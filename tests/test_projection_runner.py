@@ -18,6 +18,7 @@ import pytest
 from casestore import CaseStore
 from casestore.errors import StoreUnavailable
 from projections import PROJECTIONS, reports
+from projections import runner as module
 from projections.rebuild import rebuild
 from projections.runner import Parked, Runner
 from projections.tables import _schema_beside
@@ -318,6 +319,29 @@ def test_a_runner_stops(store: CaseStore) -> None:
         runner.run(stop=in_the_middle, tick=tick)
         assert done == [0, 1, 2, 3]
         assert position(runner) == 2 + 4
+
+
+def test_what_is_far_behind_is_built_anew(
+    store: CaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FAR", 10)
+    with Runner(store, SOME) as runner:
+
+        def grown(by: int) -> set[str]:
+            """The tables that are live once so many more events have come."""
+            for _ in range(by):
+                store.append("case:c1", noted())
+            runner.catch_up()
+            return {each.table for each in runner.live().values()}
+
+        store.append("case:c1", opened())
+        few = grown(10)
+        assert grown(10) == few
+        many = grown(20)
+        assert not many & few
+        assert len(many) == len(SOME)
+        assert grown(11) == many, "less than a third of what there is"
+    assert_right(store)
 
 
 def test_how_it_stands(store: CaseStore) -> None:
