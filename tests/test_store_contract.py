@@ -266,6 +266,15 @@ def test_nor_do_two_connections_go_by_what_they_saw_before(
         store.append("case:1", note(None))
 
 
+def test_no_gap_is_left_where_the_database_has_lost_what_was_committed(
+    store: CaseStore, store_url: str
+) -> None:
+    store.append("case:1", opened(), note())
+    with CaseStore.open(store_url) as other:  # as after a failover to a server that lags behind
+        alter(other, "DELETE FROM {t} WHERE topic = 'NoteAdded'")
+    assert store.append("case:1", note()).versions == (2,)
+
+
 def test_an_event_from_the_future_is_refused(store: CaseStore, clock: Clock) -> None:
     store.append("case:1", opened())
     ahead = NoteAdded(occurred_at=clock.now + timedelta(minutes=5), actor=ANNA)

@@ -97,7 +97,7 @@ CREATE OR REPLACE FUNCTION {schema}.casestore_append(
 ) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('casestore:{schema}', 4711));
-    IF cardinality(told_streams) > 0 AND EXISTS (
+    IF EXISTS (
         SELECT FROM unnest(told_streams, told_heads) AS told (stream, head)
         WHERE head <> coalesce((
             SELECT originator_version FROM {schema}.stored_events WHERE originator_id = stream
@@ -320,11 +320,10 @@ class _Writing(Writing):
         positions: list[int] = []
         told: list[Any] = [[], [], []]
         if self._hopeful:
-            # That a stream moved on to which we add is told by its versions, which are unique.
-            added = {row.stream for row in rows}
-            others = {each: head for each, head in self._told.items() if each not in added}
+            # Also of streams to which we add: that versions are unique tells whether one moved on,
+            # but not whether it moved back, as where a server fails over to one that lags behind.
             key_ids = [key.key_id for key in self._told_keys.values()]
-            told = [list(others), list(others.values()), key_ids]
+            told = [list(self._told), list(self._told.values()), key_ids]
         new_keys = _columns(keys) or [[], [], []]
         size = len(rows) if self._hopeful else _CHUNK
         for start in range(0, len(rows), size or 1):
