@@ -40,6 +40,7 @@ from casestore import (
     StreamNotFound,
 )
 from casestore.append import NAMESPACE, event_id
+from tests.test_doctor import alter
 
 ANNA = Actor(kind="agent", id="anna", team="north")
 T = datetime(2026, 3, 2, 9, tzinfo=UTC)
