@@ -155,11 +155,15 @@ class _Pool(SQLiteConnectionPool):
                 isolation_level=None,
                 timeout=self.lock_timeout or LOCK_TIMEOUT,
             )
+        except sqlite3.Error as error:
+            raise OperationalError(error) from error
+        try:
             made.execute("PRAGMA journal_mode = WAL")
             made.execute(f"PRAGMA synchronous = {'FULL' if self.lasting else 'NORMAL'}")
             # A data key that is deleted leaves no copy in free pages; see casestore.vault.
             made.execute(f"PRAGMA secure_delete = {'ON' if self.lasting else 'OFF'}")
         except sqlite3.Error as error:
+            made.close()
             raise OperationalError(error) from error
         return made
 
