@@ -47,11 +47,11 @@ LOCK_TIMEOUT = 30
 """Seconds to wait for another process's write lock."""
 _SHORT = 200
 """Milliseconds to wait for readers before the WAL can be emptied; then writers have a turn."""
-_CACHE = 65_536
+CACHE = 65_536
 """KiB of pages that the writer may keep: ids are random, and so are the places of their indexes."""
 _MANY = 100
 """Events in one commit that make it an import's."""
-_MANY_PAGES = 8_000
+MANY_PAGES = 8_000
 """Pages that an import lets the WAL hold before it is copied into the file: what several commits
 change is copied once."""
 POLL = 0.02
@@ -240,7 +240,7 @@ class Datastore(SQLiteDatastore):
         try:
             if self._writer is None:
                 self._writer = self._own.connect()
-                self._writer.execute(f"PRAGMA cache_size = -{_CACHE}")
+                self._writer.execute(f"PRAGMA cache_size = -{CACHE}")
             return self._writer, self._writer.cursor()
         except BaseException:
             self._turn.release()
@@ -249,7 +249,7 @@ class Datastore(SQLiteDatastore):
     def expect_many(self) -> None:
         """Let the writer get ready for an import."""
         if not self._many and self._writer is not None:
-            self._writer.execute(f"PRAGMA wal_autocheckpoint = {_MANY_PAGES}")
+            self._writer.execute(f"PRAGMA wal_autocheckpoint = {MANY_PAGES}")
             self._many = True
 
     def give_writer_back(self) -> None:
