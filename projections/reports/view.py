@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from functools import partial
 from typing import Any
 
 from casestore import CaseStore
@@ -253,15 +252,7 @@ def open_view(
         as_of = selection.as_of or max(runner.store.now(), newest)
         position = live[needs[0].name].position
         known = _known(runner, position, selection.known_at)
-        under = partial(
-            _scratch,
-            runner=runner,
-            needs=needs,
-            selection=selection,
-            as_of=as_of,
-            until=known,
-            tick=tick,
-        )
+        under = _making(runner, needs, selection, as_of=as_of, until=known, tick=tick)
         if as_of >= newest and known == position:
             parked = {each.stream for each in runner.parked(cursor) if each.projection in live}
             maker = Maker(runner.store, (), until=position)
@@ -272,44 +263,34 @@ def open_view(
         yield seen
 
 
-@contextmanager
-def _scratch(
-    policies: Policies | None,
-    *,
+def _making(
     runner: Runner,
     needs: Sequence[Projection],
     selection: Selection,
+    *,
     as_of: datetime,
     until: int,
     tick: Tick | None,
-) -> Iterator[tuple[View, int]]:
-    """Tables made for one report, as of a time and a position, judged by other policies if any
+) -> Callable[[Policies | None], AbstractContextManager[tuple[View, int]]]:
+    """Makes tables for one report, as of a time and a position, judged by other policies if any
     are given."""
-    scratch = tables.scratch()
-    with closing(scratch):
-        maker = Maker(runner.store, needs, until=until, as_of=as_of)
-        if policies is not None:
-            maker.policies = policies
-        parked = _fill(scratch, maker, runner.store, needs, tick)
-        names = {each.name: scratch.at(each.name) for each in needs}
-        with scratch.reading() as cursor:
-            view = View(
-                cursor,
-                names,
-                selection=selection,
-                as_of=as_of,
-                maker=maker,
-                under=partial(
-                    _scratch,
-                    runner=runner,
-                    needs=needs,
-                    selection=selection,
-                    as_of=as_of,
-                    until=until,
-                    tick=tick,
-                ),
-            )
-            yield view, len(parked)
+
+    @contextmanager
+    def under(policies: Policies | None) -> Iterator[tuple[View, int]]:
+        scratch = tables.scratch()
+        with closing(scratch):
+            maker = Maker(runner.store, needs, until=until, as_of=as_of)
+            if policies is not None:
+                maker.policies = policies
+            parked = _fill(scratch, maker, runner.store, needs, tick)
+            names = {each.name: scratch.at(each.name) for each in needs}
+            with scratch.reading() as cursor:
+                view = View(
+                    cursor, names, selection=selection, as_of=as_of, maker=maker, under=under
+                )
+                yield view, len(parked)
+
+    return under
 
 
 @contextmanager
