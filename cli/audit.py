@@ -69,7 +69,17 @@ def _beginning(path: Path) -> bytes:
         return file.read(MAX_NOTE + 1)
 
 
-KEY_HELP = "The verifier key (as `audit key` prints it), or a file with it."
+_KEY_HELP = "The verifier key (as `audit key` prints it), or a file with it."
+HELD = click.option(
+    "--held",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A checkpoint that somebody kept; may be given several times.",
+)
+KEYS = click.option(
+    "--key", "keys", metavar="KEY", multiple=True, type=VerifierKey(), help=_KEY_HELP
+)
 
 
 @audit.command()
@@ -127,14 +137,8 @@ _FINDINGS = (Column("level"), Column("where"), Column("what"), Column("do"))
 
 
 @audit.command()
-@click.option(
-    "--held",
-    metavar="FILE",
-    multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A checkpoint that somebody kept; may be given several times.",
-)
-@click.option("--key", "keys", metavar="KEY", multiple=True, type=VerifierKey(), help=KEY_HELP)
+@HELD
+@KEYS
 @click.option(
     "--incremental",
     is_flag=True,
@@ -231,7 +235,7 @@ def _cannot_tell(what: str) -> Iterator[None]:
 
 @audit.command()
 @click.argument("file", metavar="FILE", type=click.File("rb"))
-@click.option("--key", required=True, metavar="KEY", type=VerifierKey(), help=KEY_HELP)
+@click.option("--key", required=True, metavar="KEY", type=VerifierKey(), help=_KEY_HELP)
 @shared
 def verify_proof(file: IO[bytes], key: Verifier) -> None:
     """Check a proof, without any store.
@@ -307,7 +311,7 @@ def case_(case_id: str, out: Path, reveal: bool) -> None:
 @click.argument(
     "folder", metavar="OUT", type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
-@click.option("--key", metavar="KEY", type=VerifierKey(), help=KEY_HELP)
+@click.option("--key", metavar="KEY", type=VerifierKey(), help=_KEY_HELP)
 @shared
 def verify_bundle(folder: Path, key: Verifier | None) -> None:
     """Check the evidence of one case, without any store.

@@ -25,7 +25,7 @@ from casestore.note import Verifier
 from casestore.opening import shown_as
 from casestore.privacy import reapply
 from casestore.seals import CannotTell, Folder
-from cli.audit import KEY_HELP, VerifierKey
+from cli.audit import HELD, KEYS
 from cli.options import REFUSED, settings, shared
 from cli.output import for_people, print_lines, print_object
 from cli.progress import progress
@@ -95,14 +95,8 @@ def _audit_folder(store: CaseStore) -> Path | None:
 
 @click.command()
 @click.argument("file", metavar="FILE", type=_FILE)
-@click.option(
-    "--held",
-    metavar="FILE",
-    multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A checkpoint that somebody kept; may be given several times.",
-)
-@click.option("--key", "keys", metavar="KEY", multiple=True, type=VerifierKey(), help=KEY_HELP)
+@HELD
+@KEYS
 @click.option("--no-reapply", is_flag=True, help="Leave who was erased since as they are.")
 @shared
 def restore(file: Path, held: Sequence[Path], keys: Sequence[Verifier], no_reapply: bool) -> None:
