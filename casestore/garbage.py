@@ -11,7 +11,7 @@ from contextlib import contextmanager
 def fewer_collections() -> Iterator[None]:
     """Let the collector look less often: what is done makes many objects and no cycles.
 
-    A tenth of an import's time is saved. It holds for the whole process, while it lasts.
+    That saved a tenth of an import's time. It holds for the whole process, while it lasts.
     """
     before = gc.get_threshold()
     gc.set_threshold(50_000, *before[1:])

@@ -79,11 +79,10 @@ def _build(
             where.create(cursor, table.table, projection)
         cursor.insert(where.at("tracking"), [(*t[:4], int(t.live), *t[5:]) for t in built])
     done = 0
-    with fewer_collections():
-        for events in _fill(runner, projections, built, workers):
-            done += events
-            if tick is not None:
-                tick(done)
+    for events in _fill(runner, projections, built, workers):
+        done += events
+        if tick is not None:
+            tick(done)
     for table, projection in zip(built, projections, strict=True):
         with where.writing() as cursor:
             where.index(cursor, table.table, projection)
@@ -156,7 +155,8 @@ def ranges(store: CaseStore, kinds: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 def fill(where: Tables, maker: Maker, into: Sequence[Tracked], streams: tuple[str, str]) -> Made:
     """Make the rows of a range of streams, and put them into tables that hold none of them."""
-    made = maker.of_range(*streams)
+    with fewer_collections():
+        made = maker.of_range(*streams)
     with unavailable(), where.writing() as cursor:
         for table in into:
             insert(cursor, where, table, made)
@@ -172,8 +172,6 @@ class _Worker:
         self, url: str, projections: Sequence[Projection], built: Sequence[Tracked]
     ) -> None:
         Thread(target=_end_with_parent, daemon=True).start()
-        self.collections = fewer_collections()
-        self.collections.__enter__()  # for good
         self.store = CaseStore.open(url)  # closed where nobody holds it
         maker = Maker(self.store, projections, until=built[0].position)
         self.given = (tables.beside(self.store), maker, built)
