@@ -68,7 +68,8 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
     """An event with its envelope.
 
     It satisfies eventsourcing's DomainEventProtocol. What is seldom asked for is kept as it was
-    read and decoded when asked: reading a store is mostly making these.
+    read and decoded when asked: reading a store is mostly making these. Nothing in it refers back
+    to it, so the garbage collector need not look at it.
     """
 
     event: Event

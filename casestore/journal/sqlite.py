@@ -142,7 +142,7 @@ class _Pool(SQLiteConnectionPool):
         return _Connection(sqlite_conn=made, max_age=self.max_age)
 
     def connect(self) -> sqlite3.Connection:
-        """A connection with our settings. Raises OperationalError."""
+        """A connection with our settings. Raises OperationalError, ConnectionPoolClosedError."""
         if self._closed:
             raise ConnectionPoolClosedError
         # Not the library's own: it keeps one prepared statement a connection, so that every
