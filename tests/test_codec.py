@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import pickle
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -66,6 +68,21 @@ def test_stored_bytes_read_and_write_the_same(line: dict[str, Any]) -> None:
 
 def _data(line: dict[str, Any]) -> dict[str, Any]:
     return {**json.loads(line["state"]), **line["personal"]}
+
+
+@pytest.mark.parametrize("cls", VOCABULARY, ids=lambda c: c.__name__)
+def test_reading_an_event_costs_nothing_for_what_it_leaves_out(cls: type[Event]) -> None:
+    """What has a default has no slot: an empty one takes longer to look at than to decode."""
+    name, state = CODEC.encode(least(cls))
+    read = CODEC.decode(name, state)
+    assert set(vars(read)) <= set(json.loads(state))
+    assert read == least(cls)
+
+
+@pytest.mark.parametrize("cls", VOCABULARY, ids=lambda c: c.__name__)
+def test_an_event_can_be_pickled_and_copied(cls: type[Event]) -> None:
+    for made in (least(cls), full(cls), CODEC.decode(*CODEC.encode(full(cls)))):
+        assert pickle.loads(pickle.dumps(made)) == copy.deepcopy(made) == made
 
 
 @pytest.mark.parametrize("cls", VOCABULARY, ids=lambda c: c.__name__)

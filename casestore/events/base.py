@@ -1,7 +1,8 @@
 """What every event is made of: the base class, the value types and the markers on fields.
 
-An event is a frozen, slotted, keyword-only pydantic dataclass. pydantic validates it once, when
-it is made; what is stored is decoded by msgspec straight into the same class (`casestore.codec`).
+An event is a frozen, keyword-only pydantic dataclass with slots for what it always has. pydantic
+validates it once, when it is made; what is stored is decoded by msgspec straight into the same
+class (`casestore.journal.codec`).
 
 Two kinds of marker stand on fields and are all that the rest of the library needs to know:
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, dataclass_transform
@@ -67,9 +69,32 @@ _CONFIG = ConfigDict(extra="forbid", hide_input_in_errors=True, ser_json_inf_nan
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(Field,))
 def value(cls: type[T]) -> type[T]:
-    """Make a class a frozen, slotted, keyword-only pydantic dataclass that forbids extra fields."""
-    made = pydantic_dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)(cls)
+    """Make a class a frozen, keyword-only pydantic dataclass that forbids extra fields."""
+    made = pydantic_dataclass(frozen=True, kw_only=True, config=_CONFIG)(_slotted(cls))
     return cast(type[T], made)
+
+
+def _slotted(cls: type[T]) -> type[T]:
+    """The same class with a slot for each field that has no default.
+
+    The others stand in `__dict__` where they were given, and are the class's where not. With a
+    slot for each, decoding takes three times as long: msgspec asks of every field that a stored
+    event leaves out whether it is set, and an empty slot answers with an exception.
+    """
+    body = {k: v for k, v in vars(cls).items() if k not in ("__dict__", "__weakref__")}
+    given = [name for name in vars(cls).get("__annotations__", ()) if name not in body]
+    body["__slots__"] = (*given, *(() if hasattr(cls.__bases__[0], "__slots__") else ("__dict__",)))
+    body |= {"__getstate__": _state, "__setstate__": _restore}
+    return cast(type[T], type(cls.__name__, cls.__bases__, body))
+
+
+def _state(made: Any) -> dict[str, Any]:
+    return {field.name: getattr(made, field.name) for field in fields(made)}
+
+
+def _restore(made: Any, state: dict[str, Any]) -> None:
+    for name, each in state.items():
+        object.__setattr__(made, name, each)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(Field,))
