@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from casestore.bundle_page import page
+from casestore.checkpoints import Held
 from casestore.errors import CaseStoreError, StoreDamaged, StreamNotFound
 from casestore.files import write_new
 from casestore.history import Privacy, Recorded
@@ -29,7 +30,7 @@ from casestore.leaf import Leaf, read_leaf
 from casestore.links import personal_fields
 from casestore.note import Checkpoint, Verifier, open_checkpoint
 from casestore.opening import answering
-from casestore.proofs import Proof, ProofRefused, check, prover
+from casestore.proofs import Older, Proof, ProofRefused, check, check_older, prover
 from casestore.seals import SealRefused
 from casestore.store import CaseStore
 
@@ -67,6 +68,8 @@ class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     verifier: str
     checkpoint: str
     events: tuple[BundledEvent, ...]
+    older: tuple[Older, ...] = ()
+    """For each older checkpoint that was asked for."""
     format: Literal["casestore-case-1"] = "casestore-case-1"
 
 
@@ -85,12 +88,22 @@ class Evidence(NamedTuple):
 # --- making one ----------------------------------------------------------------------------
 
 
-def write_bundle(store: CaseStore, case_id: str, out: Path, *, reveal: bool = False) -> Bundle:
+def write_bundle(
+    store: CaseStore,
+    case_id: str,
+    out: Path,
+    *,
+    reveal: bool = False,
+    held: Sequence[Held] = (),
+) -> Bundle:
     """Write a case's bundle into a new folder, whole or not at all.
+
+    It shows also that the history begins with what the checkpoints that are `held` signed.
 
     Raises:
         StreamNotFound: no such case.
         CannotTell: the case has events that are not sealed yet, or nothing is.
+        SealRefused: a checkpoint held is of another history.
         BundleRefused: there is something at that place already.
     """
     if out.exists():
@@ -103,12 +116,13 @@ def write_bundle(store: CaseStore, case_id: str, out: Path, *, reveal: bool = Fa
     told: Sequence[Recorded | None] = [None] * len(rows)
     if reveal:
         told = store.history(stream, at_version=rows[-1].version, reveal=True).originals
-    with prover(store) as proving:
+    with prover(store, held) as proving:
         proofs = [proving.prove(row) for row in rows]
         verifier = _signed_by(proving.note, proving.verifiers)
     each = zip(rows, proofs, told, strict=True)
     events = tuple(_bundled(row, proof, recorded) for row, proof, recorded in each)
-    bundle = Bundle(stream, version("casestore"), str(verifier), proofs[0].checkpoint, events)
+    made_by = version("casestore")
+    bundle = Bundle(stream, made_by, str(verifier), proving.note, events, proving.older)
     part = out.with_name(f"{out.name}.part-{os.getpid()}")
     part.mkdir(mode=0o700, parents=True)
     try:
@@ -152,15 +166,19 @@ def _bundled(row: Row, proof: Proof, told: Recorded | None) -> BundledEvent:
 # --- reading one ---------------------------------------------------------------------------
 
 
-def verify_bundle(folder: Path, keys: Sequence[Verifier] = ()) -> Evidence:
+def verify_bundle(
+    folder: Path, keys: Sequence[Verifier] = (), held: Sequence[Held] = ()
+) -> Evidence:
     """What a bundle proves, made out from its files alone.
 
     Args:
         folder: as `write_bundle` made it.
         keys: whose signature counts; the one that the bundle names if left out, which proves
             nothing to somebody who has not compared it.
+        held: older checkpoints, with whose events the history must begin.
 
     Raises:
+        CannotTell: it says nothing about a checkpoint that is held.
         BundleRefused: something in it is not as it was made; the message names it.
         InvalidNote, BadSignature, NotSigned: see casestore.note.
     """
@@ -171,6 +189,10 @@ def verify_bundle(folder: Path, keys: Sequence[Verifier] = ()) -> Evidence:
     if not bundle.events:
         raise BundleRefused("it has no events")
     checkpoint = open_checkpoint(bundle.checkpoint.encode(), keys or [verifier])
+    try:
+        check_older(bundle.older, checkpoint, held, keys or [verifier])
+    except ProofRefused as error:
+        raise BundleRefused(str(error)) from None
     before = None
     for number, event in enumerate(bundle.events, 1):
         try:

@@ -1,4 +1,8 @@
-"""Proofs that single events are in a sealed history, for those who have no database to ask."""
+"""Proofs that single events are in a sealed history, for those who have no database to ask.
+
+One who holds an older checkpoint can be shown besides that the history begins with what that
+signed: otherwise whoever has the signing key could have signed another one since.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +17,21 @@ from uuid import UUID
 import msgspec
 
 from casestore.audit import grow, log_id, named, origin
+from casestore.checkpoints import Held
 from casestore.errors import CaseStoreError, InvalidStream, StoreDamaged, StreamNotFound
 from casestore.journal.recorder import Row
 from casestore.leaf import Leaf, leaf_of, origin_of, read_leaf
-from casestore.merkle import HASH_SIZE, inclusion_proof, leaf_hash, verify_inclusion
+from casestore.merkle import (
+    HASH_SIZE,
+    consistency_proof,
+    inclusion_proof,
+    leaf_hash,
+    verify_consistency,
+    verify_inclusion,
+)
 from casestore.note import Checkpoint, Verifier, open_checkpoint
 from casestore.opening import answering
-from casestore.seals import CannotTell, Folder
+from casestore.seals import CannotTell, Folder, SealRefused
 from casestore.store import CaseStore
 from casestore.tiles import Hashes
 
@@ -29,6 +41,15 @@ LARGEST = 1 << 20
 
 class ProofRefused(CaseStoreError):  # noqa: N818  (as the names in casestore.errors)
     """It proves nothing: it is malformed, or does not lead to the root that was signed."""
+
+
+class Older(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """That a sealed history begins with the one that an older checkpoint signed."""
+
+    size: int
+    """The older checkpoint's."""
+    path: tuple[str, ...]
+    """The consistency proof's hashes, in base64 (RFC 6962, 2.1.2)."""
 
 
 class Proof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,6 +64,8 @@ class Proof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Hashes from the leaf's sibling up to the root's child, in base64 (RFC 6962, 2.1.1)."""
     checkpoint: str
     """The signed note."""
+    older: tuple[Older, ...] = ()
+    """For each older checkpoint that was asked for."""
     format: Literal["casestore-proof-1"] = "casestore-proof-1"
 
 
@@ -55,15 +78,20 @@ class Prover(NamedTuple):
     note: str
     checkpoint: Checkpoint
     verifiers: Sequence[Verifier]
+    older: tuple[Older, ...]
     prove: Callable[[Row], Proof]
     """Raises CannotTell where the event is not sealed yet, StoreDamaged where it is another."""
 
 
 @contextmanager
-def prover(store: CaseStore) -> Iterator[Prover]:
-    """Prove events while the context lasts.
+def prover(store: CaseStore, held: Sequence[Held] = ()) -> Iterator[Prover]:
+    """Prove events while the context lasts, and that the history begins with what was `held`.
 
-    Raises CannotTell where there is no seal, StoreDamaged where the store is not what was sealed.
+    Raises:
+        CannotTell: there is no seal, or a checkpoint held is newer than the last.
+        StoreDamaged: the store is not what was sealed.
+        SealRefused: a checkpoint held is of another history.
+        InvalidNote, BadSignature, NotSigned: see casestore.note.
     """
     folder = Folder.of(store.url)
     newest = folder.newest(origin(store))
@@ -83,6 +111,24 @@ def prover(store: CaseStore) -> Iterator[Prover]:
                 )
             return fresh
 
+        def begins_with(each: Held) -> Older:
+            old = _held(each, checkpoint.origin, folder.verifiers())
+            if old.size > checkpoint.size:
+                raise CannotTell(
+                    f"{each.label} signs {old.size} events and the newest seal here "
+                    f"{checkpoint.size}; `casestore audit verify --held {each.label}` says more"
+                )
+            path = _consistency(hashes[0], old, checkpoint)
+            if path is None:
+                hashes[0] = made_anew()
+                path = _consistency(hashes[0], old, checkpoint)
+            if path is None:
+                raise SealRefused(
+                    f"what is sealed here does not begin with what {each.label} signs: "
+                    "two histories were signed"
+                )
+            return Older(old.size, tuple(map(_encoded, path)))
+
         def prove(row: Row) -> Proof:
             leaf = leaf_of(log_id(store), row)
             if row.position > last:
@@ -97,10 +143,11 @@ def prover(store: CaseStore) -> Iterator[Prover]:
             if found is None:
                 raise StoreDamaged(f"{named(row)} is not what was sealed")
             index, path = found
-            encoded = tuple(base64.b64encode(each).decode() for each in path)
-            return Proof(leaf.decode(), index, checkpoint.size, encoded, seal.checkpoint)
+            encoded = tuple(map(_encoded, path))
+            return Proof(leaf.decode(), index, checkpoint.size, encoded, seal.checkpoint, older)
 
-        yield Prover(seal.checkpoint, checkpoint, folder.verifiers(), prove)
+        older = tuple(map(begins_with, held))
+        yield Prover(seal.checkpoint, checkpoint, folder.verifiers(), older, prove)
 
 
 def _proof(hashes: Hashes, leaf: bytes, checkpoint: Checkpoint) -> tuple[int, list[bytes]] | None:
@@ -112,6 +159,21 @@ def _proof(hashes: Hashes, leaf: bytes, checkpoint: Checkpoint) -> tuple[int, li
     path = inclusion_proof(index, checkpoint.size, hashes.subtree)
     proven = verify_inclusion(hashed, index, checkpoint.size, path, checkpoint.root)
     return (index, path) if proven else None
+
+
+def _consistency(hashes: Hashes, old: Checkpoint, checkpoint: Checkpoint) -> list[bytes] | None:
+    """How the history went on from an older checkpoint, if it leads to the root that was signed."""
+    path = consistency_proof(old.size, checkpoint.size, hashes.subtree)
+    sizes = old.size, checkpoint.size
+    return path if verify_consistency(*sizes, path, old.root, checkpoint.root) else None
+
+
+def _held(held: Held, origin: str, keys: Sequence[Verifier]) -> Checkpoint:
+    """A checkpoint that somebody kept, of the same log."""
+    checkpoint = open_checkpoint(held.note, keys)
+    if checkpoint.origin != origin:
+        raise CannotTell(f"{held.label} is of another log, {checkpoint.origin}, not {origin}")
+    return checkpoint
 
 
 def find_row(store: CaseStore, named: str) -> Row:
@@ -138,11 +200,14 @@ def find_row(store: CaseStore, named: str) -> Row:
 # --- checking them -------------------------------------------------------------------------
 
 
-def verify_proof(document: bytes, keys: Sequence[Verifier]) -> tuple[Leaf, Checkpoint]:
-    """What a proof proves.
+def verify_proof(
+    document: bytes, keys: Sequence[Verifier], held: Sequence[Held] = ()
+) -> tuple[Leaf, Checkpoint]:
+    """What a proof proves; also that the history begins with what was `held`.
 
     Raises:
         ProofRefused: nothing.
+        CannotTell: it says nothing about a checkpoint that is held.
         InvalidNote, BadSignature, NotSigned: see casestore.note.
     """
     if len(document) > LARGEST:
@@ -151,7 +216,33 @@ def verify_proof(document: bytes, keys: Sequence[Verifier]) -> tuple[Leaf, Check
         proof = msgspec.json.decode(document, type=Proof)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise ProofRefused("it is not a proof as casestore writes them") from None
-    return check(proof, keys)
+    leaf, checkpoint = check(proof, keys)
+    check_older(proof.older, checkpoint, held, keys)
+    return leaf, checkpoint
+
+
+def check_older(
+    older: Sequence[Older], checkpoint: Checkpoint, held: Sequence[Held], keys: Sequence[Verifier]
+) -> None:
+    """See that a history that was signed begins with what older checkpoints signed.
+
+    Raises ProofRefused where it does not, CannotTell where `older` says nothing about one, and
+    what opening a checkpoint raises.
+    """
+    paths = {each.size: each.path for each in older} | {checkpoint.size: ()}
+    for each in held:
+        old = _held(each, checkpoint.origin, keys)
+        if old.size not in paths:
+            raise CannotTell(
+                f"it does not say how the history went on from {each.label}; ask for one made "
+                f"with `--held {each.label}`"
+            )
+        path = [_hash(each) for each in paths[old.size]]
+        if not verify_consistency(old.size, checkpoint.size, path, old.root, checkpoint.root):
+            raise ProofRefused(
+                f"the history that was signed does not begin with what {each.label} signs: two "
+                "histories were signed, or the proof was altered"
+            )
 
 
 def check(proof: Proof, keys: Sequence[Verifier]) -> tuple[Leaf, Checkpoint]:
@@ -175,11 +266,15 @@ def check(proof: Proof, keys: Sequence[Verifier]) -> tuple[Leaf, Checkpoint]:
     return leaf, checkpoint
 
 
+def _encoded(hashed: bytes) -> str:
+    return base64.b64encode(hashed).decode()
+
+
 def _hash(text: str) -> bytes:
     try:
         found = base64.b64decode(text, validate=True)
     except ValueError:
         found = b""
-    if len(found) != HASH_SIZE or base64.b64encode(found).decode() != text:
+    if len(found) != HASH_SIZE or _encoded(found) != text:
         raise ProofRefused("the path holds what is no hash")
     return found

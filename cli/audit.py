@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, TypeVar
 
 import click
 import msgspec
@@ -25,6 +25,8 @@ from casestore.verifying import verify as verify_store
 from cli.options import CANNOT_TELL, REFUSED, settings, shared
 from cli.output import Column, for_people, print_lines, print_object, table
 from cli.progress import progress
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 @click.group()
@@ -63,6 +65,10 @@ class VerifierKey(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes
             self.fail(str(error), param, ctx)
 
 
+def _kept(paths: Sequence[Path]) -> list[Held]:
+    return [Held(str(path), _beginning(path)) for path in paths]
+
+
 def _beginning(path: Path) -> bytes:
     """Of a file, as much as tells that it is longer than any note."""
     with path.open("rb") as file:
@@ -70,13 +76,15 @@ def _beginning(path: Path) -> bytes:
 
 
 _KEY_HELP = "The verifier key (as `audit key` prints it), or a file with it."
-HELD = click.option(
-    "--held",
-    metavar="FILE",
-    multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A checkpoint that somebody kept; may be given several times.",
-)
+
+
+def _held(told: str) -> Callable[[F], F]:
+    kept = click.Path(exists=True, dir_okay=False, path_type=Path)
+    return click.option("--held", metavar="FILE", multiple=True, type=kept, help=told)
+
+
+HELD = _held("A checkpoint that somebody kept; may be given several times.")
+OLDER = _held("An older checkpoint: also, that the history begins with what it signs.")
 KEYS = click.option(
     "--key", "keys", metavar="KEY", multiple=True, type=VerifierKey(), help=_KEY_HELP
 )
@@ -85,7 +93,7 @@ KEYS = click.option(
 @audit.command()
 @shared
 def key() -> None:
-    """Make the signing key, or show the verifier key of the one there is.
+    """Make the signing key, or show its verifier key.
 
     The signing key stands in the audit folder (CASESTORE_AUDIT_DIR, else FILE.audit beside a
     SQLite store), or where CASESTORE_AUDIT_KEY says. Back it up, and keep it from those who can
@@ -163,7 +171,7 @@ def verify(held: Sequence[Path], keys: Sequence[Verifier], incremental: bool) ->
         with progress("events", last) as tick:
             found = verify_store(
                 store,
-                held=[Held(str(path), _beginning(path)) for path in held],
+                held=_kept(held),
                 keys=keys,
                 incremental=incremental,
                 progress=tick,
@@ -205,21 +213,23 @@ def _told(found: Verified) -> Iterator[str]:
 
 @audit.command()
 @click.argument("event", metavar="EVENT_ID|STREAM@VERSION")
+@OLDER
 @shared
-def prove(event: str) -> None:
+def prove(event: str, held: Sequence[Path]) -> None:
     """Prove that an event is in the sealed history.
 
     Prints one JSON document, which `audit verify-proof` checks anywhere. It holds no words of the
-    event, but hashes of them.
+    event, but hashes of them. For an auditor who holds an older checkpoint, name that with --held.
 
     \b
     Examples:
       casestore audit prove case:4711@3
       casestore audit prove 5f0c1c54-5a3c-4e0c-8d0e-7a3f1c9a7b11 > proof.json
+      casestore audit prove case:4711@3 --held checkpoint-of-march > proof.json
     """
     with settings().open_store() as store:
         row = find_row(store, event)
-        with prover(store) as proving:
+        with prover(store, _kept(held)) as proving:
             proof = proving.prove(row)
     click.echo(msgspec.json.format(msgspec.json.encode(proof), indent=2))
 
@@ -236,25 +246,34 @@ def _cannot_tell(what: str) -> Iterator[None]:
 @audit.command()
 @click.argument("file", metavar="FILE", type=click.File("rb"))
 @click.option("--key", required=True, metavar="KEY", type=VerifierKey(), help=_KEY_HELP)
+@OLDER
 @shared
-def verify_proof(file: IO[bytes], key: Verifier) -> None:
+def verify_proof(file: IO[bytes], key: Verifier, held: Sequence[Path]) -> None:
     """Check a proof, without any store.
 
-    Exits 0 if it holds, 1 if it does not, 3 if another key signed it.
+    Exits 0 if it holds, 1 if it does not, 3 if another key signed it or it says nothing about a
+    checkpoint that is held.
 
     \b
     Examples:
       casestore audit verify-proof proof.json --key verifier.txt
+      casestore audit verify-proof proof.json --key verifier.txt --held checkpoint-of-march
       casestore audit prove case:4711@3 | casestore audit verify-proof - --key verifier.txt
     """
     with _cannot_tell(getattr(file, "name", "<stdin>")):
-        leaf, checkpoint = proof_verify(file.read(LARGEST + 1), [key])
+        leaf, checkpoint = proof_verify(file.read(LARGEST + 1), [key], _kept(held))
     if not for_people():
         proven = {"event": msgspec.structs.asdict(leaf), "size": checkpoint.size}
-        print_object({**proven, "root": checkpoint.root.hex(), "signed_by": key.name})
+        more = {"signed_by": key.name, "begins_with": [str(path) for path in held]}
+        print_object({**proven, "root": checkpoint.root.hex(), **more})
     elif not settings().quiet:
         click.echo(f"{_leaf(leaf)} is in the history of {_counted(checkpoint.size)} that")
         click.echo(f"{key.name} signed")
+        print_lines(_begins(held))
+
+
+def _begins(held: Sequence[Path]) -> list[str]:
+    return [f"that history begins with what {path} signs" for path in held]
 
 
 def _leaf(leaf: Leaf) -> str:
@@ -285,9 +304,10 @@ def export(folder: Path) -> None:
 @click.argument("case_id", metavar="ID")
 @click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
 @click.option("--reveal", is_flag=True, help="Personal text too. Needs the key file.")
+@OLDER
 @shared
-def case_(case_id: str, out: Path, reveal: bool) -> None:
-    """Write one case as evidence: its events, their proofs, and a page to read.
+def case_(case_id: str, out: Path, reveal: bool, held: Sequence[Path]) -> None:
+    """Write one case as evidence, with proofs and a page to read.
 
     OUT is a new folder, readable by its owner alone. It can be verified on a machine without the
     store, with `audit verify-bundle`. Personal text is withheld unless --reveal is given.
@@ -296,9 +316,11 @@ def case_(case_id: str, out: Path, reveal: bool) -> None:
     Examples:
       casestore audit case 4711 case-4711
       casestore audit case 4711 case-4711 --reveal
+      casestore audit case 4711 case-4711 --held checkpoint-of-march
     """
     with settings().open_store() as store:
-        bundle = write_bundle(store, case_id.removeprefix("case:"), out, reveal=reveal)
+        name = case_id.removeprefix("case:")
+        bundle = write_bundle(store, name, out, reveal=reveal, held=_kept(held))
     if not for_people():
         print_object(
             {"folder": str(out), "events": len(bundle.events), "verifier": bundle.verifier}
@@ -312,22 +334,24 @@ def case_(case_id: str, out: Path, reveal: bool) -> None:
     "folder", metavar="OUT", type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
 @click.option("--key", metavar="KEY", type=VerifierKey(), help=_KEY_HELP)
+@OLDER
 @shared
-def verify_bundle(folder: Path, key: Verifier | None) -> None:
+def verify_bundle(folder: Path, key: Verifier | None, held: Sequence[Path]) -> None:
     """Check the evidence of one case, without any store.
 
     Give the verifier key that you have by another way; without --key the bundle's own is taken,
     which proves nothing before you have compared it. Exits 0 if all holds, 1 if not, 3 if another
-    key signed it.
+    key signed it or it says nothing about a checkpoint that is held.
 
     \b
     Examples:
       casestore audit verify-bundle case-4711 --key verifier.txt
+      casestore audit verify-bundle case-4711 --key verifier.txt --held checkpoint-of-march
       casestore audit verify-bundle case-4711
     """
     with _cannot_tell(str(folder)):
-        proven = bundle_verify(folder, [key] if key else [])
-    remarks = []
+        proven = bundle_verify(folder, [key] if key else [], _kept(held))
+    remarks = _begins(held)
     if key is None:
         remarks.append(f"signed by the bundle's own key; compare it: {proven.verifier}")
     if proven.unproven:
