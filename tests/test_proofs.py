@@ -206,9 +206,9 @@ def test_a_proof_whose_checkpoint_is_another(small: str) -> None:
 # --- one case as evidence
 
 
-def bundle_of(url: str, out: Path, **asked: bool) -> Verifier:
+def bundle_of(url: str, out: Path, *, reveal: bool = False) -> Verifier:
     with opened(url) as store:
-        write_bundle(store, "c2", out, **asked)
+        write_bundle(store, "c2", out, reveal=reveal)
         return key_of(store)
 
 
