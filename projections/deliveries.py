@@ -19,11 +19,13 @@ class DeliveryRow(Row, frozen=True):
     channel: str
     kind: Literal["permanent", "no_answer", "reported_missing"]
     code: str | None
+    sent_at: datetime
     failed_at: datetime
     resent_by: str | None
     """A resend of it, or of a resend of it: the first that arrived, else the latest."""
     made_good_at: datetime | None
-    """When a resend, or a later human reply on the same issues, arrived."""
+    """When a resend, or a later human reply on the same issues, arrived. One in a case that this
+    one is merged with does it too: see `projections.reports.families.made_good`."""
     agent: str
     """Who, or what, sent it."""
     team: str | None
@@ -46,6 +48,7 @@ def rows(case: Reading) -> Iterator[DeliveryRow]:
             channel=reply.event.channel,
             kind=failure.kind,
             code=failure.code,
+            sent_at=reply.at,
             failed_at=failure.at,
             resent_by=_resent_by(case, reply_id),
             made_good_at=_made_good_at(case, reply_id),
@@ -81,7 +84,7 @@ def _made_good_at(case: Reading, reply_id: str) -> datetime | None:
 
 DELIVERIES = Projection(
     name="deliveries",
-    version=1,
+    version=2,
     row=DeliveryRow,
     rows=rows,
     indexes=("customer_id", "agent", "team", "failed_at"),

@@ -27,6 +27,7 @@ from tests.stories import (
     reopened,
     replied,
     returned,
+    unmerged,
     withdrew,
     wrote,
 )
@@ -211,6 +212,35 @@ def test_closing_a_case_leaves_its_promises_to_be_kept(tmp_path: Path) -> None:
     with desk_in(tmp_path) as desk:
         desk.case("c1", opened(), wrote(), promised(due="+1h"), closed("+30m"))
         assert overdue(desk, "+9d") == [("promise", "p1")]
+
+
+def test_a_reply_need_not_be_sent_again_after_an_answer_in_the_other_case(tmp_path: Path) -> None:
+    """Nor is it a reply that was not made good. The two are one matter only while merged."""
+    with desk_in(tmp_path) as desk:
+        desk.case("c1", opened(), replied("r1", "+1h"), bounced("r1", "+2h"))
+        desk.case("c2", opened(), replied("r1", "+1h"), replied("r2", "+3h"))
+        assert overdue(desk, "+9d") == [("resend", "r1")]
+        assert not_made_good(desk, "+9d") == 1
+        desk.case("c1", merged("c2", "+10d"))
+        assert overdue(desk, "+11d") == []
+        assert not_made_good(desk, "+11d") == 0
+        assert overdue(desk, "+9d") == [("resend", "r1")]
+        desk.case("c1", unmerged("c2", "+12d"))
+        assert overdue(desk, "+13d") == [("resend", "r1")]
+        assert not_made_good(desk, "+13d") == 1
+
+
+def test_an_answer_before_it_or_one_that_did_not_arrive_makes_nothing_good(tmp_path: Path) -> None:
+    with desk_in(tmp_path) as desk:
+        desk.case("c2", opened(), replied("r1", "+1h"), replied("r2", "+3h"), bounced("r2", "+4h"))
+        desk.case("c1", opened(), replied("r1", "+1h"), bounced("r1", "+2h"), merged("c2", "+5h"))
+        assert sorted(overdue(desk, "+9d")) == [("resend", "r1"), ("resend", "r2")]
+        assert not_made_good(desk, "+9d") == 2
+
+
+def not_made_good(desk: Desk, as_of: str) -> int:
+    number: int = reports.undelivered(desk.store, as_of=moment(as_of)).summary["not_made_good"]
+    return number
 
 
 def test_what_is_overdue_in_a_merged_case_is_for_who_has_the_other(tmp_path: Path) -> None:

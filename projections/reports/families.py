@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 
 from projections.cases import CASES, CaseRow
+from projections.deliveries import DeliveryRow
 from projections.reports.measures import grouped, seconds
 from projections.reports.view import View, root
 
@@ -137,9 +138,19 @@ def counted_cases(
     return list(families(view, rows))
 
 
-def receipts(view: View, case_ids: Collection[str]) -> dict[str, datetime]:
-    """For each case the earliest receipt of what it counts with."""
+def family_of(view: View, case_ids: Collection[str]) -> dict[str, Family]:
+    """For each of some cases what it counts with."""
     top = tops(view, view.lookup(CASES, "case_id", case_ids))
     each_once = {case.case_id: case for case in top.values()}
-    received = {e.case.case_id: e.receipt for e in families(view, list(each_once.values()))}
-    return {each: received[case.case_id] for each, case in top.items()}
+    found = {each.case.case_id: each for each in families(view, list(each_once.values()))}
+    return {each: found[case.case_id] for each, case in top.items()}
+
+
+def made_good(reply: DeliveryRow, family: Family) -> bool:
+    """Whether the customer heard from us after all, after a reply that did not arrive: by a resend
+    or a later human reply, or by any later one in another case of the family."""
+    return reply.made_good_at is not None or any(
+        case.answered_at is not None and case.answered_at > reply.sent_at
+        for case in family.all
+        if case.case_id != reply.case_id
+    )

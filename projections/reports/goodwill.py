@@ -10,7 +10,7 @@ from casestore.events import Money
 from projections.cases import CASES
 from projections.goodwill import GOODWILL, GoodwillRow
 from projections.reports.authority import Verdict, verdict, with_year
-from projections.reports.families import receipts
+from projections.reports.families import family_of
 from projections.reports.measures import grouped, month, percentile, share, sums
 from projections.reports.repeated import standing_gestures
 from projections.reports.report import Answer, Line, Option, Report
@@ -49,7 +49,8 @@ def _history(view: View) -> Answer[GoodwillLine]:
     marks = ", ".join("?" * len(ids))
     rows: list[GoodwillRow] = view.select(GOODWILL, f"customer_id IN ({marks})", ids)
     rows.sort(key=lambda row: (row.given_at, row.case_id, row.ledger, row.id))
-    received = receipts(view, {row.case_id for row in rows})
+    families = family_of(view, {row.case_id for row in rows})
+    received = {case_id: family.receipt for case_id, family in families.items()}
     found = [
         _line(row, year, received.get(row.case_id, row.receipt), view)
         for row, year in with_year(rows)

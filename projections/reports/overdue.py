@@ -10,7 +10,7 @@ from casestore.working_time import due as due_at
 from projections.cases import CASES, CaseRow
 from projections.deliveries import DELIVERIES
 from projections.promises import PROMISES, state
-from projections.reports.families import counted_cases
+from projections.reports.families import counted_cases, made_good
 from projections.reports.measures import counted, seconds
 from projections.reports.report import Answer, Line, Report
 from projections.reports.view import View
@@ -40,8 +40,8 @@ class OverdueLine(Line, frozen=True, kw_only=True):
 def _lines(view: View) -> Iterator[OverdueLine]:
     as_of = view.as_of
     families = list(counted_cases(view, time=None, agent=None))
-    cases = {row.case_id: each.case for each in families for row in each.all}
-    roots = view.roots(case.customer_id for case in cases.values())
+    family_of = {row.case_id: each for each in families for row in each.all}
+    roots = view.roots(each.case.customer_id for each in families)
 
     def line(
         kind: Kind, of: CaseRow, due_at: datetime, each: str | None, by: str | None = None
@@ -57,14 +57,15 @@ def _lines(view: View) -> Iterator[OverdueLine]:
             overdue_s=seconds(as_of - due_at),
         )
 
-    for promise in view.lookup(PROMISES, "case_id", set(cases)):
+    for promise in view.lookup(PROMISES, "case_id", set(family_of)):
         if state(promise, as_of) == "broken" and promise.released_at is None:
-            case = cases[promise.case_id]
+            case = family_of[promise.case_id].case
             yield line("promise", case, promise.due_at, promise.promise_id, promise.made_by)
-    for reply in view.lookup(DELIVERIES, "case_id", set(cases)):
-        if reply.made_good_at is None:
+    for reply in view.lookup(DELIVERIES, "case_id", set(family_of)):
+        family = family_of[reply.case_id]
+        if not made_good(reply, family):
             due = _due(view, reply.failed_at, "resend_within")
-            yield line("resend", cases[reply.case_id], due, reply.reply_id, reply.agent)
+            yield line("resend", family.case, due, reply.reply_id, reply.agent)
     for family in families:
         if (since := waits(family)) is not None:
             yield line("reply", family.case, _due(view, since, "reply_within"), None)

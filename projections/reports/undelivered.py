@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from projections.cases import CASES
 from projections.deliveries import DELIVERIES, DeliveryRow
+from projections.reports.families import family_of, made_good
 from projections.reports.measures import counted, seconds
 from projections.reports.report import Answer, Line, Report
 from projections.reports.view import View
@@ -47,11 +49,13 @@ def _answer(view: View) -> Answer[UndeliveredLine]:
         )
         for row in rows
     ]
+    lost = [row for row in rows if row.made_good_at is None]
+    families = family_of(view, {row.case_id for row in lost})
     summary = {
         "undelivered": len(rows),
         **counted((row.kind for row in rows), KINDS),
         "not_resent": sum(row.resent_by is None for row in rows),
-        "not_made_good": sum(row.made_good_at is None for row in rows),
+        "not_made_good": sum(not made_good(row, families[row.case_id]) for row in lost),
     }
     return Answer(lines, summary)
 
@@ -61,7 +65,7 @@ UNDELIVERED = Report(
     "Replies that are known not to have arrived.",
     UndeliveredLine,
     _answer,
-    needs=(DELIVERIES,),
+    needs=(CASES, DELIVERIES),
     shown="reply case customer channel kind code failed_at resent_by age_s",
     example="undelivered --from 2026-03-01",
 )
