@@ -116,8 +116,8 @@ HISTORY = Report(
     GoodwillLine,
     _history,
     needs=(GOODWILL,),
-    shown="given_at ledger kind value case_id given_by asked_for hours_since_received "
-    "year_count year_value status",
+    shown="given_at ledger kind value case_id given_by within_authority asked_for "
+    "hours_since_received year_count year_value status",
     argument="customer",
     example="goodwill history C-2207",
 )
