@@ -26,7 +26,7 @@ from eventsourcing.persistence import (
 from casestore.audit import BEFORE_ALL
 from casestore.errors import StoreDamaged, StoreExists, StoreNotFound, StoreUnavailable
 from casestore.journal.recorder import COLUMNS, UNSCRUBBED, translated
-from casestore.journal.sqlite import CACHE, MANY_PAGES, Datastore, SQLiteJournal
+from casestore.journal.sqlite import WRITERS_CACHE, MANY_PAGES, Datastore, SQLiteJournal
 from casestore.journal.url import PostgresUrl, SQLiteUrl
 from casestore.opening import backend, brief, known_meta, not_found, shown_as
 
@@ -245,7 +245,7 @@ def _new_file(where: SQLiteUrl) -> Iterator[Place]:
         datastore.close()
         with closing(sqlite3.connect(part, isolation_level=None)) as connection:
             connection.execute("PRAGMA synchronous = OFF")  # it is synced before it is used
-            connection.execute(f"PRAGMA cache_size = -{CACHE}")
+            connection.execute(f"PRAGMA cache_size = -{WRITERS_CACHE}")
             connection.execute(f"PRAGMA wal_autocheckpoint = {MANY_PAGES}")
             yield _SQLite(connection, shown_as(None, where))
 
