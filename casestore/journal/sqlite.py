@@ -48,8 +48,8 @@ LOCK_TIMEOUT = 30
 _SHORT = 200
 """Milliseconds to wait for readers before the WAL can be emptied; then writers have a turn."""
 CACHE = 8_192
-"""KiB of pages that a connection may keep. The upper levels of a large store's indexes are more than
-SQLite's own 2,000, and without them one history of a million events takes a fifth longer."""
+"""KiB of pages that a connection may keep. The upper levels of a large store's indexes are more
+than SQLite's own 2,000, and without them one history of a million events takes a fifth longer."""
 WRITERS_CACHE = 65_536
 """The same of the writer: ids are random, and so are the places of their indexes."""
 _MANY = 100
