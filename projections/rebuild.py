@@ -157,10 +157,15 @@ def fill(where: Tables, maker: Maker, into: Sequence[Tracked], streams: tuple[st
     """Make the rows of a range of streams, and put them into tables that hold none of them."""
     with fewer_collections():
         made = maker.of_range(*streams)
+    put(where, into, made)
+    return made
+
+
+def put(where: Tables, into: Sequence[Tracked], made: Made) -> None:
+    """Put rows into tables that hold none of their streams."""
     with unavailable(), where.writing() as cursor:
         for table in into:
             insert(cursor, where, table, made)
-    return made
 
 
 class _Worker:

@@ -1,7 +1,8 @@
 """The tables that a report reads, as of one moment, and what of them it is asked about.
 
 They are the live tables, brought up to date first; or, where another time is asked for, tables made
-for the one report by the same functions from what had happened, or was on record, by then.
+for the one report by the same functions from what had happened, or was on record, by then: of the
+whole store, or of what one case or customer has to do with.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from casestore.policy import Policies
 from projections import tables
 from projections.cases import CASES
 from projections.customers import CUSTOMERS
-from projections.making import Maker
+from projections.making import Made, Maker
 from projections.projection import Projection, from_stored, shape
-from projections.rebuild import fill, ranges
+from projections.rebuild import fill, put, ranges
+from projections.reports.reach import reached
 from projections.runner import Runner, Tick
 from projections.tables import Cursor, Tables, Tracked
 
@@ -274,15 +276,17 @@ def _making(
 ) -> Callable[[Policies | None], AbstractContextManager[tuple[View, int]]]:
     """Makes tables for one report, as of a time and a position, judged by other policies if any
     are given."""
+    of = [[] if each is None else [each] for each in (selection.case, selection.customer)]
 
     @contextmanager
     def under(policies: Policies | None) -> Iterator[tuple[View, int]]:
         scratch = tables.scratch()
+        streams = reached(runner.store, *of) if any(of) else None
         with closing(scratch):
             maker = Maker(runner.store, needs, until=until, as_of=as_of)
             if policies is not None:
                 maker.policies = policies
-            parked = _fill(scratch, maker, runner.store, needs, tick)
+            parked = _fill(scratch, maker, runner.store, needs, streams=streams, tick=tick)
             names = {each.name: scratch.at(each.name) for each in needs}
             with scratch.reading() as cursor:
                 view = View(
@@ -336,17 +340,19 @@ def _fill(
     maker: Maker,
     store: CaseStore,
     needs: Sequence[Projection],
+    *,
+    streams: Iterable[str] | None,
     tick: Tick | None,
 ) -> set[str]:
-    """Make the rows of a whole store, and give the streams whose rows could not be made."""
+    """Make the rows of some streams, or else of a whole store, and give the streams whose rows
+    could not be made."""
     parked: set[str] = set()
     done = 0
     with scratch.writing() as cursor:
         for each in needs:
             scratch.create(cursor, each.name, each)
     into = [Tracked(each.name, each.name, 0, "", False, 0, "") for each in needs]
-    for streams in ranges(store, sorted({each.of for each in needs})):
-        made = fill(scratch, maker, into, streams)
+    for made in _made(scratch, maker, store, into, streams):
         parked |= {stream for found in made.parked.values() for stream, _ in found}
         done += made.events
         if tick is not None:
@@ -355,3 +361,19 @@ def _fill(
         for each in needs:
             scratch.index(cursor, each.name, each)
     return parked
+
+
+def _made(
+    scratch: Tables,
+    maker: Maker,
+    store: CaseStore,
+    into: Sequence[Tracked],
+    streams: Iterable[str] | None,
+) -> Iterator[Made]:
+    if streams is None:
+        for part in ranges(store, ("case", "customer")):
+            yield fill(scratch, maker, into, part)
+    else:
+        for made in maker.of_streams(streams):
+            put(scratch, into, made)
+            yield made
