@@ -8,15 +8,19 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from secrets import token_bytes
+from typing import cast
 from uuid import UUID, uuid4
 
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 from eventsourcing.system import NotificationLogReader
 
-from casestore import CaseStore
-from casestore.append import Append
+from casestore import CaseStore, CustomerRegistered
+from casestore.append import Append, event_id
+from casestore.decision import SYSTEM
 from casestore.events import Event
+from casestore.history import Metadata, encode_metadata, to_microseconds
 from casestore.journal.recorder import Row
 from casestore.journal.sqlite import Datastore, SQLiteJournal
 from casestore.transfer import import_lines
@@ -119,7 +123,11 @@ def bench_sqlite(folder: Path, count: int, rounds: int) -> list[Floor]:
         with stock_app(folder) as app:
             return seconds(lambda: stock_each(app, small))
 
-    append = race(rounds, raw=raw_append, ours=our_append, stock=stock_append)
+    def bare_append() -> float:
+        with CaseStore.create(fresh()) as store:
+            return seconds(lambda: bare_each(store, given[:small]))
+
+    append = race(rounds, raw=raw_append, ours=our_append, stock=stock_append, bare=bare_append)
     bulk = race(rounds, raw=raw_bulk, ours=our_bulk, batches=our_batches)
     # Our appends write a registration for every second case besides: count rows, not calls.
     ours_rows = small + small / PER_CASE / 2
@@ -127,6 +135,8 @@ def bench_sqlite(folder: Path, count: int, rounds: int) -> list[Floor]:
     return [
         Floor("SQLite append", "raw insert", append["raw"] / small / per_event, 0.4),
         Floor("SQLite append", "stock load and save", append["stock"] / small / per_event, 2.0),
+        Floor("SQLite append", "its bare work", append["bare"] / small / per_event, 0),
+        Floor("its bare work", "stock load and save", append["stock"] / append["bare"], 0),
         Floor(
             "SQLite bulk, batches of events", "raw executemany", bulk["raw"] / bulk["batches"], 0.3
         ),
@@ -147,6 +157,36 @@ def append_each(store: CaseStore, count: int) -> None:
     for n in range(count):
         case, number = divmod(n, PER_CASE)
         store.append(f"case:{case}", made(case, number), key=f"k{n}")
+
+
+def bare_each(store: CaseStore, given: Sequence[Row]) -> None:
+    """What an append cannot do without, were all else free: an event made (validated), encoded
+    and sealed, and its row in one commit. Nobody asks what there is, nothing is checked."""
+    codec, vault = store.journal.codec, store.vault
+    key = vault.new_key("C")
+    with store.recorder.writing() as writing:
+        writing.commit([], [key])
+    datastore = cast(SQLiteJournal, store.recorder).datastore
+    writer, cursor = datastore.take_writer()
+    registered, n = CustomerRegistered(occurred_at=START, actor=SYSTEM), 0
+    for row in given:
+        if row.topic == "CustomerRegistered":
+            event: Event = registered
+        else:
+            event, n = made(n // PER_CASE, n % PER_CASE), n + 1
+        uid = event_id(row.stream, f"k{n}", 0)
+        topic, state = codec.encode(event)
+        part, personal = None, codec.personal(event)
+        if personal:
+            nonce = token_bytes(12)
+            part = vault.seal(personal, key, row.stream, row.version, topic, nonce=nonce)
+        said = encode_metadata(Metadata(f"k{n}", 1, tuple(personal)))
+        at = to_microseconds(store.now())
+        filled = (row.stream, row.version, topic, state, part, row.customer_id, uid, at, said)
+        cursor.execute("BEGIN IMMEDIATE")
+        cursor.execute(_INSERT, filled)
+        writer.commit()
+    datastore.give_writer_back()
 
 
 def write_batches(store: CaseStore, given: Sequence[tuple[str, Event]]) -> None:
