@@ -3,6 +3,7 @@
 import select
 import socket
 import sqlite3
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -299,3 +300,32 @@ def test_a_reader_is_told_and_may_ask_again(
     with pytest.raises(StoreUnavailable, match="does not answer: terminating connection"):
         ask(hung_up)
     assert ask(hung_up)
+
+
+@pytest.mark.parametrize("busy_then", [False, True])
+def test_a_closed_store_leaves_no_connection_behind(
+    postgres_url: str, postgres_schema_url: str, tmp_path: Path, busy_then: bool
+) -> None:
+    """Not even that of an append which ends only after the store was closed."""
+    name = uuid4().hex
+    count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+
+        def left() -> int:
+            (found,) = admin.execute(count, (name,)).fetchone() or (0,)
+            return int(found)
+
+        url = f"{postgres_schema_url}&application_name={name}"
+        with CaseStore.create(url, key_file=tmp_path / "key") as store:
+            store.append("case:1", opened())
+            writing = store.recorder.writing(hopeful=True)
+            if busy_then:
+                writing.__enter__()
+            assert left() > 0
+        if busy_then:
+            assert left() == 1
+            writing.__exit__(None, None, None)
+        until = time.monotonic() + 10
+        while left() and time.monotonic() < until:
+            time.sleep(0.05)  # the server takes a moment to notice
+        assert left() == 0
