@@ -14,6 +14,7 @@ from projections.cases import rows as case_rows
 from projections.deliveries import DeliveryRow, rows
 from projections.reading import Reading
 from projections.reports import UndeliveredLine
+from projections.runner import Runner
 from tests.desk import desk_in
 from tests.stories import (
     Learnt,
@@ -251,3 +252,13 @@ def test_the_report_of_what_did_not_arrive(tmp_path: Path) -> None:
         assert cases(customer="k2") == cases(agent="anna", team="north") == ["c1", "c2"]
         assert cases(until=moment("+2d")) == ["c1"]
         assert cases(since=moment("+2d")) == ["c2"]
+
+
+def test_a_case_whose_own_row_could_not_be_made(tmp_path: Path) -> None:
+    """It is told of as parked; what is known of its replies counts all the same."""
+    with desk_in(tmp_path) as desk:
+        desk.case("c1", opened(), replied("r1"), bounced("r1", "+1h"))
+        assert reports.undelivered(desk.store).summary["not_made_good"] == 1
+        with Runner(desk.store) as runner, runner.tables.writing() as cursor:
+            cursor.run(f"DELETE FROM {runner.tables.at(runner.live()['cases'].table)}")
+        assert reports.undelivered(desk.store).summary["not_made_good"] == 1

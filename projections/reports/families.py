@@ -146,11 +146,12 @@ def family_of(view: View, case_ids: Collection[str]) -> dict[str, Family]:
     return {each: found[case.case_id] for each, case in top.items()}
 
 
-def made_good(reply: DeliveryRow, family: Family) -> bool:
+def made_good(reply: DeliveryRow, family: Family | None) -> bool:
     """Whether the customer heard from us after all, after a reply that did not arrive: by a resend
-    or a later human reply, or by any later one in another case of the family."""
+    or a later human reply, or by any later one in another case of the family, where there is one
+    (rows of cases can be parked)."""
     return reply.made_good_at is not None or any(
         case.answered_at is not None and case.answered_at > reply.sent_at
-        for case in family.all
+        for case in (family.all if family else ())
         if case.case_id != reply.case_id
     )

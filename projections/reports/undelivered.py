@@ -55,7 +55,7 @@ def _answer(view: View) -> Answer[UndeliveredLine]:
         "undelivered": len(rows),
         **counted((row.kind for row in rows), KINDS),
         "not_resent": sum(row.resent_by is None for row in rows),
-        "not_made_good": sum(not made_good(row, families[row.case_id]) for row in lost),
+        "not_made_good": sum(not made_good(row, families.get(row.case_id)) for row in lost),
     }
     return Answer(lines, summary)
 
