@@ -29,7 +29,14 @@ from casestore.merkle import (
     verify_consistency,
     verify_inclusion,
 )
-from casestore.note import Checkpoint, Verifier, open_checkpoint
+from casestore.note import (
+    BadSignature,
+    Checkpoint,
+    InvalidNote,
+    NotSigned,
+    Verifier,
+    open_checkpoint,
+)
 from casestore.opening import answering
 from casestore.seals import CannotTell, Folder, SealRefused
 from casestore.store import CaseStore
@@ -88,10 +95,11 @@ def prover(store: CaseStore, held: Sequence[Held] = ()) -> Iterator[Prover]:
     """Prove events while the context lasts, and that the history begins with what was `held`.
 
     Raises:
-        CannotTell: there is no seal, or a checkpoint held is newer than the last.
+        CannotTell: there is no seal, or a checkpoint held is newer than the last, of another log,
+            by another key, or none.
         StoreDamaged: the store is not what was sealed.
         SealRefused: a checkpoint held is of another history.
-        InvalidNote, BadSignature, NotSigned: see casestore.note.
+        BadSignature: one was edited.
     """
     folder = Folder.of(store.url)
     newest = folder.newest(origin(store))
@@ -169,8 +177,15 @@ def _consistency(hashes: Hashes, old: Checkpoint, checkpoint: Checkpoint) -> lis
 
 
 def _held(held: Held, origin: str, keys: Sequence[Verifier]) -> Checkpoint:
-    """A checkpoint that somebody kept, of the same log."""
-    checkpoint = open_checkpoint(held.note, keys)
+    """A checkpoint that somebody kept, of the same log. Raises CannotTell, BadSignature."""
+    try:
+        checkpoint = open_checkpoint(held.note, keys)
+    except BadSignature as error:
+        raise BadSignature(f"{held.label}: {error}") from None
+    except NotSigned as error:
+        raise CannotTell(f"{held.label}: {error}") from None
+    except InvalidNote as error:
+        raise CannotTell(f"{held.label} is no checkpoint: {error}") from None
     if checkpoint.origin != origin:
         raise CannotTell(f"{held.label} is of another log, {checkpoint.origin}, not {origin}")
     return checkpoint
@@ -226,8 +241,8 @@ def check_older(
 ) -> None:
     """See that a history that was signed begins with what older checkpoints signed.
 
-    Raises ProofRefused where it does not, CannotTell where `older` says nothing about one, and
-    what opening a checkpoint raises.
+    Raises ProofRefused where it does not, CannotTell where `older` says nothing about one or one
+    is no checkpoint of this log by these keys, BadSignature where one was edited.
     """
     paths = {each.size: each.path for each in older} | {checkpoint.size: ()}
     for each in held:

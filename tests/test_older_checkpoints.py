@@ -18,7 +18,7 @@ import pytest
 from casestore.audit import origin, seal
 from casestore.bundle import BundleRefused, verify_bundle, write_bundle
 from casestore.checkpoints import Held
-from casestore.note import NotSigned, Signer, Verifier
+from casestore.note import BadSignature, Signer, Verifier
 from casestore.proofs import ProofRefused, find_row, prover, verify_proof
 from casestore.seals import CannotTell, Folder, SealRefused
 from tests.command_line import Casestore, demo_store
@@ -147,17 +147,23 @@ def test_a_checkpoint_newer_than_the_last_seal(url: str, folder: Path) -> None:
         check(proof, key, newer)
 
 
-def test_a_checkpoint_of_another_log_or_by_another_key(url: str, folder: Path) -> None:
+def test_what_is_no_checkpoint_of_this_log(url: str, folder: Path) -> None:
     proof, key = proof_of(url, "case:c2@1")
     with opened(url) as store:
         signer, stranger = Folder.of(store.url).signer(), Signer(origin(store), bytes(32))
     text = f"7\n{ZERO}\n"
-    elsewhere = Held("another", signer.sign(f"casestore/elsewhere\n{text}").encode())
+    elsewhere = Held("elsewhere", signer.sign(f"casestore/elsewhere\n{text}").encode())
     strange = Held("strange", stranger.sign(f"{stranger.name}\n{text}").encode())
-    for held, refusal in ((elsewhere, CannotTell), (strange, NotSigned)):
-        with pytest.raises(refusal):
+    edited = Held("edited", kept(folder)[0].note.replace(b"\n7\n", b"\n8\n"))
+    for held, refusal in (
+        (elsewhere, CannotTell),
+        (strange, CannotTell),
+        (Held("junk", b"junk\n"), CannotTell),
+        (edited, BadSignature),
+    ):
+        with pytest.raises(refusal, match=held.label):
             proof_of(url, "case:c2@1", held)
-        with pytest.raises(refusal):
+        with pytest.raises(refusal, match=held.label):
             check(proof, key, held)
 
 
