@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, cast
 
 from casestore import CaseStore
 from casestore.journal.recorder import translated
-from casestore.journal.sqlite import LOCK_TIMEOUT, Datastore
+from casestore.journal.sqlite_datastore import LOCK_TIMEOUT, Datastore
 from casestore.journal.url import SQLiteUrl, parse_url
 from projections.projection import Projection, shape
 

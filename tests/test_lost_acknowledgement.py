@@ -28,7 +28,7 @@ from casestore import (
     Retry,
     StoreUnavailable,
 )
-from casestore.journal import sqlite
+from casestore.journal import sqlite_datastore
 from casestore.journal.url import PostgresUrl, parse_url
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -241,7 +241,7 @@ def test_an_append_whose_turn_never_comes_says_so(
     line: Line, store: CaseStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, reason = line.url, "database is locked"
-    monkeypatch.setattr(sqlite, "LOCK_TIMEOUT", 0.1)
+    monkeypatch.setattr(sqlite_datastore, "LOCK_TIMEOUT", 0.1)
     if isinstance(line, PostgresLine):
         url += "&options=-c%20lock_timeout%3D100"
         reason = "canceling statement due to lock timeout"

@@ -16,7 +16,7 @@ from eventsourcing.tests.persistence import (
     RecorderTestCase,
 )
 
-from casestore.journal import postgres, sqlite
+from casestore.journal import postgres, postgres_datastore, sqlite, sqlite_datastore
 from casestore.journal.recorder import JournalRecorder
 from casestore.journal.url import PostgresUrl, parse_url
 
@@ -47,7 +47,7 @@ def _waited_for() -> Iterator[None]:
 class _OnSQLite(_Case):
     @pytest.fixture(autouse=True)
     def _database(self, tmp_path: Path) -> Iterator[None]:
-        datastore = sqlite.Datastore(tmp_path / "store.db", create=True)
+        datastore = sqlite_datastore.Datastore(tmp_path / "store.db", create=True)
         self.recorder = sqlite.SQLiteJournal(datastore)
         with _waited_for():
             yield
@@ -59,7 +59,7 @@ class _OnPostgres(_Case):
     def _database(self, postgres_schema_url: str) -> Iterator[None]:
         url = parse_url(postgres_schema_url)
         assert isinstance(url, PostgresUrl)
-        datastore = postgres.Datastore(url)
+        datastore = postgres_datastore.Datastore(url)
         self.recorder = postgres.PostgresJournal(datastore)
         with _waited_for():
             yield

@@ -1,19 +1,13 @@
-"""The journal in a PostgreSQL schema, written under one transaction advisory lock.
-
-The lock is taken in a statement of its own, before anything is read: a snapshot taken with it
-would predate it. It is let go when the commit is visible, so commit order is position order and a
-reader that has seen a position never sees a smaller one appear.
-"""
+"""The journal in a PostgreSQL schema: its tables, and reading them. See postgres_writing for the
+lock that makes commit order position order."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from functools import cache
-from secrets import token_hex
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import psycopg
 from eventsourcing.persistence import (
@@ -22,30 +16,19 @@ from eventsourcing.persistence import (
     OperationalError,
     ProgrammingError,
 )
-from eventsourcing.postgres import PostgresDatastore, PostgresFactory
+from eventsourcing.postgres import PostgresFactory
 from eventsourcing.utils import Environment, EnvType, strtobool
-from psycopg import Connection, Cursor
-from psycopg.conninfo import conninfo_to_dict
+from psycopg import Connection
 from psycopg.errors import Diagnostic
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier, Literal
 
 from casestore.errors import StoreExists, StoreUnavailable
 from casestore.journal.memory import Memory
-from casestore.journal.recorder import (
-    COLUMNS,
-    UNSCRUBBED,
-    Changes,
-    JournalRecorder,
-    KeyRow,
-    Row,
-    Survey,
-    Writing,
-    translated,
-)
+from casestore.journal.postgres_datastore import Datastore
+from casestore.journal.postgres_writing import AS_TEXT, PostgresWriting, statement
+from casestore.journal.recorder import Changes, JournalRecorder, Writing
 from casestore.journal.url import PostgresUrl
-
-_COLUMNS = COLUMNS.replace("event_id", "event_id::text")
 
 _CREATE = """
 CREATE SCHEMA IF NOT EXISTS {schema};
@@ -134,10 +117,6 @@ BEGIN
 END
 $$;
 """
-LOCK_TIMEOUT = 30
-"""Seconds to wait for another writer, unless the URL or the server says how long."""
-_CHUNK = 1000
-"""Rows to insert in one statement."""
 _BRIEFLY = "SET lock_timeout = '200ms'"
 """Writers queue up behind who waits for a table that they need."""
 
@@ -163,317 +142,8 @@ def make_place(where: PostgresUrl) -> None:
         raise StoreExists(f"there is a store in schema {where.schema!r} already; use another one")
 
 
-class Datastore(PostgresDatastore):
-    """eventsourcing's datastore on a libpq URL, with a pool that opens when first used."""
-
-    def __init__(self, url: PostgresUrl) -> None:
-        given = {k: v for k, v in conninfo_to_dict(url.conninfo).items() if v is not None}
-        super().__init__(
-            dbname=str(given.pop("dbname", "")),
-            host=str(given.pop("host", "")),
-            port=given.pop("port", ""),
-            user=str(given.pop("user", "")),
-            password=str(given.pop("password", "")),
-            schema=url.schema,
-            originator_id_type="text",
-            pool_size=1,
-            max_overflow=19,
-            max_waiting=0,
-            connect_timeout=30,
-        )
-        self._last: list[tuple[Connection[Any], Cursor[Any]]] = []
-        # What libpq knows and eventsourcing does not ask for: sslmode, options, and the like.
-        kwargs = cast("dict[str, Any]", self.pool.kwargs)
-        kwargs.update(given)
-        for name in ("dbname", "host", "port", "user", "password"):
-            if not kwargs[name]:
-                del kwargs[name]  # libpq's own default
-
-    def after_connect_func(self) -> Callable[[Connection[Any]], None]:
-        """Set what we count on, whatever the server's defaults."""
-
-        def after_connect(connection: Connection[Any]) -> None:
-            connection.autocommit = True
-            connection.execute(_SESSION)
-
-        return after_connect
-
-    @contextmanager
-    def get_connection(self) -> Iterator[Connection[Any]]:
-        """Lend a connection. Where one proves dead, the others that are idle may be too."""
-        try:
-            with super().get_connection() as connection:
-                yield connection
-        except OperationalError:
-            self.check()
-            raise
-
-    def take_writer(self) -> tuple[Connection[Any], Cursor[Any]]:
-        """A connection to append on and its cursor: those that were used last, if nobody has them.
-
-        Bare, and not from the pool each time: the nested contexts of eventsourcing and psycopg,
-        the pool and a new cursor cost a tenth of an append.
-        """
-        try:
-            return self._last.pop()
-        except IndexError:
-            self.pool.open()
-            made = self.pool.getconn()
-            return made, made.cursor(binary=True, row_factory=tuple_row)
-
-    def give_writer_back(self, writer: tuple[Connection[Any], Cursor[Any]], *, sound: bool) -> None:
-        """The append is done. A connection that may not be sound goes where it is looked at."""
-        if sound and not self._last:
-            self._last.append(writer)
-            if self.pool.closed:  # meanwhile
-                self._give_last_up()
-        else:
-            self.pool.putconn(writer[0])
-
-    def check(self) -> None:
-        """Let go of idle connections that are dead."""
-        self._give_last_up()
-        self.pool.check()
-
-    def close(self) -> None:
-        """Close what is idle, and the rest as it is given back."""
-        self._give_last_up()
-        super().close()
-
-    def _give_last_up(self) -> None:
-        with suppress(IndexError):
-            while True:
-                self.pool.putconn(self._last.pop()[0])
-
-
-# A second look under the lock must see what was committed since the first: a transaction that is
-# isolated more does not. A writer that hangs with the lock shall not hang all others. And all our
-# statements are looked up by index: planning them anew each time takes longer than running them.
-_SESSION = f"""
-SELECT set_config('default_transaction_isolation', 'read committed', false),
-       set_config('plan_cache_mode', 'force_generic_plan', false),
-       CASE current_setting('lock_timeout') WHEN '0'
-       THEN set_config('lock_timeout', '{LOCK_TIMEOUT}s', false) END
-"""
-
-
-class _Writing(Writing):
-    """A write transaction: one round trip where memory serves, two where it does not."""
-
-    def __init__(self, datastore: Datastore, memory: Memory, *, hopeful: bool) -> None:
-        self._datastore = datastore
-        self._schema = datastore.schema
-        self._memory = memory
-        self._hopeful = hopeful
-        self._told: dict[str, int] = {}
-        self._told_keys: dict[str, KeyRow] = {}
-        self._begun = False
-
-    def __enter__(self) -> Self:
-        try:
-            self._connection, self._cursor = self._datastore.take_writer()
-            if not self._hopeful:
-                self._begun = True
-                self._execute("BEGIN")
-                self._execute(_LOCK)
-        except BaseException as error:
-            self._leave(error)
-            raise
-        return self
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        self._leave(error)
-
-    def _leave(self, error: BaseException | None) -> None:
-        if error is not None:
-            self._memory.forget(self._told, self._told_keys)
-        connection: Connection[Any] | None = getattr(self, "_connection", None)
-        if connection is not None:
-            if self._begun and not connection.closed:
-                with suppress(psycopg.Error):  # it is dead: the pool will see to it
-                    connection.rollback()  # what was not committed
-            writer = (connection, self._cursor)
-            self._datastore.give_writer_back(writer, sound=error is None)
-        if isinstance(error, psycopg.Error):
-            if isinstance(error, psycopg.OperationalError):
-                self._datastore.check()  # the others that are idle may be dead too
-            raise translated(error) from error
-
-    def _execute(self, text: str, params: Sequence[Any] = ()) -> Cursor[Any]:
-        return self._cursor.execute(_statement(text, self._schema), params)
-
-    def survey(
-        self, streams: Sequence[str], event_ids: Sequence[str], customers: Sequence[str]
-    ) -> Survey:
-        told = self._remembered(streams, customers) if self._hopeful else None
-        if told is None:
-            told = self._ask(streams, event_ids, customers)
-            self._memory.learn(told.heads, told.keys)
-        self._told |= {stream: told.heads.get(stream, 0) for stream in streams}
-        self._told_keys |= told.keys
-        return told
-
-    def _remembered(self, streams: Sequence[str], customers: Sequence[str]) -> Survey | None:
-        """An answer from memory, where it holds all that is asked."""
-        heads, keys = self._memory.heads, self._memory.keys
-        try:
-            return Survey(
-                0,
-                {each: heads[each] for each in streams},
-                {},
-                {each: keys[each] for each in customers},
-            )
-        except KeyError:
-            return None
-
-    def _ask(
-        self, streams: Sequence[str], event_ids: Sequence[str], customers: Sequence[str]
-    ) -> Survey:
-        last, heads, found, keys = 0, {}, {}, {}
-        asked = self._execute(_SURVEY, (list(event_ids), list(streams), list(customers)))
-        for kind, *row in asked.fetchall():
-            match kind:
-                case "event":
-                    found[row[7]] = Row._make(row)
-                case "head":
-                    heads[row[1]] = row[2]
-                case "key":
-                    keys[row[1]] = KeyRow(row[1], row[4], row[5])
-                case _:
-                    last = row[8]
-        return Survey(last, heads, found, keys)
-
-    def rows(self, stream: str, after_version: int) -> list[Row]:
-        return [Row._make(row) for row in self._execute(_ROWS, (stream, after_version)).fetchall()]
-
-    def gestures_to(self, customers: Sequence[str]) -> list[Row]:
-        return [Row._make(row) for row in self._execute(_GESTURES, (list(customers),)).fetchall()]
-
-    def merges_of_customers(self) -> list[Row]:
-        return [Row._make(row) for row in self._execute(_MERGES).fetchall()]
-
-    def commit(self, rows: Sequence[Row], keys: Sequence[KeyRow] = ()) -> list[int]:
-        positions: list[int] = []
-        told: list[Any] = [[], [], []]
-        if self._hopeful:
-            # Also of streams to which we add: that versions are unique tells whether one moved on,
-            # but not whether it moved back, as where a server fails over to one that lags behind.
-            key_ids = [key.key_id for key in self._told_keys.values()]
-            told = [list(self._told), list(self._told.values()), key_ids]
-        new_keys = _columns(keys) or [[], [], []]
-        size = len(rows) if self._hopeful else _CHUNK
-        for start in range(0, len(rows), size or 1):
-            events = _columns(rows[start : start + size])[1:]
-            asked = self._execute(*_append_call([*told, *new_keys, *events]))
-            positions += [position for (position,) in asked.fetchall()]
-            new_keys = [[], [], []]
-        if not self._hopeful:
-            self._execute("COMMIT")
-            self._begun = False
-        heads = {row.stream: row.version for row in rows}
-        self._memory.learn(heads, {key.customer_id: key for key in keys})
-        return positions
-
-    def delete_key(self, customer_id: str) -> None:
-        self._execute("DELETE FROM {schema}.customer_keys WHERE customer_id = %s", (customer_id,))
-        self._execute(_DELETED, (UNSCRUBBED, token_hex(8)))
-        self._memory.forget((), [customer_id])
-
-    def rewrap(self, kek_id: str, keys: Sequence[KeyRow]) -> None:
-        meta = "UPDATE {schema}.casestore_meta SET value = %s WHERE name = 'kek_id'"
-        self._execute(meta, (kek_id,))
-        if keys:
-            _, key_ids, wrapped = _columns(keys)
-            self._execute(_REWRAP, (key_ids, wrapped))
-
-    def scrubbed(self, deletions: str) -> None:
-        meta = "DELETE FROM {schema}.casestore_meta WHERE name = %s AND value = %s"
-        self._execute(meta, (UNSCRUBBED, deletions))
-
-
-def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
-
-
-# Also taken by casestore_append: a transaction that holds it takes it again at no cost.
-_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('casestore:{schema}', 4711))"
-# Everything in one statement: psycopg's pipelines cost more than the round trips that they save.
-_SURVEY = f"""
-SELECT 'event', {_COLUMNS} FROM {{schema}}.stored_events WHERE event_id = ANY (%s::uuid[])
-UNION ALL
-SELECT * FROM (
-    SELECT 'head', 0, given, (
-        SELECT originator_version FROM {{schema}}.stored_events WHERE originator_id = given
-        ORDER BY originator_version DESC LIMIT 1) AS head,
-        '', NULL::bytea, NULL::bytea, NULL, NULL, 0, NULL::bytea
-    FROM unnest(%b::text[]) AS given) AS heads
-WHERE head IS NOT NULL
-UNION ALL
-SELECT 'key', 0, customer_id, 0, '', key_id, wrapped, NULL, NULL, 0, NULL
-FROM {{schema}}.customer_keys WHERE customer_id = ANY (%b::text[])
-UNION ALL (
-    SELECT 'last', position, '', 0, '', NULL, NULL, NULL, NULL, recorded_at, NULL
-    FROM {{schema}}.stored_events ORDER BY position DESC LIMIT 1)
-"""
-_ROWS = (
-    f"SELECT {_COLUMNS} FROM {{schema}}.stored_events WHERE originator_id = %s "
-    "AND originator_version > %s ORDER BY originator_version"
-)
-_GESTURES = (
-    f"SELECT {_COLUMNS} FROM {{schema}}.stored_events WHERE customer_id = ANY (%b::text[]) "
-    "AND topic = 'GestureGiven'"
-)
-_MERGES = f"SELECT {_COLUMNS} FROM {{schema}}.stored_events WHERE topic = 'CustomerMerged'"
-_DELETED = (
-    "INSERT INTO {schema}.casestore_meta VALUES (%s, %s) "
-    "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-)
-_REWRAP = (
-    "UPDATE {schema}.customer_keys AS k SET wrapped = given.wrapped "
-    "FROM unnest(%b::bytea[], %b::bytea[]) AS given (key_id, wrapped) "
-    "WHERE k.key_id = given.key_id"
-)
-_APPEND_TYPES = (
-    *("text", "bigint", "bytea"),  # what was told: streams, heads, key ids
-    *("text", "bytea", "bytea"),  # new keys: customers, key ids, wrapped keys
-    *("text", "bigint", "text", "bytea", "bytea", "text", "uuid", "bigint", "bytea"),  # rows
-)
-_SPREAD = 4
-"""Columns up to this length are spread into single parameters: psycopg takes longer to send a list
-of one than the server takes to build it."""
-
-
-@cache
-def _append_statement(lengths: tuple[int, ...]) -> str:
-    """The call of casestore_append for columns of these lengths, each at most _SPREAD + 1."""
-    columns = []
-    for kind, length in zip(_APPEND_TYPES, lengths, strict=True):
-        if length > _SPREAD:
-            columns.append(f"{'%s' if kind == 'uuid' else '%b'}::{kind}[]")
-        else:
-            columns.append(f"ARRAY[{', '.join([f'%s::{kind}'] * length)}]::{kind}[]")
-    return f"SELECT * FROM {{schema}}.casestore_append({', '.join(columns)})"
-
-
-def _append_call(columns: Sequence[list[Any]]) -> tuple[str, list[Any]]:
-    lengths = tuple([len(column) if len(column) <= _SPREAD else _SPREAD + 1 for column in columns])
-    params: list[Any] = []
-    for column in columns:
-        if len(column) > _SPREAD:
-            params.append(column)
-        else:
-            params += column
-    return _append_statement(lengths), params
-
-
 def _channel(schema: str) -> str:
     return f"casestore_{schema}"[:63]
-
-
-@cache
-def _statement(text: str, schema: str) -> bytes:
-    """A statement with the schema's name in it, which parse_url has checked."""
-    return text.replace("{schema}", schema).encode()
 
 
 class _Changes(Changes):
@@ -491,16 +161,16 @@ class PostgresJournal(JournalRecorder):
         self.datastore = datastore
         self.schema = datastore.schema
         self.table = f'"{self.schema}".stored_events'
-        self.columns = _COLUMNS
+        self.columns = AS_TEXT
         self.keys_table = f'"{self.schema}".customer_keys'
         self._memory = Memory()
 
     def create_table(self, meta: Mapping[str, str] | None = None) -> None:
         """Create the schema and all in it, and say what a new store says of itself."""
-        insert = _statement("INSERT INTO {schema}.casestore_meta VALUES (%s, %s)", self.schema)
+        insert = statement("INSERT INTO {schema}.casestore_meta VALUES (%s, %s)", self.schema)
         with self.datastore.transaction(commit=True) as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(4711)")  # IF NOT EXISTS can race
-            cursor.execute(_statement(_CREATE, self.schema))
+            cursor.execute(statement(_CREATE, self.schema))
             cursor.executemany(insert, list((meta or {}).items()))
 
     def meta(self) -> dict[str, str] | None:
@@ -519,7 +189,7 @@ class PostgresJournal(JournalRecorder):
 
     def writing(self, *, hopeful: bool = False) -> AbstractContextManager[Writing]:
         """Take the write lock, or hope to need it only at the end."""
-        return _Writing(self.datastore, self._memory, hopeful=hopeful)
+        return PostgresWriting(self.datastore, self._memory, hopeful=hopeful)
 
     def _scrub(self, patience: float) -> bool:
         """Write the key table anew. A plain VACUUM leaves the bytes in the holes of its pages."""

@@ -13,7 +13,8 @@ from uuid import uuid4
 import psycopg
 
 from casestore import CaseStore
-from casestore.journal.postgres import Datastore, PostgresJournal
+from casestore.journal.postgres import PostgresJournal
+from casestore.journal.postgres_datastore import Datastore
 from casestore.journal.url import PostgresUrl
 from casestore.transfer import import_lines
 from tests.bench.made import PER_CASE, lines, made, rows

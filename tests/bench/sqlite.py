@@ -22,7 +22,8 @@ from casestore.decision import SYSTEM
 from casestore.events import Event
 from casestore.history import Metadata, encode_metadata, to_microseconds
 from casestore.journal.recorder import Row
-from casestore.journal.sqlite import Datastore, SQLiteJournal
+from casestore.journal.sqlite import SQLiteJournal
+from casestore.journal.sqlite_datastore import Datastore
 from casestore.transfer import import_lines
 from tests.bench.made import PER_CASE, START, TEXT, events, lines, made, rows
 from tests.bench.race import Floor, race, seconds

@@ -1,0 +1,163 @@
+"""Appending to a SQLite file, under the write lock that BEGIN IMMEDIATE takes."""
+
+# ruff: noqa: D102  (what each does, the protocol Writing says)
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from secrets import token_hex
+from typing import Any, Self
+
+from eventsourcing.persistence import IntegrityError
+
+from casestore.journal.memory import Memory
+from casestore.journal.recorder import (
+    COLUMNS,
+    UNSCRUBBED,
+    KeyRow,
+    Row,
+    Survey,
+    Writing,
+    translated,
+)
+from casestore.journal.sqlite_datastore import Datastore
+
+_MANY = 100
+"""Events in one commit that make it an import's."""
+_INSERT = (
+    "INSERT INTO stored_events (originator_id, originator_version, topic, state, personal, "
+    "customer_id, event_id, recorded_at, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_HEAD = (
+    "SELECT originator_version FROM stored_events WHERE originator_id = ? "
+    "ORDER BY originator_version DESC LIMIT 1"
+)
+_KEY = "SELECT customer_id, key_id, wrapped FROM customer_keys WHERE customer_id = ?"
+
+
+class SQLiteWriting(Writing):
+    """A write transaction. A plain class: nested generators would cost as much as the insert."""
+
+    def __init__(self, datastore: Datastore, memory: Memory, *, hopeful: bool) -> None:
+        self._datastore = datastore
+        self._memory = memory
+        self._hopeful = hopeful
+
+    def __enter__(self) -> Self:
+        self._connection, self._cursor = self._datastore.take_writer()
+        try:
+            self._cursor.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            self._datastore.give_writer_back()
+            raise translated(error) from error
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        try:
+            if self._connection.in_transaction:
+                self._connection.rollback()  # what was not committed
+            if error is not None:  # it may come from a commit that was made nevertheless
+                self._memory.clear()
+            if isinstance(error, sqlite3.Error):
+                raise translated(error) from error
+        finally:
+            self._datastore.give_writer_back()
+
+    def survey(
+        self, streams: Sequence[str], event_ids: Sequence[str], customers: Sequence[str]
+    ) -> Survey:
+        # Holding the lock, what this process saw still holds unless another one has committed.
+        memory, one = self._memory, self._one
+        memory.as_of(one("PRAGMA data_version")[0])
+        last_us, heads, keys = memory.last_us, memory.heads, memory.keys
+        if last_us is None:
+            last = one("SELECT recorded_at FROM stored_events ORDER BY position DESC LIMIT 1")
+            last_us = memory.last_us = last[0] if last else 0
+        for each in streams:
+            if each not in heads and (found := one(_HEAD, each)):
+                heads[each] = found[0]
+        for each in customers:
+            if each not in keys and (found := one(_KEY, each)):
+                keys[each] = KeyRow._make(found)
+        return Survey(
+            last_us,
+            {each: heads[each] for each in streams if each in heads},
+            # An id that is there already makes the insert fail, and then nobody hopes any more.
+            {} if self._hopeful else {row[7]: Row._make(row) for row in self._by_id(event_ids)},
+            {each: keys[each] for each in customers if each in keys},
+        )
+
+    def _by_id(self, event_ids: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        for start in range(0, len(event_ids), 500):
+            some = event_ids[start : start + 500]
+            marks = ", ".join("?" * len(some))
+            yield from self._cursor.execute(
+                f"SELECT {COLUMNS} FROM stored_events WHERE event_id IN ({marks})", some
+            )
+
+    def _one(self, sql: str, *params: Any) -> Any:
+        return self._cursor.execute(sql, params).fetchone()
+
+    def rows(self, stream: str, after_version: int) -> list[Row]:
+        if self._hopeful and after_version == 0:
+            raise IntegrityError("a whole stream is better read before anybody has to wait for it")
+        found = self._cursor.execute(
+            f"SELECT {COLUMNS} FROM stored_events WHERE originator_id = ? "
+            "AND originator_version > ? ORDER BY originator_version",
+            (stream, after_version),
+        )
+        return [Row._make(row) for row in found]
+
+    def gestures_to(self, customers: Sequence[str]) -> list[Row]:
+        marks = ", ".join("?" * len(customers))
+        found = self._cursor.execute(
+            f"SELECT {COLUMNS} FROM stored_events WHERE customer_id IN ({marks}) "
+            "AND topic = 'GestureGiven'",
+            customers,
+        )
+        return [Row._make(row) for row in found]
+
+    def merges_of_customers(self) -> list[Row]:
+        found = self._cursor.execute(
+            f"SELECT {COLUMNS} FROM stored_events WHERE topic = 'CustomerMerged'"
+        )
+        return [Row._make(row) for row in found]
+
+    def commit(self, rows: Sequence[Row], keys: Sequence[KeyRow] = ()) -> list[int]:
+        if keys:
+            self._cursor.executemany("INSERT INTO customer_keys VALUES (?, ?, ?)", keys)
+        last = 0
+        if len(rows) > _MANY:
+            self._datastore.expect_many()
+        if len(rows) > 1:
+            self._cursor.executemany(_INSERT, [row[1:] for row in rows[:-1]])
+        if rows:
+            last = self._cursor.execute(_INSERT, rows[-1][1:]).lastrowid or 0
+        self._connection.commit()
+        if rows:
+            heads = {row.stream: row.version for row in rows}
+            self._memory.learn(heads, {key.customer_id: key for key in keys})
+            self._memory.last_us = rows[-1].recorded_us
+        # One writer at a time and no gaps inside a transaction: the last position tells them all.
+        return list(range(last - len(rows) + 1, last + 1))
+
+    def delete_key(self, customer_id: str) -> None:
+        self._memory.forget((), [customer_id])
+        self._cursor.execute("DELETE FROM customer_keys WHERE customer_id = ?", (customer_id,))
+        self._cursor.execute(
+            "INSERT OR REPLACE INTO casestore_meta VALUES (?, ?)", (UNSCRUBBED, token_hex(8))
+        )
+
+    def rewrap(self, kek_id: str, keys: Sequence[KeyRow]) -> None:
+        self._memory.clear()
+        self._cursor.execute("UPDATE casestore_meta SET value = ? WHERE name = 'kek_id'", (kek_id,))
+        self._cursor.executemany(
+            "UPDATE customer_keys SET wrapped = ? WHERE key_id = ?",
+            [(key.wrapped, key.key_id) for key in keys],
+        )
+
+    def scrubbed(self, deletions: str) -> None:
+        self._cursor.execute(
+            "DELETE FROM casestore_meta WHERE name = ? AND value = ?", (UNSCRUBBED, deletions)
+        )
