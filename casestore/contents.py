@@ -305,7 +305,7 @@ def _new_schema(where: PostgresUrl) -> Iterator[Place]:
             raise StoreExists(
                 f"cannot make the schema {where.schema!r}: there is {what} already; use another"
             )
-        connection.execute(pg._statement(pg._CREATE, where.schema))
+        connection.execute(pg.creation(where.schema))
         place = _Postgres(connection, where)
         yield place
         last = f"max(position)) FROM {place.at('stored_events')} HAVING count(*) > 0"

@@ -121,6 +121,11 @@ _BRIEFLY = "SET lock_timeout = '200ms'"
 """Writers queue up behind who waits for a table that they need."""
 
 
+def creation(schema: str) -> bytes:
+    """The statements that make a schema and all that stands in it."""
+    return statement(_CREATE, schema)
+
+
 def holds_store(where: PostgresUrl) -> bool:
     """Whether a schema is a store's. Asked on a connection of its own, which fails at once.
 
@@ -170,7 +175,7 @@ class PostgresJournal(JournalRecorder):
         insert = statement("INSERT INTO {schema}.casestore_meta VALUES (%s, %s)", self.schema)
         with self.datastore.transaction(commit=True) as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(4711)")  # IF NOT EXISTS can race
-            cursor.execute(statement(_CREATE, self.schema))
+            cursor.execute(creation(self.schema))
             cursor.executemany(insert, list((meta or {}).items()))
 
     def meta(self) -> dict[str, str] | None:
