@@ -283,7 +283,8 @@ def render(bundle: Bundle) -> bytes:
             leaf = read_leaf(event.leaf.encode())
             events.append((_recorded(event, leaf), leaf, event.index))
         checkpoint = Checkpoint.parse(bundle.checkpoint.rpartition("\n\n")[0] + "\n")
-        made = page(bundle.stream, events, checkpoint, bundle.verifier, bundle.checkpoint)
+        seal = checkpoint, bundle.verifier, bundle.checkpoint
+        made = page(bundle.stream, events, *seal, older=[each.size for each in bundle.older])
     except (ValueError, OverflowError, RecursionError) as error:  # in what a stranger signed
         raise BundleRefused(f"its events cannot be read: {type(error).__name__}") from None
     return made.encode()

@@ -34,6 +34,8 @@ def page(
     checkpoint: Checkpoint,
     verifier: str,
     note: str,
+    *,
+    older: Sequence[int] = (),
 ) -> str:
     """The page, as HTML.
 
@@ -42,6 +44,7 @@ def page(
         events: each with its leaf and its index in the sealed history.
         checkpoint: what the history was sealed with; `note` is the same as it was signed.
         verifier: the key that it is checked with.
+        older: the sizes of older checkpoints with whose events the history is shown to begin.
     """
     history = History(stream, [recorded for recorded, _, _ in events])
     rows = "\n".join(_row(*each, history) for each in events)
@@ -85,7 +88,7 @@ those shown here.</p>
 <code>casestore audit verify-bundle</code> with this folder and, as <code>--key</code>, the verifier
 key that you were given by another way. It must be the same as here:</p>
 <p><code>{_safe(verifier)}</code></p>
-<p>The seal:</p>
+{_begins(older)}<p>The seal:</p>
 <pre>{_text(note)}</pre>
 </body>
 </html>
@@ -139,6 +142,16 @@ def _mark(recorded: Recorded, history: History) -> str:
     what = "taken back" if recorded.uid in history.voided else "corrected"
     numbers = ", ".join(map(str, by))
     return f'<span class="mark">[{what} by no. {numbers}]</span> '
+
+
+def _begins(older: Sequence[int]) -> str:
+    if not older:
+        return ""
+    sizes = " or ".join(f"{size:,}" for size in older)
+    return (
+        f"<p>Who kept an older seal of this history, of {sizes} events, can give it as "
+        "<code>--held</code>, and finds out whether this history begins with that one.</p>\n"
+    )
 
 
 def _counted(events: int) -> str:

@@ -87,6 +87,9 @@ def test_evidence_says_it_too(url: str, folder: Path, tmp_path: Path) -> None:
         write_bundle(store, "c2", tmp_path / "with", held=held)
         write_bundle(store, "c2", tmp_path / "without")
     assert verify_bundle(tmp_path / "with", [key], held).checkpoint.size == 11
+    told = "an older seal of this history, of 7 or 11 events, can give it as"
+    assert told in (tmp_path / "with" / "page.html").read_text("utf-8")
+    assert "--held" not in (tmp_path / "without" / "page.html").read_text("utf-8")
     with pytest.raises(CannotTell, match="ask for one made with `--held 7`"):
         verify_bundle(tmp_path / "without", [key], held)
     other = signed(url, 7, bytes(32))
