@@ -45,7 +45,7 @@ def audit() -> None:
     """
 
 
-class VerifierKey(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
+class VerifierKey(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
     """A verifier key, or a file that holds one."""
 
     name = "key"

@@ -89,7 +89,7 @@ def shared(command: F) -> F:
     return command
 
 
-class _Zone(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
+class _Zone(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
     name = "zone"
 
     def convert(
@@ -105,7 +105,7 @@ class _Zone(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
             self.fail(f"{value!r} is not a time zone; write one like Europe/Berlin", param, ctx)
 
 
-class _Moment(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
+class _Moment(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
     """A time with its zone, or a date: its midnight in --tz."""
 
     name = "time"
@@ -137,7 +137,7 @@ def read_moment(text: str, zone: tzinfo = UTC) -> datetime:
     return moment
 
 
-class Known(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
+class Known(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
     """A name that the shell completes.
 
     Args:

@@ -32,7 +32,7 @@ MANY = 200_000
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-class _Duration(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
+class _Duration(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
     name = "duration"
 
     def convert(

@@ -27,6 +27,7 @@ from casestore import (
 from casestore.events import (
     VOCABULARY,
     Actor,
+    CaseMerged,
     CustomerMerged,
     ErasureRequested,
     GestureGiven,
@@ -120,8 +121,9 @@ def test_topics_do_not_depend_on_modules() -> None:
 
 def test_what_queries_ask_for_by_its_topic_has_one_schema() -> None:
     """Where a later one is shipped, `@2` is to be asked for too: see the topics in casestore's
-    SQL (its journals, privacy, doctor_keys), ledger.py and decision.py, and the index of merges."""
-    for cls in (CustomerMerged, ErasureRequested, GestureGiven, PersonalDataErased):
+    SQL (its journals, privacy, doctor_keys), ledger.py and decision.py, the index of merges, and
+    reach.py of the reports."""
+    for cls in (CaseMerged, CustomerMerged, ErasureRequested, GestureGiven, PersonalDataErased):
         assert cls.SCHEMA == 1, cls
 
 

@@ -29,6 +29,7 @@ from tests.stories import (
     replied,
     unmerged,
 )
+from tests.test_doctor import alter
 
 EVENTS = 2_000
 
@@ -147,3 +148,16 @@ def test_a_report_as_of_a_time_between(desk: Desk) -> None:
 
     assert given("+3h") == ["g2"]
     assert given("+5h") == ["g1", "g2"]
+
+
+def test_a_merge_that_cannot_be_read(desk: Desk) -> None:
+    """Its stream has no rows, so what it says of others makes no difference: the rest goes on."""
+    desk.case("a", opened(customer_id="k1"))
+    desk.case("b", opened(customer_id="k1"), merged("a", "+1h"))
+    desk.case("c", opened(customer_id="k1", at="+3h"))
+    alter(desk.store, "UPDATE {t} SET state = '{' WHERE topic = 'CaseMerged'")
+    cases: Report[Any] = next(each for each in REPORTS if each.name == "cases")
+    asks: list[dict[str, Any]] = [{"case": "a"}, {"customer": "k1"}]
+    for asked in asks:
+        told = cases(desk.store, as_of=moment("+2h"), **asked)
+        assert ([row.case_id for row in told.rows], told.parked) == (["a"], 1)

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 from typing import cast
 
 from casestore import CaseStore
+from casestore.errors import StoreDamaged
 from casestore.events import CaseMerged, CustomerMerged
 from casestore.journal.recorder import Row
 from casestore.opening import answering
@@ -49,9 +50,14 @@ def _beside(store: CaseStore, topic: str) -> dict[str, set[str]]:
     with answering("the store"):
         rows = [Row._make(row) for row in recorder.fetch(sql)]
     beside: dict[str, set[str]] = {}
-    for recorded in store.journal.codec.recorded(rows):
-        one = recorded.stream.partition(":")[2]
-        other = cast(CaseMerged | CustomerMerged, recorded.event).into
+    for row in rows:
+        try:
+            event = cast(
+                CaseMerged | CustomerMerged, store.journal.codec.decode(row.topic, row.state)
+            )
+        except StoreDamaged:  # then its stream has no rows that could be merged with others
+            continue
+        one, other = row.stream.partition(":")[2], event.into
         beside.setdefault(one, set()).add(other)
         beside.setdefault(other, set()).add(one)
     return beside
