@@ -22,7 +22,6 @@ import msgspec
 from casestore.bundle_page import page
 from casestore.checkpoints import Held
 from casestore.errors import CaseStoreError, StoreDamaged, StreamNotFound
-from casestore.files import write_new
 from casestore.history import Privacy, Recorded
 from casestore.journal.codec import Codec
 from casestore.journal.recorder import Row
@@ -33,6 +32,7 @@ from casestore.opening import answering
 from casestore.proofs import Older, Proof, ProofRefused, check, check_older, prover
 from casestore.seals import SealRefused
 from casestore.store import CaseStore
+from casestore.system.files import write_new
 
 _LARGEST = 1 << 28
 """Bytes of the largest file that is read."""

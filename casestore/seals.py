@@ -26,9 +26,9 @@ from typing import NamedTuple
 import msgspec
 
 from casestore.errors import CaseStoreError, KeyFileError, StoreUnavailable
-from casestore.files import write_new, write_whole
 from casestore.journal.url import SQLiteUrl, parse_url
 from casestore.note import Checkpoint, InvalidNote, Signer, Verifier, open_checkpoint
+from casestore.system.files import write_new, write_whole
 from casestore.tiles import Hashes
 
 if sys.platform == "win32":

@@ -25,9 +25,9 @@ import msgspec
 from casestore import streams
 from casestore.append import Append
 from casestore.errors import CaseStoreError, InvalidEvent
-from casestore.garbage import fewer_collections
 from casestore.history import Recorded, to_microseconds
 from casestore.store import CaseStore
+from casestore.system.garbage import fewer_collections
 
 MAX_LINE = 8 * 1024 * 1024
 """Bytes; a longer line is refused."""

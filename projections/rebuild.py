@@ -23,8 +23,8 @@ from eventsourcing.persistence import OperationalError
 
 from casestore import CaseStore
 from casestore.errors import StoreUnavailable
-from casestore.garbage import fewer_collections
 from casestore.opening import answering
+from casestore.system.garbage import fewer_collections
 from projections import tables
 from projections.making import Made, Maker
 from projections.projection import Projection

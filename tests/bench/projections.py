@@ -13,7 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from casestore import CaseStore
-from casestore.garbage import fewer_collections
+from casestore.system.garbage import fewer_collections
 from projections import PROJECTIONS as ALL
 from projections import reports
 from projections.projection import Projection
