@@ -16,12 +16,12 @@ from eventsourcing.persistence import OperationalError
 from casestore.errors import StoreDamaged
 from casestore.journal.sqlite import SQLiteJournal
 from casestore.leaf import NO_LEAF, hashes_of, leaf_of, origin_of, read_leaf
-from casestore.merkle import leaf_hash
-from casestore.note import BadSignature, Checkpoint, InvalidNote, NotSigned
 from casestore.opening import answering
 from casestore.seals import Folder, Seal, SealRefused
 from casestore.store import CaseStore
-from casestore.tiles import Hashes
+from casestore.tlog.merkle import leaf_hash
+from casestore.tlog.note import BadSignature, Checkpoint, InvalidNote, NotSigned
+from casestore.tlog.tiles import Hashes
 
 _CHUNK = 500
 BEFORE_ALL = -(1 << 63)

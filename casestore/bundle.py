@@ -27,12 +27,12 @@ from casestore.journal.codec import Codec
 from casestore.journal.recorder import Row
 from casestore.leaf import Leaf, read_leaf
 from casestore.links import personal_fields
-from casestore.note import Checkpoint, Verifier, open_checkpoint
 from casestore.opening import answering
 from casestore.proofs import Older, Proof, ProofRefused, check, check_older, prover
 from casestore.seals import SealRefused
 from casestore.store import CaseStore
 from casestore.system.files import write_new
+from casestore.tlog.note import Checkpoint, Verifier, open_checkpoint
 
 _LARGEST = 1 << 28
 """Bytes of the largest file that is read."""
@@ -180,7 +180,7 @@ def verify_bundle(
     Raises:
         CannotTell: it says nothing about a checkpoint that is held.
         BundleRefused: something in it is not as it was made; the message names it.
-        InvalidNote, BadSignature, NotSigned: see casestore.note.
+        InvalidNote, BadSignature, NotSigned: see casestore.tlog.note.
     """
     bundle = _read(folder)
     verifier = Verifier.parse(bundle.verifier)

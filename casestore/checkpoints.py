@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from casestore.note import BadSignature, InvalidNote, NotSigned, Verifier, open_checkpoint
 from casestore.seals import CannotTell, Folder, Seal, SealRefused
+from casestore.tlog.note import BadSignature, InvalidNote, NotSigned, Verifier, open_checkpoint
 
 Level = Literal["ok", "warning", "cannot tell", "tampered"]
 

@@ -15,7 +15,7 @@
     ├── IdempotencyConflict      the key was used before, for something else
     ├── KeyFileError             the key file is missing, unreadable or another store's
     ├── SealRefused              to seal would contradict an earlier seal (casestore.seals)
-    ├── InvalidNote, NotSigned, BadSignature       a checkpoint says nothing (casestore.note)
+    ├── InvalidNote, NotSigned, BadSignature       a checkpoint says nothing (casestore.tlog.note)
     ├── ProofRefused, BundleRefused                they prove nothing (casestore.proofs, .bundle)
     └── CustomerErased           the customer's words were erased and cannot be sealed anew
 

@@ -29,10 +29,10 @@ from casestore.dump import DUMP, dump, reading_dump
 from casestore.errors import StoreDamaged, StoreExists
 from casestore.journal.url import PostgresUrl, SQLiteUrl, parse_url
 from casestore.leaf import NO_LEAF, hashes_of, origin_of
-from casestore.merkle import Frontier
-from casestore.note import Verifier
 from casestore.opening import backend, known_meta, not_found, shown_as
 from casestore.seals import CannotTell, Folder
+from casestore.tlog.merkle import Frontier
+from casestore.tlog.note import Verifier
 
 _SQLITE = b"SQLite format 3\x00"
 _PAGES = 1000

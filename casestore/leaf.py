@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from casestore.errors import StoreDamaged
-from casestore.merkle import HASH_SIZE
+from casestore.tlog.merkle import HASH_SIZE
 
 
 class Leaf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -9,11 +9,11 @@ from tempfile import TemporaryDirectory
 from casestore.audit import BEFORE_ALL, Progress, chunks, log_id, origin
 from casestore.errors import StoreDamaged
 from casestore.leaf import leaf_of, read_leaf
-from casestore.note import Checkpoint
 from casestore.seals import CannotTell, Folder
 from casestore.store import CaseStore
 from casestore.system.files import write_whole
-from casestore.tiles import TILE, Hashes, tile_path, tiles
+from casestore.tlog.note import Checkpoint
+from casestore.tlog.tiles import TILE, Hashes, tile_path, tiles
 
 _LONGEST = 0xFFFF
 """Bytes of a leaf in a bundle of entries, whose length is told in two."""

@@ -21,7 +21,10 @@ from casestore.checkpoints import Held
 from casestore.errors import CaseStoreError, InvalidStream, StoreDamaged, StreamNotFound
 from casestore.journal.recorder import Row
 from casestore.leaf import Leaf, leaf_of, origin_of, read_leaf
-from casestore.merkle import (
+from casestore.opening import answering
+from casestore.seals import CannotTell, Folder, SealRefused
+from casestore.store import CaseStore
+from casestore.tlog.merkle import (
     HASH_SIZE,
     consistency_proof,
     inclusion_proof,
@@ -29,7 +32,7 @@ from casestore.merkle import (
     verify_consistency,
     verify_inclusion,
 )
-from casestore.note import (
+from casestore.tlog.note import (
     BadSignature,
     Checkpoint,
     InvalidNote,
@@ -37,10 +40,7 @@ from casestore.note import (
     Verifier,
     open_checkpoint,
 )
-from casestore.opening import answering
-from casestore.seals import CannotTell, Folder, SealRefused
-from casestore.store import CaseStore
-from casestore.tiles import Hashes
+from casestore.tlog.tiles import Hashes
 
 LARGEST = 1 << 20
 """Bytes of the largest proof that is read."""
@@ -223,7 +223,7 @@ def verify_proof(
     Raises:
         ProofRefused: nothing.
         CannotTell: it says nothing about a checkpoint that is held.
-        InvalidNote, BadSignature, NotSigned: see casestore.note.
+        InvalidNote, BadSignature, NotSigned: see casestore.tlog.note.
     """
     if len(document) > LARGEST:
         raise ProofRefused(f"a proof has at most {LARGEST} bytes")

@@ -7,7 +7,7 @@ A folder, `<db>.audit` beside a SQLite store or CASESTORE_AUDIT_DIR:
     seals/       one file for each checkpoint signed, named by its size; never changed
     checkpoint   a copy of the newest, to hand out
     verified     the size up to which all was verified last
-    hashes/      a cache: see casestore.tiles
+    hashes/      a cache: see casestore.tlog.tiles
 
 Because the newest seal is here and not in the database, a database that was put back to an older
 state cannot be made to grow another history under the same key.
@@ -27,9 +27,9 @@ import msgspec
 
 from casestore.errors import CaseStoreError, KeyFileError, StoreUnavailable
 from casestore.journal.url import SQLiteUrl, parse_url
-from casestore.note import Checkpoint, InvalidNote, Signer, Verifier, open_checkpoint
 from casestore.system.files import write_new, write_whole
-from casestore.tiles import Hashes
+from casestore.tlog.note import Checkpoint, InvalidNote, Signer, Verifier, open_checkpoint
+from casestore.tlog.tiles import Hashes
 
 if sys.platform == "win32":
     import msvcrt

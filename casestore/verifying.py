@@ -27,10 +27,10 @@ from casestore.audit import (
 from casestore.checkpoints import EVIDENCE, OWN, Checkpoints, Finding, Held, Target
 from casestore.errors import CaseStoreError
 from casestore.leaf import hashes_of
-from casestore.merkle import HASH_SIZE, Frontier
-from casestore.note import Verifier
 from casestore.opening import answering
 from casestore.store import CaseStore
+from casestore.tlog.merkle import HASH_SIZE, Frontier
+from casestore.tlog.note import Verifier
 
 _NEAR = 1000
 """Events to look through for the one that was sealed at some place."""

@@ -16,10 +16,10 @@ from casestore.bundle import write_bundle
 from casestore.checkpoints import Held
 from casestore.leaf import Leaf
 from casestore.log_export import export_log
-from casestore.note import MAX_NOTE, Checkpoint, InvalidNote, NotSigned, Verifier
 from casestore.proofs import LARGEST, find_row, prover
 from casestore.proofs import verify_proof as proof_verify
 from casestore.seals import CannotTell, Folder
+from casestore.tlog.note import MAX_NOTE, Checkpoint, InvalidNote, NotSigned, Verifier
 from casestore.verifying import Verified
 from casestore.verifying import verify as verify_store
 from cli.options import CANNOT_TELL, REFUSED, settings, shared

@@ -21,10 +21,10 @@ from casestore.keeping import backup as make_backup
 from casestore.keeping import copy as copy_store
 from casestore.keeping import restore as restore_backup
 from casestore.key_file import kek_id, load_key_file
-from casestore.note import Verifier
 from casestore.opening import shown_as
 from casestore.privacy import reapply
 from casestore.seals import CannotTell, Folder
+from casestore.tlog.note import Verifier
 from cli.audit import HELD, KEYS
 from cli.options import REFUSED, settings, shared
 from cli.output import for_people, print_lines, print_object

@@ -12,8 +12,8 @@ import pytest
 from casestore import CaseStore
 from casestore.audit import Sealed, origin, seal
 from casestore.journal.sqlite import SQLiteJournal
-from casestore.note import Verifier
 from casestore.seals import Folder
+from casestore.tlog.note import Verifier
 from casestore.verifying import Verified, verify
 from tests import stories
 from tests.test_doctor import alter, execute

@@ -28,10 +28,10 @@ from casestore.audit import Sealed, origin, seal
 from casestore.checkpoints import Held
 from casestore.leaf import hashes_of, leaf_of
 from casestore.log_export import export_log
-from casestore.merkle import Frontier, leaf_hash
-from casestore.note import Checkpoint, Signer
 from casestore.seals import CannotTell, Folder, SealRefused
-from casestore.tiles import Hashes, tile_path, tiles
+from casestore.tlog.merkle import Frontier, leaf_hash
+from casestore.tlog.note import Checkpoint, Signer
+from casestore.tlog.tiles import Hashes, tile_path, tiles
 from casestore.verifying import verify
 from tests import stories
 from tests.sealed import (
@@ -706,7 +706,8 @@ def test_two_sealers_while_eight_writers_append(url: str, folder: Path) -> None:
 KILLED = """
 import os, sys
 from casestore import CaseStore
-from casestore import audit, seals, tiles
+from casestore import audit, seals
+from casestore.tlog import tiles
 where = sys.argv[2]
 def die(*_, **__):
     os._exit(9)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casestore.merkle import (
+from casestore.tlog.merkle import (
     EMPTY_ROOT,
     Frontier,
     blocks,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casestore.note import (
+from casestore.tlog.note import (
     MAX_NOTE,
     MAX_SIGNATURES,
     BadSignature,

@@ -18,9 +18,9 @@ import pytest
 from casestore.audit import origin, seal
 from casestore.bundle import BundleRefused, verify_bundle, write_bundle
 from casestore.checkpoints import Held
-from casestore.note import BadSignature, Signer, Verifier
 from casestore.proofs import ProofRefused, find_row, prover, verify_proof
 from casestore.seals import CannotTell, Folder, SealRefused
+from casestore.tlog.note import BadSignature, Signer, Verifier
 from tests.command_line import Casestore, demo_store
 from tests.sealed import audit_folder, key_of, made, opened, put_back, tell
 

@@ -20,11 +20,11 @@ from casestore import CaseStore, InvalidStream, StoreDamaged, StreamNotFound
 from casestore.audit import origin, seal
 from casestore.bundle import Bundle, BundleRefused, render, verify_bundle, write_bundle
 from casestore.errors import CaseStoreError
-from casestore.merkle import leaf_hash
-from casestore.note import BadSignature, InvalidNote, NotSigned, Signer, Verifier
 from casestore.privacy import erase
 from casestore.proofs import LARGEST, ProofRefused, find_row, prover, verify_proof
 from casestore.seals import CannotTell, Folder
+from casestore.tlog.merkle import leaf_hash
+from casestore.tlog.note import BadSignature, InvalidNote, NotSigned, Signer, Verifier
 from casestore.verifying import verify
 from tests import stories
 from tests.sealed import alter, audit_folder, key_of, made, opened, tell

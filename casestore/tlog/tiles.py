@@ -12,8 +12,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
-from casestore.merkle import HASH_SIZE, Frontier, blocks, fold
 from casestore.system.files import naming
+from casestore.tlog.merkle import HASH_SIZE, Frontier, blocks, fold
 
 TILE = 256
 """Hashes in a whole tile (c2sp.org/tlog-tiles); eight levels of the tree."""
