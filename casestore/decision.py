@@ -42,10 +42,10 @@ from casestore.history import (
 )
 from casestore.journal.codec import Codec
 from casestore.journal.recorder import KeyRow, Row, Survey, Writing
+from casestore.keys.vault import UNSEALED, Vault, nonces
 from casestore.ledger import given_to, same_as
 from casestore.streams import Stream
 from casestore.structure import AHEAD, Facts
-from casestore.vault import UNSEALED, Vault, nonces
 
 SYSTEM = Actor(kind="system", id="casestore")
 """Who registers a customer that nobody has registered."""

@@ -12,7 +12,7 @@ from casestore.doctor_finding import RESTORE, Finding
 from casestore.erasure_list import list_file, listed
 from casestore.errors import CaseStoreError, KeyFileError
 from casestore.journal.recorder import UNSCRUBBED, KeyRow
-from casestore.key_file import kek_id, load_key_file, replaced_is_left
+from casestore.keys.key_file import kek_id, load_key_file, replaced_is_left
 from casestore.store import CaseStore
 
 _CHUNK = 2000

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from casestore.key_file import keep_owner
+from casestore.keys.key_file import keep_owner
 from casestore.store import CaseStore
 
 

@@ -23,7 +23,7 @@ from casestore.errors import CaseStoreError, ConcurrencyConflict, KeyFileError, 
 from casestore.events import Actor, PersonalDataErased
 from casestore.history import Recorded, decode_metadata
 from casestore.journal.recorder import Row
-from casestore.key_file import destroy_replaced
+from casestore.keys.key_file import destroy_replaced
 from casestore.ledger import same_as
 from casestore.opening import answering
 from casestore.store import CaseStore

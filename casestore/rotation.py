@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from casestore.errors import KeyFileError
 from casestore.journal.recorder import KeyRow
-from casestore.key_file import (
+from casestore.keys.key_file import (
     destroy_replaced,
     kek_id,
     load_key_file,

@@ -37,7 +37,8 @@ from casestore.history import History, Recorded
 from casestore.journal import Journal
 from casestore.journal.recorder import LOOK_ANYWAY, SCHEMA_VERSION, JournalRecorder, KeyRow
 from casestore.journal.url import parse_url
-from casestore.key_file import create_key_file, kek_id, key_file_for
+from casestore.keys.key_file import create_key_file, kek_id, key_file_for
+from casestore.keys.vault import Vault
 from casestore.opening import (
     answering,
     asking,
@@ -50,7 +51,6 @@ from casestore.opening import (
 )
 from casestore.policy import Policies
 from casestore.streams import Stream
-from casestore.vault import Vault
 
 _READ = 500
 """Rows to read at a time: few enough to stay in the processor's cache."""

@@ -20,7 +20,7 @@ from casestore.keeping import Kept
 from casestore.keeping import backup as make_backup
 from casestore.keeping import copy as copy_store
 from casestore.keeping import restore as restore_backup
-from casestore.key_file import kek_id, load_key_file
+from casestore.keys.key_file import kek_id, load_key_file
 from casestore.opening import shown_as
 from casestore.privacy import reapply
 from casestore.seals import CannotTell, Folder

@@ -14,7 +14,7 @@ import psycopg
 
 from casestore import CaseStore, HoldReleased, erasure_list
 from casestore.journal.recorder import KeyRow
-from casestore.key_file import load_key_file
+from casestore.keys.key_file import load_key_file
 from casestore.privacy import erase, holds
 from casestore.rotation import rotate
 from cli.main import COMMANDS

@@ -38,7 +38,7 @@ from casestore.doctor import Finding, examine
 from casestore.erasure_list import list_file, listed
 from casestore.journal.recorder import UNSCRUBBED, KeyRow
 from casestore.journal.sqlite import SQLiteJournal
-from casestore.key_file import create_key_file, load_key_file, stores_of
+from casestore.keys.key_file import create_key_file, load_key_file, stores_of
 from casestore.privacy import Words, erase, erasures, finish, readable, reapply
 from casestore.rotation import rotate
 from casestore.transfer import export_lines, import_lines

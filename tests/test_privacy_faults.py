@@ -22,7 +22,7 @@ from casestore import CaseStore, CustomerErased, CustomerRegistered, Erased, Per
 from casestore.doctor import examine
 from casestore.erasure_list import listed
 from casestore.journal.recorder import UNSCRUBBED
-from casestore.key_file import load_key_file
+from casestore.keys.key_file import load_key_file
 from casestore.privacy import erase, erasures, finish, outlived, reapply
 from casestore.rotation import rotate
 from tests.test_processes import ANA, FOUR, NOON, SPAWN, Crew, Place, _join, note, opened, together

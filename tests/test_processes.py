@@ -273,7 +273,11 @@ def test_first_words_at_once_are_sealed_with_one_key(
     crew.race(place, first_words)
     for n in range(ROUNDS):
         words = [
-            (each.event, each.customer_id, each.sealed[1:33])  # the key's id: see casestore.vault
+            (
+                each.event,
+                each.customer_id,
+                each.sealed[1:33],
+            )  # the key's id: see casestore.keys.vault
             for me in range(FOUR)
             for each in store.history(f"case:{n}-{me}", reveal=True)
             if each.sealed is not None

@@ -85,7 +85,7 @@ class _Pool(SQLiteConnectionPool):
             made.execute("PRAGMA journal_mode = WAL")
             made.execute(f"PRAGMA cache_size = -{CACHE}")
             made.execute(f"PRAGMA synchronous = {'FULL' if self.lasting else 'NORMAL'}")
-            # A data key that is deleted leaves no copy in free pages; see casestore.vault.
+            # A data key that is deleted leaves no copy in free pages; see casestore.keys.vault.
             made.execute(f"PRAGMA secure_delete = {'ON' if self.lasting else 'OFF'}")
         except sqlite3.Error as error:
             made.close()

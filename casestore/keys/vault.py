@@ -23,7 +23,7 @@ import msgspec
 
 from casestore.errors import KeyFileError, StoreDamaged
 from casestore.journal.recorder import KeyRow
-from casestore.key_file import create_key_file, kek_id, key_file_for, load_key_file
+from casestore.keys.key_file import create_key_file, kek_id, key_file_for, load_key_file
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
