@@ -22,11 +22,11 @@ import msgspec
 from casestore.bundle_page import page
 from casestore.checkpoints import Held
 from casestore.errors import CaseStoreError, StoreDamaged, StreamNotFound
+from casestore.events.markers import personal_fields
 from casestore.history import Privacy, Recorded
 from casestore.journal.codec import Codec
 from casestore.journal.recorder import Row
 from casestore.leaf import Leaf, read_leaf
-from casestore.links import personal_fields
 from casestore.opening import answering
 from casestore.proofs import Older, Proof, ProofRefused, check, check_older, prover
 from casestore.seals import SealRefused

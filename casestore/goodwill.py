@@ -15,7 +15,7 @@ from typing import Literal
 import msgspec
 
 from casestore.events import GestureGiven, Money
-from casestore.events.document import Document
+from casestore.events.policy_document import Document
 
 YEAR = timedelta(days=365)
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)

@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from casestore.events import CaseOpened, CustomerRegistered, Event, EventCorrected
-from casestore.links import IdKey, brings, needs
+from casestore.events.markers import IdKey, brings, needs
 
 Privacy = Literal["withheld", "revealed", "erased"]
 

@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from casestore.events import PolicyAdopted
-from casestore.events.document import BUILT_IN, DOCUMENT, Document
+from casestore.events.policy_document import BUILT_IN, DOCUMENT, Document
 from casestore.structure import AHEAD, NO_FACTS, Facts, check_clock
 
 

@@ -19,8 +19,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from casestore.errors import CaseStoreError
 from casestore.events.base import Code
-from casestore.events.document import CURRENCY, DOCUMENT, Document
-from casestore.links import fields_of
+from casestore.events.markers import fields_of
+from casestore.events.policy_document import CURRENCY, DOCUMENT, Document
 
 YEARS = 10
 """For how many years holidays are written out, the year of `effective_from` the first."""

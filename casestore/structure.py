@@ -21,8 +21,8 @@ from casestore.events import (
     EventCorrected,
     PersonalDataErased,
 )
+from casestore.events.markers import amendable_fields, brings, needs
 from casestore.history import History, Recorded, amended, stored_data
-from casestore.links import amendable_fields, brings, needs
 
 AHEAD = timedelta(minutes=5)
 """How far an event may have happened ahead of the store's clock: clocks differ a little."""

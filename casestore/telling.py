@@ -18,8 +18,8 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from casestore.events import Actor, Ask, Event, Money, Option, Ref
+from casestore.events.markers import fields_of, per_class, personal_fields
 from casestore.history import Recorded
-from casestore.links import fields_of, per_class, personal_fields
 
 
 class _Field(NamedTuple):

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 
-from casestore.events.document import DAYS, Calendar, Span, clock, span
+from casestore.events.policy_document import DAYS, Calendar, Span, clock, span
 
 _DAY = timedelta(days=1)
 _END = datetime.max.replace(tzinfo=UTC)

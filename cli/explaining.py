@@ -8,7 +8,7 @@ from textwrap import wrap
 from typing import Any
 
 from casestore import CaseStore, History
-from casestore.events.document import number
+from casestore.events.policy_document import number
 from casestore.policy import Policies
 from casestore.telling import clock, tell, words
 from cli.output import cell, heading

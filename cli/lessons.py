@@ -77,7 +77,7 @@ def _first(text: str) -> str:
 
 
 def _told(rule: Rule) -> Iterator[str]:
-    from casestore.events.document import BUILT_IN, number  # noqa: PLC0415  (help must not wait for it)
+    from casestore.events.policy_document import BUILT_IN, number  # noqa: PLC0415  (help must not wait for it)
 
     yield heading(rule.name)
     for paragraph in rule.lesson.split("\n\n"):

@@ -13,7 +13,7 @@ import click
 
 from casestore import CaseStore, PolicyAdopted, StreamNotFound
 from casestore.events import Actor
-from casestore.events.document import BUILT_IN, DAYS, DOCUMENT, Document
+from casestore.events.policy_document import BUILT_IN, DAYS, DOCUMENT, Document
 from casestore.policy import Adopted, Policies
 from casestore.policy_file import InvalidPolicy, PolicyFile, read_policy
 from cli.options import REFUSED, as_of_option, moment, settings, shared, zone_option

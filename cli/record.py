@@ -15,8 +15,8 @@ import msgspec
 
 from casestore import CaseStore, Event, StreamNotFound
 from casestore.events import VOCABULARY
+from casestore.events.markers import fields_of, parts
 from casestore.journal.codec import Codec
-from casestore.links import fields_of, parts
 from cli.options import EVENT_TYPE, Usage, settings, shared
 from cli.output import for_people, print_object
 from cli.text import visible

@@ -18,8 +18,8 @@ import msgspec
 from msgspec.structs import astuple
 
 from casestore.events import Money
+from casestore.events.markers import per_class
 from casestore.history import from_microseconds, to_microseconds
-from casestore.links import per_class
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):

@@ -17,7 +17,7 @@ import msgspec
 from pydantic import TypeAdapter
 
 from casestore.events import EVENTS
-from casestore.events.document import DOCUMENT
+from casestore.events.policy_document import DOCUMENT
 from casestore.policy import Adopted, Policies
 from projections.lapses import RULES, Finding, Outcome
 from projections.lapses.facts import Facts

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, is_type
 from uuid import UUID
 
 from casestore.events import Event
-from casestore.links import fields_of, personal_fields
+from casestore.events.markers import fields_of, personal_fields
 
 AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 SPECIAL: dict[tuple[str, str], Any] = {

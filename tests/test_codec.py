@@ -34,9 +34,9 @@ from casestore.events import (
     PersonalDataErased,
 )
 from casestore.events.base import Code, Id, New, PersonalText, Upcast, event
+from casestore.events.markers import personal_fields
 from casestore.journal import Journal
 from casestore.journal.codec import Codec, topic
-from casestore.links import personal_fields
 from tests.samples import changed, full, least
 
 GOLDEN = Path(__file__).parent / "golden" / "stored_events.ndjson"

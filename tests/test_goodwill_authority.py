@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from casestore.events import Money
-from casestore.events.document import BUILT_IN, DOCUMENT, Document
+from casestore.events.policy_document import BUILT_IN, DOCUMENT, Document
 from casestore.goodwill import (
     YEAR,
     Bound,

@@ -12,7 +12,7 @@ import pytest
 
 from casestore import events
 from casestore.events import Event, OptionsOffered
-from casestore.events.document import DOCUMENT
+from casestore.events.policy_document import DOCUMENT
 from casestore.policy import Adopted, Policies
 from projections.lapses import RULES
 from projections.lapses.facts import Facts

@@ -24,8 +24,8 @@ from pydantic import ValidationError
 from casestore import streams
 from casestore.events import EVENTS, Actor, CaseOpened, CustomerRegistered, Event, EventCorrected
 from casestore.events.base import Identity, Money, Personal, Ref
+from casestore.events.markers import amendable_fields, brings, fields_of, marker, needs, per_class
 from casestore.history import Recorded, stored_data
-from casestore.links import amendable_fields, brings, fields_of, marker, needs, per_class
 from casestore.streams import Stream
 from casestore.structure import Facts
 from tests.stories import ANNA, BOSS, START, Story, amended, learnt, ref, uid, voided

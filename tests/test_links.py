@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from casestore.events import VOCABULARY, Event
-from casestore.links import IdKey, amendable_fields, brings, links, needs, personal_fields
+from casestore.events.markers import IdKey, amendable_fields, brings, links, needs, personal_fields
 from tests.stories import (
     apologised,
     asked,

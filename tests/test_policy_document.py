@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from casestore.events.document import BUILT_IN, DAYS, DOCUMENT, Calendar, Conduct, Role, span
-from casestore.links import fields_of
+from casestore.events.markers import fields_of
+from casestore.events.policy_document import BUILT_IN, DAYS, DOCUMENT, Calendar, Conduct, Role, span
 from casestore.policy import Policies, evolve
 from casestore.working_time import due
 from tests.stories import START, adopted

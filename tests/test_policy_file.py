@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from casestore import CaseStore, PolicyAdopted
-from casestore.events.document import BUILT_IN, DOCUMENT
+from casestore.events.policy_document import BUILT_IN, DOCUMENT
 from casestore.policy_file import InvalidPolicy, PolicyFile, read_policy
 from tests.stories import ANNA
 

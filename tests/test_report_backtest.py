@@ -12,7 +12,7 @@ import pytest
 
 from casestore import Actor
 from casestore.events import Money
-from casestore.events.document import DOCUMENT
+from casestore.events.policy_document import DOCUMENT
 from projections import reports
 from projections.reports.backtest import BACKTEST, BacktestLine
 from projections.reports.report import Result

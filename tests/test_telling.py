@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from casestore.events import VOCABULARY, Actor, Ask, Event, Money, Option, Ref, ReplySent
+from casestore.events.markers import personal_fields
 from casestore.history import Metadata as Said
 from casestore.history import Recorded, encode_metadata
-from casestore.links import personal_fields
 from casestore.telling import clock, instant, tell, words
 from tests import samples
 from tests.golden import check_golden

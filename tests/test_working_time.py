@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from casestore.events.document import DAYS, DOCUMENT, Calendar, span
+from casestore.events.policy_document import DAYS, DOCUMENT, Calendar, span
 from casestore.working_time import due
 
 law = settings(

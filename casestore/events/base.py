@@ -8,7 +8,7 @@ Two kinds of marker stand on fields and are all that the rest of the library nee
 
 * `Personal`: words about or from a person, sealed apart from the rest of the event;
 * `New(kind)` and `Known(kind)`: the field brings an id into its stream, or refers to one that
-  the stream must already hold. `casestore.links` checks both from these declarations alone.
+  the stream must already hold. `casestore.events.markers` checks both from these declarations alone.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator
 
 from casestore.events.base import Code, Event, Instant, event
-from casestore.events.document import checked
+from casestore.events.policy_document import checked
 
 
 @event
@@ -19,4 +19,4 @@ class PolicyAdopted(Event):
     name: Code
     effective_from: Instant
     policy: Annotated[dict[str, Any], AfterValidator(checked)]
-    """The whole policy document, see `casestore.events.document`."""
+    """The whole policy document, see `casestore.events.policy_document`."""

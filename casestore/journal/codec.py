@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from casestore.errors import InvalidEvent, StoreDamaged
 from casestore.events import VOCABULARY, Event
+from casestore.events.markers import personal_fields
 from casestore.history import Privacy, Recorded
-from casestore.links import personal_fields
 
 
 def topic(cls: type[Event]) -> str:

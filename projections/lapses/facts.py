@@ -16,7 +16,7 @@ from casestore.events import (
     MessageReceived,
     ResolutionRejected,
 )
-from casestore.events.document import Conduct, Document
+from casestore.events.policy_document import Conduct, Document
 from casestore.working_time import due
 from projections.issues import SETTLING
 from projections.reading import Happened, Moment, Reading

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Literal
 
 from casestore.events import Money
-from casestore.events.document import Document
+from casestore.events.policy_document import Document
 from casestore.goodwill import YEAR, Bound, Given, bounds, within_authority
 from casestore.policy import Policies
 from projections.goodwill import GOODWILL, GoodwillRow

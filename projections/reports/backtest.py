@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from casestore.events import Money
-from casestore.events.document import Document
+from casestore.events.policy_document import Document
 from casestore.goodwill import Given, exceeded
 from casestore.policy import Adopted, Policies
 from projections.cases import CASES
