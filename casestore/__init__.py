@@ -5,8 +5,6 @@ with CaseStore.open("sqlite:///complaints.db") as store:
 """
 
 from casestore.append import Receipt, Retry
-from casestore.case import Case
-from casestore.customer import Customer
 from casestore.errors import (
     CaseStoreError,
     ConcurrencyConflict,
@@ -24,8 +22,10 @@ from casestore.errors import (
 )
 from casestore.events import *  # noqa: F403  (the vocabulary is the interface)
 from casestore.events import __all__ as _vocabulary
-from casestore.history import Erased, History, Recorded, Withheld
 from casestore.store import CaseStore
+from casestore.streams.case import Case
+from casestore.streams.customer import Customer
+from casestore.streams.history import Erased, History, Recorded, Withheld
 
 __all__ = [  # noqa: PLE0604  (the vocabulary's own list is in it)
     "Case",

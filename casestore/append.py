@@ -10,9 +10,9 @@ from uuid import UUID
 
 import msgspec
 
-from casestore import streams
 from casestore.errors import CaseStoreError, EventRefused
 from casestore.events import Event
+from casestore.streams import kinds
 
 NAMESPACE = UUID("5f0c3b1e-54d1-5d0a-9d3c-0a4b7f6e2c11")
 """Ours, for event ids made from keys."""
@@ -79,7 +79,7 @@ class Append(msgspec.Struct, kw_only=True):
         if not names:
             raise EventRefused("there is no event to append; give at least one")
         for stream, _ in self.batches:
-            streams.parse(stream)
+            kinds.parse(stream)
         if (key := self.key) is None:
             self.event_ids = [str(new_id()) for _ in names]
         else:

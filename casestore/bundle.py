@@ -23,7 +23,6 @@ from casestore.bundle_page import page
 from casestore.checkpoints import Held
 from casestore.errors import CaseStoreError, StoreDamaged, StreamNotFound
 from casestore.events.markers import personal_fields
-from casestore.history import Privacy, Recorded
 from casestore.journal.codec import Codec
 from casestore.journal.recorder import Row
 from casestore.leaf import Leaf, read_leaf
@@ -31,6 +30,7 @@ from casestore.opening import answering
 from casestore.proofs import Older, Proof, ProofRefused, check, check_older, prover
 from casestore.seals import SealRefused
 from casestore.store import CaseStore
+from casestore.streams.history import Privacy, Recorded
 from casestore.system.files import write_new
 from casestore.tlog.note import Checkpoint, Verifier, open_checkpoint
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from html import escape
 
 from casestore.events import EventCorrected
-from casestore.history import History, Recorded, from_microseconds
 from casestore.leaf import Leaf
-from casestore.telling import clock, tell, words
+from casestore.streams.history import History, Recorded, from_microseconds
+from casestore.streams.wording import clock, tell, words
 from casestore.tlog.note import Checkpoint
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")

@@ -12,7 +12,6 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
-from casestore import streams
 from casestore.append import Append, Receipt, event_id
 from casestore.errors import (
     CaseStoreError,
@@ -30,8 +29,14 @@ from casestore.events import (
     GestureGiven,
     PersonalDataErased,
 )
-from casestore.goodwill import Held
-from casestore.history import (
+from casestore.journal.codec import Codec
+from casestore.journal.recorder import KeyRow, Row, Survey, Writing
+from casestore.keys.vault import UNSEALED, Vault, nonces
+from casestore.ledger import given_to, same_as
+from casestore.policy.authority import Held
+from casestore.streams import kinds
+from casestore.streams.checks import AHEAD, Facts
+from casestore.streams.history import (
     History,
     Metadata,
     Recorded,
@@ -40,12 +45,7 @@ from casestore.history import (
     from_microseconds,
     to_microseconds,
 )
-from casestore.journal.codec import Codec
-from casestore.journal.recorder import KeyRow, Row, Survey, Writing
-from casestore.keys.vault import UNSEALED, Vault, nonces
-from casestore.ledger import given_to, same_as
-from casestore.streams import Stream
-from casestore.structure import AHEAD, Facts
+from casestore.streams.kinds import Stream
 
 SYSTEM = Actor(kind="system", id="casestore")
 """Who registers a customer that nobody has registered."""
@@ -98,15 +98,15 @@ class Decision:
 
     def _up_to_date(self, name: str, known: Stream | None, head: int) -> Stream:
         if head == 0:
-            return streams.empty(name)
+            return kinds.empty(name)
         if known is None or known.version > head:
-            return streams.fold(name, self.codec.recorded(self.writing.rows(name, 0)))
+            return kinds.fold(name, self.codec.recorded(self.writing.rows(name, 0)))
         if known.version == head:
             return known
         new = list(self.codec.recorded(self.writing.rows(name, known.version)))
         if any(isinstance(recorded.event, EventCorrected) for recorded in new):
-            return streams.fold(name, self.codec.recorded(self.writing.rows(name, 0)))
-        return streams.advance(known, new)
+            return kinds.fold(name, self.codec.recorded(self.writing.rows(name, 0)))
+        return kinds.advance(known, new)
 
     def decide(self, append: Append) -> bool:
         """Check an append and add its rows; whether it is new. Raises CaseStoreError."""
@@ -214,7 +214,7 @@ class Decision:
     def _add(self, name: str, event: Event, uid: str, said: Metadata) -> None:
         stream = self._stream(name)
         originals = self._originals(name) if isinstance(event, EventCorrected) else None
-        other = streams.related(event)
+        other = kinds.related(event)
         facts = Facts(
             self.now,
             {other: self._stream(other).state} if other is not None else _NO_OTHERS,
@@ -222,11 +222,11 @@ class Decision:
             self.imported,
             self._held(stream, event) if isinstance(event, GestureGiven) else None,
         )
-        if refusal := streams.check(stream, event, facts):
+        if refusal := kinds.check(stream, event, facts):
             raise EventRefused(f"{name}: {type(event).__name__} is refused: {refusal}")
         topic, state = self.codec.encode(event)
         version = stream.version + 1
-        customer_id = streams.customer_of(stream, event)
+        customer_id = kinds.customer_of(stream, event)
         if isinstance(event, PersonalDataErased):
             self._erase(name, stream.state.customer_id)
         self.before.setdefault(name, stream)
@@ -244,11 +244,11 @@ class Decision:
         row = Row(0, name, version, topic, state, part, customer_id, uid, at, metadata)
         self.rows.append(row)
         if originals is not None:
-            self.streams[name] = streams.fold(name, [*originals, *self.codec.recorded([row])])
+            self.streams[name] = kinds.fold(name, [*originals, *self.codec.recorded([row])])
 
     def _held(self, stream: Stream, event: GestureGiven) -> Held | None:
         """What a live gesture is held to; None where no policy refuses, or it is not live."""
-        customer_id = streams.customer_of(stream, event)
+        customer_id = kinds.customer_of(stream, event)
         if customer_id is None or self.imported or abs(event.occurred_at - self.now) > AHEAD:
             return None
         policy = self._stream("policy").state.at(event.occurred_at)
@@ -360,7 +360,7 @@ def _names(appends: Sequence[Append]) -> list[str]:
         for stream, events in append.batches:
             names[stream] = None
             for event in events:
-                if (other := streams.related(event)) is not None:
+                if (other := kinds.related(event)) is not None:
                     names[other] = None
     return list(names)
 
@@ -376,6 +376,6 @@ def _customers(appends: Sequence[Append], known: dict[str, Stream]) -> list[str]
             for event in events:
                 if isinstance(event, CaseOpened):
                     found[event.customer_id] = None
-                elif stream is not None and (who := streams.customer_of(stream, event)):
+                elif stream is not None and (who := kinds.customer_of(stream, event)):
                     found[who] = None
     return list(found)

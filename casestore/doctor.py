@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 from eventsourcing.persistence import DatabaseError, InterfaceError, OperationalError
 
-from casestore import doctor_keys, streams
+from casestore import doctor_keys
 from casestore.doctor_finding import RESTORE, Finding
 from casestore.errors import (
     InvalidStream,
@@ -21,10 +21,11 @@ from casestore.errors import (
     StoreUnavailable,
 )
 from casestore.events import CaseOpened, Event
-from casestore.history import Metadata, from_microseconds
 from casestore.journal.recorder import SCHEMA_VERSION, Row
 from casestore.journal.sqlite import SQLiteJournal
 from casestore.store import CaseStore
+from casestore.streams import kinds
+from casestore.streams.history import Metadata, from_microseconds
 
 SHOWN = 20
 """Findings of one check to give; the rest are counted."""
@@ -197,12 +198,12 @@ def _scan(store: CaseStore, progress: Progress) -> Iterator[Finding]:
 def _look_at(store: CaseStore, row: Row) -> Iterator[Finding]:
     try:
         event = store.journal.codec.decode(row.topic, row.state)
-        kind, each = streams.parse(row.stream)
+        kind, each = kinds.parse(row.stream)
         personal = _metadata(row.metadata).personal
     except (StoreDamaged, InvalidStream, msgspec.DecodeError) as error:
         yield _at(row, "events can be read", str(error))
         return
-    if type(event) not in streams.KINDS[kind].events:
+    if type(event) not in kinds.KINDS[kind].events:
         yield _at(row, "events can be read", f"{row.topic} does not belong into such a stream")
     expected = _customer(event, kind, each)
     if expected is not None and row.customer_id != expected:

@@ -6,7 +6,7 @@
     ├── StoreUnavailable         the database cannot be reached, or stayed busy too long
     │   └── CannotTell           no seal or no key is there to answer with (casestore.seals)
     ├── StoreDamaged             what is stored cannot be read as it was written
-    ├── InvalidPolicy            a policy file cannot be read (casestore.policy_file)
+    ├── InvalidPolicy            a policy file cannot be read (casestore.policy.toml)
     ├── InvalidEvent             not an event of the vocabulary, or a field does not fit
     ├── InvalidStream            not case:<id>, customer:<id> or policy
     ├── StreamNotFound           no such case or customer

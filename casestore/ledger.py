@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from casestore.customer import Customer
 from casestore.events import GestureDeclined, GestureGiven, GestureReversed
-from casestore.goodwill import Given
-from casestore.history import History
 from casestore.journal.codec import Codec
 from casestore.journal.recorder import Row, Writing
-from casestore.streams import fold_history
+from casestore.policy.authority import Given
+from casestore.streams.customer import Customer
+from casestore.streams.history import History
+from casestore.streams.kinds import fold_history
 
 
 def given_to(

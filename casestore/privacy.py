@@ -15,18 +15,18 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Literal, NamedTuple, cast
 
-from casestore import streams
 from casestore.append import Append
-from casestore.customer import Customer
 from casestore.erasure_list import Noted, decode, note
 from casestore.errors import CaseStoreError, ConcurrencyConflict, KeyFileError, StreamNotFound
 from casestore.events import Actor, PersonalDataErased
-from casestore.history import Recorded, decode_metadata
 from casestore.journal.recorder import Row
 from casestore.keys.key_file import destroy_replaced
 from casestore.ledger import same_as
 from casestore.opening import answering
 from casestore.store import CaseStore
+from casestore.streams import kinds
+from casestore.streams.customer import Customer
+from casestore.streams.history import Recorded, decode_metadata
 
 _READ = 500
 
@@ -73,7 +73,7 @@ class Reapplied(NamedTuple):
 
 def customer(store: CaseStore, customer_id: str) -> Customer:
     """A customer's present state. Raises StreamNotFound, InvalidStream."""
-    return cast(Customer, streams.fold_history(store.history(f"customer:{customer_id}")))
+    return cast(Customer, kinds.fold_history(store.history(f"customer:{customer_id}")))
 
 
 def readable(store: CaseStore, customer_id: str) -> list[Words]:
@@ -183,7 +183,7 @@ def erase(
     now = False
     while not now:
         history = store.history(name)
-        if cast(Customer, streams.fold_history(history)).erased:
+        if cast(Customer, kinds.fold_history(history)).erased:
             break
         with suppress(ConcurrencyConflict):  # look again: somebody else may have erased them
             store.append(name, event, expected_version=len(history.originals))
@@ -283,7 +283,7 @@ def _reapply(store: CaseStore, line: bytes, number: int, actor: Actor) -> Reappl
         noted = decode(line)
         event = PersonalDataErased(occurred_at=noted.erased_at, actor=actor, basis=noted.basis)
         name = f"customer:{noted.customer_id}"
-        streams.parse(name)
+        kinds.parse(name)
     except (ValueError, CaseStoreError):
         return Reapplied("", None, "refused", f"line {number} is not an erasure on record")
     told = Reapplied(noted.customer_id, noted.erased_at, "another store")

@@ -27,13 +27,10 @@ from eventsourcing.persistence import (
 )
 from msgspec.structs import replace
 
-from casestore import streams
 from casestore.append import Append, Outcome, Receipt, Retry
-from casestore.case import Case
 from casestore.decision import Decision
 from casestore.errors import CaseStoreError, KeyFileError, StoreUnavailable, StreamNotFound
 from casestore.events import Event, EventCorrected, GestureGiven, PersonalDataErased
-from casestore.history import History, Recorded
 from casestore.journal import Journal
 from casestore.journal.recorder import LOOK_ANYWAY, SCHEMA_VERSION, JournalRecorder, KeyRow
 from casestore.journal.url import parse_url
@@ -49,8 +46,11 @@ from casestore.opening import (
     not_found,
     shown_as,
 )
-from casestore.policy import Policies
-from casestore.streams import Stream
+from casestore.streams import kinds
+from casestore.streams.case import Case
+from casestore.streams.history import History, Recorded
+from casestore.streams.kinds import Stream
+from casestore.streams.policies import Policies
 
 _READ = 500
 """Rows to read at a time: few enough to stay in the processor's cache."""
@@ -346,10 +346,10 @@ class CaseStore:
         def project(known: Any, events: Iterable[Any]) -> Any:
             new: list[Recorded] = list(events)
             if known is not None and not any(isinstance(r.event, EventCorrected) for r in new):
-                return streams.advance(known, new)
+                return kinds.advance(known, new)
             if known is not None:
                 new = list(self._codec.recorded(self.recorder.stream_rows(name)))
-            return streams.fold(name, new) if new else None
+            return kinds.fold(name, new) if new else None
 
         try:
             return cast(Stream, self.journal.repository.get(name, projector_func=project))
@@ -366,13 +366,13 @@ class CaseStore:
         Raises StreamNotFound.
         """
         name = f"case:{case_id}"
-        streams.parse(name)
+        kinds.parse(name)
         if as_of is None and known_at is None:
             stream = asking(lambda: self._present(name), name)
             if stream is None:
                 raise _no_stream(name)
             return cast(Case, stream.state)
-        return cast(Case, streams.fold_history(self.history(name, as_of=as_of, known_at=known_at)))
+        return cast(Case, kinds.fold_history(self.history(name, as_of=as_of, known_at=known_at)))
 
     def policies(self) -> Policies:
         """The policies adopted."""
@@ -400,7 +400,7 @@ class CaseStore:
         Raises:
             StreamNotFound: the stream has no events at all.
         """
-        streams.parse(stream)
+        kinds.parse(stream)
         with answering(stream):
             rows = self.recorder.stream_rows(stream, lte=at_version)
             known = rows or (at_version is not None and self.recorder.stream_rows(stream, limit=1))

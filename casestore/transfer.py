@@ -22,11 +22,11 @@ from uuid import UUID
 
 import msgspec
 
-from casestore import streams
 from casestore.append import Append
 from casestore.errors import CaseStoreError, InvalidEvent
-from casestore.history import Recorded, to_microseconds
 from casestore.store import CaseStore
+from casestore.streams import kinds
+from casestore.streams.history import Recorded, to_microseconds
 from casestore.system.garbage import fewer_collections
 
 MAX_LINE = 8 * 1024 * 1024
@@ -154,7 +154,7 @@ class _Reader:
         if len(line) > MAX_LINE:
             raise InvalidEvent("the line is longer than 8 MiB; an event is never that long")
         said = _parse(line)
-        streams.parse(said.stream)
+        kinds.parse(said.stream)
         event = self._validate(said.type, bytes(said.data))
         if self._trust and said.recorded_at is None:
             raise InvalidEvent(f"{said.stream}: the line has no recorded_at to trust")

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from casestore import CaseStore, History, streams
+from casestore import CaseStore, History
+from casestore.streams import kinds
 from cli import changes, state, timeline
 from cli.options import (
     Point,
@@ -235,7 +236,7 @@ def diff(
     if known - {row["event_id"] for row in rows}:
         raise Usage("FROM is after TO; give the earlier point first")
     new = [row for row in rows if row["event_id"] not in known]
-    found = changes.changes(streams.fold_history(before), streams.fold_history(after))
+    found = changes.changes(kinds.fold_history(before), kinds.fold_history(after))
     if for_people():
         print_lines(_diff_lines(new, found, tz))
         return

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from casestore import streams
 from casestore.events import Ask, EventCorrected
-from casestore.history import History, Recorded
-from casestore.telling import words
+from casestore.streams import kinds
+from casestore.streams.history import History, Recorded
+from casestore.streams.wording import words
 
 _BOOKKEEPING = {"ids", "last_event_at"}
 """Fields that nearly every event changes and that nobody asks about."""
@@ -47,14 +47,14 @@ def steps(
     by then, and the later corrections of those.
     """
     originals = history.originals
-    begun = streams.empty(history.stream)
+    begun = kinds.empty(history.stream)
     before, evolve = begun.state, begun.kind.evolve
     for count, recorded in enumerate(originals, 1):
         if as_of is None and not isinstance(recorded.event, EventCorrected):
             after = evolve(before, recorded.event)
         else:
             upto = History(history.stream, originals[:count], as_of=as_of)
-            after = streams.fold_history(upto)
+            after = kinds.fold_history(upto)
         found = changes(before, after)
         if found or as_of is None or recorded.occurred_at <= as_of:
             yield recorded, found

@@ -15,8 +15,8 @@ from urllib.parse import quote
 import click
 
 from casestore import CaseStore, StoreNotFound
-from casestore.history import Recorded
-from casestore.telling import tell
+from casestore.streams.history import Recorded
+from casestore.streams.wording import tell
 from casestore.transfer import import_lines
 from cli import timeline
 from cli.main import cli

@@ -9,8 +9,8 @@ from typing import Any
 
 from casestore import CaseStore, History
 from casestore.events.policy_document import number
-from casestore.policy import Policies
-from casestore.telling import clock, tell, words
+from casestore.streams.policies import Policies
+from casestore.streams.wording import clock, tell, words
 from cli.output import cell, heading
 from cli.text import visible
 from projections.lapses import RULES

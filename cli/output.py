@@ -22,7 +22,7 @@ import click
 from rich.cells import cell_len
 
 from casestore.events import Money, Ref
-from casestore.telling import words
+from casestore.streams.wording import words
 from cli.options import settings
 from cli.text import CONTROLS, visible
 

@@ -14,8 +14,8 @@ import click
 from casestore import CaseStore, PolicyAdopted, StreamNotFound
 from casestore.events import Actor
 from casestore.events.policy_document import BUILT_IN, DAYS, DOCUMENT, Document
-from casestore.policy import Adopted, Policies
-from casestore.policy_file import InvalidPolicy, PolicyFile, read_policy
+from casestore.policy.toml import InvalidPolicy, PolicyFile, read_policy
+from casestore.streams.policies import Adopted, Policies
 from cli.options import REFUSED, as_of_option, moment, settings, shared, zone_option
 from cli.output import Column, cell, for_people, heading, print_lines, print_object, table
 from cli.record import read_actor

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from datetime import datetime, tzinfo
 from typing import Any
 
-from casestore import streams
-from casestore.case import Case, Promise
 from casestore.events import PromiseReleased
-from casestore.history import History
+from casestore.streams import kinds
+from casestore.streams.case import Case, Promise
+from casestore.streams.history import History
 from cli.output import Column, cell, heading, table
 
 _SECTIONS = {
@@ -25,7 +25,7 @@ _SECTIONS = {
 
 def described(history: History, asked_at: datetime) -> dict[str, Any]:
     """A case as one object, its promises judged at a time."""
-    case = streams.fold_history(history)
+    case = kinds.fold_history(history)
     assert isinstance(case, Case)  # noqa: S101  (of a case's stream)
     version = history.originals[-1].version if history.originals else 0
     return {

@@ -8,8 +8,8 @@ from shutil import get_terminal_size
 from typing import Any, NamedTuple
 
 from casestore.events import EventCorrected
-from casestore.history import History, Recorded, stored_data
-from casestore.telling import clock, tell, words
+from casestore.streams.history import History, Recorded, stored_data
+from casestore.streams.wording import clock, tell, words
 from cli.output import Column, on_terminal
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from casestore.customer import Customer
 from casestore.events import CustomerRegistered
-from casestore.history import History
-from casestore.streams import fold_history
+from casestore.streams.customer import Customer
+from casestore.streams.history import History
+from casestore.streams.kinds import fold_history
 from projections.projection import Projection, Row
 
 

@@ -17,10 +17,10 @@ from typing import Any, cast
 
 from casestore import CaseStore
 from casestore.errors import StoreDamaged
-from casestore.history import History
 from casestore.opening import answering, brief
-from casestore.policy import Policies
-from casestore.streams import fold_history
+from casestore.streams.history import History
+from casestore.streams.kinds import fold_history
+from casestore.streams.policies import Policies
 from projections.projection import Projection, to_stored
 from projections.reading import NO_POLICIES, Reading
 

@@ -19,7 +19,7 @@ from msgspec.structs import astuple
 
 from casestore.events import Money
 from casestore.events.markers import per_class
-from casestore.history import from_microseconds, to_microseconds
+from casestore.streams.history import from_microseconds, to_microseconds
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):

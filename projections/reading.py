@@ -26,8 +26,8 @@ from casestore.events import (
     MessageReceived,
     ReplySent,
 )
-from casestore.history import History, Recorded
-from casestore.policy import Policies
+from casestore.streams.history import History, Recorded
+from casestore.streams.policies import Policies
 from projections.issues import turns
 
 E = TypeVar("E", bound=Event)

@@ -21,10 +21,10 @@ from eventsourcing.persistence import PersistenceError
 from casestore import CaseStore
 from casestore.errors import StoreDamaged, StoreUnavailable
 from casestore.events import PolicyAdopted
-from casestore.history import from_microseconds, to_microseconds
 from casestore.journal.recorder import LOOK_ANYWAY
 from casestore.opening import answering, brief
-from casestore.structure import AHEAD
+from casestore.streams.checks import AHEAD
+from casestore.streams.history import from_microseconds, to_microseconds
 from projections import PROJECTIONS, tables
 from projections.making import CHUNK, Made, Maker
 from projections.projection import Projection

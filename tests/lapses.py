@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 
 from casestore.events import EVENTS
 from casestore.events.policy_document import DOCUMENT
-from casestore.policy import Adopted, Policies
+from casestore.streams.policies import Adopted, Policies
 from projections.lapses import RULES, Finding, Outcome
 from projections.lapses.facts import Facts
 from projections.reading import Reading

@@ -17,9 +17,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
-from casestore import streams
-from casestore.case import Case
-from casestore.customer import Customer
 from casestore.events import (
     Actor,
     ApologyGiven,
@@ -77,10 +74,13 @@ from casestore.events import (
     StatementMade,
     StatementRetracted,
 )
-from casestore.history import History, Recorded, to_microseconds
-from casestore.policy import Policies
-from casestore.streams import Stream
-from casestore.structure import Facts
+from casestore.streams import kinds
+from casestore.streams.case import Case
+from casestore.streams.checks import Facts
+from casestore.streams.customer import Customer
+from casestore.streams.history import History, Recorded, to_microseconds
+from casestore.streams.kinds import Stream
+from casestore.streams.policies import Policies
 from projections.reading import Reading
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -139,7 +139,7 @@ class Story:
 
     @property
     def folded(self) -> Stream:
-        return streams.fold(self.stream, self.recorded)
+        return kinds.fold(self.stream, self.recorded)
 
     @property
     def case(self) -> Case:
@@ -176,14 +176,14 @@ class Story:
         """
         event = told if isinstance(told, Event) else told.event
         states = {story.stream: story.folded.state for story in others or ()}
-        other = streams.related(event)
+        other = kinds.related(event)
         facts = Facts(
             now=None if now is None else moment(now),
             related=None if others is None else {other: states.get(other)} if other else {},
             history=self.history() if isinstance(event, EventCorrected) else None,
             imported=imported,
         )
-        return Verdict(self, told, streams.check(self.folded, event, facts))
+        return Verdict(self, told, kinds.check(self.folded, event, facts))
 
     def plus(self, told: Event | Learnt) -> Story:
         """The story with one more event on record."""

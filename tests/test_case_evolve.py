@@ -5,8 +5,8 @@ from __future__ import annotations
 from copy import deepcopy
 from decimal import Decimal
 
-from casestore.case import Case, Gesture, Promise, Reply, evolve
 from casestore.events import EVENTS, Event, Money
+from casestore.streams.case import Case, Gesture, Promise, Reply, evolve
 from tests.stories import (
     START,
     amended,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from casestore import CaseStore
-from casestore.history import Recorded
+from casestore.streams.history import Recorded
 from projections.lapses import RULES
 from tests.command_line import Casestore, Ran, demo_store
 from tests.golden import check_golden

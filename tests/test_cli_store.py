@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from casestore.events import EVENTS, VOCABULARY
-from casestore.history import stored_data
+from casestore.streams.history import stored_data
 from tests import samples
 from tests.command_line import Casestore
 from tests.golden import check_golden

@@ -7,8 +7,8 @@ from copy import deepcopy
 import pytest
 from pydantic import ValidationError
 
-from casestore.customer import Customer, evolve
 from casestore.events import EVENTS, Event
+from casestore.streams.customer import Customer, evolve
 from tests.stories import (
     Story,
     amended,

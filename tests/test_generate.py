@@ -36,7 +36,7 @@ from casestore.events import (
     ReplySent,
     StatementMade,
 )
-from casestore.history import Recorded
+from casestore.streams.history import Recorded
 from casestore.transfer import Imported, import_lines
 from tests import bench, generate
 

@@ -10,7 +10,7 @@ import pytest
 
 from casestore.events import Money
 from casestore.events.policy_document import BUILT_IN, DOCUMENT, Document
-from casestore.goodwill import (
+from casestore.policy.authority import (
     YEAR,
     Bound,
     Given,

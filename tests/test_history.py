@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from casestore.events import CaseOpened, Event, EventCorrected, IssueRaised
-from casestore.history import History, stored_data
-from casestore.streams import fold_history
+from casestore.streams.history import History, stored_data
+from casestore.streams.kinds import fold_history
 from tests.stories import (
     amended,
     apologised,

@@ -13,7 +13,7 @@ import pytest
 from casestore import events
 from casestore.events import Event, OptionsOffered
 from casestore.events.policy_document import DOCUMENT
-from casestore.policy import Adopted, Policies
+from casestore.streams.policies import Adopted, Policies
 from projections.lapses import RULES
 from projections.lapses.facts import Facts
 from projections.reading import Reading

@@ -1,7 +1,7 @@
 """Laws that hold for any history that structure accepts.
 
 Histories are made by proposing random events with few ids, so that they meet, and keeping those
-that `streams.check` accepts.
+that `kinds.check` accepts.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from casestore import streams
 from casestore.events import EVENTS, Actor, CaseOpened, CustomerRegistered, Event, EventCorrected
 from casestore.events.base import Identity, Money, Personal, Ref
 from casestore.events.markers import amendable_fields, brings, fields_of, marker, needs, per_class
-from casestore.history import Recorded, stored_data
-from casestore.streams import Stream
-from casestore.structure import Facts
+from casestore.streams import kinds
+from casestore.streams.checks import Facts
+from casestore.streams.history import Recorded, stored_data
+from casestore.streams.kinds import Stream
 from tests.stories import ANNA, BOSS, START, Story, amended, learnt, ref, uid, voided
 
 law = settings(
@@ -143,7 +143,7 @@ def story_of(kind: str, seed: int, length: int) -> Story:
     """What was accepted of so many proposals; the same seed begins in the same way."""
     random = Random(seed)
     story = Story(f"{kind}:x")
-    stream, at = streams.empty(story.stream), START
+    stream, at = kinds.empty(story.stream), START
     modules = random.sample(sorted({cls.__module__ for cls in EVENTS[kind]}), 2)
     theme = [cls for cls in EVENTS[kind] if cls.__module__ in modules]  # so that they meet
     for _ in range(length):
@@ -152,7 +152,7 @@ def story_of(kind: str, seed: int, length: int) -> Story:
         if event is None:
             continue
         history = story.history() if isinstance(event, EventCorrected) else None
-        if streams.check(stream, event, Facts(history=history)) is None:
+        if kinds.check(stream, event, Facts(history=history)) is None:
             story = story.plus(learnt(at, event))
             stream = advance(stream, story)
     return story
@@ -194,7 +194,7 @@ def test_every_event_is_reached_and_many_are_corrected() -> None:
 @law
 @given(stories)
 def test_a_fold_is_the_same_as_advancing_step_by_step(story: Story) -> None:
-    stream = streams.empty(story.stream)
+    stream = kinds.empty(story.stream)
     for beginning in beginnings(story):
         stream = advance(stream, beginning)
         assert stream == beginning.folded
@@ -203,9 +203,9 @@ def test_a_fold_is_the_same_as_advancing_step_by_step(story: Story) -> None:
 @law
 @given(stories)
 def test_what_was_accepted_would_be_accepted_again(story: Story) -> None:
-    stream = streams.empty(story.stream)
+    stream = kinds.empty(story.stream)
     for recorded in story.history():
-        assert streams.check(stream, recorded.event) is None
+        assert kinds.check(stream, recorded.event) is None
         stream = after(stream, recorded)
 
 
@@ -216,8 +216,8 @@ def test_check_and_evolve_are_pure(story: Story, data: st.DataObject) -> None:
     event = next(each for _ in count() if (each := proposal(story, random)) is not None)
     stream, facts = story.folded, Facts(history=story.history())
     before, words, told = deepcopy(stream), hash(repr(stream)), deepcopy(event)
-    refusal = streams.check(stream, event, facts)
-    assert streams.check(stream, event, facts) == refusal
+    refusal = kinds.check(stream, event, facts)
+    assert kinds.check(stream, event, facts) == refusal
     if refusal is None:
         assert stream.kind.evolve(stream.state, event) == stream.kind.evolve(stream.state, event)
     assert (stream, hash(repr(stream)), event) == (before, words, told)
@@ -232,7 +232,7 @@ def test_any_selection_folds_and_is_closed_under_reference(
     story: Story, as_of: datetime | None, known_at: datetime | None
 ) -> None:
     history = story.history(as_of, known_at)
-    streams.fold_history(history)
+    kinds.fold_history(history)
     known: set[tuple[str, str]] = set()
     for recorded in history:
         assert known.issuperset(needs(recorded.event))
@@ -274,7 +274,7 @@ def test_what_was_known_then_is_what_a_reader_saw_then(
     seen = Story(story.stream, then)
     assert story.history(known_at=known_at).originals == then
     assert story.history(as_of, known_at).effective == seen.history(as_of).effective
-    assert streams.fold_history(story.history(known_at=known_at)) == seen.folded.state
+    assert kinds.fold_history(story.history(known_at=known_at)) == seen.folded.state
 
 
 # --- corrections
@@ -288,7 +288,7 @@ def test_a_voided_event_might_as_well_not_have_been(story: Story) -> None:
         if verdict.refusal is None:
             less = verdict.accepted()
             without = Story(story.stream, tuple(r for r in less.recorded if r is not target))
-            assert streams.fold_history(less.history()) == streams.fold_history(without.history())
+            assert kinds.fold_history(less.history()) == kinds.fold_history(without.history())
             assert target.uid in less.history().voided
 
 

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from casestore.events.markers import fields_of
 from casestore.events.policy_document import BUILT_IN, DAYS, DOCUMENT, Calendar, Conduct, Role, span
-from casestore.policy import Policies, evolve
-from casestore.working_time import due
+from casestore.policy.working_time import due
+from casestore.streams.policies import Policies, evolve
 from tests.stories import START, adopted
 
 law = settings(max_examples=200, derandomize=True, database=None, deadline=None)

@@ -13,7 +13,7 @@ import pytest
 
 from casestore import CaseStore, PolicyAdopted
 from casestore.events.policy_document import BUILT_IN, DOCUMENT
-from casestore.policy_file import InvalidPolicy, PolicyFile, read_policy
+from casestore.policy.toml import InvalidPolicy, PolicyFile, read_policy
 from tests.stories import ANNA
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 
 from casestore.events.policy_document import BUILT_IN
-from casestore.policy import Adopted, Policies, evolve
+from casestore.streams.policies import Adopted, Policies, evolve
 from tests.stories import (
     adopted,
     given,

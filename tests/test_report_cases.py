@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from msgspec.structs import asdict
 
 from casestore import CaseStore
-from casestore.case import Case
 from casestore.events import Actor, Event
-from casestore.streams import fold_history
+from casestore.streams.case import Case
+from casestore.streams.kinds import fold_history
 from casestore.transfer import import_lines
 from projections import PROJECTIONS, reports
 from projections.cases import CaseRow, rows

@@ -14,7 +14,7 @@ import pytest
 
 from casestore import CaseStore
 from casestore.events import CaseMerged, CaseUnmerged, CustomerMerged, CustomerUnmerged, Event
-from casestore.history import Recorded
+from casestore.streams.history import Recorded
 from projections.reports import REPORTS, Report, view
 from projections.reports.reach import reached
 from tests.desk import Desk, desk_in

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from casestore.events import Actor, Event
-from casestore.history import History, Recorded
+from casestore.streams.history import History, Recorded
 from projections import reports
 from projections.cases import CaseRow
 from projections.cases import rows as case_rows

@@ -12,9 +12,9 @@ import pytest
 
 from casestore.events import VOCABULARY, Actor, Ask, Event, Money, Option, Ref, ReplySent
 from casestore.events.markers import personal_fields
-from casestore.history import Metadata as Said
-from casestore.history import Recorded, encode_metadata
-from casestore.telling import clock, instant, tell, words
+from casestore.streams.history import Metadata as Said
+from casestore.streams.history import Recorded, encode_metadata
+from casestore.streams.wording import clock, instant, tell, words
 from tests import samples
 from tests.golden import check_golden
 

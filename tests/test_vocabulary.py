@@ -31,7 +31,7 @@ from casestore.events import (
     Ref,
 )
 from casestore.events.base import Personal
-from casestore.history import stored_data
+from casestore.streams.history import stored_data
 from tests.stories import assigned, bounced, corrected, gave, noted, promised, replied, wrote
 
 CASE = {

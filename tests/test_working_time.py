@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from casestore.events.policy_document import DAYS, DOCUMENT, Calendar, span
-from casestore.working_time import due
+from casestore.policy.working_time import due
 
 law = settings(
     max_examples=150,

@@ -8,7 +8,7 @@ Two kinds of marker stand on fields and are all that the rest of the library nee
 
 * `Personal`: words about or from a person, sealed apart from the rest of the event;
 * `New(kind)` and `Known(kind)`: the field brings an id into its stream, or refers to one that
-  the stream must already hold. `casestore.events.markers` checks both from these declarations alone.
+  the stream must already hold. `casestore.events.markers` reads both off the declarations.
 """
 
 from __future__ import annotations
@@ -199,9 +199,9 @@ Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 class Event:
     """What every event has: when it happened and who did it.
 
-    `TOLD` is the event in words for timelines; see `casestore.telling`. A class whose schema
-    changed in a way that old data cannot be read with raises `SCHEMA` by one and adds to
-    `UPCASTS` a function from the previous schema's data to its own; its topic becomes `Name@2`.
+    `TOLD` is the event in words for timelines; see `casestore.streams.wording`. A class whose
+    schema changed so that it cannot read old data raises `SCHEMA` by one and adds to `UPCASTS` a
+    function from the previous schema's data to its own; its topic becomes `Name@2`.
     """
 
     SCHEMA: ClassVar[int] = 1

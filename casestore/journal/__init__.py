@@ -15,10 +15,10 @@ from eventsourcing.persistence import Mapper, StoredEvent, Transcoder
 from eventsourcing.utils import Environment, EnvType
 
 from casestore.errors import InvalidEvent
-from casestore.history import Recorded
 from casestore.journal.codec import Codec
 from casestore.journal.recorder import JournalRecorder, StoredRow
 from casestore.journal.url import SQLiteUrl, parse_url
+from casestore.streams.history import Recorded
 
 
 class JournalMapper(Mapper[str]):

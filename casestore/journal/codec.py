@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from casestore.errors import InvalidEvent, StoreDamaged
 from casestore.events import VOCABULARY, Event
 from casestore.events.markers import personal_fields
-from casestore.history import Privacy, Recorded
+from casestore.streams.history import Privacy, Recorded
 
 
 def topic(cls: type[Event]) -> str:

@@ -16,7 +16,7 @@ from casestore.events import (
     ReplySent,
     RequestRefused,
 )
-from casestore.goodwill import Given, could_give
+from casestore.policy.authority import Given, could_give
 from projections.lapses.facts import Facts
 from projections.lapses.gestures import WENT_WRONG, undone
 from projections.lapses.rule import Finding, Outcome, rule

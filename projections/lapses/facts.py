@@ -17,7 +17,7 @@ from casestore.events import (
     ResolutionRejected,
 )
 from casestore.events.policy_document import Conduct, Document
-from casestore.working_time import due
+from casestore.policy.working_time import due
 from projections.issues import SETTLING
 from projections.reading import Happened, Moment, Reading
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from casestore.events import Money
 from casestore.events.policy_document import Document
-from casestore.goodwill import Given, exceeded
-from casestore.policy import Adopted, Policies
+from casestore.policy.authority import Given, exceeded
+from casestore.streams.policies import Adopted, Policies
 from projections.cases import CASES
 from projections.goodwill import GOODWILL, GoodwillRow
 from projections.lapses import LAPSES, LapseRow

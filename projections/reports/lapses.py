@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from casestore.history import from_microseconds, to_microseconds
+from casestore.streams.history import from_microseconds, to_microseconds
 from projections.cases import CASES
 from projections.goodwill import GOODWILL
 from projections.lapses import LAPSES, OUTCOMES, RULES, LapseRow, Outcome

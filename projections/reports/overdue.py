@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal
 
-from casestore.working_time import due as due_at
+from casestore.policy.working_time import due as due_at
 from projections.cases import CASES, CaseRow
 from projections.deliveries import DELIVERIES
 from projections.promises import PROMISES, state

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from casestore.history import to_microseconds
+from casestore.streams.history import to_microseconds
 from projections.promises import PROMISES, PromiseRow, State, state
 from projections.reports.measures import counted, grouped, seconds, share
 from projections.reports.report import Answer, Line, Option, Report

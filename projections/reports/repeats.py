@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from casestore.goodwill import YEAR
+from casestore.policy.authority import YEAR
 from projections.cases import CASES
 from projections.reports.families import counted_cases
 from projections.reports.measures import grouped

@@ -14,9 +14,9 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from casestore import CaseStore
-from casestore.history import from_microseconds, to_microseconds
 from casestore.opening import answering
-from casestore.policy import Policies
+from casestore.streams.history import from_microseconds, to_microseconds
+from casestore.streams.policies import Policies
 from projections import tables
 from projections.cases import CASES
 from projections.customers import CUSTOMERS

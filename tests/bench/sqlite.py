@@ -20,10 +20,10 @@ from casestore import CaseStore, CustomerRegistered
 from casestore.append import Append, event_id
 from casestore.decision import SYSTEM
 from casestore.events import Event
-from casestore.history import Metadata, encode_metadata, to_microseconds
 from casestore.journal.recorder import Row
 from casestore.journal.sqlite import SQLiteJournal
 from casestore.journal.sqlite_datastore import Datastore
+from casestore.streams.history import Metadata, encode_metadata, to_microseconds
 from casestore.transfer import import_lines
 from tests.bench.made import PER_CASE, START, TEXT, events, lines, made, rows
 from tests.bench.race import Floor, race, seconds

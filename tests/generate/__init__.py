@@ -24,8 +24,8 @@ import msgspec
 from casestore.append import Append
 from casestore.errors import CaseStoreError, StoreNotFound
 from casestore.events import CaseMerged, CaseUnmerged, CustomerMerged, CustomerUnmerged
-from casestore.history import from_microseconds, to_microseconds
 from casestore.store import CaseStore
+from casestore.streams.history import from_microseconds, to_microseconds
 from casestore.system.garbage import fewer_collections
 from tests.generate.contact import answer
 from tests.generate.course import closing, course, opening

@@ -10,7 +10,7 @@ from casestore.events import (
     Ref,
     RemedyGiven,
 )
-from casestore.history import stored_data
+from casestore.streams.history import stored_data
 from tests.generate.story import DAY, HOUR, Story, Told
 
 

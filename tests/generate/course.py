@@ -17,7 +17,7 @@ from casestore.events import (
     NoteAdded,
     ResolutionAccepted,
 )
-from casestore.history import stored_data
+from casestore.streams.history import stored_data
 from tests.generate.amends import gesture, remedy
 from tests.generate.contact import (
     answer,

@@ -23,7 +23,7 @@ from casestore.events import (
     Money,
     ReplySent,
 )
-from casestore.history import stored_data
+from casestore.streams.history import stored_data
 from tests.generate.words import LANGUAGES
 
 START = datetime(2023, 1, 2, tzinfo=UTC)

@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from casestore.events import Actor, Ask, Event, Money, Option, Ref
 from casestore.events.markers import fields_of, per_class, personal_fields
-from casestore.history import Recorded
+from casestore.streams.history import Recorded
 
 
 class _Field(NamedTuple):

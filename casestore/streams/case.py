@@ -61,8 +61,8 @@ from casestore.events import (
     StatementMade,
     StatementRetracted,
 )
-from casestore.goodwill import check_gesture
-from casestore.structure import (
+from casestore.policy.authority import check_gesture
+from casestore.streams.checks import (
     NO_FACTS,
     Facts,
     Ids,

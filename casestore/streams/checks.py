@@ -22,7 +22,7 @@ from casestore.events import (
     PersonalDataErased,
 )
 from casestore.events.markers import amendable_fields, brings, needs
-from casestore.history import History, Recorded, amended, stored_data
+from casestore.streams.history import History, Recorded, amended, stored_data
 
 AHEAD = timedelta(minutes=5)
 """How far an event may have happened ahead of the store's clock: clocks differ a little."""
@@ -45,7 +45,7 @@ class Facts(msgspec.Struct, frozen=True):
     """The stream's own history, where the event is a correction."""
     imported: bool = False
     goodwill: Any = None
-    """Where a live gesture is to be held to a policy: `casestore.goodwill.Held`."""
+    """Where a live gesture is to be held to a policy: `casestore.policy.authority.Held`."""
 
 
 NO_FACTS = Facts()
@@ -93,7 +93,7 @@ _FINAL = (CaseUnmerged, CustomerUnmerged, PersonalDataErased)
 def check_correction(event: EventCorrected, facts: Facts) -> str | None:
     """Refuse a correction that does not fit what it corrects.
 
-    Whether the history still holds after it, `casestore.streams` asks by replaying it.
+    Whether the history still holds after it, `casestore.streams.kinds` asks by replaying it.
     """
     history = facts.history
     if history is None:

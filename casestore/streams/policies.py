@@ -9,7 +9,7 @@ import msgspec
 
 from casestore.events import PolicyAdopted
 from casestore.events.policy_document import BUILT_IN, DOCUMENT, Document
-from casestore.structure import AHEAD, NO_FACTS, Facts, check_clock
+from casestore.streams.checks import AHEAD, NO_FACTS, Facts, check_clock
 
 
 class Adopted(msgspec.Struct, frozen=True):

@@ -22,7 +22,7 @@ from casestore.events import (
     PreferenceStated,
     PreferenceWithdrawn,
 )
-from casestore.structure import (
+from casestore.streams.checks import (
     NO_FACTS,
     Facts,
     Ids,

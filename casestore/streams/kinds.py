@@ -12,9 +12,6 @@ from typing import Any, NamedTuple, cast
 import msgspec
 from pydantic import TypeAdapter, ValidationError
 
-from casestore import case, customer, policy
-from casestore.case import Case
-from casestore.customer import Customer
 from casestore.errors import InvalidStream
 from casestore.events import (
     EVENTS,
@@ -25,9 +22,12 @@ from casestore.events import (
     EventCorrected,
 )
 from casestore.events.base import Id
-from casestore.history import History, Recorded
-from casestore.policy import Policies
-from casestore.structure import NO_FACTS, Facts
+from casestore.streams import case, customer, policies
+from casestore.streams.case import Case
+from casestore.streams.checks import NO_FACTS, Facts
+from casestore.streams.customer import Customer
+from casestore.streams.history import History, Recorded
+from casestore.streams.policies import Policies
 
 State = Case | Customer | Policies
 _ID = TypeAdapter[str](Id)
@@ -50,7 +50,9 @@ KINDS: dict[str, Kind] = {
         customer.evolve,
         customer.check,
     ),
-    "policy": Kind(frozenset(EVENTS["policy"]), lambda _: Policies(), policy.evolve, policy.check),
+    "policy": Kind(
+        frozenset(EVENTS["policy"]), lambda _: Policies(), policies.evolve, policies.check
+    ),
 }
 
 
