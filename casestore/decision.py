@@ -35,7 +35,7 @@ from casestore.keys.vault import UNSEALED, Vault, nonces
 from casestore.ledger import given_to, same_as
 from casestore.policy.authority import Held
 from casestore.streams import kinds
-from casestore.streams.checks import AHEAD, Facts
+from casestore.streams.checks import AHEAD, Context
 from casestore.streams.history import (
     History,
     Metadata,
@@ -215,14 +215,14 @@ class Decision:
         stream = self._stream(name)
         originals = self._originals(name) if isinstance(event, EventCorrected) else None
         other = kinds.related(event)
-        facts = Facts(
+        context = Context(
             self.now,
             {other: self._stream(other).state} if other is not None else _NO_OTHERS,
             None if originals is None else History(name, originals),
             self.imported,
             self._held(stream, event) if isinstance(event, GestureGiven) else None,
         )
-        if refusal := kinds.check(stream, event, facts):
+        if refusal := kinds.check(stream, event, context):
             raise EventRefused(f"{name}: {type(event).__name__} is refused: {refusal}")
         topic, state = self.codec.encode(event)
         version = stream.version + 1

@@ -76,7 +76,7 @@ from casestore.events import (
 )
 from casestore.streams import kinds
 from casestore.streams.case import Case
-from casestore.streams.checks import Facts
+from casestore.streams.checks import Context
 from casestore.streams.customer import Customer
 from casestore.streams.history import History, Recorded, to_microseconds
 from casestore.streams.kinds import Stream
@@ -177,13 +177,13 @@ class Story:
         event = told if isinstance(told, Event) else told.event
         states = {story.stream: story.folded.state for story in others or ()}
         other = kinds.related(event)
-        facts = Facts(
+        context = Context(
             now=None if now is None else moment(now),
             related=None if others is None else {other: states.get(other)} if other else {},
             history=self.history() if isinstance(event, EventCorrected) else None,
             imported=imported,
         )
-        return Verdict(self, told, kinds.check(self.folded, event, facts))
+        return Verdict(self, told, kinds.check(self.folded, event, context))
 
     def plus(self, told: Event | Learnt) -> Story:
         """The story with one more event on record."""

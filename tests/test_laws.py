@@ -25,7 +25,7 @@ from casestore.events import EVENTS, Actor, CaseOpened, CustomerRegistered, Even
 from casestore.events.base import Identity, Money, Personal, Ref
 from casestore.events.markers import amendable_fields, brings, fields_of, marker, needs, per_class
 from casestore.streams import kinds
-from casestore.streams.checks import Facts
+from casestore.streams.checks import Context
 from casestore.streams.history import Recorded, stored_data
 from casestore.streams.kinds import Stream
 from tests.stories import ANNA, BOSS, START, Story, amended, learnt, ref, uid, voided
@@ -152,7 +152,7 @@ def story_of(kind: str, seed: int, length: int) -> Story:
         if event is None:
             continue
         history = story.history() if isinstance(event, EventCorrected) else None
-        if kinds.check(stream, event, Facts(history=history)) is None:
+        if kinds.check(stream, event, Context(history=history)) is None:
             story = story.plus(learnt(at, event))
             stream = advance(stream, story)
     return story
@@ -214,10 +214,10 @@ def test_what_was_accepted_would_be_accepted_again(story: Story) -> None:
 def test_check_and_evolve_are_pure(story: Story, data: st.DataObject) -> None:
     random = Random(data.draw(seeds))
     event = next(each for _ in count() if (each := proposal(story, random)) is not None)
-    stream, facts = story.folded, Facts(history=story.history())
+    stream, context = story.folded, Context(history=story.history())
     before, words, told = deepcopy(stream), hash(repr(stream)), deepcopy(event)
-    refusal = kinds.check(stream, event, facts)
-    assert kinds.check(stream, event, facts) == refusal
+    refusal = kinds.check(stream, event, context)
+    assert kinds.check(stream, event, context) == refusal
     if refusal is None:
         assert stream.kind.evolve(stream.state, event) == stream.kind.evolve(stream.state, event)
     assert (stream, hash(repr(stream)), event) == (before, words, told)

@@ -63,8 +63,8 @@ from casestore.events import (
 )
 from casestore.policy.authority import check_gesture
 from casestore.streams.checks import (
-    NO_FACTS,
-    Facts,
+    NO_CONTEXT,
+    Context,
     Ids,
     check_clock,
     check_correction,
@@ -302,14 +302,18 @@ def _gesture(case: Case, gesture_id: str, status: str) -> Case:
     return replace(case, gestures={**case.gestures, gesture_id: gesture})
 
 
-def check(case: Case, event: CaseEvent, facts: Facts = NO_FACTS) -> str | None:
+def check(case: Case, event: CaseEvent, context: Context = NO_CONTEXT) -> str | None:
     """Why structure refuses an event on this case, in words; None where it does not."""
     if case.status is None and not isinstance(event, CaseOpened):
         return "the case is not open yet; its first event must be CaseOpened"
-    return check_clock(event, facts.now) or check_ids(case.ids, event) or _check(case, event, facts)
+    return (
+        check_clock(event, context.now)
+        or check_ids(case.ids, event)
+        or _check(case, event, context)
+    )
 
 
-def _check(case: Case, event: CaseEvent, facts: Facts) -> str | None:
+def _check(case: Case, event: CaseEvent, context: Context) -> str | None:
     match event:
         case (
             MessageReceived()
@@ -342,8 +346,8 @@ def _check(case: Case, event: CaseEvent, facts: Facts) -> str | None:
         ):
             return None  # facts, good or bad: their ids are all that structure asks about
         case GestureGiven():
-            if facts.goodwill is not None:
-                return check_gesture(event, case.case_id, facts.goodwill)
+            if context.goodwill is not None:
+                return check_gesture(event, case.case_id, context.goodwill)
         case CaseOpened():
             if case.status is not None:
                 return "the case is open already; reopen it with CaseReopened, or use another id"
@@ -369,12 +373,12 @@ def _check(case: Case, event: CaseEvent, facts: Facts) -> str | None:
         case StatementMade():
             return _check_supersedes(case, event.supersedes)
         case CaseMerged():
-            return _check_merge(case, event.into, facts)
+            return _check_merge(case, event.into, context)
         case CaseUnmerged():
             if case.merged_into != event.out_of:
                 return f"the case is not merged into {event.out_of!r}; name the one that it is in"
         case EventCorrected():
-            return check_correction(event, facts)
+            return check_correction(event, context)
         case _:
             assert_never(event)
     return None
@@ -402,12 +406,12 @@ def _check_supersedes(case: Case, supersedes: str | None) -> str | None:
     )
 
 
-def _check_merge(case: Case, into: str, facts: Facts) -> str | None:
+def _check_merge(case: Case, into: str, context: Context) -> str | None:
     if into == case.case_id:
         return "a case cannot be merged into itself; name the case that it counts under"
-    if facts.related is None:
+    if context.related is None:
         return None
-    target: Case | None = facts.related[f"case:{into}"]
+    target: Case | None = context.related[f"case:{into}"]
     if target is None or target.status is None:
         return f"there is no case {into!r} to merge into; open it first, or correct the id"
     if target.merged_into is not None:

@@ -31,7 +31,7 @@ Ids = Mapping[str, frozenset[str]]
 """The ids that a stream holds, by kind."""
 
 
-class Facts(msgspec.Struct, frozen=True):
+class Context(msgspec.Struct, frozen=True):
     """What a check needs to know beyond the stream's own state, read inside the write lock.
 
     None leaves the rules that need it aside, as a replay of history does.
@@ -48,7 +48,7 @@ class Facts(msgspec.Struct, frozen=True):
     """Where a live gesture is to be held to a policy: `casestore.policy.authority.Held`."""
 
 
-NO_FACTS = Facts()
+NO_CONTEXT = Context()
 
 
 def known_ids(ids: Ids, event: Event) -> Ids:
@@ -90,12 +90,12 @@ _FINAL = (CaseUnmerged, CustomerUnmerged, PersonalDataErased)
 """Voiding one would merge without the rules of a merge, or un-erase what is gone for good."""
 
 
-def check_correction(event: EventCorrected, facts: Facts) -> str | None:
+def check_correction(event: EventCorrected, context: Context) -> str | None:
     """Refuse a correction that does not fit what it corrects.
 
     Whether the history still holds after it, `casestore.streams.kinds` asks by replaying it.
     """
-    history = facts.history
+    history = context.history
     if history is None:
         return None
     uid = str(event.event_id)

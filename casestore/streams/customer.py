@@ -23,8 +23,8 @@ from casestore.events import (
     PreferenceWithdrawn,
 )
 from casestore.streams.checks import (
-    NO_FACTS,
-    Facts,
+    NO_CONTEXT,
+    Context,
     Ids,
     check_clock,
     check_correction,
@@ -87,24 +87,24 @@ def _apply(customer: Customer, event: CustomerEvent) -> Customer:
             assert_never(event)
 
 
-def check(customer: Customer, event: CustomerEvent, facts: Facts = NO_FACTS) -> str | None:
+def check(customer: Customer, event: CustomerEvent, context: Context = NO_CONTEXT) -> str | None:
     """Why structure refuses an event on this customer, in words; None where it does not."""
     if customer.registrations == 0 and not isinstance(event, CustomerRegistered):
         return "the customer is not registered yet; the first event must be CustomerRegistered"
     return (
-        check_clock(event, facts.now)
+        check_clock(event, context.now)
         or check_ids(customer.ids, event)
-        or _check(customer, event, facts)
+        or _check(customer, event, context)
     )
 
 
-def _check(customer: Customer, event: CustomerEvent, facts: Facts) -> str | None:
+def _check(customer: Customer, event: CustomerEvent, context: Context) -> str | None:
     match event:
         case CustomerRegistered():
             if customer.registered:
                 return "the customer is registered already; record CustomerFactRecorded instead"
         case CustomerMerged():
-            return _check_merge(customer, event.into, facts)
+            return _check_merge(customer, event.into, context)
         case CustomerUnmerged():
             if customer.merged_into != event.out_of:
                 return f"the customer is not merged into {event.out_of!r}; name the right one"
@@ -114,7 +114,7 @@ def _check(customer: Customer, event: CustomerEvent, facts: Facts) -> str | None
                     f"a legal hold stands ({', '.join(sorted(customer.holds))}); release it first"
                 )
         case EventCorrected():
-            return check_correction(event, facts)
+            return check_correction(event, context)
         case (
             CustomerFactRecorded()
             | ErasureRequested()
@@ -129,12 +129,12 @@ def _check(customer: Customer, event: CustomerEvent, facts: Facts) -> str | None
     return None
 
 
-def _check_merge(customer: Customer, into: str, facts: Facts) -> str | None:
+def _check_merge(customer: Customer, into: str, context: Context) -> str | None:
     if into == customer.customer_id:
         return "a customer cannot be merged into itself; name the customer that they are"
-    if facts.related is None:
+    if context.related is None:
         return None
-    target: Customer | None = facts.related[f"customer:{into}"]
+    target: Customer | None = context.related[f"customer:{into}"]
     if target is None or target.registrations == 0:
         return f"there is no customer {into!r} to merge into; register them, or correct the id"
     if target.merged_into is not None:

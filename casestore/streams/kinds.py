@@ -24,7 +24,7 @@ from casestore.events import (
 from casestore.events.base import Id
 from casestore.streams import case, customer, policies
 from casestore.streams.case import Case
-from casestore.streams.checks import NO_FACTS, Facts
+from casestore.streams.checks import NO_CONTEXT, Context
 from casestore.streams.customer import Customer
 from casestore.streams.history import History, Recorded
 from casestore.streams.policies import Policies
@@ -39,7 +39,7 @@ class Kind(NamedTuple):
     events: frozenset[type[Event]]
     initial: Callable[[str], State]
     evolve: Callable[[Any, Any], State]
-    check: Callable[[Any, Any, Facts], str | None]
+    check: Callable[[Any, Any, Context], str | None]
 
 
 KINDS: dict[str, Kind] = {
@@ -128,14 +128,14 @@ def fold_history(history: History) -> State:
     return cast(State, state)
 
 
-def check(stream: Stream, event: Event, facts: Facts = NO_FACTS) -> str | None:
+def check(stream: Stream, event: Event, context: Context = NO_CONTEXT) -> str | None:
     """Why structure refuses an event on a stream, in words; None where it does not."""
     kind = stream.kind
     if type(event) not in kind.events:
         return f"it does not belong into this kind of stream; {_belongs(type(event))}"
-    refusal = kind.check(stream.state, event, facts)
-    if refusal is None and isinstance(event, EventCorrected) and facts.history is not None:
-        return _replay(facts.history, event)
+    refusal = kind.check(stream.state, event, context)
+    if refusal is None and isinstance(event, EventCorrected) and context.history is not None:
+        return _replay(context.history, event)
     return refusal
 
 
@@ -152,7 +152,7 @@ def _replay(history: History, correction: EventCorrected) -> str | None:
     begun = empty(history.stream)
     state, kind = begun.state, begun.kind
     for recorded in corrected:
-        if refusal := kind.check(state, recorded.event, NO_FACTS):
+        if refusal := kind.check(state, recorded.event, NO_CONTEXT):
             which = f"{recorded.type} (version {recorded.version})"
             return f"after it {which} would not hold: {refusal}"
         state = kind.evolve(state, recorded.event)

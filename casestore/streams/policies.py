@@ -9,7 +9,7 @@ import msgspec
 
 from casestore.events import PolicyAdopted
 from casestore.events.policy_document import BUILT_IN, DOCUMENT, Document
-from casestore.streams.checks import AHEAD, NO_FACTS, Facts, check_clock
+from casestore.streams.checks import AHEAD, NO_CONTEXT, Context, check_clock
 
 
 class Adopted(msgspec.Struct, frozen=True):
@@ -53,14 +53,14 @@ def evolve(policies: Policies, event: PolicyAdopted) -> Policies:
     return Policies(adopted=(*policies.adopted, adopted))
 
 
-def check(_policies: Policies, event: PolicyAdopted, facts: Facts = NO_FACTS) -> str | None:
+def check(_policies: Policies, event: PolicyAdopted, context: Context = NO_CONTEXT) -> str | None:
     """Why structure refuses an adoption, in words; None where it does not.
 
     A policy judges what comes, never what was: it cannot take effect before its adoption. An
     imported adoption is held to its own time, so that a history moved to another store stays
     whole. Five minutes are allowed for clocks that differ, as everywhere.
     """
-    adopted_at = event.occurred_at if facts.imported else facts.now
+    adopted_at = event.occurred_at if context.imported else context.now
     if adopted_at is not None and event.effective_from < adopted_at - AHEAD:
         return "effective_from is before now; a policy judges what comes, never what was"
-    return check_clock(event, facts.now)
+    return check_clock(event, context.now)
