@@ -4,7 +4,7 @@ with CaseStore.open("sqlite:///complaints.db") as store:
     store.append("case:4711", PromiseMade(...), key="crm-99812")
 """
 
-from casestore.append import Receipt, Retry
+from casestore.append.request import Receipt, Retry
 from casestore.errors import (
     CaseStoreError,
     ConcurrencyConflict,

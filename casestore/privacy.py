@@ -1,10 +1,10 @@
 """Forgetting a person: erasing their words, and knowing afterwards who was forgotten.
 
-The erasure itself is one commit: `casestore.decision` destroys the customer's data key together
-with the PersonalDataErased that says so, however that is appended. What is left to do then can be
-done again at any time (`finish`), and loses nothing where a process dies in between: the bytes of
-the key are scrubbed from the database's files, and the erasure is noted in a list beside the key
-file, so that an older database that is put back cannot bring the words back (`reapply`).
+The erasure itself is one commit: `casestore.append.decision` destroys the customer's data key in
+the same commit as the PersonalDataErased that says so, whoever appends it. Two things follow, and
+`finish` can do them again at any time, because a process may die in between: the bytes of the key
+are scrubbed from the database's files, and the erasure is added to a list beside the key file. The
+list is there for a database that is restored from an older backup: `reapply` erases again.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Literal, NamedTuple, cast
 
-from casestore.append import Append
+from casestore.append.request import Append
+from casestore.append.same_person import same_as
 from casestore.erasure_list import Noted, decode, note
 from casestore.errors import CaseStoreError, ConcurrencyConflict, KeyFileError, StreamNotFound
 from casestore.events import Actor, PersonalDataErased
 from casestore.journal.recorder import Row
 from casestore.keys.key_file import destroy_replaced
-from casestore.ledger import same_as
 from casestore.opening import answering
 from casestore.store import CaseStore
 from casestore.streams import kinds

@@ -1,10 +1,10 @@
 """CaseStore: append what happened, and read it back.
 
-Every append, one event or an imported batch, goes the same road: events were validated when they
-were made; `casestore.decision` checks and seals them and makes rows, under the write lock (or with
-what is looked at again there); the rows are inserted in one commit. Nothing can come between a
-check and its insert, so no conflict between writers reaches the caller, other than the one asked
-for with `expected_version`.
+Every append, one event or an imported batch, takes the same road. Events were validated when they
+were made. `casestore.append.decision` checks them, seals their words and makes rows, either under
+the write lock or from what is compared again under it. The rows are inserted in one commit. Nothing
+can come between a check and its insert, so a caller meets a conflict between writers only where
+`expected_version` asks for it.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from eventsourcing.persistence import (
 )
 from msgspec.structs import replace
 
-from casestore.append import Append, Outcome, Receipt, Retry
-from casestore.decision import Decision
+from casestore.append.decision import Decision
+from casestore.append.request import Append, Outcome, Receipt, Retry
 from casestore.errors import CaseStoreError, KeyFileError, StoreUnavailable, StreamNotFound
 from casestore.events import Event, EventCorrected, GestureGiven, PersonalDataErased
 from casestore.journal import Journal

@@ -22,7 +22,7 @@ from uuid import UUID
 
 import msgspec
 
-from casestore.append import Append
+from casestore.append.request import Append
 from casestore.errors import CaseStoreError, InvalidEvent
 from casestore.store import CaseStore
 from casestore.streams import kinds

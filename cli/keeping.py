@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from casestore import CaseStore
+from casestore.append.decision import SYSTEM
 from casestore.checkpoints import Held
-from casestore.decision import SYSTEM
 from casestore.erasure_list import list_file
 from casestore.errors import KeyFileError
 from casestore.journal.url import SQLiteUrl, parse_url

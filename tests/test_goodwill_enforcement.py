@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from casestore import Actor, CaseStore, EventRefused, GestureGiven, GestureReversed, PolicyAdopted
-from casestore.append import Append
+from casestore.append.request import Append
 from casestore.transfer import import_lines
 from tests.desk import Desk
 from tests.stories import (
@@ -418,7 +418,7 @@ def test_what_is_no_live_gesture_asks_for_nothing_more(
         asked.append(customer_id)
         return ()
 
-    monkeypatch.setattr("casestore.decision.given_to", given_to)
+    monkeypatch.setattr("casestore.append.decision.given_to", given_to)
     desk.case("c1", noted(), declined("g1"), learnt("+301s", gift("g2", "1000")))
     desk.tell("policy", house(at="+301s", enforcement="report"))
     desk.case("c1", gift("g3", "1", "+302s"))

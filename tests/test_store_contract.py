@@ -39,7 +39,7 @@ from casestore import (
     StoreNotFound,
     StreamNotFound,
 )
-from casestore.append import NAMESPACE, event_id
+from casestore.append.request import NAMESPACE, event_id
 from tests.test_doctor import alter
 
 ANNA = Actor(kind="agent", id="anna", team="north")

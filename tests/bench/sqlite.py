@@ -17,8 +17,8 @@ from eventsourcing.domain import Aggregate, event
 from eventsourcing.system import NotificationLogReader
 
 from casestore import CaseStore, CustomerRegistered
-from casestore.append import Append, event_id
-from casestore.decision import SYSTEM
+from casestore.append.decision import SYSTEM
+from casestore.append.request import Append, event_id
 from casestore.events import Event
 from casestore.journal.recorder import Row
 from casestore.journal.sqlite import SQLiteJournal

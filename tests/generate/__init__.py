@@ -21,7 +21,7 @@ from typing import Any, cast
 
 import msgspec
 
-from casestore.append import Append
+from casestore.append.request import Append
 from casestore.errors import CaseStoreError, StoreNotFound
 from casestore.events import CaseMerged, CaseUnmerged, CustomerMerged, CustomerUnmerged
 from casestore.store import CaseStore

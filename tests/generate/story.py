@@ -13,7 +13,7 @@ from random import Random
 from typing import Any, NamedTuple, TypeVar, cast
 from uuid import UUID
 
-from casestore.append import event_id
+from casestore.append.request import event_id
 from casestore.events import (
     Actor,
     Ask,

@@ -12,7 +12,9 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
-from casestore.append import Append, Receipt, event_id
+from casestore.append.given import given_to
+from casestore.append.request import Append, Receipt, event_id
+from casestore.append.same_person import same_as
 from casestore.errors import (
     CaseStoreError,
     ConcurrencyConflict,
@@ -32,7 +34,6 @@ from casestore.events import (
 from casestore.journal.codec import Codec
 from casestore.journal.recorder import KeyRow, Row, Survey, Writing
 from casestore.keys.vault import UNSEALED, Vault, nonces
-from casestore.ledger import given_to, same_as
 from casestore.policy.authority import Held
 from casestore.streams import kinds
 from casestore.streams.checks import AHEAD, Context
