@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 from eventsourcing.persistence import OperationalError
 
 from casestore.errors import StoreDamaged
+from casestore.journal.answering import database_answers
 from casestore.journal.sqlite import SQLiteJournal
 from casestore.leaf import NO_LEAF, hashes_of, leaf_of, origin_of, read_leaf
-from casestore.opening import answering
 from casestore.seals import Folder, Seal, SealRefused
 from casestore.store import CaseStore
 from casestore.tlog.merkle import leaf_hash
@@ -52,7 +52,7 @@ def chunks(store: CaseStore, after: int, until: int, size: int = _CHUNK) -> Iter
 def rows_after(store: CaseStore, after: int, until: int, size: int) -> list[Any]:
     """Some rows after a position, up to another."""
     recorder = store.recorder
-    with answering("the store"):
+    with database_answers("the store"):
         try:
             return recorder.rows(after, size, stop=until)
         except OperationalError as error:
@@ -68,7 +68,7 @@ def rows_after(store: CaseStore, after: int, until: int, size: int) -> list[Any]
 
 def last_position(store: CaseStore) -> int:
     """Of the last event there is; 0 in an empty store."""
-    with answering("the store"):
+    with database_answers("the store"):
         return store.recorder.max_notification_id() or 0
 
 

@@ -23,10 +23,10 @@ from casestore.bundle_page import page
 from casestore.checkpoints import Held
 from casestore.errors import CaseStoreError, StoreDamaged, StreamNotFound
 from casestore.events.markers import personal_fields
+from casestore.journal.answering import database_answers
 from casestore.journal.codec import Codec
 from casestore.journal.recorder import Row
 from casestore.leaf import Leaf, read_leaf
-from casestore.opening import answering
 from casestore.proofs import Older, Proof, ProofRefused, check, check_older, prover
 from casestore.seals import SealRefused
 from casestore.store import CaseStore
@@ -109,7 +109,7 @@ def write_bundle(
     if out.exists():
         raise BundleRefused(f"there is something at {out} already; name another folder")
     stream = f"case:{case_id}"
-    with answering(stream):
+    with database_answers(stream):
         rows = [Row._make(row) for row in store.recorder.stream_rows(stream)]
     if not rows:
         raise StreamNotFound(f"there is no case {case_id} in this store; check the id")

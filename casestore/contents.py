@@ -25,11 +25,12 @@ from eventsourcing.persistence import (
 
 from casestore.audit import BEFORE_ALL
 from casestore.errors import StoreDamaged, StoreExists, StoreNotFound, StoreUnavailable
+from casestore.journal.answering import brief
+from casestore.journal.place import backend, known_meta, not_found, shown_as
 from casestore.journal.recorder import COLUMNS, UNSCRUBBED, translated
 from casestore.journal.sqlite import SQLiteJournal
 from casestore.journal.sqlite_datastore import MANY_PAGES, WRITERS_CACHE, Datastore
 from casestore.journal.url import PostgresUrl, SQLiteUrl
-from casestore.opening import backend, brief, known_meta, not_found, shown_as
 
 CHUNK = 1000
 """Rows at a time: memory is flat, whatever the size of the store."""

@@ -27,9 +27,9 @@ from casestore.contents import (
 )
 from casestore.dump import DUMP, dump, reading_dump
 from casestore.errors import StoreDamaged, StoreExists
+from casestore.journal.place import backend, known_meta, not_found, shown_as
 from casestore.journal.url import PostgresUrl, SQLiteUrl, parse_url
 from casestore.leaf import NO_LEAF, hashes_of, origin_of
-from casestore.opening import backend, known_meta, not_found, shown_as
 from casestore.seals import CannotTell, Folder
 from casestore.tlog.merkle import Frontier
 from casestore.tlog.note import Verifier

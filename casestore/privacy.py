@@ -20,9 +20,9 @@ from casestore.append.same_person import same_as
 from casestore.erasure_list import Noted, decode, note
 from casestore.errors import CaseStoreError, ConcurrencyConflict, KeyFileError, StreamNotFound
 from casestore.events import Actor, PersonalDataErased
+from casestore.journal.answering import database_answers
 from casestore.journal.recorder import Row
 from casestore.keys.key_file import destroy_replaced
-from casestore.opening import answering
 from casestore.store import CaseStore
 from casestore.streams import kinds
 from casestore.streams.customer import Customer
@@ -84,7 +84,7 @@ def readable(store: CaseStore, customer_id: str) -> list[Words]:
         "ON k.customer_id = e.customer_id AND k.key_id = substr(e.personal, 2, 32) "
         "WHERE e.customer_id = ? ORDER BY e.originator_id, e.topic"
     )
-    with answering("the store"):
+    with database_answers("the store"):
         rows = store.recorder.fetch(sql, [customer_id])
     found = []
     for (stream, topic), group in groupby(rows, key=lambda row: row[:2]):
@@ -102,7 +102,7 @@ def same_person(store: CaseStore, customer_id: str) -> list[str]:
     recorder = store.recorder
     # The topic as the index of merges has it: with a parameter it would not be used.
     sql = f"SELECT {recorder.columns} FROM {recorder.table} WHERE topic = 'CustomerMerged'"
-    with answering("the store"):
+    with database_answers("the store"):
         merges = [Row._make(row) for row in recorder.fetch(sql)]
     found = same_as(customer_id, merges, store.journal.codec, store.history) if merges else []
     return [each for each in found if each != customer_id]
@@ -140,7 +140,7 @@ def requests(store: CaseStore) -> list[Recorded]:
 
 def _rows(store: CaseStore, *topics: str) -> Iterator[Row]:
     after = 0
-    with answering("the store"):
+    with database_answers("the store"):
         while rows := store.recorder.rows(after, _READ, topics=topics):
             yield from map(Row._make, rows)
             after = rows[-1][0]
@@ -218,7 +218,7 @@ def _finish(store: CaseStore, noted: Iterable[Noted], customer_id: str | None) -
             _destroy(store, each, key_id)
     if (problem := note(store, noted)) is not None:
         left.append(problem)
-    with answering("the store"):
+    with database_answers("the store"):
         if not store.recorder.scrub():
             left.append(
                 "bytes of a destroyed key may be in the database's files while somebody reads what "
@@ -242,13 +242,13 @@ def outlived(store: CaseStore, customer_id: str | None = None) -> list[tuple[str
     )
     if customer_id is not None:
         sql += " AND x.customer_id = ?"
-    with answering("the store"):
+    with database_answers("the store"):
         rows = store.recorder.fetch(sql, [] if customer_id is None else [customer_id])
     return sorted((each, bytes(key_id)) for each, key_id in rows)
 
 
 def _destroy(store: CaseStore, customer_id: str, key_id: bytes) -> None:
-    with answering("the store"), store.recorder.writing() as writing:
+    with database_answers("the store"), store.recorder.writing() as writing:
         key = writing.survey((), (), [customer_id]).keys.get(customer_id)
         if key is not None and key.key_id == key_id:
             writing.delete_key(customer_id)

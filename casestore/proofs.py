@@ -19,9 +19,9 @@ import msgspec
 from casestore.audit import grow, log_id, named, origin
 from casestore.checkpoints import Held
 from casestore.errors import CaseStoreError, InvalidStream, StoreDamaged, StreamNotFound
+from casestore.journal.answering import database_answers
 from casestore.journal.recorder import Row
 from casestore.leaf import Leaf, leaf_of, origin_of, read_leaf
-from casestore.opening import answering
 from casestore.seals import CannotTell, Folder, SealRefused
 from casestore.store import CaseStore
 from casestore.tlog.merkle import (
@@ -205,7 +205,7 @@ def find_row(store: CaseStore, named: str) -> Row:
                 f"{named!r} is no event; name it by its id, or like case:4711@3"
             ) from None
         where, params = "originator_id = ? AND originator_version = ?", [stream, int(version)]
-    with answering("the store"):
+    with database_answers("the store"):
         found = recorder.fetch(sql + where, params)
     if not found:
         raise StreamNotFound(f"there is no event {named} in this store; check the id")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from casestore.errors import KeyFileError
+from casestore.journal.answering import database_answers
 from casestore.journal.recorder import KeyRow
 from casestore.keys.key_file import (
     destroy_replaced,
@@ -26,7 +27,6 @@ from casestore.keys.key_file import (
     replace_key_file,
     stores_of,
 )
-from casestore.opening import answering
 from casestore.store import CaseStore
 
 _BATCH = 500
@@ -65,7 +65,10 @@ def rotate(
         keys = load_key_file(path)
         _check(store, path, keys)
         return Rotation(path, _left(store, kek_id(keys[-1]), len(keys) > 1), len(keys) > 1)
-    with answering("the store"), store.recorder.writing() as writing:  # one rotation at a time
+    with (
+        database_answers("the store"),
+        store.recorder.writing() as writing,
+    ):  # one rotation at a time
         keys = load_key_file(path)
         _check(store, path, keys)
         destroy_replaced(path)
@@ -82,7 +85,7 @@ def rotate(
         done += count
         if progress is not None:
             progress(done)
-    with answering("the store"), store.recorder.writing():
+    with database_answers("the store"), store.recorder.writing():
         if load_key_file(path) == keys:  # else another process has ended this rotation
             _check(store, path, keys[-1:])
             replace_key_file(path, keys[-1:], stores_of(path))
@@ -92,7 +95,7 @@ def rotate(
 
 def _wrap_some(store: CaseStore, new: bytes) -> int:
     """Wrap some data keys with the new key that are wrapped by another; how many there were."""
-    with answering("the store"), store.recorder.writing() as writing:
+    with database_answers("the store"), store.recorder.writing() as writing:
         if _named(store) != new.hex():  # another process has ended this rotation and begun one
             return 0
         sql = (

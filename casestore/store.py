@@ -32,20 +32,19 @@ from casestore.append.request import Append, Outcome, Receipt, Retry
 from casestore.errors import CaseStoreError, KeyFileError, StoreUnavailable, StreamNotFound
 from casestore.events import Event, EventCorrected, GestureGiven, PersonalDataErased
 from casestore.journal import Journal
-from casestore.journal.recorder import LOOK_ANYWAY, SCHEMA_VERSION, JournalRecorder, KeyRow
-from casestore.journal.url import parse_url
-from casestore.keys.key_file import create_key_file, kek_id, key_file_for
-from casestore.keys.vault import Vault
-from casestore.opening import (
-    answering,
-    asking,
+from casestore.journal.answering import brief, database_answers
+from casestore.journal.place import (
     backend,
-    brief,
     known_meta,
     no_key_file,
     not_found,
     shown_as,
+    store_exists,
 )
+from casestore.journal.recorder import LOOK_ANYWAY, SCHEMA_VERSION, JournalRecorder, KeyRow
+from casestore.journal.url import parse_url
+from casestore.keys.key_file import create_key_file, kek_id, key_file_for
+from casestore.keys.vault import Vault
 from casestore.streams import kinds
 from casestore.streams.case import Case
 from casestore.streams.history import History, Recorded
@@ -108,7 +107,8 @@ class CaseStore:
             raise not_found(shown)
         journal = Journal(env={"CASESTORE_URL": url} if url else None)
         try:
-            meta = known_meta(asking(journal.journal.meta, shown), shown)
+            with database_answers(shown):
+                meta = known_meta(journal.journal.meta(), shown)
         except BaseException:
             journal.close()
             raise
@@ -141,10 +141,15 @@ class CaseStore:
         backend(where).make_place(where)
         if sealed and file is not None:
             meta["kek_id"] = kek_id(create_key_file(file, meta["store_id"])).hex()
+        shown = shown_as(url, where)
         journal = Journal(env={"CASESTORE_URL": url} if url else None)
         try:
-            shown = shown_as(url, where)
-            asking(lambda: journal.journal.create_table(meta), shown)
+            with database_answers(shown):
+                journal.journal.create_table(meta)
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, IntegrityError):  # another `create` was faster
+                raise store_exists(shown) from error
+            raise
         finally:
             journal.close()
         return cls.open(url, key_file=key_file, **injected)
@@ -368,7 +373,8 @@ class CaseStore:
         name = f"case:{case_id}"
         kinds.parse(name)
         if as_of is None and known_at is None:
-            stream = asking(lambda: self._present(name), name)
+            with database_answers(name):
+                stream = self._present(name)
             if stream is None:
                 raise _no_stream(name)
             return cast(Case, stream.state)
@@ -376,7 +382,8 @@ class CaseStore:
 
     def policies(self) -> Policies:
         """The policies adopted."""
-        stream = asking(lambda: self._present("policy"), "policy")
+        with database_answers("policy"):
+            stream = self._present("policy")
         return Policies() if stream is None else cast(Policies, stream.state)
 
     def history(
@@ -401,7 +408,7 @@ class CaseStore:
             StreamNotFound: the stream has no events at all.
         """
         kinds.parse(stream)
-        with answering(stream):
+        with database_answers(stream):
             rows = self.recorder.stream_rows(stream, lte=at_version)
             known = rows or (at_version is not None and self.recorder.stream_rows(stream, limit=1))
         if not known:
@@ -418,8 +425,8 @@ class CaseStore:
         Corrections are not applied: they are events like any other here.
         """
         while True:
-            start = after
-            rows = asking(lambda: self.recorder.rows(start, _READ, stop=until), "the store")  # noqa: B023
+            with database_answers("the store"):
+                rows = self.recorder.rows(after, _READ, stop=until)
             yield from self._decode(rows, reveal)
             if len(rows) < _READ:
                 return
@@ -437,7 +444,7 @@ class CaseStore:
         wanted = sorted(customers)
         for start in range(0, len(wanted), 500):
             some = wanted[start : start + 500]
-            with answering("the key table"):
+            with database_answers("the key table"):
                 rows = self.recorder.fetch(
                     f"SELECT customer_id, key_id, wrapped FROM {self.recorder.keys_table} "
                     f"WHERE customer_id IN ({', '.join('?' * len(some))})",
@@ -464,7 +471,7 @@ class CaseStore:
 
         It never ends by itself: leave the loop, or set `stop` (seen within a second).
         """
-        with answering("the store"), self.recorder.changes() as changes:
+        with database_answers("the store"), self.recorder.changes() as changes:
             while stop is None or not stop.is_set():
                 for recorded in self.read(after, reveal=reveal):
                     yield recorded
@@ -474,12 +481,13 @@ class CaseStore:
     def stream_of(self, event_id: UUID | str) -> str | None:
         """The stream that an event is in; None where there is no such event."""
         sql = f"SELECT originator_id FROM {self.recorder.table} WHERE event_id = ?"
-        found = asking(lambda: self.recorder.fetch(sql, [str(event_id)]), "the store")
+        with database_answers("the store"):
+            found = self.recorder.fetch(sql, [str(event_id)])
         return found[0][0] if found else None
 
     def streams(self, kind: str) -> Iterator[str]:
         """The names of all streams of a kind ("case", "customer" or "policy"), in id order."""
-        with answering("the store"):
+        with database_answers("the store"):
             if kind == "policy":
                 yield from ["policy"] if self.recorder.stream_rows("policy", limit=1) else []
                 return

@@ -26,8 +26,8 @@ from casestore.audit import (
 )
 from casestore.checkpoints import EVIDENCE, OWN, Checkpoints, Finding, Held, Target
 from casestore.errors import CaseStoreError
+from casestore.journal.answering import database_answers
 from casestore.leaf import hashes_of
-from casestore.opening import answering
 from casestore.store import CaseStore
 from casestore.tlog.merkle import HASH_SIZE, Frontier
 from casestore.tlog.note import Verifier
@@ -107,7 +107,7 @@ class _Verifying:
         """Verify."""
         targets, seals = self.checkpoints.targets, self.checkpoints.seals
         trusted = self.begin() if incremental else 0
-        with answering("the store"):
+        with database_answers("the store"):
             given = last_given(self.store)
         until = last_position(self.store)
         self.ordinary_positions()
@@ -133,7 +133,7 @@ class _Verifying:
 
     def ask(self, sql: str, *params: Any) -> list[Any]:
         """Ask the database."""
-        with answering("the store"):
+        with database_answers("the store"):
             return self.store.recorder.fetch(sql, params)
 
     # --- reading the store

@@ -15,13 +15,13 @@ from casestore.append.decision import SYSTEM
 from casestore.checkpoints import Held
 from casestore.erasure_list import list_file
 from casestore.errors import KeyFileError
+from casestore.journal.place import shown_as
 from casestore.journal.url import SQLiteUrl, parse_url
 from casestore.keeping import Kept
 from casestore.keeping import backup as make_backup
 from casestore.keeping import copy as copy_store
 from casestore.keeping import restore as restore_backup
 from casestore.keys.key_file import kek_id, load_key_file
-from casestore.opening import shown_as
 from casestore.privacy import reapply
 from casestore.seals import CannotTell, Folder
 from casestore.tlog.note import Verifier

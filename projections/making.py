@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from casestore import CaseStore
 from casestore.errors import StoreDamaged
-from casestore.opening import answering, brief
+from casestore.journal.answering import brief, database_answers
 from casestore.streams.history import History
 from casestore.streams.kinds import fold_history
 from casestore.streams.policies import Policies
@@ -97,7 +97,7 @@ class Maker:
         return self._fetch(f"originator_id IN ({', '.join('?' * len(names))})", *names)
 
     def _fetch(self, where: str, *params: Any) -> list[Any]:
-        with answering("the store"):
+        with database_answers("the store"):
             return self._recorder.fetch(
                 f"SELECT {self._columns} FROM {self._recorder.table} "
                 f"WHERE {where} AND position <= ? ORDER BY originator_id, originator_version",

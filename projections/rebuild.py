@@ -23,7 +23,7 @@ from eventsourcing.persistence import OperationalError
 
 from casestore import CaseStore
 from casestore.errors import StoreUnavailable
-from casestore.opening import answering
+from casestore.journal.answering import database_answers
 from casestore.system.garbage import fewer_collections
 from projections import tables
 from projections.making import Made, Maker
@@ -142,7 +142,7 @@ def ranges(store: CaseStore, kinds: Iterable[str]) -> Iterator[tuple[str, str]]:
     for kind in kinds:
         after, end = f"{kind}:", f"{kind};"
         while after != end:
-            with answering("the store"):
+            with database_answers("the store"):
                 found = recorder.fetch(
                     f"SELECT originator_id FROM {recorder.table} WHERE originator_id > ? "
                     "AND originator_id < ? ORDER BY originator_id LIMIT 1 OFFSET ?",

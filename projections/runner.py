@@ -21,8 +21,8 @@ from eventsourcing.persistence import PersistenceError
 from casestore import CaseStore
 from casestore.errors import StoreDamaged, StoreUnavailable
 from casestore.events import PolicyAdopted
+from casestore.journal.answering import brief, database_answers
 from casestore.journal.recorder import LOOK_ANYWAY
-from casestore.opening import answering, brief
 from casestore.streams.checks import AHEAD
 from casestore.streams.history import from_microseconds, to_microseconds
 from projections import PROJECTIONS, tables
@@ -98,7 +98,7 @@ class Runner:
 
     def head(self) -> int:
         """The position of the last event; 0 in an empty store."""
-        with answering("the store"):
+        with database_answers("the store"):
             return self.store.recorder.max_notification_id() or 0
 
     def catch_up(
@@ -162,7 +162,7 @@ class Runner:
         """What tells the event at a position from any other that might be there."""
         if position == 0:
             return ""
-        with answering("the store"):
+        with database_answers("the store"):
             rows = self.store.recorder.rows(position - 1, 1, stop=position)
         # Ids made from keys are the same in a history that is told anew; the time is not.
         return f"{rows[0][7]} {rows[0][8]}" if rows else "no such event"
@@ -176,7 +176,7 @@ class Runner:
             return False
         after = min(each.position for each in behind)
         recorder = self.store.recorder
-        with answering("the store"):
+        with database_answers("the store"):
             feed = recorder.fetch(
                 f"SELECT position, originator_id FROM {recorder.table} WHERE position > ? "
                 "ORDER BY position LIMIT ?",
@@ -214,7 +214,7 @@ class Runner:
         found: set[str] = set()
         for start in range(0, len(ids), CHUNK):
             some = ids[start : start + CHUNK]
-            with answering("the store"):
+            with database_answers("the store"):
                 rows = recorder.fetch(
                     f"SELECT DISTINCT originator_id FROM {recorder.table} "
                     f"WHERE customer_id IN ({', '.join('?' * len(some))})",
@@ -229,7 +229,7 @@ class Runner:
         if "policy" not in touched:
             return set()
         recorder = self.store.recorder
-        with answering("the store"):
+        with database_answers("the store"):
             adopted = [row for row in recorder.stream_rows("policy") if row[0] > after]
         try:
             events = [each.event for each in self.store.journal.codec.recorded(adopted)]
@@ -237,7 +237,7 @@ class Runner:
             since = min(map(to_microseconds, effective)) - AHEAD // timedelta(microseconds=1)
         except StoreDamaged:  # it may judge anything
             since = 0
-        with answering("the store"):
+        with database_answers("the store"):
             rows = recorder.fetch(
                 f"SELECT DISTINCT originator_id FROM {recorder.table} WHERE recorded_at >= ?",
                 [since],
@@ -249,7 +249,7 @@ class Runner:
     def run(self, *, stop: StopSignal | None = None, tick: Tick | None = None) -> None:
         """Keep the projections up to date until `stop` is set (seen within a second, unless
         something has to be built first)."""
-        with answering("the store"), self.store.recorder.changes() as changes:
+        with database_answers("the store"), self.store.recorder.changes() as changes:
             while stop is None or not stop.is_set():
                 self.catch_up(stop=stop, tick=tick)
                 changes.wait(LOOK_ANYWAY)
@@ -308,7 +308,7 @@ class Runner:
         found = []
         for name, projection in self.projections.items():
             position = live[name].position if name in live else None
-            with answering("the store"):
+            with database_answers("the store"):
                 ((lag,),) = recorder.fetch(
                     f"SELECT count(*) FROM {recorder.table} WHERE position > ?", [position or 0]
                 )

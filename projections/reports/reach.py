@@ -13,8 +13,8 @@ from typing import cast
 from casestore import CaseStore
 from casestore.errors import StoreDamaged
 from casestore.events import CaseMerged, CustomerMerged
+from casestore.journal.answering import database_answers
 from casestore.journal.recorder import Row
-from casestore.opening import answering
 
 _CHUNK = 400
 """Ids to ask for in one query: as many as any database takes as parameters."""
@@ -47,7 +47,7 @@ def _beside(store: CaseStore, topic: str) -> dict[str, set[str]]:
     # The topic as the index of customers' merges has it: with a parameter it would not be used.
     # Those of cases have none: to look through a million events for them takes a third of a second.
     sql = f"SELECT {recorder.columns} FROM {recorder.table} WHERE topic = '{topic}'"
-    with answering("the store"):
+    with database_answers("the store"):
         rows = [Row._make(row) for row in recorder.fetch(sql)]
     beside: dict[str, set[str]] = {}
     for row in rows:
@@ -78,6 +78,6 @@ def _asked(store: CaseStore, column: str, by: str, values: Collection[str]) -> l
     for start in range(0, len(wanted), _CHUNK):
         some = wanted[start : start + _CHUNK]
         sql = f"SELECT DISTINCT {column} FROM {recorder.table} WHERE {by} IN "
-        with answering("the store"):
+        with database_answers("the store"):
             found += recorder.fetch(f"{sql}({', '.join('?' * len(some))})", some)
     return [value for (value,) in found]

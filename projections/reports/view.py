@@ -14,7 +14,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from casestore import CaseStore
-from casestore.opening import answering
+from casestore.journal.answering import database_answers
 from casestore.streams.history import from_microseconds, to_microseconds
 from casestore.streams.policies import Policies
 from projections import tables
@@ -326,7 +326,7 @@ def _known(runner: Runner, position: int, known_at: datetime | None) -> int:
     if known_at is None:
         return position
     recorder = runner.store.recorder
-    with answering("the store"):
+    with database_answers("the store"):
         found = recorder.fetch(
             f"SELECT position FROM {recorder.table} WHERE position <= ? AND recorded_at <= ? "
             "ORDER BY position DESC LIMIT 1",

@@ -2,41 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from importlib import import_module
-from typing import Any, TypeVar
-
-from eventsourcing.persistence import IntegrityError, PersistenceError
+from typing import Any
 
 from casestore.errors import KeyFileError, StoreExists, StoreNotFound, StoreUnavailable
 from casestore.journal.recorder import SCHEMA_VERSION
 from casestore.journal.url import PostgresUrl, SQLiteUrl, without_password
-
-T = TypeVar("T")
-
-
-def brief(error: BaseException) -> str:
-    """The first line of an error."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
-
-
-def asking(question: Callable[[], T], what: str) -> T:
-    """Ask the database something; what it cannot answer is StoreUnavailable."""
-    with answering(what):
-        try:
-            return question()
-        except IntegrityError as error:  # only a second `create` at the same moment
-            raise StoreExists(f"there is a store at {what} already; use another place") from error
-
-
-@contextmanager
-def answering(what: str) -> Iterator[None]:
-    """What the database cannot answer in here is StoreUnavailable."""
-    try:
-        yield
-    except PersistenceError as error:
-        raise StoreUnavailable(f"{what}: the database does not answer: {brief(error)}") from error
 
 
 def known_meta(meta: dict[str, str] | None, shown: str) -> dict[str, str]:
@@ -72,6 +43,11 @@ def shown_as(url: str | None, where: SQLiteUrl | PostgresUrl) -> str:
 def not_found(shown: str) -> StoreNotFound:
     """There is none at that place."""
     return StoreNotFound(f"there is no store at {shown}; make one with `casestore init`")
+
+
+def store_exists(shown: str) -> StoreExists:
+    """There is one at that place."""
+    return StoreExists(f"there is a store at {shown} already; use another place")
 
 
 def no_key_file() -> KeyFileError:
