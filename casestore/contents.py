@@ -23,7 +23,7 @@ from eventsourcing.persistence import (
     PersistenceError,
 )
 
-from casestore.audit import BEFORE_ALL
+from casestore.audit.rows import BEFORE_ALL
 from casestore.errors import StoreDamaged, StoreExists, StoreNotFound, StoreUnavailable
 from casestore.journal.answering import brief
 from casestore.journal.place import backend, known_meta, not_found, shown_as

@@ -13,8 +13,11 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from casestore.audit import named
-from casestore.checkpoints import Checkpoints, Held, Target
+from casestore.audit.checkpoints import Checkpoints, Target
+from casestore.audit.folder import Folder
+from casestore.audit.held import HeldCheckpoint
+from casestore.audit.leaf import NO_LEAF, hashes_of, origin_of
+from casestore.audit.rows import named
 from casestore.contents import (
     Contents,
     beside,
@@ -26,11 +29,9 @@ from casestore.contents import (
     saying,
 )
 from casestore.dump import DUMP, dump, reading_dump
-from casestore.errors import StoreDamaged, StoreExists
+from casestore.errors import CannotTell, StoreDamaged, StoreExists
 from casestore.journal.place import backend, known_meta, not_found, shown_as
 from casestore.journal.url import PostgresUrl, SQLiteUrl, parse_url
-from casestore.leaf import NO_LEAF, hashes_of, origin_of
-from casestore.seals import CannotTell, Folder
 from casestore.tlog.merkle import Frontier
 from casestore.tlog.note import Verifier
 
@@ -135,7 +136,7 @@ def restore(
     file: Path,
     url: str | None,
     *,
-    held: Sequence[Held] = (),
+    held: Sequence[HeldCheckpoint] = (),
     keys: Sequence[Verifier] = (),
     progress: Progress | None = None,
 ) -> Kept:
@@ -203,7 +204,7 @@ def _kind(file: Path) -> bytes:
 def _signed(
     where: SQLiteUrl | PostgresUrl,
     store_id: str,
-    held: Sequence[Held],
+    held: Sequence[HeldCheckpoint],
     keys: Sequence[Verifier],
 ) -> list[Target]:
     """The checkpoints to compare with, smallest first: all must be good."""

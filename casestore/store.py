@@ -31,8 +31,8 @@ from casestore.append.decision import Decision
 from casestore.append.request import Append, Outcome, Receipt, Retry
 from casestore.errors import CaseStoreError, KeyFileError, StoreUnavailable, StreamNotFound
 from casestore.events import Event, EventCorrected, GestureGiven, PersonalDataErased
-from casestore.journal import Journal
 from casestore.journal.answering import brief, database_answers
+from casestore.journal.application import Journal
 from casestore.journal.place import (
     backend,
     known_meta,

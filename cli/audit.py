@@ -10,18 +10,21 @@ from typing import IO, Any, TypeVar
 import click
 import msgspec
 
-from casestore import audit as sealing
-from casestore.bundle import verify_bundle as bundle_verify
-from casestore.bundle import write_bundle
-from casestore.checkpoints import Held
-from casestore.leaf import Leaf
-from casestore.log_export import export_log
-from casestore.proofs import LARGEST, find_row, prover
-from casestore.proofs import verify_proof as proof_verify
-from casestore.seals import CannotTell, Folder
-from casestore.tlog.note import MAX_NOTE, Checkpoint, InvalidNote, NotSigned, Verifier
-from casestore.verifying import Verified
-from casestore.verifying import verify as verify_store
+from casestore.audit import sealing
+from casestore.audit.bundle import verify_bundle as bundle_verify
+from casestore.audit.evidence import write_bundle
+from casestore.audit.folder import Folder
+from casestore.audit.held import HeldCheckpoint
+from casestore.audit.leaf import Leaf
+from casestore.audit.proof import LARGEST
+from casestore.audit.proof import verify_proof as proof_verify
+from casestore.audit.proving import find_row, prover
+from casestore.audit.rows import origin
+from casestore.audit.tlog_export import export_log
+from casestore.audit.verifying import Verified
+from casestore.audit.verifying import verify as verify_store
+from casestore.errors import CannotTell, InvalidNote, NotSigned
+from casestore.tlog.note import MAX_NOTE, Checkpoint, Verifier
 from cli.options import CANNOT_TELL, REFUSED, settings, shared
 from cli.output import Column, for_people, print_lines, print_object, table
 from cli.progress import progress
@@ -65,8 +68,8 @@ class VerifierKey(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes
             self.fail(str(error), param, ctx)
 
 
-def _kept(paths: Sequence[Path]) -> list[Held]:
-    return [Held(str(path), _beginning(path)) for path in paths]
+def _kept(paths: Sequence[Path]) -> list[HeldCheckpoint]:
+    return [HeldCheckpoint(str(path), _beginning(path)) for path in paths]
 
 
 def _beginning(path: Path) -> bytes:
@@ -106,7 +109,7 @@ def key() -> None:
     """
     with settings().open_store() as store:
         folder = Folder.of(store.url)
-        verifier, new = folder.make_key(sealing.origin(store))
+        verifier, new = folder.make_key(origin(store))
     if not for_people():
         print_object({"verifier": str(verifier), "key_file": str(folder.key_file), "new": new})
         return

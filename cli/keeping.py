@@ -12,9 +12,10 @@ import click
 
 from casestore import CaseStore
 from casestore.append.decision import SYSTEM
-from casestore.checkpoints import Held
+from casestore.audit.folder import Folder
+from casestore.audit.held import HeldCheckpoint
 from casestore.erasure_list import list_file
-from casestore.errors import KeyFileError
+from casestore.errors import CannotTell, KeyFileError
 from casestore.journal.place import shown_as
 from casestore.journal.url import SQLiteUrl, parse_url
 from casestore.keeping import Kept
@@ -23,7 +24,6 @@ from casestore.keeping import copy as copy_store
 from casestore.keeping import restore as restore_backup
 from casestore.keys.key_file import kek_id, load_key_file
 from casestore.privacy import reapply
-from casestore.seals import CannotTell, Folder
 from casestore.tlog.note import Verifier
 from cli.audit import HELD, KEYS
 from cli.options import REFUSED, settings, shared
@@ -113,7 +113,7 @@ def restore(file: Path, held: Sequence[Path], keys: Sequence[Verifier], no_reapp
       casestore --db postgresql:///desk restore monday.backup --held checkpoint-of-march
     """
     db = settings().db
-    notes = [Held(str(path), path.read_bytes()) for path in held]
+    notes = [HeldCheckpoint(str(path), path.read_bytes()) for path in held]
     with progress("events", None) as tick:
         made = restore_backup(file, db, held=notes, keys=keys, progress=tick)
     with settings().open_store() as store:

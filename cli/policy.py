@@ -12,9 +12,10 @@ from typing import Any
 import click
 
 from casestore import CaseStore, PolicyAdopted, StreamNotFound
+from casestore.errors import InvalidPolicy
 from casestore.events import Actor
 from casestore.events.policy_document import BUILT_IN, DAYS, DOCUMENT, Document
-from casestore.policy.toml import InvalidPolicy, PolicyFile, read_policy
+from casestore.policy.toml import PolicyFile, read_policy
 from casestore.streams.policies import Adopted, Policies
 from cli.options import REFUSED, as_of_option, moment, settings, shared, zone_option
 from cli.output import Column, cell, for_people, heading, print_lines, print_object, table

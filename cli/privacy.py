@@ -12,9 +12,9 @@ import msgspec
 from casestore import CaseStore, EventRefused, PersonalDataErased
 from casestore import privacy as library
 from casestore.erasure_list import list_file
-from casestore.journal.codec import Codec
 from casestore.keys.vault import UNSEALED
 from casestore.rotation import rotate as rotate_key
+from casestore.streams.codec import Codec
 from cli.options import REFUSED, Usage, settings, shared
 from cli.output import Column, cell, for_people, print_lines, print_object, print_rows
 from cli.progress import progress

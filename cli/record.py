@@ -16,7 +16,7 @@ import msgspec
 from casestore import CaseStore, Event, StreamNotFound
 from casestore.events import VOCABULARY
 from casestore.events.markers import fields_of, parts
-from casestore.journal.codec import Codec
+from casestore.streams.codec import Codec
 from cli.options import EVENT_TYPE, Usage, settings, shared
 from cli.output import for_people, print_object
 from cli.text import visible

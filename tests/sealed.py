@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from casestore import CaseStore
-from casestore.audit import Sealed, origin, seal
+from casestore.audit.folder import Folder
+from casestore.audit.rows import origin
+from casestore.audit.sealing import Sealed, seal
+from casestore.audit.verifying import Verified, verify
 from casestore.journal.sqlite import SQLiteJournal
-from casestore.seals import Folder
 from casestore.tlog.note import Verifier
-from casestore.verifying import Verified, verify
 from tests import stories
 from tests.test_doctor import alter, execute
 

@@ -24,15 +24,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casestore import CaseStore, KeyFileError
-from casestore.audit import Sealed, origin, seal
-from casestore.checkpoints import Held
-from casestore.leaf import hashes_of, leaf_of
-from casestore.log_export import export_log
-from casestore.seals import CannotTell, Folder, SealRefused
+from casestore.audit.folder import Folder
+from casestore.audit.held import HeldCheckpoint
+from casestore.audit.leaf import hashes_of, leaf_of
+from casestore.audit.rows import origin
+from casestore.audit.sealing import Sealed, seal
+from casestore.audit.tlog_export import export_log
+from casestore.audit.verifying import verify
+from casestore.errors import CannotTell, SealRefused
 from casestore.tlog.merkle import Frontier, leaf_hash
 from casestore.tlog.note import Checkpoint, Signer
 from casestore.tlog.tiles import Hashes, tile_path, tiles
-from casestore.verifying import verify
 from tests import stories
 from tests.sealed import (
     alter,
@@ -181,7 +183,7 @@ def test_a_held_checkpoint_older_than_what_is_trusted_is_compared(url: str) -> N
     with opened(url) as store:
         folder = Folder.of(store.url)
         first, _ = folder.open_seal(folder.seal_files()[0], origin(store), folder.verifiers())
-        held = Held("mine", first.checkpoint.encode())
+        held = HeldCheckpoint("mine", first.checkpoint.encode())
         assert verify(store, held=[held]).verdict == "fine"
         alter(store, "UPDATE {t} SET topic = 'NoteAdded' WHERE position = 3")
         assert verify(store, held=[held], incremental=True).verdict == "tampered"
@@ -474,7 +476,7 @@ def test_a_file_that_was_really_restored(
 
 def test_an_auditor_notices_when_the_seals_were_put_back_too(url: str, folder: Path) -> None:
     with opened(url) as store:
-        held = Held("mine", seal(store).note.encode())
+        held = HeldCheckpoint("mine", seal(store).note.encode())
         put_back(store, 7)
     max((folder / "seals").iterdir()).unlink()
     assert verified(url).verdict == "fine"  # for all that is left to see
@@ -490,10 +492,10 @@ def signer(url: str) -> Signer:
         return Folder.of(store.url).signer()
 
 
-def held(url: str, size: int, root: bytes, **more: str) -> Held:
+def held(url: str, size: int, root: bytes, **more: str) -> HeldCheckpoint:
     with opened(url) as store:
         checkpoint = Checkpoint(more.get("origin", origin(store)), size, root)
-    return Held("mine", signer(url).sign(checkpoint.text()).encode())
+    return HeldCheckpoint("mine", signer(url).sign(checkpoint.text()).encode())
 
 
 def newest(url: str) -> Sealed:
@@ -509,12 +511,14 @@ def test_two_checkpoints_of_one_size(url: str) -> None:
 def test_a_held_checkpoint_is_enough(url: str, folder: Path) -> None:
     note, key = newest(url).note, signer(url).verifier
     shutil.rmtree(folder)
-    assert verified(url, held=[Held("mine", note.encode())]).verdict == "cannot tell"  # no key
-    found = verified(url, held=[Held("mine", note.encode())], keys=[key])
+    assert (
+        verified(url, held=[HeldCheckpoint("mine", note.encode())]).verdict == "cannot tell"
+    )  # no key
+    found = verified(url, held=[HeldCheckpoint("mine", note.encode())], keys=[key])
     assert (found.verdict, found.covered, found.checkpoints) == ("fine", 11, 1)
     with opened(url) as store:
         alter(store, "UPDATE {t} SET topic = 'NoteAdded' WHERE position = 3")
-    said = tampered(url, held=[Held("mine", note.encode())], keys=[key])
+    said = tampered(url, held=[HeldCheckpoint("mine", note.encode())], keys=[key])
     assert "among events 1 to 11" in said
 
 
@@ -537,7 +541,7 @@ def test_a_checkpoint_of_more_than_there_is(url: str) -> None:
 def test_a_held_checkpoint_that_was_spoilt(
     url: str, spoil: Callable[[bytes], bytes], verdict: str, says: str
 ) -> None:
-    found = verified(url, held=[Held("mine", spoil(newest(url).note.encode()))])
+    found = verified(url, held=[HeldCheckpoint("mine", spoil(newest(url).note.encode()))])
     assert found.verdict == verdict
     assert says in found.findings[0].what
     assert "checkpoint mine" in found.findings[0].where
@@ -547,7 +551,7 @@ def test_a_held_checkpoint_that_was_spoilt(
 @pytest.mark.parametrize("size", ["-1", "011", "9" * 30, "x"])
 def test_a_held_checkpoint_of_no_size(url: str, size: str) -> None:
     text = newest(url).note.rpartition("\n\n")[0].replace("\n11\n", f"\n{size}\n") + "\n"
-    found = verified(url, held=[Held("mine", signer(url).sign(text).encode())])
+    found = verified(url, held=[HeldCheckpoint("mine", signer(url).sign(text).encode())])
     assert found.verdict == "cannot tell"
     assert "the size of a checkpoint" in found.findings[0].what
 
@@ -556,7 +560,7 @@ def test_a_held_checkpoint_by_another_key_or_of_another_log(url: str) -> None:
     with opened(url) as store:
         other = Signer(origin(store), bytes(32))
         text = newest(url).checkpoint.text()
-        found = verify(store, held=[Held("mine", other.sign(text).encode())])
+        found = verify(store, held=[HeldCheckpoint("mine", other.sign(text).encode())])
     assert found.verdict == "cannot tell"
     assert "no key is known that signed it" in found.findings[0].what
     found = verified(url, held=[held(url, 11, bytes(32), origin="casestore/other")])
@@ -677,7 +681,7 @@ with CaseStore.open(sys.argv[1]) as store:
 SEALS = """
 import sys
 from casestore import CaseStore
-from casestore.audit import seal
+from casestore.audit.sealing import seal
 with CaseStore.open(sys.argv[1]) as store:
     for _ in range(12):
         seal(store)
@@ -706,7 +710,8 @@ def test_two_sealers_while_eight_writers_append(url: str, folder: Path) -> None:
 KILLED = """
 import os, sys
 from casestore import CaseStore
-from casestore import audit, seals
+from casestore.audit import sealing as audit
+from casestore.audit import folder as seals
 from casestore.tlog import tiles
 where = sys.argv[2]
 def die(*_, **__):

@@ -35,8 +35,8 @@ from casestore.events import (
 )
 from casestore.events.base import Code, Id, New, PersonalText, Upcast, event
 from casestore.events.markers import personal_fields
-from casestore.journal import Journal
-from casestore.journal.codec import Codec, topic
+from casestore.journal.application import Journal
+from casestore.streams.codec import Codec, topic
 from tests.samples import changed, full, least
 
 GOLDEN = Path(__file__).parent / "golden" / "stored_events.ndjson"

@@ -22,13 +22,15 @@ import psycopg
 import pytest
 
 from casestore import CaseStore, StoreDamaged, StoreExists, StoreNotFound, StoreUnavailable
-from casestore.audit import origin, seal
-from casestore.checkpoints import Held
+from casestore.audit.folder import Folder
+from casestore.audit.held import HeldCheckpoint
+from casestore.audit.rows import origin
+from casestore.audit.sealing import seal
 from casestore.contents import Place, reading
 from casestore.doctor import examine
+from casestore.errors import CannotTell
 from casestore.journal.url import parse_url
 from casestore.keeping import Kept, backup, copy, restore
-from casestore.seals import CannotTell, Folder
 from tests.command_line import ROOT
 from tests.postgres_server import binaries
 from tests.sealed import alter, audit_folder, execute, key_of, made, opened, sealed, tell, verified
@@ -225,7 +227,7 @@ def test_an_older_backup_is_said_to_be_older(url: str, file: Path) -> None:
     assert kept.newer is not None
     assert kept.proven is not None
     assert (kept.proven.size, kept.newer.size, kept.newer.label) == (11, 14, "the store's own seal")
-    kept = restore(file, other(url, "again"), held=[Held("march", note)])
+    kept = restore(file, other(url, "again"), held=[HeldCheckpoint("march", note)])
     assert kept.newer is not None
     assert kept.newer.size == 14
 
@@ -243,7 +245,7 @@ def test_an_altered_backup_is_refused(
     nothing_at(other(url))
     monkeypatch.setenv("CASESTORE_AUDIT_DIR", str(file.with_name("none")))
     with pytest.raises(StoreDamaged, match="first 11 events are not those that the checkpoint m"):
-        back(file, url, held=[Held("march", note)], keys=[key])
+        back(file, url, held=[HeldCheckpoint("march", note)], keys=[key])
     nothing_at(other(url))
     kept = back(file, url)
     assert (kept.proven, kept.newer) == (None, None)
@@ -255,12 +257,12 @@ def test_a_checkpoint_that_says_nothing_refuses(
     backup(url, file)
     note = sealed(url).note
     with CaseStore.create(other(url, "stranger")) as stranger:
-        foreign = Held("march", note.encode())
+        foreign = HeldCheckpoint("march", note.encode())
         strange = Folder.of(stranger.url)._replace(path=file.with_name("strange"))
         strange = strange._replace(key_file=strange.path / "key")
         key, _ = strange.make_key(origin(stranger))
     with pytest.raises(StoreDamaged, match="checkpoint april"):
-        back(file, url, held=[Held("april", note.replace("\n11\n", "\n12\n").encode())])
+        back(file, url, held=[HeldCheckpoint("april", note.replace("\n11\n", "\n12\n").encode())])
     backup(other(url, "stranger"), stranger_file := file.with_name("stranger"))
     with pytest.raises(CannotTell, match="of another log"):
         back(stranger_file, url)

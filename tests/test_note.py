@@ -9,13 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from casestore.errors import BadSignature, InvalidNote, NotSigned
 from casestore.tlog.note import (
     MAX_NOTE,
     MAX_SIGNATURES,
-    BadSignature,
     Checkpoint,
-    InvalidNote,
-    NotSigned,
     Signer,
     Verifier,
     open_checkpoint,

@@ -15,12 +15,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from casestore.audit import origin, seal
-from casestore.bundle import BundleRefused, verify_bundle, write_bundle
-from casestore.checkpoints import Held
-from casestore.proofs import ProofRefused, find_row, prover, verify_proof
-from casestore.seals import CannotTell, Folder, SealRefused
-from casestore.tlog.note import BadSignature, Signer, Verifier
+from casestore.audit.bundle import verify_bundle
+from casestore.audit.evidence import write_bundle
+from casestore.audit.folder import Folder
+from casestore.audit.held import HeldCheckpoint
+from casestore.audit.proof import verify_proof
+from casestore.audit.proving import find_row, prover
+from casestore.audit.rows import origin
+from casestore.audit.sealing import seal
+from casestore.errors import BadSignature, BundleRefused, CannotTell, ProofRefused, SealRefused
+from casestore.tlog.note import Signer, Verifier
 from tests.command_line import Casestore, demo_store
 from tests.sealed import audit_folder, key_of, made, opened, put_back, tell
 
@@ -39,31 +43,31 @@ def url(store_url: str, folder: Path) -> str:
     return store_url
 
 
-def kept(folder: Path) -> list[Held]:
+def kept(folder: Path) -> list[HeldCheckpoint]:
     """Every checkpoint signed so far, the oldest first."""
     files = sorted((folder / "seals").iterdir(), key=lambda path: int(path.stem))
     return [
-        Held(f"{int(path.stem)}", json.loads(path.read_bytes())["checkpoint"].encode())
+        HeldCheckpoint(f"{int(path.stem)}", json.loads(path.read_bytes())["checkpoint"].encode())
         for path in files
     ]
 
 
-def proof_of(url: str, event: str, *held: Held) -> tuple[dict[str, Any], Verifier]:
+def proof_of(url: str, event: str, *held: HeldCheckpoint) -> tuple[dict[str, Any], Verifier]:
     with opened(url) as store, prover(store, held) as proving:
         proof = msgspec.json.encode(proving.prove(find_row(store, event)))
         return json.loads(proof), key_of(store)
 
 
-def check(proof: dict[str, Any], key: Verifier, *held: Held) -> None:
+def check(proof: dict[str, Any], key: Verifier, *held: HeldCheckpoint) -> None:
     verify_proof(json.dumps(proof).encode(), [key], held)
 
 
-def signed(url: str, size: int, root: bytes) -> Held:
+def signed(url: str, size: int, root: bytes) -> HeldCheckpoint:
     """A checkpoint that the log's own key signed, over whatever history."""
     with opened(url) as store:
         signer = Folder.of(store.url).signer()
         note = signer.sign(f"{origin(store)}\n{size}\n{base64.b64encode(root).decode()}\n")
-    return Held("another", note.encode())
+    return HeldCheckpoint("another", note.encode())
 
 
 def test_however_far_the_history_went_on(url: str, folder: Path) -> None:
@@ -155,13 +159,13 @@ def test_what_is_no_checkpoint_of_this_log(url: str, folder: Path) -> None:
     with opened(url) as store:
         signer, stranger = Folder.of(store.url).signer(), Signer(origin(store), bytes(32))
     text = f"7\n{ZERO}\n"
-    elsewhere = Held("elsewhere", signer.sign(f"casestore/elsewhere\n{text}").encode())
-    strange = Held("strange", stranger.sign(f"{stranger.name}\n{text}").encode())
-    edited = Held("edited", kept(folder)[0].note.replace(b"\n7\n", b"\n8\n"))
+    elsewhere = HeldCheckpoint("elsewhere", signer.sign(f"casestore/elsewhere\n{text}").encode())
+    strange = HeldCheckpoint("strange", stranger.sign(f"{stranger.name}\n{text}").encode())
+    edited = HeldCheckpoint("edited", kept(folder)[0].note.replace(b"\n7\n", b"\n8\n"))
     for held, refusal in (
         (elsewhere, CannotTell),
         (strange, CannotTell),
-        (Held("junk", b"junk\n"), CannotTell),
+        (HeldCheckpoint("junk", b"junk\n"), CannotTell),
         (edited, BadSignature),
     ):
         with pytest.raises(refusal, match=held.label):

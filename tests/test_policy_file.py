@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from casestore import CaseStore, PolicyAdopted
+from casestore.errors import InvalidPolicy
 from casestore.events.policy_document import BUILT_IN, DOCUMENT
-from casestore.policy.toml import InvalidPolicy, PolicyFile, read_policy
+from casestore.policy.toml import PolicyFile, read_policy
 from tests.stories import ANNA
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)

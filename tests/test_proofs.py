@@ -17,15 +17,26 @@ import msgspec
 import pytest
 
 from casestore import CaseStore, InvalidStream, StoreDamaged, StreamNotFound
-from casestore.audit import origin, seal
-from casestore.bundle import Bundle, BundleRefused, render, verify_bundle, write_bundle
-from casestore.errors import CaseStoreError
+from casestore.audit.bundle import Bundle, render, verify_bundle
+from casestore.audit.evidence import write_bundle
+from casestore.audit.folder import Folder
+from casestore.audit.proof import LARGEST, verify_proof
+from casestore.audit.proving import find_row, prover
+from casestore.audit.rows import origin
+from casestore.audit.sealing import seal
+from casestore.audit.verifying import verify
+from casestore.errors import (
+    BadSignature,
+    BundleRefused,
+    CannotTell,
+    CaseStoreError,
+    InvalidNote,
+    NotSigned,
+    ProofRefused,
+)
 from casestore.privacy import erase
-from casestore.proofs import LARGEST, ProofRefused, find_row, prover, verify_proof
-from casestore.seals import CannotTell, Folder
 from casestore.tlog.merkle import leaf_hash
-from casestore.tlog.note import BadSignature, InvalidNote, NotSigned, Signer, Verifier
-from casestore.verifying import verify
+from casestore.tlog.note import Signer, Verifier
 from tests import stories
 from tests.sealed import alter, audit_folder, key_of, made, opened, tell
 

@@ -26,7 +26,7 @@ from casestore import (
     PromiseMade,
     Recorded,
 )
-from casestore.journal import Journal
+from casestore.journal.application import Journal
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ANA = Actor(kind="agent", id="ana")

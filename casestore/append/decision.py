@@ -31,12 +31,12 @@ from casestore.events import (
     GestureGiven,
     PersonalDataErased,
 )
-from casestore.journal.codec import Codec
 from casestore.journal.recorder import KeyRow, Row, Survey, Writing
 from casestore.keys.vault import UNSEALED, Vault, nonces
 from casestore.policy.authority import Held
 from casestore.streams import kinds
 from casestore.streams.checks import AHEAD, Context
+from casestore.streams.codec import Codec
 from casestore.streams.history import (
     History,
     Metadata,

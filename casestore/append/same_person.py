@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from casestore.journal.codec import Codec
 from casestore.journal.recorder import Row
+from casestore.streams.codec import Codec
 from casestore.streams.customer import Customer
 from casestore.streams.history import History
 from casestore.streams.kinds import fold_history

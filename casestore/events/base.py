@@ -2,7 +2,7 @@
 
 An event is a frozen, keyword-only pydantic dataclass with slots for what it always has. pydantic
 validates it once, when it is made; what is stored is decoded by msgspec straight into the same
-class (`casestore.journal.codec`).
+class (`casestore.streams.codec`).
 
 Two kinds of marker stand on fields and are all that the rest of the library needs to know:
 

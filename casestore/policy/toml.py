@@ -17,7 +17,7 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 
-from casestore.errors import CaseStoreError
+from casestore.errors import InvalidPolicy, Mistake
 from casestore.events.base import Code
 from casestore.events.markers import fields_of
 from casestore.events.policy_document import CURRENCY, DOCUMENT, Document
@@ -28,31 +28,6 @@ YEARS = 10
 _TOP = ("name", "effective_from", *Document.__dataclass_fields__)
 _HOLIDAYS = ("country", "subdivision", "language", "also", "without")
 _NAMED = TypeAdapter[str](Code)
-
-
-class Mistake(NamedTuple):
-    """Something wrong with a policy file."""
-
-    line: int | None
-    where: str
-    """The dotted name of the setting."""
-    what: str
-    meant: str | None = None
-    """What was probably meant."""
-
-    def __str__(self) -> str:
-        place = "" if self.line is None else f"line {self.line}: "
-        where = f"{self.where}: " if self.where else ""
-        meant = f"; did you mean {self.meant!r}?" if self.meant else ""
-        return f"{place}{where}{self.what}{meant}"
-
-
-class InvalidPolicy(CaseStoreError):  # noqa: N818  (as in casestore.errors)
-    """A policy file cannot be read; `mistakes` tells all that is wrong with it."""
-
-    def __init__(self, mistakes: Sequence[Mistake]) -> None:
-        self.mistakes = tuple(mistakes)
-        super().__init__("; ".join(map(str, mistakes)))
 
 
 class PolicyFile(NamedTuple):

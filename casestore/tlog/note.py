@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
-from casestore.errors import CaseStoreError
+from casestore.errors import BadSignature, InvalidNote, NotSigned
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -27,18 +27,6 @@ _LINE = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/=]+)")
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f]")
 _SIZE = re.compile("0|[1-9][0-9]{0,18}")
 _LARGEST = (1 << 63) - 1
-
-
-class InvalidNote(CaseStoreError):  # noqa: N818  (as the names in casestore.errors)
-    """Not a note, a checkpoint or a key as it should be written."""
-
-
-class NotSigned(CaseStoreError):  # noqa: N818
-    """No signature on it is by a key that was asked for: it says nothing."""
-
-
-class BadSignature(CaseStoreError):  # noqa: N818
-    """It names the key, but is not what the key signed: somebody edited it."""
 
 
 def _unbase64(text: str, what: str) -> bytes:

@@ -10,9 +10,10 @@ from itertools import count as counting
 from pathlib import Path
 
 from casestore import CaseStore
-from casestore.audit import origin, seal
-from casestore.seals import Folder
-from casestore.verifying import verify
+from casestore.audit.folder import Folder
+from casestore.audit.rows import origin
+from casestore.audit.sealing import seal
+from casestore.audit.verifying import verify
 from tests.bench.made import events
 from tests.bench.race import Floor, race, seconds
 from tests.bench.sqlite import SCAN, append_each, write_batches
@@ -20,7 +21,7 @@ from tests.bench.sqlite import SCAN, append_each, write_batches
 SEALER = """
 import sys, time
 from casestore import CaseStore
-from casestore.audit import seal
+from casestore.audit.sealing import seal
 with CaseStore.open(sys.argv[1]) as store:
     print("ready", flush=True)
     while True:

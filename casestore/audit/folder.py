@@ -25,10 +25,15 @@ from typing import NamedTuple
 
 import msgspec
 
-from casestore.errors import CaseStoreError, KeyFileError, StoreUnavailable
+from casestore.errors import (
+    CannotTell,
+    InvalidNote,
+    KeyFileError,
+    SealRefused,
+)
 from casestore.journal.url import SQLiteUrl, parse_url
 from casestore.system.files import write_new, write_whole
-from casestore.tlog.note import Checkpoint, InvalidNote, Signer, Verifier, open_checkpoint
+from casestore.tlog.note import Checkpoint, Signer, Verifier, open_checkpoint
 from casestore.tlog.tiles import Hashes
 
 if sys.platform == "win32":
@@ -47,14 +52,6 @@ _KEY_HEADER = (
     "# The key that signs this casestore's checkpoints. Who has it can sign another history:\n"
     "# keep it away from those who can change the database.\n"
 )
-
-
-class SealRefused(CaseStoreError):  # noqa: N818  (as the names in casestore.errors)
-    """To seal would sign a history that contradicts an earlier seal, or hide damage."""
-
-
-class CannotTell(StoreUnavailable):
-    """What is asked cannot be answered with what is at hand: no seal, no key, no folder."""
 
 
 class Seal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,97 +1,33 @@
-"""Sealing a store's history. `casestore.verifying` compares it with what was sealed.
+"""Sealing a store's history. `casestore.audit.verifying` compares it with what was sealed.
 
-The leaves of the tree are the events in order of position (casestore.leaf), so a leaf's index is
-an event's rank. Nothing is computed when an event is appended: `seal` reads what is new, and signs
-a checkpoint. A seal is never at odds with the one before it, whatever became of the database.
+The leaves of the tree are the events in order of position (casestore.audit.leaf), so a leaf's index
+is an event's rank. Nothing is computed when an event is appended: `seal` reads what is new, and
+signs a checkpoint. A seal never contradicts the one before it, whatever became of the database.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from eventsourcing.persistence import OperationalError
-
-from casestore.errors import StoreDamaged
-from casestore.journal.answering import database_answers
-from casestore.journal.sqlite import SQLiteJournal
-from casestore.leaf import NO_LEAF, hashes_of, leaf_of, origin_of, read_leaf
-from casestore.seals import Folder, Seal, SealRefused
+from casestore.audit.folder import Folder, Seal
+from casestore.audit.leaf import NO_LEAF, hashes_of, leaf_of, read_leaf
+from casestore.audit.rows import (
+    BEFORE_ALL,
+    Progress,
+    chunks,
+    last_given,
+    last_position,
+    log_id,
+    named,
+    origin,
+    rows_after,
+)
+from casestore.errors import BadSignature, InvalidNote, NotSigned, SealRefused, StoreDamaged
 from casestore.store import CaseStore
 from casestore.tlog.merkle import leaf_hash
-from casestore.tlog.note import BadSignature, Checkpoint, InvalidNote, NotSigned
+from casestore.tlog.note import Checkpoint
 from casestore.tlog.tiles import Hashes
-
-_CHUNK = 500
-BEFORE_ALL = -(1 << 63)
-"""Before any position that a database can hold, also by hand."""
-Progress = Callable[[int], None]
-
-
-def log_id(store: CaseStore) -> str:
-    """What names a store's log in every leaf, wherever the store is moved."""
-    return store.meta["store_id"]
-
-
-def origin(store: CaseStore) -> str:
-    """What names a store's log in checkpoints, and its first key."""
-    return origin_of(log_id(store))
-
-
-# --- reading rows --------------------------------------------------------------------------
-
-
-def chunks(store: CaseStore, after: int, until: int, size: int = _CHUNK) -> Iterator[list[Any]]:
-    """All rows after a position up to another, wherever somebody put them."""
-    while rows := rows_after(store, after, until, size):
-        yield rows
-        after = rows[-1][0]
-
-
-def rows_after(store: CaseStore, after: int, until: int, size: int) -> list[Any]:
-    """Some rows after a position, up to another."""
-    recorder = store.recorder
-    with database_answers("the store"):
-        try:
-            return recorder.rows(after, size, stop=until)
-        except OperationalError as error:
-            if "decode" not in str(error).lower():
-                raise
-            if size > 1:
-                return rows_after(store, after, until, 1)
-            # Text that is none: SQLite keeps it, and gives it to nobody.
-            sql = f"SELECT min(position) FROM {recorder.table} WHERE position > ?"
-            ((position,),) = recorder.fetch(sql, [after])
-            return [(position, *[None] * 9)]
-
-
-def last_position(store: CaseStore) -> int:
-    """Of the last event there is; 0 in an empty store."""
-    with database_answers("the store"):
-        return store.recorder.max_notification_id() or 0
-
-
-def last_given(store: CaseStore) -> int:
-    """The last position that the database gave, also to what was never committed, or is gone."""
-    recorder = store.recorder
-    if isinstance(recorder, SQLiteJournal):
-        sql = "SELECT seq FROM sqlite_sequence WHERE name = 'stored_events'"
-        found = recorder.fetch(sql)
-    else:
-        sql = "SELECT pg_sequence_last_value(pg_get_serial_sequence(?, 'position')::regclass)"
-        found = recorder.fetch(sql, [recorder.table])
-    return int(found[0][0] or 0) if found else 0
-
-
-def named(row: Sequence[Any]) -> str:
-    """An event as findings name it."""
-    if row[1] is None:
-        return f"what stands at position {row[0]}, which cannot be read,"
-    return f"{row[1]} version {row[2]} (position {row[0]}, event id {row[7]})"
-
-
-# --- sealing -------------------------------------------------------------------------------
 
 
 class Sealed(NamedTuple):

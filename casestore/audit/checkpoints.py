@@ -7,26 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from casestore.seals import CannotTell, Folder, Seal, SealRefused
-from casestore.tlog.note import BadSignature, InvalidNote, NotSigned, Verifier, open_checkpoint
+from casestore.audit.folder import Folder, Seal
+from casestore.audit.held import HeldCheckpoint
+from casestore.errors import BadSignature, CannotTell, InvalidNote, NotSigned, SealRefused
+from casestore.tlog.note import Verifier, open_checkpoint
 
 Level = Literal["ok", "warning", "cannot tell", "tampered"]
 
 
-class Finding(NamedTuple):
+class AuditFinding(NamedTuple):
     """What verifying found."""
 
     level: Level
     where: str
     what: str
     do: str = ""
-
-
-class Held(NamedTuple):
-    """A checkpoint to verify against, and where it comes from."""
-
-    label: str
-    note: bytes
 
 
 class Target(NamedTuple):
@@ -53,11 +48,11 @@ class Checkpoints:
     """
 
     def __init__(
-        self, url: str, origin: str, keys: Sequence[Verifier], held: Sequence[Held]
+        self, url: str, origin: str, keys: Sequence[Verifier], held: Sequence[HeldCheckpoint]
     ) -> None:
         self.origin = origin
         self.keys = list(keys)
-        self.findings: list[Finding] = []
+        self.findings: list[AuditFinding] = []
         self.folder = _NO_FOLDER
         self.seals: dict[int, Seal] = {}
         """The store's own, by size."""
@@ -80,7 +75,7 @@ class Checkpoints:
 
     def find(self, level: Level, where: str, what: str, do: str = "") -> None:
         """Note a finding."""
-        self.findings.append(Finding(level, where, what, do))
+        self.findings.append(AuditFinding(level, where, what, do))
 
     def own_seals(self) -> list[Target]:
         """The store's own seals that are as they were signed."""
@@ -97,7 +92,7 @@ class Checkpoints:
                 found.append(Target(OWN, checkpoint.size, checkpoint.root))
         return found
 
-    def held(self, held: Sequence[Held]) -> list[Target]:
+    def held(self, held: Sequence[HeldCheckpoint]) -> list[Target]:
         """The checkpoints held by others that count."""
         found = []
         for label, note in held:

@@ -4,13 +4,14 @@ bundle.json   everything, as it is checked
 page.html     the same for a reader; made from bundle.json alone, so that it can be made again
 checkpoint    the signed note, for public tools
 verifier      the verifier key, to be compared with one that came by another way
+
+It is checked without a store: this module needs neither the store nor its journal.
+`casestore.audit.evidence` writes it.
 """
 
 from __future__ import annotations
 
 import base64
-import os
-import shutil
 from collections.abc import Sequence
 from hashlib import sha256
 from importlib.metadata import version
@@ -19,28 +20,19 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from casestore.bundle_page import page
-from casestore.checkpoints import Held
-from casestore.errors import CaseStoreError, StoreDamaged, StreamNotFound
+from casestore.audit.held import HeldCheckpoint
+from casestore.audit.leaf import Leaf, read_leaf
+from casestore.audit.page import page
+from casestore.audit.proof import Older, Proof, check, check_older
+from casestore.errors import BundleRefused, ProofRefused
 from casestore.events.markers import personal_fields
-from casestore.journal.answering import database_answers
-from casestore.journal.codec import Codec
-from casestore.journal.recorder import Row
-from casestore.leaf import Leaf, read_leaf
-from casestore.proofs import Older, Proof, ProofRefused, check, check_older, prover
-from casestore.seals import SealRefused
-from casestore.store import CaseStore
+from casestore.streams.codec import Codec
 from casestore.streams.history import Privacy, Recorded
-from casestore.system.files import write_new
 from casestore.tlog.note import Checkpoint, Verifier, open_checkpoint
 
 _LARGEST = 1 << 28
 """Bytes of the largest file that is read."""
-_CODEC = Codec()
-
-
-class BundleRefused(CaseStoreError):  # noqa: N818  (as the names in casestore.errors)
-    """It is not the evidence that it says it is."""
+CODEC = Codec()
 
 
 class BundledEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,89 +77,8 @@ class Evidence(NamedTuple):
     page: Literal["ok", "of another version"]
 
 
-# --- making one ----------------------------------------------------------------------------
-
-
-def write_bundle(
-    store: CaseStore,
-    case_id: str,
-    out: Path,
-    *,
-    reveal: bool = False,
-    held: Sequence[Held] = (),
-) -> Bundle:
-    """Write a case's bundle into a new folder, whole or not at all.
-
-    It shows also that the history begins with what the checkpoints that are `held` signed.
-
-    Raises:
-        StreamNotFound: no such case.
-        CannotTell: the case has events that are not sealed yet, or nothing is.
-        SealRefused: a checkpoint held is of another history.
-        BundleRefused: there is something at that place already.
-    """
-    if out.exists():
-        raise BundleRefused(f"there is something at {out} already; name another folder")
-    stream = f"case:{case_id}"
-    with database_answers(stream):
-        rows = [Row._make(row) for row in store.recorder.stream_rows(stream)]
-    if not rows:
-        raise StreamNotFound(f"there is no case {case_id} in this store; check the id")
-    told: Sequence[Recorded | None] = [None] * len(rows)
-    if reveal:
-        told = store.history(stream, at_version=rows[-1].version, reveal=True).originals
-    with prover(store, held) as proving:
-        proofs = [proving.prove(row) for row in rows]
-        verifier = _signed_by(proving.note, proving.verifiers)
-    each = zip(rows, proofs, told, strict=True)
-    events = tuple(_bundled(row, proof, recorded) for row, proof, recorded in each)
-    made_by = version("casestore")
-    bundle = Bundle(stream, made_by, str(verifier), proving.note, events, proving.older)
-    part = out.with_name(f"{out.name}.part-{os.getpid()}")
-    part.mkdir(mode=0o700, parents=True)
-    try:
-        write_new(
-            part / "bundle.json", msgspec.json.format(msgspec.json.encode(bundle), indent=1), 0o600
-        )
-        write_new(part / "page.html", render(bundle), 0o600)
-        write_new(part / "checkpoint", bundle.checkpoint.encode(), 0o600)
-        write_new(part / "verifier", f"{verifier}\n".encode(), 0o600)
-        part.rename(out)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-    return bundle
-
-
-def _signed_by(note: str, keys: Sequence[Verifier]) -> Verifier:
-    for key in keys:
-        try:
-            open_checkpoint(note.encode(), [key])
-        except CaseStoreError:
-            continue
-        return key
-    raise SealRefused("the newest seal is signed by no key that the audit folder knows")
-
-
-def _bundled(row: Row, proof: Proof, told: Recorded | None) -> BundledEvent:
-    try:
-        state, metadata = row.state.decode(), row.metadata.decode()
-    except UnicodeDecodeError:
-        raise StoreDamaged(f"{row.stream} version {row.version} is not written in UTF-8") from None
-    made = BundledEvent(proof.leaf, proof.index, proof.path, state, metadata)
-    if told is None or row.personal is None:
-        return made
-    words = _CODEC.personal(told.event) if told.privacy == "revealed" else None
-    part = base64.b64encode(row.personal).decode()
-    erased = told.privacy == "erased"
-    return msgspec.structs.replace(made, personal=part, words=words, erased=erased)
-
-
-# --- reading one ---------------------------------------------------------------------------
-
-
 def verify_bundle(
-    folder: Path, keys: Sequence[Verifier] = (), held: Sequence[Held] = ()
+    folder: Path, keys: Sequence[Verifier] = (), held: Sequence[HeldCheckpoint] = ()
 ) -> Evidence:
     """What a bundle proves, made out from its files alone.
 
@@ -293,7 +204,7 @@ def render(bundle: Bundle) -> bytes:
 def _recorded(event: BundledEvent, leaf: Leaf) -> Recorded:
     row = (leaf.position, leaf.stream, leaf.version, leaf.topic, event.state.encode(), None)
     more = (leaf.customer_id, leaf.event_id, leaf.recorded_at, event.metadata.encode())
-    (recorded,) = _CODEC.recorded([(*row, *more)])
+    (recorded,) = CODEC.recorded([(*row, *more)])
     privacy: Privacy | None = None if leaf.personal_sha256 is None else "withheld"
     if event.erased:
         privacy = "erased"
@@ -301,6 +212,6 @@ def _recorded(event: BundledEvent, leaf: Leaf) -> Recorded:
         privacy = "revealed"
         if not event.words.keys() <= set(personal_fields(type(recorded.event))):
             raise BundleRefused(f"event {leaf.version} has words that are not its own")
-        revealed = _CODEC.reveal(leaf.topic, event.state.encode(), event.words)
+        revealed = CODEC.reveal(leaf.topic, event.state.encode(), event.words)
         recorded = msgspec.structs.replace(recorded, event=revealed)
     return msgspec.structs.replace(recorded, privacy=privacy)

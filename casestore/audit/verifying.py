@@ -12,7 +12,10 @@ from typing import Any, Literal, NamedTuple
 
 from eventsourcing.persistence import PersistenceError
 
-from casestore.audit import (
+from casestore.audit.checkpoints import EVIDENCE, OWN, AuditFinding, Checkpoints, Target
+from casestore.audit.held import HeldCheckpoint
+from casestore.audit.leaf import hashes_of
+from casestore.audit.rows import (
     BEFORE_ALL,
     Progress,
     chunks,
@@ -22,12 +25,10 @@ from casestore.audit import (
     named,
     origin,
     rows_after,
-    still_there,
 )
-from casestore.checkpoints import EVIDENCE, OWN, Checkpoints, Finding, Held, Target
+from casestore.audit.sealing import still_there
 from casestore.errors import CaseStoreError
 from casestore.journal.answering import database_answers
-from casestore.leaf import hashes_of
 from casestore.store import CaseStore
 from casestore.tlog.merkle import HASH_SIZE, Frontier
 from casestore.tlog.note import Verifier
@@ -40,7 +41,7 @@ _POSITION, _RECORDED = 0, 8
 class Verified(NamedTuple):
     """What verifying a store came to."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[AuditFinding, ...]
     events: int
     """In the store when it began."""
     covered: int
@@ -69,7 +70,7 @@ class Verified(NamedTuple):
 def verify(
     store: CaseStore,
     *,
-    held: Sequence[Held] = (),
+    held: Sequence[HeldCheckpoint] = (),
     keys: Sequence[Verifier] = (),
     incremental: bool = False,
     progress: Progress | None = None,

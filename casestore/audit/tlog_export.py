@@ -6,10 +6,10 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from casestore.audit import BEFORE_ALL, Progress, chunks, log_id, origin
-from casestore.errors import StoreDamaged
-from casestore.leaf import leaf_of, read_leaf
-from casestore.seals import CannotTell, Folder
+from casestore.audit.folder import Folder
+from casestore.audit.leaf import leaf_of, read_leaf
+from casestore.audit.rows import BEFORE_ALL, Progress, chunks, log_id, origin
+from casestore.errors import CannotTell, StoreDamaged
 from casestore.store import CaseStore
 from casestore.system.files import write_whole
 from casestore.tlog.note import Checkpoint

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from html import escape
 
+from casestore.audit.leaf import Leaf
 from casestore.events import EventCorrected
-from casestore.leaf import Leaf
 from casestore.streams.history import History, Recorded, from_microseconds
 from casestore.streams.wording import clock, tell, words
 from casestore.tlog.note import Checkpoint

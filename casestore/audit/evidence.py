@@ -1,0 +1,105 @@
+"""Writing a case's bundle (`casestore.audit.bundle`) from a store."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from casestore.audit.bundle import CODEC, Bundle, BundledEvent, render
+from casestore.audit.held import HeldCheckpoint
+from casestore.audit.proof import Proof
+from casestore.audit.proving import prover
+from casestore.errors import (
+    BundleRefused,
+    CaseStoreError,
+    SealRefused,
+    StoreDamaged,
+    StreamNotFound,
+)
+from casestore.journal.answering import database_answers
+from casestore.journal.recorder import Row
+from casestore.store import CaseStore
+from casestore.streams.history import Recorded
+from casestore.system.files import write_new
+from casestore.tlog.note import Verifier, open_checkpoint
+
+
+def write_bundle(
+    store: CaseStore,
+    case_id: str,
+    out: Path,
+    *,
+    reveal: bool = False,
+    held: Sequence[HeldCheckpoint] = (),
+) -> Bundle:
+    """Write a case's bundle into a new folder, whole or not at all.
+
+    It shows also that the history begins with what the checkpoints that are `held` signed.
+
+    Raises:
+        StreamNotFound: no such case.
+        CannotTell: the case has events that are not sealed yet, or nothing is.
+        SealRefused: a checkpoint held is of another history.
+        BundleRefused: there is something at that place already.
+    """
+    if out.exists():
+        raise BundleRefused(f"there is something at {out} already; name another folder")
+    stream = f"case:{case_id}"
+    with database_answers(stream):
+        rows = [Row._make(row) for row in store.recorder.stream_rows(stream)]
+    if not rows:
+        raise StreamNotFound(f"there is no case {case_id} in this store; check the id")
+    told: Sequence[Recorded | None] = [None] * len(rows)
+    if reveal:
+        told = store.history(stream, at_version=rows[-1].version, reveal=True).originals
+    with prover(store, held) as proving:
+        proofs = [proving.prove(row) for row in rows]
+        verifier = _signed_by(proving.note, proving.verifiers)
+    each = zip(rows, proofs, told, strict=True)
+    events = tuple(_bundled(row, proof, recorded) for row, proof, recorded in each)
+    made_by = version("casestore")
+    bundle = Bundle(stream, made_by, str(verifier), proving.note, events, proving.older)
+    part = out.with_name(f"{out.name}.part-{os.getpid()}")
+    part.mkdir(mode=0o700, parents=True)
+    try:
+        write_new(
+            part / "bundle.json", msgspec.json.format(msgspec.json.encode(bundle), indent=1), 0o600
+        )
+        write_new(part / "page.html", render(bundle), 0o600)
+        write_new(part / "checkpoint", bundle.checkpoint.encode(), 0o600)
+        write_new(part / "verifier", f"{verifier}\n".encode(), 0o600)
+        part.rename(out)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    return bundle
+
+
+def _signed_by(note: str, keys: Sequence[Verifier]) -> Verifier:
+    for key in keys:
+        try:
+            open_checkpoint(note.encode(), [key])
+        except CaseStoreError:
+            continue
+        return key
+    raise SealRefused("the newest seal is signed by no key that the audit folder knows")
+
+
+def _bundled(row: Row, proof: Proof, told: Recorded | None) -> BundledEvent:
+    try:
+        state, metadata = row.state.decode(), row.metadata.decode()
+    except UnicodeDecodeError:
+        raise StoreDamaged(f"{row.stream} version {row.version} is not written in UTF-8") from None
+    made = BundledEvent(proof.leaf, proof.index, proof.path, state, metadata)
+    if told is None or row.personal is None:
+        return made
+    words = CODEC.personal(told.event) if told.privacy == "revealed" else None
+    part = base64.b64encode(row.personal).decode()
+    erased = told.privacy == "erased"
+    return msgspec.structs.replace(made, personal=part, words=words, erased=erased)

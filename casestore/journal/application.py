@@ -1,0 +1,110 @@
+"""The journal: an eventsourcing Application over our tables.
+
+`Journal` is what eventsourcing's own tools work with (its ProjectionRunner, its
+NotificationLogReader): `Journal(env={"CASESTORE_URL": url})`. Services append through
+`casestore.CaseStore`, which holds one: what is saved here directly is not checked.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, cast
+
+from eventsourcing.application import Application
+from eventsourcing.domain import DomainEventProtocol
+from eventsourcing.persistence import Mapper, StoredEvent, Transcoder
+from eventsourcing.utils import Environment, EnvType
+
+from casestore.errors import InvalidEvent
+from casestore.journal.recorder import JournalRecorder, StoredRow
+from casestore.journal.url import SQLiteUrl, parse_url
+from casestore.streams.codec import Codec
+from casestore.streams.history import Recorded
+
+
+class JournalMapper(Mapper[str]):
+    """Between `Recorded` and our rows. Personal parts pass through as they are stored."""
+
+    def __init__(self, codec: Codec) -> None:
+        self.codec = codec
+
+    def to_stored_event(self, domain_event: DomainEventProtocol[str]) -> StoredEvent:
+        """The row of a Recorded."""
+        recorded = cast(Recorded, domain_event)
+        if recorded.sealed is None and self.codec.personal(recorded.event):
+            raise InvalidEvent(
+                f"{recorded.type} has personal text, which is sealed on the way in: "
+                "append it through CaseStore.append"
+            )
+        topic, state = self.codec.encode(recorded.event)
+        return StoredRow(
+            id=recorded.position or 0,
+            originator_id=recorded.stream,
+            originator_version=recorded.version,
+            topic=topic,
+            state=state,
+            personal=recorded.sealed,
+            customer_id=recorded.customer_id,
+            event_id=recorded.uid,
+            recorded_us=recorded.recorded_us or 0,
+            metadata=recorded.raw_metadata,
+        )
+
+    def to_domain_event(self, stored_event: StoredEvent) -> DomainEventProtocol[str]:
+        """The Recorded of a row, personal text withheld."""
+        row = cast(StoredRow, stored_event)
+        recorded = Recorded(
+            self.codec.decode(row.topic, row.state),
+            cast(str, row.originator_id),
+            row.originator_version,
+            row.id,
+            row.event_id,
+            row.customer_id,
+            row.recorded_us,
+            row.metadata,
+            row.personal,
+            None if row.personal is None else "withheld",
+        )
+        return cast("DomainEventProtocol[str]", recorded)
+
+
+class Journal(Application[str]):
+    """eventsourcing's application over a store. It creates nothing: `CaseStore.create` does."""
+
+    name = "casestore"
+    env: ClassVar[dict[str, str]] = {
+        # Folded states are immutable: cached ones are brought up to date, never copied.
+        "AGGREGATE_CACHE_MAXSIZE": "2000",
+        "DEEPCOPY_FROM_AGGREGATE_CACHE": "n",
+    }
+    codec: ClassVar[Codec] = Codec()
+
+    def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
+        """eventsourcing's settings from a store's URL (CASESTORE_URL)."""
+        made = super().construct_env(name, env)
+        url = parse_url(made.get("CASESTORE_URL"))
+        settings: dict[str, Any] = dict(made)
+        settings["MAPPER_TOPIC"] = ""
+        if isinstance(url, SQLiteUrl):
+            settings["PERSISTENCE_MODULE"] = "casestore.journal.sqlite:Factory"
+            settings["SQLITE_DBNAME"] = str(url.path)
+        else:
+            settings["PERSISTENCE_MODULE"] = "casestore.journal.postgres:Factory"
+            settings["CASESTORE_POSTGRES_CONNINFO"] = url.conninfo
+            settings["CASESTORE_POSTGRES_SCHEMA"] = url.schema
+        return Environment(name, settings)
+
+    def construct_mapper(self) -> Mapper[str]:
+        """Our mapper: eventsourcing's own would store class paths."""
+        return JournalMapper(self.codec)
+
+    def construct_transcoder(self) -> Transcoder:
+        """Not used: the codec writes and reads the state."""
+        raise NotImplementedError
+
+    @property
+    def journal(self) -> JournalRecorder:
+        """The recorder, with what CaseStore needs of it."""
+        return cast(JournalRecorder, self.recorder)
+
+
+__all__ = ["Journal", "JournalMapper"]
