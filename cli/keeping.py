@@ -14,14 +14,14 @@ from casestore import CaseStore
 from casestore.append.decision import SYSTEM
 from casestore.audit.folder import Folder
 from casestore.audit.held import HeldCheckpoint
+from casestore.backup.backup import Kept
+from casestore.backup.backup import backup as make_backup
+from casestore.backup.backup import copy as copy_store
+from casestore.backup.backup import restore as restore_backup
 from casestore.erasure_list import list_file
 from casestore.errors import CannotTell, KeyFileError
 from casestore.journal.place import shown_as
 from casestore.journal.url import SQLiteUrl, parse_url
-from casestore.keeping import Kept
-from casestore.keeping import backup as make_backup
-from casestore.keeping import copy as copy_store
-from casestore.keeping import restore as restore_backup
 from casestore.keys.key_file import kek_id, load_key_file
 from casestore.privacy import reapply
 from casestore.tlog.note import Verifier

@@ -26,11 +26,11 @@ from casestore.audit.folder import Folder
 from casestore.audit.held import HeldCheckpoint
 from casestore.audit.rows import origin
 from casestore.audit.sealing import seal
-from casestore.contents import Place, reading
+from casestore.backup.backup import Kept, backup, copy, restore
+from casestore.backup.snapshot import Place, reading
 from casestore.doctor import examine
 from casestore.errors import CannotTell
 from casestore.journal.url import parse_url
-from casestore.keeping import Kept, backup, copy, restore
 from tests.command_line import ROOT
 from tests.postgres_server import binaries
 from tests.sealed import alter, audit_folder, execute, key_of, made, opened, sealed, tell, verified

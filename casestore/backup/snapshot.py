@@ -47,7 +47,7 @@ class Contents(NamedTuple):
     """As Row, in any order."""
 
 
-class Place(ABC):
+class Snapshot(ABC):
     """The tables of a store, on one connection and in one transaction."""
 
     columns = COLUMNS
@@ -117,7 +117,7 @@ def chunked(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
         yield chunk
 
 
-class _SQLite(Place):
+class _SQLite(Snapshot):
     def _fetch(self, sql: str, params: Sequence[Any]) -> list[Any]:
         found: list[Any] = self.connection.execute(sql, params).fetchall()
         return found
@@ -129,7 +129,7 @@ class _SQLite(Place):
         self.connection.execute("COMMIT")
 
 
-class _Postgres(Place):
+class _Postgres(Snapshot):
     columns = COLUMNS.replace("event_id", "event_id::text")
 
     def __init__(self, connection: Any, where: PostgresUrl) -> None:
@@ -156,7 +156,7 @@ class _Postgres(Place):
 
 
 @contextmanager
-def reading(where: SQLiteUrl | PostgresUrl) -> Iterator[Place]:
+def reading(where: SQLiteUrl | PostgresUrl) -> Iterator[Snapshot]:
     """The tables of a store as they are at one moment, whatever is written meanwhile.
 
     Raises StoreNotFound, StoreUnavailable, StoreDamaged.
@@ -173,7 +173,7 @@ def reading(where: SQLiteUrl | PostgresUrl) -> Iterator[Place]:
         yield _known(_Postgres(connection, where))
 
 
-def _known(place: Place) -> Place:
+def _known(place: Snapshot) -> Snapshot:
     known_meta(place.contents().meta or None, place.shown)
     return place
 
@@ -221,7 +221,7 @@ def saying(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def new_place(where: SQLiteUrl | PostgresUrl) -> Iterator[Place]:
+def new_place(where: SQLiteUrl | PostgresUrl) -> Iterator[Snapshot]:
     """An empty store where nothing is yet: there when the context ends, whole, or not at all.
 
     Raises StoreExists, StoreNotFound, StoreUnavailable.
@@ -233,7 +233,7 @@ def new_place(where: SQLiteUrl | PostgresUrl) -> Iterator[Place]:
 
 
 @contextmanager
-def _new_file(where: SQLiteUrl) -> Iterator[Place]:
+def _new_file(where: SQLiteUrl) -> Iterator[Snapshot]:
     for each in (where.path, *companions(where.path)):
         if each.exists():
             what = "" if each == where.path else f"{each.name}, left of an earlier store, "
@@ -297,7 +297,7 @@ def _sync(path: Path) -> None:
 
 
 @contextmanager
-def _new_schema(where: PostgresUrl) -> Iterator[Place]:
+def _new_schema(where: PostgresUrl) -> Iterator[Snapshot]:
     pg = backend(where)
     with connected(where) as connection:  # all of it is one transaction
         taken = "SELECT to_regnamespace(%s) IS NOT NULL"

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, cast
 
-from casestore.contents import Contents, connected, saying
+from casestore.backup.snapshot import Contents, connected, saying
 from casestore.errors import StoreDamaged, StoreUnavailable
 from casestore.journal.recorder import COLUMNS
 from casestore.journal.url import PostgresUrl

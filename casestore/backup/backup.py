@@ -18,7 +18,8 @@ from casestore.audit.folder import Folder
 from casestore.audit.held import HeldCheckpoint
 from casestore.audit.leaf import NO_LEAF, hashes_of, origin_of
 from casestore.audit.rows import named
-from casestore.contents import (
+from casestore.backup.pg_dump import DUMP, dump, reading_dump
+from casestore.backup.snapshot import (
     Contents,
     beside,
     chunked,
@@ -28,7 +29,6 @@ from casestore.contents import (
     reading,
     saying,
 )
-from casestore.dump import DUMP, dump, reading_dump
 from casestore.errors import CannotTell, StoreDamaged, StoreExists
 from casestore.journal.place import backend, known_meta, not_found, shown_as
 from casestore.journal.url import PostgresUrl, SQLiteUrl, parse_url
