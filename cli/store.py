@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from casestore import CaseStore
-from casestore.doctor import Finding, examine
+from casestore.doctor.examine import DoctorFinding, examine
 from casestore.journal.url import SQLiteUrl, parse_url, without_password
 from casestore.privacy import finish
 from cli.options import REFUSED, settings, shared
@@ -88,12 +88,12 @@ def doctor(fix: bool) -> None:
         raise click.exceptions.Exit(REFUSED)
 
 
-def _row(finding: Finding) -> dict[str, str]:
+def _row(finding: DoctorFinding) -> dict[str, str]:
     what = f"{finding.where}: {finding.what}; {finding.do}"
     return {**finding._asdict(), "finding": "" if finding.level == "ok" else what.lstrip(": ")}
 
 
-def _verdict(findings: list[Finding]) -> str:
+def _verdict(findings: list[DoctorFinding]) -> str:
     errors, warnings = (sum(f.level == level for f in findings) for level in ("error", "warning"))
     if errors == warnings == 0:
         return "the store is whole"

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from eventsourcing.persistence import OperationalError
 
-from casestore import CaseStore, CustomerRegistered, StoreUnavailable, doctor
-from casestore.doctor import Finding, examine
+from casestore import CaseStore, CustomerRegistered, StoreUnavailable
+from casestore.doctor import examine as doctor
+from casestore.doctor.examine import DoctorFinding, examine
 from casestore.journal.sqlite import SQLiteJournal
 from tests import stories
 from tests.command_line import Casestore
@@ -35,7 +36,7 @@ def store_url(store_url: str) -> str:
     return store_url
 
 
-def found(store: CaseStore) -> list[Finding]:
+def found(store: CaseStore) -> list[DoctorFinding]:
     return [finding for finding in examine(store) if finding.level != "ok"]
 
 

@@ -27,8 +27,8 @@ from casestore.audit.held import HeldCheckpoint
 from casestore.audit.rows import origin
 from casestore.audit.sealing import seal
 from casestore.backup.backup import Kept, backup, copy, restore
-from casestore.backup.snapshot import Place, reading
-from casestore.doctor import examine
+from casestore.backup.snapshot import Snapshot, reading
+from casestore.doctor.examine import examine
 from casestore.errors import CannotTell
 from casestore.journal.url import parse_url
 from tests.command_line import ROOT
@@ -318,14 +318,14 @@ def test_a_write_that_fails_leaves_nothing(
     url: str, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backup(url, file)
-    insert = Place.insert
+    insert = Snapshot.insert
 
-    def full(place: Place, table: str, columns: str, rows: Any) -> None:
+    def full(place: Snapshot, table: str, columns: str, rows: Any) -> None:
         insert(place, table, columns, rows)
         if table == "stored_events":
             raise StoreUnavailable("the disk is full")
 
-    monkeypatch.setattr(Place, "insert", full)
+    monkeypatch.setattr(Snapshot, "insert", full)
     with pytest.raises(StoreUnavailable):
         back(file, url)
     nothing_at(other(url))
@@ -335,14 +335,14 @@ def test_a_write_that_fails_leaves_nothing(
 
 
 def killed_halfway(file: Path, url: str) -> None:
-    insert = Place.insert
+    insert = Snapshot.insert
 
-    def then_die(place: Place, table: str, columns: str, rows: Any) -> None:
+    def then_die(place: Snapshot, table: str, columns: str, rows: Any) -> None:
         insert(place, table, columns, rows)
         if table == "stored_events":
             os.kill(os.getpid(), signal.SIGKILL)
 
-    Place.insert = then_die  # type: ignore[method-assign, assignment]
+    Snapshot.insert = then_die  # type: ignore[method-assign, assignment]
     restore(file, url)
 
 

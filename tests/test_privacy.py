@@ -34,7 +34,7 @@ from casestore import (
     Withheld,
     privacy,
 )
-from casestore.doctor import Finding, examine
+from casestore.doctor.examine import DoctorFinding, examine
 from casestore.erasure_list import list_file, listed
 from casestore.journal.recorder import UNSCRUBBED, KeyRow
 from casestore.journal.sqlite import SQLiteJournal
@@ -81,7 +81,7 @@ def keys(store: CaseStore) -> dict[str, KeyRow]:
     return {row[0]: KeyRow(row[0], bytes(row[1]), bytes(row[2])) for row in rows}
 
 
-def findings(store: CaseStore) -> list[Finding]:
+def findings(store: CaseStore) -> list[DoctorFinding]:
     return [each for each in examine(store) if each.level != "ok"]
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from casestore import CaseStore, CustomerErased, CustomerRegistered, Erased, PersonalDataErased
-from casestore.doctor import examine
+from casestore.doctor.examine import examine
 from casestore.erasure_list import listed
 from casestore.journal.recorder import UNSCRUBBED
 from casestore.keys.key_file import load_key_file

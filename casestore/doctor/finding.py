@@ -8,7 +8,7 @@ Level = Literal["ok", "warning", "error"]
 RESTORE = "restore the store from a backup, and keep this one for the inquiry"
 
 
-class Finding(NamedTuple):
+class DoctorFinding(NamedTuple):
     """What a check found."""
 
     level: Level

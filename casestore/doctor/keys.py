@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from casestore import privacy
-from casestore.doctor_finding import RESTORE, Finding
+from casestore.doctor.finding import RESTORE, DoctorFinding
 from casestore.erasure_list import list_file, listed
 from casestore.errors import CaseStoreError, KeyFileError
 from casestore.journal.recorder import UNSCRUBBED, KeyRow
@@ -18,13 +18,13 @@ from casestore.store import CaseStore
 _CHUNK = 2000
 
 
-def key_file(store: CaseStore) -> Iterator[Finding]:
+def key_file(store: CaseStore) -> Iterator[DoctorFinding]:
     """A key file that does not open the store, or that is not as it should be."""
     vault, check = store.vault, "key file"
     if not vault.is_sealed:
         what = "was made with --unsealed: personal text can be read by all, and never erased"
         do = "export it with --reveal, and import it into a sealed one"
-        yield Finding("warning", check, "the store", what, do)
+        yield DoctorFinding("warning", check, "the store", what, do)
         return
     where = str(vault.key_file) if vault.key_file else "the key file"
     try:
@@ -33,25 +33,27 @@ def key_file(store: CaseStore) -> Iterator[Finding]:
         keys = {kek_id(key) for key in load_key_file(vault.key_file)}
     except KeyFileError as error:
         what, _, do = str(error).partition("; ")
-        yield Finding("error", check, where, what, do or "restore it from its backup")
+        yield DoctorFinding("error", check, where, what, do or "restore it from its backup")
         return
     sql = f"SELECT DISTINCT substr(wrapped, 1, 32) FROM {store.recorder.keys_table}"
     wanted = {bytes(each) for (each,) in store.recorder.fetch(sql)}
     if (wanted | {bytes.fromhex(vault.current_kek or "")}) - keys:
         what = "does not hold every key that this store's personal text was sealed with"
-        yield Finding("error", check, where, what, "name the right one in CASESTORE_KEY_FILE")
+        yield DoctorFinding("error", check, where, what, "name the right one in CASESTORE_KEY_FILE")
     else:
         for place, problem in chain(_closed_keys(store), _opens(store)):
-            yield Finding("error", check, place, problem, RESTORE)
+            yield DoctorFinding("error", check, place, problem, RESTORE)
     if len(keys) > 1:
         what = "holds two keys: a rotation was interrupted"
-        yield Finding("warning", check, where, what, "finish it with `casestore privacy rotate`")
+        yield DoctorFinding(
+            "warning", check, where, what, "finish it with `casestore privacy rotate`"
+        )
     if replaced_is_left(vault.key_file):
         what = "the key file that a rotation replaced is still beside it"
-        yield Finding("warning", check, where, what, "`casestore doctor --fix` destroys it")
+        yield DoctorFinding("warning", check, where, what, "`casestore doctor --fix` destroys it")
     if os.name == "posix" and vault.key_file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         what = "others than its owner may read it"
-        yield Finding("warning", check, where, what, f"chmod 600 {where}")
+        yield DoctorFinding("warning", check, where, what, f"chmod 600 {where}")
 
 
 def _opens(store: CaseStore) -> Iterator[tuple[str, str]]:
@@ -81,7 +83,7 @@ def _closed_keys(store: CaseStore) -> Iterator[tuple[str, str]]:
         after = rows[-1][0]
 
 
-def keys_of_words(store: CaseStore) -> Iterator[Finding]:
+def keys_of_words(store: CaseStore) -> Iterator[DoctorFinding]:
     """Sealed words whose key is gone, though no erasure after them is on record."""
     table, keys = store.recorder.table, store.recorder.keys_table
     sql = (
@@ -97,33 +99,35 @@ def keys_of_words(store: CaseStore) -> Iterator[Finding]:
         what = f"the key of {count} events with words, from position {first} on, is missing, and "
         what += "no erasure is on record: evidence was destroyed"
         do = "restore the key table from a backup, and find out who deleted the key"
-        yield Finding("error", "keys of words", f"customer {customer_id}", what, do)
+        yield DoctorFinding("error", "keys of words", f"customer {customer_id}", what, do)
 
 
-def erasures(store: CaseStore) -> Iterator[Finding]:
+def erasures(store: CaseStore) -> Iterator[DoctorFinding]:
     """Erasures that are not finished, or that this database does not know of any more."""
     check, finish = "erasures", "`casestore doctor --fix` finishes it"
     for customer_id, _ in privacy.outlived(store):
         what = "was erased, but the key is there: what they said before can still be read"
-        yield Finding("error", check, f"customer {customer_id}", what, finish)
+        yield DoctorFinding("error", check, f"customer {customer_id}", what, finish)
     if UNSCRUBBED in (store.recorder.meta() or {}):
         what = "may still hold bytes of a key that was destroyed"
-        yield Finding("warning", check, "the database's files", what, finish)
+        yield DoctorFinding("warning", check, "the database's files", what, finish)
     if (path := list_file(store)) is None or not store.vault.is_sealed:
         return
     made = {each.event_id: each for each in privacy.erasures(store)}
     try:
         noted = {each.event_id: each for each in listed(store)}
     except OSError as error:
-        yield Finding("warning", check, str(path), f"cannot be read: {error.strerror}", finish)
+        yield DoctorFinding(
+            "warning", check, str(path), f"cannot be read: {error.strerror}", finish
+        )
         return
     for event_id in made.keys() - noted.keys():
         what = f"their erasure is not noted in {path}"
         where = f"customer {made[event_id].customer_id}"
-        yield Finding("warning", check, where, what, finish)
+        yield DoctorFinding("warning", check, where, what, finish)
     for event_id in noted.keys() - made.keys():
         each = noted[event_id]
         what = f"was erased on {each.erased_at:%Y-%m-%d}, and this database does not know of it: "
         what += "an older one was put back"
         do = "`casestore privacy reapply` erases them again"
-        yield Finding("error", check, f"customer {each.customer_id}", what, do)
+        yield DoctorFinding("error", check, f"customer {each.customer_id}", what, do)

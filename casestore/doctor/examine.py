@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 import msgspec
 from eventsourcing.persistence import DatabaseError, InterfaceError, OperationalError
 
-from casestore import doctor_keys
-from casestore.doctor_finding import RESTORE, Finding
+from casestore.doctor import keys
+from casestore.doctor.finding import RESTORE, DoctorFinding
 from casestore.errors import (
     InvalidStream,
     StoreDamaged,
@@ -31,12 +31,12 @@ SHOWN = 20
 """Findings of one check to give; the rest are counted."""
 _CHUNK = 2000
 
-__all__ = ["Finding", "examine"]
+__all__ = ["DoctorFinding", "examine"]
 
 Progress = Callable[[int], None]
 
 
-def examine(store: CaseStore, *, progress: Progress | None = None) -> Iterator[Finding]:
+def examine(store: CaseStore, *, progress: Progress | None = None) -> Iterator[DoctorFinding]:
     """Look at a store from all sides. Each check gives an "ok", or what it found.
 
     Args:
@@ -48,7 +48,7 @@ def examine(store: CaseStore, *, progress: Progress | None = None) -> Iterator[F
     """
     for checks, look in _looks(progress or (lambda _: None)):
         counts = dict.fromkeys(checks, 0)
-        kinds: dict[str, Finding] = {}
+        kinds: dict[str, DoctorFinding] = {}
         try:
             for finding in look(store):
                 kinds[finding.check] = finding
@@ -60,15 +60,17 @@ def examine(store: CaseStore, *, progress: Progress | None = None) -> Iterator[F
             if isinstance(why, (OperationalError, InterfaceError)):
                 raise StoreUnavailable(f"the database stopped answering: {why}") from error
             counts = {checks[0]: 1}
-            yield Finding("error", checks[0], "the database", f"cannot be read: {why}", RESTORE)
+            yield DoctorFinding(
+                "error", checks[0], "the database", f"cannot be read: {why}", RESTORE
+            )
         for check, count in counts.items():
             if count == 0:
-                yield Finding("ok", check)
+                yield DoctorFinding("ok", check)
             elif count > SHOWN:
                 yield kinds[check]._replace(where="", what=f"and {count - SHOWN} more of this kind")
 
 
-Look = Callable[[CaseStore], Iterator[Finding]]
+Look = Callable[[CaseStore], Iterator[DoctorFinding]]
 
 
 def _looks(progress: Progress) -> Iterator[tuple[tuple[str, ...], Look]]:
@@ -79,41 +81,41 @@ def _looks(progress: Progress) -> Iterator[tuple[tuple[str, ...], Look]]:
     yield ("positions in order",), _positions
     yield _SCANNED, lambda store: _scan(store, progress)
     yield ("one customer per case",), _customers
-    yield ("key file",), doctor_keys.key_file
-    yield ("keys of words",), doctor_keys.keys_of_words
-    yield ("erasures",), doctor_keys.erasures
+    yield ("key file",), keys.key_file
+    yield ("keys of words",), keys.keys_of_words
+    yield ("erasures",), keys.erasures
     yield ("pseudonymous ids",), _ids
 
 
-def _schema(store: CaseStore) -> Iterator[Finding]:
+def _schema(store: CaseStore) -> Iterator[DoctorFinding]:
     version = store.meta["schema_version"]
     if version != str(SCHEMA_VERSION):
         what = f"is {version}; this casestore writes {SCHEMA_VERSION}"
-        yield Finding("error", "schema version", "the store", what, "upgrade casestore")
+        yield DoctorFinding("error", "schema version", "the store", what, "upgrade casestore")
 
 
 # --- the database --------------------------------------------------------------------------
 
 
-def _database(store: CaseStore) -> Iterator[Finding]:
+def _database(store: CaseStore) -> Iterator[DoctorFinding]:
     ask = store.recorder.fetch
     if not isinstance(store.recorder, SQLiteJournal):
         for name in ("fsync", "full_page_writes", "synchronous_commit"):
             if ask("SELECT current_setting(?)", [name])[0][0] == "off":
                 what, do = f"{name} is off: a crash can lose events", "switch it on"
-                yield Finding("warning", "database", "PostgreSQL", what, do)
+                yield DoctorFinding("warning", "database", "PostgreSQL", what, do)
         return
     for (said,) in ask("PRAGMA quick_check(20)"):
         if said != "ok":
-            yield Finding("error", "database", "the SQLite file", said, RESTORE)
+            yield DoctorFinding("error", "database", "the SQLite file", said, RESTORE)
     mode = ask("PRAGMA journal_mode")[0][0]
     if mode != "wal":
         what = f"its journal mode is {mode}, not wal: readers and writers wait for each other"
         do = "keep the file on a local disk, not on a network share"
-        yield Finding("warning", "database", "the SQLite file", what, do)
+        yield DoctorFinding("warning", "database", "the SQLite file", what, do)
 
 
-def _triggers(store: CaseStore) -> Iterator[Finding]:
+def _triggers(store: CaseStore) -> Iterator[DoctorFinding]:
     recorder = store.recorder
     if isinstance(recorder, SQLiteJournal):
         wanted = ["no_update", "no_delete", "no_replace"]
@@ -130,13 +132,13 @@ def _triggers(store: CaseStore) -> Iterator[Finding]:
         if f"stored_events_{name}" not in found:
             what = f"the trigger stored_events_{name} is missing: rows can be changed unnoticed"
             do = "find out who removed it, and verify the store against a sealed checkpoint"
-            yield Finding("error", "append-only triggers", "stored_events", what, do)
+            yield DoctorFinding("error", "append-only triggers", "stored_events", what, do)
 
 
 # --- the rows ------------------------------------------------------------------------------
 
 
-def _dense(store: CaseStore) -> Iterator[Finding]:
+def _dense(store: CaseStore) -> Iterator[DoctorFinding]:
     """Versions are 1..n: as many as the largest, and beginning with 1."""
     sql = (
         "SELECT originator_id, count(*), min(originator_version), max(originator_version) "
@@ -146,10 +148,10 @@ def _dense(store: CaseStore) -> Iterator[Finding]:
     )
     for stream, count, first, last in store.recorder.fetch(sql):
         what = f"has {count} events with versions from {first} to {last}: some are missing"
-        yield Finding("error", "dense versions", stream, what, RESTORE)
+        yield DoctorFinding("error", "dense versions", stream, what, RESTORE)
 
 
-def _positions(store: CaseStore) -> Iterator[Finding]:
+def _positions(store: CaseStore) -> Iterator[DoctorFinding]:
     """A later version of a stream has a later position."""
     table = store.recorder.table
     sql = (
@@ -159,10 +161,12 @@ def _positions(store: CaseStore) -> Iterator[Finding]:
     )
     for stream, version in store.recorder.fetch(sql):
         what = "stands before the version before it"
-        yield Finding("error", "positions in order", f"{stream} version {version}", what, RESTORE)
+        yield DoctorFinding(
+            "error", "positions in order", f"{stream} version {version}", what, RESTORE
+        )
 
 
-def _customers(store: CaseStore) -> Iterator[Finding]:
+def _customers(store: CaseStore) -> Iterator[DoctorFinding]:
     """All rows of a case or customer are about one customer, and those of the policy about none."""
     sql = (
         f"SELECT originator_id FROM {store.recorder.table} GROUP BY originator_id "
@@ -172,14 +176,14 @@ def _customers(store: CaseStore) -> Iterator[Finding]:
     )
     for (stream,) in store.recorder.fetch(sql):
         what = "has rows of different customers, or of none"
-        yield Finding("error", "one customer per case", stream, what, RESTORE)
+        yield DoctorFinding("error", "one customer per case", stream, what, RESTORE)
 
 
 _SCANNED = ("events can be read", "times of recording", "customers of events", "personal parts")
 _metadata = msgspec.json.Decoder(Metadata).decode
 
 
-def _scan(store: CaseStore, progress: Progress) -> Iterator[Finding]:
+def _scan(store: CaseStore, progress: Progress) -> Iterator[DoctorFinding]:
     """Read every row, and look at it alone and beside the one before it."""
     after, seen, last = 0, 0, 0
     while rows := store.recorder.rows(after, _CHUNK):
@@ -195,7 +199,7 @@ def _scan(store: CaseStore, progress: Progress) -> Iterator[Finding]:
         progress(seen)
 
 
-def _look_at(store: CaseStore, row: Row) -> Iterator[Finding]:
+def _look_at(store: CaseStore, row: Row) -> Iterator[DoctorFinding]:
     try:
         event = store.journal.codec.decode(row.topic, row.state)
         kind, each = kinds.parse(row.stream)
@@ -220,9 +224,9 @@ def _customer(event: Event, kind: str, each: str) -> str | None:
     return each if kind == "customer" else None
 
 
-def _at(row: Row, check: str, what: str) -> Finding:
+def _at(row: Row, check: str, what: str) -> DoctorFinding:
     where = f"{row.stream} version {row.version}, position {row.position}"
-    return Finding("error", check, where, what, RESTORE)
+    return DoctorFinding("error", check, where, what, RESTORE)
 
 
 # --- ids ------------------------------------------------------------------------------------
@@ -231,7 +235,7 @@ _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _TELEPHONE = re.compile(r"(\+|00)[1-9][\d ()/.-]{6,}|\(?0\d{1,5}[) /.-]+\d[\d ()/.-]{4,}")
 
 
-def _ids(store: CaseStore) -> Iterator[Finding]:
+def _ids(store: CaseStore) -> Iterator[DoctorFinding]:
     """Ids should be pseudonymous: they cannot be erased."""
     for kind in ("case", "customer"):
         for stream in store.streams(kind):
@@ -241,4 +245,4 @@ def _ids(store: CaseStore) -> Iterator[Finding]:
                     where = f"{kind}:{each[:3]}…"
                     what = f"its id looks like {like}, which no erasure can remove"
                     do = "give ids that say nothing about the person"
-                    yield Finding("warning", "pseudonymous ids", where, what, do)
+                    yield DoctorFinding("warning", "pseudonymous ids", where, what, do)
