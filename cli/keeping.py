@@ -18,12 +18,12 @@ from casestore.backup.backup import Kept
 from casestore.backup.backup import backup as make_backup
 from casestore.backup.backup import copy as copy_store
 from casestore.backup.backup import restore as restore_backup
-from casestore.erasure_list import list_file
 from casestore.errors import CannotTell, KeyFileError
 from casestore.journal.place import shown_as
 from casestore.journal.url import SQLiteUrl, parse_url
 from casestore.keys.key_file import kek_id, load_key_file
-from casestore.privacy import reapply
+from casestore.privacy.erasure import reapply
+from casestore.privacy.erasure_list import list_file
 from casestore.tlog.note import Verifier
 from cli.audit import HELD, KEYS
 from cli.options import REFUSED, settings, shared

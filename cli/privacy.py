@@ -10,10 +10,10 @@ import click
 import msgspec
 
 from casestore import CaseStore, EventRefused, PersonalDataErased
-from casestore import privacy as library
-from casestore.erasure_list import list_file
 from casestore.keys.vault import UNSEALED
-from casestore.rotation import rotate as rotate_key
+from casestore.privacy import erasure as library
+from casestore.privacy.erasure_list import list_file
+from casestore.privacy.rotation import rotate as rotate_key
 from casestore.streams.codec import Codec
 from cli.options import REFUSED, Usage, settings, shared
 from cli.output import Column, cell, for_people, print_lines, print_object, print_rows

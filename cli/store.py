@@ -7,7 +7,7 @@ import click
 from casestore import CaseStore
 from casestore.doctor.examine import DoctorFinding, examine
 from casestore.journal.url import SQLiteUrl, parse_url, without_password
-from casestore.privacy import finish
+from casestore.privacy.erasure import finish
 from cli.options import REFUSED, settings, shared
 from cli.output import Column, for_people, print_object, print_rows
 from cli.progress import progress

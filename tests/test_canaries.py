@@ -12,11 +12,12 @@ from pathlib import Path
 
 import psycopg
 
-from casestore import CaseStore, HoldReleased, erasure_list
+from casestore import CaseStore, HoldReleased
 from casestore.journal.recorder import KeyRow
 from casestore.keys.key_file import load_key_file
-from casestore.privacy import erase, holds
-from casestore.rotation import rotate
+from casestore.privacy import erasure_list
+from casestore.privacy.erasure import erase, holds
+from casestore.privacy.rotation import rotate
 from cli.main import COMMANDS
 from projections.reports import REPORTS
 from tests.command_line import Casestore

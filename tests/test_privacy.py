@@ -32,15 +32,24 @@ from casestore import (
     StoreUnavailable,
     StreamNotFound,
     Withheld,
-    privacy,
 )
 from casestore.doctor.examine import DoctorFinding, examine
-from casestore.erasure_list import list_file, listed
 from casestore.journal.recorder import UNSCRUBBED, KeyRow
 from casestore.journal.sqlite import SQLiteJournal
 from casestore.keys.key_file import create_key_file, load_key_file, stores_of
-from casestore.privacy import Words, erase, erasures, finish, readable, reapply
-from casestore.rotation import rotate
+from casestore.privacy.erasure import (
+    Erasure,
+    Words,
+    erase,
+    erasures,
+    finish,
+    holds,
+    readable,
+    reapply,
+    requests,
+)
+from casestore.privacy.erasure_list import list_file, listed
+from casestore.privacy.rotation import rotate
 from casestore.transfer import export_lines, import_lines
 from tests.test_doctor import alter, execute
 from tests.test_store_contract import ANNA, T, note, opened
@@ -56,7 +65,7 @@ def store(store_url: str) -> Iterator[CaseStore]:
         yield made
 
 
-def gone(store: CaseStore, customer_id: str = "c1") -> privacy.Erasure:
+def gone(store: CaseStore, customer_id: str = "c1") -> Erasure:
     return erase(store, customer_id, basis="gdpr-17", actor=ANNA)
 
 
@@ -201,7 +210,7 @@ def test_a_hold_refuses_and_says_which(store: CaseStore) -> None:
 def test_a_hold_on_the_same_person_under_another_id_refuses_too(store: CaseStore) -> None:
     store.append("customer:c2", CustomerMerged(occurred_at=T, actor=ANNA, into="c1"))
     store.append("customer:c2", held("h"))
-    assert privacy.holds(store, "c1") == {"c2": ["h"]}
+    assert holds(store, "c1") == {"c2": ["h"]}
     with pytest.raises(EventRefused, match=r"\(h\) on customer 'c2', who is the same person"):
         gone(store)
     store.append("customer:c2", CustomerUnmerged(occurred_at=T, actor=ANNA, out_of="c1"))
@@ -244,9 +253,9 @@ def test_what_would_become_unreadable_is_told_without_reading(
 
 def test_requests_are_open_until_they_are_met(store: CaseStore) -> None:
     store.append("customer:c1", ErasureRequested(occurred_at=T, actor=ANNA, basis="gdpr-17"))
-    assert [each.customer_id for each in privacy.requests(store)] == ["c1"]
+    assert [each.customer_id for each in requests(store)] == ["c1"]
     gone(store)
-    assert privacy.requests(store) == []
+    assert requests(store) == []
 
 
 # --- coming back -------------------------------------------------------------------------------

@@ -20,11 +20,11 @@ import pytest
 
 from casestore import CaseStore, CustomerErased, CustomerRegistered, Erased, PersonalDataErased
 from casestore.doctor.examine import examine
-from casestore.erasure_list import listed
 from casestore.journal.recorder import UNSCRUBBED
 from casestore.keys.key_file import load_key_file
-from casestore.privacy import erase, erasures, finish, outlived, reapply
-from casestore.rotation import rotate
+from casestore.privacy.erasure import erase, erasures, finish, outlived, reapply
+from casestore.privacy.erasure_list import listed
+from casestore.privacy.rotation import rotate
 from tests.test_processes import ANA, FOUR, NOON, SPAWN, Crew, Place, _join, note, opened, together
 
 PATIENCE = 200
@@ -148,7 +148,7 @@ def test_a_reapplication_that_is_killed_can_be_done_again(place: Place, tmp_path
 def test_a_rotation_that_is_killed_loses_no_words_and_is_finished_by_the_next(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("casestore.rotation._BATCH", 40)  # several commits, later on
+    monkeypatch.setattr("casestore.privacy.rotation._BATCH", 40)  # several commits, later on
     with place.open() as store:
         store.append("case:1", opened(), note("words"))
     resumed = 0

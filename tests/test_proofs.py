@@ -34,7 +34,7 @@ from casestore.errors import (
     NotSigned,
     ProofRefused,
 )
-from casestore.privacy import erase
+from casestore.privacy.erasure import erase
 from casestore.tlog.merkle import leaf_hash
 from casestore.tlog.note import Signer, Verifier
 from tests import stories

@@ -7,12 +7,12 @@ import stat
 from collections.abc import Iterator
 from itertools import chain
 
-from casestore import privacy
 from casestore.doctor.finding import RESTORE, DoctorFinding
-from casestore.erasure_list import list_file, listed
 from casestore.errors import CaseStoreError, KeyFileError
 from casestore.journal.recorder import UNSCRUBBED, KeyRow
 from casestore.keys.key_file import kek_id, load_key_file, replaced_is_left
+from casestore.privacy import erasure
+from casestore.privacy.erasure_list import list_file, listed
 from casestore.store import CaseStore
 
 _CHUNK = 2000
@@ -105,7 +105,7 @@ def keys_of_words(store: CaseStore) -> Iterator[DoctorFinding]:
 def erasures(store: CaseStore) -> Iterator[DoctorFinding]:
     """Erasures that are not finished, or that this database does not know of any more."""
     check, finish = "erasures", "`casestore doctor --fix` finishes it"
-    for customer_id, _ in privacy.outlived(store):
+    for customer_id, _ in erasure.outlived(store):
         what = "was erased, but the key is there: what they said before can still be read"
         yield DoctorFinding("error", check, f"customer {customer_id}", what, finish)
     if UNSCRUBBED in (store.recorder.meta() or {}):
@@ -113,7 +113,7 @@ def erasures(store: CaseStore) -> Iterator[DoctorFinding]:
         yield DoctorFinding("warning", check, "the database's files", what, finish)
     if (path := list_file(store)) is None or not store.vault.is_sealed:
         return
-    made = {each.event_id: each for each in privacy.erasures(store)}
+    made = {each.event_id: each for each in erasure.erasures(store)}
     try:
         noted = {each.event_id: each for each in listed(store)}
     except OSError as error:

@@ -17,12 +17,12 @@ from typing import Literal, NamedTuple, cast
 
 from casestore.append.request import Append
 from casestore.append.same_person import same_as
-from casestore.erasure_list import Noted, decode, note
 from casestore.errors import CaseStoreError, ConcurrencyConflict, KeyFileError, StreamNotFound
 from casestore.events import Actor, PersonalDataErased
 from casestore.journal.answering import database_answers
 from casestore.journal.recorder import Row
 from casestore.keys.key_file import destroy_replaced
+from casestore.privacy.erasure_list import Noted, decode, note
 from casestore.store import CaseStore
 from casestore.streams import kinds
 from casestore.streams.customer import Customer
