@@ -17,7 +17,7 @@ import click
 from casestore import CaseStore, StoreNotFound
 from casestore.streams.history import Recorded
 from casestore.streams.wording import tell
-from casestore.transfer import import_lines
+from casestore.transfer.ndjson import import_lines
 from cli import timeline
 from cli.main import cli
 from cli.options import REFUSED, Settings, Usage, settings, shared

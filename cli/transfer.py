@@ -10,7 +10,8 @@ from typing import IO, Literal
 
 import click
 
-from casestore.transfer import MAX_LINE, Imported, export_lines, import_lines
+from casestore.transfer.importing import Imported
+from casestore.transfer.ndjson import MAX_LINE, export_lines, import_lines
 from cli.options import REFUSED, Usage, settings, shared
 from cli.output import for_people, print_object
 from cli.progress import progress

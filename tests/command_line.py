@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from click.testing import CliRunner
 
 from casestore import CaseStore
-from casestore.transfer import import_lines
+from casestore.transfer.ndjson import import_lines
 from cli.main import cli
 
 ROOT = Path(__file__).resolve().parents[1]

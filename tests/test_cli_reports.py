@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from casestore import CaseStore
-from casestore.transfer import import_lines
+from casestore.transfer.ndjson import import_lines
 from cli.reports import duration
 from projections import reports
 from tests.command_line import NOW, ROOT, Casestore, demo_store

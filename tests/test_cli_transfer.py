@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from casestore import CaseStore
-from casestore.transfer import MAX_LINE
+from casestore.transfer.ndjson import MAX_LINE
 from cli.transfer import limited_lines
 from tests.command_line import ROOT, Casestore
 

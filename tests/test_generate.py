@@ -37,7 +37,8 @@ from casestore.events import (
     StatementMade,
 )
 from casestore.streams.history import Recorded
-from casestore.transfer import Imported, import_lines
+from casestore.transfer.importing import Imported
+from casestore.transfer.ndjson import import_lines
 from tests import bench, generate
 
 COUNT = 6000

@@ -13,7 +13,7 @@ import pytest
 
 from casestore import Actor, CaseStore, EventRefused, GestureGiven, GestureReversed, PolicyAdopted
 from casestore.append.request import Append
-from casestore.transfer import import_lines
+from casestore.transfer.ndjson import import_lines
 from tests.desk import Desk
 from tests.stories import (
     BOSS,

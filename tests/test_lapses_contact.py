@@ -8,7 +8,7 @@ from typing import Any
 
 from casestore import CaseStore
 from casestore.events import CaseOpened, Event
-from casestore.transfer import import_lines
+from casestore.transfer.ndjson import import_lines
 from projections.lapses import RULES, Outcome
 from projections.lapses.facts import Facts
 from projections.reading import Reading

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from casestore import CaseStore, PromiseKept, PromiseMade
-from casestore.transfer import Imported, import_lines
+from casestore.transfer.importing import Imported
+from casestore.transfer.ndjson import import_lines
 from tests.permits import permit_answers, permits
 
 MICROSECOND = timedelta(microseconds=1)

@@ -29,7 +29,7 @@ from casestore.events import EVENTS, VOCABULARY
 from casestore.events.markers import brings, fields_of, links, personal_fields
 from casestore.journal.recorder import KeyRow
 from casestore.keys.vault import Vault, create_key_file, kek_id, load_key_file, nonces
-from casestore.transfer import export_lines
+from casestore.transfer.ndjson import export_lines
 from tests.samples import changed, full, required
 from tests.test_store_contract import ANNA, T, note, opened
 

@@ -50,7 +50,7 @@ from casestore.privacy.erasure import (
 )
 from casestore.privacy.erasure_list import list_file, listed
 from casestore.privacy.rotation import rotate
-from casestore.transfer import export_lines, import_lines
+from casestore.transfer.ndjson import export_lines, import_lines
 from tests.test_doctor import alter, execute
 from tests.test_store_contract import ANNA, T, note, opened
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from casestore import CaseAssigned, CaseClosed, CaseReopened, CaseStore
-from casestore.transfer import Imported, export_lines, import_lines
+from casestore.transfer.importing import Imported
+from casestore.transfer.ndjson import export_lines, import_lines
 from tests.real_data import (
     incident_answers,
     incidents,

@@ -17,7 +17,7 @@ from casestore import CaseStore
 from casestore.events import Actor, Event
 from casestore.streams.case import Case
 from casestore.streams.kinds import fold_history
-from casestore.transfer import import_lines
+from casestore.transfer.ndjson import import_lines
 from projections import PROJECTIONS, reports
 from projections.cases import CaseRow, rows
 from projections.lapses import LapseRow

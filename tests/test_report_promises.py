@@ -12,7 +12,7 @@ import pytest
 
 from casestore import CaseStore
 from casestore.events import Actor, Event
-from casestore.transfer import import_lines
+from casestore.transfer.ndjson import import_lines
 from projections import reports
 from projections.promises import rows
 from projections.reports import PromiseLine

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from casestore import CaseStore, IdempotencyConflict
-from casestore.transfer import MAX_LINE, export_lines, import_lines
+from casestore.transfer.ndjson import MAX_LINE, export_lines, import_lines
 from tests.test_store_contract import note, opened
 
 AT = "2026-03-02T10:00:00+01:00"

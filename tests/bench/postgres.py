@@ -16,7 +16,7 @@ from casestore import CaseStore
 from casestore.journal.postgres import PostgresJournal
 from casestore.journal.postgres_datastore import Datastore
 from casestore.journal.url import PostgresUrl
-from casestore.transfer import import_lines
+from casestore.transfer.ndjson import import_lines
 from tests.bench.made import PER_CASE, lines, made, rows
 from tests.bench.race import Floor, race, seconds
 from tests.bench.sqlite import SCAN, append_each

@@ -24,7 +24,7 @@ from casestore.journal.recorder import Row
 from casestore.journal.sqlite import SQLiteJournal
 from casestore.journal.sqlite_datastore import Datastore
 from casestore.streams.history import Metadata, encode_metadata, to_microseconds
-from casestore.transfer import import_lines
+from casestore.transfer.ndjson import import_lines
 from tests.bench.made import PER_CASE, START, TEXT, events, lines, made, rows
 from tests.bench.race import Floor, race, seconds
 

@@ -16,8 +16,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from itertools import islice
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, cast
 from uuid import UUID
 
 import msgspec
@@ -27,30 +26,10 @@ from casestore.errors import CaseStoreError, InvalidEvent
 from casestore.store import CaseStore
 from casestore.streams import kinds
 from casestore.streams.history import Recorded, to_microseconds
-from casestore.system.garbage import fewer_collections
+from casestore.transfer.importing import Imported, OnError, Read, import_appends
 
 MAX_LINE = 8 * 1024 * 1024
 """Bytes; a longer line is refused."""
-_COMMIT = 1000
-"""Lines that share a commit."""
-
-
-class Refusal(NamedTuple):
-    """A line that was not imported, and why."""
-
-    line: int
-    message: str
-
-
-class Imported(NamedTuple):
-    """What became of a file."""
-
-    lines: int
-    """Lines with something on them."""
-    appended: int
-    repeated: int
-    """Lines whose event was there already."""
-    refused: tuple[Refusal, ...]
 
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True):
@@ -88,11 +67,11 @@ def import_lines(
     store: CaseStore,
     lines: Iterable[bytes],
     *,
-    on_error: Literal["stop", "skip"] = "stop",
+    on_error: OnError = "stop",
     trust_recorded_at: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Imported:
-    """Import NDJSON lines, a thousand to a commit, each whole or not at all.
+    """Import NDJSON lines. As `import_appends`, which see.
 
     Args:
         store: where to.
@@ -101,43 +80,18 @@ def import_lines(
         trust_recorded_at: keep each line's recorded_at (for moving a store).
         progress: told the number of lines done, after each commit.
     """
-    with fewer_collections():
-        return _import_lines(store, lines, on_error, trust_recorded_at, progress)
+    read = _read(store, lines, trust_recorded_at)
+    return import_appends(store, read, on_error=on_error, progress=progress)
 
 
-def _import_lines(
-    store: CaseStore,
-    lines: Iterable[bytes],
-    on_error: Literal["stop", "skip"],
-    trust_recorded_at: bool,
-    progress: Callable[[int], None] | None,
-) -> Imported:
+def _read(store: CaseStore, lines: Iterable[bytes], trust_recorded_at: bool) -> Iterator[Read]:
     reader = _Reader(store, trust_recorded_at)
-    refused: list[Refusal] = []
-    done = appended = repeated = 0
-    numbered = ((n, line) for n, line in enumerate(lines, 1) if line.strip())
-    while chunk := list(islice(numbered, _COMMIT)):
-        appends: list[tuple[int, Append]] = []
-        for number, line in chunk:
+    for number, line in enumerate(lines, 1):
+        if line.strip():
             try:
-                appends.append((number, reader.read(line, first=number == 1)))
+                yield number, reader.read(line, first=number == 1)
             except CaseStoreError as error:
-                refused.append(Refusal(number, str(error)))
-                if on_error == "stop":
-                    break
-        outcomes = store.write([each for _, each in appends], stop=on_error == "stop")
-        for (number, _), outcome in zip(appends, outcomes, strict=False):
-            if isinstance(outcome, CaseStoreError):
-                refused.append(Refusal(number, str(outcome)))
-            else:
-                appended, repeated = appended + outcome, repeated + (not outcome)
-        if refused and on_error == "stop":
-            first = min(refused)  # a later line may not even have been read well
-            return Imported(first.line, appended, repeated, (first,))
-        done += len(chunk)
-        if progress is not None:
-            progress(done)
-    return Imported(done, appended, repeated, tuple(sorted(refused)))
+                yield number, error
 
 
 class _Reader:
