@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import CANNOT_TELL, REFUSED, USAGE, Usage, shared
+from cli.terminal.options import CANNOT_TELL, REFUSED, USAGE, Usage, shared
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -25,48 +25,63 @@ INTERRUPTED, UNREAD = 130, 141
 """As a shell reports a command that Ctrl-C, or a reader that has gone, has ended."""
 
 COMMANDS = {
-    "demo": ("cli.demo:demo", "Make a store of five example stories and show them."),
-    "init": ("cli.store:init", "Make a new store."),
-    "record": ("cli.record:record", "Record one event."),
-    "import": ("cli.transfer:import_", "Import events from NDJSON, one a line."),
-    "export": ("cli.transfer:export", "Export events as NDJSON, one a line."),
-    "case": ("cli.case:case", "Show a case: its state, its timeline, how it came about."),
-    "cases": ("cli.reports:cases", "Every case and how it stands."),
-    "promises": ("cli.reports:promises", "What we promised, and how each promise stands."),
-    "goodwill": ("cli.reports:goodwill", "Show what customers were given: gestures and remedies."),
-    "undelivered": ("cli.reports:undelivered", "Replies that are known not to have arrived."),
+    "demo": ("demo:demo", "Make a store of five example stories and show them."),
+    "init": ("store:init", "Make a new store."),
+    "record": ("record:record", "Record one event."),
+    "import": ("transfer:import_", "Import events from NDJSON, one a line."),
+    "export": ("transfer:export", "Export events as NDJSON, one a line."),
+    "case": ("case:case", "Show a case: its state, its timeline, how it came about."),
+    "cases": ("reports:cases", "Every case and how it stands."),
+    "promises": ("reports:promises", "What we promised, and how each promise stands."),
+    "goodwill": (
+        "reports:goodwill",
+        "Show what customers were given: gestures and remedies.",
+    ),
+    "undelivered": (
+        "reports:undelivered",
+        "Replies that are known not to have arrived.",
+    ),
     "waiting": (
-        "cli.reports:waiting",
+        "reports:waiting",
         "Customers whom nobody has answered, the longest waiting first.",
     ),
     "overdue": (
-        "cli.reports:overdue",
+        "reports:overdue",
         "Promises, replies, resends and returns past their time, by who has to act.",
     ),
-    "ageing": ("cli.reports:ageing", "How old the open cases are."),
-    "repeats": ("cli.reports:repeats", "Customers with two cases or more in 365 days."),
-    "lapses": ("cli.reports:lapses", "What the rules find in how complaints were handled."),
-    "conflicts": ("cli.reports:conflicts", "Statements to one customer that disagree."),
+    "ageing": ("reports:ageing", "How old the open cases are."),
+    "repeats": ("reports:repeats", "Customers with two cases or more in 365 days."),
+    "lapses": (
+        "reports:lapses",
+        "What the rules find in how complaints were handled.",
+    ),
+    "conflicts": ("reports:conflicts", "Statements to one customer that disagree."),
     "consistency": (
-        "cli.reports:consistency",
+        "reports:consistency",
         "Like complaints that were given unlike gestures.",
     ),
     "breakdown": (
-        "cli.reports:breakdown",
+        "reports:breakdown",
         "Cases by agent, team, product and so on, and how they went.",
     ),
-    "policy": ("cli.policy:policy", "Adopt a policy, and see which one is in force."),
-    "lessons": ("cli.lessons:lessons", "Explain the rules and the stories that teach them."),
-    "privacy": ("cli.privacy:privacy", "Erase what a customer said, and rotate the key."),
-    "projections": ("cli.projections:projections", "Look after the tables that reports read."),
-    "events": ("cli.events:events", "List the events that a history can hold."),
-    "audit": ("cli.audit:audit", "Seal the history, verify it, and prove it to others."),
-    "doctor": ("cli.store:doctor", "Check that a store is whole."),
-    "backup": ("cli.keeping:backup", "Write a backup of the store into a file."),
-    "restore": ("cli.keeping:restore", "Put a backup back, into an empty place."),
-    "copy": ("cli.keeping:copy", "Copy the store to an empty place, on any database."),
+    "policy": ("policy:policy", "Adopt a policy, and see which one is in force."),
+    "lessons": (
+        "lessons:lessons",
+        "Explain the rules and the stories that teach them.",
+    ),
+    "privacy": ("privacy:privacy", "Erase what a customer said, and rotate the key."),
+    "projections": (
+        "projections:projections",
+        "Look after the tables that reports read.",
+    ),
+    "events": ("events:events", "List the events that a history can hold."),
+    "audit": ("audit:audit", "Seal the history, verify it, and prove it to others."),
+    "doctor": ("store:doctor", "Check that a store is whole."),
+    "backup": ("backup:backup", "Write a backup of the store into a file."),
+    "restore": ("backup:restore", "Put a backup back, into an empty place."),
+    "copy": ("backup:copy", "Copy the store to an empty place, on any database."),
 }
-"""Where each command is, and its short help, which a test holds to be the command's own."""
+"""Where in cli/commands each command is, and its short help, which a test compares."""
 
 
 class Failure(click.ClickException):
@@ -78,7 +93,7 @@ class Failure(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         """Print the line."""
-        from cli.text import visible  # noqa: PLC0415  (only when something went wrong)
+        from cli.terminal.text import visible  # noqa: PLC0415  (only when something went wrong)
 
         click.echo(f"casestore: {visible(self.message)}", file=file or sys.stderr)
 
@@ -99,7 +114,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, name = COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(import_module(module), name)
+        command: click.Command = getattr(import_module(f"cli.commands.{module}"), name)
         return command
 
     def format_commands(

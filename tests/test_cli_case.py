@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 
 from casestore import Actor, CaseStore, CustomerRegistered, Event
-from cli.state import described
+from cli.views.case_state import described
 from tests import stories
 from tests.command_line import Casestore, demo_store
 from tests.golden import check_golden
@@ -63,8 +63,8 @@ def test_diff(casestore: Casestore) -> None:
 def test_a_narrow_terminal_gets_whole_words(
     casestore: Casestore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.output.on_terminal", lambda: True)
-    monkeypatch.setattr("cli.timeline.on_terminal", lambda: True)
+    monkeypatch.setattr("cli.terminal.output.on_terminal", lambda: True)
+    monkeypatch.setattr("cli.views.timeline.on_terminal", lambda: True)
     told = casestore("case", "timeline", "free-flight", "--reveal", "--no-color").fine().out
     check_golden("timeline-narrow.txt", told)
     assert max(map(len, told.splitlines())) <= 80

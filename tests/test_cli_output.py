@@ -16,9 +16,9 @@ import pytest
 from click.testing import CliRunner
 
 from casestore.events import Money, Ref
-from cli.options import shared
-from cli.output import Column, Row, print_object, print_rows
-from cli.text import visible
+from cli.terminal.options import shared
+from cli.terminal.output import Column, Row, print_object, print_rows
+from cli.terminal.text import visible
 
 NASTY = "a\x1b[2Jb\x9bc\u202ed\u2066e\x7ff\ng\th\r\ni"
 
@@ -66,7 +66,7 @@ def test_a_table_is_never_cut_in_a_pipe(printed: Printed) -> None:
 
 
 def test_a_table_on_a_terminal(printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cli.output.on_terminal", lambda: True)
+    monkeypatch.setattr("cli.terminal.output.on_terminal", lambda: True)
     shown = printed("table", lambda: print_rows(COLUMNS, [*ROWS, {"told": "word " * 30}]))
     assert "[bold]long[/bold]" in shown
     assert max(map(len, shown.splitlines())) <= 80
@@ -74,7 +74,7 @@ def test_a_table_on_a_terminal(printed: Printed, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_narrow_terminal_loses_nothing(printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cli.output.on_terminal", lambda: True)
+    monkeypatch.setattr("cli.terminal.output.on_terminal", lambda: True)
     row = {"case_id": "abcdefghijklm" * 3, "age": 7, "told": "nopqrstuvwxyz" * 4}
     shown = printed("table", lambda: print_rows(COLUMNS, [row]))
     (_, *lines) = shown.splitlines()
@@ -165,5 +165,5 @@ def test_csv_is_exact_in_a_pipe_and_harmless_on_a_terminal(
 ) -> None:
     rows = [{"cell": "a\x1bb"}]
     assert "a\x1bb" in printed("csv", lambda: print_rows([Column("cell")], rows))
-    monkeypatch.setattr("cli.output.on_terminal", lambda: True)
+    monkeypatch.setattr("cli.terminal.output.on_terminal", lambda: True)
     assert "a␛b" in printed("csv", lambda: print_rows([Column("cell")], rows))

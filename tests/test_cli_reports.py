@@ -15,7 +15,7 @@ import pytest
 
 from casestore import CaseStore
 from casestore.transfer.ndjson import import_lines
-from cli.reports import duration
+from cli.views.report import duration
 from projections import reports
 from tests.command_line import NOW, ROOT, Casestore, demo_store
 from tests.golden import check_golden

@@ -11,7 +11,7 @@ import pytest
 
 from casestore import CaseStore
 from casestore.transfer.ndjson import MAX_LINE
-from cli.transfer import limited_lines
+from cli.commands.transfer import limited_lines
 from tests.command_line import ROOT, Casestore
 
 STORIES = str(ROOT / "cli" / "stories.ndjson")
@@ -113,7 +113,7 @@ def test_half_an_export_never_looks_like_one(casestore: Casestore, tmp_path: Pat
 def test_a_terminal_gets_a_progress_bar(
     casestore: Casestore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.progress.seen", lambda: True)
+    monkeypatch.setattr("cli.terminal.progress.seen", lambda: True)
     ran = casestore("import", STORIES)
     assert ran.code == 0
     assert "182 lines" in ran.err

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO
 
 import click
 import msgspec
@@ -14,7 +14,6 @@ from casestore.audit import sealing
 from casestore.audit.bundle import verify_bundle as bundle_verify
 from casestore.audit.evidence import write_bundle
 from casestore.audit.folder import Folder
-from casestore.audit.held import HeldCheckpoint
 from casestore.audit.leaf import Leaf
 from casestore.audit.proof import LARGEST
 from casestore.audit.proof import verify_proof as proof_verify
@@ -23,13 +22,12 @@ from casestore.audit.rows import origin
 from casestore.audit.tlog_export import export_log
 from casestore.audit.verifying import Verified
 from casestore.audit.verifying import verify as verify_store
-from casestore.errors import CannotTell, InvalidNote, NotSigned
-from casestore.tlog.note import MAX_NOTE, Checkpoint, Verifier
-from cli.options import CANNOT_TELL, REFUSED, settings, shared
-from cli.output import Column, for_people, print_lines, print_object, table
-from cli.progress import progress
-
-F = TypeVar("F", bound=Callable[..., Any])
+from casestore.errors import CannotTell, NotSigned
+from casestore.tlog.note import Checkpoint, Verifier
+from cli.terminal.checkpoints import _KEY_HELP, HELD, KEYS, OLDER, VerifierKey, read_checkpoints
+from cli.terminal.options import CANNOT_TELL, REFUSED, settings, shared
+from cli.terminal.output import Column, for_people, print_lines, print_object, table
+from cli.terminal.progress import progress
 
 
 @click.group()
@@ -46,51 +44,6 @@ def audit() -> None:
       casestore audit seal
       casestore audit verify --held checkpoint-of-march
     """
-
-
-class VerifierKey(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
-    """A verifier key, or a file that holds one."""
-
-    name = "key"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Verifier:
-        """Read it, or say what is wrong with it."""
-        if isinstance(value, Verifier):
-            return value
-        text = str(value)
-        if Path(text).is_file():
-            text = _beginning(Path(text)).decode(errors="replace").strip()
-        try:
-            return Verifier.parse(text)
-        except InvalidNote as error:
-            self.fail(str(error), param, ctx)
-
-
-def _kept(paths: Sequence[Path]) -> list[HeldCheckpoint]:
-    return [HeldCheckpoint(str(path), _beginning(path)) for path in paths]
-
-
-def _beginning(path: Path) -> bytes:
-    """Of a file, as much as tells that it is longer than any note."""
-    with path.open("rb") as file:
-        return file.read(MAX_NOTE + 1)
-
-
-_KEY_HELP = "The verifier key (as `audit key` prints it), or a file with it."
-
-
-def _held(told: str) -> Callable[[F], F]:
-    kept = click.Path(exists=True, dir_okay=False, path_type=Path)
-    return click.option("--held", metavar="FILE", multiple=True, type=kept, help=told)
-
-
-HELD = _held("A checkpoint that somebody kept; may be given several times.")
-OLDER = _held("An older checkpoint: also, that the history begins with what it signs.")
-KEYS = click.option(
-    "--key", "keys", metavar="KEY", multiple=True, type=VerifierKey(), help=_KEY_HELP
-)
 
 
 @audit.command()
@@ -174,7 +127,7 @@ def verify(held: Sequence[Path], keys: Sequence[Verifier], incremental: bool) ->
         with progress("events", last) as tick:
             found = verify_store(
                 store,
-                held=_kept(held),
+                held=read_checkpoints(held),
                 keys=keys,
                 incremental=incremental,
                 progress=tick,
@@ -232,7 +185,7 @@ def prove(event: str, held: Sequence[Path]) -> None:
     """
     with settings().open_store() as store:
         row = find_row(store, event)
-        with prover(store, _kept(held)) as proving:
+        with prover(store, read_checkpoints(held)) as proving:
             proof = proving.prove(row)
     click.echo(msgspec.json.format(msgspec.json.encode(proof), indent=2))
 
@@ -264,7 +217,7 @@ def verify_proof(file: IO[bytes], key: Verifier, held: Sequence[Path]) -> None:
       casestore audit prove case:4711@3 | casestore audit verify-proof - --key verifier.txt
     """
     with _cannot_tell(getattr(file, "name", "<stdin>")):
-        leaf, checkpoint = proof_verify(file.read(LARGEST + 1), [key], _kept(held))
+        leaf, checkpoint = proof_verify(file.read(LARGEST + 1), [key], read_checkpoints(held))
     if not for_people():
         proven = {"event": msgspec.structs.asdict(leaf), "size": checkpoint.size}
         more = {"signed_by": key.name, "begins_with": [str(path) for path in held]}
@@ -323,7 +276,7 @@ def case_(case_id: str, out: Path, reveal: bool, held: Sequence[Path]) -> None:
     """
     with settings().open_store() as store:
         name = case_id.removeprefix("case:")
-        bundle = write_bundle(store, name, out, reveal=reveal, held=_kept(held))
+        bundle = write_bundle(store, name, out, reveal=reveal, held=read_checkpoints(held))
     if not for_people():
         print_object(
             {"folder": str(out), "events": len(bundle.events), "verifier": bundle.verifier}
@@ -353,7 +306,7 @@ def verify_bundle(folder: Path, key: Verifier | None, held: Sequence[Path]) -> N
       casestore audit verify-bundle case-4711
     """
     with _cannot_tell(str(folder)):
-        proven = bundle_verify(folder, [key] if key else [], _kept(held))
+        proven = bundle_verify(folder, [key] if key else [], read_checkpoints(held))
     remarks = _begins(held)
     if key is None:
         remarks.append(f"signed by the bundle's own key; compare it: {proven.verifier}")

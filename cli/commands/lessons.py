@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import Known, Usage, shared
-from cli.output import Column, for_people, heading, print_lines, print_object, print_rows, table
+from cli.terminal.options import Known, Usage, shared
+from cli.terminal.output import (
+    Column,
+    for_people,
+    heading,
+    print_lines,
+    print_object,
+    print_rows,
+    table,
+)
 
 if TYPE_CHECKING:
     from projections.lapses import Rule

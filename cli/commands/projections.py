@@ -6,10 +6,11 @@ from os import cpu_count
 
 import click
 
-from cli.options import REFUSED, settings, shared
-from cli.output import Column, for_people, print_lines, print_rows, table
-from cli.progress import progress
-from cli.reports import MANY, duration
+from cli.commands.reports import MANY
+from cli.terminal.options import REFUSED, settings, shared
+from cli.terminal.output import Column, for_people, print_lines, print_rows, table
+from cli.terminal.progress import progress
+from cli.views.report import duration
 from projections import PROJECTIONS
 from projections.rebuild import rebuild as rebuild_tables
 from projections.runner import Parked, Runner

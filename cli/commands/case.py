@@ -10,8 +10,7 @@ import click
 
 from casestore import CaseStore, History
 from casestore.streams import kinds
-from cli import changes, state, timeline
-from cli.options import (
+from cli.terminal.options import (
     Point,
     Usage,
     known_at_option,
@@ -21,7 +20,7 @@ from cli.options import (
     shared,
     zone_option,
 )
-from cli.output import (
+from cli.terminal.output import (
     Column,
     cell,
     for_people,
@@ -31,6 +30,7 @@ from cli.output import (
     print_rows,
     table,
 )
+from cli.views import case_changes, case_state, timeline
 
 
 @click.group()
@@ -85,8 +85,8 @@ def show(
     """
     with settings().open_store() as store:
         history = store.history(_case_stream(case_id), **at._asdict())
-    shown = state.described(history, at.as_of or at.known_at or _asked_at(history, at))
-    print_lines(state.lines(shown, tz)) if for_people() else print_object(shown)
+    shown = case_state.described(history, at.as_of or at.known_at or _asked_at(history, at))
+    print_lines(case_state.lines(shown, tz)) if for_people() else print_object(shown)
 
 
 def _asked_at(history: History, at: Point) -> datetime:
@@ -176,7 +176,7 @@ def replay(
     versions = timeline.versions(history)
     steps = [
         (timeline.row(timeline.Shown(recorded), versions, tz), found)
-        for recorded, found in changes.steps(history, at.as_of)
+        for recorded, found in case_changes.steps(history, at.as_of)
     ]
     if for_people():
         print_lines(line for row, found in steps for line in _step_lines(row, found, tz))
@@ -185,10 +185,12 @@ def replay(
     print_rows(columns, (row | {"changes": [each.row for each in found]} for row, found in steps))
 
 
-def _step_lines(row: dict[str, Any], found: list[changes.Change], zone: tzinfo) -> Iterator[str]:
+def _step_lines(
+    row: dict[str, Any], found: list[case_changes.Change], zone: tzinfo
+) -> Iterator[str]:
     yield heading(f"version {row['version']}, {cell(row['occurred_at'], zone)}, {row['who']}")
     yield f"  {cell(row['what'])}"
-    yield from (f"    {cell(line)}" for line in changes.told(found, zone))
+    yield from (f"    {cell(line)}" for line in case_changes.told(found, zone))
     yield ""
 
 
@@ -236,7 +238,7 @@ def diff(
     if known - {row["event_id"] for row in rows}:
         raise Usage("FROM is after TO; give the earlier point first")
     new = [row for row in rows if row["event_id"] not in known]
-    found = changes.changes(kinds.fold_history(before), kinds.fold_history(after))
+    found = case_changes.changes(kinds.fold_history(before), kinds.fold_history(after))
     if for_people():
         print_lines(_diff_lines(new, found, tz))
         return
@@ -262,10 +264,10 @@ def _at(whole: History, point: str, name: str, *, recorded: bool, zone: tzinfo) 
 
 
 def _diff_lines(
-    rows: list[dict[str, Any]], found: list[changes.Change], zone: tzinfo
+    rows: list[dict[str, Any]], found: list[case_changes.Change], zone: tzinfo
 ) -> Iterator[str]:
     yield heading("What happened")
     yield from table(timeline.columns(zone), rows, zone=zone) if rows else ["nothing"]
     yield ""
     yield heading("What it changed")
-    yield from map(cell, changes.told(found, zone) or ["nothing"])
+    yield from map(cell, case_changes.told(found, zone) or ["nothing"])

@@ -11,8 +11,8 @@ from casestore import CaseStore, History
 from casestore.events.policy_document import number
 from casestore.streams.policies import Policies
 from casestore.streams.wording import clock, tell, words
-from cli.output import cell, heading
-from cli.text import visible
+from cli.terminal.output import cell, heading
+from cli.terminal.text import visible
 from projections.lapses import RULES
 from projections.reports.report import Result
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from casestore.events import EventCorrected
 from casestore.streams.history import History, Recorded, stored_data
 from casestore.streams.wording import clock, tell, words
-from cli.output import Column, on_terminal
+from cli.terminal.output import Column, on_terminal
 
 
 class Shown(NamedTuple):

@@ -10,7 +10,7 @@ from casestore.events import PromiseReleased
 from casestore.streams import kinds
 from casestore.streams.case import Case, Promise
 from casestore.streams.history import History
-from cli.output import Column, cell, heading, table
+from cli.terminal.output import Column, cell, heading, table
 
 _SECTIONS = {
     "issues": ("Issues", "issue_id category"),

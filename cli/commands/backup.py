@@ -25,11 +25,11 @@ from casestore.keys.key_file import kek_id, load_key_file
 from casestore.privacy.erasure import reapply
 from casestore.privacy.erasure_list import list_file
 from casestore.tlog.note import Verifier
-from cli.audit import HELD, KEYS
-from cli.options import REFUSED, settings, shared
-from cli.output import for_people, print_lines, print_object
-from cli.progress import progress
-from cli.text import visible
+from cli.terminal.checkpoints import HELD, KEYS
+from cli.terminal.options import REFUSED, settings, shared
+from cli.terminal.output import for_people, print_lines, print_object
+from cli.terminal.progress import progress
+from cli.terminal.text import visible
 from projections.runner import tracked
 from projections.tables import beside
 

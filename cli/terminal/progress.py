@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from cli.options import settings
+from cli.terminal.options import settings
 
 Tick = Callable[[int], None]
 """Told the number of things done so far."""

@@ -17,8 +17,16 @@ from pydantic import TypeAdapter
 from casestore.events import EVENTS, VOCABULARY, Event
 from casestore.events.base import FullId, Id, Known, New, Personal
 from casestore.events.markers import fields_of, marker, parts
-from cli.options import EVENT_TYPE, Usage, shared
-from cli.output import Column, for_people, heading, print_lines, print_object, print_rows, table
+from cli.terminal.options import EVENT_TYPE, Usage, shared
+from cli.terminal.output import (
+    Column,
+    for_people,
+    heading,
+    print_lines,
+    print_object,
+    print_rows,
+    table,
+)
 
 
 @click.command

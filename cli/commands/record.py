@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -17,9 +16,10 @@ from casestore import CaseStore, Event, StreamNotFound
 from casestore.events import VOCABULARY
 from casestore.events.markers import fields_of, parts
 from casestore.streams.codec import Codec
-from cli.options import EVENT_TYPE, Usage, settings, shared
-from cli.output import for_people, print_object
-from cli.text import visible
+from cli.terminal.actor import read_actor
+from cli.terminal.options import EVENT_TYPE, Usage, settings, shared
+from cli.terminal.output import for_people, print_object
+from cli.terminal.text import visible
 
 
 @click.command
@@ -166,17 +166,6 @@ def _bare(hint: Any) -> Any:
     if type(None) in get_args(hint) and len(others) == 1:
         return _bare(others[0])
     return hint
-
-
-def read_actor(given: str | None) -> dict[str, Any]:
-    """The actor that --actor, or else CASESTORE_ACTOR, names."""
-    given = given or os.environ.get("CASESTORE_ACTOR")
-    if not given:
-        raise Usage("who did it? Give --actor, like agent:anna, or set CASESTORE_ACTOR")
-    parts = given.split(":", 3)
-    if len(parts) < 2 or not all(parts):
-        raise Usage(f"{given!r} is not an actor; write KIND:ID[:ROLE[:TEAM]]")
-    return dict(zip(("kind", "id", "role", "team"), parts, strict=False))
 
 
 def _occurred_at(store: CaseStore, stream: str, key: str | None) -> str:

@@ -15,11 +15,11 @@ from casestore.privacy import erasure as library
 from casestore.privacy.erasure_list import list_file
 from casestore.privacy.rotation import rotate as rotate_key
 from casestore.streams.codec import Codec
-from cli.options import REFUSED, Usage, settings, shared
-from cli.output import Column, cell, for_people, print_lines, print_object, print_rows
-from cli.progress import progress
-from cli.record import read_actor
-from cli.text import visible
+from cli.terminal.actor import read_actor
+from cli.terminal.options import REFUSED, Usage, settings, shared
+from cli.terminal.output import Column, cell, for_people, print_lines, print_object, print_rows
+from cli.terminal.progress import progress
+from cli.terminal.text import visible
 
 
 @click.group()

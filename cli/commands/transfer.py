@@ -12,10 +12,10 @@ import click
 
 from casestore.transfer.importing import Imported
 from casestore.transfer.ndjson import MAX_LINE, export_lines, import_lines
-from cli.options import REFUSED, Usage, settings, shared
-from cli.output import for_people, print_object
-from cli.progress import progress
-from cli.text import visible
+from cli.terminal.options import REFUSED, Usage, settings, shared
+from cli.terminal.output import for_people, print_object
+from cli.terminal.progress import progress
+from cli.terminal.text import visible
 
 
 @click.command("import")

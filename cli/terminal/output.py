@@ -23,8 +23,8 @@ from rich.cells import cell_len
 
 from casestore.events import Money, Ref
 from casestore.streams.wording import words
-from cli.options import settings
-from cli.text import CONTROLS, visible
+from cli.terminal.options import settings
+from cli.terminal.text import CONTROLS, visible
 
 Row = Mapping[str, Any]
 

@@ -18,11 +18,11 @@ from casestore import CaseStore, StoreNotFound
 from casestore.streams.history import Recorded
 from casestore.streams.wording import tell
 from casestore.transfer.ndjson import import_lines
-from cli import timeline
+from cli.commands.transfer import print_refusals, told
 from cli.main import cli
-from cli.options import REFUSED, Settings, Usage, settings, shared
-from cli.output import Column, for_people, heading, print_lines, print_rows, table
-from cli.transfer import print_refusals, told
+from cli.terminal.options import REFUSED, Settings, Usage, settings, shared
+from cli.terminal.output import Column, for_people, heading, print_lines, print_rows, table
+from cli.views import timeline
 
 
 class Story(NamedTuple):

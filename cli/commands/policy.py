@@ -17,12 +17,12 @@ from casestore.events import Actor
 from casestore.events.policy_document import BUILT_IN, DAYS, DOCUMENT, Document
 from casestore.policy.toml import PolicyFile, read_policy
 from casestore.streams.policies import Adopted, Policies
-from cli.options import REFUSED, as_of_option, moment, settings, shared, zone_option
-from cli.output import Column, cell, for_people, heading, print_lines, print_object, table
-from cli.record import read_actor
-from cli.reports import answered
-from cli.reports import show as print_answer
-from cli.text import visible
+from cli.commands.reports import answered
+from cli.terminal.actor import read_actor
+from cli.terminal.options import REFUSED, as_of_option, moment, settings, shared, zone_option
+from cli.terminal.output import Column, cell, for_people, heading, print_lines, print_object, table
+from cli.terminal.text import visible
+from cli.views.report import show as print_answer
 from projections.reports.backtest import BACKTEST
 from projections.reports.view import Selection
 

@@ -8,10 +8,10 @@ from casestore import CaseStore
 from casestore.doctor.examine import DoctorFinding, examine
 from casestore.journal.url import SQLiteUrl, parse_url, without_password
 from casestore.privacy.erasure import finish
-from cli.options import REFUSED, settings, shared
-from cli.output import Column, for_people, print_object, print_rows
-from cli.progress import progress
-from cli.text import visible
+from cli.terminal.options import REFUSED, settings, shared
+from cli.terminal.output import Column, for_people, print_object, print_rows
+from cli.terminal.progress import progress
+from cli.terminal.text import visible
 
 
 @click.command

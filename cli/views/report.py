@@ -1,0 +1,125 @@
+"""A report as people and programs read it: its rows, and what they come to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, tzinfo
+from typing import Any
+
+import click
+from msgspec.structs import asdict
+
+from cli.terminal.options import (
+    settings,
+)
+from cli.terminal.output import (
+    Column,
+    cell,
+    print_lines,
+    print_object,
+    print_rows,
+    table,
+)
+from cli.terminal.text import visible
+from projections.reports.report import Report, Result
+
+
+def tell_parked(count: int) -> None:
+    """Say on stderr that a report is not whole."""
+    if count:
+        streams = "1 stream is" if count == 1 else f"{count} streams are"
+        click.echo(
+            f"casestore: {streams} missing here: their rows could not be made; "
+            "`casestore projections status` tells why",
+            err=True,
+        )
+
+
+def show(report: Report[Any], result: Result[Any], zone: tzinfo) -> None:
+    """Print what a report answered, in the format that was asked for."""
+    tell_parked(result.parked)
+    rows = map(asdict, result.rows)
+    match settings().format:
+        case "table":
+            print_lines(lines(report, result, zone))
+        case "json":
+            print_object(
+                {
+                    "report": result.report,
+                    "as_of": result.as_of,
+                    "known_at": result.known_at,
+                    "position": result.position,
+                    "rows": list(rows),
+                    "summary": result.summary,
+                }
+            )
+        case _:
+            print_rows([Column(name) for name in report.line.__struct_fields__], rows)
+
+
+def lines(
+    report: Report[Any], result: Result[Any], zone: tzinfo = UTC, *, without: str = ""
+) -> Iterator[str]:
+    """A report to be read: its rows, and what they come to.
+
+    Args:
+        without: fields to leave out, where what is around says it already.
+    """
+    names = [name for name in report.shown.split() if name not in without.split()]
+    rows = [{name: _read(name, getattr(row, name)) for name in names} for row in result.rows]
+    columns = [_column(name, report) for name in names]
+    yield from table(columns, rows, zone=zone) if rows else ["none"]
+    if len(result.rows) < result.total:
+        yield f"… the first {len(result.rows)} of {result.total}"
+    yield ""
+    yield "; ".join(_summary(result.summary, zone))
+    known = "" if result.known_at is None else f", as known at {cell(result.known_at, zone)}"
+    yield f"as of {cell(result.as_of, zone)}{known}, up to position {result.position}"
+
+
+def _column(name: str, report: Report[Any]) -> Column:
+    words = re.sub(r"_(s|id|at|share)$", "", name).replace("_", " ")
+    numbers = (int, float, "int", "float", "int | None", "float | None", "Money | None")
+    return Column(name, words, right=report.line.__annotations__[name] in numbers)
+
+
+def _read(name: str, value: Any) -> Any:
+    """A value as people read it."""
+    if value is None:
+        return None
+    if name.endswith("_s"):
+        return duration(value)
+    if name.endswith(("share", "rate")):
+        return f"{value:.0%}"
+    if isinstance(value, str) and name in ("kind", "state", "status", "reason", "ledger"):
+        return value.replace("_", " ")
+    return value
+
+
+def duration(seconds: int) -> str:
+    """Seconds in words, by their two largest units: 3 d 4 h."""
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes = seconds // 60
+    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
+    units = ((days, "d"), (hours, "h"), (minutes, "min"))
+    told = [f"{number} {unit}" for number, unit in units if number]
+    first = next(index for index, (number, _) in enumerate(units) if number)
+    last = units[first + 1][0] if first + 1 < len(units) else 0
+    return " ".join(told[: 2 if last else 1])
+
+
+def _summary(summary: Mapping[str, Any], zone: tzinfo) -> Iterator[str]:
+    for name, value in summary.items():
+        if value is None or value in ([], {}):
+            continue
+        if isinstance(value, Mapping):
+            inside = ", ".join(_summary(value, zone))
+            yield f"{_column_words(name)}: {inside}"
+        else:
+            yield visible(f"{_column_words(name)} {cell(_read(name, value), zone)}")
+
+
+def _column_words(name: str) -> str:
+    return re.sub(r"_s$", "", name).replace("_", " ")
