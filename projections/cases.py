@@ -20,8 +20,8 @@ from casestore.events import (
     MessageReceived,
     ReplySent,
 )
+from projections.history.case_history import CaseHistory
 from projections.projection import Projection, Row
-from projections.reading import Reading
 
 
 class CaseRow(Row, frozen=True):
@@ -70,7 +70,7 @@ class CaseRow(Row, frozen=True):
     merged_into: str | None
 
 
-def rows(case: Reading) -> Iterator[CaseRow]:
+def rows(case: CaseHistory) -> Iterator[CaseRow]:
     """The case's row."""
     opened = case.opened
     product, region, category = case.about
@@ -127,14 +127,14 @@ def rows(case: Reading) -> Iterator[CaseRow]:
     )
 
 
-def _with_executives(case: Reading) -> Iterator[tuple[str, datetime]]:
+def _with_executives(case: CaseHistory) -> Iterator[tuple[str, datetime]]:
     returned = {each.event.escalation_id for each in case.of(EscalationReturned)}
     for each in case.of(CaseEscalated):
         if each.event.kind == "executive" and each.event.escalation_id not in returned:
             yield each.event.escalation_id, each.at
 
 
-def _upheld(case: Reading) -> bool | None:
+def _upheld(case: CaseHistory) -> bool | None:
     findings: list[FindingMade] = [each.event for each in case.of(FindingMade)]
     superseded = {each.supersedes for each in findings}
     standing = [each for each in findings if each.finding_id not in superseded]

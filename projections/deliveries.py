@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal
 
+from projections.history.case_history import CaseHistory
 from projections.projection import Projection, Row
-from projections.reading import Reading
 
 
 class DeliveryRow(Row, frozen=True):
@@ -34,7 +34,7 @@ class DeliveryRow(Row, frozen=True):
     category: str | None
 
 
-def rows(case: Reading) -> Iterator[DeliveryRow]:
+def rows(case: CaseHistory) -> Iterator[DeliveryRow]:
     """The case's replies that did not arrive, in the order of the news."""
     if not case.failures:
         return
@@ -60,7 +60,7 @@ def rows(case: Reading) -> Iterator[DeliveryRow]:
         )
 
 
-def _resent_by(case: Reading, reply_id: str) -> str | None:
+def _resent_by(case: CaseHistory, reply_id: str) -> str | None:
     resends: list[str] = []
     last = [reply_id]
     while last:
@@ -71,7 +71,7 @@ def _resent_by(case: Reading, reply_id: str) -> str | None:
     return next(arrived, resends[-1] if resends else None)
 
 
-def _made_good_at(case: Reading, reply_id: str) -> datetime | None:
+def _made_good_at(case: CaseHistory, reply_id: str) -> datetime | None:
     reply = case.replies[reply_id]
     issues = reply.event.addresses
     moments = [case.arrived(reply_id)]

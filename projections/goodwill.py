@@ -14,8 +14,8 @@ from casestore.events import (
     Money,
     RemedyGiven,
 )
+from projections.history.case_history import CaseHistory
 from projections.projection import Projection, Row
-from projections.reading import Reading
 
 
 class GoodwillRow(Row, frozen=True):
@@ -48,7 +48,7 @@ class GoodwillRow(Row, frozen=True):
     approver_role: str | None
 
 
-def rows(case: Reading) -> Iterator[GoodwillRow]:
+def rows(case: CaseHistory) -> Iterator[GoodwillRow]:
     """What the customer was given in the case, in order."""
     given = case.of(GestureGiven, RemedyGiven)
     if not given:

@@ -21,8 +21,8 @@ from casestore.journal.answering import brief, database_answers
 from casestore.streams.history import History
 from casestore.streams.kinds import fold_history
 from casestore.streams.policies import Policies
+from projections.history.case_history import NO_POLICIES, CaseHistory
 from projections.projection import Projection, to_stored
-from projections.reading import NO_POLICIES, Reading
 
 CHUNK = 400
 """Streams to read in one query by their names: as many as any database takes as parameters."""
@@ -176,14 +176,14 @@ def _stored(
     return to_stored(stream, projection.row, projection.rows(subject))
 
 
-def _reading(case: History, beside: dict[str, Any]) -> tuple[Reading, dict[str, Exception]]:
+def _reading(case: History, beside: dict[str, Any]) -> tuple[CaseHistory, dict[str, Exception]]:
     """A case with what its rows may look at, and the errors of what of that cannot be read."""
     if not beside:
-        return Reading(case), {}
+        return CaseHistory(case), {}
     seen = {
         "customer": beside.get(f"customer:{case.effective[0].customer_id}"),
         "policy": beside.get("policy"),
     }
     amiss = {what: each for what, each in seen.items() if isinstance(each, Exception)}
     sound = seen | dict.fromkeys(amiss)
-    return Reading(case, sound["customer"], sound["policy"] or NO_POLICIES), amiss
+    return CaseHistory(case, sound["customer"], sound["policy"] or NO_POLICIES), amiss

@@ -125,7 +125,7 @@ class Projection(NamedTuple):
     """Raised when `rows` or the columns change: its table, and only that, is then built anew."""
     row: type[Row]
     rows: Callable[[Any], Iterable[Row]]
-    """From a Reading (of a case) or a History (of a customer) to rows."""
+    """From a CaseHistory (of a case) or a History (of a customer) to rows."""
     of: Literal["case", "customer"] = "case"
     """Whose streams the rows belong to."""
     looks_at: frozenset[str] = frozenset()

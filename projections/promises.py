@@ -16,8 +16,9 @@ from casestore.events import (
     PromiseRenegotiated,
     PromiseWithdrawn,
 )
+from projections.history.case_history import CaseHistory, Status
+from projections.history.happened import Happened
 from projections.projection import Projection, Row
-from projections.reading import Happened, Reading, Status
 
 State = Literal["withdrawn", "released", "kept", "late", "undated", "open", "broken"]
 
@@ -64,7 +65,7 @@ def state(promise: PromiseRow, at: datetime) -> State:
     return "open" if at <= due else "broken"
 
 
-def rows(case: Reading) -> Iterator[PromiseRow]:
+def rows(case: CaseHistory) -> Iterator[PromiseRow]:
     """The case's promises, in the order in which they were made."""
     made = case.of(PromiseMade)
     if not made:
@@ -116,7 +117,7 @@ def rows(case: Reading) -> Iterator[PromiseRow]:
         )
 
 
-def kept_at(case: Reading, keeping: Happened) -> datetime | None:
+def kept_at(case: CaseHistory, keeping: Happened) -> datetime | None:
     """From when a PromiseKept holds; None where it does not, its reply not having arrived."""
     by = keeping.event.by
     if by is None or by.kind != "reply" or by.id not in case.replies:

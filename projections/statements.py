@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from casestore.events import StatementMade, StatementRetracted
+from projections.history.case_history import CaseHistory
 from projections.projection import Projection, Row
-from projections.reading import Reading
 
 
 class StatementRow(Row, frozen=True):
@@ -29,7 +29,7 @@ class StatementRow(Row, frozen=True):
     event_id: str
 
 
-def rows(case: Reading) -> Iterator[StatementRow]:
+def rows(case: CaseHistory) -> Iterator[StatementRow]:
     """The case's statements, in order."""
     retracted: dict[str, StatementRetracted] = {}
     for each in case.of(StatementRetracted):

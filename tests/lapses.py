@@ -19,9 +19,9 @@ from pydantic import TypeAdapter
 from casestore.events import EVENTS
 from casestore.events.policy_document import DOCUMENT
 from casestore.streams.policies import Adopted, Policies
+from projections.history.case_history import CaseHistory
 from projections.lapses import RULES, Finding, Outcome
 from projections.lapses.facts import Facts
-from projections.reading import Reading
 from tests.stories import START, Moment, Story, moment
 
 ROOT = Path(__file__).parent.parent
@@ -41,7 +41,7 @@ def facts(
         document = DOCUMENT.validate_python({"conduct": policy or {}, "roles": roles or {}})
         policies = Policies(adopted=(Adopted("house", START - timedelta(days=3650), document),))
     known = None if customer is None else customer.history(as_of)
-    return Facts(Reading(story.history(as_of), known, policies))
+    return Facts(CaseHistory(story.history(as_of), known, policies))
 
 
 def found(

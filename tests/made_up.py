@@ -8,9 +8,9 @@ from typing import Any
 from projections import PROJECTIONS
 from projections.cases import CASES
 from projections.customers import CUSTOMERS
+from projections.history.case_history import CaseHistory
 from projections.projection import Projection, Row
 from projections.promises import PROMISES
-from projections.reading import Reading
 from projections.runner import Runner
 
 
@@ -25,7 +25,7 @@ class LookingRow(Row, frozen=True):
     """What happened to the customer, as it reads at present."""
 
 
-def looking(case: Reading) -> Iterator[LookingRow]:
+def looking(case: CaseHistory) -> Iterator[LookingRow]:
     customer = [f"{r.version} {r.type} {r.occurred_at}" for r in case.customer or ()]
     for recorded in case.history:
         names = tuple(
@@ -43,7 +43,7 @@ class FragileRow(Row, frozen=True):
     events: int
 
 
-def fragile(case: Reading) -> Iterator[FragileRow]:
+def fragile(case: CaseHistory) -> Iterator[FragileRow]:
     """Fails after every third event, and after it has made a row."""
     yield FragileRow(case.case_id, len(case.history))
     if len(case.history) % 3 == 0:

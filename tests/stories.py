@@ -81,7 +81,7 @@ from casestore.streams.customer import Customer
 from casestore.streams.history import History, Recorded, to_microseconds
 from casestore.streams.kinds import Stream
 from casestore.streams.policies import Policies
-from projections.reading import Reading
+from projections.history.case_history import CaseHistory
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 ANNA = Actor(kind="agent", id="anna", role="first_line", team="north")
@@ -134,8 +134,8 @@ class Story:
             known_at=None if known_at is None else moment(known_at),
         )
 
-    def reading(self, as_of: Moment | None = None, known_at: Moment | None = None) -> Reading:
-        return Reading(self.history(as_of, known_at))
+    def reading(self, as_of: Moment | None = None, known_at: Moment | None = None) -> CaseHistory:
+        return CaseHistory(self.history(as_of, known_at))
 
     @property
     def folded(self) -> Stream:

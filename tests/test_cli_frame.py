@@ -89,7 +89,11 @@ def test_help_imports_click_and_nothing_else() -> None:
     assert not {"casestore", "rich", "pydantic", "msgspec", "eventsourcing"} & set(
         json.loads(imported.replace("'", '"'))
     )
-    assert json.loads(ours.replace("'", '"')) == ["cli.main", "cli.terminal", "cli.terminal.options"]
+    assert json.loads(ours.replace("'", '"')) == [
+        "cli.main",
+        "cli.terminal",
+        "cli.terminal.options",
+    ]
 
 
 def test_global_options_stand_before_or_after_the_command(casestore: Casestore) -> None:

@@ -14,9 +14,9 @@ from casestore import events
 from casestore.events import Event, OptionsOffered
 from casestore.events.policy_document import DOCUMENT
 from casestore.streams.policies import Adopted, Policies
+from projections.history.case_history import CaseHistory
 from projections.lapses import RULES
 from projections.lapses.facts import Facts
-from projections.reading import Reading
 from tests.lapses import findings, found
 from tests.stories import (
     START,
@@ -326,7 +326,7 @@ def test_the_policy_of_that_time_judges() -> None:
     policies = Policies(adopted=(Adopted("house", moment("+2h"), document),))
     judge = RULES[CANT].judge
     for at, outcome in (("+119m", "unknown"), ("+2h", "violated")):
-        case = Facts(Reading(given(cant(occurred_at=moment(at))).history(), None, policies))
+        case = Facts(CaseHistory(given(cant(occurred_at=moment(at))).history(), None, policies))
         assert [each.outcome for each in judge(case)] == [outcome]
 
 

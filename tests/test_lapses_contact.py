@@ -9,9 +9,9 @@ from typing import Any
 from casestore import CaseStore
 from casestore.events import CaseOpened, Event
 from casestore.transfer.ndjson import import_lines
+from projections.history.case_history import CaseHistory
 from projections.lapses import RULES, Outcome
 from projections.lapses.facts import Facts
-from projections.reading import Reading
 from tests.lapses import findings, found
 from tests.stories import (
     Learnt,
@@ -197,7 +197,7 @@ def test_the_demo_tells_what_its_stories_tell(tmp_path: Path) -> None:
             history = store.history(f"case:{name}")
             first = history.effective[0].event
             assert isinstance(first, CaseOpened)
-            facts = Facts(Reading(history, store.history(f"customer:{first.customer_id}")))
+            facts = Facts(CaseHistory(history, store.history(f"customer:{first.customer_id}")))
             violated = Counter(
                 rule
                 for rule in MINE

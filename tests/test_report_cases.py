@@ -20,10 +20,10 @@ from casestore.streams.kinds import fold_history
 from casestore.transfer.ndjson import import_lines
 from projections import PROJECTIONS, reports
 from projections.cases import CaseRow, rows
+from projections.history.case_history import CaseHistory
 from projections.lapses import LapseRow
 from projections.projection import from_stored, to_stored
 from projections.promises import rows as promise_rows
-from projections.reading import Reading
 from projections.reports import CaseLine
 from tests.desk import Desk, desk_in
 from tests.real_data import (
@@ -247,7 +247,7 @@ def test_a_row_is_the_present_state_at_any_cut(
     history = story.history(as_of, known_at)
     if not history.effective:
         return
-    (row,) = rows(Reading(history))
+    (row,) = rows(CaseHistory(history))
     case = fold_history(history)
     assert isinstance(case, Case)
     for name in (
@@ -270,7 +270,7 @@ def test_what_is_kept_at_present_is_kept_in_the_row_at_any_cut(
         return
     case = fold_history(history)
     assert isinstance(case, Case)
-    found = {row.promise_id: row for row in promise_rows(Reading(history))}
+    found = {row.promise_id: row for row in promise_rows(CaseHistory(history))}
     assert found.keys() == case.promises.keys()
     for promise_id, promise in case.promises.items():
         row = found[promise_id]
@@ -293,7 +293,7 @@ def test_any_cut_gives_rows_that_can_be_stored_and_tell_nothing_of_later(
     if not history.effective:
         return
     kind, _, _ = story.stream.partition(":")
-    subject = Reading(history) if kind == "case" else history
+    subject = CaseHistory(history) if kind == "case" else history
     for projection in PROJECTIONS:
         if projection.of == kind:
             made = list(projection.rows(subject))

@@ -12,7 +12,7 @@ from projections import reports
 from projections.cases import CaseRow
 from projections.cases import rows as case_rows
 from projections.deliveries import DeliveryRow, rows
-from projections.reading import Reading
+from projections.history.case_history import CaseHistory
 from projections.reports import UndeliveredLine
 from projections.runner import Runner
 from tests.desk import desk_in
@@ -120,7 +120,7 @@ def test_it_may_have_been_resent_a_thousand_times() -> None:
     for n in range(1, 1100):
         events += [replied(f"r{n}", resend_of=f"r{n - 1}"), bounced(f"r{n}")]
     recorded = [Recorded(e, "case:c1", n, n, str(uid(n)), None, n) for n, e in enumerate(events, 1)]
-    reading = Reading(History("case:c1", recorded))
+    reading = CaseHistory(History("case:c1", recorded))
     assert reading.arrived("r0") is None
     assert len(list(rows(reading))) == 1100
     assert next(case_rows(reading)).unanswered == (moment("+0h"),)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal
 
+from projections.history.case_history import CaseHistory
 from projections.lapses import (  # noqa: F401  (each module declares its rules)
     answers,
     asking,
@@ -22,7 +23,6 @@ from projections.lapses import (  # noqa: F401  (each module declares its rules)
 from projections.lapses.facts import Facts
 from projections.lapses.rule import OUTCOMES, RULES, Finding, Outcome, Rule, judged
 from projections.projection import Projection, Row
-from projections.reading import Reading
 
 __all__ = ["LAPSES", "OUTCOMES", "RULES", "Finding", "LapseRow", "Outcome", "Rule"]
 
@@ -47,7 +47,7 @@ class LapseRow(Row, frozen=True):
     category: str | None
 
 
-def rows(case: Reading) -> Iterator[LapseRow]:
+def rows(case: CaseHistory) -> Iterator[LapseRow]:
     """What all rules find of a case."""
     product, region, category = case.about
     for rule, found in judged(Facts(case)):

@@ -21,10 +21,10 @@ from casestore.events import (
     StatementMade,
     StatementRetracted,
 )
-from projections.issues import UNFOUNDED
+from projections.history.happened import Happened
+from projections.history.issues import UNFOUNDED
 from projections.lapses.facts import Facts
 from projections.lapses.rule import Finding, Outcome, rule
-from projections.reading import Happened
 
 _HOUR = timedelta(hours=1)
 

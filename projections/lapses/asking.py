@@ -17,10 +17,10 @@ from casestore.events import (
     RequestRefused,
 )
 from casestore.policy.authority import Given, could_give
+from projections.history.happened import Happened, Moment
 from projections.lapses.facts import Facts
 from projections.lapses.gestures import WENT_WRONG, undone
 from projections.lapses.rule import Finding, Outcome, rule
-from projections.reading import Happened, Moment
 
 _SAME_TIME = timedelta(hours=1)
 """Where no reply is named, what was said so shortly before belongs to it."""

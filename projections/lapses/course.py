@@ -18,9 +18,9 @@ from casestore.events import (
     ResolutionAccepted,
     ResolutionRejected,
 )
+from projections.history.happened import Happened
 from projections.lapses.facts import CASE, Facts
 from projections.lapses.rule import Finding, Outcome, rule
-from projections.reading import Happened
 
 # --- escalations
 

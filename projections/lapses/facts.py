@@ -18,8 +18,9 @@ from casestore.events import (
 )
 from casestore.events.policy_document import Conduct, Document
 from casestore.policy.working_time import due
-from projections.issues import SETTLING
-from projections.reading import Happened, Moment, Reading
+from projections.history.case_history import CaseHistory
+from projections.history.happened import Happened, Moment
+from projections.history.issues import SETTLING
 
 OUR_FAULT = ("ours", "shared")
 CASE = "case"
@@ -33,7 +34,7 @@ class Facts:
         case: the case; `case.of(Type, …)` gives its events in the order in which they happened.
     """
 
-    def __init__(self, case: Reading) -> None:
+    def __init__(self, case: CaseHistory) -> None:
         self.case = case
         self.of = case.of
 

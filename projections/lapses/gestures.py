@@ -16,10 +16,10 @@ from casestore.events import (
     GestureReversed,
     RemedyGiven,
 )
-from projections.issues import UNFOUNDED
+from projections.history.happened import Happened
+from projections.history.issues import UNFOUNDED
 from projections.lapses.facts import Facts
 from projections.lapses.rule import Finding, Outcome, rule
-from projections.reading import Happened
 
 WENT_WRONG: dict[bool | None, Outcome] = {True: "violated", False: "satisfied", None: "unknown"}
 """Of an assertion that it went wrong."""

@@ -20,10 +20,10 @@ from casestore.events import (
     RemedyGiven,
     StatementMade,
 )
-from projections.issues import UNFOUNDED
+from projections.history.happened import Happened, Moment
+from projections.history.issues import UNFOUNDED
 from projections.lapses.facts import Facts
 from projections.lapses.rule import Finding, Outcome, rule
-from projections.reading import Happened, Moment
 
 
 def _before(events: Sequence[Happened], moment: Moment) -> int:

@@ -15,9 +15,9 @@ from casestore.events import (
     PreferenceWithdrawn,
     ReplySent,
 )
+from projections.history.happened import Happened
 from projections.lapses.facts import CASE, Facts
 from projections.lapses.rule import Finding, Outcome, rule
-from projections.reading import Happened
 
 Held = Mapping[str, Happened]
 """What was stated last, by preference, for those in force."""

@@ -12,10 +12,10 @@ from casestore.events import (
     PromiseRenegotiated,
     PromiseWithdrawn,
 )
+from projections.history.happened import Happened
 from projections.lapses.facts import Facts
 from projections.lapses.rule import Finding, Outcome, rule
 from projections.promises import PromiseRow, rows
-from projections.reading import Happened
 
 _COURSE = (PromiseKept, PromiseRenegotiated, PromiseReleased, PromiseWithdrawn)
 

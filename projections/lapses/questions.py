@@ -13,9 +13,9 @@ from casestore.events import (
     ReplySent,
     RequestRefused,
 )
+from projections.history.happened import Happened, Moment
 from projections.lapses.facts import Facts
 from projections.lapses.rule import Finding, Outcome, rule
-from projections.reading import Happened, Moment
 
 _NOT_AN_ANSWER = ("acknowledgement", "holding")
 """What replies are for that are not meant to answer anything yet."""

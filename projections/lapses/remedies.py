@@ -14,11 +14,11 @@ from casestore.events import (
     OptionsOffered,
     RemedyGiven,
 )
-from projections.issues import UNFOUNDED
+from projections.history.happened import Happened
+from projections.history.issues import UNFOUNDED
 from projections.lapses.facts import Facts
 from projections.lapses.gestures import undone
 from projections.lapses.rule import Finding, Outcome, rule
-from projections.reading import Happened
 
 
 @rule("no-choice-offered", "003", on=FindingMade)

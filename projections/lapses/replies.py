@@ -11,10 +11,10 @@ from casestore.events import (
     RemedyGiven,
     ReplySent,
 )
+from projections.history.happened import Happened, Moment
 from projections.lapses.contact import Done, in_time
 from projections.lapses.facts import CASE, Facts
 from projections.lapses.rule import Finding, Outcome, rule
-from projections.reading import Happened, Moment
 
 
 @rule("undelivered-reply", "000", on=ReplySent, numbers="resend_within")

@@ -16,8 +16,8 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from casestore.events import Event
+from projections.history.happened import Happened
 from projections.lapses.facts import Facts
-from projections.reading import Happened
 
 Outcome = Literal["violated", "satisfied", "exempt", "unknown"]
 OUTCOMES: tuple[Outcome, ...] = ("violated", "satisfied", "exempt", "unknown")

@@ -10,8 +10,6 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, TypeVar, cast
 
-import msgspec
-
 from casestore.events import (
     CaseAssigned,
     CaseClosed,
@@ -23,12 +21,14 @@ from casestore.events import (
     DeliveryConfirmed,
     DeliveryFailed,
     Event,
+    IssueRaised,
     MessageReceived,
     ReplySent,
 )
-from casestore.streams.history import History, Recorded
+from casestore.streams.history import History
 from casestore.streams.policies import Policies
-from projections.issues import turns
+from projections.history.happened import Happened, Moment
+from projections.history.issues import CHANGING, turns
 
 E = TypeVar("E", bound=Event)
 
@@ -36,29 +36,6 @@ Status = Literal["open", "closed", "merged"]
 """How a case stands. What is merged into another one counts there, open or closed."""
 
 NO_POLICIES = Policies()
-
-
-class Moment(NamedTuple):
-    """A place in the order of what happened."""
-
-    at: datetime
-    version: int
-
-
-class Happened(msgspec.Struct, frozen=True, gc=False):
-    """An event and its place in the order of what happened."""
-
-    at: datetime
-    """When it happened."""
-    moment: Moment
-    event: Any
-    event_id: str
-
-    @classmethod
-    def of(cls, recorded: Recorded) -> Happened:
-        """An event as recorded."""
-        at = recorded.event.occurred_at
-        return cls(at, Moment(at, recorded.version), recorded.event, recorded.uid)
 
 
 class Failure(NamedTuple):
@@ -69,7 +46,7 @@ class Failure(NamedTuple):
     code: str | None
 
 
-class Reading:
+class CaseHistory:
     """A case's history, its customer's, and the policies.
 
     Args:
@@ -182,7 +159,7 @@ class Reading:
     @cached_property
     def issue_turns(self) -> list[tuple[Moment, frozenset[str]]]:
         """The issues that are open from each moment on at which that may change."""
-        return turns(self)
+        return turns(self.of(*CHANGING)) if self.of(IssueRaised) else []
 
     # --- deliveries ------------------------------------------------------------------------
 

@@ -8,7 +8,6 @@ issues is for all that have been raised. A finding that was superseded settles n
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from casestore.events import (
     CaseClosed,
@@ -19,21 +18,24 @@ from casestore.events import (
     ResolutionAccepted,
     ResolutionRejected,
 )
-
-if TYPE_CHECKING:
-    from projections.reading import Happened, Moment, Reading
+from projections.history.happened import Happened, Moment
 
 SETTLING = (ResolutionAccepted, ResolutionRejected, RemedyGiven, CaseClosed, CaseReopened)
 """What settles issues or opens them again, findings aside."""
 UNFOUNDED = ("not_upheld", "out_of_scope")
 
 
-def turns(case: Reading) -> list[tuple[Moment, frozenset[str]]]:
-    """The issues that are open from each moment on at which that may change, in order."""
+CHANGING = (IssueRaised, FindingMade, *SETTLING)
+"""What may change which issues are open."""
+
+
+def turns(events: Sequence[Happened]) -> list[tuple[Moment, frozenset[str]]]:
+    """The issues that are open from each moment on at which that may change, in order.
+
+    Args:
+        events: all that are of CHANGING, in the order in which they happened.
+    """
     found: list[tuple[Moment, frozenset[str]]] = []
-    if not case.of(IssueRaised):
-        return found
-    events = case.of(IssueRaised, FindingMade, *SETTLING)
     is_open: dict[str, bool] = {}
     superseded: set[str] = set()
     for place, each in enumerate(events):
