@@ -1,13 +1,13 @@
 """Read models: what the events mean, as rows to report from."""
 
-from projections.cases import CASES
-from projections.customers import CUSTOMERS
-from projections.deliveries import DELIVERIES
-from projections.goodwill import GOODWILL
 from projections.lapses import LAPSES
+from projections.models.cases import CASES
+from projections.models.customers import CUSTOMERS
+from projections.models.deliveries import DELIVERIES
+from projections.models.goodwill import GOODWILL
+from projections.models.promises import PROMISES
+from projections.models.statements import STATEMENTS
 from projections.projection import Projection
-from projections.promises import PROMISES
-from projections.statements import STATEMENTS
 
 PROJECTIONS: tuple[Projection, ...] = (
     CASES,

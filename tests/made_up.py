@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from projections import PROJECTIONS
-from projections.cases import CASES
-from projections.customers import CUSTOMERS
 from projections.history.case_history import CaseHistory
+from projections.models.cases import CASES
+from projections.models.customers import CUSTOMERS
+from projections.models.promises import PROMISES
 from projections.projection import Projection, Row
-from projections.promises import PROMISES
 from projections.runner import Runner
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from casestore.events import Event
+from projections.models.statements import rows
 from projections.reports.conflicts import compared
-from projections.statements import rows
 from tests.stories import given, learnt, opened, retracted, stated
 
 

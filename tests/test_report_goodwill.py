@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from casestore.events import Actor, Event, Money
 from projections import reports
-from projections.goodwill import GoodwillRow, rows
+from projections.models.goodwill import GoodwillRow, rows
 from projections.reports import GoodwillLine, SpendLine
 from tests.desk import Desk, desk_in
 from tests.stories import (

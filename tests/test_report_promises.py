@@ -14,7 +14,7 @@ from casestore import CaseStore
 from casestore.events import Actor, Event
 from casestore.transfer.ndjson import import_lines
 from projections import reports
-from projections.promises import rows
+from projections.models.promises import rows
 from projections.reports import PromiseLine
 from projections.reports.promises import line_of
 from tests.desk import desk_in

@@ -18,8 +18,8 @@ from casestore.events import Event
 from casestore.journal.sqlite import SQLiteJournal
 from casestore.journal.url import SQLiteUrl, parse_url
 from projections import PROJECTIONS, reports
-from projections.cases import CASES
-from projections.promises import PROMISES
+from projections.models.cases import CASES
+from projections.models.promises import PROMISES
 from projections.rebuild import rebuild
 from projections.reports import CaseLine, PromiseLine, Result, Selection, view
 from projections.reports.report import Answer

@@ -9,10 +9,10 @@ from typing import Any
 from casestore.events import Actor, Event
 from casestore.streams.history import History, Recorded
 from projections import reports
-from projections.cases import CaseRow
-from projections.cases import rows as case_rows
-from projections.deliveries import DeliveryRow, rows
 from projections.history.case_history import CaseHistory
+from projections.models.cases import CaseRow
+from projections.models.cases import rows as case_rows
+from projections.models.deliveries import DeliveryRow, rows
 from projections.reports import UndeliveredLine
 from projections.runner import Runner
 from tests.desk import desk_in

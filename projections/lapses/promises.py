@@ -15,7 +15,7 @@ from casestore.events import (
 from projections.history.happened import Happened
 from projections.lapses.facts import Facts
 from projections.lapses.rule import Finding, Outcome, rule
-from projections.promises import PromiseRow, rows
+from projections.models.promises import PromiseRow, rows
 
 _COURSE = (PromiseKept, PromiseRenegotiated, PromiseReleased, PromiseWithdrawn)
 

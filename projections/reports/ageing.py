@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import pairwise
 
-from projections.cases import CASES
+from projections.models.cases import CASES
 from projections.reports.families import counted_cases
 from projections.reports.measures import percentile, seconds, share
 from projections.reports.report import Answer, Line, Report

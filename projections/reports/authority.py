@@ -11,7 +11,7 @@ from casestore.events import Money
 from casestore.events.policy_document import Document
 from casestore.policy.authority import YEAR, Bound, Given, bounds, within_authority
 from casestore.streams.policies import Policies
-from projections.goodwill import GOODWILL, GoodwillRow
+from projections.models.goodwill import GOODWILL, GoodwillRow
 from projections.reports.report import Answer, Line, Option, Report
 from projections.reports.view import View
 

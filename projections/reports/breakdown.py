@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from projections.cases import CASES
+from projections.models.cases import CASES
 from projections.reports.families import Family, counted_cases
 from projections.reports.measures import grouped, month, percentile, share
 from projections.reports.report import Answer, Line, Option, Report

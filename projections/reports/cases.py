@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from projections.cases import CASES, CaseRow
-from projections.promises import PROMISES, PromiseRow, state
+from projections.models.cases import CASES, CaseRow
+from projections.models.promises import PROMISES, PromiseRow, state
 from projections.reports.families import Family, families, tops
 from projections.reports.measures import counted, grouped, percentile
 from projections.reports.report import Answer, Line, Report

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from casestore.events import Money
-from projections.cases import CASES
-from projections.goodwill import GOODWILL, GoodwillRow
+from projections.models.cases import CASES
+from projections.models.goodwill import GOODWILL, GoodwillRow
 from projections.reports.measures import grouped, percentile
 from projections.reports.report import Answer, Line, Option, Report
 from projections.reports.view import View

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 
-from projections.cases import CASES, CaseRow
-from projections.deliveries import DeliveryRow
+from projections.models.cases import CASES, CaseRow
+from projections.models.deliveries import DeliveryRow
 from projections.reports.measures import grouped, seconds
 from projections.reports.view import View, root
 

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from casestore.events import Money
-from projections.cases import CASES
-from projections.goodwill import GOODWILL, GoodwillRow
+from projections.models.cases import CASES
+from projections.models.goodwill import GOODWILL, GoodwillRow
 from projections.reports.authority import Verdict, verdict, with_year
 from projections.reports.families import family_of
 from projections.reports.measures import grouped, month, percentile, share, sums

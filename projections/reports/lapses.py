@@ -12,15 +12,15 @@ from datetime import datetime
 from typing import Any
 
 from casestore.streams.history import from_microseconds, to_microseconds
-from projections.cases import CASES
-from projections.goodwill import GOODWILL
 from projections.lapses import LAPSES, OUTCOMES, RULES, LapseRow, Outcome
+from projections.models.cases import CASES
+from projections.models.goodwill import GOODWILL
+from projections.models.statements import STATEMENTS
 from projections.reports.conflicts import judged_statements
 from projections.reports.measures import month, share
 from projections.reports.repeated import judged_gestures
 from projections.reports.report import Answer, Line, Option, Report
 from projections.reports.view import View
-from projections.statements import STATEMENTS
 
 ACROSS_CASES = {"repeat-goodwill": judged_gestures, "conflicting-statements": judged_statements}
 

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Literal
 
 from casestore.policy.working_time import due as due_at
-from projections.cases import CASES, CaseRow
-from projections.deliveries import DELIVERIES
-from projections.promises import PROMISES, state
+from projections.models.cases import CASES, CaseRow
+from projections.models.deliveries import DELIVERIES
+from projections.models.promises import PROMISES, state
 from projections.reports.families import counted_cases, made_good
 from projections.reports.measures import counted, seconds
 from projections.reports.report import Answer, Line, Report

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from casestore.streams.history import to_microseconds
-from projections.promises import PROMISES, PromiseRow, State, state
+from projections.models.promises import PROMISES, PromiseRow, State, state
 from projections.reports.measures import counted, grouped, seconds, share
 from projections.reports.report import Answer, Line, Option, Report
 from projections.reports.view import View

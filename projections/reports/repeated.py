@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from projections.goodwill import GOODWILL, GoodwillRow
 from projections.lapses import LapseRow
+from projections.models.goodwill import GOODWILL, GoodwillRow
 from projections.reports.authority import with_year
 from projections.reports.measures import grouped, sums
 from projections.reports.view import View

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from casestore.policy.authority import YEAR
-from projections.cases import CASES
+from projections.models.cases import CASES
 from projections.reports.families import counted_cases
 from projections.reports.measures import grouped
 from projections.reports.report import Answer, Line, Report

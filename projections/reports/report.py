@@ -13,8 +13,8 @@ import msgspec
 from eventsourcing.persistence import ProgrammingError
 
 from casestore import CaseStore
-from projections.cases import CASES
-from projections.customers import CUSTOMERS
+from projections.models.cases import CASES
+from projections.models.customers import CUSTOMERS
 from projections.projection import Projection
 from projections.reports.view import Selection, View, open_view
 from projections.runner import Runner, Tick, unavailable

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from projections.cases import CASES
-from projections.deliveries import DELIVERIES, DeliveryRow
+from projections.models.cases import CASES
+from projections.models.deliveries import DELIVERIES, DeliveryRow
 from projections.reports.families import family_of, made_good
 from projections.reports.measures import counted, seconds
 from projections.reports.report import Answer, Line, Report

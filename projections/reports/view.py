@@ -18,9 +18,9 @@ from casestore.journal.answering import database_answers
 from casestore.streams.history import from_microseconds, to_microseconds
 from casestore.streams.policies import Policies
 from projections import tables
-from projections.cases import CASES
-from projections.customers import CUSTOMERS
 from projections.making import Made, Maker
+from projections.models.cases import CASES
+from projections.models.customers import CUSTOMERS
 from projections.projection import Projection, from_stored, shape
 from projections.rebuild import fill, put, ranges
 from projections.reports.reach import reached

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from projections.cases import CASES
+from projections.models.cases import CASES
 from projections.reports.families import Family, counted_cases
 from projections.reports.measures import percentile, seconds
 from projections.reports.report import Answer, Line, Report
