@@ -1,6 +1,5 @@
 """Read models: what the events mean, as rows to report from."""
 
-from projections.lapses import LAPSES
 from projections.models.cases import CASES
 from projections.models.customers import CUSTOMERS
 from projections.models.deliveries import DELIVERIES
@@ -8,6 +7,7 @@ from projections.models.goodwill import GOODWILL
 from projections.models.promises import PROMISES
 from projections.models.statements import STATEMENTS
 from projections.projection import Projection
+from projections.rules.lapses import LAPSES
 
 PROJECTIONS: tuple[Projection, ...] = (
     CASES,

@@ -20,8 +20,9 @@ from casestore.events import EVENTS
 from casestore.events.policy_document import DOCUMENT
 from casestore.streams.policies import Adopted, Policies
 from projections.history.case_history import CaseHistory
-from projections.lapses import RULES, Finding, Outcome
-from projections.lapses.facts import Facts
+from projections.rules.facts import Facts
+from projections.rules.lapses import RULES
+from projections.rules.rule import Finding, Outcome
 from tests.stories import START, Moment, Story, moment
 
 ROOT = Path(__file__).parent.parent

@@ -11,7 +11,7 @@ import pytest
 
 from casestore import CaseStore
 from casestore.streams.history import Recorded
-from projections.lapses import RULES
+from projections.rules.lapses import RULES
 from tests.command_line import Casestore, Ran, demo_store
 from tests.golden import check_golden
 

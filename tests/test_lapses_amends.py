@@ -15,8 +15,8 @@ from casestore.events import Event, OptionsOffered
 from casestore.events.policy_document import DOCUMENT
 from casestore.streams.policies import Adopted, Policies
 from projections.history.case_history import CaseHistory
-from projections.lapses import RULES
-from projections.lapses.facts import Facts
+from projections.rules.facts import Facts
+from projections.rules.lapses import RULES
 from tests.lapses import findings, found
 from tests.stories import (
     START,

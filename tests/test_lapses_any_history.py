@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from projections.lapses import RULES, rows
-from projections.lapses.rule import judged
+from projections.rules.lapses import RULES, rows
+from projections.rules.rule import judged
 from tests.lapses import demo, facts
 from tests.stories import found, given, issue, merged, opened, unmerged
 from tests.test_laws import story_of

@@ -10,8 +10,9 @@ from casestore import CaseStore
 from casestore.events import CaseOpened, Event
 from casestore.transfer.ndjson import import_lines
 from projections.history.case_history import CaseHistory
-from projections.lapses import RULES, Outcome
-from projections.lapses.facts import Facts
+from projections.rules.facts import Facts
+from projections.rules.lapses import RULES
+from projections.rules.rule import Outcome
 from tests.lapses import findings, found
 from tests.stories import (
     Learnt,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from casestore.events import Event
-from projections.lapses import Outcome
+from projections.rules.rule import Outcome
 from tests.lapses import findings, found
 from tests.stories import (
     Learnt,

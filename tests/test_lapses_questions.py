@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from casestore.events import Event
-from projections.lapses import Outcome
+from projections.rules.rule import Outcome
 from tests.lapses import findings, found
 from tests.stories import (
     Learnt,

@@ -20,11 +20,11 @@ from casestore.streams.kinds import fold_history
 from casestore.transfer.ndjson import import_lines
 from projections import PROJECTIONS, reports
 from projections.history.case_history import CaseHistory
-from projections.lapses import LapseRow
 from projections.models.cases import CaseRow, rows
 from projections.models.promises import rows as promise_rows
 from projections.projection import from_stored, to_stored
 from projections.reports import CaseLine
+from projections.rules.lapses import LapseRow
 from tests.desk import Desk, desk_in
 from tests.real_data import (
     incident_answers,

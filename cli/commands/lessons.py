@@ -20,7 +20,7 @@ from cli.terminal.output import (
 )
 
 if TYPE_CHECKING:
-    from projections.lapses import Rule
+    from projections.rules.rule import Rule
 
 STORIES = {
     "000": "A slip, a missing mail, and an honest apology (roadshow)",
@@ -33,7 +33,7 @@ STORIES = {
 
 
 def _rules() -> Iterable[str]:
-    from projections.lapses import RULES  # noqa: PLC0415  (help must not wait for it)
+    from projections.rules.lapses import RULES  # noqa: PLC0415  (help must not wait for it)
 
     return RULES
 
@@ -57,7 +57,7 @@ def lessons(rule: str | None) -> None:
       casestore lessons
       casestore lessons bare-no
     """
-    from projections.lapses import RULES  # noqa: PLC0415  (help must not wait for it)
+    from projections.rules.lapses import RULES  # noqa: PLC0415  (help must not wait for it)
 
     if rule is None:
         rows = [_row(each) for each in RULES.values()]

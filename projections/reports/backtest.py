@@ -10,7 +10,6 @@ from casestore.events import Money
 from casestore.events.policy_document import Document
 from casestore.policy.authority import Given, exceeded
 from casestore.streams.policies import Adopted, Policies
-from projections.lapses import LAPSES, LapseRow
 from projections.models.cases import CASES
 from projections.models.goodwill import GOODWILL, GoodwillRow
 from projections.models.statements import STATEMENTS
@@ -20,6 +19,7 @@ from projections.reports.measures import sums
 from projections.reports.repeated import standing_gestures
 from projections.reports.report import Answer, Line, Report
 from projections.reports.view import View
+from projections.rules.lapses import LAPSES, LapseRow
 
 
 class BacktestLine(Line, frozen=True, kw_only=True):

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
-from projections.lapses import LapseRow
 from projections.models.cases import CASES
 from projections.models.statements import STATEMENTS, StatementRow
 from projections.reports.measures import grouped
 from projections.reports.report import Answer, Line, Report
 from projections.reports.view import View
+from projections.rules.lapses import LapseRow
 
 
 class ConflictLine(Line, frozen=True, kw_only=True):

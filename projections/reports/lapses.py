@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any
 
 from casestore.streams.history import from_microseconds, to_microseconds
-from projections.lapses import LAPSES, OUTCOMES, RULES, LapseRow, Outcome
 from projections.models.cases import CASES
 from projections.models.goodwill import GOODWILL
 from projections.models.statements import STATEMENTS
@@ -21,6 +20,8 @@ from projections.reports.measures import month, share
 from projections.reports.repeated import judged_gestures
 from projections.reports.report import Answer, Line, Option, Report
 from projections.reports.view import View
+from projections.rules.lapses import LAPSES, RULES, LapseRow
+from projections.rules.rule import OUTCOMES, Outcome
 
 ACROSS_CASES = {"repeat-goodwill": judged_gestures, "conflicting-statements": judged_statements}
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from projections.lapses import LapseRow
 from projections.models.goodwill import GOODWILL, GoodwillRow
 from projections.reports.authority import with_year
 from projections.reports.measures import grouped, sums
 from projections.reports.view import View
+from projections.rules.lapses import LapseRow
 
 
 def standing_gestures(view: View) -> dict[str, list[GoodwillRow]]:

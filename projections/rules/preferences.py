@@ -16,8 +16,8 @@ from casestore.events import (
     ReplySent,
 )
 from projections.history.happened import Happened
-from projections.lapses.facts import CASE, Facts
-from projections.lapses.rule import Finding, Outcome, rule
+from projections.rules.facts import CASE, Facts
+from projections.rules.rule import Finding, Outcome, rule
 
 Held = Mapping[str, Happened]
 """What was stated last, by preference, for those in force."""

@@ -13,9 +13,9 @@ from casestore.events import (
     PromiseWithdrawn,
 )
 from projections.history.happened import Happened
-from projections.lapses.facts import Facts
-from projections.lapses.rule import Finding, Outcome, rule
 from projections.models.promises import PromiseRow, rows
+from projections.rules.facts import Facts
+from projections.rules.rule import Finding, Outcome, rule
 
 _COURSE = (PromiseKept, PromiseRenegotiated, PromiseReleased, PromiseWithdrawn)
 

@@ -14,8 +14,8 @@ from casestore.events import (
     RequestRefused,
 )
 from projections.history.happened import Happened, Moment
-from projections.lapses.facts import Facts
-from projections.lapses.rule import Finding, Outcome, rule
+from projections.rules.facts import Facts
+from projections.rules.rule import Finding, Outcome, rule
 
 _NOT_AN_ANSWER = ("acknowledgement", "holding")
 """What replies are for that are not meant to answer anything yet."""

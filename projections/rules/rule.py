@@ -17,7 +17,7 @@ import msgspec
 
 from casestore.events import Event
 from projections.history.happened import Happened
-from projections.lapses.facts import Facts
+from projections.rules.facts import Facts
 
 Outcome = Literal["violated", "satisfied", "exempt", "unknown"]
 OUTCOMES: tuple[Outcome, ...] = ("violated", "satisfied", "exempt", "unknown")

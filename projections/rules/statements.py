@@ -23,8 +23,8 @@ from casestore.events import (
 )
 from projections.history.happened import Happened
 from projections.history.issues import UNFOUNDED
-from projections.lapses.facts import Facts
-from projections.lapses.rule import Finding, Outcome, rule
+from projections.rules.facts import Facts
+from projections.rules.rule import Finding, Outcome, rule
 
 _HOUR = timedelta(hours=1)
 

@@ -12,9 +12,9 @@ from casestore.events import (
     ReplySent,
 )
 from projections.history.happened import Happened, Moment
-from projections.lapses.contact import Done, in_time
-from projections.lapses.facts import CASE, Facts
-from projections.lapses.rule import Finding, Outcome, rule
+from projections.rules.contact import Done, in_time
+from projections.rules.facts import CASE, Facts
+from projections.rules.rule import Finding, Outcome, rule
 
 
 @rule("undelivered-reply", "000", on=ReplySent, numbers="resend_within")

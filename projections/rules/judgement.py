@@ -22,8 +22,8 @@ from casestore.events import (
 )
 from projections.history.happened import Happened, Moment
 from projections.history.issues import UNFOUNDED
-from projections.lapses.facts import Facts
-from projections.lapses.rule import Finding, Outcome, rule
+from projections.rules.facts import Facts
+from projections.rules.rule import Finding, Outcome, rule
 
 
 def _before(events: Sequence[Happened], moment: Moment) -> int:

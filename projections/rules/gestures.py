@@ -18,8 +18,8 @@ from casestore.events import (
 )
 from projections.history.happened import Happened
 from projections.history.issues import UNFOUNDED
-from projections.lapses.facts import Facts
-from projections.lapses.rule import Finding, Outcome, rule
+from projections.rules.facts import Facts
+from projections.rules.rule import Finding, Outcome, rule
 
 WENT_WRONG: dict[bool | None, Outcome] = {True: "violated", False: "satisfied", None: "unknown"}
 """Of an assertion that it went wrong."""

@@ -18,9 +18,9 @@ from casestore.events import (
 )
 from casestore.policy.authority import Given, could_give
 from projections.history.happened import Happened, Moment
-from projections.lapses.facts import Facts
-from projections.lapses.gestures import WENT_WRONG, undone
-from projections.lapses.rule import Finding, Outcome, rule
+from projections.rules.facts import Facts
+from projections.rules.gestures import WENT_WRONG, undone
+from projections.rules.rule import Finding, Outcome, rule
 
 _SAME_TIME = timedelta(hours=1)
 """Where no reply is named, what was said so shortly before belongs to it."""

@@ -19,8 +19,8 @@ from casestore.events import (
     ResolutionRejected,
 )
 from projections.history.happened import Happened
-from projections.lapses.facts import CASE, Facts
-from projections.lapses.rule import Finding, Outcome, rule
+from projections.rules.facts import CASE, Facts
+from projections.rules.rule import Finding, Outcome, rule
 
 # --- escalations
 

@@ -18,8 +18,8 @@ from casestore.events import (
     RequestRefused,
 )
 from projections.history.happened import Happened, Moment
-from projections.lapses.facts import CASE, Facts
-from projections.lapses.rule import Finding, Outcome, rule
+from projections.rules.facts import CASE, Facts
+from projections.rules.rule import Finding, Outcome, rule
 
 _CONTACT = ("callback", "reply", "update", "visit", "other")
 """What a promise that names no ask must be of, if it could be meant for one to be in touch."""

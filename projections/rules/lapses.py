@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Literal
 
 from projections.history.case_history import CaseHistory
-from projections.lapses import (  # noqa: F401  (each module declares its rules)
-    answers,
-    asking,
+from projections.projection import Projection, Row
+from projections.rules import (  # noqa: F401  (each module declares its rules)
     contact,
     course,
     gestures,
+    grudging,
     judgement,
     preferences,
     promises,
     questions,
     remedies,
     replies,
+    statements,
 )
-from projections.lapses.facts import Facts
-from projections.lapses.rule import OUTCOMES, RULES, Finding, Outcome, Rule, judged
-from projections.projection import Projection, Row
+from projections.rules.facts import Facts
+from projections.rules.rule import RULES, Outcome, judged
 
-__all__ = ["LAPSES", "OUTCOMES", "RULES", "Finding", "LapseRow", "Outcome", "Rule"]
+__all__ = ["LAPSES", "RULES", "LapseRow"]
 
 
 class LapseRow(Row, frozen=True):
@@ -34,7 +33,7 @@ class LapseRow(Row, frozen=True):
     subject: str
     case_id: str
     customer_id: str
-    outcome: Literal["violated", "satisfied", "exempt", "unknown"]
+    outcome: Outcome
     at: datetime
     due_at: datetime | None
     """Where time alone decides: there is no finding before it has passed."""

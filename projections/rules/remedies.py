@@ -16,9 +16,9 @@ from casestore.events import (
 )
 from projections.history.happened import Happened
 from projections.history.issues import UNFOUNDED
-from projections.lapses.facts import Facts
-from projections.lapses.gestures import undone
-from projections.lapses.rule import Finding, Outcome, rule
+from projections.rules.facts import Facts
+from projections.rules.gestures import undone
+from projections.rules.rule import Finding, Outcome, rule
 
 
 @rule("no-choice-offered", "003", on=FindingMade)
