@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from projections import PROJECTIONS
+from projections.engine.runner import Runner
 from projections.history.case_history import CaseHistory
 from projections.models.cases import CASES
 from projections.models.customers import CUSTOMERS
 from projections.models.promises import PROMISES
 from projections.projection import Projection, Row
-from projections.runner import Runner
 
 
 class LookingRow(Row, frozen=True):
@@ -68,7 +68,7 @@ def contents(runner: Runner) -> dict[str, list[Any]]:
     """Every row of the live tables, and what is parked."""
     with runner.tables.reading() as cursor:
         found: dict[str, list[Any]] = {"parked": runner.parked(cursor)}
-        for name, table in runner.live(cursor).items():
+        for name, table in runner.current(cursor).items():
             found[name] = sorted(
                 cursor.all(f"SELECT * FROM {runner.tables.at(table.table)}"), key=repr
             )

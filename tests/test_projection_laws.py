@@ -10,8 +10,8 @@ import pytest
 
 from casestore import CaseStore
 from projections import PROJECTIONS
-from projections.rebuild import rebuild
-from projections.runner import Runner
+from projections.engine.rebuild import rebuild
+from projections.engine.runner import Runner
 from tests.generate import fill
 from tests.histories import Histories
 from tests.made_up import ALL, LOOKING, contents

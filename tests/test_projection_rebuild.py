@@ -14,11 +14,13 @@ import pytest
 
 from casestore import CaseStore, StoreUnavailable
 from casestore.journal.sqlite import SQLiteJournal
-from projections import making, reports
-from projections import rebuild as module
-from projections.rebuild import rebuild
-from projections.runner import Runner
-from projections.tables import _PostgresCursor, _SQLiteCursor
+from projections import reports
+from projections.engine import maker as making
+from projections.engine import rebuild as module
+from projections.engine.postgres import _PostgresCursor
+from projections.engine.rebuild import rebuild
+from projections.engine.runner import Runner
+from projections.engine.sqlite import _SQLiteCursor
 from tests.generate import fill
 from tests.made_up import LOOKING, SOME, contents
 from tests.stories import knew, noted, opened
@@ -54,7 +56,7 @@ def tables_there(runner: Runner) -> set[str]:
 
 
 def live_tables(runner: Runner) -> dict[str, str]:
-    return {name: each.table for name, each in runner.live().items()}
+    return {name: each.table for name, each in runner.current().items()}
 
 
 def assert_tidy(runner: Runner) -> None:
@@ -77,7 +79,7 @@ def test_what_is_live_can_be_read_whole_all_the_time(place: Place, store: CaseSt
             except Exception as error:  # PostgreSQL's: see below
                 if "does not exist" not in str(error):
                     raise
-            seen.add(runner.live()["cases"].table)
+            seen.add(runner.current()["cases"].table)
             assert len(reports.cases(store).rows) == len(whole["cases"])
         assert rebuilding.exitcode == 0
         assert len(seen) > 1

@@ -19,10 +19,10 @@ import pytest
 from casestore import CaseStore
 from casestore.errors import StoreUnavailable
 from projections import PROJECTIONS, reports
-from projections import runner as module
-from projections.rebuild import rebuild
-from projections.runner import Parked, Runner
-from projections.tables import _schema_beside
+from projections.engine import runner as module
+from projections.engine.postgres import _schema_beside
+from projections.engine.rebuild import rebuild
+from projections.engine.runner import Parked, Runner
 from tests.generate import fill
 from tests.made_up import ALL, FRAGILE, LOOKING, SOME, contents, fragile
 from tests.stories import START, adopted, knew, moment, noted, opened, promised
@@ -56,7 +56,7 @@ def process(target: Callable[..., None], *args: Any) -> Iterator[BaseProcess]:
 
 def position(runner: Runner) -> int:
     """The position of all tables; they are always at the same."""
-    (found,) = {each.position for each in runner.live().values()}
+    (found,) = {each.position for each in runner.current().values()}
     return found
 
 
@@ -333,7 +333,7 @@ def test_what_is_far_behind_is_built_anew(
             for _ in range(by):
                 store.append("case:c1", noted())
             runner.catch_up()
-            return {each.table for each in runner.live().values()}
+            return {each.table for each in runner.current().values()}
 
         store.append("case:c1", opened())
         few = grown(10)
@@ -373,12 +373,12 @@ def test_two_releases_side_by_side(store: CaseStore) -> None:
         old.catch_up()
         new.catch_up()  # and drops what is older, not knowing who is there
         old.catch_up()
-        tables = {old.live()["fragile"].table, new.live()["fragile"].table}
+        tables = {old.current()["fragile"].table, new.current()["fragile"].table}
         store.append("case:c1", noted())
         for each in (new, old, new, old):
             each.catch_up()
             assert [row[2] for row in contents(each)["fragile"]] == [2]
-        assert {old.live()["fragile"].table, new.live()["fragile"].table} == tables
+        assert {old.current()["fragile"].table, new.current()["fragile"].table} == tables
 
 
 def test_any_folder_and_nothing_is_left_open_or_lying_about(tmp_path: Path) -> None:
@@ -438,12 +438,12 @@ def test_schemas_with_the_longest_of_names(postgres_schema_url: str, tmp_path: P
             assert [each.case_id for each in reports.cases(store).rows] == [end]
             with Runner(store, SOME) as runner:
                 runner.catch_up()
-                tables = {each.table for each in runner.live().values()}
+                tables = {each.table for each in runner.current().values()}
                 where: Any = runner.tables
                 schemas.add(where.schema)
     url = f"{postgres_schema_url}{28 * '_'}x"
     with CaseStore.open(url, key_file=tmp_path / "key") as store, Runner(store) as runner:
-        assert "cases" in runner.live()  # not taken for another store's
+        assert "cases" in runner.current()  # not taken for another store's
     assert {len(each) for each in schemas} == {63}
     assert len(schemas) == 4
     assert max(map(len, tables)) < 63 - len("_99")  # or PostgreSQL would cut an index's name

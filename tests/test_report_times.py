@@ -18,13 +18,13 @@ from casestore.events import Event
 from casestore.journal.sqlite import SQLiteJournal
 from casestore.journal.url import SQLiteUrl, parse_url
 from projections import PROJECTIONS, reports
+from projections.engine.rebuild import rebuild
+from projections.engine.runner import Runner
 from projections.models.cases import CASES
 from projections.models.promises import PROMISES
-from projections.rebuild import rebuild
 from projections.reports import CaseLine, PromiseLine, Result, Selection, view
 from projections.reports.report import Answer
 from projections.reports.view import View
-from projections.runner import Runner
 from tests.histories import Histories
 from tests.stories import (
     START,
@@ -258,7 +258,7 @@ def test_tables_that_are_not_at_one_position_are_brought_there(
         if calls == 1:  # as where a rebuild of some of them ends just then
             store.append("case:c1", promised("p2"))
             with runner.tables.writing() as cursor:
-                runner.advance(cursor, [runner.live(cursor)["cases"]])
+                runner.advance(cursor, [runner.current(cursor)["cases"]])
         return reached
 
     monkeypatch.setattr(Runner, "catch_up", catch_up)

@@ -9,12 +9,12 @@ from typing import Any
 from casestore.events import Actor, Event
 from casestore.streams.history import History, Recorded
 from projections import reports
+from projections.engine.runner import Runner
 from projections.history.case_history import CaseHistory
 from projections.models.cases import CaseRow
 from projections.models.cases import rows as case_rows
 from projections.models.deliveries import DeliveryRow, rows
 from projections.reports import UndeliveredLine
-from projections.runner import Runner
 from tests.desk import desk_in
 from tests.stories import (
     Learnt,
@@ -260,5 +260,5 @@ def test_a_case_whose_own_row_could_not_be_made(tmp_path: Path) -> None:
         desk.case("c1", opened(), replied("r1"), bounced("r1", "+1h"))
         assert reports.undelivered(desk.store).summary["not_made_good"] == 1
         with Runner(desk.store) as runner, runner.tables.writing() as cursor:
-            cursor.run(f"DELETE FROM {runner.tables.at(runner.live()['cases'].table)}")
+            cursor.run(f"DELETE FROM {runner.tables.at(runner.current()['cases'].table)}")
         assert reports.undelivered(desk.store).summary["not_made_good"] == 1

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
-from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +28,7 @@ from cli.terminal.options import REFUSED, settings, shared
 from cli.terminal.output import for_people, print_lines, print_object
 from cli.terminal.progress import progress
 from cli.terminal.text import visible
-from projections.runner import tracked
-from projections.tables import beside
+from projections.engine.open_tables import drop_tables
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -117,7 +114,7 @@ def restore(file: Path, held: Sequence[Path], keys: Sequence[Verifier], no_reapp
     with progress("events", None) as tick:
         made = restore_backup(file, db, held=notes, keys=keys, progress=tick)
     with settings().open_store() as store:
-        _drop_projections(store)
+        drop_tables(store)
         erased = None if no_reapply else _erase_again(store)
         _tell(made, f"restored {file} to {_shown(db)}", erased, list(_remarks(store, made, erased)))
     if erased is not None and erased["refused"]:
@@ -145,7 +142,7 @@ def copy(to_url: str) -> None:
     with progress("events", last) as tick:
         made = copy_store(db, to_url, progress=tick)
     with CaseStore.open(to_url) as store:
-        _drop_projections(store)
+        drop_tables(store)
     remarks = ["not copied; the new place has to find them, by CASESTORE_KEY_FILE and such:"]
     remarks += [f"  {each}" for each in apart]
     _tell(made, f"copied {_shown(db)} to {_shown(to_url)}", None, remarks)
@@ -153,21 +150,6 @@ def copy(to_url: str) -> None:
 
 def _shown(db: str | None) -> str:
     return shown_as(db, parse_url(db))
-
-
-def _drop_projections(store: CaseStore) -> None:
-    """Of an earlier store at that place: they are made anew when a report asks for them."""
-    where = parse_url(store.url)
-    if isinstance(where, SQLiteUrl):
-        for each in where.path.parent.glob(f"{escape(where.path.name)}.projections*"):
-            each.unlink(missing_ok=True)
-        return
-    with closing(beside(store)) as tables, tables.writing() as cursor:
-        tables.lock(cursor)
-        for found in tracked(cursor, tables):
-            tables.drop(cursor, found.table)
-        for name in ("tracking", "parked"):
-            cursor.run(f"DELETE FROM {tables.at(name)}")
 
 
 def _erase_again(store: CaseStore) -> dict[str, list[str]] | None:

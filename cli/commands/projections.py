@@ -12,8 +12,8 @@ from cli.terminal.output import Column, for_people, print_lines, print_rows, tab
 from cli.terminal.progress import progress
 from cli.views.report import duration
 from projections import PROJECTIONS
-from projections.rebuild import rebuild as rebuild_tables
-from projections.runner import Parked, Runner
+from projections.engine.rebuild import rebuild as rebuild_tables
+from projections.engine.runner import Parked, Runner
 
 
 @click.group()

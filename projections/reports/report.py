@@ -13,11 +13,13 @@ import msgspec
 from eventsourcing.persistence import ProgrammingError
 
 from casestore import CaseStore
+from projections.engine.live import Tick
+from projections.engine.runner import Runner
+from projections.engine.tables import unavailable
 from projections.models.cases import CASES
 from projections.models.customers import CUSTOMERS
 from projections.projection import Projection
 from projections.reports.view import Selection, View, open_view
-from projections.runner import Runner, Tick, unavailable
 
 R = TypeVar("R", bound=msgspec.Struct)
 

@@ -17,15 +17,16 @@ from casestore import CaseStore
 from casestore.journal.answering import database_answers
 from casestore.streams.history import from_microseconds, to_microseconds
 from casestore.streams.policies import Policies
-from projections import tables
-from projections.making import Made, Maker
+from projections.engine.live import Tick
+from projections.engine.maker import Made, Maker
+from projections.engine.open_tables import scratch_tables
+from projections.engine.runner import Runner
+from projections.engine.tables import Cursor, Tables, Tracked
+from projections.engine.workers import fill, put, ranges
 from projections.models.cases import CASES
 from projections.models.customers import CUSTOMERS
 from projections.projection import Projection, from_stored, shape
-from projections.rebuild import fill, put, ranges
 from projections.reports.reach import reached
-from projections.runner import Runner, Tick
-from projections.tables import Cursor, Tables, Tracked
 
 MANY = 1_000
 """Ids from which on it is faster to read a table whole than to look each up."""
@@ -280,7 +281,7 @@ def _making(
 
     @contextmanager
     def under(policies: Policies | None) -> Iterator[tuple[View, int]]:
-        scratch = tables.scratch()
+        scratch = scratch_tables()
         streams = reached(runner.store, *of) if any(of) else None
         with closing(scratch):
             maker = Maker(runner.store, needs, until=until, as_of=as_of)
@@ -305,7 +306,7 @@ def _one_moment(
     while True:
         runner.catch_up(names, workers=workers, tick=tick)
         with runner.tables.reading() as cursor:
-            live = {name: each for name, each in runner.live(cursor).items() if name in names}
+            live = {name: each for name, each in runner.current(cursor).items() if name in names}
             # Else somebody moved some of them, or switched, in between.
             if len(live) == len(names) and len({each.position for each in live.values()}) == 1:
                 yield cursor, live

@@ -16,10 +16,11 @@ from casestore import CaseStore
 from casestore.system.garbage import fewer_collections
 from projections import PROJECTIONS as ALL
 from projections import reports
+from projections.engine.rebuild import rebuild
+from projections.engine.runner import Runner
+from projections.engine.tables import Tables
+from projections.engine.workers import ranges
 from projections.projection import Projection
-from projections.rebuild import ranges, rebuild
-from projections.runner import Runner
-from projections.tables import Tables
 from tests import generate
 from tests.bench.race import Floor, race, seconds
 
@@ -102,7 +103,7 @@ def bare(url: str) -> float:
     in between: what is left of a rebuild if making the rows took no time at all. (What looks at
     customers reads them a second time, which is not in here.)"""
     with opened(url) as store, Runner(store) as runner:
-        where, live = runner.tables, runner.live()
+        where, live = runner.tables, runner.current()
         with where.reading() as cursor:
             found = {p: cursor.all(f"SELECT * FROM {where.at(live[p.name].table)}") for p in ALL}
         for projection in ALL:
@@ -184,7 +185,7 @@ def middle(store: CaseStore, ask: Ask) -> float:
 def alike(store: CaseStore) -> Sequence[tuple[str, str]]:
     """Cases of much the same length whose customers have no other, and these customers."""
     with Runner(store) as runner, runner.tables.reading() as cursor:
-        table = runner.tables.at(runner.live()["cases"].table)
+        table = runner.tables.at(runner.current()["cases"].table)
         found = cursor.all(
             f"SELECT max(case_id), customer_id FROM {table} WHERE merged_into IS NULL "
             f"GROUP BY customer_id HAVING count(*) = 1 AND max(events) BETWEEN ? AND ? "

@@ -1,0 +1,176 @@
+"""The live tables of a store's projections: which of them are of use, and moving them on.
+
+One scan of the feed feeds all projections. A batch is a set of streams; their rows and the
+position are committed together, and the rows are those of the events up to that position and no
+further. So whoever moves the tables, and after a crash, every event is in the rows exactly once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Self
+
+from casestore import CaseStore
+from casestore.errors import StoreDamaged
+from casestore.events import PolicyAdopted
+from casestore.journal.answering import database_answers
+from casestore.streams.checks import AHEAD
+from casestore.streams.history import to_microseconds
+from projections import PROJECTIONS
+from projections.engine.maker import CHUNK, Maker
+from projections.engine.open_tables import open_tables
+from projections.engine.tables import Cursor, Tables, Tracked, unavailable
+from projections.projection import Projection
+
+BATCH = 2_000
+"""Events whose streams are brought up to date in one commit."""
+FAR = 20_000
+"""Events that tables may be behind, however few there are, before they are built anew."""
+Tick = Callable[[int], None]
+"""Told the number of events done so far."""
+
+
+def to_build(names: Iterable[str], live: Mapping[str, Tracked], head: int) -> list[str]:
+    """Of some projections those that are not there; and all that are, where they are so far behind
+    that it is faster to build them than to catch up stream by stream."""
+    far = any(head - table.position > max(FAR, head // 3) for table in live.values())
+    return [*(name for name in names if name not in live), *(live if far else ())]
+
+
+class LiveTables:
+    """The tables that reports read.
+
+    Args:
+        store: where the events are. It stays the caller's to close.
+        projections: those to look after.
+        batch: events whose streams are brought up to date in one commit.
+    """
+
+    def __init__(
+        self,
+        store: CaseStore,
+        projections: Sequence[Projection] = PROJECTIONS,
+        *,
+        batch: int = BATCH,
+    ) -> None:
+        self.store = store
+        self.projections = {each.name: each for each in projections}
+        self.batch = batch
+        with unavailable():
+            self.tables: Tables = open_tables(store)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.tables.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def head(self) -> int:
+        """The position of the last event; 0 in an empty store."""
+        with database_answers("the store"):
+            return self.store.recorder.max_notification_id() or 0
+
+    def current(self, cursor: Cursor | None = None) -> dict[str, Tracked]:
+        """The live tables that are of use, by projection: of this version, and of this history."""
+        if cursor is None:
+            with unavailable(), self.tables.reading() as own:
+                return self.current(own)
+        found = [each for each in self.tables.tracked(cursor) if each.live and self._fits(each)]
+        marks = {position: self.mark(position) for position in {each.position for each in found}}
+        return {each.projection: each for each in found if each.mark == marks[each.position]}
+
+    def _fits(self, table: Tracked) -> bool:
+        projection = self.projections.get(table.projection)
+        version = None if projection is None else projection.version
+        return table.version == version and table.store_id == self.store.meta["store_id"]
+
+    def mark(self, position: int) -> str:
+        """What tells the event at a position from any other that might be there."""
+        if position == 0:
+            return ""
+        with database_answers("the store"):
+            rows = self.store.recorder.rows(position - 1, 1, stop=position)
+        # Ids made from keys are the same in a history that is told anew; the time is not.
+        return f"{rows[0][7]} {rows[0][8]}" if rows else "no such event"
+
+    def advance(self, cursor: Cursor, behind: Sequence[Tracked]) -> bool:
+        """Bring tables one batch further, unless there are none or no event comes after them.
+
+        In a transaction in which nobody else moves them.
+        """
+        if not behind:
+            return False
+        after = min(each.position for each in behind)
+        recorder = self.store.recorder
+        with database_answers("the store"):
+            feed = recorder.fetch(
+                f"SELECT position, originator_id FROM {recorder.table} WHERE position > ? "
+                "ORDER BY position LIMIT ?",
+                [after, self.batch],
+            )
+        if not feed:
+            return False
+        end = feed[-1][0]
+        mark = self.mark(end)
+        touched = {stream for _, stream in feed}
+        behind = [each for each in behind if each.position < end]
+        for each in behind:
+            self.tables.move(cursor, each, end, mark)
+        self._renew(cursor, behind, end, touched)
+        for what, changed in (("customer", self._cases_of), ("policy", self._cases_judged)):
+            looking = [e for e in behind if what in self.projections[e.projection].looks_at]
+            if looking:
+                self._renew(cursor, looking, end, changed(touched, after) - touched)
+        return True
+
+    def _renew(
+        self, cursor: Cursor, behind: Sequence[Tracked], until: int, streams: Iterable[str]
+    ) -> None:
+        """Make the rows of streams anew, in some tables."""
+        projections = [self.projections[each.projection] for each in behind]
+        maker = Maker(self.store, projections, until=until)
+        for made in maker.of_streams(streams):
+            for each in behind:
+                self.tables.replace(cursor, each, made)
+
+    def _cases_of(self, touched: set[str], _after: int) -> set[str]:
+        """The cases of the customers to whom something happened."""
+        recorder = self.store.recorder
+        ids = sorted(each.partition(":")[2] for each in touched if each.startswith("customer:"))
+        found: set[str] = set()
+        for start in range(0, len(ids), CHUNK):
+            some = ids[start : start + CHUNK]
+            with database_answers("the store"):
+                rows = recorder.fetch(
+                    f"SELECT DISTINCT originator_id FROM {recorder.table} "
+                    f"WHERE customer_id IN ({', '.join('?' * len(some))})",
+                    some,
+                )
+            found |= {stream for (stream,) in rows if stream.startswith("case:")}
+        return found
+
+    def _cases_judged(self, touched: set[str], after: int) -> set[str]:
+        """The cases with events that a newly adopted policy may judge, which are those since it
+        took effect. They were recorded no earlier, clocks that differ aside."""
+        if "policy" not in touched:
+            return set()
+        recorder = self.store.recorder
+        with database_answers("the store"):
+            adopted = [row for row in recorder.stream_rows("policy") if row[0] > after]
+        try:
+            events = [each.event for each in self.store.journal.codec.recorded(adopted)]
+            effective = [each.effective_from for each in events if isinstance(each, PolicyAdopted)]
+            since = min(map(to_microseconds, effective)) - AHEAD // timedelta(microseconds=1)
+        except StoreDamaged:  # it may judge anything
+            since = 0
+        with database_answers("the store"):
+            rows = recorder.fetch(
+                f"SELECT DISTINCT originator_id FROM {recorder.table} WHERE recorded_at >= ?",
+                [since],
+            )
+        return {stream for (stream,) in rows if stream.startswith("case:")}

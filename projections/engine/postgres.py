@@ -1,0 +1,104 @@
+"""The tables of the projections in a PostgreSQL schema beside the store's."""
+
+# ruff: noqa: D102  (what each does, Tables and Cursor say)
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from hashlib import sha256
+from threading import BoundedSemaphore
+from typing import Any
+
+from casestore.journal.recorder import translated
+from projections.engine.tables import Cursor, Tables
+
+
+class _PostgresCursor(Cursor):
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    def all(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
+        found: list[Any] = self._cursor.execute(sql.replace("?", "%s"), params).fetchall()
+        return found
+
+    def run(self, sql: str, params: Sequence[Any] = ()) -> None:
+        self._cursor.execute(sql.replace("?", "%s"), params)
+
+    def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
+        if rows:
+            with self._cursor.copy(f"COPY {table} FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+
+
+_AT_ONCE = BoundedSemaphore(8)
+"""Who holds one of the store's twenty connections for the tables needs another to read events: were
+all of them held by threads that wait for another, none would go on."""
+
+
+class PostgresTables(Tables):
+    """Tables in a schema beside the store's, through the store's own connections."""
+
+    text = 'TEXT COLLATE "C"'
+
+    def __init__(self, datastore: Any, conninfo: str) -> None:
+        self._datastore = datastore
+        self._conninfo = conninfo
+        self.schema = _schema_beside(datastore.schema)
+        with self.reading() as cursor:
+            ((found,),) = cursor.all("SELECT to_regclass(?)", [self.at("parked")])
+        if found is None:
+            with self.writing() as cursor:
+                cursor.all("SELECT pg_advisory_xact_lock(4711)")  # IF NOT EXISTS can race
+                cursor.run(f'CREATE SCHEMA IF NOT EXISTS "{self.schema}"')
+                self.prepare(cursor)
+
+    def at(self, name: str) -> str:
+        return f'"{self.schema}"."{name}"'
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[Cursor]:
+        from psycopg.rows import tuple_row  # noqa: PLC0415  (only where there is PostgreSQL)
+
+        with (
+            _AT_ONCE,
+            self._datastore.get_connection() as connection,
+            connection.transaction(),
+            connection.cursor(row_factory=tuple_row) as cursor,
+        ):
+            cursor.execute(begin)
+            yield _PostgresCursor(cursor)
+
+    def writing(self) -> AbstractContextManager[Cursor]:
+        return self._transaction("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+
+    def reading(self) -> AbstractContextManager[Cursor]:
+        return self._transaction("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+    def lock(self, cursor: Cursor) -> None:
+        cursor.run(f"LOCK TABLE {self.at('tracking')} IN SHARE ROW EXCLUSIVE MODE")
+
+    def drop(self, cursor: Cursor, table: str) -> None:
+        cursor.run("SET LOCAL lock_timeout = '1s'")  # a report may read it for long still
+        super().drop(cursor, table)
+
+    @contextmanager
+    def building(self) -> Iterator[None]:
+        import psycopg  # noqa: PLC0415  (only where there is PostgreSQL)
+
+        key = f"hashtextextended('casestore build {self.schema}', 4711)"
+        try:  # a connection of its own: who waits for another's build keeps none from others
+            with psycopg.connect(self._conninfo, autocommit=True) as lock:
+                lock.execute("SET lock_timeout = 0")  # a build may take its time
+                lock.execute(f"SELECT pg_advisory_lock({key})")
+                yield
+        except psycopg.Error as error:
+            raise translated(error) from error
+
+
+def _schema_beside(schema: str) -> str:
+    """The schema for the tables of the store in a schema. A name may have 63 letters."""
+    if len(schema) <= 63 - len("_projections"):
+        return f"{schema}_projections"
+    return f"{schema[:42]}_{sha256(schema.encode()).hexdigest()[:8]}_projections"

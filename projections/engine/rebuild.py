@@ -1,0 +1,117 @@
+"""Builds projections beside the live ones and switches: blue and green.
+
+Streams are read in the order of their names, so memory does not grow with the store, and in
+ranges, so that several processes can share the work. What happens meanwhile is caught up before
+the switch, which is one transaction. Interrupted at any moment, a build leaves the live tables as
+they were, and its own to be dropped by the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
+from uuid import uuid4
+
+from eventsourcing.persistence import OperationalError
+
+from projections.engine.live import LiveTables, Tick, to_build
+from projections.engine.tables import Cursor, Tables, Tracked, unavailable
+from projections.engine.workers import fill_all
+from projections.projection import Projection
+
+
+def rebuild(
+    live: LiveTables,
+    names: Iterable[str] | None = None,
+    *,
+    only_needed: bool = False,
+    workers: int = 1,
+    tick: Tick | None = None,
+) -> None:
+    """Build projections anew and put them in the place of the live ones.
+
+    Args:
+        live: the live tables of the store.
+        names: of the projections; all if left out.
+        only_needed: only what `to_build` names once it is our turn.
+        workers: processes to share the work. With more than one, the caller's main module must
+            be importable, as multiprocessing demands.
+        tick: told the number of events done so far.
+
+    Raises StoreUnavailable.
+    """
+    wanted = list(live.projections) if names is None else list(names)
+    with unavailable(), live.tables.building():
+        _drop_leftovers(live.tables)
+        if only_needed:
+            wanted = to_build(wanted, live.current(), live.head())
+        if wanted:
+            _build(live, [live.projections[name] for name in wanted], workers, tick)
+
+
+def _build(
+    live: LiveTables, projections: Sequence[Projection], workers: int, tick: Tick | None
+) -> None:
+    where, token = live.tables, uuid4().hex[:8]
+    head = live.head()
+    mark, store_id = live.mark(head), live.store.meta["store_id"]
+    built = [
+        Tracked(f"{each.name[:40]}_{token}", each.name, each.version, store_id, False, head, mark)
+        for each in projections
+    ]
+    with where.writing() as cursor:
+        for table, projection in zip(built, projections, strict=True):
+            where.create(cursor, table.table, projection)
+        cursor.insert(where.at("tracking"), [(*t[:4], int(t.live), *t[5:]) for t in built])
+    done = 0
+    for events in fill_all(live, projections, built, workers):
+        done += events
+        if tick is not None:
+            tick(done)
+    for table, projection in zip(built, projections, strict=True):
+        with where.writing() as cursor:
+            where.index(cursor, table.table, projection)
+    _switch(live, [table.table for table in built])
+    _drop_leftovers(where)
+
+
+def _switch(live: LiveTables, built: Collection[str]) -> None:
+    """Make what was built live, no less far on than what is live."""
+    where, head = live.tables, live.head()
+    behind = True
+    while behind:  # with what came meanwhile, in small transactions between those of runners
+        with where.writing() as cursor:
+            behind = live.advance(cursor, _behind(where, cursor, built, head))
+    with where.writing() as cursor:
+        where.lock(cursor)  # from here on what is live stands still
+        there = live.current(cursor)
+        ready = [each for each in where.tracked(cursor) if each.table in built]
+        old = [there[each.projection].position for each in ready if each.projection in there]
+        while live.advance(cursor, _behind(where, cursor, built, max(old, default=0))):
+            pass
+        for each in ready:
+            # A later version may be live beside, for whoever runs a later release by now.
+            cursor.run(
+                f"UPDATE {where.at('tracking')} SET live = 0 WHERE projection = ? AND version <= ?",
+                [each.projection, each.version],
+            )
+            cursor.run(
+                f"UPDATE {where.at('tracking')} SET live = 1 WHERE table_name = ?", [each.table]
+            )
+
+
+def _behind(where: Tables, cursor: Cursor, built: Collection[str], position: int) -> list[Tracked]:
+    found = where.tracked(cursor)
+    return [each for each in found if each.table in built and each.position < position]
+
+
+def _drop_leftovers(where: Tables) -> None:
+    """Drop what is not live: tables that were replaced, and those of builds that never ended."""
+    with where.reading() as cursor:
+        left = [each for each in where.tracked(cursor) if not each.live]
+    for each in left:
+        # What a report reads still is left to the next build.
+        with suppress(OperationalError), where.writing() as cursor:
+            where.drop(cursor, each.table)
+            for table in ("tracking", "parked"):
+                cursor.run(f"DELETE FROM {where.at(table)} WHERE table_name = ?", [each.table])

@@ -1,0 +1,119 @@
+"""Making the rows of a whole store, a range of streams at a time, by one process or several."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
+from threading import Thread
+from typing import Any
+
+from casestore import CaseStore
+from casestore.errors import StoreUnavailable
+from casestore.journal.answering import database_answers
+from casestore.system.garbage import fewer_collections
+from projections.engine.live import LiveTables
+from projections.engine.maker import Made, Maker
+from projections.engine.open_tables import open_tables
+from projections.engine.tables import Tables, Tracked, unavailable
+from projections.projection import Projection
+
+EVENTS = 4_000
+"""To read and write at a time, more only where one stream has more."""
+
+
+def ranges(store: CaseStore, kinds: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Ranges of streams that have some EVENTS together: the name after which each begins, and its
+    last one."""
+    recorder = store.recorder
+    for kind in kinds:
+        after, end = f"{kind}:", f"{kind};"
+        while after != end:
+            with database_answers("the store"):
+                found = recorder.fetch(
+                    f"SELECT originator_id FROM {recorder.table} WHERE originator_id > ? "
+                    "AND originator_id < ? ORDER BY originator_id LIMIT 1 OFFSET ?",
+                    [after, end, EVENTS - 1],
+                )
+            last = found[0][0] if found else end
+            yield after, last
+            after = last
+
+
+def fill(where: Tables, maker: Maker, into: Sequence[Tracked], streams: tuple[str, str]) -> Made:
+    """Make the rows of a range of streams, and put them into tables that hold none of them."""
+    with fewer_collections():
+        made = maker.of_range(*streams)
+    put(where, into, made)
+    return made
+
+
+def put(where: Tables, into: Sequence[Tracked], made: Made) -> None:
+    """Put rows into tables that hold none of their streams."""
+    with unavailable(), where.writing() as cursor:
+        for table in into:
+            where.insert(cursor, table, made)
+
+
+class _Worker:
+    """What a process of a build keeps between its ranges."""
+
+    it: _Worker
+
+    def __init__(
+        self, url: str, projections: Sequence[Projection], built: Sequence[Tracked]
+    ) -> None:
+        Thread(target=_end_with_parent, daemon=True).start()
+        self.store = CaseStore.open(url)  # closed where nobody holds it
+        maker = Maker(self.store, projections, until=built[0].position)
+        self.given = (open_tables(self.store), maker, built)
+
+    @classmethod
+    def begin(cls, *given: Any) -> None:
+        """Open what the process needs."""
+        cls.it = cls(*given)
+
+    @classmethod
+    def fill(cls, streams: tuple[str, str]) -> int:
+        """Make the rows of a range of streams."""
+        return fill(*cls.it.given, streams).events
+
+
+def _end_with_parent() -> None:
+    """A process that was killed cannot end those that it started."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def fill_all(
+    live: LiveTables, projections: Sequence[Projection], built: Sequence[Tracked], workers: int
+) -> Iterator[int]:
+    """Make the rows of all streams, and give the number of events in each part that is done."""
+    store = live.store
+    parts = ranges(store, sorted({each.of for each in projections}))
+    if workers <= 1:
+        maker = Maker(store, projections, until=built[0].position)
+        for streams in parts:
+            yield fill(live.tables, maker, built, streams).events
+        return
+    spawn = get_context("spawn")  # a fork would share the connections
+    pool = ProcessPoolExecutor(workers, spawn, _Worker.begin, (store.url, projections, built))
+    waiting: deque[Future[int]] = deque()
+    try:
+        for streams in parts:
+            waiting.append(pool.submit(_Worker.fill, streams))
+            while len(waiting) > 4 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool:
+        raise StoreUnavailable(
+            "a process of the rebuild has ended early; nothing has changed: rebuild again"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
