@@ -14,8 +14,8 @@ from casestore import Actor
 from casestore.events import Money
 from casestore.events.policy_document import DOCUMENT
 from projections import reports
+from projections.query.report import Result
 from projections.reports.backtest import BACKTEST, BacktestLine
-from projections.reports.report import Result
 from tests.desk import Desk, desk_in
 from tests.stories import (
     BOSS,

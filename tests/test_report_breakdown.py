@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from casestore.events import Actor
 from projections import reports
+from projections.query.measures import percentile, seconds, share
 from projections.reports import BreakdownLine, RepeatLine
-from projections.reports.measures import percentile, seconds, share
 from tests.desk import Desk, desk_in
 from tests.stories import (
     assigned,

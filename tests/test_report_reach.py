@@ -15,8 +15,9 @@ import pytest
 from casestore import CaseStore
 from casestore.events import CaseMerged, CaseUnmerged, CustomerMerged, CustomerUnmerged, Event
 from casestore.streams.history import Recorded
-from projections.reports import REPORTS, Report, view
-from projections.reports.reach import reached
+from projections.query import view
+from projections.query.related_streams import reached
+from projections.reports import REPORTS, Report
 from tests.desk import Desk, desk_in
 from tests.generate import fill
 from tests.stories import (

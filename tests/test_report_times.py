@@ -22,9 +22,10 @@ from projections.engine.rebuild import rebuild
 from projections.engine.runner import Runner
 from projections.models.cases import CASES
 from projections.models.promises import PROMISES
-from projections.reports import CaseLine, PromiseLine, Result, Selection, view
-from projections.reports.report import Answer
-from projections.reports.view import View
+from projections.query import view
+from projections.query.report import Answer
+from projections.query.view import View
+from projections.reports import CaseLine, PromiseLine, Result, Selection
 from tests.histories import Histories
 from tests.stories import (
     START,

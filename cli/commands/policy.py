@@ -23,8 +23,8 @@ from cli.terminal.options import REFUSED, as_of_option, moment, settings, shared
 from cli.terminal.output import Column, cell, for_people, heading, print_lines, print_object, table
 from cli.terminal.text import visible
 from cli.views.report import show as print_answer
+from projections.query.selection import Selection
 from projections.reports.backtest import BACKTEST
-from projections.reports.view import Selection
 
 
 @click.group()

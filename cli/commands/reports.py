@@ -31,8 +31,8 @@ from cli.terminal.progress import progress
 from cli.views.lapses import explained_lapses
 from cli.views.report import show, tell_parked
 from projections import reports
-from projections.reports.report import Option, Report, Result
-from projections.reports.view import Selection
+from projections.query.report import Option, Report, Result
+from projections.query.selection import Selection
 
 MANY = 200_000
 """Events from which on several processes build faster than one."""

@@ -13,7 +13,7 @@ from casestore.streams.policies import Policies
 from casestore.streams.wording import clock, tell, words
 from cli.terminal.output import cell, heading
 from cli.terminal.text import visible
-from projections.reports.report import Result
+from projections.query.report import Result
 from projections.rules.lapses import RULES
 
 _WIDTH = 100

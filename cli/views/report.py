@@ -22,7 +22,7 @@ from cli.terminal.output import (
     table,
 )
 from cli.terminal.text import visible
-from projections.reports.report import Report, Result
+from projections.query.report import Report, Result
 
 
 def tell_parked(count: int) -> None:

@@ -25,7 +25,7 @@ class DeliveryRow(Row, frozen=True):
     """A resend of it, or of a resend of it: the first that arrived, else the latest."""
     made_good_at: datetime | None
     """When a resend, or a later human reply on the same issues, arrived. One in a case that this
-    one is merged with does it too: see `projections.reports.families.made_good`."""
+    one is merged with does it too: see `projections.query.merged_cases.made_good`."""
     agent: str
     """Who, or what, sent it."""
     team: str | None

@@ -5,6 +5,8 @@ for promise in reports.promises(store, customer="C-2207", broken=True).rows:
     print(promise.promise_id, promise.state, promise.due_at)
 """
 
+from projections.query.report import Report, Result
+from projections.query.selection import Selection
 from projections.reports.ageing import AGEING, AgeLine
 from projections.reports.authority import ALLOWANCE, AllowanceLine
 from projections.reports.breakdown import BREAKDOWN, BreakdownLine
@@ -16,9 +18,7 @@ from projections.reports.lapses import LAPSE_COUNTS, LAPSES_REPORT, LapseCountLi
 from projections.reports.overdue import OVERDUE, OverdueLine
 from projections.reports.promises import PROMISE_RATES, PROMISES_REPORT, PromiseLine, RateLine
 from projections.reports.repeats import REPEATS, RepeatLine
-from projections.reports.report import Report, Result
 from projections.reports.undelivered import UNDELIVERED, UndeliveredLine
-from projections.reports.view import Selection
 from projections.reports.waiting import WAITING, WaitingLine
 
 cases = CASES_REPORT

@@ -6,10 +6,10 @@ from datetime import timedelta
 from itertools import pairwise
 
 from projections.models.cases import CASES
-from projections.reports.families import counted_cases
-from projections.reports.measures import percentile, seconds, share
-from projections.reports.report import Answer, Line, Report
-from projections.reports.view import View
+from projections.query.measures import percentile, seconds, share
+from projections.query.merged_cases import counted_cases
+from projections.query.report import Answer, Line, Report
+from projections.query.view import View
 
 BUCKETS = (0, 1, 3, 7, 14, 30, 90)
 """Days at which a bucket begins; the last has no end."""

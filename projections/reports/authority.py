@@ -12,8 +12,8 @@ from casestore.events.policy_document import Document
 from casestore.policy.authority import YEAR, Bound, Given, bounds, within_authority
 from casestore.streams.policies import Policies
 from projections.models.goodwill import GOODWILL, GoodwillRow
-from projections.reports.report import Answer, Line, Option, Report
-from projections.reports.view import View
+from projections.query.report import Answer, Line, Option, Report
+from projections.query.view import View
 
 Verdict = Literal["yes", "no", "unknown"]
 

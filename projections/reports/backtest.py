@@ -13,12 +13,12 @@ from casestore.streams.policies import Adopted, Policies
 from projections.models.cases import CASES
 from projections.models.goodwill import GOODWILL, GoodwillRow
 from projections.models.statements import STATEMENTS
+from projections.query.measures import sums
+from projections.query.report import Answer, Line, Report
+from projections.query.view import View
 from projections.reports.authority import verdict, with_year
 from projections.reports.lapses import findings
-from projections.reports.measures import sums
-from projections.reports.repeated import standing_gestures
-from projections.reports.report import Answer, Line, Report
-from projections.reports.view import View
+from projections.reports.repeat_goodwill import standing_gestures
 from projections.rules.lapses import LAPSES, LapseRow
 
 

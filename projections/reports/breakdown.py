@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from projections.models.cases import CASES
-from projections.reports.families import Family, counted_cases
-from projections.reports.measures import grouped, month, percentile, share
-from projections.reports.report import Answer, Line, Option, Report
-from projections.reports.view import View
+from projections.query.measures import grouped, month, percentile, share
+from projections.query.merged_cases import Family, counted_cases
+from projections.query.report import Answer, Line, Option, Report
+from projections.query.view import View
 
 BY = ("agent", "team", "product", "region", "channel", "category", "month")
 

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from projections.models.cases import CASES, CaseRow
 from projections.models.promises import PROMISES, PromiseRow, state
-from projections.reports.families import Family, families, tops
-from projections.reports.measures import counted, grouped, percentile
-from projections.reports.report import Answer, Line, Report
-from projections.reports.view import View
+from projections.query.measures import counted, grouped, percentile
+from projections.query.merged_cases import Family, families, tops
+from projections.query.report import Answer, Line, Report
+from projections.query.view import View
 from projections.reports.waiting import waits
 
 STATUSES = ("open", "closed", "merged")

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from projections.models.cases import CASES
 from projections.models.statements import STATEMENTS, StatementRow
-from projections.reports.measures import grouped
-from projections.reports.report import Answer, Line, Report
-from projections.reports.view import View
+from projections.query.measures import grouped
+from projections.query.report import Answer, Line, Report
+from projections.query.view import View
 from projections.rules.lapses import LapseRow
 
 

@@ -8,9 +8,9 @@ from decimal import Decimal
 from casestore.events import Money
 from projections.models.cases import CASES
 from projections.models.goodwill import GOODWILL, GoodwillRow
-from projections.reports.measures import grouped, percentile
-from projections.reports.report import Answer, Line, Option, Report
-from projections.reports.view import View
+from projections.query.measures import grouped, percentile
+from projections.query.report import Answer, Line, Option, Report
+from projections.query.view import View
 
 BY = ("region", "team")
 

@@ -9,12 +9,12 @@ from typing import Any, Literal
 from casestore.events import Money
 from projections.models.cases import CASES
 from projections.models.goodwill import GOODWILL, GoodwillRow
+from projections.query.measures import grouped, month, percentile, share, sums
+from projections.query.merged_cases import family_of
+from projections.query.report import Answer, Line, Option, Report
+from projections.query.view import View
 from projections.reports.authority import Verdict, verdict, with_year
-from projections.reports.families import family_of
-from projections.reports.measures import grouped, month, percentile, share, sums
-from projections.reports.repeated import standing_gestures
-from projections.reports.report import Answer, Line, Option, Report
-from projections.reports.view import View
+from projections.reports.repeat_goodwill import standing_gestures
 
 
 class GoodwillLine(Line, frozen=True, kw_only=True):

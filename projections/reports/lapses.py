@@ -15,11 +15,11 @@ from casestore.streams.history import from_microseconds, to_microseconds
 from projections.models.cases import CASES
 from projections.models.goodwill import GOODWILL
 from projections.models.statements import STATEMENTS
+from projections.query.measures import month, share
+from projections.query.report import Answer, Line, Option, Report
+from projections.query.view import View
 from projections.reports.conflicts import judged_statements
-from projections.reports.measures import month, share
-from projections.reports.repeated import judged_gestures
-from projections.reports.report import Answer, Line, Option, Report
-from projections.reports.view import View
+from projections.reports.repeat_goodwill import judged_gestures
 from projections.rules.lapses import LAPSES, RULES, LapseRow
 from projections.rules.rule import OUTCOMES, Outcome
 

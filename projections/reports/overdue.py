@@ -10,10 +10,10 @@ from casestore.policy.working_time import due as due_at
 from projections.models.cases import CASES, CaseRow
 from projections.models.deliveries import DELIVERIES
 from projections.models.promises import PROMISES, state
-from projections.reports.families import counted_cases, made_good
-from projections.reports.measures import counted, seconds
-from projections.reports.report import Answer, Line, Report
-from projections.reports.view import View
+from projections.query.measures import counted, seconds
+from projections.query.merged_cases import counted_cases, made_good
+from projections.query.report import Answer, Line, Report
+from projections.query.view import View
 from projections.reports.waiting import waits
 
 THRESHOLDS = ("reply_within", "resend_within", "return_within")

@@ -8,9 +8,9 @@ from typing import Any
 
 from casestore.streams.history import to_microseconds
 from projections.models.promises import PROMISES, PromiseRow, State, state
-from projections.reports.measures import counted, grouped, seconds, share
-from projections.reports.report import Answer, Line, Option, Report
-from projections.reports.view import View
+from projections.query.measures import counted, grouped, seconds, share
+from projections.query.report import Answer, Line, Option, Report
+from projections.query.view import View
 
 STATES: tuple[State, ...] = ("kept", "late", "broken", "withdrawn", "open", "undated", "released")
 _BROKEN: tuple[State, ...] = ("late", "broken", "withdrawn")

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from casestore.policy.authority import YEAR
 from projections.models.cases import CASES
-from projections.reports.families import counted_cases
-from projections.reports.measures import grouped
-from projections.reports.report import Answer, Line, Report
-from projections.reports.view import View
+from projections.query.measures import grouped
+from projections.query.merged_cases import counted_cases
+from projections.query.report import Answer, Line, Report
+from projections.query.view import View
 
 
 class RepeatLine(Line, frozen=True, kw_only=True):

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from projections.models.cases import CASES
 from projections.models.deliveries import DELIVERIES, DeliveryRow
-from projections.reports.families import family_of, made_good
-from projections.reports.measures import counted, seconds
-from projections.reports.report import Answer, Line, Report
-from projections.reports.view import View
+from projections.query.measures import counted, seconds
+from projections.query.merged_cases import family_of, made_good
+from projections.query.report import Answer, Line, Report
+from projections.query.view import View
 
 KINDS = ("permanent", "no_answer", "reported_missing")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from projections.models.cases import CASES
-from projections.reports.families import Family, counted_cases
-from projections.reports.measures import percentile, seconds
-from projections.reports.report import Answer, Line, Report
-from projections.reports.view import View
+from projections.query.measures import percentile, seconds
+from projections.query.merged_cases import Family, counted_cases
+from projections.query.report import Answer, Line, Report
+from projections.query.view import View
 
 
 class WaitingLine(Line, frozen=True, kw_only=True):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from projections.models.goodwill import GOODWILL, GoodwillRow
+from projections.query.measures import grouped, sums
+from projections.query.view import View
 from projections.reports.authority import with_year
-from projections.reports.measures import grouped, sums
-from projections.reports.view import View
 from projections.rules.lapses import LapseRow
 
 

@@ -19,7 +19,9 @@ from projections.engine.tables import unavailable
 from projections.models.cases import CASES
 from projections.models.customers import CUSTOMERS
 from projections.projection import Projection
-from projections.reports.view import Selection, View, open_view
+from projections.query.open_view import open_view
+from projections.query.selection import Selection
+from projections.query.view import View
 
 R = TypeVar("R", bound=msgspec.Struct)
 

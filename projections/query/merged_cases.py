@@ -8,8 +8,8 @@ from datetime import datetime
 
 from projections.models.cases import CASES, CaseRow
 from projections.models.deliveries import DeliveryRow
-from projections.reports.measures import grouped, seconds
-from projections.reports.view import View, root
+from projections.query.measures import grouped, seconds
+from projections.query.view import View, root
 
 
 class Family:

@@ -1,0 +1,169 @@
+"""Opening the tables that a report reads.
+
+They are the live tables, brought up to date first; or, where another time is asked for, tables made
+for the one report by the same functions from what had happened, or was on record, by then: of the
+whole store, or of what one case or customer has to do with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from datetime import datetime
+
+from casestore import CaseStore
+from casestore.journal.answering import database_answers
+from casestore.streams.history import from_microseconds, to_microseconds
+from casestore.streams.policies import Policies
+from projections.engine.live import Tick
+from projections.engine.maker import Made, Maker
+from projections.engine.open_tables import scratch_tables
+from projections.engine.runner import Runner
+from projections.engine.tables import Cursor, Tables, Tracked
+from projections.engine.workers import fill, put, ranges
+from projections.models.cases import CASES
+from projections.models.customers import CUSTOMERS
+from projections.projection import Projection
+from projections.query.related_streams import reached
+from projections.query.selection import Selection
+from projections.query.view import View
+
+
+@contextmanager
+def open_view(
+    runner: Runner,
+    needs: Sequence[Projection],
+    selection: Selection,
+    tick: Tick | None,
+    workers: int,
+) -> Iterator[tuple[View, int]]:
+    """The tables for a selection, and how many streams are parked."""
+    with _one_moment(runner, [each.name for each in needs], tick, workers) as (cursor, live):
+        names = {name: runner.tables.at(table.table) for name, table in live.items()}
+        newest = _newest(cursor, names)
+        as_of = selection.as_of or max(runner.store.now(), newest)
+        position = live[needs[0].name].position
+        known = _known(runner, position, selection.known_at)
+        under = _making(runner, needs, selection, as_of=as_of, until=known, tick=tick)
+        if as_of >= newest and known == position:
+            parked = {each.stream for each in runner.parked(cursor) if each.projection in live}
+            maker = Maker(runner.store, (), until=position)
+            view = View(cursor, names, selection=selection, as_of=as_of, maker=maker, under=under)
+            yield view, len(parked)
+            return
+    with under(None) as seen:
+        yield seen
+
+
+def _making(
+    runner: Runner,
+    needs: Sequence[Projection],
+    selection: Selection,
+    *,
+    as_of: datetime,
+    until: int,
+    tick: Tick | None,
+) -> Callable[[Policies | None], AbstractContextManager[tuple[View, int]]]:
+    """Makes tables for one report, as of a time and a position, judged by other policies if any
+    are given."""
+    of = [[] if each is None else [each] for each in (selection.case, selection.customer)]
+
+    @contextmanager
+    def under(policies: Policies | None) -> Iterator[tuple[View, int]]:
+        scratch = scratch_tables()
+        streams = reached(runner.store, *of) if any(of) else None
+        with closing(scratch):
+            maker = Maker(runner.store, needs, until=until, as_of=as_of)
+            if policies is not None:
+                maker.policies = policies
+            parked = _fill(scratch, maker, runner.store, needs, streams=streams, tick=tick)
+            names = {each.name: scratch.at(each.name) for each in needs}
+            with scratch.reading() as cursor:
+                view = View(
+                    cursor, names, selection=selection, as_of=as_of, maker=maker, under=under
+                )
+                yield view, len(parked)
+
+    return under
+
+
+@contextmanager
+def _one_moment(
+    runner: Runner, names: Sequence[str], tick: Tick | None, workers: int
+) -> Iterator[tuple[Cursor, dict[str, Tracked]]]:
+    """The live tables of some projections, up to date and all at the same position."""
+    while True:
+        runner.catch_up(names, workers=workers, tick=tick)
+        with runner.tables.reading() as cursor:
+            live = {name: each for name, each in runner.current(cursor).items() if name in names}
+            # Else somebody moved some of them, or switched, in between.
+            if len(live) == len(names) and len({each.position for each in live.values()}) == 1:
+                yield cursor, live
+                return
+
+
+def _newest(cursor: Cursor, names: Mapping[str, str]) -> datetime:
+    """The latest time at which anything on record happened (clocks may differ from ours)."""
+    found = [
+        cursor.all(f"SELECT max(last_event_at) FROM {names[each.name]}")[0][0] or 0
+        for each in (CASES, CUSTOMERS)
+    ]
+    return from_microseconds(max(found))
+
+
+def _known(runner: Runner, position: int, known_at: datetime | None) -> int:
+    """The last position that was on record by a time, up to another one."""
+    if known_at is None:
+        return position
+    recorder = runner.store.recorder
+    with database_answers("the store"):
+        found = recorder.fetch(
+            f"SELECT position FROM {recorder.table} WHERE position <= ? AND recorded_at <= ? "
+            "ORDER BY position DESC LIMIT 1",
+            [position, to_microseconds(known_at)],
+        )
+    return found[0][0] if found else 0
+
+
+def _fill(
+    scratch: Tables,
+    maker: Maker,
+    store: CaseStore,
+    needs: Sequence[Projection],
+    *,
+    streams: Iterable[str] | None,
+    tick: Tick | None,
+) -> set[str]:
+    """Make the rows of some streams, or else of a whole store, and give the streams whose rows
+    could not be made."""
+    parked: set[str] = set()
+    done = 0
+    with scratch.writing() as cursor:
+        for each in needs:
+            scratch.create(cursor, each.name, each)
+    into = [Tracked(each.name, each.name, 0, "", False, 0, "") for each in needs]
+    for made in _made(scratch, maker, store, into, streams):
+        parked |= {stream for found in made.parked.values() for stream, _ in found}
+        done += made.events
+        if tick is not None:
+            tick(done)
+    with scratch.writing() as cursor:
+        for each in needs:
+            scratch.index(cursor, each.name, each)
+    return parked
+
+
+def _made(
+    scratch: Tables,
+    maker: Maker,
+    store: CaseStore,
+    into: Sequence[Tracked],
+    streams: Iterable[str] | None,
+) -> Iterator[Made]:
+    if streams is None:
+        for part in ranges(store, ("case", "customer")):
+            yield fill(scratch, maker, into, part)
+    else:
+        for made in maker.of_streams(streams):
+            put(scratch, into, made)
+            yield made
