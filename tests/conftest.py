@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from tests.postgres_server import Given, NoServer, Server, any_server, own_server
+from tests.support.postgres_server import Given, NoServer, Server, any_server, binaries, own_server
 
 REQUIRED = "CASESTORE_REQUIRE_POSTGRES"
 NONE = "no PostgreSQL: "
@@ -78,6 +78,13 @@ def store_url(
         return f"sqlite:///{tmp_path}/store.db"
     # Asked for by name, so that the SQLite half of a suite starts no server.
     return str(request.getfixturevalue("postgres_schema_url"))
+
+
+@pytest.fixture
+def programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let PostgreSQL's own programs be found where its server was."""
+    found = [str(each.folder) for each in binaries() if (each.folder / "pg_dump").is_file()]
+    monkeypatch.setenv("PATH", os.pathsep.join([*found, os.environ["PATH"]]))
 
 
 @pytest.fixture(scope="session")

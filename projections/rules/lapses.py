@@ -7,21 +7,15 @@ from datetime import datetime
 
 from projections.history.case_history import CaseHistory
 from projections.projection import Projection, Row
-from projections.rules import (  # noqa: F401  (each module declares its rules)
-    contact,
-    course,
-    gestures,
-    grudging,
-    judgement,
-    preferences,
-    promises,
-    questions,
-    remedies,
-    replies,
-    statements,
-)
 from projections.rules.facts import Facts
 from projections.rules.rule import RULES, Outcome, judged
+
+# Each module declares its rules; `casestore lessons` lists them in this order.
+# isort: off
+from projections.rules import statements, grudging, contact, course, gestures  # noqa: F401
+from projections.rules import judgement, preferences, promises, questions  # noqa: F401
+from projections.rules import remedies, replies  # noqa: F401
+# isort: on
 
 __all__ = ["LAPSES", "RULES", "LapseRow"]
 

@@ -56,7 +56,7 @@ def _measure(part: str, folder: Path, asked: argparse.Namespace) -> Iterable[Flo
         return bench_sqlite(folder, plain, rounds)
     if part == "postgres":
         from tests.bench.postgres import bench_postgres
-        from tests.postgres_server import server
+        from tests.support.postgres_server import server
 
         with server() as url:
             return bench_postgres(url, folder, plain, rounds)

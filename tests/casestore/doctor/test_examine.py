@@ -1,0 +1,236 @@
+"""The doctor: a whole store is said to be whole, and each kind of damage is found by its check."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from eventsourcing.persistence import OperationalError
+
+from casestore import CaseStore, CustomerRegistered, StoreUnavailable
+from casestore.doctor import examine as doctor
+from casestore.doctor.examine import DoctorFinding, examine
+from casestore.journal.sqlite import SQLiteJournal
+from tests.support import stories
+from tests.support.alter import alter
+from tests.support.command_line import Casestore
+
+
+@pytest.fixture
+def store_url(store_url: str) -> str:
+    """Give the URL of a store with two cases of one customer, one of another, on each database."""
+    clock = iter(range(10_000))
+    with CaseStore.create(
+        store_url, clock=lambda: stories.START + timedelta(hours=next(clock))
+    ) as store:
+        for case_id, customer_id in (("c1", "k1"), ("c2", "k1"), ("c3", "k2")):
+            store.append(
+                f"case:{case_id}",
+                stories.opened(customer_id=customer_id, subject="Ach"),
+                stories.issue("i1"),
+                stories.replied("r1", text="Oh."),
+            )
+    return store_url
+
+
+def found(store: CaseStore) -> list[DoctorFinding]:
+    return [finding for finding in examine(store) if finding.level != "ok"]
+
+
+def command(store_url: str) -> Casestore:
+    return Casestore(store_url, CASESTORE_KEY_FILE=os.environ["CASESTORE_KEY_FILE"])
+
+
+def test_a_store_that_is_whole(store_url: str) -> None:
+    with CaseStore.open(store_url) as store:
+        seen: list[int] = []
+        findings = list(examine(store, progress=seen.append))
+    assert {finding.level for finding in findings} == {"ok"}
+    assert len({finding.check for finding in findings}) == len(findings) >= 10
+    assert seen == [11]
+
+
+WHERE = "WHERE originator_id = 'case:c2'"
+
+
+@pytest.mark.parametrize(
+    ("check", "version", "change"),
+    [
+        ("dense versions", 2, "DELETE"),
+        ("dense versions", 3, "originator_version = 9"),
+        ("times of recording", 2, "recorded_at = 5"),
+        ("events can be read", 2, "state = '{}'"),
+        ("events can be read", 2, "topic = 'Issue'"),
+        ("events can be read", 2, "metadata = '?'"),
+        ("events can be read", None, "originator_id = 'desk:c2'"),
+        ("events can be read", None, "originator_id = 'policy', customer_id = NULL"),
+        ("one customer per case", 2, "customer_id = 'k2'"),
+        ("one customer per case", 2, "customer_id = NULL"),
+        ("customers of events", None, "customer_id = 'k2'"),
+        ("personal parts", 3, "personal = NULL"),
+    ],
+)
+def test_damage_is_found(store_url: str, check: str, version: int | None, change: str) -> None:
+    where = WHERE if version is None else f"{WHERE} AND originator_version = {version}"
+    deletes = change == "DELETE"
+    with CaseStore.open(store_url) as store:
+        alter(
+            store, f"DELETE FROM {{t}} {where}" if deletes else f"UPDATE {{t}} SET {change} {where}"
+        )
+        findings = found(store)
+    assert check in {finding.check for finding in findings}
+    assert {finding.level for finding in findings} == {"error"}
+    assert all(finding.do for finding in findings)
+    assert command(store_url)("doctor").code == 1
+
+
+def test_positions_out_of_order(tmp_path: Path) -> None:
+    # Only SQLite lets even its owner write a position.
+    with CaseStore.create(f"sqlite:///{tmp_path}/store.db") as store:
+        store.append("case:c1", stories.opened(), stories.issue("i1"), stories.issue("i2"))
+        alter(store, "UPDATE {t} SET position = 99 WHERE originator_version = 2 AND position = 3")
+        assert [each.check for each in found(store)] == ["positions in order"]
+
+
+def test_missing_triggers(store_url: str) -> None:
+    with CaseStore.open(store_url) as store:
+        sqlite = isinstance(store.recorder, SQLiteJournal)
+        name = "stored_events_no_delete" if sqlite else "stored_events_no_truncate"
+        drop = (
+            f"DROP TRIGGER {name}" if sqlite else f"DROP TRIGGER {name} ON {store.recorder.table}"
+        )
+        with store.recorder.datastore.transaction(commit=True) as cursor:  # type: ignore[attr-defined]
+            cursor.execute(drop)
+        (finding,) = found(store)
+    assert finding.check == "append-only triggers"
+    assert name in finding.what
+
+
+def _lose(key_file: Path) -> None:
+    key_file.unlink()
+
+
+def _swap(key_file: Path) -> None:
+    key_file.unlink()
+    CaseStore.create(f"sqlite:///{key_file.parent}/other.db", key_file=key_file).close()
+
+
+def _spoil(key_file: Path) -> None:
+    key_file.write_text("not a key")
+
+
+@pytest.mark.parametrize("happens", [_lose, _swap, _spoil])
+def test_a_key_file_that_does_not_open_the_store(
+    store_url: str, happens: Callable[[Path], None]
+) -> None:
+    happens(Path(os.environ["CASESTORE_KEY_FILE"]))
+    with CaseStore.open(store_url) as store:
+        (finding,) = found(store)
+    assert (finding.level, finding.check) == ("error", "key file")
+
+
+def test_a_personal_part_that_does_not_open(store_url: str) -> None:
+    with CaseStore.open(store_url) as store:
+        sealed = f"(SELECT personal FROM {{t}} {WHERE} AND originator_version = 3)"
+        alter(store, f"UPDATE {{t}} SET personal = {sealed} WHERE originator_version = 1")
+        assert "key file" in {finding.check for finding in found(store)}
+
+
+def test_a_key_file_that_others_may_read(store_url: str) -> None:
+    Path(os.environ["CASESTORE_KEY_FILE"]).chmod(0o640)
+    with CaseStore.open(store_url) as store:
+        (finding,) = found(store)
+    assert (finding.level, finding.check) == ("warning", "key file")
+    assert finding.do.startswith("chmod 600")
+
+
+@pytest.mark.parametrize(
+    ("customer_id", "like"),
+    [
+        ("salina@example.org", "a mail address"),
+        ("+49 30 1234567", "a telephone number"),
+        ("0049301234567", "a telephone number"),
+        ("(030) 1234-567", "a telephone number"),
+        ("020 7946 0958", "a telephone number"),
+        ("C-1042", None),
+        ("4711000123", None),
+        ("2026-03-02-0001", None),
+        ("a@b", None),
+    ],
+)
+def test_ids_that_tell_who_it_is(tmp_path: Path, customer_id: str, like: str | None) -> None:
+    with CaseStore.create(f"sqlite:///{tmp_path}/store.db") as store:
+        registered = CustomerRegistered(occurred_at=stories.START, actor=stories.ANNA)
+        store.append(f"customer:{customer_id}", registered)
+        findings = found(store)
+    assert [f.level for f in findings] == (["warning"] if like else [])
+    assert all(like in f.what and customer_id not in f.where for f in findings if like)
+
+
+def test_an_unsealed_store_is_warned_of(tmp_path: Path) -> None:
+    with CaseStore.create(f"sqlite:///{tmp_path}/store.db", sealed=False) as store:
+        (finding,) = found(store)
+    assert (finding.level, finding.check) == ("warning", "key file")
+
+
+def test_many_findings_of_a_kind_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "SHOWN", 2)
+    with CaseStore.create(f"sqlite:///{tmp_path}/store.db") as store:
+        store.append("case:c1", stories.opened(), *(stories.issue(f"i{n}") for n in range(7)))
+        alter(store, "UPDATE {t} SET state = '{}' WHERE originator_version > 2")
+        findings = found(store)
+    assert [finding.what for finding in findings][2:] == ["and 4 more of this kind"]
+
+
+def test_a_database_that_goes_away_is_no_damage(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object, **__: object) -> list[object]:
+        raise OperationalError("the server closed the connection")
+
+    with CaseStore.open(store_url) as store:
+        monkeypatch.setattr(store.recorder, "rows", gone)
+        with pytest.raises(StoreUnavailable, match="stopped answering"):
+            found(store)
+
+
+def test_a_torn_file_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with CaseStore.create(f"sqlite:///{path}") as store:
+        notes = (stories.noted(text="x" * 5000) for _ in range(50))
+        store.append("case:c1", stories.opened(), *notes)
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(b"\xff" * 20_000)
+    ran = Casestore(f"sqlite:///{path}")("doctor")
+    assert ran.code == 1
+    assert "error" in ran.out
+
+
+# --- the command
+
+
+def test_the_command(store_url: str) -> None:
+    casestore = command(store_url)
+    ran = casestore("doctor").fine()
+    assert ran.out.endswith("the store is whole\n")
+    assert casestore("doctor", "--quiet").fine().out == "the store is whole\n"
+    findings = casestore("doctor", "--format", "json").fine().json
+    assert findings[0] == {
+        "level": "ok",
+        "check": "schema version",
+        "where": "",
+        "what": "",
+        "do": "",
+    }
+
+
+def test_warnings_alone_are_fine(tmp_path: Path) -> None:
+    CaseStore.create(f"sqlite:///{tmp_path}/store.db", sealed=False).close()
+    ran = Casestore(f"sqlite:///{tmp_path}/store.db")("doctor").fine()
+    assert ran.out.endswith("errors: 0, warnings: 1\n")

@@ -1,0 +1,184 @@
+"""The command line's frame: help, global options, errors in one line, exit codes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from inspect import cleandoc
+from pathlib import Path
+
+import click
+import pytest
+
+from casestore import errors
+from cli import main
+from cli.main import COMMANDS, cli
+from tests.support.command_line import ROOT, Casestore, demo_store
+from tests.support.commands import ALL
+from tests.support.golden import check_golden
+
+
+@pytest.fixture(scope="module")
+def casestore(tmp_path_factory: pytest.TempPathFactory) -> Casestore:
+    return demo_store(tmp_path_factory.mktemp("demo"))
+
+
+def test_help_pages(casestore: Casestore) -> None:
+    pages = []
+    for path in ALL:
+        page = casestore(*path, "--help").fine().out
+        pages.append(f"$ {' '.join(('casestore', *path, '--help'))}\n{page}")
+    check_golden("help.txt", "\n".join(pages))
+
+
+@pytest.mark.parametrize("path", ALL, ids=" ".join)
+def test_every_command_has_help_with_an_example_and_every_option_has_help(
+    path: tuple[str, ...],
+) -> None:
+    command = ALL[path]
+    example = f"\n  casestore {' '.join(path)}".rstrip()
+    assert example in cleandoc(command.help or ""), "no example"
+    assert not [p.name for p in command.params if isinstance(p, click.Option) and not p.help]
+
+
+def test_the_short_help_that_is_shown_is_the_commands_own() -> None:
+    ctx = click.Context(cli)
+    for name, (_, short) in COMMANDS.items():
+        command = cli.get_command(ctx, name)
+        assert command is not None
+        assert command.name == name
+        assert command.get_short_help_str(limit=200) == short
+
+
+def test_no_short_help_is_cut_off(casestore: Casestore) -> None:
+    page = casestore("case", "--help").fine().out
+    assert "..." not in page.partition("Commands:")[2]
+
+
+def test_help_imports_click_and_nothing_else() -> None:
+    script = (
+        "import sys, click; before = set(sys.modules)\n"
+        "from cli.main import cli\n"
+        "try: cli(['--help'], prog_name='casestore')\n"
+        "except SystemExit: pass\n"
+        "print(sorted({m.partition('.')[0] for m in set(sys.modules) - before}), file=sys.stderr)\n"
+        "print(sorted(m for m in sys.modules if m.startswith('cli.')), file=sys.stderr)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    imported, ours = ran.stderr.splitlines()
+    assert not {"casestore", "rich", "pydantic", "msgspec", "eventsourcing"} & set(
+        json.loads(imported.replace("'", '"'))
+    )
+    assert json.loads(ours.replace("'", '"')) == [
+        "cli.main",
+        "cli.terminal",
+        "cli.terminal.options",
+    ]
+
+
+def test_global_options_stand_before_or_after_the_command(casestore: Casestore) -> None:
+    case = ("case", "show", "roadshow", "--as-of", "2026-04-01")
+    after = casestore(*case, "--format", "json").fine()
+    assert casestore("--format", "json", *case).fine() == after
+    assert casestore("--format", "csv", *case, "--format", "json").fine() == after
+    url = casestore.env["CASESTORE_URL"]
+    elsewhere = Casestore("sqlite:///nowhere.db")
+    assert elsewhere("--db", str(url), *case, "--format", "json").fine() == after
+    assert elsewhere(*case, "--format", "json", "--db", str(url)).fine() == after
+
+
+def test_errors_are_one_line_that_says_what_to_do(casestore: Casestore, tmp_path: Path) -> None:
+    nowhere = Casestore(f"sqlite:///{tmp_path}/none.db")
+    assert "make one with `casestore init`" in nowhere("doctor").failed(2)
+    assert "write sqlite:///" in Casestore("mysql://x")("doctor").failed(2)
+    assert "check the id" in casestore("case", "show", "nobody").failed(2)
+    assert "`casestore --help` shows how" in casestore("shwo").failed(2)
+    assert "`casestore case show --help` shows how" in casestore("case", "show").failed(2)
+    assert "No such option" in casestore("doctor", "--fast").failed(2)
+    (tmp_path / "garbage.db").write_bytes(b"garbage" * 1000)
+    assert casestore("--db", f"sqlite:///{tmp_path}/garbage.db", "doctor").code in (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.StoreUnavailable("x"), 3),
+        (errors.KeyFileError("x"), 3),
+        (errors.StoreNotFound("x"), 2),
+        (errors.InvalidStream("x"), 2),
+        (errors.StreamNotFound("x"), 2),
+        (errors.EventRefused("x"), 1),
+        (errors.StoreDamaged("x"), 1),
+        (errors.StoreExists("x"), 1),
+        (click.UsageError("x"), 2),
+        (PermissionError(13, "Permission denied", "events.ndjson"), 3),
+        (KeyboardInterrupt(), 130),
+        (ZeroDivisionError("a fault of ours"), 3),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+def test_exit_codes(error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command
+    def broken() -> None:
+        raise error
+
+    monkeypatch.setattr(main.Commands, "get_command", lambda *_: broken)
+    assert Casestore()("doctor").failed(code)
+
+
+def test_text_in_an_error_cannot_steer_the_terminal(casestore: Casestore) -> None:
+    said = casestore("case", "show", "a\x1b[2Jb").failed(2)
+    assert "\x1b" not in said
+
+
+def test_no_command_is_a_question_for_help(casestore: Casestore) -> None:
+    for path in ((), ("case",)):
+        ran = casestore(*path)
+        assert ran.code == 2
+        assert ran.err.startswith("Usage: casestore")
+
+
+def test_a_reader_that_goes_away_is_no_error(casestore: Casestore) -> None:
+    process = casestore.process("export")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with process.stdout as out:
+        out.readline()
+    err = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(60), err) == (141, b"")
+
+
+def test_an_interrupt_is_one_line(casestore: Casestore) -> None:
+    process = casestore.process("import", "-", stdin=subprocess.PIPE)
+    opened = Path(f"{str(casestore.env['CASESTORE_URL']).removeprefix('sqlite:///')}-shm")
+    deadline = time.monotonic() + 60
+    while not opened.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)  # by now it waits for its input
+    process.send_signal(signal.SIGINT)
+    process.wait(30)
+    _, err = process.communicate()
+    assert (process.returncode, err) == (130, b"casestore: stopped\n")
+
+
+def test_processes_end_with_the_same_codes(casestore: Casestore, tmp_path: Path) -> None:
+    assert casestore.spawn("case", "show", "roadshow").code == 0
+    assert casestore.spawn("case", "show", "nobody").failed(2)
+    assert Casestore(f"sqlite:///{tmp_path}/none.db").spawn("doctor").failed(2)
+    assert casestore.spawn("--version").out.startswith("casestore ")
+
+
+def test_the_shell_completes_commands_and_event_types() -> None:
+    def complete(words: str, at: int) -> list[str]:
+        ran = Casestore(_CASESTORE_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(at))()
+        return [line.partition(",")[2] for line in ran.out.splitlines()]
+
+    assert complete("casestore rec", 1) == ["record"]
+    assert "--as-of" in complete("casestore case show --a", 3)
+    assert complete("casestore record case:1 promisek", 3) == ["PromiseKept"]

@@ -1,0 +1,121 @@
+"""`casestore import` and `casestore export`, at the command line's end of it."""
+
+from __future__ import annotations
+
+import io
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from casestore import CaseStore
+from casestore.transfer.ndjson import MAX_LINE
+from cli.commands.transfer import limited_lines
+from tests.support.command_line import ROOT, Casestore
+
+STORIES = str(ROOT / "cli" / "stories.ndjson")
+GOOD = (
+    b'{"stream":"case:1","type":"CaseOpened","data":{"occurred_at":"2026-03-02T10:00:00Z",'
+    b'"actor":{"kind":"agent","id":"anna"},"customer_id":"k1","channel":"email","subject":"Ach"}}\n'
+)
+
+
+@pytest.fixture
+def casestore(tmp_path: Path) -> Casestore:
+    url = f"sqlite:///{tmp_path}/store.db"
+    CaseStore.create(url).close()
+    return Casestore(url)
+
+
+def test_an_import_ends_with_one_line(casestore: Casestore) -> None:
+    first = casestore("import", STORIES).fine().out
+    assert first == "182 lines: 182 events appended, 0 already there, 0 refused\n"
+    again = casestore("import", STORIES, "--format", "json").fine().json
+    assert again == {"lines": 182, "appended": 0, "repeated": 182, "refused": []}
+    one = casestore("import", "-", given=GOOD).fine().out
+    assert one == "1 line: 1 event appended, 0 already there, 0 refused\n"
+
+
+def test_bad_lines_are_named_on_stderr(casestore: Casestore, tmp_path: Path) -> None:
+    file = tmp_path / "events.ndjson"
+    file.write_bytes(b'{"stream":"case:1"}\n' + GOOD + b"rubbish\n")
+    stopped = casestore("import", str(file))
+    assert stopped.code == 1
+    assert stopped.err.startswith(f"{file}:1: ")
+    assert stopped.out.endswith("0 events appended, 0 already there, 1 refused\n")
+    skipped = casestore("import", str(file), "--on-error", "skip", "--format", "json")
+    assert skipped.code == 1
+    assert [line.partition(": ")[0] for line in skipped.err.splitlines()] == [
+        f"{file}:1",
+        f"{file}:3",
+    ]
+    assert skipped.json["appended"] == 1
+    assert [refusal["line"] for refusal in skipped.json["refused"]] == [1, 3]
+
+
+def test_a_missing_file_is_wrong_usage(casestore: Casestore, tmp_path: Path) -> None:
+    assert "No such file" in casestore("import", str(tmp_path / "none.ndjson")).failed(2)
+    assert "Is a directory" in casestore("import", str(tmp_path)).failed(2)
+
+
+def test_a_line_that_is_too_long_is_refused_and_not_kept(casestore: Casestore) -> None:
+    long = GOOD.replace(b"Ach", b"A" * MAX_LINE)
+    ran = casestore("import", "-", "--on-error", "skip", given=long + GOOD)
+    assert ran.code == 1
+    assert "1 event appended, 0 already there, 1 refused" in ran.out
+
+
+def test_lines_are_read_in_bounded_memory() -> None:
+    file = io.BytesIO(b"ab\n" + b"x" * 100 + b"\ncd\n\n" + b"y" * 10 + b"\nlast")
+    assert list(limited_lines(file, 10)) == [
+        b"ab\n",
+        b"x" * 11,
+        b"cd\n",
+        b"\n",
+        b"y" * 10 + b"\n",
+        b"last",
+    ]
+
+
+def test_an_export_can_be_imported_elsewhere(casestore: Casestore, tmp_path: Path) -> None:
+    casestore("import", STORIES).fine()
+    withheld = casestore("export").fine().out
+    assert '"personal":"withheld"' in withheld
+    assert "Salina" not in withheld
+    one = casestore("export", "--stream", "case:roadshow", "--format", "ndjson").fine().out
+    assert len(one.splitlines()) == 32
+    assert casestore("export", "--stream", "case:none").failed(2)
+    assert "leave --format out" in casestore("export", "--format", "csv").failed(2)
+
+    url = f"sqlite:///{tmp_path}/other.db"
+    CaseStore.create(url).close()
+    other = Casestore(url)
+    file = tmp_path / "all.ndjson"
+    casestore("export", "--reveal", "--output", str(file)).fine()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert other("import", str(file), "--trust-recorded-at").fine()
+    timeline = ("case", "timeline", "roadshow", "--reveal", "--format", "json")
+    assert other(*timeline).fine().json == casestore(*timeline).fine().json
+
+
+def test_half_an_export_never_looks_like_one(casestore: Casestore, tmp_path: Path) -> None:
+    casestore("import", STORIES).fine()
+    key = tmp_path / "store.db.key"
+    key.rename(tmp_path / "elsewhere")
+    out = tmp_path / "all.ndjson"
+    out.write_text("the last one")
+    assert "key file" in casestore("export", "--reveal", "--output", str(out)).failed(3)
+    assert out.read_text() == "the last one"
+    assert [path.name for path in tmp_path.iterdir() if "part" in path.name] == []
+
+
+def test_a_terminal_gets_a_progress_bar(
+    casestore: Casestore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.terminal.progress.seen", lambda: True)
+    ran = casestore("import", STORIES)
+    assert ran.code == 0
+    assert "182 lines" in ran.err
+    assert casestore("import", STORIES, "--quiet").fine()
+    assert json.loads(casestore("import", STORIES, "--quiet", "--format", "json").out)

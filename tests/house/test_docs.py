@@ -1,0 +1,134 @@
+"""The documents are true: the events' page is made from the code, the README's commands work."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner
+
+from cli.main import cli
+from projections import reports
+
+ROOT = Path(__file__).parents[2]
+EVENTS_PAGE = ROOT / "docs" / "events.md"
+HEAD = """# Every event, and what an append refuses
+
+Made from the code (`CASESTORE_GOLDEN=1 pytest tests/test_docs.py`); `casestore events TYPE` shows
+the same with JSON Schema. Every event has `occurred_at` (when it happened, an aware datetime, kept
+in UTC) and `actor` (who did it, as they were at that moment: `kind`, `id`, `role`, `team`). Fields
+are optional unless marked *required*. A field or list left out is *not recorded*; an empty list
+says that there were none. **Personal** fields are words about or from a person: they are sealed
+apart from the rest of the event, and nothing else ever holds prose. Ids are the caller's own, 1 to
+200 characters without control characters, unique within their stream and kind.
+
+Streams: `case:<case_id>` · `customer:<customer_id>` · `policy`.
+
+## What an append refuses
+
+The log is of facts: bad practice is recorded, never refused. Only structure is refused, with a
+message that names the stream, the event and what to do:
+
+- ids that are used already, or that are referred to and unknown;
+- a first event that is not `CaseOpened` (`CustomerRegistered` on a customer's stream), or a second
+  one; a customer may be registered again after erasure;
+- closing a closed case, reopening an open one;
+- keeping, renegotiating, releasing or withdrawing a promise that was kept, released or withdrawn
+  already (past its due time it can still be kept, late; kept by a reply that then proved
+  undelivered, it can be kept again);
+- a `due_at` that is not after `occurred_at`; an event more than five minutes ahead of the store's
+  clock; a time without a zone;
+- merging in a circle, into itself, or into what is itself merged;
+- a correction whose `from` is not the present value; of an event that was voided, of a correction,
+  of an id or a Personal field; or after which the stream would not hold when replayed;
+- erasure under a legal hold; a policy that takes effect before its adoption.
+
+Facts may arrive late and after closure: a bounce, a kept promise, a message, a correction are all
+accepted on a closed case.
+"""
+
+
+def run(*args: str) -> Any:
+    result = CliRunner().invoke(cli, [*args, "--format", "json"])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.output)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def page() -> str:
+    """docs/events.md as the code would have it."""
+    told = [HEAD]
+    listed = run("events")
+    for kind in ("case", "customer", "policy"):
+        told.append(f"\n## On {kind} streams\n")
+        for each in listed["rows"] if isinstance(listed, dict) else listed:
+            if each["streams"][0] != kind:
+                continue
+            about = run("events", each["type"])
+            also = f" (also on {each['streams'][1]} streams)" if len(each["streams"]) > 1 else ""
+            told.append(f"\n### {each['type']}\n\n{each['doc']}{also}\n")
+            fields = [f for f in about["fields"] if f["field"] not in ("occurred_at", "actor")]
+            if fields:
+                told.append("\n| field | | type |\n|---|---|---|\n")
+            for field in fields:
+                marks = [name for name in ("required", "personal") if field[name]]
+                shown = ", ".join(marks).replace("personal", "**personal**")
+                told.append(f"| {field['field']} | {shown} | {_cell(field['type'])} |\n")
+    return "".join(told)
+
+
+def test_the_events_page_is_what_the_code_says() -> None:
+    made = page()
+    if os.environ.get("CASESTORE_GOLDEN") == "1":
+        EVENTS_PAGE.write_text(made, "utf-8")
+    assert made == EVENTS_PAGE.read_text("utf-8"), "CASESTORE_GOLDEN=1 writes it anew"
+
+
+def blocks(language: str) -> list[str]:
+    text = (ROOT / "README.md").read_text("utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_readme_can_be_followed_in_an_empty_folder(tmp_path: Path) -> None:
+    """Every line of "Use it", in order, and then the Python below it."""
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    env.pop("CASESTORE_URL", None)
+    env["PYTHONPATH"] = str(ROOT)
+    line = {
+        "stream": "case:4711",
+        "type": "NoteAdded",
+        "data": {"occurred_at": "2026-03-02T10:00:00Z", "actor": {"kind": "agent", "id": "bo"}},
+    }
+    (tmp_path / "events.ndjson").write_text(json.dumps(line))
+    script = blocks("sh")[2].replace("casestore ", f"{sys.executable} -m cli.main ")
+    subprocess.run(["bash", "-ec", script], cwd=tmp_path, env=env, check=True, text=True)
+    command = [sys.executable, "-c", blocks("python")[0]]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=env, check=True, text=True, capture_output=True
+    )
+    assert done.stdout.startswith("open ")
+
+
+def test_every_link_of_a_document_leads_somewhere() -> None:
+    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#]+)\)", path.read_text("utf-8")):
+            assert link.startswith("http") or (path.parent / link).exists(), f"{path}: {link}"
+
+
+def test_every_report_and_its_fields_are_explained() -> None:
+    page = (ROOT / "docs" / "reports.md").read_text("utf-8")
+    sections = {title: text for title, _, text in (s.partition("\n") for s in page.split("\n## "))}
+    for report in reports.REPORTS:
+        (section,) = (text for title, text in sections.items() if report.name in title.split(", "))
+        for field in report.line.__struct_fields__:
+            assert re.search(rf"\b{field}\b", section), f"{report.name}: {field}"
+        for option in report.options:
+            assert f"--{option.name}" in section, f"{report.name}: --{option.name}"

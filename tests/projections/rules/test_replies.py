@@ -1,0 +1,170 @@
+"""The lessons about what we send: that it arrives, from few hands, and does not jar."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from casestore.events import Actor, Event
+from projections.rules.rule import Outcome
+from tests.support.lapses import findings, found
+from tests.support.stories import (
+    Learnt,
+    Story,
+    bounced,
+    closed,
+    content,
+    delivered,
+    given,
+    issue,
+    moment,
+    opened,
+    remedied,
+    reopened,
+    replied,
+    uid,
+    wrote,
+)
+from tests.support.stories import (
+    found as judged,
+)
+
+MACHINE = Actor(kind="system", id="robot")
+
+
+def agent(name: str) -> Actor:
+    return Actor(kind="agent", id=name)
+
+
+def case(*told: Event | Learnt) -> Story:
+    return given(opened(), *told)
+
+
+# --- undelivered-reply
+
+
+def undelivered(*told: Event | Learnt, as_of: str = "+30d") -> dict[str, Outcome]:
+    letter = replied("r1", addresses=["i1"])
+    return findings("undelivered-reply", case(issue("i1"), issue("i2"), letter, *told), as_of=as_of)
+
+
+def test_a_reply_that_did_not_arrive_is_sent_again_in_time() -> None:
+    gone = bounced("r1", "+1h")
+    assert undelivered(gone) == {"r1": "violated"}
+    assert undelivered(gone, as_of="+25h") == {}, "24 hours from the news on"
+    assert undelivered(gone, replied("r2", "+25h", resend_of="r1")) == {"r1": "satisfied"}
+    assert undelivered(gone, replied("r2", "+26h", resend_of="r1")) == {"r1": "violated"}
+
+
+def test_a_resend_must_arrive_itself_or_be_sent_again() -> None:
+    again = bounced("r1", "+1h"), replied("r2", "+2h", resend_of="r1"), bounced("r2", "+3h")
+    assert undelivered(*again) == {"r1": "violated", "r2": "violated"}
+    third = replied("r3", "+4h", resend_of="r2")
+    assert undelivered(*again, third) == {"r1": "satisfied", "r2": "satisfied"}
+
+
+def test_a_later_reply_on_the_same_issues_makes_it_good() -> None:
+    gone = bounced("r1", "+1h")
+    assert undelivered(gone, replied("r2", "+2h", addresses=["i1"])) == {"r1": "satisfied"}
+    assert undelivered(gone, replied("r2", "+2h", addresses=["i2"])) == {"r1": "violated"}
+    assert undelivered(gone, replied("r2", "+2h", addresses=[])) == {"r1": "violated"}
+    by_machine = replied("r2", "+2h", addresses=["i1"], automated=True)
+    assert undelivered(gone, by_machine) == {"r1": "violated"}
+
+
+def test_a_later_reply_of_which_the_issues_were_not_recorded() -> None:
+    gone = bounced("r1", "+1h")
+    assert undelivered(gone, replied("r2", "+2h")) == {"r1": "unknown"}
+    assert undelivered(gone, replied("r2", "+26h")) == {"r1": "violated"}, "too late, whatever"
+    sure = replied("r3", "+3h", addresses=["i1"])
+    assert undelivered(gone, replied("r2", "+2h"), sure) == {"r1": "satisfied"}
+    without_issues = case(replied("r1"), gone, replied("r2", "+2h"))
+    assert findings("undelivered-reply", without_issues) == {"r1": "satisfied"}
+    nobody_knows = case(issue("i1"), replied("r1"), gone, replied("r2", "+2h", addresses=["i1"]))
+    assert findings("undelivered-reply", nobody_knows) == {"r1": "unknown"}
+
+
+def test_what_arrived_or_may_still_arrive_makes_no_row() -> None:
+    assert undelivered() == {}
+    assert undelivered(bounced("r1", "+1h", kind="temporary")) == {}
+    assert undelivered(bounced("r1", "+1h"), delivered("r1", "+3d")) == {}
+
+
+def test_the_customer_says_that_nothing_came_and_whoever_has_the_case_answers_for_it() -> None:
+    story = case(replied("r1"), wrote("m1", "+1h", says_not_received=["r1"]))
+    finding = found("undelivered-reply", story)["r1"]
+    assert (finding.outcome, finding.at, finding.due_at) == (
+        "violated",
+        moment("+25h"),
+        moment("+25h"),
+    )
+    assert finding.event is None
+    assert [each.event_id for each in finding.evidence] == [str(uid(2)), str(uid(3))]
+
+
+# --- too-many-hands
+
+
+def hands(*told: Event | Learnt, **policy: Any) -> dict[str, Outcome]:
+    return findings("too-many-hands", case(*told), policy=policy)
+
+
+def test_a_customer_is_handed_from_agent_to_agent() -> None:
+    told = [replied(f"r{n}", f"+{n}h", actor=agent(n)) for n in "1234"]
+    assert hands(*told) == {"case": "violated"}
+    assert hands(*told[:3], replied("r9", "+9h", actor=agent("1"))) == {"case": "satisfied"}
+    assert hands(*told, max_agents=4) == {"case": "satisfied"}
+    assert hands() == {}
+    finding = found("too-many-hands", case(*told))["case"]
+    assert (finding.at, len(finding.evidence)) == (moment("+4h"), 4)
+
+
+def test_machines_and_executives_are_no_hands_of_this_kind() -> None:
+    boss = Actor(kind="executive", id="chief")
+    others = replied("r1", automated=True, actor=MACHINE), replied("r2", actor=boss)
+    assert hands(*others) == {}
+    assert hands(*others, replied("r3"), max_agents=1) == {"case": "satisfied"}
+
+
+# --- pleasantry-on-unresolved
+
+
+def wished(*told: Event | Learnt) -> dict[str, Outcome]:
+    return findings("pleasantry-on-unresolved", case(*told))
+
+
+GOOD_DAY: dict[str, Any] = {"closing_pleasantry": True}
+
+
+def test_a_good_day_is_wished_to_nobody_whose_day_is_not_right() -> None:
+    assert wished(issue("i1"), replied("r1", "+1h", **GOOD_DAY)) == {"r1": "violated"}
+    plain = replied("r1", "+1h", closing_pleasantry=False)
+    assert wished(issue("i1"), plain) == {"r1": "satisfied"}
+    assert wished(issue("i1"), replied("r1", "+1h")) == {"r1": "unknown"}
+    assert wished(replied("r1", "+1h", **GOOD_DAY)) == {"r1": "violated"}, "a case without issues"
+
+
+def test_a_finding_that_was_superseded_settles_nothing_any_more() -> None:
+    no = judged("f1", "+1h", outcome="not_upheld", issue_ids=["i1"])
+    yes = judged("f2", "+3h", outcome="upheld", issue_ids=["i1"], supersedes="f1")
+    before, after = replied("r1", "+2h", **GOOD_DAY), replied("r2", "+4h", **GOOD_DAY)
+    assert wished(issue("i1"), no, before, yes, after) == {"r2": "violated"}
+    given_too = remedied(at="+90m", issue_ids=["i1"])
+    assert wished(issue("i1"), no, given_too, before, yes, after) == {}
+
+
+def test_when_all_is_settled_a_good_day_may_be_wished() -> None:
+    kind = replied("r1", "+2h", **GOOD_DAY)
+    assert wished(issue("i1"), content("+1h"), kind) == {}
+    assert wished(issue("i1"), issue("i2"), content("+1h", issue_ids=["i1"]), kind) == {
+        "r1": "violated"
+    }
+    assert wished(issue("i1"), judged("f1", "+1h", outcome="out_of_scope"), kind) == {}
+    assert wished(closed("+1h"), kind) == {}
+    assert wished(closed("+1h"), reopened("+1h"), kind) == {"r1": "violated"}
+
+
+def test_with_the_remedy_a_good_day_may_be_wished() -> None:
+    kind = replied("r1", "+1h", **GOOD_DAY)
+    assert wished(issue("i1"), kind, remedied("e1", "+2h", reply_id="r1")) == {}
+    assert wished(issue("i1"), kind, remedied("e1", "+2h")) == {"r1": "violated"}
+    assert wished(kind, remedied("e1", "+2h", reply_id="r1")) == {}, "a case without issues"

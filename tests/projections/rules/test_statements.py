@@ -1,0 +1,219 @@
+"""Lessons about what we tell the customer, as stories."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from casestore.events import Event
+from tests.support.lapses import findings, found
+from tests.support.stories import (
+    Learnt,
+    apologised,
+    asked,
+    decided,
+    gave,
+    given,
+    issue,
+    moment,
+    offered,
+    opened,
+    promised,
+    ref,
+    remedied,
+    replied,
+    retracted,
+    said_no,
+    stated,
+    wished,
+    wrote,
+)
+from tests.support.stories import found as judged
+
+
+def told(rule: str, *events: Event | Learnt, **more: Any) -> dict[str, Any]:
+    return dict(findings(rule, given(opened(), *events), **more))
+
+
+# --- apology-without-solution
+
+
+def test_an_apology_names_a_solution() -> None:
+    rule = "apology-without-solution"
+    assert told(rule, apologised()) == {"y1": "violated"}
+    assert told(rule, apologised(), as_of="+1h") == {}
+    assert told(rule, remedied(), apologised(at="+9h", solution=ref("remedy", "e1"))) == {
+        "y1": "satisfied"
+    }
+    assert told(rule, remedied()) == {}
+
+
+def test_or_one_comes_in_the_same_reply() -> None:
+    rule = "apology-without-solution"
+    begun = (replied("r1"), replied("r2"), apologised(reply_id="r1"))
+    for solution in (offered, promised, remedied, gave):
+        assert told(rule, *begun, solution(reply_id="r1", at="+2h")) == {"y1": "satisfied"}
+        assert told(rule, *begun, solution(reply_id="r2")) == {"y1": "violated"}
+
+
+def test_or_within_the_hour_where_either_names_no_reply() -> None:
+    rule = "apology-without-solution"
+    sent = (replied("r1"), replied("r2"))
+    assert told(rule, *sent, apologised(), promised(at="+1h", reply_id="r2")) == {"y1": "satisfied"}
+    assert told(rule, *sent, apologised(reply_id="r1"), promised(at="+1h")) == {"y1": "satisfied"}
+    assert told(rule, promised(at="+1h"), apologised(at="+2h")) == {"y1": "satisfied"}
+    assert told(rule, apologised(), promised(at="+61m")) == {"y1": "violated"}
+    assert told(rule, promised(at="+1h"), apologised(at="+121m")) == {"y1": "violated"}
+    (late,) = found(rule, given(opened(), apologised())).values()
+    assert late.at == late.due_at == moment("+1h")
+
+
+# --- correction-without-evidence
+
+
+def correction(*events: Event | Learnt, **more: Any) -> dict[str, Any]:
+    fields = {"corrects_customer": True, "evidence": ["log"], **more}
+    return told("correction-without-evidence", stated(**fields), *events)
+
+
+def test_a_customer_is_put_right_with_evidence_and_a_next_step() -> None:
+    for next_step in (offered(), promised()):
+        assert correction(next_step) == {"s1": "satisfied"}
+        assert correction(next_step, evidence=[]) == {"s1": "violated"}
+        assert correction(next_step, evidence=None) == {"s1": "unknown"}
+    assert correction() == correction(evidence=None) == {"s1": "violated"}
+    assert correction(remedied()) == {"s1": "violated"}
+    assert correction(offered(at="+2h")) == {"s1": "violated"}
+
+
+def test_only_what_corrects_the_customer_is_judged() -> None:
+    assert correction(corrects_customer=False, evidence=[]) == {}
+    assert correction(corrects_customer=None) == {"s1": "unknown"}
+
+
+def test_without_a_next_step_it_is_violated_after_the_hour_without_evidence_at_once() -> None:
+    rule = "correction-without-evidence"
+    (late,) = found(rule, given(opened(), stated(corrects_customer=True, evidence=["x"]))).values()
+    assert late.at == late.due_at == moment("+1h")
+    (now,) = found(rule, given(opened(), stated(corrects_customer=True, evidence=[]))).values()
+    assert (now.at, now.due_at) == (moment("+0h"), None)
+
+
+# --- untrue-statement
+
+
+def test_what_we_take_back_as_untrue_was_untrue_when_we_said_it() -> None:
+    story = given(
+        opened(),
+        stated("s1", at="+1h"),
+        stated("s2", at="+1h"),
+        stated("s3", at="+1h"),
+        retracted("s1", at="+9h", reason="untrue_when_made"),
+        retracted("s2", at="+9h", reason="changed"),
+    )
+    assert findings("untrue-statement", story) == {
+        "s1": "violated",
+        "s2": "satisfied",
+        "s3": "satisfied",
+    }
+    assert found("untrue-statement", story)["s1"].at == moment("+1h")
+    assert findings("untrue-statement", story, as_of="+8h")["s1"] == "satisfied"
+    assert told("untrue-statement") == {}
+
+
+# --- wants-not-asked
+
+
+def test_ask_what_is_wanted_before_deciding_or_saying_no() -> None:
+    for answer in (said_no(at="+5h"), decided(at="+5h")):
+        assert told("wants-not-asked", issue(), answer) == {"i1": "violated"}
+        assert told("wants-not-asked", answer) == {"case": "violated"}
+        for unasked in (True, False):
+            wish = wished(at="+4h", asked_by_us=unasked)
+            assert told("wants-not-asked", issue(), wish, answer) == {"i1": "satisfied"}
+        late = wished(at="+6h")
+        assert told("wants-not-asked", issue(), answer, late) == {"i1": "violated"}
+    assert told("wants-not-asked", issue()) == {}
+
+
+def test_who_asks_for_something_to_be_done_or_paid_has_stated_a_wish() -> None:
+    kinds = {
+        "action": "satisfied",
+        "compensation": "satisfied",
+        "question": "violated",
+        "future_contact": "violated",
+    }
+    for kind, outcome in kinds.items():
+        message = asked(asks=[{"ask_id": "a1", "kind": kind}])
+        assert told("wants-not-asked", issue(), message, said_no(at="+1h")) == {"i1": outcome}
+
+
+def test_a_message_of_which_nobody_recorded_the_asks_may_have_held_a_wish() -> None:
+    assert told("wants-not-asked", issue(), wrote(), said_no(at="+1h")) == {"i1": "unknown"}
+    nothing = wrote(asks=[])
+    assert told("wants-not-asked", issue(), nothing, said_no(at="+1h")) == {"i1": "violated"}
+
+
+def test_each_issue_is_judged_by_the_first_answer_to_it() -> None:
+    story = given(
+        opened(),
+        issue("tea"),
+        issue("cup"),
+        wished(at="+1h", issue_ids=["tea"]),
+        said_no("n1", at="+2h"),
+        wished(at="+3h"),
+        said_no("n2", at="+4h"),
+    )
+    assert findings("wants-not-asked", story) == {"tea": "satisfied", "cup": "violated"}
+    assert found("wants-not-asked", story)["cup"].at == moment("+2h")
+
+
+def test_a_refused_wish_was_stated_whatever_the_issue() -> None:
+    story = given(
+        opened(),
+        issue("tea"),
+        issue("cup"),
+        wrote(asks=[{"ask_id": "a1", "kind": "action"}], issue_ids=["cup"]),
+        said_no(at="+1h", ask_id="a1", issue_ids=["tea"]),
+    )
+    assert findings("wants-not-asked", story) == {"tea": "satisfied"}
+
+
+# --- bare-no
+
+
+def no(*before: Event | Learnt, **more: Any) -> Any:
+    return told("bare-no", *before, said_no(at="+5h", **more)).get("n1")
+
+
+def test_a_no_is_explained_and_names_an_alternative() -> None:
+    assert no(explained=True, alternative_told=True) == "satisfied"
+    assert no(offered(), explained=True, alternative_offer_id="x1") == "satisfied"
+    assert no(explained=True, alternative_told=False) == "violated"
+    assert no(explained=False, alternative_told=True) == "violated"
+    assert no(explained=True) == "unknown"
+    assert no(explained=False) == "violated"
+    assert told("bare-no", issue()) == {}
+
+
+def unfounded(finding_id: str = "f1", **more: Any) -> Event:
+    fields = {"outcome": "not_upheld", "fault": "none", "evidence": ["log"], **more}
+    return judged(finding_id, **{"at": "+1h", **fields})
+
+
+def test_a_finding_with_evidence_may_be_all_that_there_is() -> None:
+    for each in (unfounded(), unfounded(outcome="out_of_scope")):
+        assert no(issue(), each) == "exempt"
+        assert no(each) == "exempt"
+    assert no(issue(), unfounded(evidence=[])) == "violated"
+    assert no(issue(), unfounded(evidence=None)) == "unknown"
+    assert no(issue(), unfounded(outcome="upheld")) == "violated"
+    assert no(issue(), unfounded(at="+6h")) == "violated"
+    assert no(issue(), unfounded(), explained=True, alternative_told=True) == "satisfied"
+
+
+def test_the_finding_stands_and_is_on_all_that_the_no_is_about() -> None:
+    both = (issue("tea"), issue("cup"), unfounded(issue_ids=["tea"]))
+    assert no(*both, issue_ids=["tea"]) == "exempt"
+    assert no(*both, issue_ids=["tea", "cup"]) == "violated"
+    overtaken = judged("f2", at="+2h", supersedes="f1")
+    assert no(issue(), unfounded(), overtaken) == "violated"

@@ -1,0 +1,91 @@
+"""Running `casestore` in tests: within this process, or as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from click.testing import CliRunner
+
+from casestore import CaseStore
+from casestore.transfer.ndjson import import_lines
+from cli.main import cli
+
+ROOT = Path(__file__).resolve().parents[2]
+ENV = dict.fromkeys(
+    ("CASESTORE_URL", "CASESTORE_ACTOR", "CASESTORE_KEY_FILE", "CASESTORE_DEBUG", "NO_COLOR")
+)
+
+
+class Ran(NamedTuple):
+    """What a command gave."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    def fine(self) -> Ran:
+        assert self.code == 0, self.err
+        assert self.err == ""
+        return self
+
+    def failed(self, code: int) -> str:
+        """The one line that says why."""
+        assert self.code == code, self
+        assert self.err.startswith("casestore: "), self.err
+        assert self.err.count("\n") == 1, self.err
+        return self.err.removeprefix("casestore: ").rstrip("\n")
+
+
+class Casestore:
+    """The command line, on one store."""
+
+    def __init__(self, url: str | None = None, **env: str | None) -> None:
+        self.env: dict[str, str | None] = {**ENV, "COLUMNS": "80", "CASESTORE_URL": url, **env}
+
+    def __call__(self, *args: str, given: str | bytes | None = None) -> Ran:
+        runner = CliRunner(env=self.env)
+        result = runner.invoke(cli, args, input=given, prog_name="casestore")
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Ran(result.exit_code, result.stdout, result.stderr)
+
+    def process(self, *args: str, **options: Any) -> subprocess.Popen[bytes]:
+        """The same in a process of its own."""
+        env = {name: value for name, value in {**os.environ, **self.env}.items() if value}
+        return subprocess.Popen(
+            [sys.executable, "-m", "cli.main", *args],
+            cwd=ROOT,
+            env=env,
+            **{"stdin": subprocess.DEVNULL, **options},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def spawn(self, *args: str) -> Ran:
+        """Run a process of its own to its end."""
+        process = self.process(*args)
+        out, err = process.communicate(timeout=60)
+        return Ran(process.returncode, out.decode(), err.decode())
+
+
+NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
+"""When the demo store's clock stands still: after its stories."""
+
+
+def demo_store(folder: Path) -> Casestore:
+    """The command line on a store with the demo's stories."""
+    url = f"sqlite:///{folder}/demo.db"
+    with CaseStore.create(url, clock=lambda: NOW) as store:
+        result = import_lines(store, (ROOT / "cli" / "stories.ndjson").read_bytes().splitlines())
+    assert not result.refused
+    return Casestore(url)

@@ -1,0 +1,16 @@
+"""Golden text: what people see, whole, in tests/golden/. CASESTORE_GOLDEN=1 writes it anew."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+FOLDER = Path(__file__).parents[1] / "golden"
+
+
+def check_golden(name: str, text: str) -> None:
+    """Compare with the golden file of that name."""
+    path = FOLDER / name
+    if os.environ.get("CASESTORE_GOLDEN") == "1":
+        path.write_text(text, "utf-8")
+    assert text == path.read_text("utf-8"), f"{path} differs; CASESTORE_GOLDEN=1 writes it anew"

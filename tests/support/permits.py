@@ -1,0 +1,114 @@
+"""A municipality's permit applications, told as casestore events: promises with real deadlines.
+
+Every row of the file is one completed task, and repeats what is known of its whole case. Each case
+becomes a CaseOpened and a PromiseMade at `case:startdate`, an event for each task at its own time,
+and a PromiseKept at `case:enddate` where there is one, in order of time. Every time in the file
+names its offset, +01:00 in winter and +02:00 in summer, and is passed on as it stands.
+
+What the file is like, and what becomes of it:
+
+- No case lacks a deadline, and no deadline is at or before its start: nothing to decide.
+- 49 of the 726 cases have no enddate: their promise is not kept.
+- case-10862 ended (at midnight) 67 minutes before it started, on the same day. It is told as it
+  stands, after the promise that it keeps. At no time does that make a difference: before the start
+  there is no promise, and from the start on it is kept.
+- 69 cases ended before their last task, 52 even before their first: tasks are told all the same.
+- A deadline is a moment, mostly 00:00 or 01:06:40, and not a whole day. 39 cases ended later on the
+  day of their deadline, one of them by 20 ms. By the definition of the report that is late.
+- Nobody says who applied, so each case has a customer of its own; nor who opened the case or kept
+  the promise, for which the one responsible for the case stands.
+- What was promised, it does not say either: the promise is of kind other.
+- Left out are `case:department`, `case:group` and `case:enddate_planned`: what a case has in the
+  end, without a word of since when. An org:group "EMPTY" is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from tests.support.real_data import Fact, Line, Row, histories, line_of
+
+State = Literal["kept", "late", "open", "broken"]
+
+PERMITS = "permit_receipts_half.csv.gz"
+PROMISE = "deadline"
+"""The promise_id: a case has this one promise."""
+
+_CASE, _START, _DUE, _END = "case:concept:name", "case:startdate", "case:deadline", "case:enddate"
+_CHANNELS = {
+    "Internet": "web",
+    "Desk": "visit",
+    "Post": "letter",
+    "e-mail": "email",
+    "Intern": "other",
+}
+# The one task that is by its name an event of ours. Others draft, check or print, or they "process
+# or receive": what came of it, and from or to whom, they do not tell.
+_SENT = "T05 Print and send confirmation of receipt"
+
+
+def permits(data_dir: Path) -> Iterator[Line]:
+    """The 726 permit applications."""
+    for permit, rows in histories(data_dir / PERMITS, _CASE):
+        case = rows[0]
+        opened = {
+            "customer_id": f"Applicant of {permit}",
+            "channel": _CHANNELS[case["case:channel"]],
+        }
+        made = {"promise_id": PROMISE, "kind": "other", "due_at": case[_DUE]}
+        yield _of_the_case(permit, case, _START, ("CaseOpened", opened))
+        yield _of_the_case(permit, case, _START, ("PromiseMade", made))
+        rest = [_task(permit, index, row) for index, row in enumerate(rows)]
+        if case[_END]:
+            rest.append(_of_the_case(permit, case, _END, ("PromiseKept", {"promise_id": PROMISE})))
+        yield from sorted(rest, key=_when)
+
+
+def _of_the_case(permit: str, case: Row, column: str, fact: Fact) -> Line:
+    return line_of(PERMITS, permit, 0, fact, at=case[column], by=case["case:responsible"])
+
+
+def _task(permit: str, index: int, row: Row) -> Line:
+    task, team = row["concept:name"], row["org:group"]
+    fact: Fact = ("NoteAdded", {"text": task})
+    if task == _SENT:
+        reply = {"reply_id": row["concept:instance"], "channel": "letter"}
+        fact = ("ReplySent", {**reply, "purpose": "acknowledgement"})
+    return line_of(
+        PERMITS,
+        permit,
+        index,
+        fact,
+        at=row["time:timestamp"],
+        by=row["org:resource"],
+        team=None if team == "EMPTY" else team,
+    )
+
+
+def _when(told: Line) -> datetime:
+    return datetime.fromisoformat(told["data"]["occurred_at"])
+
+
+def permit_answers(data_dir: Path, as_of: datetime) -> dict[str, State]:
+    """What the file's own dates say of each case's promise at a time, which must name its zone.
+
+    A case that had not started has no answer. What happened later had not happened.
+    """
+    return {
+        permit: _state(
+            due_at=datetime.fromisoformat(case[_DUE]),
+            kept_at=datetime.fromisoformat(case[_END]) if case[_END] else None,
+            as_of=as_of,
+        )
+        for permit, (case, *_) in histories(data_dir / PERMITS, _CASE)
+        if datetime.fromisoformat(case[_START]) <= as_of
+    }
+
+
+def _state(due_at: datetime, kept_at: datetime | None, as_of: datetime) -> State:
+    if kept_at is not None and kept_at <= as_of:
+        return "kept" if kept_at <= due_at else "late"
+    return "open" if as_of <= due_at else "broken"
