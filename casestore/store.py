@@ -41,7 +41,8 @@ from casestore.journal.place import (
     shown_as,
     store_exists,
 )
-from casestore.journal.recorder import LOOK_ANYWAY, SCHEMA_VERSION, JournalRecorder, KeyRow
+from casestore.journal.recorder import LOOK_ANYWAY, SCHEMA_VERSION, JournalRecorder
+from casestore.journal.rows import KeyRow
 from casestore.journal.url import parse_url
 from casestore.keys.key_file import create_key_file, kek_id, key_file_for
 from casestore.keys.vault import Vault
@@ -408,9 +409,8 @@ class CaseStore:
             StreamNotFound: the stream has no events at all.
         """
         kinds.parse(stream)
-        with database_answers(stream):
-            rows = self.recorder.stream_rows(stream, lte=at_version)
-            known = rows or (at_version is not None and self.recorder.stream_rows(stream, limit=1))
+        rows = self.recorder.stream_rows(stream, lte=at_version)
+        known = rows or (at_version is not None and self.recorder.stream_rows(stream, limit=1))
         if not known:
             raise _no_stream(stream)
         originals = list(self._decode(rows, reveal))
@@ -425,8 +425,7 @@ class CaseStore:
         Corrections are not applied: they are events like any other here.
         """
         while True:
-            with database_answers("the store"):
-                rows = self.recorder.rows(after, _READ, stop=until)
+            rows = self.recorder.rows(after, _READ, stop=until)
             yield from self._decode(rows, reveal)
             if len(rows) < _READ:
                 return
@@ -435,23 +434,9 @@ class CaseStore:
     def _decode(self, rows: Sequence[Any], reveal: bool) -> Iterator[Recorded]:
         recorded = self._codec.recorded(rows)
         if reveal and any(row[5] is not None for row in rows):
-            keys = self._keys({row[6] for row in rows if row[5] is not None})
+            keys = self.recorder.keys_of(sorted({row[6] for row in rows if row[5] is not None}))
             return (self._revealed(*each, keys) for each in zip(recorded, rows, strict=True))
         return recorded
-
-    def _keys(self, customers: set[str]) -> dict[str, KeyRow]:
-        found: dict[str, KeyRow] = {}
-        wanted = sorted(customers)
-        for start in range(0, len(wanted), 500):
-            some = wanted[start : start + 500]
-            with database_answers("the key table"):
-                rows = self.recorder.fetch(
-                    f"SELECT customer_id, key_id, wrapped FROM {self.recorder.keys_table} "
-                    f"WHERE customer_id IN ({', '.join('?' * len(some))})",
-                    some,
-                )
-            found |= {row[0]: KeyRow._make(row) for row in rows}
-        return found
 
     def _revealed(self, recorded: Recorded, row: Any, keys: dict[str, KeyRow]) -> Recorded:
         if recorded.sealed is None:
@@ -480,21 +465,17 @@ class CaseStore:
 
     def stream_of(self, event_id: UUID | str) -> str | None:
         """The stream that an event is in; None where there is no such event."""
-        sql = f"SELECT originator_id FROM {self.recorder.table} WHERE event_id = ?"
-        with database_answers("the store"):
-            found = self.recorder.fetch(sql, [str(event_id)])
-        return found[0][0] if found else None
+        return self.recorder.stream_of(str(event_id))
 
     def streams(self, kind: str) -> Iterator[str]:
         """The names of all streams of a kind ("case", "customer" or "policy"), in id order."""
-        with database_answers("the store"):
-            if kind == "policy":
-                yield from ["policy"] if self.recorder.stream_rows("policy", limit=1) else []
-                return
-            after = ""
-            while names := self.recorder.streams(f"{kind}:", after, _READ):
-                yield from names
-                after = names[-1]
+        if kind == "policy":
+            yield from ["policy"] if self.recorder.stream_rows("policy", limit=1) else []
+            return
+        after = ""
+        while names := self.recorder.streams(f"{kind}:", after, _READ):
+            yield from names
+            after = names[-1]
 
 
 def _looks_further(append: Append) -> bool:

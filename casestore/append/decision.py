@@ -31,7 +31,8 @@ from casestore.events import (
     GestureGiven,
     PersonalDataErased,
 )
-from casestore.journal.recorder import KeyRow, Row, Survey, Writing
+from casestore.journal.recorder import Survey, Writing
+from casestore.journal.rows import KeyRow, Row
 from casestore.keys.vault import UNSEALED, Vault, nonces
 from casestore.policy.authority import Held
 from casestore.streams import kinds

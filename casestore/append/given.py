@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from casestore.append.same_person import same_as
 from casestore.events import GestureDeclined, GestureGiven, GestureReversed
-from casestore.journal.recorder import Row, Writing
+from casestore.journal.recorder import Writing
+from casestore.journal.rows import Row
 from casestore.policy.authority import Given
 from casestore.streams.codec import Codec
 from casestore.streams.history import History

@@ -22,8 +22,7 @@ from casestore.errors import (
     StoreDamaged,
     StreamNotFound,
 )
-from casestore.journal.answering import database_answers
-from casestore.journal.recorder import Row
+from casestore.journal.rows import Row
 from casestore.store import CaseStore
 from casestore.streams.history import Recorded
 from casestore.system.files import write_new
@@ -51,8 +50,7 @@ def write_bundle(
     if out.exists():
         raise BundleRefused(f"there is something at {out} already; name another folder")
     stream = f"case:{case_id}"
-    with database_answers(stream):
-        rows = [Row._make(row) for row in store.recorder.stream_rows(stream)]
+    rows = [Row._make(row) for row in store.recorder.stream_rows(stream)]
     if not rows:
         raise StreamNotFound(f"there is no case {case_id} in this store; check the id")
     told: Sequence[Recorded | None] = [None] * len(rows)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from casestore.audit.folder import Folder
@@ -16,8 +16,7 @@ from casestore.audit.proof import Older, Proof, encode_hash
 from casestore.audit.rows import log_id, named, origin
 from casestore.audit.sealing import grow
 from casestore.errors import CannotTell, InvalidStream, SealRefused, StoreDamaged, StreamNotFound
-from casestore.journal.answering import database_answers
-from casestore.journal.recorder import Row
+from casestore.journal.rows import PlainRow, Row
 from casestore.store import CaseStore
 from casestore.tlog.merkle import (
     consistency_proof,
@@ -132,20 +131,16 @@ def _consistency(hashes: Hashes, old: Checkpoint, checkpoint: Checkpoint) -> lis
 
 def find_row(store: CaseStore, named: str) -> Row:
     """The row of an event, by its id or as STREAM@VERSION. Raises InvalidStream, StreamNotFound."""
-    recorder = store.recorder
-    sql = f"SELECT {recorder.columns} FROM {recorder.table} WHERE "
     stream, _, version = named.rpartition("@")
-    params: list[Any]
+    row: PlainRow | None
     try:
-        where, params = "event_id = ?", [str(UUID(named))]
+        row = store.recorder.row_of_event(str(UUID(named)))
     except ValueError:
         if not stream or not version.isascii() or not version.isdigit() or len(version) > 18:
             raise InvalidStream(
                 f"{named!r} is no event; name it by its id, or like case:4711@3"
             ) from None
-        where, params = "originator_id = ? AND originator_version = ?", [stream, int(version)]
-    with database_answers("the store"):
-        found = recorder.fetch(sql + where, params)
-    if not found:
+        row = store.recorder.row_at(stream, int(version))
+    if row is None:
         raise StreamNotFound(f"there is no event {named} in this store; check the id")
-    return Row._make(found[0])
+    return Row._make(row)

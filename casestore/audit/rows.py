@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from eventsourcing.persistence import OperationalError
-
 from casestore.audit.leaf import origin_of
-from casestore.journal.answering import database_answers
-from casestore.journal.sqlite import SQLiteJournal
+from casestore.errors import StoreUnavailable
 from casestore.store import CaseStore
 
 _CHUNK = 500
@@ -42,36 +39,15 @@ def chunks(store: CaseStore, after: int, until: int, size: int = _CHUNK) -> Iter
 def rows_after(store: CaseStore, after: int, until: int, size: int) -> list[Any]:
     """Some rows after a position, up to another."""
     recorder = store.recorder
-    with database_answers("the store"):
-        try:
-            return recorder.rows(after, size, stop=until)
-        except OperationalError as error:
-            if "decode" not in str(error).lower():
-                raise
-            if size > 1:
-                return rows_after(store, after, until, 1)
-            # Text that is none: SQLite keeps it, and gives it to nobody.
-            sql = f"SELECT min(position) FROM {recorder.table} WHERE position > ?"
-            ((position,),) = recorder.fetch(sql, [after])
-            return [(position, *[None] * 9)]
-
-
-def last_position(store: CaseStore) -> int:
-    """Of the last event there is; 0 in an empty store."""
-    with database_answers("the store"):
-        return store.recorder.max_notification_id() or 0
-
-
-def last_given(store: CaseStore) -> int:
-    """The last position that the database gave, also to what was never committed, or is gone."""
-    recorder = store.recorder
-    if isinstance(recorder, SQLiteJournal):
-        sql = "SELECT seq FROM sqlite_sequence WHERE name = 'stored_events'"
-        found = recorder.fetch(sql)
-    else:
-        sql = "SELECT pg_sequence_last_value(pg_get_serial_sequence(?, 'position')::regclass)"
-        found = recorder.fetch(sql, [recorder.table])
-    return int(found[0][0] or 0) if found else 0
+    try:
+        return recorder.rows(after, size, stop=until)
+    except StoreUnavailable as error:
+        if "decode" not in str(error).lower():
+            raise
+        if size > 1:
+            return rows_after(store, after, until, 1)
+        # Text that is none: SQLite keeps it, and gives it to nobody.
+        return [(recorder.first_position(after), *[None] * 9)]
 
 
 def named(row: Sequence[Any]) -> str:

@@ -16,8 +16,6 @@ from casestore.audit.rows import (
     BEFORE_ALL,
     Progress,
     chunks,
-    last_given,
-    last_position,
     log_id,
     named,
     origin,
@@ -76,7 +74,7 @@ def seal(store: CaseStore, *, progress: Progress | None = None) -> Sealed:
         if newest and grown == size:
             return Sealed(newest[1], newest[0].checkpoint, 0, folder.hand_out(newest[0]))
         checkpoint = Checkpoint(origin(store), grown, folder.hashes.subtree(0, grown))
-        made = Seal(signer.sign(checkpoint.text()), last, last_given(store))
+        made = Seal(signer.sign(checkpoint.text()), last, store.recorder.last_given_position())
         folder.keep(made, grown)
         return Sealed(checkpoint, made.checkpoint, grown - size, folder.hand_out(made))
 
@@ -125,7 +123,7 @@ def grow(
     Raises StoreDamaged.
     """
     last = ""
-    end = last_position(store) if until is None else until
+    end = store.recorder.last_position() if until is None else until
     with hashes.extending(size) as extend:
         for rows in chunks(store, after, end):
             new = hashes_of(log_id(store), rows)

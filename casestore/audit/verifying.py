@@ -19,8 +19,6 @@ from casestore.audit.rows import (
     BEFORE_ALL,
     Progress,
     chunks,
-    last_given,
-    last_position,
     log_id,
     named,
     origin,
@@ -28,7 +26,6 @@ from casestore.audit.rows import (
 )
 from casestore.audit.sealing import still_there
 from casestore.errors import CaseStoreError
-from casestore.journal.answering import database_answers
 from casestore.store import CaseStore
 from casestore.tlog.merkle import HASH_SIZE, Frontier
 from casestore.tlog.note import Verifier
@@ -108,9 +105,8 @@ class _Verifying:
         """Verify."""
         targets, seals = self.checkpoints.targets, self.checkpoints.seals
         trusted = self.begin() if incremental else 0
-        with database_answers("the store"):
-            given = last_given(self.store)
-        until = last_position(self.store)
+        given = self.store.recorder.last_given_position()
+        until = self.store.recorder.last_position()
         self.ordinary_positions()
         broken = self.walk([t for t in targets if t.size > trusted], until)
         covered = max((t.size for t in targets if t.size <= self.frontier.size), default=0)
@@ -120,7 +116,7 @@ class _Verifying:
         self.dense()
         events = self.frontier.size
         if broken:
-            ((events,),) = self.ask(f"SELECT count(*) FROM {self.store.recorder.table}")
+            events = self.store.recorder.count_after()
         elif targets:
             self.kept(covered)
             self.cut_off(given)
@@ -131,11 +127,6 @@ class _Verifying:
             with suppress(OSError):  # an auditor may have no right to write there
                 self.checkpoints.folder.remember_verified(covered)
         return made
-
-    def ask(self, sql: str, *params: Any) -> list[Any]:
-        """Ask the database."""
-        with database_answers("the store"):
-            return self.store.recorder.fetch(sql, params)
 
     # --- reading the store
 
@@ -157,7 +148,7 @@ class _Verifying:
 
     def ordinary_positions(self) -> None:
         """The store gives positions from 1 on; a reader never looks before."""
-        ((first,),) = self.ask(f"SELECT min(position) FROM {self.store.recorder.table}")
+        first = self.store.recorder.first_position()
         if first is not None and first < 1:
             what = f"stands before the first that a store gives: it was added by hand ({first})"
             self.find("tampered", f"position {first}", what, EVIDENCE)
@@ -235,9 +226,7 @@ class _Verifying:
 
     def position(self, broken: Target) -> int:
         """Of the event at the end of a checkpoint; walking ended in that very chunk."""
-        sql = f"SELECT position FROM {self.store.recorder.table} ORDER BY position LIMIT 1 OFFSET ?"
-        ((found,),) = self.ask(sql, broken.size - 1)
-        return int(found)
+        return self.store.recorder.position_of_rank(broken.size - 1)
 
     def first_difference(self, broken: Target, index: int, after: int, until: int) -> str:
         """What happened to the event at an index: altered, missing or added."""
@@ -261,13 +250,7 @@ class _Verifying:
 
     def dense(self) -> None:
         """Versions are 1..n in each stream."""
-        sql = (
-            "SELECT originator_id, count(*), min(originator_version), max(originator_version) "
-            f"FROM {self.store.recorder.table} GROUP BY originator_id "
-            "HAVING min(originator_version) <> 1 OR max(originator_version) <> count(*) "
-            "ORDER BY originator_id LIMIT 3"
-        )
-        for stream, count, first, last in self.ask(sql):
+        for stream, count, first, last in self.store.recorder.gaps(limit=3):
             what = f"has {count} events with versions from {first} to {last}: some are missing"
             self.find("tampered", f"{stream}", what, EVIDENCE)
 
@@ -281,11 +264,11 @@ class _Verifying:
     def cut_off(self, given: int) -> None:
         """Whether positions were given, by the time we began, after the last event there is."""
         acknowledged = max((seal.given for seal in self.checkpoints.seals.values()), default=0)
-        if given <= max(last_position(self.store), acknowledged):
+        if given <= max(self.store.recorder.last_position(), acknowledged):
             return
         with suppress(PersistenceError), self.store.recorder.writing():
             pass  # whoever was about to commit has done so now
-        last = last_position(self.store)
+        last = self.store.recorder.last_position()
         if given > last:
             what = f"positions up to {given} were given, and the last event has {last}: appends "
             what += "failed, or events newer than every checkpoint at hand were cut off"

@@ -17,7 +17,7 @@ from typing import IO, Any, cast
 
 from casestore.backup.snapshot import Contents, connected, saying
 from casestore.errors import StoreDamaged, StoreUnavailable
-from casestore.journal.recorder import COLUMNS
+from casestore.journal.rows import COLUMNS
 from casestore.journal.url import PostgresUrl
 
 DUMP = b"PGDMP"

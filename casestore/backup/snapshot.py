@@ -27,7 +27,8 @@ from casestore.audit.rows import BEFORE_ALL
 from casestore.errors import StoreDamaged, StoreExists, StoreNotFound, StoreUnavailable
 from casestore.journal.answering import brief
 from casestore.journal.place import backend, known_meta, not_found, shown_as
-from casestore.journal.recorder import COLUMNS, UNSCRUBBED, translated
+from casestore.journal.recorder import UNSCRUBBED, translated
+from casestore.journal.rows import COLUMNS
 from casestore.journal.sqlite import SQLiteJournal
 from casestore.journal.sqlite_datastore import MANY_PAGES, WRITERS_CACHE, Datastore
 from casestore.journal.url import PostgresUrl, SQLiteUrl

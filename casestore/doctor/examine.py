@@ -21,7 +21,8 @@ from casestore.errors import (
     StoreUnavailable,
 )
 from casestore.events import CaseOpened, Event
-from casestore.journal.recorder import SCHEMA_VERSION, Row
+from casestore.journal.recorder import SCHEMA_VERSION
+from casestore.journal.rows import Row
 from casestore.journal.sqlite import SQLiteJournal
 from casestore.store import CaseStore
 from casestore.streams import kinds
@@ -116,21 +117,9 @@ def _database(store: CaseStore) -> Iterator[DoctorFinding]:
 
 
 def _triggers(store: CaseStore) -> Iterator[DoctorFinding]:
-    recorder = store.recorder
-    if isinstance(recorder, SQLiteJournal):
-        wanted = ["no_update", "no_delete", "no_replace"]
-        sql = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
-        found = {name for (name,) in recorder.fetch(sql)}
-    else:
-        wanted = ["no_change", "no_truncate"]
-        sql = (
-            "SELECT tgname::text FROM pg_trigger WHERE tgrelid = to_regclass(?) "
-            "AND tgenabled <> 'D'"
-        )
-        found = {name for (name,) in recorder.fetch(sql, [recorder.table])}
-    for name in wanted:
-        if f"stored_events_{name}" not in found:
-            what = f"the trigger stored_events_{name} is missing: rows can be changed unnoticed"
+    for name, in_force in store.recorder.append_only_triggers().items():
+        if not in_force:
+            what = f"the trigger {name} is missing: rows can be changed unnoticed"
             do = "find out who removed it, and verify the store against a sealed checkpoint"
             yield DoctorFinding("error", "append-only triggers", "stored_events", what, do)
 
@@ -140,41 +129,21 @@ def _triggers(store: CaseStore) -> Iterator[DoctorFinding]:
 
 def _dense(store: CaseStore) -> Iterator[DoctorFinding]:
     """Versions are 1..n: as many as the largest, and beginning with 1."""
-    sql = (
-        "SELECT originator_id, count(*), min(originator_version), max(originator_version) "
-        f"FROM {store.recorder.table} GROUP BY originator_id "
-        "HAVING min(originator_version) <> 1 OR max(originator_version) <> count(*) "
-        "ORDER BY originator_id"
-    )
-    for stream, count, first, last in store.recorder.fetch(sql):
+    for stream, count, first, last in store.recorder.gaps():
         what = f"has {count} events with versions from {first} to {last}: some are missing"
         yield DoctorFinding("error", "dense versions", stream, what, RESTORE)
 
 
 def _positions(store: CaseStore) -> Iterator[DoctorFinding]:
     """A later version of a stream has a later position."""
-    table = store.recorder.table
-    sql = (
-        f"SELECT b.originator_id, b.originator_version FROM {table} a JOIN {table} b "
-        "ON b.originator_id = a.originator_id AND b.originator_version = a.originator_version + 1 "
-        "WHERE b.position <= a.position ORDER BY b.position"
-    )
-    for stream, version in store.recorder.fetch(sql):
-        what = "stands before the version before it"
-        yield DoctorFinding(
-            "error", "positions in order", f"{stream} version {version}", what, RESTORE
-        )
+    for stream, version in store.recorder.out_of_order():
+        what, where = "stands before the version before it", f"{stream} version {version}"
+        yield DoctorFinding("error", "positions in order", where, what, RESTORE)
 
 
 def _customers(store: CaseStore) -> Iterator[DoctorFinding]:
     """All rows of a case or customer are about one customer, and those of the policy about none."""
-    sql = (
-        f"SELECT originator_id FROM {store.recorder.table} GROUP BY originator_id "
-        "HAVING CASE WHEN originator_id = 'policy' THEN count(customer_id) > 0 "
-        "ELSE count(DISTINCT customer_id) <> 1 OR count(customer_id) <> count(*) END "
-        "ORDER BY originator_id"
-    )
-    for (stream,) in store.recorder.fetch(sql):
+    for stream in store.recorder.of_mixed_customers():
         what = "has rows of different customers, or of none"
         yield DoctorFinding("error", "one customer per case", stream, what, RESTORE)
 

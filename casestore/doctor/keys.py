@@ -9,13 +9,11 @@ from itertools import chain
 
 from casestore.doctor.finding import RESTORE, DoctorFinding
 from casestore.errors import CaseStoreError, KeyFileError
-from casestore.journal.recorder import UNSCRUBBED, KeyRow
+from casestore.journal.recorder import UNSCRUBBED
 from casestore.keys.key_file import kek_id, load_key_file, replaced_is_left
 from casestore.privacy import erasure
 from casestore.privacy.erasure_list import list_file, listed
 from casestore.store import CaseStore
-
-_CHUNK = 2000
 
 
 def key_file(store: CaseStore) -> Iterator[DoctorFinding]:
@@ -35,9 +33,7 @@ def key_file(store: CaseStore) -> Iterator[DoctorFinding]:
         what, _, do = str(error).partition("; ")
         yield DoctorFinding("error", check, where, what, do or "restore it from its backup")
         return
-    sql = f"SELECT DISTINCT substr(wrapped, 1, 32) FROM {store.recorder.keys_table}"
-    wanted = {bytes(each) for (each,) in store.recorder.fetch(sql)}
-    if (wanted | {bytes.fromhex(vault.current_kek or "")}) - keys:
+    if (store.recorder.kek_ids() | {bytes.fromhex(vault.current_kek or "")}) - keys:
         what = "does not hold every key that this store's personal text was sealed with"
         yield DoctorFinding("error", check, where, what, "name the right one in CASESTORE_KEY_FILE")
     else:
@@ -58,8 +54,7 @@ def key_file(store: CaseStore) -> Iterator[DoctorFinding]:
 
 def _opens(store: CaseStore) -> Iterator[tuple[str, str]]:
     """Where and why the first personal part there is does not open."""
-    sql = f"SELECT min(position) FROM {store.recorder.table} WHERE personal IS NOT NULL"
-    first = store.recorder.fetch(sql)[0][0]
+    first = store.recorder.first_position_with_words()
     if first is not None:
         try:
             list(store.read(first - 1, until=first, reveal=True))
@@ -69,33 +64,16 @@ def _opens(store: CaseStore) -> Iterator[tuple[str, str]]:
 
 def _closed_keys(store: CaseStore) -> Iterator[tuple[str, str]]:
     """Which wrapped data keys do not open, and why."""
-    sql = (
-        f"SELECT customer_id, key_id, wrapped FROM {store.recorder.keys_table} "
-        "WHERE customer_id > ? ORDER BY customer_id LIMIT ?"
-    )
-    after = ""
-    while rows := store.recorder.fetch(sql, [after, _CHUNK]):
-        for row in map(KeyRow._make, rows):
-            try:
-                store.vault.unwrap(row)
-            except CaseStoreError as error:
-                yield f"customer {row.customer_id}", str(error)
-        after = rows[-1][0]
+    for key in store.recorder.all_keys():
+        try:
+            store.vault.unwrap(key)
+        except CaseStoreError as error:
+            yield f"customer {key.customer_id}", str(error)
 
 
 def keys_of_words(store: CaseStore) -> Iterator[DoctorFinding]:
     """Sealed words whose key is gone, though no erasure after them is on record."""
-    table, keys = store.recorder.table, store.recorder.keys_table
-    sql = (
-        f"SELECT e.customer_id, count(*), min(e.position) FROM {table} e WHERE e.personal IS NOT "
-        "NULL AND substr(e.personal, 1, 1) = ? "
-        f"AND NOT EXISTS (SELECT 1 FROM {keys} k WHERE k.customer_id = e.customer_id "
-        "AND k.key_id = substr(e.personal, 2, 32)) "
-        f"AND NOT EXISTS (SELECT 1 FROM {table} x WHERE x.customer_id = e.customer_id "
-        "AND x.topic = 'PersonalDataErased' AND x.position > e.position) "
-        "GROUP BY e.customer_id ORDER BY 1"
-    )
-    for customer_id, count, first in store.recorder.fetch(sql, [b"\x01"]):
+    for customer_id, count, first in store.recorder.words_without_key():
         what = f"the key of {count} events with words, from position {first} on, is missing, and "
         what += "no erasure is on record: evidence was destroyed"
         do = "restore the key table from a backup, and find out who deleted the key"
@@ -105,7 +83,7 @@ def keys_of_words(store: CaseStore) -> Iterator[DoctorFinding]:
 def erasures(store: CaseStore) -> Iterator[DoctorFinding]:
     """Erasures that are not finished, or that this database does not know of any more."""
     check, finish = "erasures", "`casestore doctor --fix` finishes it"
-    for customer_id, _ in erasure.outlived(store):
+    for customer_id, _ in store.recorder.keys_that_outlived():
         what = "was erased, but the key is there: what they said before can still be read"
         yield DoctorFinding("error", check, f"customer {customer_id}", what, finish)
     if UNSCRUBBED in (store.recorder.meta() or {}):

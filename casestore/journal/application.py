@@ -15,7 +15,8 @@ from eventsourcing.persistence import Mapper, StoredEvent, Transcoder
 from eventsourcing.utils import Environment, EnvType
 
 from casestore.errors import InvalidEvent
-from casestore.journal.recorder import JournalRecorder, StoredRow
+from casestore.journal.recorder import JournalRecorder
+from casestore.journal.rows import StoredRow
 from casestore.journal.url import SQLiteUrl, parse_url
 from casestore.streams.codec import Codec
 from casestore.streams.history import Recorded

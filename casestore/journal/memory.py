@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from casestore.journal.recorder import KeyRow
+from casestore.journal.rows import KeyRow
 
 _LIMIT = 10_000
 

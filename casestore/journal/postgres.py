@@ -192,6 +192,18 @@ class PostgresJournal(JournalRecorder):
             cursor.execute(cast(Any, sql.replace("?", "%s")), params)
             return cursor.fetchall()
 
+    def last_given_position(self) -> int:
+        """The last position that was given, also to what was never committed, or is gone."""
+        sql = "SELECT pg_sequence_last_value(pg_get_serial_sequence(?, 'position')::regclass)"
+        return int(self._ask(sql, [self.table])[0][0] or 0)
+
+    def append_only_triggers(self) -> dict[str, bool]:
+        """The triggers that keep the table append-only, by name; whether each is in force."""
+        sql = "SELECT tgname::text FROM pg_trigger WHERE tgrelid = to_regclass(?) "
+        names = {name for (name,) in self.fetch(f"{sql}AND tgenabled <> 'D'", [self.table])}
+        wanted = ("no_change", "no_truncate")
+        return {each: each in names for each in (f"stored_events_{name}" for name in wanted)}
+
     def writing(self, *, hopeful: bool = False) -> AbstractContextManager[Writing]:
         """Take the write lock, or hope to need it only at the end."""
         return PostgresWriting(self.datastore, self._memory, hopeful=hopeful)

@@ -20,15 +20,8 @@ from psycopg import Connection, Cursor
 
 from casestore.journal.memory import Memory
 from casestore.journal.postgres_datastore import Datastore
-from casestore.journal.recorder import (
-    COLUMNS,
-    UNSCRUBBED,
-    KeyRow,
-    Row,
-    Survey,
-    Writing,
-    translated,
-)
+from casestore.journal.recorder import UNSCRUBBED, Survey, Writing, translated
+from casestore.journal.rows import COLUMNS, KeyRow, Row
 
 AS_TEXT = COLUMNS.replace("event_id", "event_id::text")
 """The columns of a Row as PostgreSQL is asked for them."""

@@ -11,7 +11,6 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from threading import Thread
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID, uuid4
@@ -25,69 +24,15 @@ from eventsourcing.persistence import (
     Subscription,
 )
 
+from casestore.journal.questions import Questions
+from casestore.journal.rows import KeyRow, Row, StoredRow
+
 SCHEMA_VERSION = 1
 """Of the tables. A store of a later version is refused, not guessed at."""
-
-COLUMNS = (
-    "position, originator_id, originator_version, topic, state, personal, customer_id, "
-    "event_id, recorded_at, metadata"
-)
-"""In the order of Row. Each backend gives event_id as text."""
 
 UNSCRUBBED = "unscrubbed"
 """In the meta table while bytes of deleted keys may stand in the database's files; its value is
 another one after each deletion."""
-
-
-class Row(NamedTuple):
-    """A row of stored_events."""
-
-    position: int
-    """0 where the store has not given it yet."""
-    stream: str
-    version: int
-    topic: str
-    state: bytes
-    personal: bytes | None
-    customer_id: str | None
-    event_id: str
-    recorded_us: int
-    metadata: bytes
-
-
-@dataclass(frozen=True)
-class StoredRow(Notification):
-    """A Row as eventsourcing's own readers see it: `id` is the position."""
-
-    personal: bytes | None
-    customer_id: str | None
-    event_id: str
-    recorded_us: int
-    metadata: bytes
-
-    @classmethod
-    def of(cls, row: Row) -> StoredRow:
-        """The same row."""
-        return cls(
-            id=row.position,
-            originator_id=row.stream,
-            originator_version=row.version,
-            topic=row.topic,
-            state=row.state,
-            personal=row.personal,
-            customer_id=row.customer_id,
-            event_id=str(row.event_id),  # PostgreSQL gives a UUID
-            recorded_us=row.recorded_us,
-            metadata=row.metadata,
-        )
-
-
-class KeyRow(NamedTuple):
-    """A customer's data key, wrapped by the key-encryption key."""
-
-    customer_id: str
-    key_id: bytes
-    wrapped: bytes
 
 
 class Survey(NamedTuple):
@@ -159,16 +104,8 @@ def translated(error: Exception) -> persistence.PersistenceError:
     return persistence.PersistenceError(str(error))
 
 
-class JournalRecorder(ApplicationRecorder, ABC):
+class JournalRecorder(Questions, ApplicationRecorder, ABC):
     """An ApplicationRecorder over our table."""
-
-    table = "stored_events"
-    columns = COLUMNS
-    keys_table = "customer_keys"
-
-    @abstractmethod
-    def fetch(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
-        """Run a query on its own and give plain tuples. `?` stands for a parameter."""
 
     @abstractmethod
     def writing(self, *, hopeful: bool = False) -> AbstractContextManager[Writing]:
@@ -210,68 +147,6 @@ class JournalRecorder(ApplicationRecorder, ABC):
             writing.commit([])
         return True
 
-    def rows(
-        self, after: int, limit: int, *, stop: int | None = None, topics: Sequence[str] = ()
-    ) -> list[Row]:
-        """Rows in position order after a position."""
-        where, params = ["position > ?"], [after]
-        return self._select(where, params, limit, stop, topics)
-
-    def _select(
-        self,
-        where: list[str],
-        params: list[Any],
-        limit: int,
-        stop: int | None,
-        topics: Sequence[str],
-    ) -> list[Row]:
-        if stop is not None:
-            where.append("position <= ?")
-            params.append(stop)
-        if topics:
-            where.append(f"topic IN ({', '.join('?' * len(topics))})")
-            params.extend(topics)
-        sql = f"SELECT {self.columns} FROM {self.table}"
-        if where:
-            sql += " WHERE " + " AND ".join(where)
-        return self.fetch(f"{sql} ORDER BY position LIMIT ?", [*params, limit])
-
-    def stream_rows(
-        self,
-        stream: str,
-        *,
-        gt: int | None = None,
-        lte: int | None = None,
-        desc: bool = False,
-        limit: int | None = None,
-    ) -> list[Row]:
-        """A stream's rows in version order."""
-        sql = f"SELECT {self.columns} FROM {self.table} WHERE originator_id = ?"
-        params = [stream]
-        extra: list[Any] = []
-        if gt is not None:
-            sql += " AND originator_version > ?"
-            extra.append(gt)
-        if lte is not None:
-            sql += " AND originator_version <= ?"
-            extra.append(lte)
-        sql += f" ORDER BY originator_version {'DESC' if desc else 'ASC'}"
-        if limit is not None:
-            sql += " LIMIT ?"
-            extra.append(limit)
-        return self.fetch(sql, [*params, *extra])
-
-    def streams(self, prefix: str, after: str, limit: int) -> list[str]:
-        """Names of streams that start with a prefix, in id order after a name."""
-        end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
-        # One lower bound: of two a database may look up the lesser, and skip all in between.
-        found = self.fetch(
-            f"SELECT DISTINCT originator_id FROM {self.table} WHERE originator_id > ? "
-            "AND originator_id < ? ORDER BY originator_id LIMIT ?",
-            [max(prefix, after), end, limit],
-        )
-        return [name for (name,) in found]
-
     def insert_events(
         self, stored_events: Sequence[StoredEvent], **_kwargs: Any
     ) -> Sequence[int] | None:
@@ -291,8 +166,8 @@ class JournalRecorder(ApplicationRecorder, ABC):
         limit: int | None = None,
     ) -> Sequence[StoredEvent]:
         """A stream's events, as eventsourcing asks."""
-        rows = self.stream_rows(str(originator_id), gt=gt, lte=lte, desc=desc, limit=limit)
-        return [StoredRow.of(Row._make(row)) for row in rows]
+        rows = self._stream_rows(str(originator_id), gt=gt, lte=lte, desc=desc, limit=limit)
+        return list(map(StoredRow.of, rows))
 
     def select_notifications(
         self,
@@ -310,12 +185,12 @@ class JournalRecorder(ApplicationRecorder, ABC):
             where.append("position >= ?" if inclusive_of_start else "position > ?")
             params.append(start)
         rows = self._select(where, params, limit, stop, topics)
-        return [StoredRow.of(Row._make(row)) for row in rows]
+        return list(map(StoredRow.of, rows))
 
     def max_notification_id(self) -> int | None:
         """The last position; None in an empty store."""
-        found: int | None = self.fetch(f"SELECT max(position) FROM {self.table}")[0][0]
-        return found
+        last: int | None = self.fetch(f"SELECT max(position) FROM {self.table}")[0][0]
+        return last
 
     def subscribe(
         self, gt: int | None = None, topics: Sequence[str] = ()

@@ -28,6 +28,7 @@ POLL = 0.02
 
 # A plain UNIQUE would let REPLACE INTO pass: it deletes the old row without a DELETE trigger.
 # To a trigger before the insert, a position that is yet to be given is -1.
+_TRIGGERS = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
 _CREATE = """
 CREATE TABLE IF NOT EXISTS stored_events (
     position INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -135,6 +136,17 @@ class SQLiteJournal(JournalRecorder):
             plain = cursor.sqlite_cursor
             plain.row_factory = None
             return plain.execute(sql, params).fetchall()
+
+    def last_given_position(self) -> int:
+        """The last position that was given, also to what was never committed, or is gone."""
+        answers = self._ask("SELECT seq FROM sqlite_sequence WHERE name = 'stored_events'")
+        return int(answers[0][0] or 0) if answers else 0
+
+    def append_only_triggers(self) -> dict[str, bool]:
+        """The triggers that keep the table append-only, by name; whether each is in force."""
+        names = {name for (name,) in self.fetch(_TRIGGERS)}
+        wanted = ("no_update", "no_delete", "no_replace")
+        return {each: each in names for each in (f"stored_events_{name}" for name in wanted)}
 
     def writing(self, *, hopeful: bool = False) -> AbstractContextManager[Writing]:
         """Take the write lock."""

@@ -12,15 +12,8 @@ from typing import Any, Self
 from eventsourcing.persistence import IntegrityError
 
 from casestore.journal.memory import Memory
-from casestore.journal.recorder import (
-    COLUMNS,
-    UNSCRUBBED,
-    KeyRow,
-    Row,
-    Survey,
-    Writing,
-    translated,
-)
+from casestore.journal.recorder import UNSCRUBBED, Survey, Writing, translated
+from casestore.journal.rows import COLUMNS, KeyRow, Row
 from casestore.journal.sqlite_datastore import Datastore
 
 _MANY = 100

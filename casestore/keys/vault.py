@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from casestore.errors import KeyFileError, StoreDamaged
-from casestore.journal.recorder import KeyRow
+from casestore.journal.rows import KeyRow
 from casestore.keys.key_file import create_key_file, kek_id, key_file_for, load_key_file
 
 if TYPE_CHECKING:

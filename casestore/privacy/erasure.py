@@ -20,7 +20,7 @@ from casestore.append.same_person import same_as
 from casestore.errors import CaseStoreError, ConcurrencyConflict, KeyFileError, StreamNotFound
 from casestore.events import Actor, PersonalDataErased
 from casestore.journal.answering import database_answers
-from casestore.journal.recorder import Row
+from casestore.journal.rows import Row
 from casestore.keys.key_file import destroy_replaced
 from casestore.privacy.erasure_list import Noted, decode, note
 from casestore.store import CaseStore
@@ -78,14 +78,7 @@ def customer(store: CaseStore, customer_id: str) -> Customer:
 
 def readable(store: CaseStore, customer_id: str) -> list[Words]:
     """The words of a customer that can still be read, found without reading them."""
-    table, keys = store.recorder.table, store.recorder.keys_table
-    sql = (
-        f"SELECT e.originator_id, e.topic, e.metadata FROM {table} e JOIN {keys} k "
-        "ON k.customer_id = e.customer_id AND k.key_id = substr(e.personal, 2, 32) "
-        "WHERE e.customer_id = ? ORDER BY e.originator_id, e.topic"
-    )
-    with database_answers("the store"):
-        rows = store.recorder.fetch(sql, [customer_id])
+    rows = store.recorder.readable_parts(customer_id)
     found = []
     for (stream, topic), group in groupby(rows, key=lambda row: row[:2]):
         counts: dict[str, int] = {}
@@ -99,11 +92,7 @@ def readable(store: CaseStore, customer_id: str) -> list[Words]:
 
 def same_person(store: CaseStore, customer_id: str) -> list[str]:
     """The other ids that a customer has, by merges that stand."""
-    recorder = store.recorder
-    # The topic as the index of merges has it: with a parameter it would not be used.
-    sql = f"SELECT {recorder.columns} FROM {recorder.table} WHERE topic = 'CustomerMerged'"
-    with database_answers("the store"):
-        merges = [Row._make(row) for row in recorder.fetch(sql)]
+    merges = list(map(Row._make, store.recorder.merges("CustomerMerged")))
     found = same_as(customer_id, merges, store.journal.codec, store.history) if merges else []
     return [each for each in found if each != customer_id]
 
@@ -140,10 +129,9 @@ def requests(store: CaseStore) -> list[Recorded]:
 
 def _rows(store: CaseStore, *topics: str) -> Iterator[Row]:
     after = 0
-    with database_answers("the store"):
-        while rows := store.recorder.rows(after, _READ, topics=topics):
-            yield from map(Row._make, rows)
-            after = rows[-1][0]
+    while rows := store.recorder.rows(after, _READ, topics=topics):
+        yield from map(Row._make, rows)
+        after = rows[-1][0]
 
 
 def _noted(store: CaseStore, recorded: Recorded) -> Noted:
@@ -210,7 +198,7 @@ def finish(store: CaseStore) -> tuple[str, ...]:
 
 def _finish(store: CaseStore, noted: Iterable[Noted], customer_id: str | None) -> tuple[str, ...]:
     left = []
-    for each, key_id in outlived(store, customer_id):
+    for each, key_id in store.recorder.keys_that_outlived(customer_id):
         if standing := holds(store, each):
             where = "; ".join(f"{', '.join(ids)} on {who!r}" for who, ids in standing.items())
             left.append(f"the key of {each!r} outlived their erasure, but a hold stands: {where}")
@@ -226,25 +214,6 @@ def _finish(store: CaseStore, noted: Iterable[Noted], customer_id: str | None) -
                 "doctor --fix` tries again"
             )
     return tuple(left)
-
-
-def outlived(store: CaseStore, customer_id: str | None = None) -> list[tuple[str, bytes]]:
-    """Customers whose key opens words from before their erasure, and the key's id.
-
-    No erasure leaves one: it is there where a key table was put back by itself.
-    """
-    table, keys = store.recorder.table, store.recorder.keys_table
-    sql = (
-        f"SELECT DISTINCT k.customer_id, k.key_id FROM {table} x "
-        f"JOIN {keys} k ON k.customer_id = x.customer_id "
-        f"JOIN {table} e ON e.customer_id = k.customer_id AND e.position < x.position "
-        "AND substr(e.personal, 2, 32) = k.key_id WHERE x.topic = 'PersonalDataErased'"
-    )
-    if customer_id is not None:
-        sql += " AND x.customer_id = ?"
-    with database_answers("the store"):
-        rows = store.recorder.fetch(sql, [] if customer_id is None else [customer_id])
-    return sorted((each, bytes(key_id)) for each, key_id in rows)
 
 
 def _destroy(store: CaseStore, customer_id: str, key_id: bytes) -> None:

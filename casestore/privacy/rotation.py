@@ -19,7 +19,6 @@ from typing import NamedTuple
 
 from casestore.errors import KeyFileError
 from casestore.journal.answering import database_answers
-from casestore.journal.recorder import KeyRow
 from casestore.keys.key_file import (
     destroy_replaced,
     kek_id,
@@ -98,11 +97,7 @@ def _wrap_some(store: CaseStore, new: bytes) -> int:
     with database_answers("the store"), store.recorder.writing() as writing:
         if _named(store) != new.hex():  # another process has ended this rotation and begun one
             return 0
-        sql = (
-            f"SELECT customer_id, key_id, wrapped FROM {store.recorder.keys_table} "
-            "WHERE substr(wrapped, 1, 32) <> ? LIMIT ?"
-        )
-        rows = list(map(KeyRow._make, store.recorder.fetch(sql, [new, _BATCH])))
+        rows = store.recorder.keys_not_wrapped_by(new, _BATCH)
         writing.rewrap(new.hex(), list(map(store.vault.rewrap, rows)))
         writing.commit([])
     return len(rows)
@@ -126,8 +121,7 @@ def _own_file(store: CaseStore) -> Path:
 
 def _check(store: CaseStore, path: Path, keys: list[bytes]) -> None:
     """Refuse before anything is written, where the file is not the store's."""
-    sql = f"SELECT DISTINCT substr(wrapped, 1, 32) FROM {store.recorder.keys_table}"
-    wanted = {bytes(each) for (each,) in store.recorder.fetch(sql)} | {bytes.fromhex(_named(store))}
+    wanted = store.recorder.kek_ids() | {bytes.fromhex(_named(store))}
     if wanted - {kek_id(key) for key in keys}:
         raise KeyFileError(
             f"the key file {path} does not open every key of this store; name the right one in "
@@ -141,7 +135,4 @@ def _named(store: CaseStore) -> str:
 
 
 def _left(store: CaseStore, new: bytes, begun: bool) -> int:
-    sql = f"SELECT count(*) FROM {store.recorder.keys_table}"
-    if not begun:
-        return int(store.recorder.fetch(sql)[0][0])
-    return int(store.recorder.fetch(f"{sql} WHERE substr(wrapped, 1, 32) <> ?", [new])[0][0])
+    return store.recorder.count_keys(not_wrapped_by=new if begun else None)

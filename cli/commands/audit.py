@@ -85,7 +85,7 @@ def seal() -> None:
       casestore --format json audit seal
     """
     with settings().open_store() as store:
-        last = store.recorder.max_notification_id()
+        last = store.recorder.last_position()
         with progress("events", last) as tick:
             made = sealing.seal(store, progress=tick)
     checkpoint = made.checkpoint
@@ -123,7 +123,7 @@ def verify(held: Sequence[Path], keys: Sequence[Verifier], incremental: bool) ->
       casestore audit verify --incremental
     """
     with settings().open_store() as store:
-        last = store.recorder.max_notification_id()
+        last = store.recorder.last_position()
         with progress("events", last) as tick:
             found = verify_store(
                 store,
@@ -250,7 +250,7 @@ def export(folder: Path) -> None:
       casestore audit export log
     """
     with settings().open_store() as store:
-        last = store.recorder.max_notification_id()
+        last = store.recorder.last_position()
         with progress("events", last) as tick:
             checkpoint = export_log(store, folder, progress=tick)
     _say({"folder": str(folder)}, checkpoint, f"wrote {_counted(checkpoint.size)} to {folder}")

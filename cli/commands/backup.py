@@ -138,7 +138,7 @@ def copy(to_url: str) -> None:
     """
     db = settings().db
     with settings().open_store() as store:
-        last, apart = store.recorder.max_notification_id(), _apart(store)
+        last, apart = store.recorder.last_position(), _apart(store)
     with progress("events", last) as tick:
         made = copy_store(db, to_url, progress=tick)
     with CaseStore.open(to_url) as store:

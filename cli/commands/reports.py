@@ -176,7 +176,7 @@ def _see_that_they_exist(store: CaseStore, selection: Selection) -> None:
 
 def answered(report: Report[Any], store: CaseStore, **asked: Any) -> Result[Any]:
     """Ask a report, with a progress bar where it takes long."""
-    events = store.recorder.max_notification_id() or 0
+    events = store.recorder.last_position()
     workers = (cpu_count() or 1) if events > MANY else 1
     with progress("events", events or None) as tick:
         return report(store, workers=workers, tick=tick, **asked)

@@ -77,7 +77,7 @@ def doctor(fix: bool) -> None:
         if fix:
             for problem in finish(store):
                 click.echo(f"casestore: not finished yet: {visible(problem)}", err=True)
-        last = store.recorder.max_notification_id()
+        last = store.recorder.last_position()
         with progress("events", last) as tick:
             findings = list(examine(store, progress=tick))
     shown = [each for each in findings if each.level != "ok" or not settings().quiet]

@@ -14,11 +14,10 @@ from typing import Self
 from casestore import CaseStore
 from casestore.errors import StoreDamaged
 from casestore.events import PolicyAdopted
-from casestore.journal.answering import database_answers
 from casestore.streams.checks import AHEAD
 from casestore.streams.history import to_microseconds
 from projections import PROJECTIONS
-from projections.engine.maker import CHUNK, Maker
+from projections.engine.maker import Maker
 from projections.engine.open_tables import open_tables
 from projections.engine.tables import Cursor, Tables, Tracked, unavailable
 from projections.projection import Projection
@@ -72,8 +71,7 @@ class LiveTables:
 
     def head(self) -> int:
         """The position of the last event; 0 in an empty store."""
-        with database_answers("the store"):
-            return self.store.recorder.max_notification_id() or 0
+        return self.store.recorder.last_position()
 
     def current(self, cursor: Cursor | None = None) -> dict[str, Tracked]:
         """The live tables that are of use, by projection: of this version, and of this history."""
@@ -93,8 +91,7 @@ class LiveTables:
         """What tells the event at a position from any other that might be there."""
         if position == 0:
             return ""
-        with database_answers("the store"):
-            rows = self.store.recorder.rows(position - 1, 1, stop=position)
+        rows = self.store.recorder.rows(position - 1, 1, stop=position)
         # Ids made from keys are the same in a history that is told anew; the time is not.
         return f"{rows[0][7]} {rows[0][8]}" if rows else "no such event"
 
@@ -106,13 +103,7 @@ class LiveTables:
         if not behind:
             return False
         after = min(each.position for each in behind)
-        recorder = self.store.recorder
-        with database_answers("the store"):
-            feed = recorder.fetch(
-                f"SELECT position, originator_id FROM {recorder.table} WHERE position > ? "
-                "ORDER BY position LIMIT ?",
-                [after, self.batch],
-            )
+        feed = self.store.recorder.feed(after, self.batch)
         if not feed:
             return False
         end = feed[-1][0]
@@ -140,19 +131,8 @@ class LiveTables:
 
     def _cases_of(self, touched: set[str], _after: int) -> set[str]:
         """The cases of the customers to whom something happened."""
-        recorder = self.store.recorder
-        ids = sorted(each.partition(":")[2] for each in touched if each.startswith("customer:"))
-        found: set[str] = set()
-        for start in range(0, len(ids), CHUNK):
-            some = ids[start : start + CHUNK]
-            with database_answers("the store"):
-                rows = recorder.fetch(
-                    f"SELECT DISTINCT originator_id FROM {recorder.table} "
-                    f"WHERE customer_id IN ({', '.join('?' * len(some))})",
-                    some,
-                )
-            found |= {stream for (stream,) in rows if stream.startswith("case:")}
-        return found
+        names = sorted(stream for stream in touched if stream.startswith("customer:"))
+        return self.store.recorder.cases_of([name.removeprefix("customer:") for name in names])
 
     def _cases_judged(self, touched: set[str], after: int) -> set[str]:
         """The cases with events that a newly adopted policy may judge, which are those since it
@@ -160,17 +140,11 @@ class LiveTables:
         if "policy" not in touched:
             return set()
         recorder = self.store.recorder
-        with database_answers("the store"):
-            adopted = [row for row in recorder.stream_rows("policy") if row[0] > after]
+        adopted = [row for row in recorder.stream_rows("policy") if row[0] > after]
         try:
             events = [each.event for each in self.store.journal.codec.recorded(adopted)]
             effective = [each.effective_from for each in events if isinstance(each, PolicyAdopted)]
             since = min(map(to_microseconds, effective)) - AHEAD // timedelta(microseconds=1)
         except StoreDamaged:  # it may judge anything
             since = 0
-        with database_answers("the store"):
-            rows = recorder.fetch(
-                f"SELECT DISTINCT originator_id FROM {recorder.table} WHERE recorded_at >= ?",
-                [since],
-            )
-        return {stream for (stream,) in rows if stream.startswith("case:")}
+        return recorder.cases_recorded_since(since)

@@ -17,7 +17,8 @@ from typing import Any, cast
 
 from casestore import CaseStore
 from casestore.errors import StoreDamaged
-from casestore.journal.answering import brief, database_answers
+from casestore.journal.answering import brief
+from casestore.journal.rows import PlainRow
 from casestore.streams.history import History
 from casestore.streams.kinds import fold_history
 from casestore.streams.policies import Policies
@@ -72,7 +73,6 @@ class Maker:
         as_of: datetime | None = None,
     ) -> None:
         self._recorder = store.recorder
-        self._columns = store.recorder.columns.replace("personal", "NULL")
         self._codec = store.journal.codec
         self.until, self._as_of = until, as_of
         self._of = {
@@ -91,18 +91,10 @@ class Maker:
 
     def of_range(self, after: str, last: str) -> Made:
         """The rows of all streams after one name up to another, which is included."""
-        return self._make((), self._fetch("originator_id > ? AND originator_id <= ?", after, last))
+        return self._make((), self._recorder.rows_of_range(after, last, self.until))
 
-    def _rows_of(self, names: Sequence[str]) -> list[Any]:
-        return self._fetch(f"originator_id IN ({', '.join('?' * len(names))})", *names)
-
-    def _fetch(self, where: str, *params: Any) -> list[Any]:
-        with database_answers("the store"):
-            return self._recorder.fetch(
-                f"SELECT {self._columns} FROM {self._recorder.table} "
-                f"WHERE {where} AND position <= ? ORDER BY originator_id, originator_version",
-                [*params, self.until],
-            )
+    def _rows_of(self, names: Sequence[str]) -> list[PlainRow]:
+        return self._recorder.rows_of_streams(names, self.until)
 
     def _make(self, names: Sequence[str], found: list[Any]) -> Made:
         made = Made(names, len(found))

@@ -147,11 +147,8 @@ class Runner(LiveTables):
         found = []
         for name, projection in self.projections.items():
             position = live[name].position if name in live else None
-            with database_answers("the store"):
-                ((lag,),) = recorder.fetch(
-                    f"SELECT count(*) FROM {recorder.table} WHERE position > ?", [position or 0]
-                )
-                first = recorder.rows(position or 0, 1)
+            lag = recorder.count_after(position or 0)
+            first = recorder.rows(position or 0, 1)
             waited = now - from_microseconds(first[0][8]) if first else timedelta()
             count = sum(each.projection == name for each in parked)
             lag_s = max(waited.total_seconds(), 0.0)

@@ -13,7 +13,6 @@ from typing import Any
 
 from casestore import CaseStore
 from casestore.errors import StoreUnavailable
-from casestore.journal.answering import database_answers
 from casestore.system.garbage import fewer_collections
 from projections.engine.live import LiveTables
 from projections.engine.maker import Made, Maker
@@ -28,17 +27,10 @@ EVENTS = 4_000
 def ranges(store: CaseStore, kinds: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Ranges of streams that have some EVENTS together: the name after which each begins, and its
     last one."""
-    recorder = store.recorder
     for kind in kinds:
         after, end = f"{kind}:", f"{kind};"
         while after != end:
-            with database_answers("the store"):
-                found = recorder.fetch(
-                    f"SELECT originator_id FROM {recorder.table} WHERE originator_id > ? "
-                    "AND originator_id < ? ORDER BY originator_id LIMIT 1 OFFSET ?",
-                    [after, end, EVENTS - 1],
-                )
-            last = found[0][0] if found else end
+            last = store.recorder.stream_of_nth(after, end, EVENTS) or end
             yield after, last
             after = last
 

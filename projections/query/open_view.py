@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import datetime
 
 from casestore import CaseStore
-from casestore.journal.answering import database_answers
 from casestore.streams.history import from_microseconds, to_microseconds
 from casestore.streams.policies import Policies
 from projections.engine.live import Tick
@@ -24,7 +23,7 @@ from projections.engine.workers import fill, put, ranges
 from projections.models.cases import CASES
 from projections.models.customers import CUSTOMERS
 from projections.projection import Projection
-from projections.query.related_streams import reached
+from projections.query.related_streams import related_streams
 from projections.query.selection import Selection
 from projections.query.view import View
 
@@ -71,7 +70,7 @@ def _making(
     @contextmanager
     def under(policies: Policies | None) -> Iterator[tuple[View, int]]:
         scratch = scratch_tables()
-        streams = reached(runner.store, *of) if any(of) else None
+        streams = related_streams(runner.store, *of) if any(of) else None
         with closing(scratch):
             maker = Maker(runner.store, needs, until=until, as_of=as_of)
             if policies is not None:
@@ -115,14 +114,7 @@ def _known(runner: Runner, position: int, known_at: datetime | None) -> int:
     """The last position that was on record by a time, up to another one."""
     if known_at is None:
         return position
-    recorder = runner.store.recorder
-    with database_answers("the store"):
-        found = recorder.fetch(
-            f"SELECT position FROM {recorder.table} WHERE position <= ? AND recorded_at <= ? "
-            "ORDER BY position DESC LIMIT 1",
-            [position, to_microseconds(known_at)],
-        )
-    return found[0][0] if found else 0
+    return runner.store.recorder.last_position_by(to_microseconds(known_at), position)
 
 
 def _fill(

@@ -9,7 +9,7 @@ from typing import Any
 
 from casestore import Actor, CaseOpened, CaseStore, MessageReceived, ReplySent
 from casestore.events import Event
-from casestore.journal.recorder import Row
+from casestore.journal.rows import Row
 
 AGENT = Actor(kind="agent", id="anna", role="first_line", team="north")
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)

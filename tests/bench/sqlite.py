@@ -20,7 +20,7 @@ from casestore import CaseStore, CustomerRegistered
 from casestore.append.decision import SYSTEM
 from casestore.append.request import Append, event_id
 from casestore.events import Event
-from casestore.journal.recorder import Row
+from casestore.journal.rows import Row
 from casestore.journal.sqlite import SQLiteJournal
 from casestore.journal.sqlite_datastore import Datastore
 from casestore.streams.history import Metadata, encode_metadata, to_microseconds

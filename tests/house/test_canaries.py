@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 
 from casestore import CaseStore, HoldReleased
-from casestore.journal.recorder import KeyRow
+from casestore.journal.rows import KeyRow
 from casestore.keys.key_file import load_key_file
 from casestore.privacy import erasure_list
 from casestore.privacy.erasure import erase, holds

@@ -22,7 +22,7 @@ from casestore import CaseStore, CustomerErased, CustomerRegistered, Erased, Per
 from casestore.doctor.examine import examine
 from casestore.journal.recorder import UNSCRUBBED
 from casestore.keys.key_file import load_key_file
-from casestore.privacy.erasure import erase, erasures, finish, outlived, reapply
+from casestore.privacy.erasure import erase, erasures, finish, reapply
 from casestore.privacy.erasure_list import listed
 from casestore.privacy.rotation import rotate
 from tests.support.processes import (
@@ -120,7 +120,7 @@ def test_an_erasure_that_is_killed_is_done_whole_or_not_at_all(place: Place) -> 
         killed = dies(step, place, lambda s: erase(s, who, basis="x", actor=ANA))  # noqa: B023
         with place.open() as store:
             done.append(check_erased_or_not(store, who))
-            assert outlived(store, who) == []
+            assert store.recorder.keys_that_outlived(who) == []
             if step % 2:  # either finishes it
                 assert finish(store) == ()
             assert erase(store, who, basis="x", actor=ANA).left == ()

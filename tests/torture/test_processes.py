@@ -24,7 +24,8 @@ from casestore import (
     Recorded,
     Retry,
 )
-from casestore.journal.recorder import KeyRow, Row, Writing
+from casestore.journal.recorder import Writing
+from casestore.journal.rows import KeyRow, Row
 from tests.support.postgres_server import Server
 from tests.support.processes import (
     ANA,

@@ -18,7 +18,7 @@ from casestore import (
     PersonalDataErased,
     StoreDamaged,
 )
-from casestore.journal.recorder import KeyRow
+from casestore.journal.rows import KeyRow
 from casestore.keys.vault import Vault, create_key_file, kek_id, load_key_file, nonces
 from casestore.transfer.ndjson import export_lines
 from tests.support.canaries import CANARY, plant
@@ -73,7 +73,7 @@ def test_a_part_moved_elsewhere_does_not_open(store: CaseStore) -> None:
     store.append("case:1", opened(), note("one"))
     store.append("case:2", opened(customer="c2"), note("two"))
     rows = store.recorder.stream_rows("case:1")
-    (key,) = store._keys({"c1"}).values()
+    (key,) = store.recorder.keys_of(["c1"]).values()
     part: bytes = rows[1][5] or b""
     vault = store.vault
     assert vault.reveal(part, key, "case:1", 2, "NoteAdded") == {"text": "one"}
@@ -87,7 +87,10 @@ def test_a_part_moved_elsewhere_does_not_open(store: CaseStore) -> None:
     elsewhere = Vault("another-store", vault.current_kek, vault.key_file)
     with pytest.raises(StoreDamaged):
         elsewhere.reveal(part, key, "case:1", 2, "NoteAdded")
-    assert vault.reveal(part, store._keys({"c2"})["c2"], "case:1", 2, "NoteAdded") == "erased"
+    assert (
+        vault.reveal(part, store.recorder.keys_of(["c2"])["c2"], "case:1", 2, "NoteAdded")
+        == "erased"
+    )
     for n in range(len(part)):
         flipped = part[:n] + bytes([part[n] ^ 1]) + part[n + 1 :]
         try:

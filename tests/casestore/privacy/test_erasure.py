@@ -32,7 +32,8 @@ from casestore import (
     Withheld,
 )
 from casestore.doctor.examine import DoctorFinding, examine
-from casestore.journal.recorder import UNSCRUBBED, KeyRow
+from casestore.journal.recorder import UNSCRUBBED
+from casestore.journal.rows import KeyRow
 from casestore.journal.sqlite import SQLiteJournal
 from casestore.keys.key_file import create_key_file, load_key_file, stores_of
 from casestore.privacy.erasure import (

@@ -16,7 +16,7 @@ from casestore import CaseStore
 from casestore.events import CaseMerged, CaseUnmerged, CustomerMerged, CustomerUnmerged, Event
 from casestore.streams.history import Recorded
 from projections.query import open_view
-from projections.query.related_streams import reached
+from projections.query.related_streams import related_streams
 from projections.reports import REPORTS, Report
 from tests.generate import fill
 from tests.support.alter import alter
@@ -89,7 +89,7 @@ def test_every_report_says_the_same(store: CaseStore, monkeypatch: pytest.Monkey
             for each in asked:
                 least = answers(store, known_at, as_of, **each)
                 with monkeypatch.context() as patched:
-                    patched.setattr(open_view, "reached", everything)
+                    patched.setattr(open_view, "related_streams", everything)
                     assert answers(store, known_at, as_of, **each) == least
                 some += sum(bool(rows) for _, rows, _, _ in least)
     assert some > 50
@@ -97,9 +97,11 @@ def test_every_report_says_the_same(store: CaseStore, monkeypatch: pytest.Monkey
 
 def test_it_reads_little(store: CaseStore) -> None:
     whole = len(everything(store))
-    sizes = [len(reached(store, customers=[each])) for each in telling(store, CustomerMerged)]
+    sizes = [
+        len(related_streams(store, customers=[each])) for each in telling(store, CustomerMerged)
+    ]
     assert max(sizes) < whole / 4
-    assert reached(store) == []
+    assert related_streams(store) == []
 
 
 @pytest.fixture
@@ -120,21 +122,25 @@ def test_what_hangs_together(desk: Desk) -> None:
     desk.case("f", opened(customer_id="k6"))
     first = [f"case:{each}" for each in "abcd"] + [f"customer:k{n}" for n in (1, 2, 3)]
     for each in "abcd":
-        assert reached(desk.store, cases=[each]) == first
+        assert related_streams(desk.store, cases=[each]) == first
     for each in ("k1", "k2", "k3"):
-        assert reached(desk.store, customers=[each]) == first
+        assert related_streams(desk.store, customers=[each]) == first
     for each in ("k4", "k5"):
-        assert reached(desk.store, customers=[each]) == ["case:e", "customer:k4", "customer:k5"]
-    assert reached(desk.store, cases=["f"]) == ["case:f", "customer:k6"]
-    both = reached(desk.store, cases=["a"], customers=["k6"])
+        assert related_streams(desk.store, customers=[each]) == [
+            "case:e",
+            "customer:k4",
+            "customer:k5",
+        ]
+    assert related_streams(desk.store, cases=["f"]) == ["case:f", "customer:k6"]
+    both = related_streams(desk.store, cases=["a"], customers=["k6"])
     assert both == sorted([*first, "case:f", "customer:k6"])
-    assert reached(desk.store, cases=["no such case"]) == ["case:no such case"]
+    assert related_streams(desk.store, cases=["no such case"]) == ["case:no such case"]
 
 
 def test_of_a_customer_with_a_thousand_cases(desk: Desk) -> None:
     for number in range(1_000):
         desk.case(f"n{number}", opened(customer_id="k1"))
-    assert len(reached(desk.store, customers=["k1"])) == 1_001
+    assert len(related_streams(desk.store, customers=["k1"])) == 1_001
 
 
 def test_a_report_as_of_a_time_between(desk: Desk) -> None:
