@@ -32,7 +32,7 @@ from casestore.errors import (
     SealRefused,
 )
 from casestore.journal.url import SQLiteUrl, parse_url
-from casestore.system.files import write_new, write_whole
+from casestore.system.files import sync, write_new, write_whole
 from casestore.tlog.note import Checkpoint, Signer, Verifier, open_checkpoint
 from casestore.tlog.tiles import Hashes
 
@@ -181,7 +181,7 @@ class Folder(NamedTuple):
         write_new(part, msgspec.json.encode(seal))
         os.link(part, path)  # fails where there is one, as a rename would not
         part.unlink()
-        _sync(path.parent)
+        sync(path.parent)
 
     def hand_out(self, seal: Seal) -> Path:
         """See that `checkpoint` is a copy of the newest seal."""
@@ -221,12 +221,3 @@ class Folder(NamedTuple):
 
 def _seal_name(size: int) -> str:
     return f"{size:019d}.json"
-
-
-def _sync(folder: Path) -> None:
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -21,17 +21,18 @@ from casestore.audit.rows import named
 from casestore.backup.pg_dump import DUMP, dump, reading_dump
 from casestore.backup.snapshot import (
     Contents,
-    beside,
     chunked,
     companions,
     new_place,
     read_only,
     reading,
     saying,
+    without_companions,
 )
 from casestore.errors import CannotTell, StoreDamaged, StoreExists
 from casestore.journal.place import backend, known_meta, not_found, shown_as
 from casestore.journal.url import PostgresUrl, SQLiteUrl, parse_url
+from casestore.system.files import part_of
 from casestore.tlog.merkle import Frontier
 from casestore.tlog.note import Verifier
 
@@ -75,7 +76,7 @@ def backup(
     if not backend(where).holds_store(where):
         raise not_found(shown_as(url, where))
     _may_be_written(file, where, force)
-    with beside(file, 0o600, replace=force) as part:
+    with part_of(file, 0o600, replace=force) as part, without_companions(part):
         if isinstance(where, SQLiteUrl):
             with saying(f"the backup {file}"):
                 events, position = _online_backup(where.path, part, progress)

@@ -6,7 +6,6 @@ of itself are written, byte for byte, into tables that the recorder makes, past 
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,7 +23,7 @@ from eventsourcing.persistence import (
 )
 
 from casestore.audit.rows import BEFORE_ALL
-from casestore.errors import StoreDamaged, StoreExists, StoreNotFound, StoreUnavailable
+from casestore.errors import StoreDamaged, StoreExists, StoreUnavailable
 from casestore.journal.answering import brief
 from casestore.journal.place import backend, known_meta, not_found, shown_as
 from casestore.journal.recorder import UNSCRUBBED, translated
@@ -32,6 +31,7 @@ from casestore.journal.rows import COLUMNS
 from casestore.journal.sqlite import SQLiteJournal
 from casestore.journal.sqlite_datastore import MANY_PAGES, WRITERS_CACHE, Datastore
 from casestore.journal.url import PostgresUrl, SQLiteUrl
+from casestore.system.files import part_of
 
 CHUNK = 1000
 """Rows at a time: memory is flat, whatever the size of the store."""
@@ -242,7 +242,7 @@ def _new_file(where: SQLiteUrl) -> Iterator[Snapshot]:
                 f"cannot write {where.path}: {what or 'something '}is there already; use another "
                 "place, or move it away"
             )
-    with beside(where.path) as part:
+    with part_of(where.path) as part, without_companions(part):
         datastore = Datastore(part)
         SQLiteJournal(datastore).create_table()
         datastore.close()
@@ -253,48 +253,19 @@ def _new_file(where: SQLiteUrl) -> Iterator[Snapshot]:
             yield _SQLite(connection, shown_as(None, where))
 
 
+@contextmanager
+def without_companions(path: Path) -> Iterator[None]:
+    """Leave none of the files that SQLite keeps beside one in use."""
+    try:
+        yield
+    finally:
+        for file in companions(path):
+            file.unlink(missing_ok=True)
+
+
 def companions(path: Path) -> list[Path]:
     """The files that SQLite keeps beside a file in use. It would take old ones for a new file's."""
     return [path.with_name(f"{path.name}-{each}") for each in ("wal", "shm", "journal")]
-
-
-@contextmanager
-def beside(path: Path, mode: int = 0o666, *, replace: bool = False) -> Iterator[Path]:
-    """A file beside a path, that takes its place when the context ends well, and else is gone."""
-    if not path.parent.is_dir():
-        raise StoreNotFound(f"cannot write {path}: the folder {path.parent} does not exist")
-    part = path.with_name(f"{path.name}.part-{os.getpid()}")
-    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
-    try:
-        yield part
-        _sync(part)
-        if replace:
-            part.replace(path)
-        else:
-            _link(part, path)
-        if os.name == "posix":
-            _sync(path.parent)
-    finally:
-        for each in (part, *companions(part)):
-            each.unlink(missing_ok=True)
-
-
-def _link(part: Path, path: Path) -> None:
-    """Another name for a file, which fails where there is one, as a rename does not everywhere."""
-    try:
-        os.link(part, path)
-    except FileExistsError:
-        raise StoreExists(f"cannot write {path}: it is there meanwhile; use another name") from None
-    except OSError:  # no links on that disk
-        part.rename(path)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from casestore.errors import KeyFileError
 from casestore.journal.url import PostgresUrl, SQLiteUrl
+from casestore.system.files import sync, write_new
 
 _KEK_LABEL = b"casestore key-encryption key id v1\x00"
 _LINE = "casestore-key-1 "
@@ -102,7 +103,7 @@ def replace_key_file(path: Path, keys: Sequence[bytes], stores: Collection[str])
         _write(new, keys, stores, like=path)
         os.link(path.resolve(), old)
         new.replace(path.resolve())  # a link to it stays one
-        _sync(old.parent)
+        sync(old.parent)
     except OSError as error:
         raise _cannot_write(path, error) from None
     destroy_replaced(path)
@@ -125,7 +126,7 @@ def destroy_replaced(path: Path) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         old.unlink()
-        _sync(old.parent)
+        sync(old.parent)
     except OSError as error:
         raise _cannot_write(old, error) from None
 
@@ -139,17 +140,13 @@ def _beside(path: Path) -> tuple[Path, Path]:
 def _write(
     path: Path, keys: Sequence[bytes], stores: Collection[str], like: Path | None = None
 ) -> None:
-    said = [f"{_STORE}{each}\n" for each in sorted(stores)]
-    said += [f"{_LINE}{base64.b64encode(key).decode()}\n" for key in keys]
+    lines = [_HEADER, *(f"{_STORE}{store_id}\n" for store_id in sorted(stores))]
+    lines += [f"{_LINE}{base64.b64encode(key).decode()}\n" for key in keys]
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            if like is not None:
-                keep_owner(path, like)
-            file.write(_HEADER + "".join(said))
-            file.flush()
-            os.fsync(file.fileno())
-        _sync(path.parent)
+        write_new(path, "".join(lines).encode("ascii"), 0o600)
+        if like is not None:
+            keep_owner(path, like)
+        sync(path.parent)
     except OSError as error:
         raise _cannot_write(path, error) from None
 
@@ -159,16 +156,6 @@ def keep_owner(path: Path, like: Path) -> None:
     owner, present = like.stat(), path.stat()
     if hasattr(os, "chown") and owner.st_uid != present.st_uid:
         os.chown(path, owner.st_uid, owner.st_gid)
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in a folder outlive a loss of power, where a system can."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _cannot_write(path: Path, error: OSError) -> KeyFileError:

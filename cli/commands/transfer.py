@@ -10,6 +10,7 @@ from typing import IO, Literal
 
 import click
 
+from casestore.system.files import write_whole
 from casestore.transfer.importing import Imported
 from casestore.transfer.ndjson import MAX_LINE, export_lines, import_lines
 from cli.terminal.options import REFUSED, Usage, settings, shared
@@ -138,20 +139,7 @@ def export(stream: str | None, reveal: bool, output: Path | None) -> None:
     with settings().open_store() as store:
         lines = export_lines(store, stream=stream, reveal=reveal)
         if output is not None:
-            _write_whole(output, lines)
+            write_whole(output, lines, 0o600)
             return
         sys.stdout.buffer.writelines(lines)
         sys.stdout.buffer.flush()
-
-
-def _write_whole(path: Path, lines: Iterator[bytes]) -> None:
-    """Write beside the place and move there, so that half an export never looks like one."""
-    part = path.with_name(f"{path.name}.part-{os.getpid()}")
-    try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.writelines(lines)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
