@@ -41,7 +41,7 @@ from casestore.journal.place import (
     shown_as,
     store_exists,
 )
-from casestore.journal.recorder import LOOK_ANYWAY, SCHEMA_VERSION, JournalRecorder
+from casestore.journal.recorder import LOOK_ANYWAY, SCHEMA_VERSION, DecideAgain, JournalRecorder
 from casestore.journal.rows import KeyRow
 from casestore.journal.url import parse_url
 from casestore.keys.key_file import create_key_file, kek_id, key_file_for
@@ -263,11 +263,13 @@ class CaseStore:
                 # Several at once are an import, which had better have the lock for itself.
                 if len(appends) == 1:
                     if attempt == 1 and not _looks_further(appends[0]):
-                        with suppress(IntegrityError):  # it was not to be: start afresh
-                            return self._try_to_write(appends, stop, hopeful=True)
+                        with suppress(
+                            IntegrityError
+                        ):  # the guess was wrong: decide again under the lock
+                            return self._try_to_write(appends, stop, optimistic=True)
                         self._forget(appends)
                     self._warm(appends[0])
-                return self._try_to_write(appends, stop, hopeful=False)
+                return self._try_to_write(appends, stop, optimistic=False)
             except PersistenceError as error:
                 passing = isinstance(error, (IntegrityError, OperationalError, InterfaceError))
                 if attempt == self._retry.attempts or not passing:
@@ -283,10 +285,10 @@ class CaseStore:
         raise AssertionError
 
     def _try_to_write(
-        self, appends: Sequence[Append], stop: bool, *, hopeful: bool
+        self, appends: Sequence[Append], stop: bool, *, optimistic: bool
     ) -> tuple[list[Outcome], Callable[[Append], Receipt]]:
         outcomes: list[Outcome] = []
-        with self.recorder.writing(hopeful=hopeful) as writing:
+        with self.recorder.writing(optimistic=optimistic) as writing:
             decision = Decision(
                 writing,
                 appends,
@@ -301,8 +303,8 @@ class CaseStore:
                 except CaseStoreError as refusal:
                     # It may rest on what has changed: look again under the lock, or with the
                     # key that is the right one now.
-                    if hopeful or (isinstance(refusal, KeyFileError) and self._was_rotated()):
-                        raise IntegrityError from refusal
+                    if optimistic or (isinstance(refusal, KeyFileError) and self._was_rotated()):
+                        raise DecideAgain from refusal
                     outcomes.append(refusal)
                     if stop:
                         break

@@ -34,7 +34,7 @@ from casestore.events import (
 from casestore.journal.recorder import Survey, Writing
 from casestore.journal.rows import KeyRow, Row
 from casestore.keys.vault import UNSEALED, Vault, nonces
-from casestore.policy.authority import Held
+from casestore.policy.authority import GoodwillLimits
 from casestore.streams import kinds
 from casestore.streams.checks import AHEAD, Context
 from casestore.streams.codec import Codec
@@ -222,7 +222,7 @@ class Decision:
             {other: self._stream(other).state} if other is not None else _NO_OTHERS,
             None if originals is None else History(name, originals),
             self.imported,
-            self._held(stream, event) if isinstance(event, GestureGiven) else None,
+            self._limits(stream, event) if isinstance(event, GestureGiven) else None,
         )
         if refusal := kinds.check(stream, event, context):
             raise EventRefused(f"{name}: {type(event).__name__} is refused: {refusal}")
@@ -248,7 +248,7 @@ class Decision:
         if originals is not None:
             self.streams[name] = kinds.fold(name, [*originals, *self.codec.recorded([row])])
 
-    def _held(self, stream: Stream, event: GestureGiven) -> Held | None:
+    def _limits(self, stream: Stream, event: GestureGiven) -> GoodwillLimits | None:
         """What a live gesture is held to; None where no policy refuses, or it is not live."""
         customer_id = kinds.customer_of(stream, event)
         if customer_id is None or self.imported or abs(event.occurred_at - self.now) > AHEAD:
@@ -256,7 +256,7 @@ class Decision:
         policy = self._stream("policy").state.at(event.occurred_at)
         if policy.goodwill.enforcement != "refuse":
             return None
-        return Held(policy, given_to(customer_id, self.writing, self.rows, self.codec))
+        return GoodwillLimits(policy, given_to(customer_id, self.writing, self.rows, self.codec))
 
     def _erase(self, name: str, customer_id: str) -> None:
         """Let the key go with the commit that says so. Raises EventRefused."""

@@ -9,7 +9,7 @@ from html import escape
 from casestore.audit.leaf import Leaf
 from casestore.events import EventCorrected
 from casestore.streams.history import History, Recorded, from_microseconds
-from casestore.streams.wording import clock, tell, words
+from casestore.streams.wording import clock, counted, tell, words
 from casestore.tlog.note import Checkpoint
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -50,6 +50,7 @@ def page(
     rows = "\n".join(_row(*each, history) for each in events)
     last = clock(from_microseconds(events[-1][1].recorded_at))
     case_id = stream.partition(":")[2]
+    own, sealed = counted(len(events), "event"), counted(checkpoint.size, "event")
     hidden = any(recorded.privacy == "withheld" for recorded, _, _ in events)
     shown = any(recorded.privacy == "revealed" for recorded, _, _ in events)
     return f"""<!DOCTYPE html>
@@ -62,7 +63,7 @@ def page(
 </head>
 <body>
 <h1>Case {_safe(case_id)}</h1>
-<p>Record of {_counted(len(events))}, the last one recorded {last} UTC. All times are UTC.</p>
+<p>Record of {own}, the last one recorded {last} UTC. All times are UTC.</p>
 
 <h2>What happened</h2>
 <table>
@@ -76,7 +77,7 @@ system took it down. An event is never changed: a mistake is corrected by a late
 shown as such.{_WITHHELD if hidden else ""}{_REVEALED if shown else ""}</p>
 
 <h2>What is proven</h2>
-<p>Every event above stands in a history of {_counted(checkpoint.size)} that was sealed with the
+<p>Every event above stands in a history of {sealed} that was sealed with the
 signature below. Whoever checks this bundle finds out by calculation, without the system that it
 comes from, whether a single character of an event, its time of recording or its place in the
 history was changed after the seal, and whether an event between the first and the last was left
@@ -152,10 +153,6 @@ def _begins(older: Sequence[int]) -> str:
         f"<p>Who kept an older seal of this history, of {sizes} events, can give it as "
         "<code>--held</code>, and finds out whether this history begins with that one.</p>\n"
     )
-
-
-def _counted(events: int) -> str:
-    return "1 event" if events == 1 else f"{events:,} events"
 
 
 def _safe(text: str) -> str:

@@ -27,6 +27,7 @@ from casestore.audit.rows import (
 from casestore.audit.sealing import still_there
 from casestore.errors import CaseStoreError
 from casestore.store import CaseStore
+from casestore.streams.wording import counted
 from casestore.tlog.merkle import HASH_SIZE, Frontier
 from casestore.tlog.note import Verifier
 
@@ -277,4 +278,4 @@ class _Verifying:
 
 
 def _counted(events: int) -> str:
-    return "1 event is" if events == 1 else f"{events} events are"
+    return f"{counted(events, 'event')} {'is' if events == 1 else 'are'}"

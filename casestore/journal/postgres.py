@@ -204,9 +204,9 @@ class PostgresJournal(JournalRecorder):
         wanted = ("no_change", "no_truncate")
         return {each: each in names for each in (f"stored_events_{name}" for name in wanted)}
 
-    def writing(self, *, hopeful: bool = False) -> AbstractContextManager[Writing]:
+    def writing(self, *, optimistic: bool = False) -> AbstractContextManager[Writing]:
         """Take the write lock, or hope to need it only at the end."""
-        return PostgresWriting(self.datastore, self._memory, hopeful=hopeful)
+        return PostgresWriting(self.datastore, self._memory, optimistic=optimistic)
 
     def _scrub(self, patience: float) -> bool:
         """Write the key table anew. A plain VACUUM leaves the bytes in the holes of its pages."""

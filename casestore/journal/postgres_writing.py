@@ -32,11 +32,11 @@ _CHUNK = 1000
 class PostgresWriting(Writing):
     """A write transaction: one round trip where memory serves, two where it does not."""
 
-    def __init__(self, datastore: Datastore, memory: Memory, *, hopeful: bool) -> None:
+    def __init__(self, datastore: Datastore, memory: Memory, *, optimistic: bool) -> None:
         self._datastore = datastore
         self._schema = datastore.schema
         self._memory = memory
-        self._hopeful = hopeful
+        self._optimistic = optimistic
         self._told: dict[str, int] = {}
         self._told_keys: dict[str, KeyRow] = {}
         self._begun = False
@@ -44,7 +44,7 @@ class PostgresWriting(Writing):
     def __enter__(self) -> Self:
         try:
             self._connection, self._cursor = self._datastore.take_writer()
-            if not self._hopeful:
+            if not self._optimistic:
                 self._begun = True
                 self._execute("BEGIN")
                 self._execute(_LOCK)
@@ -77,7 +77,7 @@ class PostgresWriting(Writing):
     def survey(
         self, streams: Sequence[str], event_ids: Sequence[str], customers: Sequence[str]
     ) -> Survey:
-        told = self._remembered(streams, customers) if self._hopeful else None
+        told = self._remembered(streams, customers) if self._optimistic else None
         if told is None:
             told = self._ask(streams, event_ids, customers)
             self._memory.learn(told.heads, told.keys)
@@ -127,19 +127,19 @@ class PostgresWriting(Writing):
     def commit(self, rows: Sequence[Row], keys: Sequence[KeyRow] = ()) -> list[int]:
         positions: list[int] = []
         told: list[Any] = [[], [], []]
-        if self._hopeful:
+        if self._optimistic:
             # Also of streams to which we add: that versions are unique tells whether one moved on,
             # but not whether it moved back, as where a server fails over to one that lags behind.
             key_ids = [key.key_id for key in self._told_keys.values()]
             told = [list(self._told), list(self._told.values()), key_ids]
         new_keys = _columns(keys) or [[], [], []]
-        size = len(rows) if self._hopeful else _CHUNK
+        size = len(rows) if self._optimistic else _CHUNK
         for start in range(0, len(rows), size or 1):
             events = _columns(rows[start : start + size])[1:]
             asked = self._execute(*_append_call([*told, *new_keys, *events]))
             positions += [position for (position,) in asked.fetchall()]
             new_keys = [[], [], []]
-        if not self._hopeful:
+        if not self._optimistic:
             self._execute("COMMIT")
             self._begun = False
         heads = {row.stream: row.version for row in rows}

@@ -88,6 +88,13 @@ class Writing(Protocol):
         """Note that the bytes of those deletions are gone, if there were no more meanwhile."""
 
 
+class DecideAgain(persistence.IntegrityError):
+    """An optimistic write rests on what is no longer so, or cannot be refused with certainty.
+
+    Nothing was written. Decide again, with what is read under the lock.
+    """
+
+
 class Changes(Protocol):
     """Tells when something may have been appended, by whatever process."""
 
@@ -108,12 +115,15 @@ class JournalRecorder(Questions, ApplicationRecorder, ABC):
     """An ApplicationRecorder over our table."""
 
     @abstractmethod
-    def writing(self, *, hopeful: bool = False) -> AbstractContextManager[Writing]:
+    def writing(self, *, optimistic: bool = False) -> AbstractContextManager[Writing]:
         """Take the write lock: no other process appends until the context ends.
 
-        Nothing is kept without `commit`. With `hopeful` a backend may do what is fast when all
-        goes well: take the lock only to commit, not look for the event ids, refuse to read a
-        whole stream. It raises IntegrityError where that proves wrong.
+        Nothing is kept without `commit`.
+
+        Args:
+            optimistic: decide from what this process remembers. A backend may then take the lock
+                only to commit, not look for the event ids, and refuse to read a whole stream. It
+                raises DecideAgain, or IntegrityError for an id that is there, where that is wrong.
         """
 
     @abstractmethod

@@ -148,9 +148,9 @@ class SQLiteJournal(JournalRecorder):
         wanted = ("no_update", "no_delete", "no_replace")
         return {each: each in names for each in (f"stored_events_{name}" for name in wanted)}
 
-    def writing(self, *, hopeful: bool = False) -> AbstractContextManager[Writing]:
+    def writing(self, *, optimistic: bool = False) -> AbstractContextManager[Writing]:
         """Take the write lock."""
-        return SQLiteWriting(self.datastore, self._memory, hopeful=hopeful)
+        return SQLiteWriting(self.datastore, self._memory, optimistic=optimistic)
 
     def _scrub(self, patience: float) -> bool:
         """Empty the WAL: in the file itself, secure_delete has overwritten them."""

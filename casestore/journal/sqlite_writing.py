@@ -9,10 +9,8 @@ from collections.abc import Iterator, Sequence
 from secrets import token_hex
 from typing import Any, Self
 
-from eventsourcing.persistence import IntegrityError
-
 from casestore.journal.memory import Memory
-from casestore.journal.recorder import UNSCRUBBED, Survey, Writing, translated
+from casestore.journal.recorder import UNSCRUBBED, DecideAgain, Survey, Writing, translated
 from casestore.journal.rows import COLUMNS, KeyRow, Row
 from casestore.journal.sqlite_datastore import Datastore
 
@@ -32,10 +30,10 @@ _KEY = "SELECT customer_id, key_id, wrapped FROM customer_keys WHERE customer_id
 class SQLiteWriting(Writing):
     """A write transaction. A plain class: nested generators would cost as much as the insert."""
 
-    def __init__(self, datastore: Datastore, memory: Memory, *, hopeful: bool) -> None:
+    def __init__(self, datastore: Datastore, memory: Memory, *, optimistic: bool) -> None:
         self._datastore = datastore
         self._memory = memory
-        self._hopeful = hopeful
+        self._optimistic = optimistic
 
     def __enter__(self) -> Self:
         self._connection, self._cursor = self._datastore.take_writer()
@@ -76,8 +74,8 @@ class SQLiteWriting(Writing):
         return Survey(
             last_us,
             {each: heads[each] for each in streams if each in heads},
-            # An id that is there already makes the insert fail, and then nobody hopes any more.
-            {} if self._hopeful else {row[7]: Row._make(row) for row in self._by_id(event_ids)},
+            # An id that is there already makes the insert fail: then it is decided again.
+            {} if self._optimistic else {row[7]: Row._make(row) for row in self._by_id(event_ids)},
             {each: keys[each] for each in customers if each in keys},
         )
 
@@ -93,8 +91,8 @@ class SQLiteWriting(Writing):
         return self._cursor.execute(sql, params).fetchone()
 
     def rows(self, stream: str, after_version: int) -> list[Row]:
-        if self._hopeful and after_version == 0:
-            raise IntegrityError("a whole stream is better read before anybody has to wait for it")
+        if self._optimistic and after_version == 0:
+            raise DecideAgain("the stream is not in memory: read it before taking the lock")
         found = self._cursor.execute(
             f"SELECT {COLUMNS} FROM stored_events WHERE originator_id = ? "
             "AND originator_version > ? ORDER BY originator_version",

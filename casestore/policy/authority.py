@@ -145,7 +145,7 @@ def within_authority(
     return "no" if known and roles[0] is not None else "unknown"
 
 
-class Held(msgspec.Struct, frozen=True):
+class GoodwillLimits(msgspec.Struct, frozen=True):
     """What a live gesture is held to, read inside the write lock."""
 
     policy: Document
@@ -153,17 +153,17 @@ class Held(msgspec.Struct, frozen=True):
     """What the customer was given, over all their cases."""
 
 
-def check_gesture(event: GestureGiven, case_id: str, held: Held) -> str | None:
+def check_gesture(event: GestureGiven, case_id: str, limits: GoodwillLimits) -> str | None:
     """Why a policy that refuses does not allow a gesture, in words; None where it does."""
     approver = event.approved_by.role if event.approved_by is not None else None
-    at, policy = event.occurred_at, held.policy
+    at, policy = event.occurred_at, limits.policy
     # Clocks differ: what is on record already may have been given a little later than this. The
     # year that ends with each of those holds this one too, and must not hold too much either.
-    later = (e.given_at for e in held.given if timedelta(0) < e.given_at - at < YEAR)
+    later = (e.given_at for e in limits.given if timedelta(0) < e.given_at - at < YEAR)
     ends = [at, *sorted(later)]
 
     def beyond(role: str | None) -> list[Bound]:
-        value, given = event.value, held.given
+        value, given = event.value, limits.given
         judged = (exceeded(policy, role, value, given, case_id=case_id, at=end) for end in ends)
         return [bound for found in judged for bound in found]
 

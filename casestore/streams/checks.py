@@ -45,7 +45,7 @@ class Context(msgspec.Struct, frozen=True):
     """The stream's own history, where the event is a correction."""
     imported: bool = False
     goodwill: Any = None
-    """Where a live gesture is to be held to a policy: `casestore.policy.authority.Held`."""
+    """What a live gesture is held to (casestore.policy.authority.GoodwillLimits), if to anything."""
 
 
 NO_CONTEXT = Context()

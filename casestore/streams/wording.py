@@ -155,6 +155,11 @@ def words(value: Any, zone: tzinfo = UTC) -> str:
             return str(value)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things in words: `1 event`, `2,000 events`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def _entry(name: str, value: Any, zone: tzinfo) -> str:
     if isinstance(value, Mapping) and value.keys() <= {"from", "to"}:  # a correction's change
         before, after = (_before_or_after(value.get(end), zone) for end in ("from", "to"))

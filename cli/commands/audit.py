@@ -23,6 +23,7 @@ from casestore.audit.tlog_export import export_log
 from casestore.audit.verifying import Verified
 from casestore.audit.verifying import verify as verify_store
 from casestore.errors import CannotTell, NotSigned
+from casestore.streams.wording import counted
 from casestore.tlog.note import Checkpoint, Verifier
 from cli.terminal.checkpoints import _KEY_HELP, HELD, KEYS, OLDER, VerifierKey, read_checkpoints
 from cli.terminal.options import CANNOT_TELL, REFUSED, settings, shared
@@ -93,7 +94,7 @@ def seal() -> None:
         told = {"size": checkpoint.size, "root": checkpoint.root.hex(), "new": made.new}
         print_object({**told, "checkpoint": made.note, "file": str(made.file)})
     elif not settings().quiet:
-        click.echo(f"sealed {_counted(checkpoint.size)}, {made.new:,} of them new")
+        click.echo(f"sealed {counted(checkpoint.size, 'event')}, {made.new:,} of them new")
         click.echo(f"the checkpoint is {made.file}")
 
 
@@ -223,7 +224,7 @@ def verify_proof(file: IO[bytes], key: Verifier, held: Sequence[Path]) -> None:
         more = {"signed_by": key.name, "begins_with": [str(path) for path in held]}
         print_object({**proven, "root": checkpoint.root.hex(), **more})
     elif not settings().quiet:
-        click.echo(f"{_leaf(leaf)} is in the history of {_counted(checkpoint.size)} that")
+        click.echo(f"{_leaf(leaf)} is in the history of {counted(checkpoint.size, 'event')} that")
         click.echo(f"{key.name} signed")
         print_lines(_begins(held))
 
@@ -253,7 +254,11 @@ def export(folder: Path) -> None:
         last = store.recorder.last_position()
         with progress("events", last) as tick:
             checkpoint = export_log(store, folder, progress=tick)
-    _say({"folder": str(folder)}, checkpoint, f"wrote {_counted(checkpoint.size)} to {folder}")
+    _say(
+        {"folder": str(folder)},
+        checkpoint,
+        f"wrote {counted(checkpoint.size, 'event')} to {folder}",
+    )
 
 
 @audit.command(name="case")
@@ -282,7 +287,9 @@ def case_(case_id: str, out: Path, reveal: bool, held: Sequence[Path]) -> None:
             {"folder": str(out), "events": len(bundle.events), "verifier": bundle.verifier}
         )
     elif not settings().quiet:
-        click.echo(f"wrote {_counted(len(bundle.events))} to {out}; read {out / 'page.html'}")
+        click.echo(
+            f"wrote {counted(len(bundle.events), 'event')} to {out}; read {out / 'page.html'}"
+        )
 
 
 @audit.command()
@@ -312,11 +319,11 @@ def verify_bundle(folder: Path, key: Verifier | None, held: Sequence[Path]) -> N
         remarks.append(f"signed by the bundle's own key; compare it: {proven.verifier}")
     if proven.unproven:
         what = "words were deciphered by the store: that these are the words is its claim"
-        remarks.append(f"{_counted(proven.unproven)}: {what}")
+        remarks.append(f"{counted(proven.unproven, 'event')}: {what}")
     if proven.page != "ok":
         remarks.append("page.html was made by another version of casestore, and was not compared")
     told = {"stream": proven.stream, "events": proven.events, "remarks": remarks}
-    said = f"{proven.stream}: {_counted(proven.events)}, all as they were signed"
+    said = f"{proven.stream}: {counted(proven.events, 'event')}, all as they were signed"
     _say(told, proven.checkpoint, said, *remarks)
 
 
@@ -327,9 +334,5 @@ def _say(told: dict[str, object], checkpoint: Checkpoint, *lines: str) -> None:
         print_lines(lines)
 
 
-def _counted(events: int) -> str:
-    return "1 event" if events == 1 else f"{events:,} events"
-
-
 def _are(events: int) -> str:
-    return f"{_counted(events)} {'is' if events == 1 else 'are'}"
+    return f"{counted(events, 'event')} {'is' if events == 1 else 'are'}"

@@ -22,6 +22,7 @@ from casestore.journal.url import SQLiteUrl, parse_url
 from casestore.keys.key_file import kek_id, load_key_file
 from casestore.privacy.erasure import reapply
 from casestore.privacy.erasure_list import list_file
+from casestore.streams.wording import counted
 from casestore.tlog.note import Verifier
 from cli.terminal.checkpoints import HELD, KEYS
 from cli.terminal.options import REFUSED, settings, shared
@@ -62,7 +63,7 @@ def backup(file: Path, force: bool) -> None:
         print_object({**made._asdict(), "file": str(made.file), "not_in_it": list(map(str, apart))})
         return
     _say(
-        f"wrote {made.file}: {_counted(made.events)}, up to position {made.position}",
+        f"wrote {made.file}: {counted(made.events, 'event')}, up to position {made.position}",
         f"sha256 {made.sha256}",
         "not in it, to be kept apart from it:",
         *(f"  {each}" for each in apart),
@@ -169,12 +170,12 @@ def _remarks(store: CaseStore, made: Kept, erased: dict[str, list[str]] | None) 
     if made.proven is None:
         yield "there was no checkpoint to compare it with"
     else:
-        yield f"the first {_counted(made.proven.size)} are what {made.proven.label} signed"
+        yield f"the first {counted(made.proven.size, 'event')} are what {made.proven.label} signed"
     if made.newer is not None:
         missing = made.newer.size - made.events
         yield (
-            f"{made.newer.label} is of {_counted(made.newer.size)}: {missing:,} of them, or more, "
-            "are newer than this backup, and missing"
+            f"{made.newer.label} is of {counted(made.newer.size, 'event')}: {missing:,} of them, "
+            "or more, are newer than this backup, and missing"
         )
     elif made.proven is not None:
         yield "no checkpoint at hand is newer; events that none covers may be missing all the same"
@@ -209,7 +210,7 @@ def _tell(
     made: Kept, done: str, erased: dict[str, list[str]] | None, remarks: Sequence[str]
 ) -> None:
     if for_people():
-        _say(f"{done}: {_counted(made.events)}, up to position {made.position}", *remarks)
+        _say(f"{done}: {counted(made.events, 'event')}, up to position {made.position}", *remarks)
         return
     told: dict[str, Any] = {**made._asdict(), "root": made.root.hex()}
     for name in ("proven", "newer"):
@@ -221,7 +222,3 @@ def _tell(
 def _say(*lines: str) -> None:
     if not settings().quiet:
         print_lines(map(visible, lines))
-
-
-def _counted(events: int) -> str:
-    return "1 event" if events == 1 else f"{events:,} events"

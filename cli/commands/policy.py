@@ -17,6 +17,7 @@ from casestore.events import Actor
 from casestore.events.policy_document import BUILT_IN, DAYS, DOCUMENT, Document
 from casestore.policy.toml import PolicyFile, read_policy
 from casestore.streams.policies import Adopted, Policies
+from casestore.streams.wording import counted
 from cli.commands.reports import answered
 from cli.terminal.actor import read_actor
 from cli.terminal.options import REFUSED, as_of_option, moment, settings, shared, zone_option
@@ -75,13 +76,9 @@ def check(file: Path) -> None:
     if not for_people():
         print_object({"name": found.name, "policy": found.policy})
     elif not settings().quiet:
-        roles = _many(len(found.document.roles), "role")
-        days = _many(len(found.document.calendar.holidays), "holiday")
+        roles = counted(len(found.document.roles), "role")
+        days = counted(len(found.document.calendar.holidays), "holiday")
         click.echo(visible(f"fine: {found.name}, {roles}, {days}"))
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 @policy.command()
@@ -174,7 +171,7 @@ def _told(in_force: Adopted, whole: dict[str, Any], at: datetime, tz: tzinfo) ->
     built_in = dict(_settings(_whole(BUILT_IN)))
     if days := sorted(whole["calendar"]["holidays"]):
         between = f", {days[0]} to {days[-1]}" if len(days) > 1 else f", {days[0]}"
-        whole["calendar"]["holidays"] = _many(len(days), "day") + between
+        whole["calendar"]["holidays"] = counted(len(days), "day") + between
     rows = [
         {"setting": name, "value": value, "built_in": built_in.get(name) == value}
         for name, value in _settings(whole)

@@ -15,6 +15,7 @@ from casestore.privacy import erasure as library
 from casestore.privacy.erasure_list import list_file
 from casestore.privacy.rotation import rotate as rotate_key
 from casestore.streams.codec import Codec
+from casestore.streams.wording import counted
 from cli.terminal.actor import read_actor
 from cli.terminal.options import REFUSED, Usage, settings, shared
 from cli.terminal.output import Column, cell, for_people, print_lines, print_object, print_rows
@@ -253,7 +254,7 @@ def rotate(dry_run: bool) -> None:
     if not for_people():
         print_object({**done._asdict(), "key_file": str(done.key_file), "dry_run": dry_run})
         return
-    keys = f"{done.wrapped} key{'' if done.wrapped == 1 else 's'} of customers"
+    keys = f"{counted(done.wrapped, 'key')} of customers"
     if dry_run:
         _remarks(f"{keys} would be wrapped by a new key in {done.key_file}")
         return

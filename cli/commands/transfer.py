@@ -10,6 +10,7 @@ from typing import IO, Literal
 
 import click
 
+from casestore.streams.wording import counted
 from casestore.system.files import write_whole
 from casestore.transfer.importing import Imported
 from casestore.transfer.ndjson import MAX_LINE, export_lines, import_lines
@@ -103,13 +104,9 @@ def print_refusals(result: Imported, name: str) -> None:
 def told(result: Imported) -> str:
     """What became of an import, in words."""
     return (
-        f"{_counted(result.lines, 'line')}: {_counted(result.appended, 'event')} appended, "
+        f"{counted(result.lines, 'line')}: {counted(result.appended, 'event')} appended, "
         f"{result.repeated} already there, {len(result.refused)} refused"
     )
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 @click.command()

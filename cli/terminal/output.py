@@ -26,7 +26,7 @@ from casestore.streams.wording import words
 from cli.terminal.options import settings
 from cli.terminal.text import CONTROLS, visible
 
-Row = Mapping[str, Any]
+Cells = Mapping[str, Any]
 
 
 class Column(NamedTuple):
@@ -47,7 +47,7 @@ class Column(NamedTuple):
 
 
 def print_rows(
-    columns: Sequence[Column], rows: Iterable[Row], *, zone: tzinfo = UTC, empty: str = "none"
+    columns: Sequence[Column], rows: Iterable[Cells], *, zone: tzinfo = UTC, empty: str = "none"
 ) -> None:
     """Print rows in the format that was asked for.
 
@@ -99,7 +99,7 @@ def print_lines(lines: Iterable[str]) -> None:
 # --- for people ----------------------------------------------------------------------------
 
 
-def table(columns: Sequence[Column], rows: Sequence[Row], *, zone: tzinfo = UTC) -> list[str]:
+def table(columns: Sequence[Column], rows: Sequence[Cells], *, zone: tzinfo = UTC) -> list[str]:
     """Lines of a table: as wide as the terminal there, and as its text is in a pipe."""
     shown = [column for column in columns if column.people]
     cells = [[cell(row.get(column.name), zone) for column in shown] for row in rows]
@@ -203,7 +203,7 @@ def _json(value: Any, indent: int | None = None) -> str:
     return CONTROLS.sub(lambda m: m[0] if m[0] == "\n" else f"\\u{ord(m[0]):04x}", text)
 
 
-def _json_lines(_names: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
+def _json_lines(_names: Sequence[str], rows: Iterable[Cells]) -> Iterator[str]:
     opened = False
     for row in rows:
         yield f"{',' if opened else '['}\n  {_json(row)}"
@@ -211,11 +211,11 @@ def _json_lines(_names: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
     yield "\n]\n" if opened else "[]\n"
 
 
-def _ndjson_lines(_names: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
+def _ndjson_lines(_names: Sequence[str], rows: Iterable[Cells]) -> Iterator[str]:
     return (f"{_json(row)}\n" for row in rows)
 
 
-def _csv_lines(names: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
+def _csv_lines(names: Sequence[str], rows: Iterable[Cells]) -> Iterator[str]:
     text = io.StringIO()
     writer = csv.writer(text)  # with \r\n at its end, so that it quotes either in a cell
     seen = on_terminal()

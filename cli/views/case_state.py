@@ -8,8 +8,9 @@ from typing import Any
 
 from casestore.events import PromiseReleased
 from casestore.streams import kinds
-from casestore.streams.case import Case, Promise
+from casestore.streams.case import Case
 from casestore.streams.history import History
+from casestore.streams.promise_state import promise_state
 from cli.terminal.output import Column, cell, heading, table
 
 _SECTIONS = {
@@ -80,25 +81,17 @@ def _promises(case: Case, history: History, asked_at: datetime) -> Iterator[dict
             "kind": promise.kind,
             "made_at": promise.made_at,
             "due_at": promise.due_at,
-            "state": _state(promise, kept, released.get(promise_id), asked_at),
+            "state": promise_state(
+                asked_at,
+                due_at=promise.due_at,
+                kept_at=promise.kept_at if kept else None,
+                released_at=released.get(promise_id),
+                withdrawn=promise.status == "withdrawn",
+            ),
             "kept_at": promise.kept_at if kept else None,
             "kept_by": promise.kept_by if kept else None,
             "renegotiations": promise.renegotiations,
         }
-
-
-def _state(promise: Promise, kept: bool, released: datetime | None, asked_at: datetime) -> str:
-    """As reports judge a promise at a time; the first that holds."""
-    due = promise.due_at
-    if promise.status == "withdrawn":
-        return "withdrawn"
-    if released is not None and (due is None or released <= due):
-        return "released"
-    if kept and promise.kept_at is not None:
-        return "kept" if due is None or promise.kept_at <= due else "late"
-    if due is None:
-        return "undated"
-    return "open" if asked_at <= due else "broken"
 
 
 def _undelivered(case: Case) -> Iterator[dict[str, Any]]:

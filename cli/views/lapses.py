@@ -10,7 +10,7 @@ from typing import Any
 from casestore import CaseStore, History
 from casestore.events.policy_document import number
 from casestore.streams.policies import Policies
-from casestore.streams.wording import clock, tell, words
+from casestore.streams.wording import clock, counted, tell, words
 from cli.terminal.output import cell, heading
 from cli.terminal.text import visible
 from projections.query.report import Result
@@ -34,7 +34,7 @@ def explained_lapses(result: Result[Any], store: CaseStore, zone: tzinfo) -> Ite
             yield visible(_event(uid, histories, store, zone))
         yield ""
     count = len(result.rows)
-    yield f"{count} finding{'' if count == 1 else 's'}, as of {cell(result.as_of, zone)}"
+    yield f"{counted(count, 'finding')}, as of {cell(result.as_of, zone)}"
 
 
 def _numbers(names: tuple[str, ...], policies: Policies, line: Any) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 from msgspec.structs import asdict
 
+from casestore.streams.wording import counted
 from cli.terminal.options import (
     settings,
 )
@@ -28,7 +29,7 @@ from projections.query.report import Report, Result
 def tell_parked(count: int) -> None:
     """Say on stderr that a report is not whole."""
     if count:
-        streams = "1 stream is" if count == 1 else f"{count} streams are"
+        streams = f"{counted(count, 'stream')} {'is' if count == 1 else 'are'}"
         click.echo(
             f"casestore: {streams} missing here: their rows could not be made; "
             "`casestore projections status` tells why",

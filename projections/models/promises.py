@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Literal
 
 from casestore.events import (
     PromiseKept,
@@ -16,11 +15,10 @@ from casestore.events import (
     PromiseRenegotiated,
     PromiseWithdrawn,
 )
+from casestore.streams.promise_state import PromiseState, promise_state
 from projections.history.case_history import CaseHistory, Status
 from projections.history.happened import Happened
 from projections.projection import Projection, Row
-
-State = Literal["withdrawn", "released", "kept", "late", "undated", "open", "broken"]
 
 
 class PromiseRow(Row, frozen=True):
@@ -51,18 +49,15 @@ class PromiseRow(Row, frozen=True):
     category: str | None
 
 
-def state(promise: PromiseRow, at: datetime) -> State:
-    """How a promise stands at a time, by what had happened until then."""
-    due = promise.due_at
-    if promise.withdrawn_at is not None:
-        return "withdrawn"
-    if promise.released_at is not None and (due is None or promise.released_at <= due):
-        return "released"
-    if promise.kept_at is not None:
-        return "kept" if due is None or promise.kept_at <= due else "late"
-    if due is None:
-        return "undated"
-    return "open" if at <= due else "broken"
+def state(promise: PromiseRow, at: datetime) -> PromiseState:
+    """How a promise stands at a time."""
+    return promise_state(
+        at,
+        due_at=promise.due_at,
+        kept_at=promise.kept_at,
+        released_at=promise.released_at,
+        withdrawn=promise.withdrawn_at is not None,
+    )
 
 
 def rows(case: CaseHistory) -> Iterator[PromiseRow]:

@@ -7,13 +7,22 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from casestore.streams.history import to_microseconds
-from projections.models.promises import PROMISES, PromiseRow, State, state
+from casestore.streams.promise_state import PromiseState
+from projections.models.promises import PROMISES, PromiseRow, state
 from projections.query.measures import counted, grouped, seconds, share
 from projections.query.report import Answer, Line, Option, Report
 from projections.query.view import View
 
-STATES: tuple[State, ...] = ("kept", "late", "broken", "withdrawn", "open", "undated", "released")
-_BROKEN: tuple[State, ...] = ("late", "broken", "withdrawn")
+STATES: tuple[PromiseState, ...] = (
+    "kept",
+    "late",
+    "broken",
+    "withdrawn",
+    "open",
+    "undated",
+    "released",
+)
+_BROKEN: tuple[PromiseState, ...] = ("late", "broken", "withdrawn")
 
 
 class PromiseLine(Line, frozen=True, kw_only=True):
@@ -28,7 +37,7 @@ class PromiseLine(Line, frozen=True, kw_only=True):
     team: str | None
     first_due_at: datetime | None
     due_at: datetime | None
-    state: State
+    state: PromiseState
     broken_at: datetime | None
     """The earlier of due time and withdrawal, of what was not kept in time."""
     kept_at: datetime | None

@@ -95,11 +95,15 @@ def qualified_gesture(case: Facts) -> Iterator[Finding]:
 
 
 @rule(
-    "repeat-goodwill", "002", "003", on=(), numbers="goodwill.gestures_per_year goodwill.per_year"
+    "repeat-goodwill",
+    "002",
+    "003",
+    across_cases=True,
+    numbers="goodwill.gestures_per_year goodwill.per_year",
 )
 def repeat_goodwill(_case: Facts) -> Iterable[Finding]:
     """A gesture is for once: who is given one for every complaint is taught to complain."""
-    return ()  # it spans the customer's cases: the report's query finds it in the goodwill table
+    return ()  # judged in projections.reports.lapses
 
 
 @rule("goodwill-on-unfounded", "003", on=GestureGiven)

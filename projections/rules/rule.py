@@ -55,6 +55,8 @@ class Rule(NamedTuple):
     on: frozenset[type[Event]]
     """It finds something only in a case with an event of one of these types."""
     judge: Judge
+    across_cases: bool
+    """It spans a customer's cases: the report of lapses judges it, and `judge` finds nothing."""
 
 
 RULES: dict[str, Rule] = {}
@@ -62,22 +64,28 @@ RULES: dict[str, Rule] = {}
 
 
 def rule(
-    name: str, *stories: str, on: type[Event] | tuple[type[Event], ...], numbers: str = ""
+    name: str,
+    *stories: str,
+    on: type[Event] | tuple[type[Event], ...] = (),
+    numbers: str = "",
+    across_cases: bool = False,
 ) -> Callable[[Judge], Judge]:
     """Make a function a rule. Its docstring is the lesson.
 
     Args:
         name: of the rule.
         stories: the seed stories that teach it, by number.
-        on: the type of event, or types, without any of which a case gives it nothing to judge;
-            () where reports judge it, as it spans cases.
+        on: the type of event, or types, without any of which a case gives it nothing to judge.
         numbers: the names of the policy's numbers that it goes by, with spaces between.
+        across_cases: it spans a customer's cases: projections.reports.lapses judges it.
     """
 
     def declare(judge: Judge) -> Judge:
         lesson = cleandoc(judge.__doc__ or "")
         types = frozenset(on if isinstance(on, tuple) else (on,))
-        RULES[name] = Rule(name, stories, lesson, tuple(numbers.split()), types, judge)
+        RULES[name] = Rule(
+            name, stories, lesson, tuple(numbers.split()), types, judge, across_cases
+        )
         return judge
 
     return declare

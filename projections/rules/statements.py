@@ -113,10 +113,10 @@ def untrue_statement(case: Facts) -> Iterator[Finding]:
             yield Finding(name, "satisfied", each.at, each)
 
 
-@rule("conflicting-statements", "004", on=())
+@rule("conflicting-statements", "004", across_cases=True)
 def conflicting_statements(_case: Facts) -> Iterable[Finding]:
     """Talk to each other, so that the customer is not told one thing today and another tomorrow."""
-    return ()  # it spans the customer's cases: the report's query finds it in the statements
+    return ()  # judged in projections.reports.lapses
 
 
 @rule("wants-not-asked", "001", "002", "003", on=(RequestRefused, FinalDecisionGiven))

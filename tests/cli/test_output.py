@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from casestore.events import Money, Ref
 from cli.terminal.options import shared
-from cli.terminal.output import Column, Row, print_object, print_rows
+from cli.terminal.output import Cells, Column, print_object, print_rows
 from cli.terminal.text import visible
 
 NASTY = "a\x1b[2Jb\x9bc\u202ed\u2066e\x7ff\ng\th\r\ni"
@@ -47,7 +47,7 @@ COLUMNS = (
     Column("words", people=False),
     Column("told", "in words", programs=False),
 )
-ROWS: list[Row] = [
+ROWS: list[Cells] = [
     {"case_id": "c1", "age": 7, "words": ["a", "b"], "told": "seven days"},
     {"case_id": "漢字", "age": 1234, "told": "[bold]long[/bold]"},
 ]

@@ -323,7 +323,7 @@ def test_a_closed_store_leaves_no_connection_behind(
         url = f"{postgres_schema_url}&application_name={name}"
         with CaseStore.create(url, key_file=tmp_path / "key") as store:
             store.append("case:1", opened())
-            writing = store.recorder.writing(hopeful=True)
+            writing = store.recorder.writing(optimistic=True)
             if busy_then:
                 writing.__enter__()
         if busy_then:

@@ -237,8 +237,8 @@ def at_commit(
     real = store.recorder.writing
 
     @contextmanager
-    def writing(*, hopeful: bool = False) -> Iterator[Writing]:
-        with real(hopeful=hopeful) as transaction:
+    def writing(*, optimistic: bool = False) -> Iterator[Writing]:
+        with real(optimistic=optimistic) as transaction:
             commit = transaction.commit
             transaction.commit = lambda rows, keys=(): do(rows, keys, commit)  # type: ignore[method-assign]
             yield transaction
