@@ -45,7 +45,7 @@ class Context(msgspec.Struct, frozen=True):
     """The stream's own history, where the event is a correction."""
     imported: bool = False
     goodwill: Any = None
-    """What a live gesture is held to (casestore.policy.authority.GoodwillLimits), if to anything."""
+    """What a live gesture is held to: `casestore.policy.authority.GoodwillLimits`, or None."""
 
 
 NO_CONTEXT = Context()
