@@ -380,7 +380,8 @@ class CaseStore:
                 stream = self._present(name)
             if stream is None:
                 raise _no_stream(name)
-            return cast(Case, stream.state)
+            if stream.in_order:
+                return cast(Case, stream.state)
         return cast(Case, kinds.fold_history(self.history(name, as_of=as_of, known_at=known_at)))
 
     def policies(self) -> Policies:

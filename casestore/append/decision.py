@@ -6,7 +6,7 @@ state before it, personal text is sealed, and rows are made. A refusal leaves no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -23,21 +23,27 @@ from casestore.errors import (
     IdempotencyConflict,
 )
 from casestore.events import (
-    Actor,
     CaseOpened,
     CustomerRegistered,
     Event,
     EventCorrected,
     GestureGiven,
     PersonalDataErased,
+    PromiseKept,
+    PromiseReleased,
+    PromiseRenegotiated,
+    PromiseWithdrawn,
 )
+from casestore.events.markers import cases_named
 from casestore.journal.recorder import Survey, Writing
 from casestore.journal.rows import KeyRow, Row
 from casestore.keys.vault import UNSEALED, Vault, nonces
 from casestore.policy.authority import GoodwillLimits
 from casestore.streams import kinds
+from casestore.streams.case import Case
 from casestore.streams.checks import AHEAD, Context
 from casestore.streams.codec import Codec
+from casestore.streams.customer import STORE
 from casestore.streams.history import (
     History,
     Metadata,
@@ -49,9 +55,8 @@ from casestore.streams.history import (
 )
 from casestore.streams.kinds import Stream
 
-SYSTEM = Actor(kind="system", id="casestore")
-"""Who registers a customer that nobody has registered."""
 _NO_OTHERS: dict[str, Any] = {}
+_ENDS_PROMISE = (PromiseKept, PromiseRenegotiated, PromiseReleased, PromiseWithdrawn)
 
 
 class Decision:
@@ -202,7 +207,7 @@ class Decision:
         if customer.registered:
             return
         key = f"registered:{customer.registrations + 1}"
-        event = CustomerRegistered(occurred_at=opened.occurred_at, actor=SYSTEM)
+        event = CustomerRegistered(occurred_at=opened.occurred_at, actor=STORE)
         said = Metadata(key, 1)
         self._add(name, event, event_id(name, key, 0), said)
 
@@ -222,6 +227,7 @@ class Decision:
             {other: self._stream(other).state} if other is not None else _NO_OTHERS,
             None if originals is None else History(name, originals),
             self.imported,
+            self._family(stream, event),
             self._limits(stream, event) if isinstance(event, GestureGiven) else None,
         )
         if refusal := kinds.check(stream, event, context):
@@ -248,6 +254,40 @@ class Decision:
         if originals is not None:
             self.streams[name] = kinds.fold(name, [*originals, *self.codec.recorded([row])])
 
+    def _family(self, stream: Stream, event: Event) -> dict[str, Any]:
+        """The cases of the same family that an event of a case may be about, by id."""
+        case = stream.state
+        if not isinstance(case, Case):
+            return _NO_OTHERS
+        named = cases_named(event)
+        if not named and (case.merged_into is None or not isinstance(event, _ENDS_PROMISE)):
+            return _NO_OTHERS
+        own = [case, *self._leads(case)]
+        family = {each.case_id: each for each in own[1:]}
+        for case_id in named:
+            name = f"case:{case_id}"
+            if case_id == case.case_id or not kinds.is_stream(name):
+                continue
+            other = self._stream(name).state
+            line = [other, *self._leads(other)]
+            if other.status is not None and line[-1].case_id == own[-1].case_id:
+                family |= {each.case_id: each for each in line if each is not case}
+        return family
+
+    def _leads(self, case: Case) -> Iterator[Case]:
+        """The cases that a case is merged into at present, up to its root."""
+        while case.merged_into is not None:
+            case = self._stream(f"case:{case.merged_into}").state
+            yield case
+
+    def _root(self, case_id: str) -> str:
+        """The case that a case leads to at present: itself, if it is not merged."""
+        *_, root = [
+            case_id,
+            *(c.case_id for c in self._leads(self._stream(f"case:{case_id}").state)),
+        ]
+        return root
+
     def _limits(self, stream: Stream, event: GestureGiven) -> GoodwillLimits | None:
         """What a live gesture is held to; None where no policy refuses, or it is not live."""
         customer_id = kinds.customer_of(stream, event)
@@ -256,7 +296,9 @@ class Decision:
         policy = self._stream("policy").state.at(event.occurred_at)
         if policy.goodwill.enforcement != "refuse":
             return None
-        return GoodwillLimits(policy, given_to(customer_id, self.writing, self.rows, self.codec))
+        given = given_to(customer_id, self.writing, self.rows, self.codec)
+        merged = [replace(each, case_id=self._root(each.case_id)) for each in given]
+        return GoodwillLimits(policy, tuple(merged), self._root(stream.state.case_id))
 
     def _erase(self, name: str, customer_id: str) -> None:
         """Let the key go with the commit that says so. Raises EventRefused."""

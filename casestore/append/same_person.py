@@ -8,7 +8,7 @@ from casestore.journal.rows import Row
 from casestore.streams.codec import Codec
 from casestore.streams.customer import Customer
 from casestore.streams.history import History
-from casestore.streams.kinds import fold_history
+from casestore.streams.kinds import fold
 from casestore.streams.merged import closure, linked
 
 
@@ -28,7 +28,9 @@ def same_as(
         for row in merges
     ]
     ever = closure([customer_id], linked(links))
-    states = [fold_history(history(f"customer:{each}")) for each in ever] if len(ever) > 1 else []
+    # As everything that an append rests on: in the order of recording.
+    streams = [history(f"customer:{each}") for each in ever] if len(ever) > 1 else []
+    states = [fold(each.stream, each.originals).state for each in streams]
     now = [
         (state.customer_id, state.merged_into)
         for state in states

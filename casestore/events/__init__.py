@@ -15,6 +15,7 @@ from casestore.events.amends import (
     OptionChosen,
     OptionsOffered,
     RemedyGiven,
+    RemedyReversed,
 )
 from casestore.events.base import SPOKEN, Actor, Channel, Event, Instant, Known, Money, New, Ref
 from casestore.events.contact import (
@@ -26,6 +27,7 @@ from casestore.events.contact import (
     IssueRaised,
     MessageReceived,
     ReplySent,
+    SatisfactionRated,
 )
 from casestore.events.course import (
     CaseAssigned,
@@ -98,6 +100,8 @@ CaseEvent = (
     | PromiseRenegotiated
     | PromiseReleased
     | PromiseWithdrawn
+    | RemedyReversed
+    | SatisfactionRated
     | RemedyGiven
     | GestureGiven
     | GestureDeclined
@@ -207,10 +211,12 @@ __all__ = [
     "QualityAssessed",
     "Ref",
     "RemedyGiven",
+    "RemedyReversed",
     "ReplySent",
     "RequestRefused",
     "ResolutionAccepted",
     "ResolutionRejected",
+    "SatisfactionRated",
     "StatementMade",
     "StatementRetracted",
 ]

@@ -10,6 +10,7 @@ from casestore.events.base import (
     Code,
     Event,
     Flag,
+    FullId,
     Id,
     IssueIds,
     Known,
@@ -87,6 +88,16 @@ class RemedyGiven(Event):
 
 
 @event
+class RemedyReversed(Event):
+    """We took it back, or it was booked twice."""
+
+    TOLD: ClassVar[str] = "took back the remedy {remedy_id}[: {words}]"
+
+    remedy_id: Annotated[FullId, Known("remedy")]
+    words: PersonalText = None
+
+
+@event
 class GestureGiven(Event):
     """Goodwill: something beyond what was owed."""
 
@@ -118,7 +129,7 @@ class GestureDeclined(Event):
 
     TOLD: ClassVar[str] = "declined the gesture {gesture_id}[: {words}]"
 
-    gesture_id: Annotated[Id, Known("gesture")]
+    gesture_id: Annotated[FullId, Known("gesture")]
     words: PersonalText = None
 
 
@@ -128,5 +139,5 @@ class GestureReversed(Event):
 
     TOLD: ClassVar[str] = "took back the gesture {gesture_id}[: {words}]"
 
-    gesture_id: Annotated[Id, Known("gesture")]
+    gesture_id: Annotated[FullId, Known("gesture")]
     words: PersonalText = None

@@ -144,7 +144,7 @@ Id = Annotated[
 FullId = Annotated[
     str, StringConstraints(min_length=1, max_length=401, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")
 ]
-"""An id, or one of another stream with that stream's id before it: "case_id/statement_id"."""
+"""An id, or one of another case of the same family with that case's id before it: "case_id/id"."""
 Code = Id
 """A short identifier (product, region, reason, reference …), never prose."""
 Instant = Annotated[datetime, BeforeValidator(_instant)]
@@ -181,15 +181,24 @@ class Money:
         AfterValidator(_amount),
     ]
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
-    """ISO 4217, three capital letters. The list itself is not checked: it changes over time."""
+    """ISO 4217, three capital letters. Whether it is on the list is asked when it is appended: what
+    is stored stays readable, whatever becomes of the list."""
+
+    @classmethod
+    def exact(cls, amount: Decimal, currency: str) -> Money:
+        """An amount as it is, not validated: a sum may have more digits than one amount."""
+        made = cls.__new__(cls)
+        object.__setattr__(made, "amount", amount)
+        object.__setattr__(made, "currency", currency)
+        return made
 
 
 @value
 class Ref:
-    """A reply, remedy, gesture, offer or promise of the same stream."""
+    """A reply, remedy, gesture, offer or promise of the same stream, or of the same family."""
 
     kind: Literal["reply", "remedy", "gesture", "offer", "promise"]
-    id: Id
+    id: FullId
 
 
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
@@ -212,7 +221,7 @@ class Event:
     actor: Actor
 
 
-IssueIds = Annotated[tuple[Id, ...] | None, Known("issue")]
-ReplyId = Annotated[Id | None, Known("reply")]
-AskId = Annotated[Id | None, Known("ask")]
+IssueIds = Annotated[tuple[FullId, ...] | None, Known("issue")]
+ReplyId = Annotated[FullId | None, Known("reply")]
+AskId = Annotated[FullId | None, Known("ask")]
 Codes = tuple[Code, ...] | None

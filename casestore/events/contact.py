@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 from casestore.events.base import (
     Channel,
@@ -12,6 +13,7 @@ from casestore.events.base import (
     Codes,
     Event,
     Flag,
+    FullId,
     Id,
     IssueIds,
     Known,
@@ -49,10 +51,11 @@ class Ask:
 
 @event
 class MessageReceived(Event):
-    """The customer got in touch: one contact."""
+    """The customer got in touch: one contact. Or a machine of theirs did (`automated`)."""
 
     TOLD: ClassVar[str] = (
-        "got in touch by {channel}[, {sentiment}][, about {issue_ids}][, asking for {asks}]"
+        "got in touch{automated? automatically:} by {channel}[, {sentiment}]"
+        "[, about {issue_ids}][, asking for {asks}]"
         "[, giving {provides}][, saying that {says_not_received} never came]"
         "[, saying that {says_unanswered} was not answered][: {text}]"
     )
@@ -62,9 +65,11 @@ class MessageReceived(Event):
     issue_ids: IssueIds = None
     asks: tuple[Ask, ...] | None = None
     provides: Codes = None
-    says_not_received: Annotated[tuple[Id, ...] | None, Known("reply")] = None
-    says_unanswered: Annotated[tuple[Id, ...] | None, Known("ask")] = None
+    says_not_received: Annotated[tuple[FullId, ...] | None, Known("reply")] = None
+    says_unanswered: Annotated[tuple[FullId, ...] | None, Known("ask")] = None
     sentiment: Literal["calm", "upset", "angry"] | None = None
+    automated: Flag | None = None
+    """A machine's mail: it is no contact, and waits for nothing."""
     text: PersonalText = None
 
 
@@ -83,7 +88,7 @@ class ReplySent(Event):
     automated: Flag = False
     purpose: Literal["substantive", "acknowledgement", "holding", "final_response"] | None = None
     addresses: IssueIds = None
-    answers: Annotated[tuple[Id, ...] | None, Known("ask")] = None
+    answers: Annotated[tuple[FullId, ...] | None, Known("ask")] = None
     resend_of: ReplyId = None
     language: Language | None = None
     closing_pleasantry: Flag | None = None
@@ -97,7 +102,7 @@ class DeliveryConfirmed(Event):
 
     TOLD: ClassVar[str] = "confirmed that reply {reply_id} arrived[, by {evidence}]"
 
-    reply_id: Annotated[Id, Known("reply")]
+    reply_id: Annotated[FullId, Known("reply")]
     evidence: Code | None = None
 
 
@@ -110,7 +115,7 @@ class DeliveryFailed(Event):
         "[, sent to {recipient}][: {diagnostic}]"
     )
 
-    reply_id: Annotated[Id, Known("reply")]
+    reply_id: Annotated[FullId, Known("reply")]
     kind: Literal["permanent", "temporary", "no_answer", "reported_missing"]
     code: Annotated[str, StringConstraints(pattern=r"^[245]\.\d{1,3}\.\d{1,3}$")] | None = None
     """An enhanced mail system status code, RFC 3463, like 5.1.1."""
@@ -142,3 +147,22 @@ class DesiredOutcomeStated(Event):
     asked_by_us: Flag
     issue_ids: IssueIds = None
     wanted: PersonalText = None
+
+
+@event
+class SatisfactionRated(Event):
+    """The customer rated how we did, on a scale from 1."""
+
+    TOLD: ClassVar[str] = "rated us {rating} of {scale}[, for reply {reply_id}][: {words}]"
+
+    rating: Annotated[int, Field(ge=1, strict=True)]
+    scale: Annotated[int, Field(ge=2, le=1000, strict=True)]
+    """The best that can be given."""
+    reply_id: ReplyId = None
+    words: PersonalText = None
+
+    @model_validator(mode="after")
+    def _on_the_scale(self) -> SatisfactionRated:
+        if self.rating > self.scale:
+            raise PydanticCustomError("rating", "rating is beyond the scale: it is 1 to scale")
+        return self

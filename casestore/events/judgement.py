@@ -89,7 +89,7 @@ class StatementRetracted(Event):
 
     TOLD: ClassVar[str] = "took back the statement {statement_id}: {reason}"
 
-    statement_id: Annotated[Id, Known("statement")]
+    statement_id: Annotated[FullId, Known("statement")]
     reason: Literal["untrue_when_made", "changed", "misquoted"]
 
 

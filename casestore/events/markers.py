@@ -8,11 +8,12 @@ a correction may touch all rest on these two, so a new event type needs nothing 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple, TypeVar, cast, get_args, get_type_hints
 
-from casestore.events.base import Event, Identity, Known, New, Personal, Ref
+from casestore.events.base import Event, Identity, Known, Money, New, Personal, Ref
 
 IdKey = tuple[str, str]
 """(kind, id), like ("promise", "p1")."""
@@ -117,6 +118,70 @@ def brings(event: Event) -> list[IdKey]:
 def needs(event: Event) -> list[IdKey]:
     """The ids of its own stream that an event refers to."""
     return _collect(event, _known(type(event)))
+
+
+FAMILY_KINDS = frozenset({"reply", "ask", "promise", "issue", "statement", "gesture", "remedy"})
+"""What may be referred to in another case of the same family, as "case_id/id"."""
+
+
+def places(full_id: str) -> Iterator[tuple[str, str]]:
+    """The ways to read "case_id/id": either may hold a slash itself."""
+    for at, character in enumerate(full_id):
+        if character == "/" and 0 < at < len(full_id) - 1:
+            yield full_id[:at], full_id[at + 1 :]
+
+
+def cases_named(event: Event) -> list[str]:
+    """The cases whose ids an event may refer to, besides those of its own stream."""
+    return [
+        case_id
+        for kind, full_id in needs(event)
+        if kind in FAMILY_KINDS
+        for case_id, _ in places(full_id)
+    ]
+
+
+@per_class
+def _holding(cls: type[Event]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The fields of an event class that hold an instant, and those that hold money somewhere."""
+    hints = fields_of(cls).items()
+    instants = tuple(name for name, hint in hints if datetime in parts(hint))
+    money = tuple(name for name, hint in hints if any(part is Money for part in _deep_parts(hint)))
+    return instants, money
+
+
+def _deep_parts(hint: Any) -> Iterator[Any]:
+    for part in parts(hint):
+        yield part
+        if isinstance(part, type) and dataclasses.is_dataclass(part) and part is not Money:
+            for inner in fields_of(part).values():
+                yield from _deep_parts(inner)
+
+
+def instants(event: Event) -> Iterator[tuple[str, datetime]]:
+    """The instants that an event holds, by field."""
+    for name in _holding(type(event))[0]:
+        if (at := getattr(event, name)) is not None:
+            yield name, at
+
+
+def amounts(event: Event) -> Iterator[tuple[str, Money]]:
+    """The amounts of money that an event holds, by field."""
+    for name in _holding(type(event))[1]:
+        held = getattr(event, name)
+        for money in _money_in(held):
+            yield name, money
+
+
+def _money_in(held: Any) -> Iterator[Money]:
+    if isinstance(held, Money):
+        yield held
+    elif isinstance(held, tuple):
+        for each in held:
+            yield from _money_in(each)
+    elif dataclasses.is_dataclass(held):
+        for field in dataclasses.fields(held):
+            yield from _money_in(getattr(held, field.name))
 
 
 @per_class

@@ -8,6 +8,7 @@ from casestore.events.base import (
     AskId,
     Event,
     Flag,
+    FullId,
     Id,
     Instant,
     Known,
@@ -18,7 +19,7 @@ from casestore.events.base import (
     event,
 )
 
-PromiseId = Annotated[Id, Known("promise")]
+PromiseId = Annotated[FullId, Known("promise")]
 
 
 @event

@@ -1,15 +1,15 @@
 """Who may give what: a role's authority, and what a customer may be given at all.
 
 Sums are of gestures that stand (neither declined nor reversed), in one currency, in the 365 days
-that end with the gesture asked about; a sum of a case is of that case alone. The policy in force
-at that time decides.
+that end with the gesture asked about. A sum of a case is of that case alone, with what is merged
+with it, however long ago. The policy in force at that time decides.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from typing import Literal
 
 import msgspec
@@ -18,6 +18,10 @@ from casestore.events import GestureGiven, Money
 from casestore.events.policy_document import Document
 
 YEAR = timedelta(days=365)
+_EXACTLY = Context(prec=100)
+"""An amount has up to 24 digits: sums of very many still fit."""
+WITHOUT_VALUE = ("information", "invitation")
+"""Kinds of gesture on which money limits do not bear."""
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -25,6 +29,7 @@ class Given(msgspec.Struct, frozen=True):
     """A gesture that stands."""
 
     case_id: str
+    """The case that it counts under."""
     given_at: datetime
     value: Money | None
 
@@ -75,9 +80,10 @@ def bounds(
         case_id: the case that it is given in, if that is known.
         at: when.
     """
-    year = [each for each in given if timedelta(0) <= at - each.given_at < YEAR]
-    same = [each for each in year if each.value is not None and each.value.currency == currency]
-    in_case = [each for each in same if each.case_id == case_id]
+    before = [each for each in given if each.given_at <= at]
+    year = [each for each in before if at - each.given_at < YEAR]
+    same = _in(currency, year)
+    in_case = [each for each in _in(currency, before) if each.case_id == case_id]
     count = Decimal(len(year))
     authority = policy.roles.get(role or "")
     if policy.roles and currency is not None:
@@ -120,29 +126,55 @@ def exceeded(
     return found
 
 
-def within_authority(
+def may_give(
     policy: Document,
-    roles: Sequence[str | None],
+    role: str | None,
+    kind: str,
     value: Money | None,
     given: Sequence[Given],
     *,
+    case_id: str,
+    at: datetime,
+) -> bool | None:
+    """Whether a role has the authority for a gesture.
+
+    None where nobody can tell: the role is not on record, nobody has laid down who may give what,
+    or money limits bear on a gesture whose value was not recorded.
+    """
+    if role is None or not policy.roles:
+        return None
+    in_money = kind not in WITHOUT_VALUE
+    beyond = exceeded(policy, role, value if in_money else None, given, case_id=case_id, at=at)
+    if any(bound.of_role for bound in beyond):
+        return False
+    return None if in_money and value is None else True
+
+
+def within_authority(
+    policy: Document,
+    kind: str,
+    value: Money | None,
+    given: Sequence[Given],
+    *,
+    giver: str | None,
+    approver: str | None,
+    approved: bool,
     case_id: str,
     at: datetime,
 ) -> Literal["yes", "no", "unknown"]:
     """Whether who gave, or who approved, had the authority.
 
     Args:
-        roles: of who gave, and of who approved; None where it was not recorded.
+        giver, approver: their roles; None where they are not on record.
+        approved: whether there is somebody who approved.
     """
-    if not policy.roles:
-        return "unknown"  # nobody has laid down who may give what
-    known = [role for role in roles if role is not None]
-    for role in known:
-        beyond = exceeded(policy, role, value, given, case_id=case_id, at=at)
-        if not any(bound.of_role for bound in beyond):
-            return "yes"
-    # Of who gave without a role nobody can say that they had no authority.
-    return "no" if known and roles[0] is not None else "unknown"
+    roles = [giver, approver] if approved else [giver]
+    verdicts = [
+        may_give(policy, role, kind, value, given, case_id=case_id, at=at) for role in roles
+    ]
+    if True in verdicts:
+        return "yes"
+    return "unknown" if None in verdicts else "no"
 
 
 class GoodwillLimits(msgspec.Struct, frozen=True):
@@ -151,9 +183,11 @@ class GoodwillLimits(msgspec.Struct, frozen=True):
     policy: Document
     given: tuple[Given, ...]
     """What the customer was given, over all their cases."""
+    case_id: str
+    """The case that the gesture counts under."""
 
 
-def check_gesture(event: GestureGiven, case_id: str, limits: GoodwillLimits) -> str | None:
+def check_gesture(event: GestureGiven, limits: GoodwillLimits) -> str | None:
     """Why a policy that refuses does not allow a gesture, in words; None where it does."""
     approver = event.approved_by.role if event.approved_by is not None else None
     at, policy = event.occurred_at, limits.policy
@@ -163,7 +197,8 @@ def check_gesture(event: GestureGiven, case_id: str, limits: GoodwillLimits) -> 
     ends = [at, *sorted(later)]
 
     def beyond(role: str | None) -> list[Bound]:
-        value, given = event.value, limits.given
+        value = None if event.kind in WITHOUT_VALUE else event.value
+        given, case_id = limits.given, limits.case_id
         judged = (exceeded(policy, role, value, given, case_id=case_id, at=end) for end in ends)
         return [bound for found in judged for bound in found]
 
@@ -204,5 +239,10 @@ def could_give(
     return not any(bound.of_role for bound in beyond)
 
 
+def _in(currency: str | None, given: Iterable[Given]) -> list[Given]:
+    return [each for each in given if each.value is not None and each.value.currency == currency]
+
+
 def _sum(given: Iterable[Given]) -> Decimal:
-    return sum((each.value.amount for each in given if each.value is not None), Decimal(0))
+    with localcontext(_EXACTLY):
+        return sum((each.value.amount for each in given if each.value is not None), Decimal(0))

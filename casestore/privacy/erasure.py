@@ -72,8 +72,9 @@ class Reapplied(NamedTuple):
 
 
 def customer(store: CaseStore, customer_id: str) -> Customer:
-    """A customer's present state. Raises StreamNotFound, InvalidStream."""
-    return cast(Customer, kinds.fold_history(store.history(f"customer:{customer_id}")))
+    """A customer as an append is checked against it. Raises StreamNotFound, InvalidStream."""
+    name = f"customer:{customer_id}"
+    return cast(Customer, kinds.fold(name, store.history(name).originals).state)
 
 
 def readable(store: CaseStore, customer_id: str) -> list[Words]:
@@ -171,7 +172,7 @@ def erase(
     now = False
     while not now:
         history = store.history(name)
-        if cast(Customer, kinds.fold_history(history)).erased:
+        if cast(Customer, kinds.fold(name, history.originals).state).erased:
             break
         with suppress(ConcurrencyConflict):  # look again: somebody else may have erased them
             store.append(name, event, expected_version=len(history.originals))

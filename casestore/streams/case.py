@@ -54,23 +54,26 @@ from casestore.events import (
     QualityAssessed,
     Ref,
     RemedyGiven,
+    RemedyReversed,
     ReplySent,
     RequestRefused,
     ResolutionAccepted,
     ResolutionRejected,
+    SatisfactionRated,
     StatementMade,
     StatementRetracted,
 )
+from casestore.events.markers import places
 from casestore.policy.authority import check_gesture
 from casestore.streams.checks import (
     NO_CONTEXT,
     Context,
-    Ids,
-    check_clock,
     check_correction,
     check_ids,
+    check_values,
     known_ids,
 )
+from casestore.streams.standing import Standing, stand
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -107,23 +110,10 @@ class Gesture(msgspec.Struct, frozen=True):
     status: Literal["given", "declined", "reversed"] = "given"
 
 
-class Case(msgspec.Struct, frozen=True, kw_only=True):
+class Case(Standing, frozen=True, kw_only=True):
     """The present state of a case. `Case(case_id=...)` is one to which nothing has happened."""
 
     case_id: str
-    status: Literal["open", "closed"] | None = None
-    customer_id: str | None = None
-    channel: str | None = None
-    product: str | None = None
-    region: str | None = None
-    category: str | None = None
-    opened_at: datetime | None = None
-    received_at: datetime | None = None
-    closed_at: datetime | None = None
-    close_reason: str | None = None
-    agent: str | None = None
-    team: str | None = None
-    merged_into: str | None = None
     issues: Mapping[str, str | None] = {}
     """Category by issue id."""
     asks: Mapping[str, Ask] = {}
@@ -135,7 +125,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     escalations: Mapping[str, str] = {}
     """To whom, by escalation id, for those not returned yet."""
     last_event_at: datetime | None = None
-    ids: Ids = {}
+    promises_elsewhere: Mapping[str, str] = {}
+    """What became, as told here, of promises of other cases of the family, by "case_id/id"."""
+    ids: Mapping[str, frozenset[str]] = {}
     """Every id in the stream, by kind."""
 
     def arrived(self, reply_id: str) -> bool:
@@ -181,18 +173,16 @@ def _apply(case: Case, event: CaseEvent) -> Case:
             if event.kind == "temporary":
                 return case
             return _delivery(case, event, (event.reply_id,), undelivered=True)
-        case CaseOpened():
-            return replace(
-                case,
-                status="open",
-                customer_id=event.customer_id,
-                channel=event.channel,
-                product=event.product,
-                region=event.region,
-                category=event.category,
-                opened_at=event.occurred_at,
-                received_at=event.received_at,
-            )
+        case (
+            CaseOpened()
+            | CaseAssigned()
+            | CaseReclassified()
+            | CaseClosed()
+            | CaseReopened()
+            | CaseMerged()
+            | CaseUnmerged()
+        ):
+            return stand(case, event)
         case IssueRaised():
             return replace(case, issues={**case.issues, event.issue_id: event.category})
         case PromiseMade():
@@ -218,30 +208,11 @@ def _apply(case: Case, event: CaseEvent) -> Case:
             return _gesture(case, event.gesture_id, "declined")
         case GestureReversed():
             return _gesture(case, event.gesture_id, "reversed")
-        case CaseAssigned():
-            return replace(case, agent=event.agent, team=event.team)
         case CaseEscalated():
             return replace(case, escalations={**case.escalations, event.escalation_id: event.to})
         case EscalationReturned():
             open_ones = {k: v for k, v in case.escalations.items() if k != event.escalation_id}
             return replace(case, escalations=open_ones)
-        case CaseReclassified():
-            return replace(
-                case,
-                product=event.product or case.product,
-                region=event.region or case.region,
-                category=event.category or case.category,
-            )
-        case CaseClosed():
-            return replace(
-                case, status="closed", closed_at=event.occurred_at, close_reason=event.reason
-            )
-        case CaseReopened():
-            return replace(case, status="open", closed_at=None, close_reason=None)
-        case CaseMerged():
-            return replace(case, merged_into=event.into)
-        case CaseUnmerged():
-            return replace(case, merged_into=None)
         case (
             ApologyGiven()
             | DesiredOutcomeStated()
@@ -256,9 +227,11 @@ def _apply(case: Case, event: CaseEvent) -> Case:
             | PromiseAttempted()
             | QualityAssessed()
             | RemedyGiven()
+            | RemedyReversed()
             | RequestRefused()
             | ResolutionAccepted()
             | ResolutionRejected()
+            | SatisfactionRated()
             | StatementMade()
             | StatementRetracted()
         ):
@@ -279,8 +252,11 @@ def _delivery(case: Case, event: CaseEvent, reply_ids: Iterable[str], *, undeliv
 
 
 def _promise(case: Case, promise_id: str, **changes: object) -> Case:
-    if promise_id not in case.promises:  # its making was left out of the selection
-        return case
+    if promise_id not in case.promises:  # of another case, or left out of the selection
+        if "/" not in promise_id or "status" not in changes:
+            return case
+        elsewhere = {**case.promises_elsewhere, promise_id: str(changes["status"])}
+        return replace(case, promises_elsewhere=elsewhere)
     promise = replace(case.promises[promise_id], **changes)
     return replace(case, promises={**case.promises, promise_id: promise})
 
@@ -307,8 +283,8 @@ def check(case: Case, event: CaseEvent, context: Context = NO_CONTEXT) -> str | 
     if case.status is None and not isinstance(event, CaseOpened):
         return "the case is not open yet; its first event must be CaseOpened"
     return (
-        check_clock(event, context.now)
-        or check_ids(case.ids, event)
+        check_values(event, context.now)
+        or check_ids(case.ids, event, case.case_id, context.family)
         or _check(case, event, context)
     )
 
@@ -339,15 +315,17 @@ def _check(case: Case, event: CaseEvent, context: Context) -> str | None:
             | PromiseAttempted()
             | QualityAssessed()
             | RemedyGiven()
+            | RemedyReversed()
             | RequestRefused()
             | ResolutionAccepted()
             | ResolutionRejected()
+            | SatisfactionRated()
             | StatementRetracted()
         ):
             return None  # facts, good or bad: their ids are all that structure asks about
         case GestureGiven():
             if context.goodwill is not None:
-                return check_gesture(event, case.case_id, context.goodwill)
+                return check_gesture(event, context.goodwill)
         case CaseOpened():
             if case.status is not None:
                 return "the case is open already; reopen it with CaseReopened, or use another id"
@@ -355,11 +333,11 @@ def _check(case: Case, event: CaseEvent, context: Context) -> str | None:
             if event.due_at is not None and event.due_at <= event.occurred_at:
                 return "due_at is not after occurred_at; a promise is for the future"
         case PromiseKept() | PromiseReleased() | PromiseWithdrawn():
-            return _check_promise(case, event.promise_id)
+            return _check_promise(case, event.promise_id, context)
         case PromiseRenegotiated():
             if event.due_at <= event.occurred_at:
                 return "due_at is not after occurred_at; a promise is for the future"
-            return _check_promise(case, event.promise_id)
+            return _check_promise(case, event.promise_id, context)
         case CaseClosed():
             if case.status == "closed":
                 return "the case is closed already; reopen it first"
@@ -384,11 +362,30 @@ def _check(case: Case, event: CaseEvent, context: Context) -> str | None:
     return None
 
 
-def _check_promise(case: Case, promise_id: str) -> str | None:
-    status = case.promises[promise_id].status
-    if status == "open" or (status == "kept" and not case.is_kept(promise_id)):
+def _check_promise(case: Case, promise_id: str, context: Context) -> str | None:
+    status = _promise_status(case, promise_id, context)
+    if status is None:
         return None
     return f"promise {promise_id!r} is {status} already; make a new promise instead"
+
+
+def _promise_status(case: Case, promise_id: str, context: Context) -> str | None:
+    """What ended a promise, as far as this case and those that it leads to tell; None: nothing."""
+    family: Mapping[str, Case] = context.family or {}
+    owner, inner = case, promise_id
+    if promise_id not in case.promises:
+        for case_id, rest in places(promise_id):
+            other = case if case_id == case.case_id else family.get(case_id)
+            if other is not None and rest in other.promises:
+                owner, inner = other, rest
+    if inner not in owner.promises:
+        return None  # a replay, which knows of no other case
+    own = owner.promises[inner]
+    if own.status != "open" and not (own.status == "kept" and not owner.is_kept(inner)):
+        return own.status
+    full_id = f"{owner.case_id}/{inner}"
+    told = (each.promises_elsewhere.get(full_id) for each in (case, *family.values()))
+    return next((status for status in told if status is not None), None)
 
 
 def _check_supersedes(case: Case, supersedes: str | None) -> str | None:

@@ -7,7 +7,7 @@ a refusal in words, or None.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -15,13 +15,23 @@ from msgspec.json import encode
 from pydantic import ValidationError
 
 from casestore.events import (
+    CaseOpened,
     CaseUnmerged,
     CustomerUnmerged,
     Event,
     EventCorrected,
     PersonalDataErased,
 )
-from casestore.events.markers import amendable_fields, brings, needs
+from casestore.events.currencies import CURRENCIES
+from casestore.events.markers import (
+    FAMILY_KINDS,
+    amendable_fields,
+    amounts,
+    brings,
+    instants,
+    needs,
+    places,
+)
 from casestore.streams.history import History, Recorded, amended, stored_data
 
 AHEAD = timedelta(minutes=5)
@@ -44,6 +54,9 @@ class Context(msgspec.Struct, frozen=True):
     history: History | None = None
     """The stream's own history, where the event is a correction."""
     imported: bool = False
+    family: Mapping[str, Any] | None = None
+    """The folded states of cases that the event may refer to, by case id: those that are merged
+    with its own at present, and what its own is merged into."""
     goodwill: Any = None
     """What a live gesture is held to: `casestore.policy.authority.GoodwillLimits`, or None."""
 
@@ -62,27 +75,89 @@ def known_ids(ids: Ids, event: Event) -> Ids:
     return grown
 
 
-def check_ids(ids: Ids, event: Event) -> str | None:
-    """Refuse ids that are used already, or referred to but unknown."""
-    seen = set()
+def check_ids(
+    ids: Ids, event: Event, own: str = "", family: Mapping[str, Any] | None = None
+) -> str | None:
+    """Refuse ids that are used already, or referred to but unknown.
+
+    Args:
+        ids: those of the stream.
+        event: what may be appended.
+        own: the id of its case.
+        family: see Context; without it, ids of other cases are taken at their word.
+    """
+    new = set()
     for key in brings(event):
         kind, each = key
-        if key in seen or each in ids.get(kind, ()):
+        if key in new or each in ids.get(kind, ()):
             return f"{kind} {each!r} is there already; give a new id, or the same key to retry"
-        seen.add(key)
+        new.add(key)
     for kind, each in needs(event):
-        if each not in ids.get(kind, ()):
-            return f"{kind} {each!r} is not known here; record it first, or correct the id"
+        if each in ids.get(kind, ()) or _is_in_family(kind, each, ids, own, family):
+            continue
+        cases = [case_id for case_id, _ in places(each)] if kind in FAMILY_KINDS else []
+        if family is not None and cases and not any(case_id in family for case_id in cases):
+            return (
+                f"{kind} {each!r} is of a case that is not merged with this one; merge them "
+                "first, or correct the id"
+            )
+        return f"{kind} {each!r} is not known here; record it first, or correct the id"
     return None
 
 
-def check_clock(event: Event, now: datetime | None) -> str | None:
-    """Refuse what happened further ahead of the store's clock than clocks differ."""
-    if now is not None and event.occurred_at > now + AHEAD:
+def _is_in_family(
+    kind: str, full_id: str, ids: Ids, own: str, family: Mapping[str, Any] | None
+) -> bool:
+    """Whether an id names something of another case of the family, or of its own by its whole
+    name."""
+    if kind not in FAMILY_KINDS:
+        return False
+    for case_id, inner in places(full_id):
+        if family is None:
+            return True
+        known = ids if case_id == own else getattr(family.get(case_id), "ids", {})
+        if inner in known.get(kind, ()):
+            return True
+    return False
+
+
+def check_values(event: Event, now: datetime | None) -> str | None:
+    """Refuse what happened further ahead of the store's clock than clocks differ; times at the
+    ends of the calendar; currencies that are none.
+
+    A replay, which gives no time, asks nothing of this: what is stored is read as it is.
+    """
+    if now is None:
+        return None
+    if event.occurred_at > now + AHEAD:
         return (
             f"it happened at {event.occurred_at:%Y-%m-%dT%H:%M:%SZ}, more than five minutes "
             f"ahead of the store's clock ({now:%Y-%m-%dT%H:%M:%SZ}); check the time and its zone"
         )
+    return check_fields(event)
+
+
+_DAYS = timedelta(days=2)
+_FIRST = datetime.min.replace(tzinfo=UTC) + _DAYS
+_LAST = datetime.max.replace(tzinfo=UTC) - _DAYS
+
+
+def check_fields(event: Event) -> str | None:
+    """Refuse times that some time zone cannot tell, and currencies that are none."""
+    for name, at in instants(event):
+        if not _FIRST <= at <= _LAST:
+            return (
+                f"{name} {at.isoformat()} is at the end of the calendar; where there is no such "
+                f"time, leave {name} out"
+            )
+    for name, money in amounts(event):
+        if money.currency not in CURRENCIES:
+            return (
+                f"{name}: {money.currency} is not a currency of ISO 4217; write its code, like EUR"
+            )
+    received_at = event.received_at if isinstance(event, CaseOpened) else None
+    if received_at is not None and received_at > event.occurred_at:
+        return "received_at is after occurred_at; a case is opened when, or after, it came in"
     return None
 
 
@@ -129,7 +204,9 @@ def _check_changes(event: EventCorrected, target: Recorded) -> str | None:
                 "correct `from`"
             )
     try:
-        amended(target.event, {k: c.get("to") for k, c in (event.changes or {}).items()})
+        after = amended(target.event, {k: c.get("to") for k, c in (event.changes or {}).items()})
+        if (wrong := check_fields(after)) and check_fields(target.event) is None:
+            return f"{target.type}: {wrong}"
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join([target.type, *map(str, first["loc"])])

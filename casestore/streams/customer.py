@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from casestore.events import (
+    Actor,
     CustomerEvent,
     CustomerFactRecorded,
     CustomerMerged,
@@ -26,11 +27,14 @@ from casestore.streams.checks import (
     NO_CONTEXT,
     Context,
     Ids,
-    check_clock,
     check_correction,
     check_ids,
+    check_values,
     known_ids,
 )
+
+STORE = Actor(kind="system", id="casestore")
+"""Who registers a customer whom nobody has registered."""
 
 
 class Customer(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +43,9 @@ class Customer(msgspec.Struct, frozen=True, kw_only=True):
     customer_id: str
     registrations: int = 0
     """How often registered: again after each erasure."""
+    registered_by_store: bool = False
+    """Whether the latest registration is the store's own: the first one told by somebody takes its
+    place."""
     erased: bool = False
     """Whether the personal data of the latest registration was erased."""
     merged_into: str | None = None
@@ -63,7 +70,13 @@ def evolve(customer: Customer, event: CustomerEvent) -> Customer:
 def _apply(customer: Customer, event: CustomerEvent) -> Customer:
     match event:
         case CustomerRegistered():
-            return replace(customer, registrations=customer.registrations + 1, erased=False)
+            takes_its_place = customer.registered_by_store and not customer.erased
+            return replace(
+                customer,
+                registrations=customer.registrations + (not takes_its_place),
+                registered_by_store=event.actor == STORE,
+                erased=False,
+            )
         case PreferenceStated():
             stated = {**customer.preferences, event.preference: event.value}
             return replace(customer, preferences=stated)
@@ -92,7 +105,7 @@ def check(customer: Customer, event: CustomerEvent, context: Context = NO_CONTEX
     if customer.registrations == 0 and not isinstance(event, CustomerRegistered):
         return "the customer is not registered yet; the first event must be CustomerRegistered"
     return (
-        check_clock(event, context.now)
+        check_values(event, context.now)
         or check_ids(customer.ids, event)
         or _check(customer, event, context)
     )
@@ -101,7 +114,7 @@ def check(customer: Customer, event: CustomerEvent, context: Context = NO_CONTEX
 def _check(customer: Customer, event: CustomerEvent, context: Context) -> str | None:
     match event:
         case CustomerRegistered():
-            if customer.registered:
+            if customer.registered and not customer.registered_by_store:
                 return "the customer is registered already; record CustomerFactRecorded instead"
         case CustomerMerged():
             return _check_merge(customer, event.into, context)

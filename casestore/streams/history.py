@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, cast
+from functools import cached_property
+from operator import attrgetter
+from typing import Any, Literal, NamedTuple, cast
 from uuid import UUID
 
 import msgspec
 
-from casestore.events import CaseOpened, CustomerRegistered, Event, EventCorrected
+from casestore.events import CaseOpened, Event, EventCorrected
 from casestore.events.markers import IdKey, brings, needs
 
 Privacy = Literal["withheld", "revealed", "erased"]
@@ -31,6 +33,17 @@ def to_microseconds(moment: datetime) -> int:
 def from_microseconds(microseconds: int) -> datetime:
     """The aware UTC datetime of microseconds since 1970-01-01T00:00:00Z, exact."""
     return _EPOCH + timedelta(microseconds=microseconds)
+
+
+class Moment(NamedTuple):
+    """A place in the order in which things happened: by time, then by position."""
+
+    at: datetime
+    position: int
+
+
+LAST = Moment(datetime.max.replace(tzinfo=UTC), 1 << 63)
+"""After everything."""
 
 
 class Withheld(msgspec.Struct, frozen=True):
@@ -106,6 +119,13 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
     def occurred_at(self) -> datetime:
         """When it happened, in UTC."""
         return self.event.occurred_at
+
+    @property
+    def moment(self) -> Moment:
+        """Its place in the order in which things happened."""
+        # What has no position yet comes after all that has one.
+        position = LAST.position if self.position is None else self.position
+        return Moment(self.event.occurred_at, position)
 
     @property
     def event_id(self) -> UUID:
@@ -194,6 +214,14 @@ class History:
     def __len__(self) -> int:
         return len(self.effective)
 
+    @cached_property
+    def in_order(self) -> tuple[Recorded, ...]:
+        """The effective events in the order in which they happened: the order of reading."""
+        times = [recorded.event.occurred_at for recorded in self.effective]
+        if times == sorted(times):  # versions are in the order of positions
+            return self.effective
+        return tuple(sorted(self.effective, key=_occurred_at))
+
     def find(self, event_id: UUID | str) -> Recorded | None:
         """The effective event with an id; None where there is none, or it was voided."""
         uid = str(event_id)
@@ -217,18 +245,23 @@ class History:
         return tuple(effective.values())
 
     def _that_had_happened(self, as_of: datetime) -> tuple[Recorded, ...]:
-        """What had happened by then, less what refers to something that had not."""
+        """What had happened by then, less what refers to something of this stream that had not.
+
+        An id that is not of this stream names something of another case, or nothing: the event
+        stays.
+        """
+        own: set[IdKey] = {key for recorded in self.effective for key in brings(recorded.event)}
         known: set[IdKey] = set()
         uids = {uid for uid, r in self.voided.items() if r.occurred_at <= as_of}
-        opener = _OPENERS.get(self.stream.partition(":")[0])
+        needs_opening = self.stream.startswith("case:")
         kept: list[Recorded] = []
         for recorded in self.effective:
             event = recorded.event
             if event.occurred_at > as_of:
                 continue
-            if opener is not None and not kept and not isinstance(event, opener):
-                continue
-            if not known.issuperset(needs(event)):
+            if needs_opening and not kept and not isinstance(event, CaseOpened):
+                return ()  # the opening, which is the first on record, had not happened
+            if any(key not in known and key in own for key in needs(event)):
                 continue
             if isinstance(event, EventCorrected) and str(event.event_id) not in uids:
                 continue
@@ -238,4 +271,4 @@ class History:
         return tuple(kept)
 
 
-_OPENERS: dict[str, type[Event]] = {"case": CaseOpened, "customer": CustomerRegistered}
+_occurred_at = attrgetter("event.occurred_at")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
@@ -57,17 +58,30 @@ KINDS: dict[str, Kind] = {
 
 
 class Stream(msgspec.Struct, frozen=True):
-    """A stream's folded state at a version."""
+    """A stream at a version, folded in the order of recording: an append is checked against it."""
 
     id: str
     version: int
     state: Any
     kind: Kind
     """What kind of stream it is."""
+    latest: datetime | None = None
+    """When the latest of its events happened."""
+    in_order: bool = True
+    """Whether its events happened in the order of recording: then it is also what is read."""
 
     def after(self, event: Event, version: int) -> Stream:
         """The stream after a further event, which is no correction."""
-        return Stream(self.id, version, self.kind.evolve(self.state, event), self.kind)
+        at, latest = event.occurred_at, self.latest
+        late = latest is not None and at < latest
+        return Stream(
+            self.id,
+            version,
+            self.kind.evolve(self.state, event),
+            self.kind,
+            latest if late else at,
+            self.in_order and not late,
+        )
 
 
 @lru_cache(maxsize=10_000)
@@ -90,6 +104,15 @@ def parse(stream: str) -> tuple[str, str]:
     return kind, each
 
 
+def is_stream(name: str) -> bool:
+    """Whether a text is the name of a stream."""
+    try:
+        parse(name)
+    except InvalidStream:
+        return False
+    return True
+
+
 def _shown(stream: str) -> str:
     text = ascii(stream)
     return text if len(text) <= 60 else f"{text[:57]}…'"
@@ -107,9 +130,11 @@ def fold(stream: str, events: Iterable[Recorded]) -> Stream:
     originals = tuple(events)
     if not originals:
         return empty(stream)
-    begun = empty(stream)
-    state = fold_history(History(stream, originals))
-    return Stream(stream, originals[-1].version, state, begun.kind)
+    history = History(stream, originals)
+    folded = empty(stream)
+    for recorded in history:
+        folded = folded.after(recorded.event, recorded.version)
+    return msgspec.structs.replace(folded, version=originals[-1].version)
 
 
 def advance(stream: Stream, events: Iterable[Recorded]) -> Stream:
@@ -120,10 +145,10 @@ def advance(stream: Stream, events: Iterable[Recorded]) -> Stream:
 
 
 def fold_history(history: History) -> State:
-    """The state after a history, whose corrections are applied already."""
+    """The state after a history, its events in the order in which they happened."""
     begun = empty(history.stream)
     state, evolve = begun.state, begun.kind.evolve
-    for recorded in history:
+    for recorded in history.in_order:
         state = evolve(state, recorded.event)
     return cast(State, state)
 

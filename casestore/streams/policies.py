@@ -9,7 +9,7 @@ import msgspec
 
 from casestore.events import PolicyAdopted
 from casestore.events.policy_document import BUILT_IN, DOCUMENT, Document
-from casestore.streams.checks import AHEAD, NO_CONTEXT, Context, check_clock
+from casestore.streams.checks import AHEAD, NO_CONTEXT, Context, check_values
 
 
 class Adopted(msgspec.Struct, frozen=True):
@@ -63,4 +63,4 @@ def check(_policies: Policies, event: PolicyAdopted, context: Context = NO_CONTE
     adopted_at = event.occurred_at if context.imported else context.now
     if adopted_at is not None and event.effective_from < adopted_at - AHEAD:
         return "effective_from is before now; a policy judges what comes, never what was"
-    return check_clock(event, context.now)
+    return check_values(event, context.now)

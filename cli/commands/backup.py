@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from casestore import CaseStore
-from casestore.append.decision import SYSTEM
 from casestore.audit.folder import Folder
 from casestore.audit.held import HeldCheckpoint
 from casestore.backup.backup import Kept
@@ -22,6 +21,7 @@ from casestore.journal.url import SQLiteUrl, parse_url
 from casestore.keys.key_file import kek_id, load_key_file
 from casestore.privacy.erasure import reapply
 from casestore.privacy.erasure_list import list_file
+from casestore.streams.customer import STORE
 from casestore.streams.wording import counted
 from casestore.tlog.note import Verifier
 from cli.terminal.checkpoints import HELD, KEYS
@@ -158,7 +158,7 @@ def _erase_again(store: CaseStore) -> dict[str, list[str]] | None:
     path = list_file(store)
     if path is None or not path.exists():
         return None
-    found, left = reapply(store, path.read_bytes().splitlines(), actor=SYSTEM)
+    found, left = reapply(store, path.read_bytes().splitlines(), actor=STORE)
     outcomes: dict[str, list[str]] = {"refused": [], "not finished": list(left)}
     for each in found:
         if each.outcome != "another store":

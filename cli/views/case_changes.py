@@ -49,8 +49,10 @@ def steps(
     originals = history.originals
     begun = kinds.empty(history.stream)
     before, evolve = begun.state, begun.kind.evolve
+    latest = datetime.min.replace(tzinfo=UTC)
     for count, recorded in enumerate(originals, 1):
-        if as_of is None and not isinstance(recorded.event, EventCorrected):
+        late, latest = recorded.occurred_at < latest, max(latest, recorded.occurred_at)
+        if as_of is None and not late and not isinstance(recorded.event, EventCorrected):
             after = evolve(before, recorded.event)
         else:
             upto = History(history.stream, originals[:count], as_of=as_of)

@@ -17,7 +17,7 @@ from eventsourcing.domain import Aggregate, event
 from eventsourcing.system import NotificationLogReader
 
 from casestore import CaseStore, CustomerRegistered
-from casestore.append.decision import SYSTEM
+from casestore.streams.customer import STORE
 from casestore.append.request import Append, event_id
 from casestore.events import Event
 from casestore.journal.rows import Row
@@ -169,7 +169,7 @@ def bare_each(store: CaseStore, given: Sequence[Row]) -> None:
         writing.commit([], [key])
     datastore = cast(SQLiteJournal, store.recorder).datastore
     writer, cursor = datastore.take_writer()
-    registered, n = CustomerRegistered(occurred_at=START, actor=SYSTEM), 0
+    registered, n = CustomerRegistered(occurred_at=START, actor=STORE), 0
     for row in given:
         if row.topic == "CustomerRegistered":
             event: Event = registered
