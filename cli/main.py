@@ -64,6 +64,9 @@ COMMANDS = {
         "reports:breakdown",
         "Cases by agent, team, product and so on, and how they went.",
     ),
+    "responses": ("reports:responses", "Customer messages, who answered each and how soon."),
+    "period": ("reports:period", "Complaints by day, week or month: in, out, outstanding."),
+    "causes": ("reports:causes", "What caused the complaints that were upheld, and its cost."),
     "policy": ("policy:policy", "Adopt a policy, and see which one is in force."),
     "lessons": (
         "lessons:lessons",

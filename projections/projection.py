@@ -38,7 +38,7 @@ def _money_to_text(money: Money) -> str:
 
 def _money_from_text(text: str) -> Money:
     amount, currency = text.split(" ")
-    return Money(amount=Decimal(amount), currency=currency)
+    return Money.exact(Decimal(amount), currency)
 
 
 _encode = msgspec.json.Encoder().encode

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple, TypeVar, cast, get_args, get_type_hints
@@ -118,6 +119,65 @@ def brings(event: Event) -> list[IdKey]:
 def needs(event: Event) -> list[IdKey]:
     """The ids of its own stream that an event refers to."""
     return _collect(event, _known(type(event)))
+
+
+Rename = Callable[[str, str], str]
+"""From a kind and an id to another id."""
+
+
+def renamed(event: Event, rename: Rename) -> Event:
+    """The event with other ids, wherever it brings or names one."""
+    changes: dict[str, Any] = {}
+    for field, write in _writers(type(event)):
+        if (held := getattr(event, field)) is not None:
+            changes[field] = write(held, rename)
+    return _with(event, changes)
+
+
+@per_class
+def _writers(cls: type[Event]) -> tuple[tuple[str, Callable[[Any, Rename], Any]], ...]:
+    writers = []
+    for name, hint in fields_of(cls).items():
+        mark = marker(hint, New) or marker(hint, Known)
+        if mark is not None:
+            writers.append((name, _writer(mark.kind)))
+            continue
+        for part in parts(hint):
+            if isinstance(part, type) and dataclasses.is_dataclass(part):
+                inner = {n: marker(h, New) for n, h in fields_of(part).items()}
+                kinds = {n: mark.kind for n, mark in inner.items() if mark is not None}
+                if kinds:
+                    writers.append((name, _nested_writer(kinds)))
+    return tuple(writers)
+
+
+def _writer(kind: str) -> Callable[[Any, Rename], Any]:
+    def write(held: Any, rename: Rename) -> Any:
+        if isinstance(held, str):
+            return rename(kind, held)
+        if isinstance(held, Ref):
+            return _with(held, {"id": rename(held.kind, held.id)})
+        return tuple(rename(kind, each) for each in held)
+
+    return write
+
+
+def _nested_writer(kinds: dict[str, str]) -> Callable[[Any, Rename], Any]:
+    def write(held: Any, rename: Rename) -> Any:
+        return tuple(
+            _with(each, {name: rename(kind, getattr(each, name)) for name, kind in kinds.items()})
+            for each in held
+        )
+
+    return write
+
+
+def _with(held: T, changes: dict[str, Any]) -> T:
+    """A copy of an event or value with other values, which are not validated again."""
+    made = copy(held)
+    for name, value in changes.items():
+        object.__setattr__(made, name, value)
+    return made
 
 
 FAMILY_KINDS = frozenset({"reply", "ask", "promise", "issue", "statement", "gesture", "remedy"})

@@ -146,6 +146,8 @@ class Conduct:
     gesture_within: Within = "48 hours"
     return_within: Within = "24 hours"
     resolve_within: Within = "5 days"
+    clock: Literal["all", "net"] = "all"
+    """What counts of the time to resolution: all of it, or net of waiting for the customer."""
     max_agents: Count = 3
     max_contacts: Count = 5
     failed_attempts: Count = 3
@@ -188,6 +190,7 @@ class Goodwill:
 
     enforcement: Literal["report", "refuse"] = "report"
     gestures_per_year: Count | None = None
+    """Where it is left out, the rule repeat-goodwill goes by 4."""
     per_year: dict[Currency, Amount] = field(default_factory=dict)
 
 
@@ -204,6 +207,10 @@ class Document:
 DOCUMENT = TypeAdapter(Document)
 BUILT_IN = Document()
 """What holds where no policy is in force."""
+
+
+GESTURES_PER_YEAR = 4
+"""What repeat-goodwill goes by where no policy says otherwise."""
 
 
 def number(document: Document, name: str) -> Any:

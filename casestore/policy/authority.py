@@ -32,6 +32,8 @@ class Given(msgspec.Struct, frozen=True):
     """The case that it counts under."""
     given_at: datetime
     value: Money | None
+    to_them: bool = True
+    """Whether to the customer that is asked about: a case that is merged may be of another one."""
 
 
 class Bound(msgspec.Struct, frozen=True):
@@ -76,12 +78,12 @@ def bounds(
         policy: in force then.
         role: of who gives; one that the policy does not name may give nothing.
         currency: of the gesture; None where it has no value in money.
-        given: what the customer was given before, over all their cases.
+        given: what was given before to the customer, over all their cases, and in the case.
         case_id: the case that it is given in, if that is known.
         at: when.
     """
     before = [each for each in given if each.given_at <= at]
-    year = [each for each in before if at - each.given_at < YEAR]
+    year = [each for each in before if each.to_them and at - each.given_at < YEAR]
     same = _in(currency, year)
     in_case = [each for each in _in(currency, before) if each.case_id == case_id]
     count = Decimal(len(year))

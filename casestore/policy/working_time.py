@@ -7,9 +7,10 @@ comes twice the first is meant.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
 
 from casestore.events.policy_document import DAYS, Calendar, Span, clock, span
 
@@ -34,17 +35,86 @@ def due(start: datetime, within: str, calendar: Calendar) -> datetime:
         return _END if start.year > 1 else start.astimezone(UTC) + length.amount
 
 
-def _due(start: datetime, length: Span, calendar: Calendar) -> datetime:
-    if not length.business or not length.amount:
-        return start + length.amount
-    if length.days is not None:
-        return _working_day(start, length.days, calendar)
-    left = length.amount
+def working_time(start: datetime, end: datetime, calendar: Calendar) -> timedelta:
+    """How much of the calendar's working time lies between two times; none if the first is later.
+
+    A day's hours are those that passed on the clock, also where clocks change.
+    """
+    if end <= start:
+        return timedelta()
+    # Kept with the calendar, which never changes: a rebuild asks a million times.
+    blocks: dict[int, _Block] = calendar.__dict__.setdefault("_blocks", {})
+    begin, until = start.astimezone(UTC), end.astimezone(UTC)
+    first, last = (at.toordinal() // _BLOCK for at in (begin, until))
+    total = -_block(blocks, first, calendar).before(begin)
+    for number in range(first, last):
+        total += _block(blocks, number, calendar).total
+    return total + _block(blocks, last, calendar).before(until)
+
+
+_BLOCK = 400
+"""Days whose working hours are worked out together."""
+
+
+class _Block(NamedTuple):
+    """The working hours that begin on some days, in UTC."""
+
+    begins: list[datetime]
+    ends: list[datetime]
+    sums: list[timedelta]
+    """The working time before each."""
+    total: timedelta
+
+    def before(self, at: datetime) -> timedelta:
+        """The block's working time before a time."""
+        place = bisect_right(self.begins, at) - 1
+        if place < 0:
+            return timedelta()
+        return self.sums[place] + min(at, self.ends[place]) - self.begins[place]
+
+
+def _block(blocks: dict[int, _Block], number: int, calendar: Calendar) -> _Block:
+    if number not in blocks:
+        block = _Block([], [], [], timedelta())
+        total = timedelta()
+        for ordinal in range(max(number * _BLOCK, 1), (number + 1) * _BLOCK):
+            for begin, end in _hours_of(ordinal, calendar):
+                block.begins.append(begin)
+                block.ends.append(end)
+                block.sums.append(total)
+                total += end - begin
+        blocks[number] = block._replace(total=total)
+    return blocks[number]
+
+
+def _hours_of(ordinal: int, calendar: Calendar) -> Iterator[tuple[datetime, datetime]]:
+    """The hours that begin on a day as UTC tells it. Some zone's day is the one before or after."""
+    zone_days = (ordinal - 1, ordinal, ordinal + 1)
+    for day in (date.fromordinal(n) for n in zone_days if 2 < n < date.max.toordinal() - 1):
+        if _is_working(day, calendar):
+            for hours in calendar.hours[DAYS[day.weekday()]]:
+                begin, _, end = hours.partition("-")
+                begun = _clock_at(day, begin, calendar)
+                if begun.toordinal() == ordinal:
+                    yield begun, _clock_at(day, end, calendar)
+
+
+def after_working_time(start: datetime, length: timedelta, calendar: Calendar) -> datetime:
+    """The time after a length of the calendar's working time."""
+    left = length
     for begin, end in _working_hours(start, calendar):
         if end - begin >= left:
             return begin + left
         left -= end - begin
     return start + _FAR * _DAY
+
+
+def _due(start: datetime, length: Span, calendar: Calendar) -> datetime:
+    if not length.business or not length.amount:
+        return start + length.amount
+    if length.days is not None:
+        return _working_day(start, length.days, calendar)
+    return after_working_time(start, length.amount, calendar)
 
 
 def _working_day(start: datetime, count: int, calendar: Calendar) -> datetime:

@@ -204,6 +204,8 @@ class History:
         """Every event on record by `known_at`, as it was recorded."""
         self.voided: dict[str, Recorded] = {}
         """The events that a correction took out, as they last read, by event id."""
+        self.not_yet: frozenset[IdKey] = frozenset()
+        """The ids of what had not happened by `as_of`."""
         self.effective = self._apply_corrections()
         if as_of is not None:
             self.effective = self._that_had_happened(as_of)
@@ -260,7 +262,7 @@ class History:
             if event.occurred_at > as_of:
                 continue
             if needs_opening and not kept and not isinstance(event, CaseOpened):
-                return ()  # the opening, which is the first on record, had not happened
+                break  # the opening, which is the first on record, had not happened
             if any(key not in known and key in own for key in needs(event)):
                 continue
             if isinstance(event, EventCorrected) and str(event.event_id) not in uids:
@@ -268,6 +270,7 @@ class History:
             known.update(brings(event))
             uids.add(recorded.uid)
             kept.append(recorded)
+        self.not_yet = frozenset(own - known)
         return tuple(kept)
 
 

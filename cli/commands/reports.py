@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, tzinfo
+from inspect import isfunction
 from os import cpu_count
 from typing import Any
 
@@ -55,14 +56,29 @@ class _Duration(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes n
         return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
+class _Read(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
+    """What a report's own function reads."""
+
+    def __init__(self, name: str, read: Callable[[str], Any]) -> None:
+        self.name = name
+        self._read = read
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it, or say what is wrong with it."""
+        try:
+            return self._read(value) if isinstance(value, str) else value
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 _SELECTS = {
-    "customer": "Of one customer, and whoever is merged with them.",
-    "case": "Of one case, and what is merged into it.",
-    "agent": "Of one agent.",
-    "team": "Of one team.",
-    "product": "Of one product.",
-    "region": "Of one region.",
-    "category": "Of one category.",
+    "customer": "Of one customer, and whoever is merged with them; may be repeated.",
+    "case": "Of one case, and what it is merged with; may be repeated.",
+    "agent": "Of one agent; may be repeated, and any will do.",
+    "team": "Of one team; may be repeated.",
+    "product": "Of one product; may be repeated.",
+    "region": "Of one region; may be repeated.",
+    "category": "Of one category; may be repeated.",
 }
 
 
@@ -80,11 +96,13 @@ def _command(report: Report[Any], explain: Explain | None = None) -> click.Comma
         explained: bool = False,
         **given: Any,
     ) -> None:
-        own = {each.name: given.pop(each.name) for each in report.options}
-        selection = Selection(since=since, until=until, **given)
-        others = (each.instead for each in report.options if each.instead and own[each.name])
+        own = {name: given.pop(name) for name in map(_python_name, report.options)}
+        # An option that may be given several times, and was not, is an empty tuple.
+        chosen = {name: value for name, value in given.items() if value != ()}
+        selection = Selection(since=since, until=until, **chosen)
+        others = (e.instead for e in report.options if e.instead and own[_python_name(e)])
         asked = next(others, report)
-        known = {each.name for each in asked.options if each.instead is None}
+        known = {_python_name(each) for each in asked.options if each.instead is None}
         own = {name: value for name, value in own.items() if name in known}
         with settings().open_store() as store:
             _see_that_they_exist(store, selection)
@@ -121,7 +139,7 @@ def _command(report: Report[Any], explain: Explain | None = None) -> click.Comma
             )
         ),
         *(
-            click.option(f"--{name}", metavar="ID", help=what)
+            click.option(f"--{name}", metavar="ID", multiple=True, help=what)
             for name, what in _SELECTS.items()
             if name in report.selects and name != report.argument
         ),
@@ -148,18 +166,26 @@ _EXPLAIN = click.option(
 )
 
 
+def _python_name(option: Option) -> str:
+    return option.name.replace("-", "_")
+
+
 def _option(option: Option) -> Any:
     name = f"--{option.name}"
     known: dict[str, Any] = {"help": option.help}
     if option.kind is bool:
         return click.option(name, is_flag=True, **known)
-    more = {"required": option.required, **known}
+    more = {"required": option.required, "multiple": option.multiple, **known}
     if option.default is not None:
         more["default"] = option.default
     if isinstance(option.kind, tuple):
         listed = "|".join(option.kind)
         more["metavar"] = listed if len(listed) < _LONG else option.name.upper()
         return click.option(name, type=click.Choice(option.kind), **more)
+    if isfunction(option.kind):
+        return click.option(name, type=_Read(option.name, option.kind), **more)
+    if option.kind is datetime:
+        return click.option(name, type=moment, metavar="TIME", **more)
     return click.option(name, type=_Duration() if option.kind is timedelta else str, **more)
 
 
@@ -169,8 +195,8 @@ _LONG = 80
 
 def _see_that_they_exist(store: CaseStore, selection: Selection) -> None:
     """An id that was mistyped shall not look like a customer without complaints."""
-    for kind, given in (("case", selection.case), ("customer", selection.customer)):
-        if given is not None:
+    for kind in ("case", "customer"):
+        for given in selection.wanted(kind) or ():
             store.history(f"{kind}:{given}", at_version=1)
 
 
@@ -214,3 +240,6 @@ lapses = _command(reports.lapses, explained_lapses)
 conflicts = _command(reports.conflicts)
 consistency = _command(reports.consistency)
 breakdown = _command(reports.breakdown)
+responses = _command(reports.responses)
+period = _command(reports.period)
+causes = _command(reports.causes)

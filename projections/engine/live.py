@@ -17,6 +17,7 @@ from casestore.events import PolicyAdopted
 from casestore.streams.checks import AHEAD
 from casestore.streams.history import to_microseconds
 from projections import PROJECTIONS
+from projections.engine.links import Links
 from projections.engine.maker import Maker
 from projections.engine.open_tables import open_tables
 from projections.engine.tables import Cursor, Tables, Tracked, unavailable
@@ -58,6 +59,7 @@ class LiveTables:
         self.batch = batch
         with unavailable():
             self.tables: Tables = open_tables(store)
+        self._links = Links(store)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -124,7 +126,7 @@ class LiveTables:
     ) -> None:
         """Make the rows of streams anew, in some tables."""
         projections = [self.projections[each.projection] for each in behind]
-        maker = Maker(self.store, projections, until=until)
+        maker = Maker(self.store, projections, until=until, links=self._links)
         for made in maker.of_streams(streams):
             for each in behind:
                 self.tables.replace(cursor, each, made)

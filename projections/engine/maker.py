@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from itertools import groupby
@@ -17,12 +17,16 @@ from typing import Any, cast
 
 from casestore import CaseStore
 from casestore.errors import StoreDamaged
+from casestore.events import CaseMerged
 from casestore.journal.answering import brief
 from casestore.journal.rows import PlainRow
 from casestore.streams.history import History
 from casestore.streams.kinds import fold_history
 from casestore.streams.policies import Policies
+from projections.engine.links import Links
 from projections.history.case_history import NO_POLICIES, CaseHistory
+from projections.history.customer_history import customer_histories
+from projections.history.family import Family, families
 from projections.projection import Projection, to_stored
 
 CHUNK = 400
@@ -62,6 +66,7 @@ class Maker:
         projections: whose rows to make.
         until: only of what was on record by that position.
         as_of: only of what had happened by then.
+        links: of the store, where they are known already.
     """
 
     def __init__(
@@ -71,10 +76,12 @@ class Maker:
         *,
         until: int,
         as_of: datetime | None = None,
+        links: Links | None = None,
     ) -> None:
         self._recorder = store.recorder
         self._codec = store.journal.codec
         self.until, self._as_of = until, as_of
+        self._links = Links(store) if links is None else links
         self._of = {
             kind: [each for each in projections if each.of == kind] for kind in ("case", "customer")
         }
@@ -83,38 +90,89 @@ class Maker:
         self._with_policy = "policy" in looked_at
 
     def of_streams(self, names: Iterable[str]) -> Iterator[Made]:
-        """The rows of some streams, some at a time."""
-        wanted = sorted(names)
-        for start in range(0, len(wanted), CHUNK):
-            some = wanted[start : start + CHUNK]
-            yield self._make(some, self._rows_of(some))
+        """The rows of some streams, and of all that were ever merged with them, some at a time."""
+        self._links.look()
+        left = set(names)
+        some: list[list[str]] = []
+        for name in sorted(left):
+            if name in left:
+                some.append(self._links.related(name, self.until))
+                left.difference_update(some[-1])
+                if sum(map(len, some)) >= CHUNK:
+                    yield self._made_of(some)
+                    some = []
+        if some:
+            yield self._made_of(some)
+
+    def _made_of(self, together: list[list[str]]) -> Made:
+        names = [name for related in together for name in related]
+        return self._make(names, self._rows_of(names), together)
 
     def of_range(self, after: str, last: str) -> Made:
-        """The rows of all streams after one name up to another, which is included."""
-        return self._make((), self._recorder.rows_of_range(after, last, self.until))
+        """The rows of all streams after one name up to another, which is included.
+
+        Streams that were ever merged are made together, in the range of the first of them.
+        """
+        self._links.look()
+        rows = self._recorder.rows_of_range(after, last, self.until)
+        together: list[list[str]] = []
+        elsewhere: set[str] = set()
+        more: list[str] = []
+        for name in dict.fromkeys(map(_stream_of, rows)):
+            related = self._links.related(name, self.until)
+            if related[0] != name:
+                elsewhere.add(name)
+            elif len(related) > 1:
+                together.append(related)
+                more += related[1:]
+        if elsewhere:
+            rows = [row for row in rows if row[1] not in elsewhere]
+        if more:
+            rows += self._rows_of(more)
+        return self._make((), rows, together)
 
     def _rows_of(self, names: Sequence[str]) -> list[PlainRow]:
         return self._recorder.rows_of_streams(names, self.until)
 
-    def _make(self, names: Sequence[str], found: list[Any]) -> Made:
-        made = Made(names, len(found))
-        beside = self._beside(found)
-        for stream, rows in groupby(found, key=_stream_of):
-            kind = stream.partition(":")[0]
-            projections = self._of.get(kind)
-            if not projections:
-                continue
-            amiss: dict[str, Exception] = {}
-            try:
-                subject: Any = self._history(stream, rows)
-                if not subject.effective:  # nothing had happened by then
-                    continue
-                if kind == "case":
-                    subject, amiss = _reading(subject, beside)
-            except Exception as error:
+    def _make(
+        self, names: Sequence[str], rows: list[PlainRow], together: Sequence[Sequence[str]]
+    ) -> Made:
+        """Make rows.
+
+        Args:
+            names: the streams that were asked for by name.
+            rows: of streams, each together.
+            together: streams that were ever merged with one another.
+        """
+        made = Made(names, len(rows))
+        beside = self._beside(rows)
+        by_stream = {stream: list(each) for stream, each in groupby(rows, key=_stream_of)}
+        merged = [related for related in together if len(related) > 1]
+        in_some = {name for related in merged for name in related}
+        for stream, of_stream in by_stream.items():
+            if stream not in in_some:
+                self._make_some(made, {stream: of_stream}, beside)
+        for related in merged:
+            self._make_some(made, {n: by_stream[n] for n in related if n in by_stream}, beside)
+        return made
+
+    def _make_some(
+        self, made: Made, streams: Mapping[str, list[PlainRow]], beside: dict[str, Any]
+    ) -> None:
+        """Make the rows of a stream, or of some that were ever merged with one another."""
+        projections = self._of.get(next(iter(streams), "").partition(":")[0])
+        if not projections:
+            return
+        try:
+            histories = [self._history(stream, rows) for stream, rows in streams.items()]
+            there = [history for history in histories if history.effective]
+            subjects = list(_subjects(there, beside))
+        except Exception as error:
+            for stream in streams:
                 for projection in projections:
                     made.park(projection.name, stream, error)
-                continue
+            return
+        for stream, subject, amiss in subjects:
             for projection in projections:
                 try:
                     stored = _stored(projection, stream, subject, amiss)
@@ -122,7 +180,6 @@ class Maker:
                     made.park(projection.name, stream, error)
                 else:
                     made.rows[projection.name] += stored
-        return made
 
     def _history(self, stream: str, rows: Iterable[Any]) -> History:
         rows = list(rows)
@@ -165,17 +222,46 @@ def _stored(
     for what, error in amiss.items():
         if what in projection.looks_at:
             raise error
-    return to_stored(stream, projection.row, projection.rows(subject))
+    rows = list(projection.rows(subject))
+    stored = to_stored(stream, projection.row, rows)
+    if isinstance(subject, CaseHistory) and subject.members:
+        for values, row in zip(stored, rows, strict=True):
+            # What is merged has a row of its own, which is found by its own name.
+            values[0] = f"case:{getattr(row, 'case_id', subject.case_id)}"
+    return stored
 
 
-def _reading(case: History, beside: dict[str, Any]) -> tuple[CaseHistory, dict[str, Exception]]:
+_Subject = tuple[str, Any, dict[str, Exception]]
+"""A stream, what rows are made of, and the errors of what they may look at besides."""
+
+
+def _subjects(histories: Sequence[History], beside: dict[str, Any]) -> Iterator[_Subject]:
+    if not histories:
+        return
+    if histories[0].stream.startswith("customer:"):
+        for customer in customer_histories(histories):
+            yield customer.history.stream, customer, {}
+    elif len(histories) == 1 and not _was_merged(histories[0]):
+        yield _case(histories[0], histories[0], beside)
+    else:
+        for family in families(histories):
+            yield _case(family.root, family, beside)
+
+
+def _was_merged(history: History) -> bool:
+    return any(isinstance(recorded.event, CaseMerged) for recorded in history.originals)
+
+
+def _case(root: History, case: History | Family, beside: dict[str, Any]) -> _Subject:
     """A case with what its rows may look at, and the errors of what of that cannot be read."""
+    amiss: dict[str, Exception] = {}
     if not beside:
-        return CaseHistory(case), {}
-    seen = {
-        "customer": beside.get(f"customer:{case.effective[0].customer_id}"),
+        return root.stream, CaseHistory(case), amiss
+    looked_at = {
+        "customer": beside.get(f"customer:{root.effective[0].customer_id}"),
         "policy": beside.get("policy"),
     }
-    amiss = {what: each for what, each in seen.items() if isinstance(each, Exception)}
-    sound = seen | dict.fromkeys(amiss)
-    return CaseHistory(case, sound["customer"], sound["policy"] or NO_POLICIES), amiss
+    amiss = {what: each for what, each in looked_at.items() if isinstance(each, Exception)}
+    sound = looked_at | dict.fromkeys(amiss)
+    history = CaseHistory(case, sound["customer"], sound["policy"] or NO_POLICIES)
+    return root.stream, history, amiss

@@ -17,7 +17,7 @@ from eventsourcing.persistence import PersistenceError
 
 from casestore.errors import StoreUnavailable
 from casestore.journal.answering import brief
-from projections.engine.maker import Made
+from projections.engine.maker import CHUNK, Made
 from projections.projection import Projection, shape
 
 TRACKING = """
@@ -141,12 +141,14 @@ class Tables(ABC):
 
     def replace(self, cursor: Cursor, table: Tracked, made: Made) -> None:
         """Put rows in the place of those that a table holds of their streams."""
-        marks = ", ".join("?" * len(made.streams))
-        cursor.run(f"DELETE FROM {self.at(table.table)} WHERE stream IN ({marks})", made.streams)
-        cursor.run(
-            f"DELETE FROM {self.at('parked')} WHERE table_name = ? AND stream IN ({marks})",
-            [table.table, *made.streams],
-        )
+        for start in range(0, len(made.streams), CHUNK):
+            some = made.streams[start : start + CHUNK]
+            marks = ", ".join("?" * len(some))
+            cursor.run(f"DELETE FROM {self.at(table.table)} WHERE stream IN ({marks})", some)
+            cursor.run(
+                f"DELETE FROM {self.at('parked')} WHERE table_name = ? AND stream IN ({marks})",
+                [table.table, *some],
+            )
         self.insert(cursor, table, made)
 
     def insert(self, cursor: Cursor, table: Tracked, made: Made) -> None:

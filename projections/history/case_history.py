@@ -1,23 +1,21 @@
-"""A case as its rows read it: events by type in the order in which they happened, and deliveries.
+"""A case as its rows read it: what happened to it and to the cases merged with it, in order.
 
-Facts may be recorded late, so whatever measures time goes by `occurred_at`, then version.
+Facts may be recorded late, so everything goes by the order in which things happened: by
+`occurred_at`, then by position. What is merged into a case is part of its history (see `family`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, TypeVar, cast
+from typing import Literal, NamedTuple, TypeVar, cast
 
 from casestore.events import (
-    CaseAssigned,
     CaseClosed,
-    CaseMerged,
     CaseOpened,
-    CaseReclassified,
     CaseReopened,
-    CaseUnmerged,
     DeliveryConfirmed,
     DeliveryFailed,
     Event,
@@ -25,17 +23,18 @@ from casestore.events import (
     MessageReceived,
     ReplySent,
 )
-from casestore.streams.history import History
+from casestore.streams.history import LAST, History
 from casestore.streams.policies import Policies
+from casestore.streams.standing import STANDING, Standing, stand
+from projections.history.family import Family, happenings
 from projections.history.happened import Happened, Moment
 from projections.history.issues import CHANGING, turns
 
 E = TypeVar("E", bound=Event)
 
-Status = Literal["open", "closed", "merged"]
-"""How a case stands. What is merged into another one counts there, open or closed."""
-
 NO_POLICIES = Policies()
+CASE = "case"
+"""In the place of an issue where a case as a whole is meant."""
 
 
 class Failure(NamedTuple):
@@ -47,38 +46,38 @@ class Failure(NamedTuple):
 
 
 class CaseHistory:
-    """A case's history, its customer's, and the policies.
+    """What happened to a case, its customer's history, and the policies.
 
     Args:
-        case: a case's events, not none.
+        case: the case's events, not none; or those of its family.
         customer: the customer's events, for projections that look at them.
         policies: those adopted, for projections that look at them.
     """
 
     def __init__(
         self,
-        case: History,
+        case: History | Family,
         customer: History | None = None,
         policies: Policies = NO_POLICIES,
     ) -> None:
-        self.history = case
         self.customer = customer
         self.policies = policies
-        self.case_id = case.stream.removeprefix("case:")
+        self._family = case if isinstance(case, Family) else None
+        self.history = case.root if isinstance(case, Family) else case
+        """Of the case itself, without what is merged into it."""
+        self.case_id = self.history.stream.removeprefix("case:")
+        events = _in_order(case)
+        self.count = len(events)
+        """How many events there are."""
         self._by_type: dict[type[Event], list[Happened]] = {}
         self._by_types: dict[tuple[type[Event], ...], list[Happened]] = {}
         by_type = self._by_type
-        events = case.effective
-        times = [each.event.occurred_at for each in events]
-        if times != sorted(times):
-            events = tuple(sorted(events, key=lambda r: r.event.occurred_at))  # stable
-        for recorded in events:
-            happened = Happened.of(recorded)
+        for happened in events:
             try:
-                by_type[type(recorded.event)].append(happened)
+                by_type[type(happened.event)].append(happened)
             except KeyError:
-                by_type[type(recorded.event)] = [happened]
-        self.last_event_at: datetime = events[-1].event.occurred_at
+                by_type[type(happened.event)] = [happened]
+        self.last_event_at: datetime = events[-1].at
 
     @property
     def types(self) -> frozenset[type[Event]]:
@@ -92,76 +91,217 @@ class CaseHistory:
         types = (first, *more)
         known = self._by_types.get(types)
         if known is None:  # the same are asked for again and again
-            known = [each for cls in types for each in self._by_type.get(cls, ())]
-            known.sort(key=lambda each: each.moment)
+            known = [happened for cls in types for happened in self._by_type.get(cls, ())]
+            known.sort(key=lambda happened: happened.moment)
             self._by_types[types] = known
         return known
 
-    # --- the case --------------------------------------------------------------------------
+    # --- the family ------------------------------------------------------------------------
+
+    @property
+    def members(self) -> tuple[History, ...]:
+        """The cases that are merged into this one."""
+        return () if self._family is None else self._family.members
+
+    def led_to(self, case_id: str, before: Moment = LAST) -> str:
+        """The case that one of the family led to right before a moment."""
+        return case_id if self._family is None else self._family.roots.root(case_id, before)
+
+    def covers(self, happened: Happened, case_id: str) -> bool:
+        """Whether what an event says of its case as a whole holds for a case of the family.
+
+        It does where the two were one at that moment. A closing or reopening of what is merged
+        holds for nothing.
+        """
+        if self._family is None:
+            return True
+        leads_to = self.led_to(happened.case_id, happened.moment)
+        if leads_to != happened.case_id and isinstance(happened.event, CaseClosed | CaseReopened):
+            return False
+        return leads_to == self.led_to(case_id, happened.moment)
+
+    def together(self, one: Happened, other: Happened) -> bool:
+        """Whether the cases of two events were one by the time of the second."""
+        before = other.moment
+        return self.led_to(one.case_id, before) == self.led_to(other.case_id, before)
 
     @cached_property
-    def opened(self) -> CaseOpened:
+    def closings(self) -> Sequence[Happened]:
+        """The closings and reopenings that hold for something, in order."""
+        found = self.of(CaseClosed, CaseReopened)
+        if self._family is None:
+            return found
+        return [each for each in found if self.covers(each, each.case_id)]
+
+    # --- how the case stands -----------------------------------------------------------------
+
+    @cached_property
+    def opened(self) -> Happened:
         """How the case began."""
-        return cast(CaseOpened, self.of(CaseOpened)[0].event)
+        return next(each for each in self.of(CaseOpened) if each.case_id == self.case_id)
 
     @property
     def customer_id(self) -> str:
         """Whose case it is."""
-        return self.opened.customer_id
+        return cast(str, self.opened.event.customer_id)
 
-    @property
-    def receipt(self) -> datetime:
-        """When the complaint reached us, as far as is known."""
-        return self.opened.received_at or self.opened.occurred_at
+    def customer_of(self, case_id: str) -> str:
+        """Whose case one of the family is."""
+        return cast(str, self.standing_of(case_id).customer_id)
+
+    def standing_of(self, case_id: str) -> Standing:
+        """How one of the family stands by itself, whatever it is merged into."""
+        return self._standings(case_id)[-1][1]
+
+    def merged_into(self, case_id: str) -> str | None:
+        """What one of the family is merged into."""
+        return None if self._family is None else self._family.roots.into(case_id)
 
     @cached_property
+    def receipt(self) -> datetime | None:
+        """When the complaint first reached us; None where that is recorded as after the opening,
+        and so is not known."""
+        known = [at for each in self.of(CaseOpened) if (at := _receipt(each)) is not None]
+        return min(known, default=None)
+
+    @property
+    def received_at(self) -> datetime | None:
+        """The same, where it was recorded, or a case merged into this one was earlier."""
+        own: CaseOpened = self.opened.event
+        receipt = self.receipt
+        early = receipt is not None and receipt < (own.received_at or own.occurred_at)
+        return receipt if early else own.received_at
+
+    @property
+    def standing(self) -> Standing:
+        """How the case stands."""
+        return self.standing_of(self.case_id)
+
+    @property
     def about(self) -> tuple[str | None, str | None, str | None]:
         """Product, region and category, as they were last judged to be."""
-        opened = self.opened
-        product, region, category = opened.product, opened.region, opened.category
-        for event in self.in_order(CaseReclassified):
-            product = event.product or product
-            region = event.region or region
-            category = event.category or category
-        return product, region, category
+        standing = self.standing
+        return standing.product, standing.region, standing.category
 
-    def in_order(self, *types: type[Event]) -> Iterator[Any]:
-        """The events of some types in the order of the record, as a case's present state is
-        folded: structure has seen to it that this order makes sense."""
-        found = [each for cls in types for each in self._by_type.get(cls, ())]
-        if len(found) > 1:
-            found.sort(key=lambda each: each.moment.version)
-        return (each.event for each in found)
+    def standing_at(self, at: datetime, case_id: str | None = None) -> Standing:
+        """How the case that one of the family led to at a time stood then.
 
-    def owner_at(self, at: datetime) -> CaseAssigned | None:
-        """The assignment in force at a time."""
-        return cast(CaseAssigned | None, self._last_by(at, CaseAssigned))
+        Args:
+            at: with all that happened by then.
+            case_id: of the family; the case itself, if left out.
+        """
+        moment = Moment(at, LAST.position)
+        root = self.led_to(case_id or self.case_id, moment)
+        standings = self._standings(root)
+        place = bisect_right(standings, moment, key=lambda turn: turn[0])
+        return standings[place - 1][1] if place else Standing()
 
-    def team_of(self, each: Happened) -> str | None:
+    def _standings(self, case_id: str) -> list[tuple[Moment, Standing]]:
+        """How a case stood from each moment on at which that changed."""
+        known = self._stood.get(case_id)
+        if known is None:
+            known = self._stood[case_id] = self._fold(case_id)
+        return known
+
+    @cached_property
+    def _stood(self) -> dict[str, list[tuple[Moment, Standing]]]:
+        return {}
+
+    def _fold(self, case_id: str) -> list[tuple[Moment, Standing]]:
+        standing, found = Standing(), []
+        if self._family is None:
+            for happened in self.of(*STANDING):
+                standing = stand(standing, happened.event)
+                found.append((happened.moment, standing))
+            return found
+        for recorded in self._family.related[case_id].in_order:
+            if isinstance(recorded.event, STANDING):
+                standing = stand(standing, recorded.event)
+                found.append((recorded.moment, standing))
+        return found
+
+    @cached_property
+    def first_owner(self) -> Standing:
+        """Who had the case when it was opened; who got it first, where it had nobody then."""
+        then = self.standing_at(self.opened.at)
+        if then.agent is not None or then.team is not None:
+            return then
+        owned = (s for _, s in self._standings(self.case_id) if s.agent or s.team)
+        return next(owned, then)
+
+    @property
+    def handovers(self) -> int:
+        """How often one who had a case was followed by another, in all cases of the family."""
+        return sum(map(self._handovers, (self.case_id, *_ids(self.members))))
+
+    def _handovers(self, case_id: str) -> int:
+        owners = [(None, None)]
+        for _, standing in self._standings(case_id):
+            if (owner := (standing.agent, standing.team)) != owners[-1]:
+                owners.append(owner)  # type: ignore[arg-type]
+        return max(len(owners) - 2, 0)
+
+    def team_of(self, happened: Happened) -> str | None:
         """The team of who did something; where that was not recorded, the case's at that time."""
-        owner = None if each.event.actor.team else self.owner_at(each.at)
-        team: str | None = each.event.actor.team or (owner.team if owner else None)
-        return team
+        team: str | None = happened.event.actor.team
+        return team or self.standing_at(happened.at, happened.case_id).team
 
-    def status_at(self, at: datetime) -> Status:
-        """How the case stood at a time."""
-        if isinstance(self._last_by(at, CaseMerged, CaseUnmerged), CaseMerged):
-            return "merged"
-        closing = self._last_by(at, CaseClosed, CaseReopened)
-        return "closed" if isinstance(closing, CaseClosed) else "open"
+    # --- issues ------------------------------------------------------------------------------
 
-    def _last_by(self, at: datetime, *types: type[Event]) -> Event | None:
-        for each in reversed(self.of(*types)):
-            if each.at <= at:
-                return cast(Event, each.event)
-        return None
+    @cached_property
+    def issues(self) -> Mapping[str, Happened]:
+        """When each issue was raised, by id."""
+        return {each.event.issue_id: each for each in self.of(IssueRaised)}
 
     @cached_property
     def issue_turns(self) -> list[tuple[Moment, frozenset[str]]]:
         """The issues that are open from each moment on at which that may change."""
-        return turns(self.of(*CHANGING)) if self.of(IssueRaised) else []
+        if not self.of(IssueRaised):
+            return []
+        issues = self.issues
+        return turns(
+            self.of(*CHANGING),
+            lambda happened, issue_id: self.covers(happened, issues[issue_id].case_id),
+        )
+
+    def open_issues(self, moment: Moment) -> frozenset[str]:
+        """The issues that are open right before a moment."""
+        turns = self.issue_turns
+        before = bisect_left(turns, moment, key=lambda turn: turn[0])
+        return turns[before - 1][1] if before else frozenset()
+
+    def about_issues(self, happened: Happened, field: str = "issue_ids") -> frozenset[str]:
+        """The issues that an event is about: those it names, or all that were open then in the
+        cases that were one with its own."""
+        named = getattr(happened.event, field)
+        if named is not None:
+            return frozenset(named)
+        return self._covered(happened, self.open_issues(happened.moment))
+
+    def matters(self, happened: Happened) -> frozenset[str]:
+        """The issues that a finding, or something given, is for: what it is about; where it names
+        none and none was open any more, all that had been raised; CASE where there never was one.
+        """
+        if happened.event.issue_ids is not None:
+            return frozenset(happened.event.issue_ids)
+        if not self.issues:
+            return frozenset({CASE})
+        if is_open := self.about_issues(happened):
+            return is_open
+        raised = (i for i, issue in self.issues.items() if issue.moment < happened.moment)
+        return self._covered(happened, raised)
+
+    def _covered(self, happened: Happened, issues: Iterable[str]) -> frozenset[str]:
+        if self._family is None:
+            return frozenset(issues)
+        return frozenset(i for i in issues if self.covers(happened, self.issues[i].case_id))
 
     # --- deliveries ------------------------------------------------------------------------
+
+    @cached_property
+    def contacts(self) -> Sequence[Happened]:
+        """The customer's messages, without those of machines."""
+        return [each for each in self.of(MessageReceived) if not each.event.automated]
 
     @cached_property
     def replies(self) -> dict[str, Happened]:
@@ -182,7 +322,9 @@ class CaseHistory:
                     found.setdefault(reply_id, Failure(each.at, "reported_missing", None))
             elif event.kind != "temporary":
                 found.setdefault(event.reply_id, Failure(each.at, event.kind, event.code))
-        return found
+        return {
+            reply_id: failure for reply_id, failure in found.items() if reply_id in self.replies
+        }
 
     @cached_property
     def resends(self) -> dict[str, list[str]]:
@@ -200,15 +342,14 @@ class CaseHistory:
 
     @cached_property
     def _arrivals(self) -> dict[str, Moment]:
-        replies = self.replies
-        if not self.failures:
-            return {each: reply.moment for each, reply in replies.items()}
-        resends = self.resends
-        found = {each: reply.moment for each, reply in replies.items() if each not in self.failures}
-        # Resends are on record after what they repeat, so of a chain of them the last comes first.
-        for each in sorted(self.failures, key=lambda each: -replies[each].moment.version):
-            if again := [found[resend] for resend in resends.get(each, ()) if resend in found]:
-                found[each] = min(again)
+        replies, failures = self.replies, self.failures
+        found = {each: reply.moment for each, reply in replies.items() if each not in failures}
+        if failures:
+            for reply_id, moment in list(found.items()):
+                original = replies[reply_id].event.resend_of
+                while original in failures and moment < found.get(original, LAST):
+                    found[original] = moment
+                    original = replies[original].event.resend_of
         return found
 
     @cached_property
@@ -223,3 +364,26 @@ class CaseHistory:
                 found.append((moment, reply.event))
         found.sort(key=lambda each: each[0])
         return found
+
+    @cached_property
+    def reply_at(self) -> Callable[[Moment], Happened]:
+        """The reply that was sent at a moment."""
+        by_moment = {reply.moment: reply for reply in self.replies.values()}
+        return by_moment.__getitem__
+
+
+def _in_order(case: History | Family) -> Sequence[Happened]:
+    if isinstance(case, Family):
+        return happenings(case)
+    return list(map(Happened.of, case.in_order))
+
+
+def _ids(histories: Sequence[History]) -> list[str]:
+    return [history.stream.removeprefix("case:") for history in histories]
+
+
+def _receipt(opened: Happened) -> datetime | None:
+    event: CaseOpened = opened.event
+    if event.received_at is None:
+        return event.occurred_at
+    return event.received_at if event.received_at <= event.occurred_at else None

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
-from casestore.streams.history import Recorded
+from casestore.streams.history import Moment, Recorded
 
-
-class Moment(NamedTuple):
-    """A place in the order of what happened."""
-
-    at: datetime
-    version: int
+__all__ = ["Happened", "Moment"]
 
 
 class Happened(msgspec.Struct, frozen=True, gc=False):
@@ -25,9 +20,12 @@ class Happened(msgspec.Struct, frozen=True, gc=False):
     moment: Moment
     event: Any
     event_id: str
+    case_id: str
+    """The case on whose stream it stands, which may be merged into another one."""
 
     @classmethod
     def of(cls, recorded: Recorded) -> Happened:
         """An event as recorded."""
-        at = recorded.event.occurred_at
-        return cls(at, Moment(at, recorded.version), recorded.event, recorded.uid)
+        moment = recorded.moment
+        case_id = recorded.stream.partition(":")[2]
+        return cls(moment.at, moment, recorded.event, recorded.uid, case_id)

@@ -2,12 +2,13 @@
 
 An issue is settled by its acceptance, a remedy, a finding that it is not so, or the closing of
 the case, and open again once that resolution is rejected or the case reopened. What names no
-issues is for all that have been raised. A finding that was superseded settles nothing any more.
+issues is for all that have been raised. A finding that was superseded, and a remedy that was taken
+back, settle nothing any more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from casestore.events import (
     CaseClosed,
@@ -15,6 +16,7 @@ from casestore.events import (
     FindingMade,
     IssueRaised,
     RemedyGiven,
+    RemedyReversed,
     ResolutionAccepted,
     ResolutionRejected,
 )
@@ -23,50 +25,65 @@ from projections.history.happened import Happened, Moment
 SETTLING = (ResolutionAccepted, ResolutionRejected, RemedyGiven, CaseClosed, CaseReopened)
 """What settles issues or opens them again, findings aside."""
 UNFOUNDED = ("not_upheld", "out_of_scope")
-
-
-CHANGING = (IssueRaised, FindingMade, *SETTLING)
+CHANGING = (IssueRaised, FindingMade, RemedyReversed, *SETTLING)
 """What may change which issues are open."""
 
+Covers = Callable[[Happened, str], bool]
+"""Whether what names no issues is for an issue: that of a case which was then one with its own."""
 
-def turns(events: Sequence[Happened]) -> list[tuple[Moment, frozenset[str]]]:
+
+def turns(events: Sequence[Happened], covers: Covers) -> list[tuple[Moment, frozenset[str]]]:
     """The issues that are open from each moment on at which that may change, in order.
 
     Args:
         events: all that are of CHANGING, in the order in which they happened.
+        covers: asked of each issue that an event does not name.
     """
     found: list[tuple[Moment, frozenset[str]]] = []
     is_open: dict[str, bool] = {}
-    superseded: set[str] = set()
-    for place, each in enumerate(events):
-        if isinstance(each.event, FindingMade) and each.event.supersedes is not None:
-            superseded.add(each.event.supersedes)
-            is_open = _folded(events[: place + 1], superseded)
+    undone: set[str] = set()
+    for place, happened in enumerate(events):
+        event = happened.event
+        if isinstance(event, FindingMade) and event.supersedes is not None:
+            undone.add(f"finding {event.supersedes}")
+            is_open = _folded(events[: place + 1], undone, covers)
+        elif isinstance(event, RemedyReversed):
+            undone.add(f"remedy {event.remedy_id}")
+            is_open = _folded(events[: place + 1], undone, covers)
         else:
-            _turn(is_open, each, superseded)
-        found.append((each.moment, frozenset(i for i, yes in is_open.items() if yes)))
+            _turn(is_open, happened, undone, covers)
+        found.append((happened.moment, frozenset(i for i, yes in is_open.items() if yes)))
     return found
 
 
-def _folded(events: Iterable[Happened], superseded: set[str]) -> dict[str, bool]:
+def _folded(events: Iterable[Happened], undone: set[str], covers: Covers) -> dict[str, bool]:
     is_open: dict[str, bool] = {}
-    for each in events:
-        _turn(is_open, each, superseded)
+    for happened in events:
+        _turn(is_open, happened, undone, covers)
     return is_open
 
 
-def _turn(is_open: dict[str, bool], each: Happened, superseded: set[str]) -> None:
-    event = each.event
-    if isinstance(event, IssueRaised):
-        is_open[event.issue_id] = True
-        return
-    if isinstance(event, FindingMade):
-        if event.outcome not in UNFOUNDED or event.finding_id in superseded:
+def _turn(is_open: dict[str, bool], happened: Happened, undone: set[str], covers: Covers) -> None:
+    event = happened.event
+    match event:
+        case IssueRaised():
+            is_open[event.issue_id] = True
             return
-        again = False
-    else:
-        again = isinstance(event, ResolutionRejected | CaseReopened)
+        case RemedyReversed():
+            return
+        case FindingMade():
+            if event.outcome not in UNFOUNDED or f"finding {event.finding_id}" in undone:
+                return
+            again = False
+        case RemedyGiven():
+            if f"remedy {event.remedy_id}" in undone:
+                return
+            again = False
+        case _:
+            again = isinstance(event, ResolutionRejected | CaseReopened)
     named: Sequence[str] | None = getattr(event, "issue_ids", None)
-    for issue_id in is_open if named is None else named:
+    if named is None:
+        named = [issue_id for issue_id in is_open if covers(happened, issue_id)]
+    for issue_id in named:
         if issue_id in is_open:
             is_open[issue_id] = again

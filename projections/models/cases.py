@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from casestore.events import (
-    CaseAssigned,
-    CaseClosed,
     CaseEscalated,
-    CaseMerged,
     CaseReopened,
-    CaseUnmerged,
     EscalationReturned,
     FindingMade,
     GestureGiven,
+    InformationRequested,
     IssueRaised,
     MessageReceived,
     ReplySent,
 )
+from casestore.events.policy_document import span
+from casestore.policy.working_time import after_working_time, due, working_time
+from casestore.streams.history import History
 from projections.history.case_history import CaseHistory
+from projections.history.happened import Happened
+from projections.history.waiting import waiting
 from projections.projection import Projection, Row
+
+RESOLVED = ("resolved", "final_response")
+NOT_COMPLAINTS = ("not_a_complaint", "duplicate")
+"""Why a case may be closed that is left out of what complaints come to."""
+_SECOND = timedelta(seconds=1)
 
 
 class CaseRow(Row, frozen=True):
-    """A case, on its own: what is merged into it has its own row."""
+    """A case, with what is merged into it. What is merged has a row of its own that counts
+    nothing."""
 
     case_id: str
     customer_id: str
-    status: Literal["open", "closed"]
+    status: Literal["open", "closed", "merged"]
     channel: str
     product: str | None
     region: str | None
@@ -38,9 +46,13 @@ class CaseRow(Row, frozen=True):
     team: str | None
     opened_at: datetime
     received_at: datetime | None
+    receipt: datetime | None
+    """When it reached us: received, else opened; None where that cannot be so."""
     closed_at: datetime | None
     close_reason: str | None
     messages: int
+    contacts: int
+    """Messages without those of machines."""
     replies: int
     """Human ones."""
     agents: tuple[str, ...]
@@ -50,10 +62,25 @@ class CaseRow(Row, frozen=True):
     reopens: int
     first_response_at: datetime | None
     """Of the first human reply that arrived, or whose resend did."""
-    unanswered: tuple[datetime, ...]
-    """The times of the customer's messages since the last human reply that arrived."""
-    answered_at: datetime | None
-    """Of that reply."""
+    first_response_s: int | None
+    first_response_working_s: int | None
+    responder: str | None
+    responder_team: str | None
+    """Who gave the first response."""
+    resolution_s: int | None
+    """From receipt to the closing as resolved, or with a final response."""
+    resolution_working_s: int | None
+    resolution_net_s: int | None
+    """Without the time in which we waited for the customer."""
+    closer: str | None
+    closer_team: str | None
+    """Who closed it, where it is closed."""
+    opener: str | None
+    opener_team: str | None
+    """Who had it when it was opened; who got it first, where nobody had."""
+    resolve_due_at: datetime | None
+    waiting: tuple[datetime, ...]
+    """Since when each of the customer's messages that wait does so."""
     undelivered: int
     """Replies that did not arrive, whether sent again or not."""
     issues: int
@@ -62,69 +89,208 @@ class CaseRow(Row, frozen=True):
     """Whether a finding that stands upholds an issue, or part of one; None without findings."""
     gestures: int
     """Given, whether or not they were declined or reversed then."""
-    executive_escalation: str | None
-    """The earliest escalation to an executive that was not returned."""
-    executive_since: datetime | None
+    executive_escalations: tuple[str, ...]
+    """The escalations to an executive that were not returned, the earliest first."""
+    executive_since: tuple[datetime, ...]
     last_event_at: datetime
     events: int
     merged_into: str | None
 
 
 def rows(case: CaseHistory) -> Iterator[CaseRow]:
-    """The case's row."""
-    opened = case.opened
-    product, region, category = case.about
-    closing: CaseClosed | None = None
-    for change in case.in_order(CaseClosed, CaseReopened):
-        closing = change if isinstance(change, CaseClosed) else None
-    owner: CaseAssigned | None = None
-    handovers = 0
-    for each in case.in_order(CaseAssigned):
-        if owner is not None and (each.agent, each.team) != (owner.agent, owner.team):
-            handovers += 1
-        owner = each
-    merged_into: str | None = None
-    for change in case.in_order(CaseMerged, CaseUnmerged):
-        merged_into = change.into if isinstance(change, CaseMerged) else None
+    """The case's row, and one for each that is merged into it."""
+    standing, opened = case.standing, case.opened
+    closed = standing.status == "closed"
     answers = case.answers
-    answered = answers[-1][0] if answers else None
-    messages = case.of(MessageReceived)
     humans = [each.event for each in case.of(ReplySent) if not each.event.automated]
-    escalation = next(_with_executives(case), None)
+    escalations = list(_with_executives(case))
+    response = case.reply_at(answers[0][0]) if answers else None
+    closing = case.closings[-1] if closed and case.closings else None
+    resolved = closing is not None and closing.event.reason in RESOLVED
+    response_s, response_working_s = _measured(case, response.at if response else None)
+    resolution_s, resolution_working_s = _measured(
+        case, closing.at if closing is not None and resolved else None
+    )
+    net = None
+    if closing is not None and resolution_s is not None and case.receipt is not None:
+        net = resolution_s - waited_for_customer(case, case.receipt, closing.at) // _SECOND
+    first_owner = case.first_owner
     yield CaseRow(
         case_id=case.case_id,
-        customer_id=opened.customer_id,
-        status="open" if closing is None else "closed",
-        channel=opened.channel,
-        product=product,
-        region=region,
-        category=category,
-        agent=None if owner is None else owner.agent,
-        team=None if owner is None else owner.team,
-        opened_at=opened.occurred_at,
-        received_at=opened.received_at,
-        closed_at=None if closing is None else closing.occurred_at,
-        close_reason=None if closing is None else closing.reason,
-        messages=len(messages),
+        customer_id=case.customer_id,
+        status="closed" if closed else "open",
+        channel=opened.event.channel,
+        product=standing.product,
+        region=standing.region,
+        category=standing.category,
+        agent=standing.agent,
+        team=standing.team,
+        opened_at=opened.at,
+        received_at=case.received_at,
+        receipt=case.receipt,
+        closed_at=standing.closed_at,
+        close_reason=standing.close_reason,
+        messages=len(case.of(MessageReceived)),
+        contacts=len(case.contacts),
         replies=len(humans),
         agents=tuple(sorted({each.actor.id for each in humans if each.actor.kind == "agent"})),
-        handovers=handovers,
+        handovers=case.handovers,
         escalations=len(case.of(CaseEscalated)),
         reopens=len(case.of(CaseReopened)),
-        first_response_at=answers[0][0].at if answers else None,
-        unanswered=tuple(m.at for m in messages if answered is None or m.moment > answered),
-        answered_at=None if answered is None else answered.at,
+        first_response_at=response.at if response else None,
+        first_response_s=response_s,
+        first_response_working_s=response_working_s,
+        responder=response.event.actor.id if response else None,
+        responder_team=case.team_of(response) if response else None,
+        resolution_s=resolution_s,
+        resolution_working_s=resolution_working_s,
+        resolution_net_s=net,
+        closer=closing.event.actor.id if closing else None,
+        closer_team=case.team_of(closing) if closing else None,
+        opener=first_owner.agent,
+        opener_team=first_owner.team,
+        resolve_due_at=None if closed else resolve_due_at(case),
+        waiting=waiting(case),
         undelivered=len(case.failures),
         issues=len(case.of(IssueRaised)),
         issues_open=len(case.issue_turns[-1][1]) if case.issue_turns else 0,
         upheld=_upheld(case),
         gestures=len(case.of(GestureGiven)),
-        executive_escalation=None if escalation is None else escalation[0],
-        executive_since=None if escalation is None else escalation[1],
+        executive_escalations=tuple(escalation_id for escalation_id, _ in escalations),
+        executive_since=tuple(at for _, at in escalations),
         last_event_at=case.last_event_at,
-        events=len(case.history),
-        merged_into=merged_into,
+        events=case.count,
+        merged_into=None,
     )
+    for member in case.members:
+        yield _merged(case, member)
+
+
+def _merged(case: CaseHistory, member: History) -> CaseRow:
+    case_id = member.stream.removeprefix("case:")
+    standing = case.standing_of(case_id)
+    assert standing.channel is not None  # noqa: S101  (it was opened)
+    assert standing.opened_at is not None  # noqa: S101
+    return CaseRow(
+        case_id=case_id,
+        customer_id=case.customer_of(case_id),
+        status="merged",
+        channel=standing.channel,
+        product=standing.product,
+        region=standing.region,
+        category=standing.category,
+        agent=standing.agent,
+        team=standing.team,
+        opened_at=standing.opened_at,
+        received_at=standing.received_at,
+        receipt=None,
+        closed_at=standing.closed_at,
+        close_reason=standing.close_reason,
+        messages=0,
+        contacts=0,
+        replies=0,
+        agents=(),
+        handovers=0,
+        escalations=0,
+        reopens=0,
+        first_response_at=None,
+        first_response_s=None,
+        first_response_working_s=None,
+        responder=None,
+        responder_team=None,
+        resolution_s=None,
+        resolution_working_s=None,
+        resolution_net_s=None,
+        closer=None,
+        closer_team=None,
+        opener=None,
+        opener_team=None,
+        resolve_due_at=None,
+        waiting=(),
+        undelivered=0,
+        issues=0,
+        issues_open=0,
+        upheld=None,
+        gestures=0,
+        executive_escalations=(),
+        executive_since=(),
+        last_event_at=max(recorded.occurred_at for recorded in member),
+        events=0,
+        merged_into=case.merged_into(case_id),
+    )
+
+
+def _measured(case: CaseHistory, until: datetime | None) -> tuple[int | None, int | None]:
+    """Seconds and working seconds from receipt to a time; none of what cannot be measured: there
+    is no such time, or it is before the receipt."""
+    receipt = case.receipt
+    if until is None or receipt is None or until < receipt:
+        return None, None
+    calendar = case.policies.at(receipt).calendar
+    return (until - receipt) // _SECOND, working_time(receipt, until, calendar) // _SECOND
+
+
+def resolve_due_at(case: CaseHistory) -> datetime | None:
+    """When a case is to be resolved, by the policy in force at its receipt."""
+    if case.receipt is None:
+        return None
+    policy = case.policies.at(case.receipt)
+    return due(case.receipt, policy.conduct.resolve_within, policy.calendar)
+
+
+def resolution_due(case: CaseHistory) -> datetime | None:
+    """The same, as `too-slow` judges it: without the time in which we waited for the customer,
+    where the policy says so."""
+    begin, plain = case.receipt, resolve_due_at(case)
+    if begin is None or plain is None:
+        return None
+    policy = case.policies.at(begin)
+    if policy.conduct.clock == "all":
+        return plain
+    in_working_time = span(policy.conduct.resolve_within).business
+    end, upto = plain, begin
+    for begun, until in sorted(waits_for_customer(case), key=lambda wait: wait[0]):
+        since = max(begun, upto)
+        if since >= end:
+            break
+        if until is None:
+            return None  # as long as we wait for the customer nothing is late
+        if until > since:
+            upto = until
+            if in_working_time:
+                end = after_working_time(
+                    end, working_time(since, until, policy.calendar), policy.calendar
+                )
+            else:
+                end += until - since
+    return end
+
+
+def waits_for_customer(case: CaseHistory) -> Iterator[tuple[datetime, datetime | None]]:
+    """From when to when we waited for the customer: from a request for information that arrived to
+    the next contact; None: to this day. In order; one may begin within another."""
+    contacts = case.contacts
+    for request in case.of(InformationRequested):
+        event: InformationRequested = request.event
+        begun = request.moment
+        if event.reply_id in case.replies:
+            arrived = case.arrived(event.reply_id)
+            if arrived is None:
+                continue
+            begun = max(begun, arrived)
+        after = (contact for contact in contacts if contact.moment > begun)
+        contact = next(after, None)
+        yield begun.at, None if contact is None else contact.at
+
+
+def waited_for_customer(case: CaseHistory, begin: datetime, end: datetime) -> timedelta:
+    """How long we waited for the customer between two times."""
+    total, upto = timedelta(), begin
+    for begun, ended in sorted(waits_for_customer(case), key=lambda wait: wait[0]):
+        since, until = max(begun, upto), min(ended or end, end)
+        if until > since:
+            total, upto = total + (until - since), until
+    return total
 
 
 def _with_executives(case: CaseHistory) -> Iterator[tuple[str, datetime]]:
@@ -135,22 +301,28 @@ def _with_executives(case: CaseHistory) -> Iterator[tuple[str, datetime]]:
 
 
 def _upheld(case: CaseHistory) -> bool | None:
-    findings: list[FindingMade] = [each.event for each in case.of(FindingMade)]
-    superseded = {each.supersedes for each in findings}
-    standing = [each for each in findings if each.finding_id not in superseded]
+    standing = standing_findings(case)
     if not standing:
         return None
-    return any(each.outcome in _UPHELD for each in standing)
+    return any(each.event.outcome in UPHELD for each in standing)
 
 
-_UPHELD = ("upheld", "partly_upheld")
+def standing_findings(case: CaseHistory) -> list[Happened]:
+    """The findings that none has superseded, in order."""
+    findings = case.of(FindingMade)
+    superseded = {each.event.supersedes for each in findings}
+    return [each for each in findings if each.event.finding_id not in superseded]
+
+
+UPHELD = ("upheld", "partly_upheld")
 
 
 CASES = Projection(
     name="cases",
-    version=1,
+    version=2,
     row=CaseRow,
     rows=rows,
+    looks_at=frozenset({"policy"}),
     indexes=(
         "customer_id",
         "agent",

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from casestore.events import CustomerRegistered
-from casestore.streams.customer import Customer
-from casestore.streams.history import History
+from casestore.streams.customer import STORE, Customer
 from casestore.streams.kinds import fold_history
+from projections.history.customer_history import CustomerHistory
 from projections.projection import Projection, Row
 
 
@@ -16,33 +16,38 @@ class CustomerRow(Row, frozen=True):
     """A customer."""
 
     customer_id: str
-    registered_at: datetime
-    """For the first time."""
+    registered_at: datetime | None
+    """For the first time, as somebody told it; else when the store did it by itself."""
     merged_into: str | None
+    root: str
+    """The customer that this one counts under: itself, if it is not merged."""
     erased: bool
     """Whether their personal data was erased, and they have not been registered since."""
     last_event_at: datetime
 
 
-def rows(history: History) -> Iterator[CustomerRow]:
+def rows(customer: CustomerHistory) -> Iterator[CustomerRow]:
     """The customer's row."""
-    customer = fold_history(history)
-    assert isinstance(customer, Customer)  # noqa: S101  (of a customer's stream)
-    registrations = [r.occurred_at for r in history if isinstance(r.event, CustomerRegistered)]
+    history, customer_id = customer.history, customer.customer_id
+    state = fold_history(history)
+    assert isinstance(state, Customer)  # noqa: S101  (of a customer's stream)
+    registrations = [r.event for r in history if isinstance(r.event, CustomerRegistered)]
+    told = [event for event in registrations if event.actor != STORE]
     yield CustomerRow(
-        customer_id=customer.customer_id,
-        registered_at=min(registrations),
-        merged_into=customer.merged_into,
-        erased=customer.erased,
+        customer_id=customer_id,
+        registered_at=min((e.occurred_at for e in told or registrations), default=None),
+        merged_into=customer.roots.into(customer_id),
+        root=customer.roots.root(customer_id),
+        erased=state.erased,
         last_event_at=max(recorded.occurred_at for recorded in history),
     )
 
 
 CUSTOMERS = Projection(
     name="customers",
-    version=1,
+    version=2,
     row=CustomerRow,
     rows=rows,
     of="customer",
-    indexes=("customer_id", "merged_into", "last_event_at"),
+    indexes=("customer_id", "root", "last_event_at"),
 )

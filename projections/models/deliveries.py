@@ -24,8 +24,8 @@ class DeliveryRow(Row, frozen=True):
     resent_by: str | None
     """A resend of it, or of a resend of it: the first that arrived, else the latest."""
     made_good_at: datetime | None
-    """When a resend, or a later human reply on the same issues, arrived. One in a case that this
-    one is merged with does it too: see `projections.query.merged_cases.made_good`."""
+    """When a resend, or a later human reply on the same issues, arrived. A reply that is said to
+    address nothing makes nothing good."""
     agent: str
     """Who, or what, sent it."""
     team: str | None
@@ -73,18 +73,20 @@ def _resent_by(case: CaseHistory, reply_id: str) -> str | None:
 
 def _made_good_at(case: CaseHistory, reply_id: str) -> datetime | None:
     reply = case.replies[reply_id]
-    issues = reply.event.addresses
+    issues = set(reply.event.addresses or ())
     moments = [case.arrived(reply_id)]
     for moment, answer in case.answers:
-        same = not issues or not answer.addresses or set(issues) & set(answer.addresses)
-        if moment > reply.moment and same:
+        on = answer.addresses
+        same = on is None or (bool(on) and (not issues or not issues.isdisjoint(on)))
+        if same and moment > reply.moment:
             moments.append(moment)
+            break
     return min((moment.at for moment in moments if moment is not None), default=None)
 
 
 DELIVERIES = Projection(
     name="deliveries",
-    version=2,
+    version=3,
     row=DeliveryRow,
     rows=rows,
     indexes=("customer_id", "agent", "team", "failed_at"),

@@ -10,21 +10,24 @@ from casestore.events import (
     GestureDeclined,
     GestureGiven,
     GestureReversed,
-    MessageReceived,
     Money,
     RemedyGiven,
+    RemedyReversed,
 )
 from projections.history.case_history import CaseHistory
 from projections.projection import Projection, Row
+
+Ledger = Literal["goodwill", "remedy"]
 
 
 class GoodwillRow(Row, frozen=True):
     """A gesture or a remedy."""
 
-    ledger: Literal["goodwill", "remedy"]
+    ledger: Ledger
     id: str
     case_id: str
     customer_id: str
+    """To whom it was given: a case that is merged may be of another customer."""
     given_at: datetime
     kind: str
     value: Money | None
@@ -37,8 +40,8 @@ class GoodwillRow(Row, frozen=True):
     asked_for: bool | None
     conditions: bool | None
     """Whether conditions were told with it."""
-    receipt: datetime
-    """When the complaint reached us: received, else opened."""
+    receipt: datetime | None
+    """When the complaint reached us: received, else opened; None where that is not known."""
     contacts_before: int
     status: Literal["given", "declined", "reversed"]
     product: str | None
@@ -46,6 +49,8 @@ class GoodwillRow(Row, frozen=True):
     category: str | None
     event_id: str
     approver_role: str | None
+    position: int
+    """Of several at one time, those that were recorded first come first."""
 
 
 def rows(case: CaseHistory) -> Iterator[GoodwillRow]:
@@ -53,21 +58,20 @@ def rows(case: CaseHistory) -> Iterator[GoodwillRow]:
     given = case.of(GestureGiven, RemedyGiven)
     if not given:
         return
-    status: dict[str, Literal["declined", "reversed"]] = {}
-    for each in case.of(GestureDeclined, GestureReversed):
-        reversed_ = isinstance(each.event, GestureReversed)
-        status[each.event.gesture_id] = "reversed" if reversed_ else "declined"
-    contacts = case.of(MessageReceived)
+    status = _status(case)
+    contacts = case.contacts
     product, region, category = case.about
     for each in given:
         event = each.event
         gesture = event if isinstance(event, GestureGiven) else None
         approved_by = gesture.approved_by if gesture else None
+        ledger: Ledger = "goodwill" if gesture else "remedy"
+        given_id = gesture.gesture_id if gesture else event.remedy_id
         yield GoodwillRow(
-            ledger="goodwill" if gesture else "remedy",
-            id=gesture.gesture_id if gesture else event.remedy_id,
+            ledger=ledger,
+            id=given_id,
             case_id=case.case_id,
-            customer_id=case.customer_id,
+            customer_id=case.customer_of(each.case_id),
             given_at=each.at,
             kind=event.kind,
             value=event.value,
@@ -80,18 +84,33 @@ def rows(case: CaseHistory) -> Iterator[GoodwillRow]:
             conditions=gesture.conditions_told if gesture else None,
             receipt=case.receipt,
             contacts_before=sum(contact.moment < each.moment for contact in contacts),
-            status=status.get(gesture.gesture_id, "given") if gesture else "given",
+            status=status.get((ledger, given_id), "given"),
             product=product,
             region=region,
             category=category,
             event_id=each.event_id,
             approver_role=approved_by.role if approved_by else None,
+            position=each.moment.position,
         )
+
+
+def _status(case: CaseHistory) -> dict[tuple[Ledger, str], Literal["declined", "reversed"]]:
+    """What became of gestures and remedies that do not stand; the last that happened counts."""
+    status: dict[tuple[Ledger, str], Literal["declined", "reversed"]] = {}
+    for each in case.of(GestureDeclined, GestureReversed, RemedyReversed):
+        match each.event:
+            case GestureDeclined() as declined:
+                status["goodwill", declined.gesture_id] = "declined"
+            case GestureReversed() as taken_back:
+                status["goodwill", taken_back.gesture_id] = "reversed"
+            case _:
+                status["remedy", each.event.remedy_id] = "reversed"
+    return status
 
 
 GOODWILL = Projection(
     name="goodwill",
-    version=1,
+    version=2,
     row=GoodwillRow,
     rows=rows,
     indexes=("customer_id", "given_by", "team", "given_at"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Literal
 
 from casestore.events import (
     PromiseKept,
@@ -16,7 +17,7 @@ from casestore.events import (
     PromiseWithdrawn,
 )
 from casestore.streams.promise_state import PromiseState, promise_state
-from projections.history.case_history import CaseHistory, Status
+from projections.history.case_history import CaseHistory
 from projections.history.happened import Happened
 from projections.projection import Projection, Row
 
@@ -43,7 +44,7 @@ class PromiseRow(Row, frozen=True):
     renegotiations: int
     """Agreed or not."""
     owner_at_due: str | None
-    status_at_due: Status | None
+    status_at_due: Literal["open", "closed"] | None
     product: str | None
     region: str | None
     category: str | None
@@ -89,7 +90,7 @@ def rows(case: CaseHistory) -> Iterator[PromiseRow]:
                 case _:
                     at = kept_at(case, later)
                     kept = at if kept is None or (at is not None and at < kept) else kept
-        owner = case.owner_at(due) if due is not None else None
+        then = None if due is None else case.standing_at(due, each.case_id)
         yield PromiseRow(
             promise_id=promise.promise_id,
             case_id=case.case_id,
@@ -104,8 +105,8 @@ def rows(case: CaseHistory) -> Iterator[PromiseRow]:
             withdrawn_at=withdrawn,
             released_at=released,
             renegotiations=renegotiations,
-            owner_at_due=owner.agent if owner else None,
-            status_at_due=case.status_at(due) if due is not None else None,
+            owner_at_due=then.agent if then else None,
+            status_at_due=then.status if then else None,
             product=product,
             region=region,
             category=category,
@@ -115,9 +116,7 @@ def rows(case: CaseHistory) -> Iterator[PromiseRow]:
 def kept_at(case: CaseHistory, keeping: Happened) -> datetime | None:
     """From when a PromiseKept holds; None where it does not, its reply not having arrived."""
     by = keeping.event.by
-    if by is None or by.kind != "reply" or by.id not in case.replies:
-        return keeping.at
-    if by.id not in case.failures:
+    if by is None or by.kind != "reply" or by.id not in case.failures:
         return keeping.at
     arrived = case.arrived(by.id)
     return None if arrived is None else max(keeping.at, arrived.at)
@@ -125,7 +124,7 @@ def kept_at(case: CaseHistory, keeping: Happened) -> datetime | None:
 
 PROMISES = Projection(
     name="promises",
-    version=1,
+    version=2,
     row=PromiseRow,
     rows=rows,
     indexes=("customer_id", "made_by", "team", "made_at", "due_at"),

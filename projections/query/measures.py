@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from datetime import datetime, timedelta, tzinfo
-from decimal import Decimal
-from typing import Any, TypeVar
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime, time, timedelta, tzinfo
+from decimal import Context, Decimal, localcontext
+from typing import Any, Literal, TypeVar
 
 from casestore.events import Money
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
+_EXACTLY = Context(prec=100)
+"""An amount has up to 24 digits: sums of very many still fit."""
 
 
 def percentile(values: Iterable[T], percent: int) -> T | None:
@@ -35,10 +37,11 @@ def seconds(passed: timedelta) -> int:
 def sums(values: Iterable[Money | None]) -> list[Money]:
     """The sum in each currency, in the order of their names: currencies are never added up."""
     total: dict[str, Decimal] = {}
-    for money in values:
-        if money is not None:
-            total[money.currency] = total.get(money.currency, Decimal(0)) + money.amount
-    return [Money(amount=total[currency], currency=currency) for currency in sorted(total)]
+    with localcontext(_EXACTLY):
+        for money in values:
+            if money is not None:
+                total[money.currency] = total.get(money.currency, Decimal(0)) + money.amount
+    return [Money.exact(total[currency], currency) for currency in sorted(total)]
 
 
 def grouped(rows: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
@@ -57,6 +60,40 @@ def counted(values: Iterable[str], order: Sequence[str]) -> dict[str, int]:
     return found
 
 
+def one_sum(values: Iterable[Money | None]) -> Money | None:
+    """The sum of amounts in one currency; None of none."""
+    return next(iter(sums(values)), None)
+
+
+Step = Literal["day", "week", "month"]
+STEPS: tuple[Step, ...] = ("day", "week", "month")
+
+
 def month(at: datetime, zone: tzinfo) -> str:
     """The month of a time, like 2026-03."""
-    return f"{at.astimezone(zone):%Y-%m}"
+    return period(at, "month", zone)
+
+
+def period(at: datetime, by: Step, zone: tzinfo) -> str:
+    """The day, week or month of a time: 2026-05-20, 2026-W21 (ISO 8601), 2026-05."""
+    day = at.astimezone(zone).date()
+    if by == "day":
+        return day.isoformat()
+    if by == "month":
+        return day.isoformat()[:7]
+    year, week, _ = day.isocalendar()
+    return f"{year:04}-W{week:02}"
+
+
+def periods(begin: datetime, end: datetime, by: Step, zone: tzinfo) -> Iterator[str]:
+    """Every day, week or month from that of a time to that of another."""
+    day, last = begin.astimezone(zone).date(), period(end, by, zone)
+    while True:
+        name = period(datetime.combine(day, time(12), UTC), by, UTC)
+        yield name
+        if name == last:
+            return
+        if by == "month":
+            day = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+        else:
+            day += timedelta(days=1 if by == "day" else 7)

@@ -65,7 +65,7 @@ def _making(
 ) -> Callable[[Policies | None], AbstractContextManager[tuple[View, int]]]:
     """Makes tables for one report, as of a time and a position, judged by other policies if any
     are given."""
-    of = [[] if each is None else [each] for each in (selection.case, selection.customer)]
+    of = [selection.wanted(name) or () for name in ("case", "customer")]
 
     @contextmanager
     def under(policies: Policies | None) -> Iterator[tuple[View, int]]:

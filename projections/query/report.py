@@ -20,7 +20,7 @@ from projections.models.cases import CASES
 from projections.models.customers import CUSTOMERS
 from projections.projection import Projection
 from projections.query.open_view import open_view
-from projections.query.selection import Selection
+from projections.query.selection import FIELDS, Selection
 from projections.query.view import View
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -61,9 +61,12 @@ class Option(NamedTuple):
     name: str
     help: str
     kind: Any = bool
-    """bool (a flag), str, timedelta, or a tuple of the codes that may be given."""
+    """bool (a flag), str, timedelta, datetime, a tuple of the codes that may be given, or a
+    function that reads a text, and raises ValueError."""
     required: bool = False
     default: str | None = None
+    multiple: bool = False
+    """Whether several may be given, of which any will do."""
     instead: Report[Any] | None = None
     """A report that is answered instead where the option is given, with what it knows of the
     others."""
@@ -120,7 +123,7 @@ class Report(Generic[R]):
 
         Raises ValueError for what cannot be asked, StoreUnavailable.
         """
-        named = {each: options.pop(each) for each in _SELECTION if each in options}
+        named = {each: options.pop(each) for each in FIELDS if each in options}
         asked = replace(selection or Selection(), **named)
         self._check(asked, sort)
         try:
@@ -173,9 +176,6 @@ class Report(Generic[R]):
                 f"{sort!r} is not a field of the report {self.name!r}; sort by one of "
                 f"{', '.join(fields)}"
             )
-
-
-_SELECTION = tuple(each for each in Selection.__dataclass_fields__)
 
 
 def _in_order(rows: Sequence[R], sort: str | None) -> Sequence[R]:

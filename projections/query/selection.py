@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, tzinfo
+
+Several = str | Sequence[str] | None
+"""One value, several of which any will do, or None: whatever it is."""
 
 
 @dataclass(frozen=True)
@@ -18,15 +22,15 @@ class Selection:
     """Only rows whose own time is not before."""
     until: datetime | None = None
     """Only rows whose own time is before."""
-    customer: str | None = None
+    customer: Several = None
     """And whoever is merged with them."""
-    case: str | None = None
-    """And what is merged into it."""
-    agent: str | None = None
-    team: str | None = None
-    product: str | None = None
-    region: str | None = None
-    category: str | None = None
+    case: Several = None
+    """And what it is merged with."""
+    agent: Several = None
+    team: Several = None
+    product: Several = None
+    region: Several = None
+    category: Several = None
     tz: tzinfo = UTC
     """Where months and days begin."""
 
@@ -34,3 +38,18 @@ class Selection:
         """Whether a time is neither before `since` nor at or after `until`."""
         after = self.since is None or at >= self.since
         return after and (self.until is None or at < self.until)
+
+    def wanted(self, name: str) -> tuple[str, ...] | None:
+        """The values of a field of which any will do; None: whatever it is."""
+        value: Several = getattr(self, name)
+        if value is None:
+            return None
+        return (value,) if isinstance(value, str) else tuple(value)
+
+    def takes(self, name: str, value: str | None) -> bool:
+        """Whether a value will do for a field."""
+        wanted = self.wanted(name)
+        return wanted is None or value in wanted
+
+
+FIELDS = tuple(field.name for field in fields(Selection))

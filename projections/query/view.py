@@ -11,7 +11,7 @@ from casestore.streams.history import to_microseconds
 from casestore.streams.policies import Policies
 from projections.engine.maker import Maker
 from projections.engine.tables import Cursor
-from projections.models.cases import CASES
+from projections.models.cases import CASES, NOT_COMPLAINTS, CaseRow
 from projections.models.customers import CUSTOMERS
 from projections.projection import Projection, from_stored, shape
 from projections.query.selection import Selection
@@ -44,10 +44,10 @@ class View:
     @property
     def policies(self) -> Policies:
         """The policies adopted by then. Raises what is wrong with their stream."""
-        found = self._maker.policies
-        if isinstance(found, Exception):
-            raise found
-        return found
+        policies = self._maker.policies
+        if isinstance(policies, Exception):
+            raise policies
+        return policies
 
     @contextmanager
     def under(self, policies: Policies) -> Iterator[View]:
@@ -59,8 +59,8 @@ class View:
         """Rows of a projection, all or those that a condition holds for."""
         columns = ", ".join(f'"{name}"' for name in shape(projection.row).columns)
         sql = f"SELECT {columns} FROM {self._names[projection.name]}"
-        found = self._cursor.all(f"{sql} WHERE {where}" if where else sql, params)
-        return list(from_stored(projection.row, found))
+        rows = self._cursor.all(f"{sql} WHERE {where}" if where else sql, params)
+        return list(from_stored(projection.row, rows))
 
     def chosen(
         self,
@@ -104,30 +104,23 @@ class View:
         asked = self.selection
         where = list(also)
         values: list[Any] = [*params]
+        cases, customers = asked.wanted("case"), asked.wanted("customer")
         for column, wanted in (
-            (agent, asked.agent),
-            ("team", asked.team),
-            ("product", asked.product),
-            ("region", asked.region),
-            ("category", asked.category),
+            (agent, asked.wanted("agent")),
+            ("team", asked.wanted("team")),
+            ("product", asked.wanted("product")),
+            ("region", asked.wanted("region")),
+            ("category", asked.wanted("category")),
+            ("stream", None if cases is None else _streams(self.families_of(cases))),
+            ("customer_id", None if customers is None else self.same_customers(*customers)),
         ):
             if column is not None and wanted is not None:
-                where.append(f"{column} = ?")
-                values.append(wanted)
+                where.append(f"{column} IN ({', '.join('?' * len(wanted))})")
+                values += wanted
         for moment, than in ((asked.since, ">="), (asked.until, "<")):
             if time is not None and moment is not None:
                 where.append(f"{time} {than} ?")
                 values.append(to_microseconds(moment))
-        for column, ids in (
-            ("stream", None if asked.case is None else _streams(self.merged_into([asked.case]))),
-            (
-                "customer_id",
-                None if asked.customer is None else self.same_customers(asked.customer),
-            ),
-        ):
-            if ids is not None:
-                where.append(f"{column} IN ({', '.join('?' * len(ids))})")
-                values += ids
         return " AND ".join(where), values
 
     def lookup(self, projection: Projection, column: str, ids: Collection[str]) -> Any:
@@ -144,52 +137,63 @@ class View:
             found += self.select(projection, f"{column} IN ({marks})", some)
         return found
 
-    # --- what is merged counts as one ------------------------------------------------------
+    # --- whom and what it is about -----------------------------------------------------------
 
-    def merged_into(self, ids: Collection[str], projection: Projection = CASES) -> list[str]:
-        """Some cases (or customers) and all that are merged into them, directly or not."""
-        key = projection.row.__struct_fields__[0]
-        found, new = dict.fromkeys(ids), set(ids)
+    def families_of(self, case_ids: Collection[str]) -> list[str]:
+        """Some cases, what they are merged into, and what is merged into them."""
+        families = {*case_ids, *(row.case_id for row in self._roots_of(case_ids))}
+        new = set(families)
         while new:
-            members = {getattr(row, key) for row in self.lookup(projection, "merged_into", new)}
-            new = members - set(found)
-            found.update(dict.fromkeys(sorted(new)))
-        return list(found)
+            members = {row.case_id for row in self.lookup(CASES, "merged_into", new)}
+            new = members - families
+            families |= new
+        return sorted(families)
 
-    def same_customers(self, customer_id: str) -> list[str]:
-        """A customer under every id that they were merged from, or into."""
-        return self.merged_into([self.roots([customer_id])[customer_id]], CUSTOMERS)
+    def _roots_of(self, case_ids: Collection[str]) -> list[CaseRow]:
+        rows: list[CaseRow] = self.lookup(CASES, "case_id", case_ids)
+        into = {row.merged_into for row in rows if row.merged_into is not None}
+        return rows + (self._roots_of(into) if into else [])
+
+    @property
+    def case(self) -> str | None:
+        """The one case that the selection is about, by the id under which it counts."""
+        case_ids = self.selection.wanted("case")
+        if case_ids is None:
+            return None
+        roots = [row.case_id for row in self._roots_of(case_ids) if row.merged_into is None]
+        return roots[0] if roots else case_ids[0]
+
+    def cases(self, *, time: str | None = "opened_at", agent: str | None = "agent") -> Any:
+        """The cases that the selection asks for, each family once, in the order of opening."""
+        rows: list[CaseRow] = self.chosen(CASES, "status <> 'merged'", time=time, agent=agent)
+        rows.sort(key=lambda row: (row.opened_at, row.case_id))
+        return rows
+
+    def complaints(self, *, time: str | None = "opened_at", agent: str | None = "agent") -> Any:
+        """The same, without those that were closed as no complaint, or as a duplicate."""
+        return [row for row in self.cases(time=time, agent=agent) if is_complaint(row)]
+
+    def same_customers(self, *customer_ids: str) -> list[str]:
+        """Some customers under every id that they have."""
+        roots = {*customer_ids, *self.roots(customer_ids).values()}
+        members = {row.customer_id for row in self.lookup(CUSTOMERS, "root", roots)}
+        return sorted({*customer_ids, *members})
 
     def roots(self, customer_ids: Iterable[str]) -> dict[str, str]:
         """Under which id each customer counts."""
         ids = set(customer_ids)
-        into: dict[str, str] = {}
-        new = ids
-        while new:
-            if all_of_them := len(new) > MANY:
-                merged = self.select(CUSTOMERS, "merged_into IS NOT NULL")
-            else:
-                merged = self.lookup(CUSTOMERS, "customer_id", new)
-            found = {e.customer_id: e.merged_into for e in merged if e.merged_into is not None}
-            new = set() if all_of_them else set(found.values()) - set(into)
-            into |= found
-        return {each: root(each, into) for each in ids}
+        if len(ids) > MANY:  # few are merged
+            rows = self.select(CUSTOMERS, "merged_into IS NOT NULL")
+        else:
+            rows = self.lookup(CUSTOMERS, "customer_id", ids)
+        root = {row.customer_id: row.root for row in rows}
+        return {customer_id: root.get(customer_id, customer_id) for customer_id in ids}
 
 
-def root(each: str, into: Mapping[str, str]) -> str:
-    """What something is merged into in the end.
-
-    Each case (or customer) has a history of its own: at some time, or after a correction, two may
-    have been merged into each other. They count under the first of their ids.
-    """
-    seen: list[str] = []
-    while each in into:
-        if each in seen:
-            return min(seen[seen.index(each) :])
-        seen.append(each)
-        each = into[each]
-    return each
+def is_complaint(case: CaseRow) -> bool:
+    """Whether a case counts among complaints."""
+    return case.status != "closed" or case.close_reason not in NOT_COMPLAINTS
 
 
 def _streams(case_ids: Iterable[str]) -> list[str]:
-    return [f"case:{each}" for each in case_ids]
+    return [f"case:{case_id}" for case_id in case_ids]

@@ -11,13 +11,21 @@ from projections.reports.ageing import AGEING, AgeLine
 from projections.reports.authority import ALLOWANCE, AllowanceLine
 from projections.reports.breakdown import BREAKDOWN, BreakdownLine
 from projections.reports.cases import CASES_REPORT, CaseLine
+from projections.reports.causes import CAUSES, CauseLine
 from projections.reports.conflicts import CONFLICTS, ConflictLine
 from projections.reports.consistency import CONSISTENCY, ConsistencyLine
 from projections.reports.goodwill import HISTORY, SPEND, GoodwillLine, SpendLine
 from projections.reports.lapses import LAPSE_COUNTS, LAPSES_REPORT, LapseCountLine, LapseLine
 from projections.reports.overdue import OVERDUE, OverdueLine
+from projections.reports.period import PERIOD, PeriodLine
 from projections.reports.promises import PROMISE_RATES, PROMISES_REPORT, PromiseLine, RateLine
 from projections.reports.repeats import REPEATS, RepeatLine
+from projections.reports.responses import (
+    RESPONSE_COUNTS,
+    RESPONSES_REPORT,
+    ResponseCountLine,
+    ResponseLine,
+)
 from projections.reports.undelivered import UNDELIVERED, UndeliveredLine
 from projections.reports.waiting import WAITING, WaitingLine
 
@@ -37,6 +45,10 @@ lapse_counts = LAPSE_COUNTS
 conflicts = CONFLICTS
 consistency = CONSISTENCY
 breakdown = BREAKDOWN
+responses = RESPONSES_REPORT
+response_counts = RESPONSE_COUNTS
+period = PERIOD
+causes = CAUSES
 
 REPORTS = (
     cases,
@@ -53,6 +65,9 @@ REPORTS = (
     conflicts,
     consistency,
     breakdown,
+    responses,
+    period,
+    causes,
 )
 """Every report, in the order in which the command line lists them."""
 
@@ -62,16 +77,20 @@ __all__ = [
     "AllowanceLine",
     "BreakdownLine",
     "CaseLine",
+    "CauseLine",
     "ConflictLine",
     "ConsistencyLine",
     "GoodwillLine",
     "LapseCountLine",
     "LapseLine",
     "OverdueLine",
+    "PeriodLine",
     "PromiseLine",
     "RateLine",
     "RepeatLine",
     "Report",
+    "ResponseCountLine",
+    "ResponseLine",
     "Result",
     "Selection",
     "SpendLine",
@@ -80,6 +99,7 @@ __all__ = [
     "ageing",
     "breakdown",
     "cases",
+    "causes",
     "conflicts",
     "consistency",
     "goodwill_allowance",
@@ -88,9 +108,12 @@ __all__ = [
     "lapse_counts",
     "lapses",
     "overdue",
+    "period",
     "promise_rates",
     "promises",
     "repeats",
+    "response_counts",
+    "responses",
     "undelivered",
     "waiting",
 ]

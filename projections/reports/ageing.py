@@ -7,7 +7,6 @@ from itertools import pairwise
 
 from projections.models.cases import CASES
 from projections.query.measures import percentile, seconds, share
-from projections.query.merged_cases import counted_cases
 from projections.query.report import Answer, Line, Report
 from projections.query.view import View
 
@@ -28,11 +27,8 @@ class AgeLine(Line, frozen=True, kw_only=True):
 
 
 def _answer(view: View) -> Answer[AgeLine]:
-    ages = [
-        max(seconds(view.as_of - each.receipt), 0)
-        for each in counted_cases(view)
-        if each.case.status == "open"
-    ]
+    received = [case.receipt or case.opened_at for case in view.cases() if case.status == "open"]
+    ages = [seconds(view.as_of - at) for at in received]
     lines = []
     for begin, end in pairwise([*BUCKETS, None]):
         assert begin is not None  # noqa: S101  (only the last has no end)

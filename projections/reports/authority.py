@@ -4,56 +4,96 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from casestore.events import Money
 from casestore.events.policy_document import Document
-from casestore.policy.authority import YEAR, Bound, Given, bounds, within_authority
+from casestore.policy.authority import WITHOUT_VALUE, YEAR, Bound, Given, bounds, within_authority
 from casestore.streams.policies import Policies
 from projections.models.goodwill import GOODWILL, GoodwillRow
+from projections.query.measures import grouped
 from projections.query.report import Answer, Line, Option, Report
 from projections.query.view import View
 
 Verdict = Literal["yes", "no", "unknown"]
 
 
-def with_year(rows: Iterable[GoodwillRow]) -> Iterator[tuple[GoodwillRow, Sequence[GoodwillRow]]]:
-    """Each row of one customer, in order, and the gestures that stand in the year that ends with
-    it."""
+class Dated(NamedTuple):
+    """A gesture or a remedy, and what was given before it."""
+
+    row: GoodwillRow
+    year: Sequence[GoodwillRow]
+    """The gestures that stand in the 365 days that end with it, itself included."""
+    in_case: Sequence[GoodwillRow]
+    """Those in its case before it, however long ago."""
+
+
+def in_order(row: GoodwillRow) -> tuple[datetime, int]:
+    """What goodwill is sorted by: of several at one time, what was recorded first comes first."""
+    return row.given_at, row.position
+
+
+def with_before(rows: Iterable[GoodwillRow], others: Iterable[GoodwillRow] = ()) -> Iterator[Dated]:
+    """Each row of one customer, in order, with what they were given before it.
+
+    Args:
+        rows: of the customer, in order.
+        others: of other customers in the same cases.
+    """
+    rows = list(rows)
+    by_case = grouped(sorted({*rows, *others}, key=in_order), lambda row: row.case_id)
     year: deque[GoodwillRow] = deque()
     for row in rows:
-        if row.ledger == "goodwill" and row.status == "given":
+        if _stands(row):
             year.append(row)
         while year and row.given_at - year[0].given_at >= YEAR:
             year.popleft()
-        yield row, year
+        of_case = by_case[row.case_id]
+        before = [e for e in of_case if _stands(e) and in_order(e) < in_order(row)]
+        yield Dated(row, tuple(year), before)
 
 
-def verdict(row: GoodwillRow, year: Sequence[GoodwillRow], policies: Policies) -> Verdict:
+def _stands(row: GoodwillRow) -> bool:
+    return row.ledger == "goodwill" and row.status == "given"
+
+
+def before(given: Dated) -> list[Given]:
+    """What was given before, as authority counts it."""
+    rows = {each.event_id: each for each in (*given.year, *given.in_case)}
+    rows.pop(given.row.event_id, None)
+    mine = {each.event_id for each in given.year}
+    customer_id = given.row.customer_id
+    return [
+        Given(e.case_id, e.given_at, e.value, uid in mine or e.customer_id == customer_id)
+        for uid, e in rows.items()
+    ]
+
+
+def verdict(given: Dated, policies: Policies) -> Verdict:
     """Whether a gesture was within authority, by the policy in force when it was given. A remedy
     was owed: nobody's authority is asked for it."""
+    row = given.row
     policy = policies.at(row.given_at)
     if row.ledger == "remedy" or not policy.roles:
         return "unknown"
     return within_authority(
         policy,
-        (row.role, row.approver_role),
+        row.kind,
         row.value,
-        [_given(each) for each in year if each is not row],
+        before(given),
+        giver=row.role,
+        approver=row.approver_role,
+        approved=row.approved_by is not None,
         case_id=row.case_id,
         at=row.given_at,
     )
 
 
-def _given(row: GoodwillRow) -> Given:
-    return Given(row.case_id, row.given_at, row.value)
-
-
 # --- what may be given now -------------------------------------------------------------------
 
 KINDS = ("cash", "credit", "voucher", "gift", "information", "invitation", "other")
-_WITHOUT_VALUE = ("information", "invitation")
 
 
 class AllowanceLine(Line, frozen=True, kw_only=True):
@@ -71,22 +111,27 @@ class AllowanceLine(Line, frozen=True, kw_only=True):
 
 
 def _allowance(view: View, *, role: str, kind: str | None = None) -> Answer[AllowanceLine]:
-    ids = view.same_customers(view.selection.customer or "")
+    ids = view.same_customers(*(view.selection.wanted("customer") or ()))
+    stands = "ledger = 'goodwill' AND status = 'given'"
     marks = ", ".join("?" * len(ids))
-    where = f"ledger = 'goodwill' AND status = 'given' AND customer_id IN ({marks})"
-    given = [_given(row) for row in view.select(GOODWILL, where, ids)]
+    rows = view.select(GOODWILL, f"{stands} AND customer_id IN ({marks})", ids)
+    case_id = view.case
+    if case_id is not None:
+        rows += view.select(GOODWILL, f"{stands} AND stream = ?", [f"case:{case_id}"])
+    by_id = {row.event_id: row for row in rows}
+    given = [Given(e.case_id, e.given_at, e.value, e.customer_id in ids) for e in by_id.values()]
     in_force = view.policies.in_force(view.as_of)
     policy = in_force.document
     authority = policy.roles.get(role)
     currencies = {*(authority.limits if authority else ()), *policy.goodwill.per_year}
-    asked: list[str | None] = [] if kind in _WITHOUT_VALUE else sorted(currencies)
-    case_id, at = view.selection.case, view.as_of
+    asked: list[str | None] = [] if kind in WITHOUT_VALUE else sorted(currencies)
+    at = view.as_of
     found: list[Bound] = []
     for currency in [*asked, None]:
         limits = bounds(policy, role, currency, given, case_id=case_id, at=at)
         found += [bound for bound in limits if bound.currency == currency]
     least = {c: min(b.left for b in found if b.currency == c) for c in {b.currency for b in found}}
-    may = [Money(amount=left, currency=c) for c, left in least.items() if c is not None]
+    may = [Money.exact(left, c) for c, left in least.items() if c is not None]
     summary = {
         "customers": ids,
         "role": role,
@@ -107,7 +152,7 @@ def _told(policy: Document, role: str) -> str:
 
 def _line(bound: Bound, least: Decimal) -> AllowanceLine:
     def told(amount: Decimal) -> Money | int:
-        return Money(amount=amount, currency=bound.currency) if bound.currency else int(amount)
+        return Money.exact(amount, bound.currency) if bound.currency else int(amount)
 
     return AllowanceLine(
         currency=bound.currency,

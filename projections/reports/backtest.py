@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from casestore.events import Money
 from casestore.events.policy_document import Document
-from casestore.policy.authority import Given, exceeded
+from casestore.policy.authority import WITHOUT_VALUE, exceeded
 from casestore.streams.policies import Adopted, Policies
 from projections.models.cases import CASES
 from projections.models.goodwill import GOODWILL, GoodwillRow
@@ -16,7 +16,7 @@ from projections.models.statements import STATEMENTS
 from projections.query.measures import sums
 from projections.query.report import Answer, Line, Report
 from projections.query.view import View
-from projections.reports.authority import verdict, with_year
+from projections.reports.authority import Dated, before, verdict
 from projections.reports.lapses import findings
 from projections.reports.repeat_goodwill import standing_gestures
 from projections.rules.lapses import LAPSES, LapseRow
@@ -52,30 +52,32 @@ def _gestures(view: View) -> dict[Key, tuple[GoodwillRow, str]]:
     """Each gesture that stands, and whether the policy would have it refused."""
     found = {}
     for gestures in standing_gestures(view).values():
-        for row, year in with_year(gestures):
+        for dated in gestures:
+            row = dated.row
             if view.selection.in_window(row.given_at):
-                told = "refused" if _refused(row, year, view.policies) else "allowed"
-                found["", row.case_id, row.id] = row, told
+                outcome = "refused" if _refused(dated, view.policies) else "allowed"
+                found["", row.case_id, row.id] = row, outcome
     return found
 
 
-def _refused(row: GoodwillRow, year: Sequence[GoodwillRow], policies: Policies) -> bool:
-    if verdict(row, year, policies) == "no":
+def _refused(dated: Dated, policies: Policies) -> bool:
+    if verdict(dated, policies) == "no":
         return True
-    others = [Given(e.case_id, e.given_at, e.value) for e in year if e is not row]
-    policy, at = policies.at(row.given_at), row.given_at
-    beyond = exceeded(policy, row.role, row.value, others, case_id=row.case_id, at=at)
+    row = dated.row
+    policy, value = policies.at(row.given_at), None if row.kind in WITHOUT_VALUE else row.value
+    at, case_id = row.given_at, row.case_id
+    beyond = exceeded(policy, row.role, value, before(dated), case_id=case_id, at=at)
     return any(not bound.of_role for bound in beyond)
 
 
 def _answer(view: View, *, name: str, document: Document) -> Answer[BacktestLine]:
     always = Adopted(name, datetime.min.replace(tzinfo=UTC), document)
     with view.under(Policies(adopted=(always,))) as other:
-        before, after = _lapses(view), _lapses(other)
+        was, would_be = _lapses(view), _lapses(other)
         given, would = _gestures(view), _gestures(other)
         # What cannot be read any more (it was altered, say) has no other verdict.
         cases = {row.case_id for row in other.select(CASES)}
-    lines = [*_changed_lapses(before, after), *_changed_gestures(given, would)]
+    lines = [*_changed_lapses(was, would_be), *_changed_gestures(given, would)]
     lines = [line for line in lines if line.case_id in cases]
     lines.sort(key=lambda line: (line.at, line.case_id, line.about, line.rule or "", line.subject))
     return Answer(lines, {"policy": name, **_summary(lines)})

@@ -5,58 +5,137 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from projections.models.cases import CASES
-from projections.query.measures import grouped, month, percentile, share
-from projections.query.merged_cases import Family, counted_cases
+from projections.models.cases import CASES, CaseRow
+from projections.models.closings import CLOSINGS, ClosingRow
+from projections.query.measures import grouped, month, share
 from projections.query.report import Answer, Line, Option, Report
 from projections.query.view import View
+from projections.reports.cases import medians
 
 BY = ("agent", "team", "product", "region", "channel", "category", "month")
 
 
 class BreakdownLine(Line, frozen=True, kw_only=True):
-    """The cases of one group, each counted once; all numbers are about the same cases."""
+    """The complaints of one group, each counted once.
+
+    By agent or team each number is with whom it belongs to: an opening with who had the case then,
+    a response with who gave it, a resolution with who closed, a reopening with who had closed,
+    what is outstanding with who has it now.
+    """
 
     group: str | None
     opened: int
     closed: int
-    """Of them, closed now."""
+    """Closed now."""
     reopened: int
-    """Of them, reopened at least once."""
+    """Reopened at least once."""
     outstanding: int
-    """Of them, open now."""
+    """Open now."""
     first_response_median_s: int | None
     first_response_p90_s: int | None
+    first_response_working_median_s: int | None
+    first_response_working_p90_s: int | None
     resolution_median_s: int | None
     """From receipt to the closing as resolved, or with a final response."""
     resolution_p90_s: int | None
+    resolution_working_median_s: int | None
+    resolution_working_p90_s: int | None
+    resolution_net_median_s: int | None
+    """Without the time in which we waited for the customer."""
+    resolution_net_p90_s: int | None
     upheld_share: float | None
     """Of the cases with a finding, those that it upholds, or in part."""
     contacts_per_case: float | None
     agents_per_case: float | None
 
 
-def _line(group: str | None, cases: Sequence[Family]) -> BreakdownLine:
-    return BreakdownLine(group=group, **_numbers(cases))
+def _answer(view: View, *, by: str) -> Answer[BreakdownLine]:
+    cases = view.complaints()
+    reopened = {row.case_id for row in cases if row.reopens}
+    turns = view.lookup(CLOSINGS, "case_id", reopened)
+    again = [turn for turn in turns if turn.what == "reopened"]
+    if by in ("agent", "team"):
+        lines = _attributed(cases, again, by)
+    else:
+
+        def group(case: CaseRow) -> str | None:
+            if by == "month":
+                return month(case.opened_at, view.selection.tz)
+            value: str | None = getattr(case, by)
+            return value
+
+        lines = [
+            _line(name, opened=each, responded=each, closed=each, owned=each, reopened=_again(each))
+            for name, each in grouped(cases, group).items()
+        ]
+    lines.sort(key=lambda line: (line.group is None, line.group or ""))
+    whole = _numbers(
+        opened=cases, responded=cases, closed=cases, owned=cases, reopened=len(reopened)
+    )
+    return Answer(lines, {"by": by, **whole})
 
 
-def _numbers(cases: Sequence[Family]) -> dict[str, Any]:
-    responses = [each.first_response_s for each in cases if each.first_response_s is not None]
-    resolutions = [each.resolution_s for each in cases if each.resolution_s is not None]
-    findings = [each.upheld for each in cases if each.upheld is not None]
-    count = len(cases)
+def _again(cases: Sequence[CaseRow]) -> int:
+    return sum(case.reopens > 0 for case in cases)
+
+
+def _attributed(
+    cases: Sequence[CaseRow], again: Sequence[ClosingRow], by: str
+) -> list[BreakdownLine]:
+    """A line for each agent or team, with what belongs to them."""
+    of_team = by == "team"
+    opened = grouped(cases, lambda case: case.opener_team if of_team else case.opener)
+    responded = grouped(
+        (case for case in cases if case.first_response_at is not None),
+        lambda case: case.responder_team if of_team else case.responder,
+    )
+    closed = grouped(
+        (case for case in cases if case.status == "closed"),
+        lambda case: case.closer_team if of_team else case.closer,
+    )
+    owned = grouped(
+        (case for case in cases if case.status == "open"),
+        lambda case: case.team if of_team else case.agent,
+    )
+    reopened = grouped(again, lambda turn: turn.team if of_team else turn.agent)
+    names = dict.fromkeys((*opened, *responded, *closed, *owned, *reopened))
+    return [
+        _line(
+            name,
+            opened=opened.get(name, ()),
+            responded=responded.get(name, ()),
+            closed=closed.get(name, ()),
+            owned=owned.get(name, ()),
+            reopened=len({turn.case_id for turn in reopened.get(name, ())}),
+        )
+        for name in names
+    ]
+
+
+def _line(group: str | None, **of: Any) -> BreakdownLine:
+    return BreakdownLine(group=group, **_numbers(**of))
+
+
+def _numbers(
+    *,
+    opened: Sequence[CaseRow],
+    responded: Sequence[CaseRow],
+    closed: Sequence[CaseRow],
+    owned: Sequence[CaseRow],
+    reopened: int,
+) -> dict[str, Any]:
+    findings = [case.upheld for case in opened if case.upheld is not None]
+    count = len(opened)
     return {
         "opened": count,
-        "closed": sum(each.case.status == "closed" for each in cases),
-        "reopened": sum(any(row.reopens for row in each.all) for each in cases),
-        "outstanding": sum(each.case.status == "open" for each in cases),
-        "first_response_median_s": percentile(responses, 50),
-        "first_response_p90_s": percentile(responses, 90),
-        "resolution_median_s": percentile(resolutions, 50),
-        "resolution_p90_s": percentile(resolutions, 90),
+        "closed": sum(case.status == "closed" for case in closed),
+        "reopened": reopened,
+        "outstanding": sum(case.status == "open" for case in owned),
+        **medians(responded, "first_response"),
+        **medians(closed, "resolution", "net"),
         "upheld_share": share(sum(findings), len(findings)),
-        "contacts_per_case": _average(sum(each.contacts for each in cases), count),
-        "agents_per_case": _average(sum(len(each.agents) for each in cases), count),
+        "contacts_per_case": _average(sum(case.contacts for case in opened), count),
+        "agents_per_case": _average(sum(len(case.agents) for case in opened), count),
     }
 
 
@@ -64,25 +143,12 @@ def _average(total: int, count: int) -> float | None:
     return round(total / count, 2) if count else None
 
 
-def _answer(view: View, *, by: str) -> Answer[BreakdownLine]:
-    def group(family: Family) -> str | None:
-        if by == "month":
-            return month(family.case.opened_at, view.selection.tz)
-        value: str | None = getattr(family.case, by)
-        return value
-
-    cases = counted_cases(view)
-    lines = [_line(name, each) for name, each in grouped(cases, group).items()]
-    lines.sort(key=lambda line: (line.group is None, line.group or ""))
-    return Answer(lines, {"by": by, **_numbers(cases)})
-
-
 BREAKDOWN = Report(
     "breakdown",
     "Cases by agent, team, product and so on, and how they went.",
     BreakdownLine,
     _answer,
-    needs=(CASES,),
+    needs=(CASES, CLOSINGS),
     shown="group opened closed reopened outstanding first_response_median_s "
     "resolution_median_s upheld_share contacts_per_case agents_per_case",
     options=(Option("by", "What to group by.", BY, required=True),),

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from casestore.events import Channel
+from casestore.streams.history import to_microseconds
 from projections.models.cases import CASES, CaseRow
 from projections.models.promises import PROMISES, PromiseRow, state
 from projections.query.measures import counted, grouped, percentile
-from projections.query.merged_cases import Family, families, tops
-from projections.query.report import Answer, Line, Report
-from projections.query.view import View
-from projections.reports.waiting import waits
+from projections.query.report import Answer, Line, Option, Report
+from projections.query.view import View, is_complaint
 
 STATUSES = ("open", "closed", "merged")
 
 
 class CaseLine(Line, frozen=True, kw_only=True):
-    """A case. One that others were merged into is measured from the earliest receipt, and in it
-    waits whoever waits in one of them; what else it counts is its own, as in each of them."""
+    """A case, with what is merged into it. What is merged has a row of its own in which nothing is
+    counted, so that each column sums up once."""
 
     case_id: str
     customer_id: str
@@ -41,6 +42,11 @@ class CaseLine(Line, frozen=True, kw_only=True):
     reopens: int
     first_response_at: datetime | None
     first_response_s: int | None
+    first_response_working_s: int | None
+    resolution_s: int | None
+    resolution_working_s: int | None
+    resolution_net_s: int | None
+    resolve_due_at: datetime | None
     waiting_since: datetime | None
     undelivered: int
     issues: int
@@ -55,15 +61,14 @@ class CaseLine(Line, frozen=True, kw_only=True):
 
 
 def _line(
-    family: Family, customer_id: str, promises: list[PromiseRow], as_of: datetime, merged: bool
+    row: CaseRow, customer_id: str, promises: Sequence[PromiseRow], as_of: datetime
 ) -> CaseLine:
-    row = family.case
     states = [(state(promise, as_of), promise.due_at) for promise in promises]
     due = [due_at for now, due_at in states if now == "open" and due_at is not None]
     return CaseLine(
         case_id=row.case_id,
         customer_id=customer_id,
-        status="merged" if merged else row.status,
+        status=row.status,
         channel=row.channel,
         product=row.product,
         region=row.region,
@@ -71,7 +76,7 @@ def _line(
         agent=row.agent,
         team=row.team,
         opened_at=row.opened_at,
-        received_at=family.received_at,
+        received_at=row.received_at,
         closed_at=row.closed_at,
         close_reason=row.close_reason,
         messages=row.messages,
@@ -80,9 +85,14 @@ def _line(
         handovers=row.handovers,
         escalations=row.escalations,
         reopens=row.reopens,
-        first_response_at=family.first_response_at,
-        first_response_s=family.first_response_s,
-        waiting_since=None if merged else family.waiting_since,
+        first_response_at=row.first_response_at,
+        first_response_s=row.first_response_s,
+        first_response_working_s=row.first_response_working_s,
+        resolution_s=row.resolution_s,
+        resolution_working_s=row.resolution_working_s,
+        resolution_net_s=row.resolution_net_s,
+        resolve_due_at=row.resolve_due_at,
+        waiting_since=next(iter(row.waiting), None),
         undelivered=row.undelivered,
         issues=row.issues,
         issues_open=row.issues_open,
@@ -92,41 +102,75 @@ def _line(
         gestures=row.gestures,
         last_event_at=row.last_event_at,
         events=row.events,
-        merged_into=row.merged_into if merged else None,
+        merged_into=row.merged_into,
     )
 
 
-def _answer(view: View) -> Answer[CaseLine]:
-    rows: list[CaseRow] = view.chosen(CASES, time="opened_at")
+def _answer(
+    view: View,
+    *,
+    status: Sequence[str] = (),
+    channel: Sequence[str] = (),
+    opened_from: datetime | None = None,
+    opened_to: datetime | None = None,
+    closed_from: datetime | None = None,
+    closed_to: datetime | None = None,
+) -> Answer[CaseLine]:
+    also = [
+        f"{column} {than} {to_microseconds(at)}"
+        for column, than, at in (
+            ("opened_at", ">=", opened_from),
+            ("opened_at", "<", opened_to),
+            ("closed_at", ">=", closed_from),
+            ("closed_at", "<", closed_to),
+        )
+        if at is not None
+    ]
+    rows: list[CaseRow] = view.chosen(CASES, *also, time="opened_at")
+    rows = [
+        row
+        for row in rows
+        if (not status or row.status in status) and (not channel or row.channel in channel)
+    ]
     rows.sort(key=lambda row: (row.opened_at, row.case_id))
     roots = view.roots(row.customer_id for row in rows)
     found = view.lookup(PROMISES, "case_id", {row.case_id for row in rows})
     promises: Any = grouped(found, lambda promise: promise.case_id)
-    top = tops(view, rows)
-    of_cases = list(families(view, rows))
     lines = [
-        _line(
-            each,
-            roots[each.case.customer_id],
-            promises.get(each.case.case_id, []),
-            view.as_of,
-            merged=top[each.case.case_id] is not each.case,
-        )
-        for each in of_cases
+        _line(row, roots[row.customer_id], promises.get(row.case_id, ()), view.as_of)
+        for row in rows
     ]
-    once = [line for line in lines if line.status != "merged"]
-    responses = [line.first_response_s for line in once if line.first_response_s is not None]
-    summary = {
-        "cases": len(once),
-        **counted((line.status for line in lines), STATUSES),
-        "reopened": sum(line.reopens > 0 for line in once),
-        "first_response_median_s": percentile(responses, 50),
-        "first_response_p90_s": percentile(responses, 90),
-        "waiting": sum(
-            waits(each) is not None for each in of_cases if top[each.case.case_id] is each.case
-        ),
+    return Answer(lines, _summary(rows))
+
+
+def _summary(rows: Sequence[CaseRow]) -> dict[str, Any]:
+    once = [row for row in rows if row.status != "merged"]
+    complaints = [row for row in once if is_complaint(row)]
+    merged = [row for row in rows if row.status == "merged"]
+    return {
+        "cases": len(complaints),
+        **counted((row.status for row in (*complaints, *merged)), STATUSES),
+        "not_complaints": len(once) - len(complaints),
+        "reopened": sum(row.reopens > 0 for row in complaints),
+        **medians(complaints, "first_response"),
+        "waiting": sum(bool(row.waiting) for row in once),
     }
-    return Answer(lines, summary)
+
+
+def medians(rows: Sequence[CaseRow], what: str, *also: str) -> dict[str, int | None]:
+    """Median and 90th percentile of a duration, and of the same in working time.
+
+    Args:
+        rows: of cases.
+        what: "first_response" or "resolution".
+        also: further measures of it, like "net".
+    """
+    found = {}
+    for measure in (what, f"{what}_working", *(f"{what}_{each}" for each in also)):
+        values = [s for row in rows if (s := getattr(row, f"{measure}_s")) is not None]
+        found[f"{measure}_median_s"] = percentile(values, 50)
+        found[f"{measure}_p90_s"] = percentile(values, 90)
+    return found
 
 
 CASES_REPORT = Report(
@@ -137,5 +181,13 @@ CASES_REPORT = Report(
     needs=(CASES, PROMISES),
     shown="case_id customer_id status agent opened_at messages replies agents "
     "promises_broken issues_open waiting_since",
+    options=(
+        Option("status", "Only those that stand so.", STATUSES, multiple=True),
+        Option("channel", "Only those that came in so.", get_args(Channel), multiple=True),
+        Option("opened-from", "Only those opened then or later.", datetime),
+        Option("opened-to", "Only those opened before.", datetime),
+        Option("closed-from", "Only those closed then or later.", datetime),
+        Option("closed-to", "Only those closed before.", datetime),
+    ),
     example="cases --team north --sort -opened_at --limit 20",
 )

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
-from projections.models.cases import CASES
 from projections.models.statements import STATEMENTS, StatementRow
 from projections.query.measures import grouped
 from projections.query.report import Answer, Line, Report
@@ -41,13 +40,13 @@ class Judged(NamedTuple):
 
 
 def _judged(view: View) -> Iterator[Judged]:
-    asked = view.selection
-    if asked.customer is not None:
-        ids = view.same_customers(asked.customer)
+    asked = view.selection.wanted("customer")
+    if asked is not None:
+        ids = view.same_customers(*asked)
         rows = view.lookup(STATEMENTS, "customer_id", ids)
     else:
         rows = view.select(STATEMENTS)
-    rows.sort(key=lambda row: (row.stated_at, row.case_id, row.statement_id))
+    rows.sort(key=lambda row: (row.stated_at, row.position))
     roots = view.roots(row.customer_id for row in rows)
     topics = grouped(rows, lambda row: (roots[row.customer_id], row.topic))
     for (customer_id, _), statements in topics.items():
@@ -64,10 +63,10 @@ def compared(
     for number, row in enumerate(statements):
         # What was taken back, or in whose place another came, is no longer what we say.
         standing = [each for each in standing if _stands(each, row)]
-        against = [e for e in standing if e.value != row.value and e.supersedes != _name(row)]
+        against = [e for e in standing if e.value != row.value and e.supersedes != row.name]
         if number:
             yield row, against[-1] if against else None
-        if _name(row) not in replaced:  # at one moment, that one may come first by its id
+        if row.name not in replaced:  # at one moment, that one may come first by its id
             standing.append(row)
         replaced.add(row.supersedes)
 
@@ -76,23 +75,12 @@ def _stands(earlier: StatementRow, later: StatementRow) -> bool:
     """Whether a statement still holds beside a later one."""
     if earlier.retracted_at is not None and earlier.retracted_at <= later.stated_at:
         return False
-    return later.supersedes != _name(earlier)
-
-
-def _name(row: StatementRow) -> str:
-    """As one that supersedes it names it."""
-    return f"{row.case_id}/{row.statement_id}"
+    return later.supersedes != earlier.name
 
 
 def judged_statements(view: View) -> Iterator[LapseRow]:
     """What is found of each statement that has an earlier one on its topic."""
-    found = list(_judged(view))
-    cases = {
-        row.case_id: row
-        for row in view.lookup(CASES, "case_id", {each.statement.case_id for each in found})
-    }
-    for _, row, against in found:
-        case = cases.get(row.case_id)
+    for _, row, against in _judged(view):
         yield LapseRow(
             rule="conflicting-statements",
             subject=row.statement_id,
@@ -104,15 +92,16 @@ def judged_statements(view: View) -> Iterator[LapseRow]:
             agent=row.stated_by,
             team=row.team,
             evidence=(row.event_id,) if against is None else (row.event_id, against.event_id),
-            product=case.product if case else None,
-            region=case.region if case else None,
-            category=case.category if case else None,
+            product=row.product,
+            region=row.region,
+            category=row.category,
         )
 
 
 def _answer(view: View) -> Answer[ConflictLine]:
     asked = view.selection
-    cases = None if asked.case is None else view.merged_into([asked.case])
+    wanted = asked.wanted("case")
+    cases = None if wanted is None else view.families_of(wanted)
     lines = [
         ConflictLine(
             customer_id=customer_id,
@@ -132,8 +121,8 @@ def _answer(view: View) -> Answer[ConflictLine]:
         for customer_id, row, against in _judged(view)
         if against is not None
         and asked.in_window(row.stated_at)
-        and asked.agent in (None, row.stated_by)
-        and asked.team in (None, row.team)
+        and asked.takes("agent", row.stated_by)
+        and asked.takes("team", row.team)
         and (cases is None or row.case_id in cases or against.case_id in cases)
     ]
     lines.sort(key=lambda line: (line.stated_at, line.case_id, line.statement_id))

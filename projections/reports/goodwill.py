@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from casestore.events import Money
-from projections.models.cases import CASES
 from projections.models.goodwill import GOODWILL, GoodwillRow
-from projections.query.measures import grouped, month, percentile, share, sums
-from projections.query.merged_cases import family_of
+from projections.query.measures import grouped, month, one_sum, percentile, share, sums
 from projections.query.report import Answer, Line, Option, Report
 from projections.query.view import View
-from projections.reports.authority import Verdict, verdict, with_year
+from projections.reports.authority import Dated, Verdict, in_order, verdict, with_before
 from projections.reports.repeat_goodwill import standing_gestures
 
 
@@ -32,7 +30,7 @@ class GoodwillLine(Line, frozen=True, kw_only=True):
     reason: str | None
     asked_for: bool | None
     conditions: bool | None
-    hours_since_received: float
+    hours_since_received: float | None
     """From the earliest receipt of the case, or of what is merged with it."""
     contacts_before: int
     within_authority: Literal["yes", "no", "unknown"]
@@ -45,49 +43,52 @@ class GoodwillLine(Line, frozen=True, kw_only=True):
 
 
 def _history(view: View) -> Answer[GoodwillLine]:
-    ids = view.same_customers(view.selection.customer or "")
+    ids = view.same_customers(*(view.selection.wanted("customer") or ()))
     marks = ", ".join("?" * len(ids))
     rows: list[GoodwillRow] = view.select(GOODWILL, f"customer_id IN ({marks})", ids)
-    rows.sort(key=lambda row: (row.given_at, row.case_id, row.ledger, row.id))
-    families = family_of(view, {row.case_id for row in rows})
-    received = {case_id: family.receipt for case_id, family in families.items()}
-    found = [
-        _line(row, year, received.get(row.case_id, row.receipt), view)
-        for row, year in with_year(rows)
-        if _asked(view, row)
-    ]
-    standing = [row for row in found if row.ledger == "goodwill" and row.status == "given"]
+    rows.sort(key=in_order)
+    in_cases = view.lookup(GOODWILL, "case_id", {row.case_id for row in rows})
+    asked = _asked(view)
+    found = [_line(dated, view) for dated in with_before(rows, in_cases) if asked(dated.row)]
+    standing = [row for row in found if row.status == "given"]
+    gestures = [row for row in standing if row.ledger == "goodwill"]
+    remedies = [row for row in standing if row.ledger == "remedy"]
     summary = {
         "customers": ids,
-        "gestures": len(standing),
-        "gestures_sum": sums(row.value for row in standing),
-        "remedies": sum(row.ledger == "remedy" for row in found),
-        "remedies_sum": sums(row.value for row in found if row.ledger == "remedy"),
+        "gestures": len(gestures),
+        "gestures_sum": sums(row.value for row in gestures),
+        "remedies": len(remedies),
+        "remedies_sum": sums(row.value for row in remedies),
     }
     return Answer(found, summary)
 
 
-def _asked(view: View, row: GoodwillRow) -> bool:
+def _asked(view: View) -> Callable[[GoodwillRow], bool]:
     """Whether the selection asks for a row. The year before it counts whole, asked for or not."""
     asked = view.selection
-    return (
-        asked.in_window(row.given_at)
-        and (asked.case is None or row.case_id in view.merged_into([asked.case], CASES))
-        and (asked.agent is None or row.given_by == asked.agent)
-        and all(
-            getattr(asked, name) in (None, getattr(row, name))
-            for name in ("team", "product", "region", "category")
+    wanted = asked.wanted("case")
+    cases = None if wanted is None else view.families_of(wanted)
+
+    def asks_for(row: GoodwillRow) -> bool:
+        return (
+            asked.in_window(row.given_at)
+            and (cases is None or row.case_id in cases)
+            and asked.takes("agent", row.given_by)
+            and asked.takes("team", row.team)
+            and asked.takes("product", row.product)
+            and asked.takes("region", row.region)
+            and asked.takes("category", row.category)
         )
-    )
+
+    return asks_for
 
 
-def _line(
-    row: GoodwillRow, year: Sequence[GoodwillRow], received: datetime, view: View
-) -> GoodwillLine:
+def _line(dated: Dated, view: View) -> GoodwillLine:
+    row, year = dated.row, dated.year
     goodwill = row.ledger == "goodwill"
     currency = row.value.currency if row.value else None
     same = (each.value for each in year if each.value and each.value.currency == currency)
-    year_value = _one(sums(same))
+    hours = None if row.receipt is None else (row.given_at - row.receipt) / timedelta(hours=1)
     return GoodwillLine(
         ledger=row.ledger,
         id=row.id,
@@ -101,11 +102,11 @@ def _line(
         reason=row.reason,
         asked_for=row.asked_for,
         conditions=row.conditions,
-        hours_since_received=round((row.given_at - received) / timedelta(hours=1), 2),
+        hours_since_received=None if hours is None else round(hours, 2),
         contacts_before=row.contacts_before,
-        within_authority=verdict(row, year, view.policies),
+        within_authority=verdict(dated, view.policies),
         year_count=len(year) if goodwill else None,
-        year_value=year_value if goodwill else None,
+        year_value=one_sum(same) if goodwill else None,
         status=row.status,
     )
 
@@ -181,9 +182,9 @@ def _verdicts(view: View) -> dict[str, Verdict]:
     if not any(each.document.roles for each in view.policies.adopted):
         return {}
     return {
-        row.event_id: verdict(row, year, view.policies)
+        dated.row.event_id: verdict(dated, view.policies)
         for gestures in standing_gestures(view).values()
-        for row, year in with_year(gestures)
+        for dated in gestures
     }
 
 
@@ -202,17 +203,13 @@ def _spent(
         group=group,
         currency=currency,
         gestures=len(gestures),
-        sum=_one(sums(row.value for row in gestures)),
-        median=Money(amount=middle, currency=currency) if currency and middle is not None else None,
+        sum=one_sum(row.value for row in gestures),
+        median=Money.exact(middle, currency) if currency and middle is not None else None,
         unasked_share=share(told.count(False), len(told)),
         beyond_authority_share=share(judged.count("no"), len(judged)),
         remedies=len(remedies),
-        remedies_sum=_one(sums(row.value for row in remedies)),
+        remedies_sum=one_sum(row.value for row in remedies),
     )
-
-
-def _one(found: Sequence[Any]) -> Any:
-    return found[0] if found else None
 
 
 SPEND = Report(

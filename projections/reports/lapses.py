@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any
 
 from casestore.streams.history import from_microseconds, to_microseconds
-from projections.models.cases import CASES
 from projections.models.goodwill import GOODWILL
 from projections.models.statements import STATEMENTS
 from projections.query.measures import month, share
@@ -74,26 +73,22 @@ def _stored(view: View, rule: str | None) -> tuple[list[str], list[Any]]:
 
 
 def _across_cases(view: View, rule: str | None) -> list[LapseRow]:
+    asked = view.selection
+    wanted = asked.wanted("case")
+    cases = None if wanted is None else view.families_of(wanted)
     return [
         row
         for name, judge in ACROSS_CASES.items()
         if rule in (None, name)
         for row in judge(view)
-        if _asked(view, row)
+        if asked.in_window(row.at)
+        and (cases is None or row.case_id in cases)
+        and asked.takes("agent", row.agent)
+        and asked.takes("team", row.team)
+        and asked.takes("product", row.product)
+        and asked.takes("region", row.region)
+        and asked.takes("category", row.category)
     ]
-
-
-def _asked(view: View, row: LapseRow) -> bool:
-    asked = view.selection
-    return (
-        asked.in_window(row.at)
-        and (asked.agent is None or row.agent == asked.agent)
-        and (asked.case is None or row.case_id in view.merged_into([asked.case], CASES))
-        and all(
-            getattr(asked, name) in (None, getattr(row, name))
-            for name in ("team", "product", "region", "category")
-        )
-    )
 
 
 def _lines(view: View, found: Sequence[LapseRow]) -> Iterator[LapseLine]:

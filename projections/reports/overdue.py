@@ -11,10 +11,8 @@ from projections.models.cases import CASES, CaseRow
 from projections.models.deliveries import DELIVERIES
 from projections.models.promises import PROMISES, state
 from projections.query.measures import counted, seconds
-from projections.query.merged_cases import counted_cases, made_good
 from projections.query.report import Answer, Line, Report
 from projections.query.view import View
-from projections.reports.waiting import waits
 
 THRESHOLDS = ("reply_within", "resend_within", "return_within")
 Kind = Literal["promise", "reply", "resend", "return"]
@@ -39,9 +37,8 @@ class OverdueLine(Line, frozen=True, kw_only=True):
 
 def _lines(view: View) -> Iterator[OverdueLine]:
     as_of = view.as_of
-    families = list(counted_cases(view, time=None, agent=None))
-    family_of = {row.case_id: each for each in families for row in each.all}
-    roots = view.roots(each.case.customer_id for each in families)
+    cases: dict[str, CaseRow] = {row.case_id: row for row in view.cases(time=None, agent=None)}
+    roots = view.roots(row.customer_id for row in cases.values())
 
     def line(
         kind: Kind, of: CaseRow, due_at: datetime, each: str | None, by: str | None = None
@@ -57,22 +54,21 @@ def _lines(view: View) -> Iterator[OverdueLine]:
             overdue_s=seconds(as_of - due_at),
         )
 
-    for promise in view.lookup(PROMISES, "case_id", set(family_of)):
+    for promise in view.lookup(PROMISES, "case_id", set(cases)):
         if state(promise, as_of) == "broken" and promise.released_at is None:
-            case = family_of[promise.case_id].case
+            case = cases[promise.case_id]
             yield line("promise", case, promise.due_at, promise.promise_id, promise.made_by)
-    for reply in view.lookup(DELIVERIES, "case_id", set(family_of)):
-        family = family_of[reply.case_id]
-        if not made_good(reply, family):
+    for reply in view.lookup(DELIVERIES, "case_id", set(cases)):
+        if reply.made_good_at is None:
             due = _due(view, reply.failed_at, "resend_within")
-            yield line("resend", family.case, due, reply.reply_id, reply.agent)
-    for family in families:
-        if (since := waits(family)) is not None:
-            yield line("reply", family.case, _due(view, since, "reply_within"), None)
-        for row in family.all:
-            if row.executive_since is not None:
-                due = _due(view, row.executive_since, "return_within")
-                yield line("return", family.case, due, row.executive_escalation)
+            yield line("resend", cases[reply.case_id], due, reply.reply_id, reply.agent)
+    for case in cases.values():
+        if case.waiting:
+            yield line("reply", case, _due(view, case.waiting[0], "reply_within"), None)
+        for escalation_id, since in zip(
+            case.executive_escalations, case.executive_since, strict=True
+        ):
+            yield line("return", case, _due(view, since, "return_within"), escalation_id)
 
 
 def _due(view: View, start: datetime, within: str) -> datetime:
@@ -87,7 +83,7 @@ def _answer(view: View) -> Answer[OverdueLine]:
         line
         for line in _lines(view)
         if line.due_at < view.as_of
-        and (asked.agent is None or line.owner == asked.agent)
+        and asked.takes("agent", line.owner)
         and asked.in_window(line.due_at)
     ]
     lines.sort(key=lambda e: (e.owner is None, e.owner or "", e.due_at, e.case_id, e.kind))

@@ -8,7 +8,8 @@ from typing import Any
 
 from casestore.streams.history import to_microseconds
 from casestore.streams.promise_state import PromiseState
-from projections.models.promises import PROMISES, PromiseRow, state
+from projections.models.promises import PROMISES, PromiseRow
+from projections.models.promises import state as state_at
 from projections.query.measures import counted, grouped, seconds, share
 from projections.query.report import Answer, Line, Option, Report
 from projections.query.view import View
@@ -21,6 +22,10 @@ STATES: tuple[PromiseState, ...] = (
     "open",
     "undated",
     "released",
+)
+KINDS = (
+    *("callback", "reply", "update", "refund", "credit"),
+    *("repair", "replacement", "visit", "investigation", "other"),
 )
 _BROKEN: tuple[PromiseState, ...] = ("late", "broken", "withdrawn")
 
@@ -61,7 +66,7 @@ class RateLine(Line, frozen=True, kw_only=True):
 
 def line_of(promise: PromiseRow, customer_id: str, as_of: datetime) -> PromiseLine:
     """A promise as it stands at a time, under the customer it counts under."""
-    now, due = state(promise, as_of), promise.due_at
+    now, due = state_at(promise, as_of), promise.due_at
     ended = [at for at in (due, promise.withdrawn_at) if at is not None]
     late_until = {"late": promise.kept_at, "broken": promise.released_at or as_of}.get(now)
     was_due = due is not None and due <= as_of
@@ -101,14 +106,21 @@ def _counts(rows: Sequence[PromiseLine]) -> dict[str, Any]:
 
 
 def _answer(
-    view: View, *, broken: bool = False, due: timedelta | None = None
+    view: View,
+    *,
+    broken: bool = False,
+    due: timedelta | None = None,
+    state: Sequence[str] = (),
+    kind: Sequence[str] = (),
 ) -> Answer[PromiseLine]:
     also = []
     if due is not None:
         soon = to_microseconds(view.as_of), to_microseconds(view.as_of + due)
         also.append("due_at >= {} AND due_at <= {}".format(*soon))
-    rows = lines(view, *also)
+    rows = [row for row in lines(view, *also) if not kind or row.kind in kind]
     summary = _counts(rows)
+    if state:
+        rows = [row for row in rows if row.state in state]
     if broken:
         rows = [row for row in rows if row.state in _BROKEN]
     if due is not None:
@@ -147,6 +159,8 @@ PROMISES_REPORT = Report(
     options=(
         Option("broken", "Only what was kept late, broken or withdrawn."),
         Option("due", "Only what is open and due within that time, like 7d or 12h.", timedelta),
+        Option("state", "Only those that stand so.", STATES, multiple=True),
+        Option("kind", "Only those of that kind.", KINDS, multiple=True),
         Option("rate", "How many of its promises each team keeps.", instead=PROMISE_RATES),
     ),
     example="promises --broken --team north",

@@ -2,47 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from casestore.events.policy_document import GESTURES_PER_YEAR
 from projections.models.goodwill import GOODWILL, GoodwillRow
 from projections.query.measures import grouped, sums
 from projections.query.view import View
-from projections.reports.authority import with_year
+from projections.reports.authority import Dated, in_order, with_before
 from projections.rules.lapses import LapseRow
 
 
-def standing_gestures(view: View) -> dict[str, list[GoodwillRow]]:
+def standing_gestures(view: View) -> dict[str, list[Dated]]:
     """The gestures that stand, by customer, in order, of the customers whom the selection is
     about."""
-    asked = view.selection
+    asked = view.selection.wanted("customer")
     where = "ledger = 'goodwill' AND status = 'given'"
-    if asked.customer is not None:
-        ids = view.same_customers(asked.customer)
-        rows = view.select(GOODWILL, f"{where} AND customer_id IN ({_marks(ids)})", ids)
-    else:
-        rows = view.select(GOODWILL, where)
-    rows.sort(key=lambda row: (row.given_at, row.case_id, row.id))
+    every: list[GoodwillRow] = view.select(GOODWILL, where)
+    rows = every
+    if asked is not None:
+        ids = view.same_customers(*asked)
+        rows = [row for row in every if row.customer_id in ids]
+    rows.sort(key=in_order)
     roots = view.roots(row.customer_id for row in rows)
-    found: dict[str, list[GoodwillRow]] = grouped(rows, lambda row: roots[row.customer_id])
-    return found
+    by_customer = grouped(rows, lambda row: roots[row.customer_id])
+    of_cases = grouped(every, lambda row: row.case_id)
+    return {
+        customer_id: list(with_before(gestures, _in_cases_of(gestures, of_cases)))
+        for customer_id, gestures in by_customer.items()
+    }
 
 
-def _marks(ids: list[str]) -> str:
-    return ", ".join("?" * len(ids))
+def _in_cases_of(
+    gestures: list[GoodwillRow], of_cases: Mapping[str, list[GoodwillRow]]
+) -> Iterator[GoodwillRow]:
+    """What others were given in the same cases, where cases of several customers are merged."""
+    for case_id in {row.case_id for row in gestures}:
+        yield from of_cases[case_id]
 
 
 def judged_gestures(view: View) -> Iterator[LapseRow]:
     """What is found of each gesture: whether it went beyond what the policy lets a customer have
-    in the 365 days that end with it. Without such a limit there is nothing to find."""
+    in the 365 days that end with it."""
     for gestures in standing_gestures(view).values():
-        for row, year in with_year(gestures):
+        for row, year, _ in gestures:
             limits = view.policies.at(row.given_at).goodwill
             most, yearly = limits.gestures_per_year, limits.per_year
+            most = GESTURES_PER_YEAR if most is None else most
             currency = row.value.currency if row.value else ""
-            if most is None and currency not in yearly:
-                continue
             same = [e.value for e in year if e.value and e.value.currency == currency]
-            beyond = (most is not None and len(year) > most) or any(
+            beyond = len(year) > most or any(
                 total.amount > yearly[currency] for total in sums(same) if currency in yearly
             )
             yield LapseRow(

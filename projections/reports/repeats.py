@@ -7,7 +7,6 @@ from datetime import datetime
 from casestore.policy.authority import YEAR
 from projections.models.cases import CASES
 from projections.query.measures import grouped
-from projections.query.merged_cases import counted_cases
 from projections.query.report import Answer, Line, Report
 from projections.query.view import View
 
@@ -25,7 +24,7 @@ class RepeatLine(Line, frozen=True, kw_only=True):
 
 
 def _answer(view: View) -> Answer[RepeatLine]:
-    found = [each.case for each in counted_cases(view)]
+    found = view.complaints()
     end = min(view.as_of, view.selection.until or view.as_of)
     recent = [case for case in found if end - case.opened_at < YEAR]
     roots = view.roots(case.customer_id for case in recent)

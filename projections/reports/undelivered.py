@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from projections.models.cases import CASES
 from projections.models.deliveries import DELIVERIES, DeliveryRow
 from projections.query.measures import counted, seconds
-from projections.query.merged_cases import family_of, made_good
 from projections.query.report import Answer, Line, Report
 from projections.query.view import View
 
@@ -49,13 +47,11 @@ def _answer(view: View) -> Answer[UndeliveredLine]:
         )
         for row in rows
     ]
-    lost = [row for row in rows if row.made_good_at is None]
-    families = family_of(view, {row.case_id for row in lost})
     summary = {
         "undelivered": len(rows),
         **counted((row.kind for row in rows), KINDS),
         "not_resent": sum(row.resent_by is None for row in rows),
-        "not_made_good": sum(not made_good(row, families.get(row.case_id)) for row in lost),
+        "not_made_good": sum(row.made_good_at is None for row in rows),
     }
     return Answer(lines, summary)
 
@@ -65,7 +61,7 @@ UNDELIVERED = Report(
     "Replies that are known not to have arrived.",
     UndeliveredLine,
     _answer,
-    needs=(CASES, DELIVERIES),
+    needs=(DELIVERIES,),
     shown="reply case customer channel kind code failed_at resent_by age_s",
     example="undelivered --from 2026-03-01",
 )

@@ -6,13 +6,12 @@ from datetime import datetime
 
 from projections.models.cases import CASES
 from projections.query.measures import percentile, seconds
-from projections.query.merged_cases import Family, counted_cases
 from projections.query.report import Answer, Line, Report
 from projections.query.view import View
 
 
 class WaitingLine(Line, frozen=True, kw_only=True):
-    """A case whose customer wrote, and whom no human reply that arrived has answered since."""
+    """A case whose customer waits: a message, or the receipt, that no human reply has answered."""
 
     case_id: str
     customer_id: str
@@ -26,32 +25,25 @@ class WaitingLine(Line, frozen=True, kw_only=True):
     """Messages."""
 
 
-def waits(family: Family) -> datetime | None:
-    """Since when a customer waits. In a closed case only who wrote after the closing does: a
-    word of thanks before it asks for nothing."""
-    closed_at = family.case.closed_at
-    return next((at for at in family.unanswered if closed_at is None or at > closed_at), None)
-
-
 def _answer(view: View) -> Answer[WaitingLine]:
-    found = [
-        (since, each)
-        for each in counted_cases(view, time=None)
-        if (since := waits(each)) is not None and view.selection.in_window(since)
+    rows = [
+        row
+        for row in view.cases(time=None)
+        if row.waiting and view.selection.in_window(row.waiting[0])
     ]
-    roots = view.roots(each.case.customer_id for _, each in found)
+    roots = view.roots(row.customer_id for row in rows)
     lines = [
         WaitingLine(
-            case_id=each.case.case_id,
-            customer_id=roots[each.case.customer_id],
-            status=each.case.status,
-            agent=each.case.agent,
-            team=each.case.team,
-            waiting_since=since,
-            waiting_s=seconds(view.as_of - since),
-            unanswered=sum(at >= since for at in each.unanswered),
+            case_id=row.case_id,
+            customer_id=roots[row.customer_id],
+            status=row.status,
+            agent=row.agent,
+            team=row.team,
+            waiting_since=row.waiting[0],
+            waiting_s=seconds(view.as_of - row.waiting[0]),
+            unanswered=len(row.waiting),
         )
-        for since, each in found
+        for row in rows
     ]
     lines.sort(key=lambda line: (line.waiting_since, line.case_id))
     waited = [line.waiting_s for line in lines]

@@ -17,8 +17,9 @@ from casestore.events import (
     PromiseMade,
     RequestRefused,
 )
+from projections.history.case_history import CASE
 from projections.history.happened import Happened, Moment
-from projections.rules.facts import CASE, Facts
+from projections.rules.facts import Facts
 from projections.rules.rule import Finding, Outcome, rule
 
 _CONTACT = ("callback", "reply", "update", "visit", "other")
@@ -33,7 +34,6 @@ class Done(NamedTuple):
 
 
 def in_time(
-    case: Facts,
     subject: str,
     due: datetime,
     done: Done | None,
@@ -41,14 +41,11 @@ def in_time(
     *,
     missed: Outcome = "violated",
 ) -> Iterator[Finding]:
-    """Done by the time when it was due, or missed then.
-
-    What was still to be done in a case that was merged is recorded where that counts now: no row.
-    """
+    """Done by the time when it was due, or missed then."""
     if done is not None:
         outcome: Outcome = "satisfied" if done.at <= due else missed
         yield Finding(subject, outcome, min(done.at, due), None, (*shown, done.by))
-    elif case.case.status_at(due) != "merged":
+    else:
         yield Finding(subject, missed, due, None, shown, due_at=due)
 
 
@@ -66,7 +63,7 @@ def _messages(case: Facts) -> Iterator[tuple[Happened, bool | None]]:
     """Each message, and whether it wants an answer: it asks for something, it is the first about
     an issue, or it says that something did not come. None where asks were not recorded."""
     named: set[str] = set()
-    for message in case.of(MessageReceived):
+    for message in case.messages:
         event: MessageReceived = message.event
         issues = event.issue_ids or ()
         wants = event.asks or event.says_not_received or event.says_unanswered
@@ -86,9 +83,7 @@ def ignored_message(case: Facts) -> Iterator[Finding]:
             due = case.due(message.at, "reply_within")
             answer = answer_after(case, message.moment)
             missed: Outcome = "violated" if wants else "unknown"
-            yield from in_time(
-                case, message.event.message_id, due, answer, (message,), missed=missed
-            )
+            yield from in_time(message.event.message_id, due, answer, (message,), missed=missed)
 
 
 @rule("request-for-contact-missed", "000", on=MessageReceived, numbers="reply_within")
@@ -96,7 +91,7 @@ def request_for_contact_missed(case: Facts) -> Iterator[Finding]:
     """When a customer would like to hear from us, promise it or say no; do not let it pass."""
     asked = [
         (ask.ask_id, message)
-        for message in case.of(MessageReceived)
+        for message in case.messages
         for ask in message.event.asks or ()
         if ask.kind == "future_contact"
     ]
@@ -118,7 +113,7 @@ def request_for_contact_missed(case: Facts) -> Iterator[Finding]:
             yield Finding(ask_id, "unknown", perhaps.at, None, (message, perhaps))
         else:
             done = None if answer is None else Done(answer.at, answer)
-            yield from in_time(case, ask_id, due, done, (message,))
+            yield from in_time(ask_id, due, done, (message,))
 
 
 @rule("customer-chasing", "001", "004", on=MessageReceived, numbers="chase_after max_contacts")
@@ -133,7 +128,7 @@ def customer_chasing(case: Facts) -> Iterator[Finding]:
             waits.add(message.event.message_id)
         elif wants is None:
             may_wait.add(message.event.message_id)
-    contacts = case.of(MessageReceived)
+    contacts = case.messages
     if not contacts:
         return
     shown = [_chased(case, contacts, waits), _too_many(case, contacts)]

@@ -18,8 +18,10 @@ from casestore.events import (
     ResolutionAccepted,
     ResolutionRejected,
 )
+from projections.history.case_history import CASE
 from projections.history.happened import Happened
-from projections.rules.facts import CASE, Facts
+from projections.models.cases import resolution_due
+from projections.rules.facts import Facts
 from projections.rules.rule import Finding, Outcome, rule
 
 # --- escalations
@@ -123,40 +125,44 @@ def closed_without_acceptance(case: Facts) -> Iterator[Finding]:
     """A complaint is resolved when the customer says so, not when we do."""
     # Every closing as resolved counts, even if the case was reopened. An acceptance holds until
     # the customer rejects the resolution, or the case is reopened.
-    if not case.of(CaseClosed):
-        return
-    accepted: Happened | None = None
     found: Finding | None = None
-    for each in case.of(ResolutionAccepted, ResolutionRejected, CaseClosed, CaseReopened):
-        if isinstance(each.event, ResolutionAccepted):
-            accepted = each
-        elif not isinstance(each.event, CaseClosed):
-            accepted = None
-        elif each.event.reason == "resolved":
-            if accepted is None:
-                yield Finding(CASE, "violated", each.at, each)
-                return
-            found = Finding(CASE, "satisfied", each.at, each, (accepted,))
+    for closing in case.case.closings:
+        if not isinstance(closing.event, CaseClosed) or closing.event.reason != "resolved":
+            continue
+        accepted = _last_verdict(case, closing)
+        if accepted is None or not isinstance(accepted.event, ResolutionAccepted):
+            yield Finding(CASE, "violated", closing.at, closing)
+            return
+        found = Finding(CASE, "satisfied", closing.at, closing, (accepted,))
     if found is not None:
         yield found
+
+
+def _last_verdict(case: Facts, closing: Happened) -> Happened | None:
+    """What was said last before a closing of whether the case is resolved."""
+    for each in reversed(case.of(ResolutionAccepted, ResolutionRejected, CaseReopened)):
+        if each.moment < closing.moment and case.case.together(each, closing):
+            return each
+    return None
 
 
 @rule("too-slow", "004", on=CaseOpened, numbers="resolve_within")
 def too_slow(case: Facts) -> Iterator[Finding]:
     """A complaint is resolved within days, and stays so."""
-    # From receipt to the closing that stands, by the policy in force when the case was opened. A
-    # case that was resolved in time and reopened later is too slow from then on. One that ended
-    # otherwise is judged only if the customer gave up after the time was over; a duplicate, what
-    # is no complaint, and what goes on in another case have nothing to resolve.
-    opened = case.of(CaseOpened)[0]
-    due = case.due(case.case.receipt, "resolve_within", opened.at)
-    turns = case.of(CaseClosed, CaseReopened)
+    # From the earliest receipt to the closing that stands, by the policy in force at the receipt,
+    # which also says whether the time counts in which we waited for the customer. A case that was
+    # resolved in time and reopened later is too slow from then on. One that ended otherwise is
+    # judged only if the customer gave up after the time was over; a duplicate and what is no
+    # complaint have nothing to resolve.
+    opened, due = case.case.opened, resolution_due(case.case)
+    if due is None:
+        return
+    turns = [turn for turn in case.case.closings if turn.case_id == case.case.case_id]
     last = turns[-1] if turns else None
     if last is None or isinstance(last.event, CaseReopened):
-        if case.case.status_at(case.case.last_event_at) != "merged":
-            at = _open_from(turns, due)
-            over = due if at == due else None
-            yield Finding(CASE, "violated", at, None, (opened, *turns[-1:]), due_at=over)
+        at = _open_from(turns, due)
+        over = due if at == due else None
+        yield Finding(CASE, "violated", at, None, (opened, *turns[-1:]), due_at=over)
     elif last.event.reason in ("duplicate", "not_a_complaint"):
         return
     elif last.at > due:

@@ -4,16 +4,16 @@ something was due, whether the case was closed for good."""
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
 
 from casestore.events import (
-    CaseClosed,
     CaseReopened,
     Event,
     FindingMade,
-    IssueRaised,
-    MessageReceived,
+    RemedyGiven,
+    RemedyReversed,
     ResolutionRejected,
 )
 from casestore.events.policy_document import Conduct, Document
@@ -23,8 +23,6 @@ from projections.history.happened import Happened, Moment
 from projections.history.issues import SETTLING
 
 OUR_FAULT = ("ours", "shared")
-CASE = "case"
-"""The subject where a case as a whole is judged."""
 
 
 class Facts:
@@ -70,32 +68,22 @@ class Facts:
 
     # --- issues ----------------------------------------------------------------------------
 
-    @cached_property
-    def issues(self) -> dict[str, Happened]:
+    @property
+    def issues(self) -> Mapping[str, Happened]:
         """When each issue was raised, by id."""
-        return {each.event.issue_id: each for each in self.of(IssueRaised)}
+        return self.case.issues
 
     def open_issues(self, moment: Moment) -> frozenset[str]:
         """The issues that are open right before a moment."""
-        turns = self.case.issue_turns
-        before = bisect_left(turns, moment, key=lambda turn: turn[0])
-        return turns[before - 1][1] if before else frozenset()
+        return self.case.open_issues(moment)
 
     def about(self, each: Happened, field: str = "issue_ids") -> frozenset[str]:
         """The issues that an event is about: those it names, or all that were open then."""
-        ids = getattr(each.event, field)
-        return self.open_issues(each.moment) if ids is None else frozenset(ids)
+        return self.case.about_issues(each, field)
 
     def matters(self, each: Happened) -> frozenset[str]:
-        """The issues that a finding, or something given, is for: what it is about; where it names
-        none and none was open any more, all that had been raised; CASE where there never was one.
-        """
-        if each.event.issue_ids is not None:
-            return frozenset(each.event.issue_ids)
-        if not self.issues:
-            return frozenset({CASE})
-        raised = (i for i, issue in self.issues.items() if issue.moment < each.moment)
-        return self.open_issues(each.moment) or frozenset(raised)
+        """The issues that a finding, or something given, is for; see CaseHistory."""
+        return self.case.matters(each)
 
     def unsettled(self, moment: Moment) -> bool:
         """Whether an issue, or a case without issues, is unsettled right before a moment."""
@@ -103,9 +91,21 @@ class Facts:
             return bool(self.open_issues(moment))
         settled = False
         for each in self.of(*SETTLING):
-            if each.moment < moment:
+            if each.moment < moment and self.settles(each):
                 settled = not isinstance(each.event, ResolutionRejected | CaseReopened)
         return not settled
+
+    def settles(self, each: Happened) -> bool:
+        """Whether what settles a case, or opens it again, holds: of what was merged then no closing
+        does, nor does a remedy that was taken back."""
+        if isinstance(each.event, RemedyGiven):
+            return each.event.remedy_id not in self.taken_back
+        return self.case.covers(each, self.case.case_id)
+
+    @cached_property
+    def taken_back(self) -> frozenset[str]:
+        """The remedies that were taken back."""
+        return frozenset(each.event.remedy_id for each in self.of(RemedyReversed))
 
     @cached_property
     def findings_on(self) -> dict[str, list[Happened]]:
@@ -153,16 +153,17 @@ class Facts:
 
     @property
     def messages(self) -> list[Happened]:
-        """The customer's messages: one contact each."""
-        return list(self.of(MessageReceived))
+        """The customer's messages, one contact each, without those of machines."""
+        return list(self.case.contacts)
 
     @cached_property
     def close(self) -> Happened | None:
         """The closing as resolved or with a final response that stands; None where the case is
         open, or was closed for another reason."""
-        last = None
-        for last in self.of(CaseClosed, CaseReopened):  # noqa: B007  (the last one is wanted)
-            pass
-        if last is None or isinstance(last.event, CaseReopened):
+        if self.case.standing.status != "closed":
             return None
-        return last if last.event.reason in ("resolved", "final_response") else None
+        own = (turn for turn in reversed(self.case.closings) if turn.case_id == self.case.case_id)
+        last = next(own, None)
+        if last is None or last.event.reason not in ("resolved", "final_response"):
+            return None
+        return last

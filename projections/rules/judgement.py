@@ -50,7 +50,7 @@ def grievance_skipped(case: Facts) -> Iterator[Finding]:
         if reply.addresses is None and reply.resend_of is None:
             untold = moment, sent
     for issue_id, raised in case.issues.items():
-        if raised.moment > close.moment:
+        if raised.moment > close.moment or not case.case.together(raised, close):
             continue
         if issue_id in addressed:
             answer = addressed[issue_id]
@@ -113,7 +113,7 @@ def fault_admitted_late(case: Facts) -> Iterator[Finding]:
         return
     messages, answers = case.messages, case.case.answers
     for issue_id, found in case.fault_since.items():
-        begun, first = case.case.receipt, 0
+        begun, first = case.case.receipt or case.case.opened.at, 0
         raised = case.issues.get(issue_id)
         if raised is not None and answers and raised.moment > answers[0][0]:
             begun, first = raised.at, _before(messages, raised.moment)
@@ -149,7 +149,7 @@ def operations_not_asked(case: Facts) -> Iterator[Finding]:
     # for the issues on which it was asked for, or for all if none were named.
     if not case.of(FindingMade):
         return
-    category = case.case.opened.category
+    category = case.case.opened.event.category
     asked = {e.event.consultation_id: e.event.issue_ids for e in case.of(OperationsConsulted)}
     heard: dict[str | None, Happened] = {}
     for each in case.of(CaseReclassified, OperationsReplied, FindingMade):

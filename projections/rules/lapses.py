@@ -44,12 +44,11 @@ def rows(case: CaseHistory) -> Iterator[LapseRow]:
     """What all rules find of a case."""
     product, region, category = case.about
     for rule, found in judged(Facts(case)):
-        if found.due_at is not None and case.status_at(found.due_at) == "merged":
-            continue  # what was still to be done was then to be done in the other case
         actor = None if found.event is None else found.event.event.actor
         if actor is not None and actor.kind in ("customer", "system", "third_party"):
             actor = None  # somebody of the house answers for it: who has the case
-        owner = None if actor is not None and actor.team else case.owner_at(found.at)
+        where = case.case_id if found.event is None else found.event.case_id
+        owner = None if actor is not None and actor.team else case.standing_at(found.at, where)
         evidence = [each.event_id for each in found.evidence]
         if found.event is not None:
             evidence.insert(0, found.event.event_id)
@@ -72,7 +71,7 @@ def rows(case: CaseHistory) -> Iterator[LapseRow]:
 
 LAPSES = Projection(
     name="lapses",
-    version=2,
+    version=3,
     row=LapseRow,
     rows=rows,
     looks_at=frozenset({"customer", "policy"}),

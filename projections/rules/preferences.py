@@ -9,14 +9,14 @@ from zoneinfo import ZoneInfo
 
 from casestore.events import (
     SPOKEN,
-    CaseOpened,
     MessageReceived,
     PreferenceStated,
     PreferenceWithdrawn,
     ReplySent,
 )
+from projections.history.case_history import CASE
 from projections.history.happened import Happened
-from projections.rules.facts import CASE, Facts
+from projections.rules.facts import Facts
 from projections.rules.rule import Finding, Outcome, rule
 
 Held = Mapping[str, Happened]
@@ -123,7 +123,7 @@ def no_call(case: Facts) -> Iterator[Finding]:
     # that ends the last round: who wrote it should have rung. A call in which nobody picked up is
     # no contact, and one that comes later comes too late.
     rounds: list[Happened] = []
-    talked = case.of(CaseOpened)[0] if case.case.opened.channel in SPOKEN else None
+    talked = case.case.opened if case.case.opened.event.channel in SPOKEN else None
     waiting = False
     for each in case.of(MessageReceived, ReplySent):
         event = each.event

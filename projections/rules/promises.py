@@ -63,13 +63,13 @@ def broken(case: Facts) -> Iterator[Finding]:
 def open_at_close(case: Facts) -> Iterator[Finding]:
     """Before a case is closed, what was promised in it is done."""
     # Closing discharges nothing: a promise whose time had passed was still to be kept.
-    closings = case.of(CaseClosed)
+    closings = [turn for turn in case.case.closings if isinstance(turn.event, CaseClosed)]
     if not closings:
         return
     for made, promise in _promises(case):
         ended = [at for at in (promise.withdrawn_at, promise.released_at, promise.kept_at) if at]
         end = min(ended, default=None)
-        later = [each for each in closings if each.moment > made.moment]
+        later = [c for c in closings if c.moment > made.moment and case.case.together(made, c)]
         while_open = next((each for each in later if end is None or end > each.at), None)
         if while_open is not None:
             yield Finding(promise.promise_id, "violated", while_open.at, while_open, (made,))

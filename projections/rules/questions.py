@@ -135,7 +135,13 @@ def question_unanswered(case: Facts) -> Iterator[Finding]:
     close = case.close
     if close is None:
         return
-    asked = [(i, m) for i, m in _questions(case) if i not in says and m.moment < close.moment]
+    asked = [
+        (ask_id, message)
+        for ask_id, message in _questions(case)
+        if ask_id not in says
+        and message.moment < close.moment
+        and case.case.together(message, close)
+    ]
     answers = _answers_before(case, close.moment) if asked else {}
     for ask_id, message in asked:
         by, perhaps = answers.get(ask_id), answers.get(None)

@@ -105,7 +105,7 @@ def _at_close(case: Facts) -> Iterator[Finding]:
     close = case.close
     if close is None or not case.of(FindingMade):
         return
-    remedies = _by_issue(case, case.of(RemedyGiven))
+    remedies = _by_issue(case, _standing(case))
     for issue_id, since in case.fault_since.items():
         finding = case.finding_on(issue_id)
         if finding is None or since.moment > close.moment:
@@ -125,6 +125,11 @@ def _by_issue(case: Facts, events: Sequence[Happened]) -> dict[str, list[Happene
         for issue_id in case.matters(each):
             found.setdefault(issue_id, []).append(each)
     return found
+
+
+def _standing(case: Facts) -> list[Happened]:
+    """The remedies that were not taken back."""
+    return [r for r in case.of(RemedyGiven) if r.event.remedy_id not in case.taken_back]
 
 
 def _remedy(each: Happened) -> bool:

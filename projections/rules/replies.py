@@ -11,9 +11,10 @@ from casestore.events import (
     RemedyGiven,
     ReplySent,
 )
+from projections.history.case_history import CASE
 from projections.history.happened import Happened, Moment
 from projections.rules.contact import Done, in_time
-from projections.rules.facts import CASE, Facts
+from projections.rules.facts import Facts
 from projections.rules.rule import Finding, Outcome, rule
 
 
@@ -39,7 +40,7 @@ def undelivered_reply(case: Facts) -> Iterator[Finding]:
         if perhaps is not None and perhaps.at <= due and (done is None or done.at > due):
             yield Finding(reply_id, "unknown", perhaps.at, None, (*shown, by_moment[perhaps]))
         else:
-            yield from in_time(case, reply_id, due, done, shown)
+            yield from in_time(reply_id, due, done, shown)
 
 
 def _news(case: Facts) -> dict[str, list[Happened]]:
@@ -63,7 +64,8 @@ class _LaterReplies:
         self._all: list[Moment] = []
         self._on: dict[str | None, list[Moment]] = {}
         for moment, reply in case.case.answers:
-            self._all.append(moment)
+            if reply.addresses != ():  # what addresses nothing makes nothing good
+                self._all.append(moment)
             for issue_id in (None,) if reply.addresses is None else reply.addresses:
                 self._on.setdefault(issue_id, []).append(moment)
 

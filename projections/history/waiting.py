@@ -1,0 +1,81 @@
+"""Which of a customer's messages wait for us, and which were answered by whom.
+
+A message waits until a human reply arrives after it. A closing ends the waiting of a word of
+thanks (a message without an ask, a new issue or a says_… field), unless its answer proved
+undelivered. Where no message is on record at all, the receipt of an open case waits until a human
+reply arrived. What a machine wrote waits for nothing.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from casestore.events import CaseClosed, MessageReceived
+from projections.history.case_history import CaseHistory
+from projections.history.happened import Happened, Moment
+
+
+class Waited(NamedTuple):
+    """A message that waited, or still does."""
+
+    message: Happened
+    reply: Happened | None
+    """The reply that arrived, by which it was answered: the resend, where that one did."""
+
+
+def waited(case: CaseHistory) -> Iterator[Waited]:
+    """The customer's messages that waited until they were answered, or still wait, in order."""
+    answers = [moment for moment, _ in case.answers]
+    sent = [
+        (reply.moment, reply_id)
+        for reply_id, reply in case.replies.items()
+        if not reply.event.automated
+    ]
+    named: set[str] = set()
+    for message in case.of(MessageReceived):
+        event: MessageReceived = message.event
+        new = {*(event.issue_ids or ())} - named
+        named |= new
+        if event.automated:
+            continue
+        place = bisect_right(answers, message.moment)
+        answered = answers[place] if place < len(answers) else None
+        asks = event.asks or new or event.says_not_received or event.says_unanswered
+        if not asks and _ended(case, message, answered, sent):
+            continue
+        yield Waited(message, None if answered is None else case.reply_at(answered))
+
+
+def _ended(
+    case: CaseHistory, message: Happened, answered: Moment | None, sent: list[tuple[Moment, str]]
+) -> bool:
+    """Whether a closing ended the waiting of a word of thanks."""
+    closing = next(
+        (
+            each.moment
+            for each in case.closings
+            if each.moment > message.moment
+            and isinstance(each.event, CaseClosed)
+            and case.covers(each, message.case_id)
+        ),
+        None,
+    )
+    if closing is None or (answered is not None and answered < closing):
+        return False
+    return not any(
+        moment > message.moment and reply_id in case.failures
+        for moment, reply_id in sent
+        if answered is None or moment < answered
+    )
+
+
+def waiting(case: CaseHistory) -> tuple[datetime, ...]:
+    """Since when each of the customer's messages that still wait does so, the earliest first."""
+    if case.contacts:
+        return tuple(each.message.at for each in waited(case) if each.reply is None)
+    if case.answers or case.standing.status != "open":
+        return ()
+    return (case.receipt or case.opened.at,)

@@ -1,0 +1,186 @@
+"""`period`: complaints by day, week or month: what came in, what went out, what is outstanding."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from casestore.events import Money
+from projections.models.cases import CASES, CaseRow
+from projections.models.closings import CLOSINGS, ClosingRow
+from projections.models.goodwill import GOODWILL
+from projections.models.ratings import RATINGS
+from projections.query.measures import STEPS, Step, grouped, period, periods, share, sums
+from projections.query.report import Answer, Line, Option, Report
+from projections.query.view import View, is_complaint
+
+AGES = "3d,4w,8w"
+Ages = Mapping[str, timedelta]
+"""By what each age is called."""
+
+
+class PeriodLine(Line, frozen=True, kw_only=True):
+    """A day, a week or a month. At its end are outstanding those of its start, and what was opened
+    and reopened, less what was closed."""
+
+    period: str
+    """2026-05-20, 2026-W21 (ISO 8601) or 2026-05."""
+    received: int
+    """By the earliest receipt."""
+    opened: int
+    closed: int
+    """Closings that found the case open."""
+    reopened: int
+    """Reopenings that found it closed."""
+    outstanding_at_start: int
+    outstanding_at_end: int
+    closed_within: dict[str, int]
+    """For each age: closings no later than that after the receipt."""
+    upheld_share: float | None
+    """Of the cases closed in it that have a finding."""
+    remedies: list[Money]
+    goodwill: list[Money]
+    """What was given in it and stands, a sum for each currency."""
+    ratings: int
+    satisfaction: float | None
+    """The mean of (rating - 1) / (scale - 1): 0 is the worst, 1 the best."""
+    not_complaints: int
+    """Cases closed in it as no complaint, or as a duplicate; they are in no other number of
+    cases."""
+
+
+def _answer(view: View, *, by: Step = "month", ages: Ages | None = None) -> Answer[PeriodLine]:
+    zone, limits = view.selection.tz, read_ages(AGES) if ages is None else ages
+    every: list[CaseRow] = view.cases(time=None)
+    cases = {case.case_id: case for case in every if is_complaint(case)}
+    turns: list[ClosingRow] = [
+        turn
+        for turn in view.lookup(CLOSINGS, "case_id", set(cases))
+        if turn.of_root and turn.case_id in cases
+    ]
+
+    def named(at: datetime) -> str:
+        return period(at, by, zone)
+
+    closed = grouped((t for t in turns if t.what == "closed"), lambda turn: named(turn.at))
+    reopened = Counter(named(turn.at) for turn in turns if turn.what == "reopened")
+    received = Counter(named(case.receipt or case.opened_at) for case in cases.values())
+    opened = Counter(named(case.opened_at) for case in cases.values())
+    left_out = Counter(
+        named(case.closed_at)
+        for case in every
+        if case.closed_at is not None and not is_complaint(case)
+    )
+    given = view.chosen(GOODWILL, "status = 'given'", time=None, agent=None)
+    money = grouped(given, lambda row: (row.ledger, named(row.given_at)))
+    ratings = grouped(view.chosen(RATINGS, time=None), lambda row: named(row.at))
+    lines, outstanding = [], 0
+    for name in _periods(view, every, by):
+        closings = closed.get(name, [])
+        start = outstanding
+        outstanding += opened[name] + reopened[name] - len(closings)
+        rated = [(row.rating - 1) / (row.scale - 1) for row in ratings.get(name, ())]
+        lines.append(
+            PeriodLine(
+                period=name,
+                received=received[name],
+                opened=opened[name],
+                closed=len(closings),
+                reopened=reopened[name],
+                outstanding_at_start=start,
+                outstanding_at_end=outstanding,
+                closed_within=_within(closings, cases, limits),
+                upheld_share=_upheld(closings, cases),
+                remedies=sums(row.value for row in money.get(("remedy", name), ())),
+                goodwill=sums(row.value for row in money.get(("goodwill", name), ())),
+                ratings=len(rated),
+                satisfaction=round(sum(rated) / len(rated), 4) if rated else None,
+                not_complaints=left_out[name],
+            )
+        )
+    asked = view.selection
+    first = None if asked.since is None else named(asked.since)
+    shown = [
+        line
+        for line in lines
+        if (first is None or line.period >= first)
+        and (asked.until is None or line.period <= named(asked.until - _INSTANT))
+    ]
+    return Answer(shown, _summary(by, shown))
+
+
+_INSTANT = timedelta(microseconds=1)
+
+
+def _periods(view: View, cases: Sequence[CaseRow], by: Step) -> list[str]:
+    """Every period from the first receipt to as-of."""
+    if not cases:
+        return []
+    first = min(min(case.receipt or case.opened_at, case.opened_at) for case in cases)
+    return list(periods(first, view.as_of, by, view.selection.tz))
+
+
+def _within(
+    closings: Sequence[ClosingRow], cases: dict[str, CaseRow], limits: Ages
+) -> dict[str, int]:
+    ages = [
+        turn.at - receipt
+        for turn in closings
+        if (receipt := cases[turn.case_id].receipt) is not None
+    ]
+    return {name: sum(age <= limit for age in ages) for name, limit in limits.items()}
+
+
+def _upheld(closings: Sequence[ClosingRow], cases: dict[str, CaseRow]) -> float | None:
+    of_cases = {turn.case_id: cases[turn.case_id].upheld for turn in closings}
+    judged = [upheld for upheld in of_cases.values() if upheld is not None]
+    return share(sum(judged), len(judged))
+
+
+def read_ages(text: str) -> Ages:
+    """Ages like 3d,4w,8w, by what they are called. Raises ValueError."""
+    found = {}
+    for age in text.split(","):
+        number, unit = age.strip()[:-1], age.strip()[-1:]
+        if unit not in ("h", "d", "w") or not number.isascii() or not number.isdigit():
+            raise ValueError(f"{age!r} is not an age; write them like 3d,4w,8w")
+        if int(number) > 10_000:
+            raise ValueError(f"{age!r} is more than anybody waits; write ages like 3d,4w,8w")
+        hours = {"h": 1, "d": 24, "w": 168}[unit]
+        found[age.strip()] = timedelta(hours=hours * int(number))
+    return found
+
+
+def _summary(by: str, lines: Sequence[PeriodLine]) -> dict[str, Any]:
+    return {
+        "by": by,
+        "received": sum(line.received for line in lines),
+        "opened": sum(line.opened for line in lines),
+        "closed": sum(line.closed for line in lines),
+        "reopened": sum(line.reopened for line in lines),
+        "outstanding": lines[-1].outstanding_at_end if lines else 0,
+        "not_complaints": sum(line.not_complaints for line in lines),
+    }
+
+
+PERIOD = Report(
+    "period",
+    "Complaints by day, week or month: in, out, outstanding.",
+    PeriodLine,
+    _answer,
+    needs=(CASES, CLOSINGS, GOODWILL, RATINGS),
+    shown="period received opened closed reopened outstanding_at_end closed_within upheld_share "
+    "remedies goodwill satisfaction",
+    options=(
+        Option("by", "The length of a period.", STEPS, default="month"),
+        Option(
+            "ages",
+            "Ages from receipt to count closings by, like 3d,4w,8w.",
+            read_ages,
+            default=AGES,
+        ),
+    ),
+    example="period --by month --tz Europe/Berlin",
+)
