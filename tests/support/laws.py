@@ -47,6 +47,7 @@ def one_of(*values: Any) -> Chance:
 CHOICES: dict[Any, Chance] = {
     str: one_of("x", "y"),
     bool: one_of(True, False),
+    int: one_of(1, 2, 3),
     datetime: lambda random: START + timedelta(hours=random.randrange(24)),
     Actor: one_of(ANNA, BOSS),
     Money: one_of(*(Money(amount=Decimal(n), currency="EUR") for n in (5, 10))),

@@ -79,6 +79,7 @@ def _of(name: str, hint: Any) -> Any:
     simple = {
         str: f"{name}-1",
         bool: True,
+        int: 4,
         datetime: AT if name == "occurred_at" else AT.replace(hour=17),
         Decimal: Decimal("25.00"),
         UUID: UUID(int=7),

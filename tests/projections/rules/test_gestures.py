@@ -69,8 +69,8 @@ def given(*more: Event, issues: int = 1) -> Story:
 def shown(rule: str, story: Story, subject: str = "g1", **more: Any) -> tuple[Any, ...]:
     """Outcome, hours after START, and the versions of the judged event and the evidence."""
     each = found(rule, story, **more)[subject]
-    judged = None if each.event is None else each.event.moment.version
-    evidence = sorted({e.moment.version for e in each.evidence})
+    judged = None if each.event is None else each.event.moment.position
+    evidence = sorted({e.moment.position for e in each.evidence})
     return each.outcome, (each.at - START) / timedelta(hours=1), judged, evidence
 
 
