@@ -133,8 +133,8 @@ _LAST = 20
 
 def _rich_table(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> list[str]:
     from rich.console import Console  # noqa: PLC0415  (a pipe does not wait for it)
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415  (the same)
+    from rich.text import Text  # noqa: PLC0415  (the same)
 
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     console = Console(color_system=None if settings().no_color else "auto")

@@ -34,7 +34,7 @@ def progress(
         yield None
         return
     from rich.console import Console  # noqa: PLC0415  (a pipe does not wait for it)
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415  (the same)
 
     colours: Any = None if settings().no_color else "auto"
     console = Console(stderr=True, force_terminal=True, color_system=colours)
