@@ -80,8 +80,8 @@ def of(package: str) -> list[str]:
 
 
 def room(module: str) -> str:
-    """The second part of a module's name: a folder, or a file on the package's own floor."""
-    return module.split(".")[1]
+    """A folder, or a file on the package's own floor; "" for the package's `__init__`."""
+    return module.partition(".")[2].partition(".")[0]
 
 
 def where(each: Import) -> str:

@@ -113,19 +113,24 @@ def _defined(module: str) -> set[str]:
 
 @cache
 def graph() -> dict[str, frozenset[str]]:
-    """For each module of the project the modules of the project that it imports.
-
-    A package that imports a name when somebody asks for it (`__getattr__`, PEP 562) imports
-    nothing by itself.
-    """
+    """For each module of the project the modules of the project that it imports."""
     return {
         module: frozenset(
             each.imported
             for each in imports(module)
-            if each.imported in files() and "__getattr__" not in _defined(module)
+            if each.imported in files() and not _imports_on_demand(module)
         )
         for module in files()
     }
+
+
+def _imports_on_demand(module: str) -> bool:
+    """Whether a package imports a name only when somebody asks for it (`__getattr__`, PEP 562).
+
+    By itself it imports nothing then: what stands in it is for the type checker.
+    """
+    names = (node for node in ast.walk(tree(module)) if isinstance(node, ast.Name))
+    return "__getattr__" in {name.id for name in names} | _defined(module)
 
 
 def reached(modules: Iterable[str]) -> set[str]:
