@@ -25,7 +25,7 @@ from casestore.audit.verifying import verify as verify_store
 from casestore.errors import CannotTell, NotSigned
 from casestore.streams.wording import counted
 from casestore.tlog.note import Checkpoint, Verifier
-from cli.terminal.checkpoints import _KEY_HELP, HELD, KEYS, OLDER, VerifierKey, read_checkpoints
+from cli.terminal.checkpoints import HELD, KEY_HELP, KEYS, OLDER, VerifierKey, read_checkpoints
 from cli.terminal.options import CANNOT_TELL, REFUSED, settings, shared
 from cli.terminal.output import Column, for_people, print_lines, print_object, table
 from cli.terminal.progress import progress
@@ -202,7 +202,7 @@ def _cannot_tell(what: str) -> Iterator[None]:
 
 @audit.command()
 @click.argument("file", metavar="FILE", type=click.File("rb"))
-@click.option("--key", required=True, metavar="KEY", type=VerifierKey(), help=_KEY_HELP)
+@click.option("--key", required=True, metavar="KEY", type=VerifierKey(), help=KEY_HELP)
 @OLDER
 @shared
 def verify_proof(file: IO[bytes], key: Verifier, held: Sequence[Path]) -> None:
@@ -296,7 +296,7 @@ def case_(case_id: str, out: Path, reveal: bool, held: Sequence[Path]) -> None:
 @click.argument(
     "folder", metavar="OUT", type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
-@click.option("--key", metavar="KEY", type=VerifierKey(), help=_KEY_HELP)
+@click.option("--key", metavar="KEY", type=VerifierKey(), help=KEY_HELP)
 @OLDER
 @shared
 def verify_bundle(folder: Path, key: Verifier | None, held: Sequence[Path]) -> None:

@@ -113,7 +113,7 @@ def test_half_an_export_never_looks_like_one(casestore: Casestore, tmp_path: Pat
 def test_a_terminal_gets_a_progress_bar(
     casestore: Casestore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.terminal.progress.seen", lambda: True)
+    monkeypatch.setattr("cli.terminal.progress.is_visible", lambda: True)
     ran = casestore("import", STORIES)
     assert ran.code == 0
     assert "182 lines" in ran.err
