@@ -175,7 +175,7 @@ def replay(
         )
     versions = timeline.versions(history)
     steps = [
-        (timeline.row(timeline.Shown(recorded), versions, tz), found)
+        (timeline.row(timeline.Entry(recorded), versions, tz), found)
         for recorded, found in case_changes.steps(history, at.as_of)
     ]
     if for_people():
@@ -190,7 +190,7 @@ def _step_lines(
 ) -> Iterator[str]:
     yield heading(f"version {row['version']}, {cell(row['occurred_at'], zone)}, {row['who']}")
     yield f"  {cell(row['what'])}"
-    yield from (f"    {cell(line)}" for line in case_changes.told(found, zone))
+    yield from (f"    {cell(line)}" for line in case_changes.in_words(found, zone))
     yield ""
 
 
@@ -270,4 +270,4 @@ def _diff_lines(
     yield from table(timeline.columns(zone), rows, zone=zone) if rows else ["nothing"]
     yield ""
     yield heading("What it changed")
-    yield from map(cell, case_changes.told(found, zone) or ["nothing"])
+    yield from map(cell, case_changes.in_words(found, zone) or ["nothing"])

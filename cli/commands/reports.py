@@ -29,7 +29,7 @@ from cli.terminal.output import (
 )
 from cli.terminal.progress import progress
 from cli.views.lapses import explained_lapses
-from cli.views.report import show, tell_parked
+from cli.views.report import show, warn_of_parked
 from projections import reports
 from projections.query.report import Option, Report, Result
 from projections.query.selection import Selection
@@ -90,7 +90,7 @@ def _command(report: Report[Any], explain: Explain | None = None) -> click.Comma
             _see_that_they_exist(store, selection)
             result = answered(asked, store, selection=selection, sort=sort, limit=limit, **own)
             if explain is not None and explained and asked is report and for_people():
-                tell_parked(result.parked)
+                warn_of_parked(result.parked)
                 print_lines(explain(result, store, selection.tz))
                 return
         show(asked, result, selection.tz)
