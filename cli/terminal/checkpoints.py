@@ -58,7 +58,7 @@ def _held(help_: str) -> Callable[[F], F]:
 
 
 HELD = _held("A checkpoint that somebody kept; may be given several times.")
-OLDER = _held("An older checkpoint: also, that the history begins with what it signs.")
+OLDER = _held("An older checkpoint, to prove also that the history begins with what it signs.")
 KEYS = click.option(
     "--key", "keys", metavar="KEY", multiple=True, type=VerifierKey(), help=KEY_HELP
 )
