@@ -1,7 +1,7 @@
 """The command line's frame: `casestore COMMAND`, its errors and its exit codes.
 
-This module imports click and nothing else that takes time, and knows each command by its place
-and its short help only: `casestore --help` imports no command.
+`casestore --help` must be quick. So this module imports nothing slow but click, and knows of each
+command only where it is and its short help: a command is imported when somebody calls it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 INTERRUPTED, UNREAD = 130, 141
-"""As a shell reports a command that Ctrl-C, or a reader that has gone, has ended."""
+"""Exit codes of a command that was ended by Ctrl-C, or because nobody reads its output any more:
+the same as those by which a shell reports the signals SIGINT and SIGPIPE."""
 
 COMMANDS = {
     "demo": ("demo:demo", "Make a store of five example stories and show them."),
@@ -84,11 +85,12 @@ COMMANDS = {
     "restore": ("backup:restore", "Put a backup back, into an empty place."),
     "copy": ("backup:copy", "Copy the store to an empty place, on any database."),
 }
-"""Where in cli/commands each command is, and its short help, which a test compares."""
+"""For each command its module and name in cli/commands, and its short help. A test checks that
+the short help is the command's own."""
 
 
 class Failure(click.ClickException):
-    """An error as it is shown: one line, with an exit code."""
+    """An error as users see it: one line on stderr, and an exit code."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
@@ -165,7 +167,7 @@ def _as_failures() -> Iterator[None]:
     except KeyboardInterrupt:
         raise Failure("stopped", INTERRUPTED) from None
     except BrokenPipeError:
-        # What is still in the buffer would raise once more when Python ends.
+        # Python writes out what is still in the buffer when it ends, and would raise again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise click.exceptions.Exit(UNREAD) from None
     except OSError as error:
@@ -175,11 +177,13 @@ def _as_failures() -> Iterator[None]:
 
 
 def _with_hint(error: click.ClickException) -> str:
-    """click's message, and where to look, unless the message says what to write."""
+    """click's message; unless it says what to write, it also names the help page."""
     message = error.format_message().rstrip(".")
-    said = isinstance(error, Usage | click.BadParameter)
+    says_what_to_write = isinstance(error, Usage | click.BadParameter) and not isinstance(
+        error, click.MissingParameter
+    )
     ctx = getattr(error, "ctx", None)
-    if ctx is None or (said and not isinstance(error, click.MissingParameter)):
+    if ctx is None or says_what_to_write:
         return message
     return f"{message}; `{ctx.command_path} --help` shows how"
 
@@ -195,8 +199,8 @@ def _failure(error: Exception) -> Failure:
         return Failure(str(error), REFUSED)
     if os.environ.get("CASESTORE_DEBUG"):
         raise error
-    what = f"{type(error).__name__} (this is a fault in casestore itself)"
-    return Failure(f"{what}; CASESTORE_DEBUG=1 shows where", CANNOT_TELL)
+    fault = f"{type(error).__name__} (this is a fault in casestore itself)"
+    return Failure(f"{fault}; CASESTORE_DEBUG=1 shows where", CANNOT_TELL)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -226,7 +230,7 @@ def main() -> None:
     """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # what it cannot show is no error
+            stream.reconfigure(errors="backslashreplace")  # escape what cannot be encoded
     cli(prog_name="casestore")
 
 

@@ -1,4 +1,4 @@
-"""What every test may ask for: a store's URL on each database, a PostgreSQL, the real data."""
+"""Fixtures for every test: the URL of a store on each database, a PostgreSQL, the real data."""
 
 import os
 from collections.abc import Iterator
@@ -11,13 +11,21 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from tests.support.postgres_server import Given, NoServer, Server, any_server, binaries, own_server
+from tests.support.postgres_server import (
+    GivenServer,
+    NoServer,
+    Server,
+    any_server,
+    binaries,
+    own_server,
+)
 
 REQUIRED = "CASESTORE_REQUIRE_POSTGRES"
 NONE = "no PostgreSQL: "
 RAN = pytest.StashKey[set[str]]()
+"""The PostgreSQL servers that tests ran on, for the summary."""
 
-AnyServer = TypeVar("AnyServer", Server, Server | Given)
+AnyServer = TypeVar("AnyServer", Server, Server | GivenServer)
 
 
 def _ran(config: pytest.Config) -> set[str]:
@@ -31,9 +39,9 @@ def _or_skip(
     with ExitStack() as stack:
         try:
             server = stack.enter_context(offered)
-        except NoServer as none:
-            refuse = pytest.fail if os.environ.get(REQUIRED) == "1" else pytest.skip
-            raise refuse.Exception(f"{NONE}{none}", pytrace=False) from None
+        except NoServer as error:
+            outcome = pytest.fail if os.environ.get(REQUIRED) == "1" else pytest.skip
+            raise outcome.Exception(f"{NONE}{error}", pytrace=False) from None
         with psycopg.connect(server.url) as connection:
             major, minor = divmod(connection.info.server_version, 10000)
         _ran(config).add(f"{major}.{minor} from {server.source}")
@@ -60,7 +68,7 @@ def postgres_schema_url(postgres_url: str) -> Iterator[str]:
     name = f"t_{uuid4().hex}"
     yield f"{postgres_url}{'&' if '?' in postgres_url else '?'}schema={name}"
     with psycopg.connect(postgres_url, autocommit=True) as connection:
-        # A transaction that the test left open shall fail the test, not hang it.
+        # If the test left a transaction open, it shall fail here, and not wait for ever.
         connection.execute("SET lock_timeout = '10s'")
         # Projections have a schema of their own beside the store's, named after it.
         like = "SELECT nspname::text FROM pg_namespace WHERE starts_with(nspname::text, %s)"
@@ -76,36 +84,37 @@ def store_url(
     monkeypatch.setenv("CASESTORE_KEY_FILE", str(tmp_path / "store.key"))
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/store.db"
-    # Asked for by name, so that the SQLite half of a suite starts no server.
+    # The fixture is called only here, so that tests on SQLite start no server.
     return str(request.getfixturevalue("postgres_schema_url"))
 
 
 @pytest.fixture
 def programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let PostgreSQL's own programs be found where its server was."""
-    found = [str(each.folder) for each in binaries() if (each.folder / "pg_dump").is_file()]
-    monkeypatch.setenv("PATH", os.pathsep.join([*found, os.environ["PATH"]]))
+    """Put PostgreSQL's programs, like pg_dump, on PATH: those that came with the server."""
+    folders = [candidate.folder for candidate in binaries()]
+    with_programs = [str(folder) for folder in folders if (folder / "pg_dump").is_file()]
+    monkeypatch.setenv("PATH", os.pathsep.join([*with_programs, os.environ["PATH"]]))
 
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
-    """Give the folder of real data, which is beside the project and never in it."""
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    folder = Path(os.environ.get("CASESTORE_TEST_DATA") or beside)
+    """Give the folder of real data, which is outside the project: we do not distribute the data."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("CASESTORE_TEST_DATA") or default)
     if not folder.is_dir():
         pytest.skip(f"no real data: {folder} is not there; name its place in CASESTORE_TEST_DATA")
     return folder
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Let a worker of pytest-xdist tell the summary's process what it ran on."""
+    """Pass the servers from a worker of pytest-xdist on to the process that prints the summary."""
     if (output := getattr(session.config, "workeroutput", None)) is not None:
         output["postgres"] = sorted(_ran(session.config))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Hear from such a worker; one that crashed has no output."""
+    """Take the servers that a worker of pytest-xdist passed on; one that crashed passed none."""
     ran = getattr(node, "workeroutput", {}).get("postgres", [])
     _ran(node.config).update(ran)
 

@@ -230,7 +230,7 @@ def _dates(asked: Mapping[str, str], begin: int) -> dict[str, str] | _Wrong:
     """The holidays of a country by date, or what is wrong with what was asked for."""
     try:
         import holidays  # noqa: PLC0415  (only who asks for a country's needs it)
-        from holidays.registry import COUNTRIES  # noqa: PLC0415
+        from holidays.registry import COUNTRIES  # noqa: PLC0415  (the same)
     except ModuleNotFoundError:
         return _Wrong("country", "needs the package holidays: pip install 'casestore[policy]'")
     country, subdivision, language = asked["country"], asked.get("subdivision"), asked["language"]

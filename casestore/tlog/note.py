@@ -77,7 +77,7 @@ class Verifier(NamedTuple):
     def accepts(self, signature: bytes, text: bytes) -> bool:
         """Whether it is this key's signature of the text."""
         from cryptography.exceptions import InvalidSignature  # noqa: PLC0415  (slow to import)
-        from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415
+        from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415  (the same)
 
         try:
             ed25519.Ed25519PublicKey.from_public_bytes(self.key).verify(signature, text)

@@ -25,7 +25,7 @@ from casestore.audit.verifying import verify as verify_store
 from casestore.errors import CannotTell, NotSigned
 from casestore.streams.wording import counted
 from casestore.tlog.note import Checkpoint, Verifier
-from cli.terminal.checkpoints import _KEY_HELP, HELD, KEYS, OLDER, VerifierKey, read_checkpoints
+from cli.terminal.checkpoints import HELD, KEY_HELP, KEYS, OLDER, VerifierKey, read_checkpoints
 from cli.terminal.options import CANNOT_TELL, REFUSED, settings, shared
 from cli.terminal.output import Column, for_people, print_lines, print_object, table
 from cli.terminal.progress import progress
@@ -77,8 +77,9 @@ def key() -> None:
 def seal() -> None:
     """Sign what the history is now.
 
-    Reads only what is new. Refuses where the store is an older copy of what was sealed, or went on
-    differently. Prints where a copy of the checkpoint is: deposit it with somebody independent.
+    Reads only what is new. Refuses if the store is an older copy of what was sealed, or a copy that
+    got other events since. Prints where a copy of the checkpoint is: deposit it with somebody
+    independent.
 
     \b
     Examples:
@@ -88,14 +89,14 @@ def seal() -> None:
     with settings().open_store() as store:
         last = store.recorder.last_position()
         with progress("events", last) as tick:
-            made = sealing.seal(store, progress=tick)
-    checkpoint = made.checkpoint
+            sealed = sealing.seal(store, progress=tick)
+    checkpoint = sealed.checkpoint
     if not for_people():
-        told = {"size": checkpoint.size, "root": checkpoint.root.hex(), "new": made.new}
-        print_object({**told, "checkpoint": made.note, "file": str(made.file)})
+        signed = {"size": checkpoint.size, "root": checkpoint.root.hex(), "new": sealed.new}
+        print_object({**signed, "checkpoint": sealed.note, "file": str(sealed.file)})
     elif not settings().quiet:
-        click.echo(f"sealed {counted(checkpoint.size, 'event')}, {made.new:,} of them new")
-        click.echo(f"the checkpoint is {made.file}")
+        click.echo(f"sealed {counted(checkpoint.size, 'event')}, {sealed.new:,} of them new")
+        click.echo(f"the checkpoint is {sealed.file}")
 
 
 _FINDINGS = (Column("level"), Column("where"), Column("what"), Column("do"))
@@ -126,45 +127,46 @@ def verify(held: Sequence[Path], keys: Sequence[Verifier], incremental: bool) ->
     with settings().open_store() as store:
         last = store.recorder.last_position()
         with progress("events", last) as tick:
-            found = verify_store(
+            verified = verify_store(
                 store,
                 held=read_checkpoints(held),
                 keys=keys,
                 incremental=incremental,
                 progress=tick,
             )
-    _print(found)
-    if found.verdict != "fine":
-        raise click.exceptions.Exit(REFUSED if found.verdict == "tampered" else CANNOT_TELL)
+    _print(verified)
+    if verified.verdict != "fine":
+        raise click.exceptions.Exit(REFUSED if verified.verdict == "tampered" else CANNOT_TELL)
 
 
-def _print(found: Verified) -> None:
-    findings = [finding._asdict() for finding in found.findings]
+def _print(verified: Verified) -> None:
+    findings = [finding._asdict() for finding in verified.findings]
     if not for_people():
-        numbers = {name: getattr(found, name) for name in ("events", "covered", "uncovered")}
-        more = {"trusted": found.trusted, "checkpoints": found.checkpoints, "findings": findings}
-        print_object({"verdict": found.verdict, **numbers, **more})
+        names = ("verdict", "events", "covered", "uncovered", "trusted", "checkpoints")
+        values = {name: getattr(verified, name) for name in names}
+        print_object({**values, "findings": findings})
         return
     if findings:
         print_lines([*table(_FINDINGS, findings), ""])
     if not settings().quiet:
-        print_lines(_told(found))
+        print_lines(_in_words(verified))
 
 
-def _told(found: Verified) -> Iterator[str]:
-    if found.verdict == "tampered":
-        yield f"tampered with, after event {found.covered:,} of {found.newest:,} that were signed"
+def _in_words(verified: Verified) -> Iterator[str]:
+    covered, uncovered = verified.covered, verified.uncovered
+    if verified.verdict == "tampered":
+        yield f"tampered with, after event {covered:,} of {verified.newest:,} that were signed"
         return
-    if found.covered:
-        yield f"{_are(found.covered)} what was signed"
-    if found.trusted:
-        yield f"(the first {found.trusted:,} were verified before, and not read again)"
-    if found.uncovered:
+    if covered:
+        yield f"{_are(covered)} what was signed"
+    if verified.trusted:
+        yield f"(the first {verified.trusted:,} were verified before, and not read again)"
+    if uncovered:
         yield (
-            f"{_are(found.uncovered)} newer than every checkpoint: nothing is proven about that, "
+            f"{_are(uncovered)} newer than every checkpoint: nothing is proven about that, "
             "nor whether there was more"
         )
-    if found.verdict == "cannot tell":
+    if verified.verdict == "cannot tell":
         yield "whether all is as it should be cannot be told"
 
 
@@ -192,17 +194,17 @@ def prove(event: str, held: Sequence[Path]) -> None:
 
 
 @contextmanager
-def _cannot_tell(what: str) -> Iterator[None]:
-    """Without the key that signed something, nothing can be told about it."""
+def _cannot_tell_if_not_signed(name: str) -> Iterator[None]:
+    """Turn NotSigned into CannotTell: only with the signer's key can anything be checked."""
     try:
         yield
     except NotSigned as error:
-        raise CannotTell(f"{what}: {error}; give another one with --key") from None
+        raise CannotTell(f"{name}: {error}; give another one with --key") from None
 
 
 @audit.command()
 @click.argument("file", metavar="FILE", type=click.File("rb"))
-@click.option("--key", required=True, metavar="KEY", type=VerifierKey(), help=_KEY_HELP)
+@click.option("--key", required=True, metavar="KEY", type=VerifierKey(), help=KEY_HELP)
 @OLDER
 @shared
 def verify_proof(file: IO[bytes], key: Verifier, held: Sequence[Path]) -> None:
@@ -217,7 +219,7 @@ def verify_proof(file: IO[bytes], key: Verifier, held: Sequence[Path]) -> None:
       casestore audit verify-proof proof.json --key verifier.txt --held checkpoint-of-march
       casestore audit prove case:4711@3 | casestore audit verify-proof - --key verifier.txt
     """
-    with _cannot_tell(getattr(file, "name", "<stdin>")):
+    with _cannot_tell_if_not_signed(getattr(file, "name", "<stdin>")):
         leaf, checkpoint = proof_verify(file.read(LARGEST + 1), [key], read_checkpoints(held))
     if not for_people():
         proven = {"event": msgspec.structs.asdict(leaf), "size": checkpoint.size}
@@ -226,10 +228,10 @@ def verify_proof(file: IO[bytes], key: Verifier, held: Sequence[Path]) -> None:
     elif not settings().quiet:
         click.echo(f"{_leaf(leaf)} is in the history of {counted(checkpoint.size, 'event')} that")
         click.echo(f"{key.name} signed")
-        print_lines(_begins(held))
+        print_lines(_begins_with(held))
 
 
-def _begins(held: Sequence[Path]) -> list[str]:
+def _begins_with(held: Sequence[Path]) -> list[str]:
     return [f"that history begins with what {path} signs" for path in held]
 
 
@@ -243,8 +245,9 @@ def _leaf(leaf: Leaf) -> str:
 def export(folder: Path) -> None:
     """Write the sealed history as a static transparency log.
 
-    In the layout of C2SP tlog-tiles, which public tools read: checkpoint, tile/ and tile/entries/.
-    It holds no words of any event, but hashes of them. DIR may hold an earlier export.
+    Its layout is that of C2SP tlog-tiles, which public tools read: checkpoint, tile/ and
+    tile/entries/. It holds no words of any event, but hashes of them. DIR may hold an earlier
+    export.
 
     \b
     Example:
@@ -296,7 +299,7 @@ def case_(case_id: str, out: Path, reveal: bool, held: Sequence[Path]) -> None:
 @click.argument(
     "folder", metavar="OUT", type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
-@click.option("--key", metavar="KEY", type=VerifierKey(), help=_KEY_HELP)
+@click.option("--key", metavar="KEY", type=VerifierKey(), help=KEY_HELP)
 @OLDER
 @shared
 def verify_bundle(folder: Path, key: Verifier | None, held: Sequence[Path]) -> None:
@@ -312,24 +315,25 @@ def verify_bundle(folder: Path, key: Verifier | None, held: Sequence[Path]) -> N
       casestore audit verify-bundle case-4711 --key verifier.txt --held checkpoint-of-march
       casestore audit verify-bundle case-4711
     """
-    with _cannot_tell(str(folder)):
+    with _cannot_tell_if_not_signed(str(folder)):
         proven = bundle_verify(folder, [key] if key else [], read_checkpoints(held))
-    remarks = _begins(held)
+    remarks = _begins_with(held)
     if key is None:
         remarks.append(f"signed by the bundle's own key; compare it: {proven.verifier}")
     if proven.unproven:
-        what = "words were deciphered by the store: that these are the words is its claim"
-        remarks.append(f"{counted(proven.unproven, 'event')}: {what}")
+        claim = "words were deciphered by the store: that these are the words is its claim"
+        remarks.append(f"{counted(proven.unproven, 'event')}: {claim}")
     if proven.page != "ok":
         remarks.append("page.html was made by another version of casestore, and was not compared")
-    told = {"stream": proven.stream, "events": proven.events, "remarks": remarks}
-    said = f"{proven.stream}: {counted(proven.events, 'event')}, all as they were signed"
-    _say(told, proven.checkpoint, said, *remarks)
+    values = {"stream": proven.stream, "events": proven.events, "remarks": remarks}
+    result = f"{proven.stream}: {counted(proven.events, 'event')}, all as they were signed"
+    _say(values, proven.checkpoint, result, *remarks)
 
 
-def _say(told: dict[str, object], checkpoint: Checkpoint, *lines: str) -> None:
+def _say(values: dict[str, object], checkpoint: Checkpoint, *lines: str) -> None:
+    """Print the values and the checkpoint for programs, or the lines for people."""
     if not for_people():
-        print_object({**told, "size": checkpoint.size, "root": checkpoint.root.hex()})
+        print_object({**values, "size": checkpoint.size, "root": checkpoint.root.hex()})
     elif not settings().quiet:
         print_lines(lines)
 

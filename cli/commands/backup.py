@@ -41,9 +41,10 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 def backup(file: Path, force: bool) -> None:
     """Write a backup of the store into a file.
 
-    As the store is at one moment; whoever appends meanwhile goes on. On SQLite the file is itself
-    a store; on PostgreSQL it is a dump by pg_dump, which must be on PATH and not older than the
-    server. The file is there whole, readable by its owner alone, or not at all.
+    The backup is the store as it was at one moment; whoever appends meanwhile is not held up. On
+    SQLite the file is itself a store; on PostgreSQL it is a dump by pg_dump, which must be on PATH
+    and not older than the server. Only its owner can read the file. If the backup fails, no file is
+    written.
 
     It holds no projections, which are made anew, and never the key file: back that up apart.
 
@@ -54,34 +55,35 @@ def backup(file: Path, force: bool) -> None:
     """
     db = settings().db
     with settings().open_store() as store:
-        apart = _apart(store)
+        kept_apart = _kept_apart(store)
     where = parse_url(db)
     pages = where.path.stat().st_size // 4096 if isinstance(where, SQLiteUrl) else None
     with progress("pages", pages) as tick:
-        made = make_backup(db, file, force=force, progress=tick)
+        written = make_backup(db, file, force=force, progress=tick)
     if not for_people():
-        print_object({**made._asdict(), "file": str(made.file), "not_in_it": list(map(str, apart))})
+        print_object({**written._asdict(), "file": str(written.file), "not_in_it": kept_apart})
         return
     _say(
-        f"wrote {made.file}: {counted(made.events, 'event')}, up to position {made.position}",
-        f"sha256 {made.sha256}",
+        f"wrote {written.file}: {counted(written.events, 'event')}, up to position "
+        f"{written.position}",
+        f"sha256 {written.sha256}",
         "not in it, to be kept apart from it:",
-        *(f"  {each}" for each in apart),
+        *(f"  {thing}" for thing in kept_apart),
     )
 
 
-def _apart(store: CaseStore) -> list[str]:
-    """What a backup never holds."""
-    found = []
+def _kept_apart(store: CaseStore) -> list[str]:
+    """What belongs to the store, and no backup or copy of it holds."""
+    things = []
     if store.vault.is_sealed:
         file = store.vault.key_file
-        found.append(f"the key file {file or '(name it in CASESTORE_KEY_FILE)'}")
+        things.append(f"the key file {file or '(name it in CASESTORE_KEY_FILE)'}")
         if (erased := list_file(store)) is not None and erased.exists():
-            found.append(f"the list of who was erased {erased}")
+            things.append(f"the list of who was erased {erased}")
     folder = _audit_folder(store)
     if folder is not None and folder.exists():
-        found.append(f"the audit folder {folder}")
-    return found or ["nothing: the store is unsealed, and was never sealed with a signature"]
+        things.append(f"the audit folder {folder}")
+    return things or ["nothing: the store is unsealed, and was never sealed with a signature"]
 
 
 def _audit_folder(store: CaseStore) -> Path | None:
@@ -95,15 +97,15 @@ def _audit_folder(store: CaseStore) -> Path | None:
 @click.argument("file", metavar="FILE", type=_FILE)
 @HELD
 @KEYS
-@click.option("--no-reapply", is_flag=True, help="Leave who was erased since as they are.")
+@click.option("--no-reapply", is_flag=True, help="Do not erase again who was erased since.")
 @shared
 def restore(file: Path, held: Sequence[Path], keys: Sequence[Verifier], no_reapply: bool) -> None:
     """Put a backup back, into an empty place.
 
     Every event is read, and compared with the seals in the audit folder and the checkpoints given
-    with --held, before the place is put to use: it is there whole and proven, or not at all. Says
-    what is newer than the backup, as far as checkpoints tell. Whoever was erased since, by the
-    list beside the key file, is erased again.
+    with --held, before the place is put to use. If anything is wrong, nothing is restored. Says
+    how much is newer than the backup, as far as checkpoints tell. Whoever was erased since is
+    erased again: a list beside the key file names them.
 
     \b
     Examples:
@@ -113,11 +115,12 @@ def restore(file: Path, held: Sequence[Path], keys: Sequence[Verifier], no_reapp
     db = settings().db
     notes = [HeldCheckpoint(str(path), path.read_bytes()) for path in held]
     with progress("events", None) as tick:
-        made = restore_backup(file, db, held=notes, keys=keys, progress=tick)
+        restored = restore_backup(file, db, held=notes, keys=keys, progress=tick)
     with settings().open_store() as store:
         drop_tables(store)
         erased = None if no_reapply else _erase_again(store)
-        _tell(made, f"restored {file} to {_shown(db)}", erased, list(_remarks(store, made, erased)))
+        remarks = list(_remarks(store, restored, erased))
+        _tell(restored, f"restored {file} to {_shown(db)}", erased, remarks)
     if erased is not None and erased["refused"]:
         raise click.exceptions.Exit(REFUSED)
 
@@ -139,14 +142,14 @@ def copy(to_url: str) -> None:
     """
     db = settings().db
     with settings().open_store() as store:
-        last, apart = store.recorder.last_position(), _apart(store)
+        last, kept_apart = store.recorder.last_position(), _kept_apart(store)
     with progress("events", last) as tick:
-        made = copy_store(db, to_url, progress=tick)
+        copied = copy_store(db, to_url, progress=tick)
     with CaseStore.open(to_url) as store:
         drop_tables(store)
     remarks = ["not copied; the new place has to find them, by CASESTORE_KEY_FILE and such:"]
-    remarks += [f"  {each}" for each in apart]
-    _tell(made, f"copied {_shown(db)} to {_shown(to_url)}", None, remarks)
+    remarks += [f"  {thing}" for thing in kept_apart]
+    _tell(copied, f"copied {_shown(db)} to {_shown(to_url)}", None, remarks)
 
 
 def _shown(db: str | None) -> str:
@@ -154,34 +157,41 @@ def _shown(db: str | None) -> str:
 
 
 def _erase_again(store: CaseStore) -> dict[str, list[str]] | None:
-    """What became of the list beside the key file, by outcome; None where there is no list."""
+    """Erase again who is on the list beside the key file.
+
+    Gives the customers by what became of their erasure; None where there is no list.
+    """
     path = list_file(store)
     if path is None or not path.exists():
         return None
-    found, left = reapply(store, path.read_bytes().splitlines(), actor=STORE)
-    outcomes: dict[str, list[str]] = {"refused": [], "not finished": list(left)}
-    for each in found:
-        if each.outcome != "another store":
-            outcomes.setdefault(each.outcome, []).append(each.customer_id or each.why)
+    erasures, unfinished = reapply(store, path.read_bytes().splitlines(), actor=STORE)
+    outcomes: dict[str, list[str]] = {"refused": [], "not finished": list(unfinished)}
+    for erasure in erasures:
+        if erasure.outcome != "another store":
+            outcomes.setdefault(erasure.outcome, []).append(erasure.customer_id or erasure.why)
     return outcomes
 
 
-def _remarks(store: CaseStore, made: Kept, erased: dict[str, list[str]] | None) -> Iterator[str]:
-    if made.proven is None:
+def _remarks(
+    store: CaseStore, restored: Kept, erased: dict[str, list[str]] | None
+) -> Iterator[str]:
+    """What the operator must know of a restored store."""
+    proven, newer = restored.proven, restored.newer
+    if proven is None:
         yield "there was no checkpoint to compare it with"
     else:
-        yield f"the first {counted(made.proven.size, 'event')} are what {made.proven.label} signed"
-    if made.newer is not None:
-        missing = made.newer.size - made.events
+        yield f"the first {counted(proven.size, 'event')} are what {proven.label} signed"
+    if newer is not None:
+        missing = newer.size - restored.events
         yield (
-            f"{made.newer.label} is of {counted(made.newer.size, 'event')}: {missing:,} of them, "
+            f"{newer.label} is of {counted(newer.size, 'event')}: {missing:,} of them, "
             "or more, are newer than this backup, and missing"
         )
-    elif made.proven is not None:
+    elif proven is not None:
         yield "no checkpoint at hand is newer; events that none covers may be missing all the same"
-    for outcome, whom in (erased or {}).items():
-        if whom:
-            yield f"{outcome}: {', '.join(whom)}"
+    for outcome, customers in (erased or {}).items():
+        if customers:
+            yield f"{outcome}: {', '.join(customers)}"
     if store.vault.is_sealed and erased is None:
         yield (
             "erasures since the backup are not applied: `casestore privacy reapply` does it, from "
@@ -192,7 +202,7 @@ def _remarks(store: CaseStore, made: Kept, erased: dict[str, list[str]] | None) 
 
 
 def _key_problem(store: CaseStore) -> str | None:
-    """Why words cannot be read with the key file at hand, if so."""
+    """Why no words can be read with the key file at hand; None if they can be."""
     if not store.vault.is_sealed:
         return None
     try:
@@ -207,16 +217,16 @@ def _key_problem(store: CaseStore) -> str | None:
 
 
 def _tell(
-    made: Kept, done: str, erased: dict[str, list[str]] | None, remarks: Sequence[str]
+    kept: Kept, done: str, erased: dict[str, list[str]] | None, remarks: Sequence[str]
 ) -> None:
     if for_people():
-        _say(f"{done}: {counted(made.events, 'event')}, up to position {made.position}", *remarks)
+        _say(f"{done}: {counted(kept.events, 'event')}, up to position {kept.position}", *remarks)
         return
-    told: dict[str, Any] = {**made._asdict(), "root": made.root.hex()}
+    values: dict[str, Any] = {**kept._asdict(), "root": kept.root.hex()}
     for name in ("proven", "newer"):
-        target = getattr(made, name)
-        told[name] = target and {"checkpoint": target.label, "size": target.size}
-    print_object({**told, "erasures": erased, "remarks": list(remarks)})
+        target = getattr(kept, name)
+        values[name] = target and {"checkpoint": target.label, "size": target.size}
+    print_object({**values, "erasures": erased, "remarks": list(remarks)})
 
 
 def _say(*lines: str) -> None:

@@ -1,4 +1,4 @@
-"""`casestore case`: one case, as it is, as it was, and how it came to be so."""
+"""`casestore case`: one case as it is, as it was, and how it changed."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ def case() -> None:
     """
 
 
-def _stream(given: str) -> str:
+def _stream(name: str) -> str:
     """The stream that `4711`, `case:4711` or `customer:C-1` names."""
-    return given if given.startswith(("case:", "customer:")) else f"case:{given}"
+    return name if name.startswith(("case:", "customer:")) else f"case:{name}"
 
 
-def _case_stream(given: str) -> str:
-    stream = _stream(given)
+def _case_stream(name: str) -> str:
+    stream = _stream(name)
     if stream.startswith("customer:"):
-        raise click.BadParameter(f"{given!r} is not a case; `case timeline` shows customers too")
+        raise click.BadParameter(f"{name!r} is not a case; `case timeline` shows customers too")
     return stream
 
 
@@ -90,7 +90,7 @@ def show(
 
 
 def _asked_at(history: History, at: Point) -> datetime:
-    """Now; or the time of the last event there was at the version asked for."""
+    """When to judge promises: now; with --at-version, at the latest event up to that version."""
     if at.at_version is not None and history.originals:
         return max(recorded.occurred_at for recorded in history.originals)
     return datetime.now(UTC)
@@ -112,8 +112,8 @@ def timeline_(
 ) -> None:
     """Tell what happened in a case.
 
-    In the order in which it happened. An event is marked where it was corrected or voided since,
-    and where it was recorded after something that happened later. ID may also be a customer's
+    Events stand in the order in which they happened. An event is marked if it was corrected or
+    voided since, or was recorded after something that happened later. ID may also be a customer's
     stream, customer:ID.
 
     \b
@@ -136,16 +136,18 @@ def timeline_(
 def _with_lapses(
     rows: list[dict[str, Any]], store: CaseStore, stream: str, at: Point, tz: tzinfo
 ) -> list[dict[str, Any]]:
-    """A timeline with a row for each lapse, after what happened until then."""
+    """A timeline with a row for each lapse, after the events that had happened by then."""
     from projections import reports  # noqa: PLC0415  (only who asks for lapses waits for it)
 
     if at.at_version is not None:
         raise Usage("--lapses needs a time: give --as-of or --known-at instead of --at-version")
     case_id = stream.removeprefix("case:")
-    found = reports.lapses(store, case=case_id, as_of=at.as_of, known_at=at.known_at).rows
-    own = [lapse for lapse in found if lapse.case_id == case_id]
+    lapses = reports.lapses(store, case=case_id, as_of=at.as_of, known_at=at.known_at).rows
+    # The report also has the cases that are merged into this one.
+    own = [lapse for lapse in lapses if lapse.case_id == case_id]
     rows = [*rows, *(timeline.lapse_row(stream, lapse, tz) for lapse in own)]
-    return sorted(rows, key=lambda row: row["occurred_at"])  # stable: the event before its lapse
+    # Sorting is stable: of rows at the same time, the event stays before its lapse.
+    return sorted(rows, key=lambda row: row["occurred_at"])
 
 
 @case.command()
@@ -162,7 +164,7 @@ def replay(
 ) -> None:
     """Step through a case: what each event changed.
 
-    In the order of recording. + is new in the state of the case, ~ changed, - is gone.
+    Events stand in the order of recording. + is new in the state of the case, ~ changed, - is gone.
 
     \b
     Examples:
@@ -175,22 +177,23 @@ def replay(
         )
     versions = timeline.versions(history)
     steps = [
-        (timeline.row(timeline.Shown(recorded), versions, tz), found)
-        for recorded, found in case_changes.steps(history, at.as_of)
+        (timeline.row(timeline.Entry(recorded), versions, tz), changed)
+        for recorded, changed in case_changes.steps(history, at.as_of)
     ]
     if for_people():
-        print_lines(line for row, found in steps for line in _step_lines(row, found, tz))
+        print_lines(line for row, changed in steps for line in _step_lines(row, changed, tz))
         return
     columns = [*timeline.columns(tz), Column("changes", people=False)]
-    print_rows(columns, (row | {"changes": [each.row for each in found]} for row, found in steps))
+    rows = (row | {"changes": [change.row for change in changed]} for row, changed in steps)
+    print_rows(columns, rows)
 
 
 def _step_lines(
-    row: dict[str, Any], found: list[case_changes.Change], zone: tzinfo
+    row: dict[str, Any], changed: list[case_changes.Change], zone: tzinfo
 ) -> Iterator[str]:
     yield heading(f"version {row['version']}, {cell(row['occurred_at'], zone)}, {row['who']}")
     yield f"  {cell(row['what'])}"
-    yield from (f"    {cell(line)}" for line in case_changes.told(found, zone))
+    yield from (f"    {cell(line)}" for line in case_changes.in_words(changed, zone))
     yield ""
 
 
@@ -233,19 +236,19 @@ def diff(
         whole = store.history(stream, known_at=known_at, reveal=reveal)
     before = _at(whole, from_, "FROM", recorded=recorded, zone=tz)
     after = whole if to is None else _at(whole, to, "TO", recorded=recorded, zone=tz)
-    known = {each.uid for each in (*before, *before.voided.values())}
+    known = {event.uid for event in (*before, *before.voided.values())}
     rows = timeline.rows(after, tz)
     if known - {row["event_id"] for row in rows}:
         raise Usage("FROM is after TO; give the earlier point first")
     new = [row for row in rows if row["event_id"] not in known]
-    found = case_changes.changes(kinds.fold_history(before), kinds.fold_history(after))
+    changed = case_changes.changes(kinds.fold_history(before), kinds.fold_history(after))
     if for_people():
-        print_lines(_diff_lines(new, found, tz))
+        print_lines(_diff_lines(new, changed, tz))
         return
     names = [column.name for column in timeline.columns(tz) if column.programs]
     events = [{name: row[name] for name in names} for row in new]
-    changed = [change.row for change in found]
-    print_object({"from": from_, "to": to, "events": events, "changes": changed})
+    changes = [change.row for change in changed]
+    print_object({"from": from_, "to": to, "events": events, "changes": changes})
 
 
 def _at(whole: History, point: str, name: str, *, recorded: bool, zone: tzinfo) -> History:
@@ -264,10 +267,10 @@ def _at(whole: History, point: str, name: str, *, recorded: bool, zone: tzinfo) 
 
 
 def _diff_lines(
-    rows: list[dict[str, Any]], found: list[case_changes.Change], zone: tzinfo
+    rows: list[dict[str, Any]], changed: list[case_changes.Change], zone: tzinfo
 ) -> Iterator[str]:
     yield heading("What happened")
     yield from table(timeline.columns(zone), rows, zone=zone) if rows else ["nothing"]
     yield ""
     yield heading("What it changed")
-    yield from map(cell, case_changes.told(found, zone) or ["nothing"])
+    yield from map(cell, case_changes.in_words(changed, zone) or ["nothing"])

@@ -1,4 +1,4 @@
-"""`casestore demo`: five stories of complaints, imported, told, and reported on."""
+"""`casestore demo`: imports five stories of complaints, tells them, and reports on them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from casestore import CaseStore, StoreNotFound
 from casestore.streams.history import Recorded
 from casestore.streams.wording import tell
 from casestore.transfer.ndjson import import_lines
-from cli.commands.transfer import print_refusals, told
+from cli.commands.transfer import in_words, print_refusals
 from cli.main import cli
 from cli.terminal.options import REFUSED, Settings, Usage, settings, shared
 from cli.terminal.output import Column, for_people, heading, print_lines, print_rows, table
@@ -26,14 +26,14 @@ from cli.views import timeline
 
 
 class Story(NamedTuple):
-    """A story, as its cases tell it."""
+    """One of the demo's stories."""
 
     title: str
     about: str
     cases: dict[str, tuple[int, ...]]
     """The turning points of each case, by version."""
     report: str
-    """What an operator would ask next."""
+    """The report that an operator would ask for next, as written after `casestore`."""
 
 
 STORIES = (
@@ -103,7 +103,7 @@ doctor
 def demo(folder: Path | None) -> None:
     """Make a store of five example stories and show them.
 
-    Of each story its turning points, and a report on it; then reports over all of them.
+    Shows the turning points of each story and a report on it; then reports on all stories.
 
     The store is DIR/demo.db; without DIR, in a new temporary folder. Running it again on the
     same DIR adds nothing.
@@ -128,9 +128,9 @@ def demo(folder: Path | None) -> None:
             names = [name for story in STORIES for name in story.cases]
             print_rows(timeline.columns(), (row for name in names for row in _rows(store, name)))
             return
-        print_lines([f"{told(result)}, in {url}", ""])
+        print_lines([f"{in_words(result)}, in {url}", ""])
         for number, story in enumerate(STORIES, 1):
-            print_lines(_told(store, number, story))
+            print_lines(_story_lines(store, number, story))
             _report(url, story.report)
     print_lines([heading("All of them, in numbers"), ""])
     for command in _OVER_ALL:
@@ -153,7 +153,7 @@ _WIDTH = 100
 _POINT = (Column("when", "when (UTC)"), Column("who"), Column("what"))
 
 
-def _told(store: CaseStore, number: int, story: Story) -> Iterator[str]:
+def _story_lines(store: CaseStore, number: int, story: Story) -> Iterator[str]:
     yield heading(f"{number}. {story.title}")
     yield from wrap(story.about, _WIDTH)
     yield ""
@@ -167,22 +167,22 @@ def _told(store: CaseStore, number: int, story: Story) -> Iterator[str]:
 
 
 def _point(recorded: Recorded) -> dict[str, str]:
-    """A turning point: what was said, or else what was done."""
-    said = getattr(recorded.event, "text", None)
-    what = shorten(tell(recorded) if said is None else said, _WIDTH - 20, placeholder=" …")
+    """A turning point as a row: the text that somebody wrote, or else what they did."""
+    text = getattr(recorded.event, "text", None)
+    what = shorten(tell(recorded) if text is None else text, _WIDTH - 20, placeholder=" …")
     return {
         "when": f"{recorded.occurred_at:%d %b %H:%M}",
         "who": recorded.event.actor.id,
-        "what": what if said is None else f"“{what}”",
+        "what": what if text is None else f"“{what}”",
     }
 
 
 def _report(url: str, command: str) -> None:
-    """Run a report as an operator would, and show how."""
+    """Print the command line of a report, and run it."""
     print_lines([heading(f"$ casestore {command}")])
-    given = Settings()
-    given.db, given.no_color = url, settings().no_color
-    cli.main(shell_split(command), prog_name="casestore", standalone_mode=False, obj=given)
+    own = Settings()
+    own.db, own.no_color = url, settings().no_color
+    cli.main(shell_split(command), prog_name="casestore", standalone_mode=False, obj=own)
     print_lines([""])
 
 

@@ -1,4 +1,4 @@
-"""`casestore events`: the vocabulary, read off the event classes themselves."""
+"""`casestore events`: the vocabulary, as the event classes themselves declare it."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def events(type_: str | None) -> None:
     if type_ is None:
         print_rows(_LIST, map(_listed, VOCABULARY))
         return
-    found = {cls.__name__.lower(): cls for cls in VOCABULARY}.get(type_.lower())
-    if found is None:
+    cls = {cls.__name__.lower(): cls for cls in VOCABULARY}.get(type_.lower())
+    if cls is None:
         raise Usage(f"there is no event type {type_!r}; `casestore events` lists them")
     if not for_people():
-        schema = TypeAdapter(found).json_schema()
-        print_object({**_listed(found), "fields": list(_fields(found)), "schema": schema})
+        schema = TypeAdapter(cls).json_schema()
+        print_object({**_listed(cls), "fields": list(_fields(cls)), "schema": schema})
         return
-    print_lines(_described(found))
+    print_lines(_described(cls))
 
 
 _LIST = (
@@ -88,19 +88,19 @@ def _described(cls: type[Event]) -> Iterator[str]:
 
 
 def _marked(cls: type[Any]) -> list[dict[str, Any]]:
-    """Fields with a word where a flag is true, which is easier on the eye than yes and no."""
+    """The fields for a table: a flag shows its name if it is true, and nothing if it is false."""
     flags = ("required", "personal")
     return [field | {flag: flag if field[flag] else "" for flag in flags} for field in _fields(cls)]
 
 
 def _values(cls: type[Event]) -> list[type[Any]]:
-    """The value classes that stand in an event's fields, each once."""
+    """The classes of the values in an event's fields, like Money; each once."""
     nested = (part for hint in fields_of(cls).values() for part in parts(hint))
-    found: dict[type[Any], None] = {}
+    classes: dict[type[Any], None] = {}  # a dict, to keep their order
     for part in nested:
         if isinstance(part, type) and dataclasses.is_dataclass(part):
-            found[part] = None
-    return list(found)
+            classes[part] = None
+    return list(classes)
 
 
 def _fields(cls: type[Any]) -> Iterator[dict[str, Any]]:
@@ -116,8 +116,8 @@ def _fields(cls: type[Any]) -> Iterator[dict[str, Any]]:
 
 
 def _is_required(field: dataclasses.Field[Any]) -> bool:
-    nothing = dataclasses.MISSING
-    return field.default is nothing and field.default_factory is nothing
+    missing = dataclasses.MISSING
+    return field.default is missing and field.default_factory is missing
 
 
 _NAMES: dict[Any, str] = {
@@ -134,15 +134,15 @@ def _in_words(hint: Any) -> str:
     """A field's type for people: `list of id (known issue)`, `time`, `email or phone`."""
     mark = marker(hint, New) or marker(hint, Known)
     if mark is not None:
-        what = "new" if isinstance(mark, New) else "known"
-        of_kind = "one" if mark.kind == "*" else mark.kind
-        return f"{_bare_words(hint)} ({what} {of_kind})"
+        adjective = "new" if isinstance(mark, New) else "known"
+        kind = "one" if mark.kind == "*" else mark.kind
+        return f"{_bare_words(hint)} ({adjective} {kind})"
     return _bare_words(hint)
 
 
 def _bare_words(hint: Any) -> str:
     marks = getattr(hint, "__metadata__", ())
-    if any(get_args(each)[1] in marks for each in (Id, FullId)):  # Code is such an id too
+    if any(get_args(id_type)[1] in marks for id_type in (Id, FullId)):  # a Code is like an Id
         return "id"
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:

@@ -60,13 +60,13 @@ def lessons(rule: str | None) -> None:
     from projections.rules.lapses import RULES  # noqa: PLC0415  (help must not wait for it)
 
     if rule is None:
-        rows = [_row(each) for each in RULES.values()]
-        print_rows(_COLUMNS, [{**row, "lesson": _first(row["lesson"])} for row in rows])
+        rows = map(_row, RULES.values())
+        print_rows(_COLUMNS, [{**row, "lesson": _first_sentence(row["lesson"])} for row in rows])
         return
     if rule not in RULES:
         raise Usage(f"there is no rule {rule!r}; `casestore lessons` lists them")
-    found = RULES[rule]
-    print_lines(_told(found)) if for_people() else print_object(_row(found))
+    explained = RULES[rule]
+    print_lines(_in_words(explained)) if for_people() else print_object(_row(explained))
 
 
 def _row(rule: Rule) -> dict[str, Any]:
@@ -78,23 +78,22 @@ def _row(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _first(text: str) -> str:
-    """The first sentence of a lesson."""
+def _first_sentence(text: str) -> str:
     paragraph = " ".join(text.partition("\n\n")[0].split())
     return paragraph.partition(". ")[0].rstrip(".") + "."
 
 
-def _told(rule: Rule) -> Iterator[str]:
+def _in_words(rule: Rule) -> Iterator[str]:
     from casestore.events.policy_document import BUILT_IN, number  # noqa: PLC0415  (help must not wait for it)
 
     yield heading(rule.name)
     for paragraph in rule.lesson.split("\n\n"):
         yield from wrap(" ".join(paragraph.split()), 78)
     yield ""
-    yield from (f"story {number}: {STORIES[number]}" for number in rule.stories)
-    settings_ = [
+    yield from (f"story {story}: {STORIES[story]}" for story in rule.stories)
+    numbers = [
         {"number": name, "built_in": number(BUILT_IN, name) or "not set"} for name in rule.numbers
     ]
-    if settings_:
+    if numbers:
         yield ""
-        yield from table((Column("number"), Column("built_in", "built in")), settings_)
+        yield from table((Column("number"), Column("built_in", "built in")), numbers)

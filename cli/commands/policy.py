@@ -1,4 +1,4 @@
-"""`casestore policy`: what the house expects of itself, and who may give what."""
+"""`casestore policy`: the company's own rules for complaints, and who may give how much."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _file = click.argument(
 
 
 def _read(file: Path) -> PolicyFile:
-    """Read a policy file; what is wrong with it is told line by line."""
+    """Read a policy file. Prints every mistake in it with its line, and exits with 1."""
     try:
         return read_policy(file.read_text("utf-8-sig"), datetime.now(UTC))
     except UnicodeDecodeError:
@@ -72,13 +72,13 @@ def check(file: Path) -> None:
     Example:
       casestore policy check policy.toml
     """
-    found = _read(file)
+    policy_file = _read(file)
     if not for_people():
-        print_object({"name": found.name, "policy": found.policy})
+        print_object({"name": policy_file.name, "policy": policy_file.policy})
     elif not settings().quiet:
-        roles = counted(len(found.document.roles), "role")
-        days = counted(len(found.document.calendar.holidays), "holiday")
-        click.echo(visible(f"fine: {found.name}, {roles}, {days}"))
+        roles = counted(len(policy_file.document.roles), "role")
+        days = counted(len(policy_file.document.calendar.holidays), "holiday")
+        click.echo(visible(f"fine: {policy_file.name}, {roles}, {days}"))
 
 
 @policy.command()
@@ -103,7 +103,7 @@ def adopt(file: Path, effective_from: datetime | None, actor: str | None, key: s
     Example:
       casestore policy adopt policy.toml --effective-from 2099-01-01 --actor agent:boss
     """
-    found = _read(file)
+    policy_file = _read(file)
     by = Actor(**read_actor(actor))
     with settings().open_store() as store:
         first = _first_attempt(store, key)
@@ -112,9 +112,9 @@ def adopt(file: Path, effective_from: datetime | None, actor: str | None, key: s
         event = PolicyAdopted(
             occurred_at=now,
             actor=by,
-            name=found.name,
-            effective_from=effective_from or found.effective_from or at_once,
-            policy=found.policy,
+            name=policy_file.name,
+            effective_from=effective_from or policy_file.effective_from or at_once,
+            policy=policy_file.policy,
         )
         receipt = store.append("policy", event, key=key)
     placed = {
@@ -130,7 +130,7 @@ def adopt(file: Path, effective_from: datetime | None, actor: str | None, key: s
 
 
 def _first_attempt(store: CaseStore, key: str | None) -> PolicyAdopted | None:
-    """What was adopted with a key already: a retry is of that time."""
+    """The adoption that has this key already: a retry must be the same event, of the same time."""
     with suppress(StreamNotFound):
         for recorded in store.history("policy").originals if key is not None else ():
             if recorded.metadata.key == key and isinstance(recorded.event, PolicyAdopted):
@@ -156,13 +156,12 @@ def show(at: datetime | None, tz: tzinfo) -> None:
     in_force = policies.in_force(at)
     whole = _whole(in_force.document)
     if not for_people():
-        told = {"name": in_force.name, "effective_from": in_force.effective_from}
-        print_object({**told, "policy": whole})
+        print_object({**_row(in_force), "policy": whole})
         return
-    print_lines(chain(_told(in_force, whole, at, tz), _others(policies, in_force, tz)))
+    print_lines(chain(_lines(in_force, whole, at, tz), _others(policies, in_force, tz)))
 
 
-def _told(in_force: Adopted, whole: dict[str, Any], at: datetime, tz: tzinfo) -> Iterator[str]:
+def _lines(in_force: Adopted, whole: dict[str, Any], at: datetime, tz: tzinfo) -> Iterator[str]:
     if in_force.name is None:
         yield heading(f"No policy is in force at {cell(at, tz)}: the built-in one holds")
     else:
@@ -186,7 +185,10 @@ def _whole(document: Document) -> dict[str, Any]:
 
 
 def _settings(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Each setting by its dotted name, also where it says that there is none of something."""
+    """Each setting by its dotted name.
+
+    An empty object or list is a setting too: it says that there is no limit, or none of something.
+    """
     if value in ({}, []):
         yield path, "no limit" if ".limits." in path else "none"
     elif not isinstance(value, dict):
@@ -194,16 +196,16 @@ def _settings(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     else:
         if path == "calendar.hours":
             value = {day: value.get(day) or "free" for day in DAYS}
-        for name, each in value.items():
-            yield from _settings(each, f"{path}.{name}" if path else name)
+        for name, inner in value.items():
+            yield from _settings(inner, f"{path}.{name}" if path else name)
 
 
 def _others(policies: Policies, in_force: Adopted, tz: tzinfo) -> Iterator[str]:
-    others = [each for each in policies.adopted if each is not in_force]
+    others = [adopted for adopted in policies.adopted if adopted is not in_force]
     if others:
         yield ""
         columns = (Column("name", "also adopted"), Column("effective_from", "in force from"))
-        yield from table(columns, [_row(each) for each in others], zone=tz)
+        yield from table(columns, [_row(other) for other in others], zone=tz)
 
 
 def _row(adopted: Adopted) -> dict[str, Any]:
@@ -233,10 +235,14 @@ def backtest(
     Example:
       casestore policy backtest stricter.toml --from 2026-01-01
     """
-    found = _read(file)
+    policy_file = _read(file)
     selection = Selection(as_of=as_of, since=since, until=until, tz=tz)
     with settings().open_store() as store:
         result = answered(
-            BACKTEST, store, selection=selection, name=found.name, document=found.document
+            BACKTEST,
+            store,
+            selection=selection,
+            name=policy_file.name,
+            document=policy_file.document,
         )
     print_answer(BACKTEST, result, tz)

@@ -48,7 +48,7 @@ _actor = click.option(
 
 
 def _erasure(basis: str, actor: str | None) -> PersonalDataErased:
-    """What is to be recorded, as of now, checked. Raises InvalidEvent."""
+    """The event to record: it happens now. Raises InvalidEvent for a bad basis or actor."""
     data = {"occurred_at": datetime.now(UTC), "actor": read_actor(actor), "basis": basis}
     name = PersonalDataErased.__name__
     return cast(PersonalDataErased, Codec().validate_json(name, msgspec.json.encode(data)))
@@ -59,9 +59,9 @@ def _remarks(*lines: str) -> None:
         print_lines(map(visible, lines))
 
 
-def _not_finished(left: Sequence[str]) -> None:
-    for each in left:
-        click.echo(f"casestore: not finished yet: {visible(each)}", err=True)
+def _not_finished(problems: Sequence[str]) -> None:
+    for problem in problems:
+        click.echo(f"casestore: not finished yet: {visible(problem)}", err=True)
 
 
 # --- erase -------------------------------------------------------------------------------------
@@ -73,7 +73,7 @@ _WORDS = (
     Column("field"),
     Column("events", right=True),
 )
-_MADE = (
+_ERASED = (
     Column("customer_id", "customer"),
     Column("outcome"),
     Column("erased_at", "when"),
@@ -95,8 +95,8 @@ def erase(
 ) -> None:
     """Make all that a customer said unreadable, for ever.
 
-    What was said of them in their cases, too. Refused while a legal hold stands. Erasing twice
-    does nothing more, and finishes what was interrupted.
+    And all that others said about them in their cases. Refused while a legal hold stands. Erasing
+    a second time erases nothing more, but finishes what was interrupted.
 
     \b
     Examples:
@@ -105,54 +105,57 @@ def erase(
     """
     if basis is None and not dry_run:
         raise Usage("on which basis? Give --basis, like gdpr-17")
-    said = None if basis is None or dry_run else _erasure(basis, actor)
+    event = None if basis is None or dry_run else _erasure(basis, actor)
     with settings().open_store() as store:
-        library.customer(store, customer_id)  # there is one
+        library.customer(store, customer_id)  # raises StreamNotFound if there is no such customer
         others = library.same_person(store, customer_id)
         ids = [customer_id, *(others if merged else ())]
-        words = {each: library.readable(store, each) for each in ids}
-        if said is None:
+        words = {one_id: library.readable(store, one_id) for one_id in ids}
+        if event is None:
             _would_erase(store, ids, words)
         else:
-            _erase(store, ids, words, said)
-        left = [each for each in others if not library.customer(store, each).erased]
-    if left and not merged:
-        _remarks(f"the same person is also {', '.join(left)}: not erased without --merged")
+            _erase(store, ids, words, event)
+        not_erased = [other for other in others if not library.customer(store, other).erased]
+    if not_erased and not merged:
+        _remarks(f"the same person is also {', '.join(not_erased)}: not erased without --merged")
 
 
 def _would_erase(store: CaseStore, ids: list[str], words: dict[str, list[library.Words]]) -> None:
     if not store.vault.is_sealed:
         raise EventRefused(f"customer:{ids[0]}: cannot be erased: {UNSEALED}")
-    rows = [each._asdict() for found in words.values() for each in found]
+    rows = [field._asdict() for fields in words.values() for field in fields]
     print_rows(_WORDS, rows, empty="no words that can be read")
-    if standing := library.holds(store, ids[0]):
-        told = "; ".join(f"{', '.join(found)} on customer {who}" for who, found in standing.items())
-        raise EventRefused(f"erasing would be refused: a legal hold stands: {told}")
+    if holds := library.holds(store, ids[0]):
+        which = "; ".join(
+            f"{', '.join(hold_ids)} on customer {who}" for who, hold_ids in holds.items()
+        )
+        raise EventRefused(f"erasing would be refused: a legal hold stands: {which}")
 
 
 def _erase(
     store: CaseStore,
     ids: list[str],
     words: dict[str, list[library.Words]],
-    said: PersonalDataErased,
+    event: PersonalDataErased,
 ) -> None:
-    made = [
-        library.erase(store, each, basis=said.basis, actor=said.actor, at=said.occurred_at)
-        for each in ids
+    erasures = [
+        library.erase(store, one_id, basis=event.basis, actor=event.actor, at=event.occurred_at)
+        for one_id in ids
     ]
     rows = [
         {
-            **msgspec.structs.asdict(each.noted),
-            "outcome": "erased" if each.now else "erased already",
-            "texts": sum(found.events for found in words[each.customer_id]) if each.now else 0,
-            "same_person": list(each.same_person),
-            "left": list(each.left),
+            **msgspec.structs.asdict(erasure.noted),
+            "outcome": "erased" if erasure.now else "erased already",
+            "texts": sum(f.events for f in words[erasure.customer_id]) if erasure.now else 0,
+            "same_person": list(erasure.same_person),
+            "left": list(erasure.left),
         }
-        for each in made
+        for erasure in erasures
     ]
     if not (for_people() and settings().quiet):
-        print_rows(_MADE, rows)
-    _not_finished(list(dict.fromkeys(problem for each in made for problem in each.left)))
+        print_rows(_ERASED, rows)
+    problems = (problem for erasure in erasures for problem in erasure.left)
+    _not_finished(list(dict.fromkeys(problems)))
 
 
 # --- status ------------------------------------------------------------------------------------
@@ -173,7 +176,7 @@ _REQUESTS = (
 
 @privacy.command()
 @click.argument("customer_id", metavar="[CUSTOMER]", required=False)
-@click.option("--requested", is_flag=True, help="Who asked to be erased, and was not yet.")
+@click.option("--requested", is_flag=True, help="List who asked to be erased and is not yet.")
 @shared
 def status(customer_id: str | None, requested: bool) -> None:
     """List who was erased, or tell how it stands with one customer.
@@ -193,12 +196,12 @@ def status(customer_id: str | None, requested: bool) -> None:
         elif requested:
             rows = [
                 {
-                    "customer_id": each.customer_id,
-                    "requested_at": each.occurred_at,
-                    "basis": cast(Any, each.event).basis,
-                    "event_id": each.uid,
+                    "customer_id": request.customer_id,
+                    "requested_at": request.occurred_at,
+                    "basis": cast(Any, request.event).basis,
+                    "event_id": request.uid,
                 }
-                for each in library.requests(store)
+                for request in library.requests(store)
             ]
             print_rows(_REQUESTS, rows, empty="nobody is waiting to be erased")
         else:
@@ -209,26 +212,31 @@ def status(customer_id: str | None, requested: bool) -> None:
 def _tell_customer(store: CaseStore, customer_id: str) -> None:
     customer = library.customer(store, customer_id)
     words = library.readable(store, customer_id)
-    made = [msgspec.structs.asdict(each) for each in library.erasures(store, customer_id)]
+    erasures = [msgspec.structs.asdict(noted) for noted in library.erasures(store, customer_id)]
     shown: dict[str, Any] = {
         "customer_id": customer_id,
         "erased": customer.erased,
-        "erasures": [{k: each[k] for k in ("erased_at", "basis", "event_id")} for each in made],
+        "erasures": [
+            {name: erasure[name] for name in ("erased_at", "basis", "event_id")}
+            for erasure in erasures
+        ],
         "holds": library.holds(store, customer_id),
         "same_person": library.same_person(store, customer_id),
-        "texts": sum(each.events for each in words),
-        "streams": len({each.stream for each in words}),
+        "texts": sum(field.events for field in words),
+        "streams": len({field.stream for field in words}),
     }
     if not for_people():
         print_object(shown)
         return
-    told = [f"customer {customer_id}: {'erased' if customer.erased else 'not erased'}"]
-    told += [f"erased on {cell(each['erased_at'])}, basis {each['basis']}" for each in made]
-    told += [f"holds on {who}: {', '.join(ids)}" for who, ids in shown["holds"].items()]
+    lines = [f"customer {customer_id}: {'erased' if customer.erased else 'not erased'}"]
+    lines += [
+        f"erased on {cell(erasure['erased_at'])}, basis {erasure['basis']}" for erasure in erasures
+    ]
+    lines += [f"holds on {who}: {', '.join(ids)}" for who, ids in shown["holds"].items()]
     if shown["same_person"]:
-        told.append(f"the same person as {', '.join(shown['same_person'])}")
-    told.append("texts that can be read: {texts}, in {streams} streams".format(**shown))
-    print_lines(map(visible, told))
+        lines.append(f"the same person as {', '.join(shown['same_person'])}")
+    lines.append("texts that can be read: {texts}, in {streams} streams".format(**shown))
+    print_lines(map(visible, lines))
 
 
 # --- the key, and after a restore --------------------------------------------------------------
@@ -241,8 +249,8 @@ def rotate(dry_run: bool) -> None:
     """Make a new key file, and destroy the old key.
 
     No event changes. Copies of the database from before, in backups and replicas, cannot be read
-    any more, once the copies of the old key file are gone too. One that was interrupted is
-    finished. Back up the new key file, and then the database, at once.
+    any more, once the copies of the old key file are gone too. If a rotation was interrupted, this
+    finishes it. Back up the new key file, and then the database, at once.
 
     \b
     Examples:
@@ -280,9 +288,9 @@ _REAPPLIED = (
 def reapply(file: IO[bytes] | None, actor: str | None) -> None:
     """Erase again who was erased, in a database that does not know of it.
 
-    After an older backup was put back. FILE is what `casestore privacy status --format ndjson`
-    gave, or - for standard input; without it, the list beside the key file is read. Whoever is
-    erased already is left as they are. Exits 1 if any erasure was refused.
+    For use after an older backup was put back. FILE is what `casestore privacy status --format
+    ndjson` gave, or - for standard input; without it, the list beside the key file is read. Whoever
+    is erased already is left as they are. Exits 1 if any erasure was refused.
 
     \b
     Examples:
@@ -292,10 +300,11 @@ def reapply(file: IO[bytes] | None, actor: str | None) -> None:
     by = _erasure("reapplied", actor).actor
     with settings().open_store() as store:
         lines = _own_list(store) if file is None else file.read().splitlines()
-        found, left = library.reapply(store, lines, actor=by)
-    print_rows(_REAPPLIED, [each._asdict() for each in found], empty="nobody is to be erased")
-    _not_finished(left)
-    if any(each.outcome == "refused" for each in found):
+        erasures, unfinished = library.reapply(store, lines, actor=by)
+    rows = [erasure._asdict() for erasure in erasures]
+    print_rows(_REAPPLIED, rows, empty="nobody is to be erased")
+    _not_finished(unfinished)
+    if any(erasure.outcome == "refused" for erasure in erasures):
         raise click.exceptions.Exit(REFUSED)
 
 

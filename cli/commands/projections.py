@@ -55,8 +55,8 @@ def status() -> None:
       casestore projections status
     """
     with settings().open_store() as store, Runner(store) as runner:
-        found, parked = runner.status(), runner.parked()
-    rows = [each._asdict() for each in found]
+        rows = [projection._asdict() for projection in runner.status()]
+        parked = runner.parked()
     if not for_people():
         print_rows(_STATUS, rows)
         return
@@ -65,7 +65,7 @@ def status() -> None:
         row["position"] = "not built" if row["position"] is None else row["position"]
     print_lines(table(_STATUS, rows))
     if parked:
-        print_lines(["", *table(_PARKED, [each._asdict() for each in parked])])
+        print_lines(["", *table(_PARKED, [stream._asdict() for stream in parked])])
 
 
 @projections.command()
@@ -89,10 +89,11 @@ def run(once: bool) -> None:
             runner.run()
 
 
+_NAMES = [projection.name for projection in PROJECTIONS]
+
+
 @projections.command()
-@click.argument(
-    "names", metavar="[NAME]...", nargs=-1, type=click.Choice([each.name for each in PROJECTIONS])
-)
+@click.argument("names", metavar="[NAME]...", nargs=-1, type=click.Choice(_NAMES))
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
@@ -114,8 +115,8 @@ def rebuild(names: tuple[str, ...], workers: int | None) -> None:
             rebuild_tables(runner, names or None, workers=workers or _workers(head), tick=tick)
         parked = runner.parked()
     if for_people() and not settings().quiet:
-        click.echo(f"built {', '.join(names or [each.name for each in PROJECTIONS])}")
-    _tell(parked)
+        click.echo(f"built {', '.join(names or _NAMES)}")
+    _exit_if_parked(parked)
 
 
 @projections.command()
@@ -131,19 +132,19 @@ def retry() -> None:
         before = len(runner.parked())
         parked = runner.retry()
     if not for_people():
-        print_rows(_PARKED, [each._asdict() for each in parked])
+        print_rows(_PARKED, [stream._asdict() for stream in parked])
     elif before == 0:
         click.echo("nothing is parked")
     else:
         click.echo(f"{before - len(parked)} of {before} are well again")
-    _tell(parked)
+    _exit_if_parked(parked)
 
 
-def _tell(parked: list[Parked]) -> None:
-    """Say what stays parked, and exit as it deserves."""
+def _exit_if_parked(parked: list[Parked]) -> None:
+    """If streams stay parked, list them for people, and exit with 1."""
     if parked:
         if for_people():
-            print_lines(["", *table(_PARKED, [each._asdict() for each in parked])])
+            print_lines(["", *table(_PARKED, [stream._asdict() for stream in parked])])
         raise click.exceptions.Exit(REFUSED)
 
 

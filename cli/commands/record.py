@@ -27,7 +27,10 @@ from cli.terminal.text import visible
 @click.argument("type_", metavar="TYPE", type=EVENT_TYPE)
 @click.argument("fields", metavar="[FIELD=VALUE]...", nargs=-1)
 @click.option(
-    "--json", "given", metavar="TEXT", help="The fields as a JSON object; - reads standard input."
+    "--json",
+    "json_text",
+    metavar="TEXT",
+    help="The fields as a JSON object; - reads standard input.",
 )
 @click.option(
     "--actor",
@@ -50,15 +53,15 @@ def record(
     stream: str,
     type_: str,
     fields: tuple[str, ...],
-    given: str | None,
+    json_text: str | None,
     actor: str | None,
-    **said: Any,
+    **append_options: Any,
 ) -> None:
     """Record one event.
 
     STREAM is case:ID, customer:ID or policy; `casestore events` lists the types and their fields.
-    A field inside of another is written with a dot, a list with commas or as JSON. It happened
-    now, unless occurred_at is given. What FIELD=VALUE says goes before what --json says.
+    A field inside another is written with a dot, a list with commas or as JSON. The event
+    happens now, unless occurred_at is given. FIELD=VALUE overrides the same field in --json.
 
     \b
     Examples:
@@ -70,16 +73,16 @@ def record(
       casestore record case:4711 MessageReceived --json - <message.json
     """
     cls = _event_class(type_)
-    data = _read_json(given) if given is not None else {}
+    data = _read_json(json_text) if json_text is not None else {}
     for name, text in map(_split, fields):
         _put(data, name.split("."), text, cls)
     if "actor" not in data or actor is not None:
         data["actor"] = read_actor(actor)
     with settings().open_store() as store:
         if "occurred_at" not in data:
-            data["occurred_at"] = _occurred_at(store, stream, said["key"])
+            data["occurred_at"] = _occurred_at(store, stream, append_options["key"])
         event = Codec().validate_json(type_, msgspec.json.encode(data))
-        receipt = store.append(stream, event, **said)
+        receipt = store.append(stream, event, **append_options)
     placed = {
         "stream": stream,
         "version": receipt.versions[0],
@@ -103,10 +106,10 @@ def _event_class(name: str) -> type[Event]:
     raise Usage(f"there is no event type {name!r}; `casestore events` lists them")
 
 
-def _read_json(given: str) -> dict[str, Any]:
-    text: str | bytes = sys.stdin.buffer.read() if given == "-" else given
+def _read_json(json_text: str) -> dict[str, Any]:
+    source: str | bytes = sys.stdin.buffer.read() if json_text == "-" else json_text
     try:
-        return msgspec.json.decode(text, type=dict[str, Any])
+        return msgspec.json.decode(source, type=dict[str, Any])
     except msgspec.DecodeError as error:
         raise Usage(f"--json is not a JSON object: {error}") from None
 
@@ -119,7 +122,10 @@ def _split(field: str) -> tuple[str, str]:
 
 
 def _put(data: dict[str, Any], path: list[str], text: str, cls: type[Any]) -> None:
-    """Set a field, perhaps inside of others, to what the text means for its declared type."""
+    """Set a field to the value that the text means in the field's declared type.
+
+    The path has more than one name for a field inside another.
+    """
     name, *rest = path
     hint = fields_of(cls).get(name)
     if not rest:
@@ -128,14 +134,14 @@ def _put(data: dict[str, Any], path: list[str], text: str, cls: type[Any]) -> No
     inner = next((part for part in parts(hint) if hasattr(part, "__pydantic_fields__")), None)
     if inner is None or get_origin(_bare(hint)) is tuple:
         raise Usage(f"{cls.__name__}.{name} has no field {'.'.join(rest)!r} inside")
-    within = data.setdefault(name, {})
-    if not isinstance(within, dict):
+    inner_data = data.setdefault(name, {})
+    if not isinstance(inner_data, dict):
         raise Usage(f"{name} is given whole and in parts; give it once")
-    _put(within, rest, text, inner)
+    _put(inner_data, rest, text, inner)
 
 
 def _read(text: str, hint: Any, name: str) -> Any:
-    """A text as the JSON value that a field of the declared type takes."""
+    """The JSON value that a text means in a field whose declared type is `hint`."""
     bare = _bare(hint)
     kind = get_origin(bare) or bare
     if kind is bool:
@@ -144,7 +150,7 @@ def _read(text: str, hint: Any, name: str) -> Any:
         return text == "true"
     if kind is tuple and not text.startswith("["):
         return text.split(",") if text else []
-    if kind in _WRITTEN_AS_TEXT:  # an id like 007, or a word like true, stays as it is written
+    if kind in _WRITTEN_AS_TEXT:  # read as JSON, the id 007 would be wrong and the word true a flag
         return text
     try:
         return msgspec.json.decode(text)
@@ -159,7 +165,7 @@ _WRITTEN_AS_TEXT = (str, Literal, datetime, Decimal, UUID)
 
 
 def _bare(hint: Any) -> Any:
-    """A hint without its markers and without None."""
+    """A type hint without its markers, and without None as an alternative."""
     if get_origin(hint) is Annotated:
         return _bare(get_args(hint)[0])
     others = [arg for arg in get_args(hint) if arg is not type(None)]
@@ -169,7 +175,10 @@ def _bare(hint: Any) -> Any:
 
 
 def _occurred_at(store: CaseStore, stream: str, key: str | None) -> str:
-    """Now; but for a retry, whose key is on record, the time that the first attempt gave."""
+    """The present time; for a retry, whose key is on record already, that of the first attempt.
+
+    With another time, the same key would stand for another event, and the retry be refused.
+    """
     if key is not None:
         try:
             for recorded in store.history(stream).originals:

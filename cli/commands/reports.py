@@ -1,7 +1,7 @@
 """The reports: each command is made from a report's declaration.
 
-For programs, JSON is one object with the rows and what they come to; NDJSON and CSV are the rows.
-For people, a table of the fields that matter most, and below it what the rows come to.
+Programs get the rows: JSON is one object with the rows and their summary, NDJSON and CSV are the
+rows alone. People get a table of the fields that matter most, and the summary below it.
 """
 
 from __future__ import annotations
@@ -24,20 +24,16 @@ from cli.terminal.options import (
     shared,
     zone_option,
 )
-from cli.terminal.output import (
-    for_people,
-    print_lines,
-)
+from cli.terminal.output import for_people, print_lines
 from cli.terminal.progress import progress
 from cli.views.lapses import explained_lapses
-from cli.views.report import show, tell_parked
+from cli.views.report import show, warn_of_parked
 from projections import reports
 from projections.query.report import Option, Report, Result
 from projections.query.selection import Selection
 
 MANY = 200_000
-"""Events from which on several processes build faster than one."""
-
+"""With more events than this, several processes build the tables faster than one does."""
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -50,10 +46,10 @@ class _Duration(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes n
     ) -> timedelta:
         if isinstance(value, timedelta):
             return value
-        found = re.fullmatch(r"(\d{1,5})([mhdw])", value)
-        if found is None:
+        match = re.fullmatch(r"(\d{1,5})([mhdw])", value)
+        if match is None:
             self.fail(f"{value!r} is not a duration; write one like 90m, 12h, 7d or 2w", param, ctx)
-        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+        return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 class _Read(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
@@ -80,13 +76,14 @@ _SELECTS = {
     "region": "Of one region; may be repeated.",
     "category": "Of one category; may be repeated.",
 }
-
+"""The options that select some rows of a report, and their help."""
 
 Explain = Callable[[Result[Any], CaseStore, tzinfo], Iterator[str]]
+"""Gives the lines that explain a report's rows, with times in a zone."""
 
 
 def _command(report: Report[Any], explain: Explain | None = None) -> click.Command:
-    """The command of a report; with --explain, where its rows can be told in words."""
+    """Make the command of a report; with the option --explain, if `explain` is given."""
 
     def run(
         since: datetime | None,
@@ -94,24 +91,29 @@ def _command(report: Report[Any], explain: Explain | None = None) -> click.Comma
         sort: str | None,
         limit: int | None,
         explained: bool = False,
-        **given: Any,
+        **values: Any,
     ) -> None:
-        own = {name: given.pop(name) for name in map(_python_name, report.options)}
+        own = {name: values.pop(name) for name in map(_python_name, report.options)}
         # An option that may be given several times, and was not, is an empty tuple.
-        chosen = {name: value for name, value in given.items() if value != ()}
-        selection = Selection(since=since, until=until, **chosen)
-        others = (e.instead for e in report.options if e.instead and own[_python_name(e)])
-        asked = next(others, report)
-        known = {_python_name(each) for each in asked.options if each.instead is None}
+        selected = {name: value for name, value in values.items() if value != ()}
+        selection = Selection(since=since, until=until, **selected)
+        # Some options ask another report instead, which does not know all options of this one.
+        others = (
+            option.instead
+            for option in report.options
+            if option.instead and own[_python_name(option)]
+        )
+        chosen = next(others, report)
+        known = {_python_name(option) for option in chosen.options if option.instead is None}
         own = {name: value for name, value in own.items() if name in known}
         with settings().open_store() as store:
-            _see_that_they_exist(store, selection)
-            result = answered(asked, store, selection=selection, sort=sort, limit=limit, **own)
-            if explain is not None and explained and asked is report and for_people():
-                tell_parked(result.parked)
+            _check_that_they_exist(store, selection)
+            result = answered(chosen, store, selection=selection, sort=sort, limit=limit, **own)
+            if explain is not None and explained and chosen is report and for_people():
+                warn_of_parked(result.parked)
                 print_lines(explain(result, store, selection.tz))
                 return
-        show(asked, result, selection.tz)
+        show(chosen, result, selection.tz)
 
     def sort_by(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
         fields = report.line.__struct_fields__
@@ -131,16 +133,16 @@ def _command(report: Report[Any], explain: Explain | None = None) -> click.Comma
                 key,
                 type=moment,
                 metavar="TIME",
-                help=f"Only rows whose own time is {what}.",
+                help=f"Only rows whose own time is {limit}.",
             )
-            for name, key, what in (
+            for name, key, limit in (
                 ("--from", "since", "not before this one"),
                 ("--to", "until", "before this one"),
             )
         ),
         *(
-            click.option(f"--{name}", metavar="ID", multiple=True, help=what)
-            for name, what in _SELECTS.items()
+            click.option(f"--{name}", metavar="ID", multiple=True, help=help_)
+            for name, help_ in _SELECTS.items()
             if name in report.selects and name != report.argument
         ),
         click.option(
@@ -156,8 +158,8 @@ def _command(report: Report[Any], explain: Explain | None = None) -> click.Comma
     command: Any = run
     for decorate in reversed(decorators):
         command = decorate(command)
-    help_ = f"{report.help}\n\n\b\nExample:\n  casestore {report.example}"
-    made: click.Command = click.command(name=report.name.rpartition(" ")[2], help=help_)(command)
+    page = f"{report.help}\n\n\b\nExample:\n  casestore {report.example}"
+    made: click.Command = click.command(name=report.name.rpartition(" ")[2], help=page)(command)
     return made
 
 
@@ -172,43 +174,47 @@ def _python_name(option: Option) -> str:
 
 def _option(option: Option) -> Any:
     name = f"--{option.name}"
-    known: dict[str, Any] = {"help": option.help}
     if option.kind is bool:
-        return click.option(name, is_flag=True, **known)
-    more = {"required": option.required, "multiple": option.multiple, **known}
+        return click.option(name, is_flag=True, help=option.help)
+    attributes: dict[str, Any] = {
+        "help": option.help,
+        "required": option.required,
+        "multiple": option.multiple,
+    }
     if option.default is not None:
-        more["default"] = option.default
+        attributes["default"] = option.default
     if isinstance(option.kind, tuple):
-        listed = "|".join(option.kind)
-        more["metavar"] = listed if len(listed) < _LONG else option.name.upper()
-        return click.option(name, type=click.Choice(option.kind), **more)
+        codes = "|".join(option.kind)
+        attributes["metavar"] = codes if len(codes) < _LONG else option.name.upper()
+        return click.option(name, type=click.Choice(option.kind), **attributes)
     if isfunction(option.kind):
-        return click.option(name, type=_Read(option.name, option.kind), **more)
+        return click.option(name, type=_Read(option.name, option.kind), **attributes)
     if option.kind is datetime:
-        return click.option(name, type=moment, metavar="TIME", **more)
-    return click.option(name, type=_Duration() if option.kind is timedelta else str, **more)
+        return click.option(name, type=moment, metavar="TIME", **attributes)
+    kind = _Duration() if option.kind is timedelta else str
+    return click.option(name, type=kind, **attributes)
 
 
 _LONG = 80
-"""Codes that take more room than this in a help page are not listed there."""
+"""From this many characters on, an option's codes are too long to list them in a help page."""
 
 
-def _see_that_they_exist(store: CaseStore, selection: Selection) -> None:
-    """An id that was mistyped shall not look like a customer without complaints."""
+def _check_that_they_exist(store: CaseStore, selection: Selection) -> None:
+    """Raise StreamNotFound if a case or a customer that is selected does not exist.
+
+    Otherwise a customer whose id was mistyped would look like one without complaints.
+    """
     for kind in ("case", "customer"):
-        for given in selection.wanted(kind) or ():
-            store.history(f"{kind}:{given}", at_version=1)
+        for selected_id in selection.wanted(kind) or ():
+            store.history(f"{kind}:{selected_id}", at_version=1)
 
 
-def answered(report: Report[Any], store: CaseStore, **asked: Any) -> Result[Any]:
-    """Ask a report, with a progress bar where it takes long."""
+def answered(report: Report[Any], store: CaseStore, **arguments: Any) -> Result[Any]:
+    """Ask a report, with a progress bar while projections are brought up to date for it."""
     events = store.recorder.last_position()
     workers = (cpu_count() or 1) if events > MANY else 1
     with progress("events", events or None) as tick:
-        return report(store, workers=workers, tick=tick, **asked)
-
-
-# --- showing ---------------------------------------------------------------------------------
+        return report(store, workers=workers, tick=tick, **arguments)
 
 
 # --- the commands ----------------------------------------------------------------------------
@@ -226,8 +232,8 @@ def goodwill() -> None:
     """
 
 
-for _each in (reports.goodwill_history, reports.goodwill_spend, reports.goodwill_allowance):
-    goodwill.add_command(_command(_each))
+for _report in (reports.goodwill_history, reports.goodwill_spend, reports.goodwill_allowance):
+    goodwill.add_command(_command(_report))
 
 cases = _command(reports.cases)
 promises = _command(reports.promises)

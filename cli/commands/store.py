@@ -80,11 +80,11 @@ def doctor(fix: bool) -> None:
         last = store.recorder.last_position()
         with progress("events", last) as tick:
             findings = list(examine(store, progress=tick))
-    shown = [each for each in findings if each.level != "ok" or not settings().quiet]
+    shown = [finding for finding in findings if finding.level != "ok" or not settings().quiet]
     print_rows(_FINDINGS, map(_row, shown), empty="the store is whole")
     if for_people() and not settings().quiet:
         click.echo(_verdict(findings))
-    if any(each.level == "error" for each in findings):
+    if any(finding.level == "error" for finding in findings):
         raise click.exceptions.Exit(REFUSED)
 
 
@@ -94,7 +94,9 @@ def _row(finding: DoctorFinding) -> dict[str, str]:
 
 
 def _verdict(findings: list[DoctorFinding]) -> str:
-    errors, warnings = (sum(f.level == level for f in findings) for level in ("error", "warning"))
+    errors, warnings = (
+        sum(finding.level == level for finding in findings) for level in ("error", "warning")
+    )
     if errors == warnings == 0:
         return "the store is whole"
     return f"errors: {errors}, warnings: {warnings}"

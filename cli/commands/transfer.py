@@ -31,7 +31,7 @@ from cli.terminal.text import visible
 @click.option(
     "--trust-recorded-at",
     is_flag=True,
-    help="Keep the times of recording, to move a store; into an empty one.",
+    help="Keep the times of recording: to move a store into a new, empty one.",
 )
 @shared
 def import_(file: IO[bytes], on_error: Literal["stop", "skip"], trust_recorded_at: bool) -> None:
@@ -68,9 +68,9 @@ def import_(file: IO[bytes], on_error: Literal["stop", "skip"], trust_recorded_a
 
 
 def limited_lines(file: IO[bytes], longest: int = MAX_LINE) -> Iterator[bytes]:
-    """The lines of a file; of one longer than `longest` bytes, only so much that it is too long.
+    """The lines of a file; a line of more than `longest` bytes is cut off one byte after those.
 
-    The rest of it is read and dropped: memory is bounded by `longest`.
+    So the import still sees that it is too long, and no line takes more memory than that.
     """
     while line := file.readline(longest + 1):
         yield line
@@ -79,7 +79,7 @@ def limited_lines(file: IO[bytes], longest: int = MAX_LINE) -> Iterator[bytes]:
 
 
 def _size(file: IO[bytes]) -> int | None:
-    """Of a file on a disk, in bytes."""
+    """A file's size in bytes; None where nobody knows it, as for a pipe."""
     try:
         return os.fstat(file.fileno()).st_size or None
     except OSError:
@@ -89,7 +89,7 @@ def _size(file: IO[bytes]) -> int | None:
 def _report(result: Imported, name: str) -> None:
     print_refusals(result, name)
     if for_people():
-        click.echo(told(result))
+        click.echo(in_words(result))
         return
     refused = [refusal._asdict() for refusal in result.refused]
     print_object({**result._asdict(), "refused": refused})
@@ -101,8 +101,8 @@ def print_refusals(result: Imported, name: str) -> None:
         click.echo(visible(f"{name}:{refusal.line}: {refusal.message}"), err=True)
 
 
-def told(result: Imported) -> str:
-    """What became of an import, in words."""
+def in_words(result: Imported) -> str:
+    """The result of an import, in words."""
     return (
         f"{counted(result.lines, 'line')}: {counted(result.appended, 'event')} appended, "
         f"{result.repeated} already there, {len(result.refused)} refused"

@@ -1,4 +1,4 @@
-"""Who acts, as --actor or CASESTORE_ACTOR says."""
+"""The actor of an event: who did it, as --actor or CASESTORE_ACTOR says."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from typing import Any
 from cli.terminal.options import Usage
 
 
-def read_actor(given: str | None) -> dict[str, Any]:
-    """The actor that --actor, or else CASESTORE_ACTOR, names."""
-    given = given or os.environ.get("CASESTORE_ACTOR")
-    if not given:
+def read_actor(text: str | None) -> dict[str, Any]:
+    """Read the value of --actor, or of CASESTORE_ACTOR if it is None, as an actor's fields.
+
+    Raises Usage where neither names one.
+    """
+    text = text or os.environ.get("CASESTORE_ACTOR")
+    if not text:
         raise Usage("who did it? Give --actor, like agent:anna, or set CASESTORE_ACTOR")
-    parts = given.split(":", 3)
+    parts = text.split(":", 3)
     if len(parts) < 2 or not all(parts):
-        raise Usage(f"{given!r} is not an actor; write KIND:ID[:ROLE[:TEAM]]")
+        raise Usage(f"{text!r} is not an actor; write KIND:ID[:ROLE[:TEAM]]")
     return dict(zip(("kind", "id", "role", "team"), parts, strict=False))

@@ -1,4 +1,4 @@
-"""Options that name checkpoints which somebody keeps, and verifier keys."""
+"""Options of the audit: checkpoints that somebody keeps away from the store, and verifier keys."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class VerifierKey(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> Verifier:
-        """Read it, or say what is wrong with it."""
+        """Read the key, or fail with what is wrong with it."""
         if isinstance(value, Verifier):
             return value
         text = str(value)
@@ -36,26 +36,29 @@ class VerifierKey(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes
 
 
 def read_checkpoints(paths: Sequence[Path]) -> list[HeldCheckpoint]:
-    """The checkpoints in some files, opened by nobody yet."""
+    """Read files with checkpoints. Their signatures are checked later, where the keys are known."""
     return [HeldCheckpoint(str(path), beginning(path)) for path in paths]
 
 
 def beginning(path: Path) -> bytes:
-    """Of a file, as much as tells that it is longer than any note."""
+    """The first bytes of a file: one more than the longest note has.
+
+    A file that is too long can thus be refused, and is never read to its end.
+    """
     with path.open("rb") as file:
         return file.read(MAX_NOTE + 1)
 
 
-_KEY_HELP = "The verifier key (as `audit key` prints it), or a file with it."
+KEY_HELP = "The verifier key (as `audit key` prints it), or a file with it."
 
 
-def _held(told: str) -> Callable[[F], F]:
-    kept = click.Path(exists=True, dir_okay=False, path_type=Path)
-    return click.option("--held", metavar="FILE", multiple=True, type=kept, help=told)
+def _held(help_: str) -> Callable[[F], F]:
+    file = click.Path(exists=True, dir_okay=False, path_type=Path)
+    return click.option("--held", metavar="FILE", multiple=True, type=file, help=help_)
 
 
 HELD = _held("A checkpoint that somebody kept; may be given several times.")
-OLDER = _held("An older checkpoint: also, that the history begins with what it signs.")
+OLDER = _held("An older checkpoint, to prove also that the history begins with what it signs.")
 KEYS = click.option(
-    "--key", "keys", metavar="KEY", multiple=True, type=VerifierKey(), help=_KEY_HELP
+    "--key", "keys", metavar="KEY", multiple=True, type=VerifierKey(), help=KEY_HELP
 )

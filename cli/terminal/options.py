@@ -25,11 +25,11 @@ FORMATS = ("table", "json", "ndjson", "csv")
 
 
 class Usage(click.UsageError):
-    """Wrong usage, in a message that says by itself what to write."""
+    """Wrong usage. The message itself says what to write instead."""
 
 
 class Settings:
-    """What the global options say."""
+    """The values of the global options."""
 
     def __init__(self) -> None:
         self.db: str | None = None
@@ -50,13 +50,13 @@ def settings() -> Settings:
 
 
 def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
-    given = ctx.find_root().ensure_object(Settings)
+    # An option left out after the command has no value: the one given before the command stays.
     if value and param.name:
-        setattr(given, param.name, value)
+        setattr(ctx.find_root().ensure_object(Settings), param.name, value)
 
 
 def shared(command: F) -> F:
-    """Give a command, or the group of them all, the global options."""
+    """Add the global options to a command, or to the whole command line."""
     for option in (
         click.option(
             "--no-color", is_flag=True, expose_value=False, callback=_keep, help="No colours."
@@ -106,7 +106,7 @@ class _Zone(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
 
 
 class _Moment(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
-    """A time with its zone, or a date: its midnight in --tz."""
+    """A time with its zone; or a date, which means its midnight in the zone of --tz."""
 
     name = "time"
 
@@ -123,7 +123,10 @@ class _Moment(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes non
 
 
 def read_moment(text: str, zone: tzinfo = UTC) -> datetime:
-    """Read a point in time. Raises ValueError, which says what to write."""
+    """Read a time with its zone, or a date, which means its midnight in `zone`.
+
+    Raises ValueError, with a message that says what to write.
+    """
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -138,11 +141,12 @@ def read_moment(text: str, zone: tzinfo = UTC) -> datetime:
 
 
 class Known(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
-    """A name that the shell completes.
+    """A name that the shell can complete.
 
     Args:
-        name: what it is the name of.
-        names: gives those that there are, once they are needed: help must not wait for them.
+        name: the kind of thing that is named, like "rule".
+        names: gives the names that exist. It is called only to complete, because help must not
+            wait for the imports that it needs.
     """
 
     def __init__(self, name: str, names: Callable[[], Iterable[str]]) -> None:
@@ -155,11 +159,11 @@ class Known(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
         param: click.Parameter,  # noqa: ARG002
         incomplete: str,
     ) -> list[CompletionItem]:
-        """Names that begin so."""
+        """The names that begin with what was typed, in upper or lower case."""
         from click.shell_completion import CompletionItem  # noqa: PLC0415  (only to complete)
 
-        begin = incomplete.lower()
-        return [CompletionItem(name) for name in self._names() if name.lower().startswith(begin)]
+        prefix = incomplete.lower()
+        return [CompletionItem(name) for name in self._names() if name.lower().startswith(prefix)]
 
 
 def _event_types() -> list[str]:
@@ -172,7 +176,7 @@ EVENT_TYPE = Known("type", _event_types)
 
 
 class Point(NamedTuple):
-    """A point in a history, as --as-of, --known-at and --at-version give it."""
+    """The point at which a history is read: the values of --as-of, --known-at and --at-version."""
 
     as_of: datetime | None = None
     known_at: datetime | None = None
@@ -183,7 +187,7 @@ zone_option = click.option(
     "--tz",
     type=_Zone(),
     default="UTC",
-    is_eager=True,  # before the times, whose dates are read in it
+    is_eager=True,  # read before the times: a date means midnight in this zone
     metavar="ZONE",
     help="Tell times in this zone, like Europe/Berlin. Default: UTC.",
 )
@@ -203,9 +207,9 @@ known_at_option = click.option(
 
 
 def points(command: F) -> F:
-    """Give a command --as-of, --known-at and --at-version, bundled as `at`.
+    """Add --as-of, --known-at and --at-version to a command, which gets them as a Point `at`.
 
-    And --tz as `tz`, in which dates are read and times are told.
+    Adds --tz too, which the command gets as `tz`: the zone that dates mean, and times are shown in.
     """
 
     @wraps(command)

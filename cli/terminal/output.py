@@ -34,11 +34,13 @@ class Column(NamedTuple):
 
     name: str
     heading: str | None = None
-    """For people; the name, with spaces for its underscores, if left out."""
+    """For people. If left out: the name, with spaces instead of underscores."""
     right: bool = False
-    """Whether people read it aligned to the right, as numbers."""
+    """Whether a table aligns it to the right, as is usual for numbers."""
     people: bool = True
+    """Whether tables have it."""
     programs: bool = True
+    """Whether JSON, NDJSON and CSV have it."""
 
     @property
     def title(self) -> str:
@@ -53,19 +55,19 @@ def print_rows(
 
     Args:
         columns: what to print of each row, in order.
-        rows: from anywhere; JSON Lines and CSV are printed as they come.
-        zone: the time zone that people are told times in.
-        empty: what people are told when there are no rows.
+        rows: a table needs them all at once; every other format is written while they come.
+        zone: the time zone of the times in a table.
+        empty: what is printed in place of a table without rows.
     """
-    form = settings().format
-    if form == "table":
-        found = list(rows)
-        print_lines(table(columns, found, zone=zone) if found else [empty])
+    chosen = settings().format
+    if chosen == "table":
+        all_rows = list(rows)
+        print_lines(table(columns, all_rows, zone=zone) if all_rows else [empty])
         return
-    shown = [column for column in columns if column.programs]
-    plain = ({column.name: to_json(row.get(column.name)) for column in shown} for row in rows)
-    writer = {"json": _json_lines, "ndjson": _ndjson_lines, "csv": _csv_lines}[form]
-    _write(writer([column.name for column in shown], plain))
+    names = [column.name for column in columns if column.programs]
+    plain_rows = ({name: to_json(row.get(name)) for name in names} for row in rows)
+    lines_of = {"json": _json_lines, "ndjson": _ndjson_lines, "csv": _csv_lines}[chosen]
+    _write(lines_of(names, plain_rows))
 
 
 def print_object(value: Mapping[str, Any]) -> None:
@@ -87,7 +89,7 @@ def for_people() -> bool:
 
 
 def on_terminal() -> bool:
-    """Whether a person is looking."""
+    """Whether standard output is a terminal, where a person reads it."""
     return sys.stdout.isatty()
 
 
@@ -100,7 +102,7 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def table(columns: Sequence[Column], rows: Sequence[Cells], *, zone: tzinfo = UTC) -> list[str]:
-    """Lines of a table: as wide as the terminal there, and as its text is in a pipe."""
+    """The lines of a table: fitted to the width of a terminal; in a pipe as wide as its text."""
     shown = [column for column in columns if column.people]
     cells = [[cell(row.get(column.name), zone) for column in shown] for row in rows]
     return _rich_table(shown, cells) if on_terminal() else _plain_table(shown, cells)
@@ -127,27 +129,28 @@ def _aligned(text: str, width: int, right: bool) -> str:
     return space + text if right else text + space
 
 
-_LAST = 20
-"""Room that a table's last column needs for its text to wrap well."""
+_LAST_COLUMN = 20
+"""Characters that a table's last column needs at least for its text to wrap well."""
 
 
 def _rich_table(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> list[str]:
     from rich.console import Console  # noqa: PLC0415  (a pipe does not wait for it)
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415  (the same)
+    from rich.text import Text  # noqa: PLC0415  (the same)
 
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     console = Console(color_system=None if settings().no_color else "auto")
     *widths, _ = _widths([[column.title for column in columns], *cells])
-    fits = sum(widths) + 2 * len(widths) + _LAST <= console.width
+    others_fit = sum(widths) + 2 * len(widths) + _LAST_COLUMN <= console.width
     for index, column in enumerate(columns):
         justify: Any = "right" if column.right else "left"
-        whole = fits and index < len(widths)  # the last one wraps, and all do where they must
-        made.add_column(column.title, justify=justify, no_wrap=whole, overflow="fold")
+        is_last = index == len(widths)
+        no_wrap = others_fit and not is_last  # the last column wraps; all do if there is no room
+        grid.add_column(column.title, justify=justify, no_wrap=no_wrap, overflow="fold")
     for line in cells:
-        made.add_row(*map(Text, line))  # as Text, so that [brackets] are no markup
+        grid.add_row(*map(Text, line))  # in a plain str, rich reads [brackets] as markup
     with console.capture() as captured:
-        console.print(made)
+        console.print(grid)
     return [line.rstrip() for line in captured.get().rstrip("\n").split("\n")]
 
 
@@ -178,9 +181,9 @@ def to_json(value: Any) -> Any:
         case Decimal() | UUID():
             return str(value)
         case Mapping():
-            return {str(name): to_json(each) for name, each in value.items()}
+            return {str(name): to_json(item) for name, item in value.items()}
         case list() | tuple():
-            return [to_json(each) for each in value]
+            return [to_json(item) for item in value]
         case _:
             return value
 
@@ -188,18 +191,19 @@ def to_json(value: Any) -> Any:
 def flatten(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """The leaves of nested mappings and lists, each with its dotted path."""
     if isinstance(value, Mapping):
-        for name, each in value.items():
-            yield from flatten(each, f"{path}.{name}" if path else name)
+        for name, item in value.items():
+            yield from flatten(item, f"{path}.{name}" if path else name)
     elif isinstance(value, list):
-        for number, each in enumerate(value):
-            yield from flatten(each, f"{path}.{number}")
+        for index, item in enumerate(value):
+            yield from flatten(item, f"{path}.{index}")
     else:
         yield path, value
 
 
 def _json(value: Any, indent: int | None = None) -> str:
     text = json.dumps(value, ensure_ascii=False, indent=indent)
-    # Still the same value: none of these stands outside of a string. (Newlines do, with indent.)
+    # Outside of strings stands none of these characters but the newlines of indent (inside, json
+    # escapes newlines itself). So to escape all others changes no value.
     return CONTROLS.sub(lambda m: m[0] if m[0] == "\n" else f"\\u{ord(m[0]):04x}", text)
 
 
@@ -217,17 +221,19 @@ def _ndjson_lines(_names: Sequence[str], rows: Iterable[Cells]) -> Iterator[str]
 
 def _csv_lines(names: Sequence[str], rows: Iterable[Cells]) -> Iterator[str]:
     text = io.StringIO()
-    writer = csv.writer(text)  # with \r\n at its end, so that it quotes either in a cell
-    seen = on_terminal()
+    writer = csv.writer(text)  # its lines end in \r\n, so that it quotes cells with \r or \n
+    for_a_person = on_terminal()
     for line in chain([names], ([_csv_cell(row[name]) for name in names] for row in rows)):
-        writer.writerow(map(visible, line) if seen else line)
+        writer.writerow(map(visible, line) if for_a_person else line)
         yield f"{text.getvalue()[:-2]}\n"
         text.seek(0)
         text.truncate()
 
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""Spreadsheets take a cell that begins so for a formula and run it; an apostrophe stops them."""
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
+"""What may begin with a sign and is no formula all the same."""
 
 
 def _csv_cell(value: Any) -> str:
@@ -256,12 +262,12 @@ def _write(lines: Iterable[str]) -> None:
 
 
 def _chunks(lines: Iterable[str], size: int = 1 << 16) -> Iterator[str]:
-    held: list[str] = []
+    chunk: list[str] = []
     length = 0
     for line in lines:
-        held.append(line)
+        chunk.append(line)
         length += len(line)
         if length >= size:
-            yield "".join(held)
-            held, length = [], 0
-    yield "".join(held)
+            yield "".join(chunk)
+            chunk, length = [], 0
+    yield "".join(chunk)

@@ -10,11 +10,11 @@ from typing import Any
 from cli.terminal.options import settings
 
 Tick = Callable[[int], None]
-"""Told the number of things done so far."""
+"""Takes the number of things that are done so far."""
 
 
-def seen() -> bool:
-    """Whether a person would see it."""
+def is_visible() -> bool:
+    """Whether a person would see a bar: standard error is a terminal."""
     return sys.stderr.isatty()
 
 
@@ -22,19 +22,19 @@ def seen() -> bool:
 def progress(
     things: str, total: int | None, amount: Callable[[int], int] | None = None
 ) -> Iterator[Tick | None]:
-    """Show a bar on stderr while the context lasts; None where nobody would see it.
+    """Show a bar on stderr while the context lasts; gives None where nobody would see it.
 
     Args:
         things: what is counted, like "lines".
-        total: of what `amount` gives; None where it is not known.
-        amount: how much of the total is done, from the number of things; the number itself if
-            left out.
+        total: how much there is to do, in the unit of `amount`; None if that is not known.
+        amount: how much of the total is done after so many things, like the bytes after so many
+            lines. If left out, the total is a number of things.
     """
-    if settings().quiet or not seen():
+    if settings().quiet or not is_visible():
         yield None
         return
     from rich.console import Console  # noqa: PLC0415  (a pipe does not wait for it)
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415  (the same)
 
     colours: Any = None if settings().no_color else "auto"
     console = Console(stderr=True, force_terminal=True, color_system=colours)

@@ -1,4 +1,4 @@
-"""A case's folded state at a time, in a readable form: one object for people and programs."""
+"""The state of a case at a time: one object, which programs get and people see as text."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _SECTIONS = {
     "gestures": ("Goodwill", "gesture_id kind value given_at status"),
     "escalations": ("Escalations open", "escalation_id to"),
 }
-"""What a case holds several of: the heading and the columns, by key."""
+"""What is shown as a table: the heading and the columns, by the object's key."""
 
 
 def described(history: History, asked_at: datetime) -> dict[str, Any]:
-    """A case as one object, its promises judged at a time."""
+    """A case as one object; whether its promises are kept is judged at `asked_at`."""
     case = kinds.fold_history(history)
-    assert isinstance(case, Case)  # noqa: S101  (of a case's stream)
+    assert isinstance(case, Case)  # noqa: S101  (the history of a case's stream)
     version = history.originals[-1].version if history.originals else 0
     return {
         "case_id": case.case_id,
@@ -97,12 +97,14 @@ def _promises(case: Case, history: History, asked_at: datetime) -> Iterator[dict
 def _undelivered(case: Case) -> Iterator[dict[str, Any]]:
     for reply_id, reply in case.replies.items():
         if reply.undelivered:
-            resent = [other for other, each in case.replies.items() if each.resend_of == reply_id]
+            resent_by = [
+                other_id for other_id, other in case.replies.items() if other.resend_of == reply_id
+            ]
             yield {
                 "reply_id": reply_id,
                 "channel": reply.channel,
                 "sent_at": reply.sent_at,
-                "resent_by": resent,
+                "resent_by": resent_by,
                 "arrived": case.arrived(reply_id),
             }
 
@@ -111,10 +113,10 @@ def _undelivered(case: Case) -> Iterator[dict[str, Any]]:
 
 
 def lines(shown: dict[str, Any], zone: tzinfo) -> Iterator[str]:
-    """The object of `described`, to be read."""
-    count, whole = shown["events"], shown["version"]
-    after = f"{count} events" if count == whole else f"{count} of {whole} events"
-    yield heading(f"Case {shown['case_id']} at {cell(shown['asked_at'], zone)}, after {after}")
+    """The object that `described` gives, as text for people."""
+    count, recorded = shown["events"], shown["version"]
+    events = f"{count} events" if count == recorded else f"{count} of {recorded} events"
+    yield heading(f"Case {shown['case_id']} at {cell(shown['asked_at'], zone)}, after {events}")
     if shown["status"] is None:
         yield "nothing had happened yet"
         return
@@ -122,19 +124,22 @@ def lines(shown: dict[str, Any], zone: tzinfo) -> Iterator[str]:
     width = max(len(name) for name, _ in facts)
     yield from (f"{name:{width}}  {text}" for name, text in facts)
     for key, (title, names) in _SECTIONS.items():
-        if rows := [_to_be_read(row, zone) for row in shown[key]]:
+        if rows := [_for_people(row, zone) for row in shown[key]]:
             yield ""
             yield heading(title)
             yield from table([_column(name) for name in names.split()], rows, zone=zone)
 
 
-def _to_be_read(row: dict[str, Any], zone: tzinfo) -> dict[str, Any]:
-    """A row with its kind, which is a code, in words, and how a promise was kept, in one."""
-    read = row | {"kind": row.get("kind", "").replace("_", " ")}
+def _for_people(row: dict[str, Any], zone: tzinfo) -> dict[str, Any]:
+    """A row of a table for people.
+
+    Its kind, a code, is put into words; the state of a kept promise tells when and by what, too.
+    """
+    readable = row | {"kind": row.get("kind", "").replace("_", " ")}
     if row.get("kept_at") is not None:
         by = f", by {cell(row['kept_by'])}" if row["kept_by"] else ""
-        read["state"] = f"{row['state']} {cell(row['kept_at'], zone)}{by}"
-    return read
+        readable["state"] = f"{row['state']} {cell(row['kept_at'], zone)}{by}"
+    return readable
 
 
 def _column(name: str) -> Column:

@@ -1,4 +1,4 @@
-"""Lapses in words: the rule, the numbers that it went by, and what shows it."""
+"""Lapses in words: the rule, the policy's numbers that it applied, and the events that show it."""
 
 from __future__ import annotations
 
@@ -20,38 +20,39 @@ _WIDTH = 100
 
 
 def explained_lapses(result: Result[Any], store: CaseStore, zone: tzinfo) -> Iterator[str]:
-    """Each lapse, explained."""
+    """The lines that explain each lapse of a report, and one that counts them."""
     policies = store.policies()
     histories: dict[str, History] = {}
-    for line in result.rows:
-        rule = RULES[line.rule]
-        about = "" if line.subject == "case" else f", {line.subject}"
-        yield heading(f"{line.outcome}: {line.rule}, case {line.case_id}{about}")
+    for lapse in result.rows:
+        rule = RULES[lapse.rule]
+        subject = "" if lapse.subject == "case" else f", {lapse.subject}"
+        yield heading(f"{lapse.outcome}: {lapse.rule}, case {lapse.case_id}{subject}")
         yield from wrap(" ".join(rule.lesson.split()), _WIDTH)
-        yield visible(f"at {cell(line.at, zone)}, by {line.agent or 'nobody named'}")
-        yield from _numbers(rule.numbers, policies, line)
-        for uid in line.evidence:
+        yield visible(f"at {cell(lapse.at, zone)}, by {lapse.agent or 'nobody named'}")
+        yield from _numbers(rule.numbers, policies, lapse)
+        for uid in lapse.evidence:
             yield visible(_event(uid, histories, store, zone))
         yield ""
     count = len(result.rows)
     yield f"{counted(count, 'finding')}, as of {cell(result.as_of, zone)}"
 
 
-def _numbers(names: tuple[str, ...], policies: Policies, line: Any) -> Iterator[str]:
+def _numbers(names: tuple[str, ...], policies: Policies, lapse: Any) -> Iterator[str]:
+    """The numbers of the policy in force at the time of the lapse, in one line."""
     if not names:
         return
-    in_force = policies.in_force(line.at)
-    told = [f"{name} {words(number(in_force.document, name)) or 'not set'}" for name in names]
-    yield visible(f"by the {in_force.name or 'built-in'} policy: {', '.join(told)}")
+    in_force = policies.in_force(lapse.at)
+    numbers = [f"{name} {words(number(in_force.document, name)) or 'not set'}" for name in names]
+    yield visible(f"by the {in_force.name or 'built-in'} policy: {', '.join(numbers)}")
 
 
 def _event(uid: str, histories: dict[str, History], store: CaseStore, zone: tzinfo) -> str:
-    """An event in words, whatever stream it is in."""
+    """An event in words. `histories` keeps the histories that were read, by stream."""
     stream = store.stream_of(uid)
     if stream is not None and stream not in histories:
         histories[stream] = store.history(stream)
-    found = None if stream is None else histories[stream].find(uid)
-    if stream is None or found is None:
+    recorded = None if stream is None else histories[stream].find(uid)
+    if stream is None or recorded is None:
         return f"  event {uid}, which was voided"
-    who = words(found.event.actor)
-    return f"  {clock(found.occurred_at, zone)}  {stream}: {who} {tell(found, zone)}"
+    who = words(recorded.event.actor)
+    return f"  {clock(recorded.occurred_at, zone)}  {stream}: {who} {tell(recorded, zone)}"

@@ -1,4 +1,4 @@
-"""A report as people and programs read it: its rows, and what they come to."""
+"""Prints a report, for people or for programs: its rows and their summary."""
 
 from __future__ import annotations
 
@@ -11,23 +11,14 @@ import click
 from msgspec.structs import asdict
 
 from casestore.streams.wording import counted
-from cli.terminal.options import (
-    settings,
-)
-from cli.terminal.output import (
-    Column,
-    cell,
-    print_lines,
-    print_object,
-    print_rows,
-    table,
-)
+from cli.terminal.options import settings
+from cli.terminal.output import Column, cell, print_lines, print_object, print_rows, table
 from cli.terminal.text import visible
 from projections.query.report import Report, Result
 
 
-def tell_parked(count: int) -> None:
-    """Say on stderr that a report is not whole."""
+def warn_of_parked(count: int) -> None:
+    """Say on stderr that a report lacks the rows of parked streams, if there are any."""
     if count:
         streams = f"{counted(count, 'stream')} {'is' if count == 1 else 'are'}"
         click.echo(
@@ -39,7 +30,7 @@ def tell_parked(count: int) -> None:
 
 def show(report: Report[Any], result: Result[Any], zone: tzinfo) -> None:
     """Print what a report answered, in the format that was asked for."""
-    tell_parked(result.parked)
+    warn_of_parked(result.parked)
     rows = map(asdict, result.rows)
     match settings().format:
         case "table":
@@ -62,13 +53,13 @@ def show(report: Report[Any], result: Result[Any], zone: tzinfo) -> None:
 def lines(
     report: Report[Any], result: Result[Any], zone: tzinfo = UTC, *, without: str = ""
 ) -> Iterator[str]:
-    """A report to be read: its rows, and what they come to.
+    """A report as text for people: a table of its rows, and their summary.
 
     Args:
-        without: fields to leave out, where what is around says it already.
+        without: names of fields to leave out, with spaces between them.
     """
     names = [name for name in report.shown.split() if name not in without.split()]
-    rows = [{name: _read(name, getattr(row, name)) for name in names} for row in result.rows]
+    rows = [{name: _for_people(name, getattr(row, name)) for name in names} for row in result.rows]
     columns = [_column(name, report) for name in names]
     yield from table(columns, rows, zone=zone) if rows else ["none"]
     if len(result.rows) < result.total:
@@ -85,8 +76,8 @@ def _column(name: str, report: Report[Any]) -> Column:
     return Column(name, words, right=report.line.__annotations__[name] in numbers)
 
 
-def _read(name: str, value: Any) -> Any:
-    """A value as people read it."""
+def _for_people(name: str, value: Any) -> Any:
+    """The value of a field, in the form that people read."""
     if value is None:
         return None
     if name.endswith("_s"):
@@ -99,16 +90,16 @@ def _read(name: str, value: Any) -> Any:
 
 
 def duration(seconds: int) -> str:
-    """Seconds in words, by their two largest units: 3 d 4 h."""
+    """Seconds in words: the largest unit, and the next smaller one if there are any: 3 d 4 h."""
     if seconds < 60:
         return f"{seconds} s"
     minutes = seconds // 60
     days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
     units = ((days, "d"), (hours, "h"), (minutes, "min"))
-    told = [f"{number} {unit}" for number, unit in units if number]
-    first = next(index for index, (number, _) in enumerate(units) if number)
-    last = units[first + 1][0] if first + 1 < len(units) else 0
-    return " ".join(told[: 2 if last else 1])
+    parts = [f"{number} {unit}" for number, unit in units if number]
+    largest = next(index for index, (number, _) in enumerate(units) if number)
+    next_number = units[largest + 1][0] if largest + 1 < len(units) else 0
+    return " ".join(parts[: 2 if next_number else 1])
 
 
 def _summary(summary: Mapping[str, Any], zone: tzinfo) -> Iterator[str]:
@@ -119,7 +110,7 @@ def _summary(summary: Mapping[str, Any], zone: tzinfo) -> Iterator[str]:
             inside = ", ".join(_summary(value, zone))
             yield f"{_column_words(name)}: {inside}"
         else:
-            yield visible(f"{_column_words(name)} {cell(_read(name, value), zone)}")
+            yield visible(f"{_column_words(name)} {cell(_for_people(name, value), zone)}")
 
 
 def _column_words(name: str) -> str:

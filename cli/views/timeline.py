@@ -1,4 +1,4 @@
-"""A history as rows: what happened, when, who did it, and what was put right since."""
+"""A history as rows: what happened, when, who did it, and what was corrected since."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from casestore.streams.wording import clock, tell, words
 from cli.terminal.output import Column, on_terminal
 
 
-class Shown(NamedTuple):
+class Entry(NamedTuple):
     """An event as a timeline shows it."""
 
     recorded: Recorded
@@ -43,30 +43,30 @@ def columns(zone: tzinfo = UTC) -> Sequence[Column]:
     )
 
 
-def timeline(history: History) -> list[Shown]:
-    """A history's events in the order in which they happened, voided ones among them."""
+def timeline(history: History) -> list[Entry]:
+    """A history's events in the order in which they happened, including voided ones."""
     corrected: dict[str, list[int]] = {}
     for recorded in history.originals:
         if isinstance(recorded.event, EventCorrected):
             corrected.setdefault(str(recorded.event.event_id), []).append(recorded.version)
     as_of = history.as_of
     voided = [r for r in history.voided.values() if as_of is None or r.occurred_at <= as_of]
-    found = sorted((*history, *voided), key=lambda recorded: recorded.version)
-    shown = []
+    entries = []
     latest = None
-    for recorded in found:
+    for recorded in sorted((*history, *voided), key=lambda recorded: recorded.version):
         late = latest is not None and recorded.occurred_at < latest
         latest = recorded.occurred_at if latest is None else max(latest, recorded.occurred_at)
         corrections = corrected.get(recorded.uid, [])
+        # What is voided cannot be corrected any more: its last correction is the one that voided.
         voided_by = corrections.pop() if recorded.uid in history.voided else None
-        shown.append(Shown(recorded, tuple(corrections), voided_by, late))
-    return sorted(shown, key=lambda each: (each.recorded.occurred_at, each.recorded.version))
+        entries.append(Entry(recorded, tuple(corrections), voided_by, late))
+    return sorted(entries, key=lambda entry: (entry.recorded.occurred_at, entry.recorded.version))
 
 
 def rows(history: History, zone: tzinfo = UTC) -> list[dict[str, Any]]:
     """A history as rows of `columns`."""
-    known = versions(history)
-    return [row(each, known, zone) for each in timeline(history)]
+    version_of = versions(history)
+    return [row(entry, version_of, zone) for entry in timeline(history)]
 
 
 def versions(history: History) -> dict[str, int]:
@@ -74,12 +74,19 @@ def versions(history: History) -> dict[str, int]:
     return {recorded.uid: recorded.version for recorded in history.originals}
 
 
-def row(shown: Shown, known: Mapping[str, int], zone: tzinfo = UTC) -> dict[str, Any]:
-    """An event as a row; a correction is told by the version of what it corrects."""
-    recorded = shown.recorded
+def row(entry: Entry, version_of: Mapping[str, int], zone: tzinfo = UTC) -> dict[str, Any]:
+    """An event as a row of `columns`.
+
+    Args:
+        entry: the event.
+        version_of: versions by event id: a correction names the version that it corrects, because
+            an event id says nothing to people.
+        zone: the time zone to show times in.
+    """
+    recorded = entry.recorded
     event, actor = recorded.event, recorded.event.actor
-    told = _told(recorded, known, zone)
-    who, what = words(actor), "".join((*_marks(shown), told))
+    text = _in_words(recorded, version_of, zone)
+    who, what = words(actor), "".join((*_marks(entry), text))
     return {
         "stream": recorded.stream,
         "version": recorded.version,
@@ -96,17 +103,17 @@ def row(shown: Shown, known: Mapping[str, int], zone: tzinfo = UTC) -> dict[str,
         "actor_role": actor.role,
         "actor_team": actor.team,
         "event_id": recorded.uid,
-        "told": told,
+        "told": text,
         "data": stored_data(event),
         "personal": recorded.privacy,
-        "corrected_by": list(shown.corrected_by),
-        "voided_by": shown.voided_by,
-        "late": shown.late,
+        "corrected_by": list(entry.corrected_by),
+        "voided_by": entry.voided_by,
+        "late": entry.late,
     }
 
 
 def lapse_row(stream: str, lapse: Any, zone: tzinfo = UTC) -> dict[str, Any]:
-    """A lapse as a row among the events: when it became one, and whose it was."""
+    """A lapse as a row among the events: when it became one, and which agent answers for it."""
     what = f"lapse: {lapse.rule}"
     if lapse.subject != "case":
         what += f", {lapse.subject}"
@@ -126,21 +133,21 @@ def lapse_row(stream: str, lapse: Any, zone: tzinfo = UTC) -> dict[str, Any]:
     }
 
 
-def _told(recorded: Recorded, known: Mapping[str, int], zone: tzinfo) -> str:
+def _in_words(recorded: Recorded, version_of: Mapping[str, int], zone: tzinfo) -> str:
     if isinstance(recorded.event, EventCorrected):
-        version = known.get(str(recorded.event.event_id))
+        version = version_of.get(str(recorded.event.event_id))
         if version is not None:
             return tell(recorded, zone, event_id=f"at version {version}")
     return tell(recorded, zone)
 
 
-def _marks(shown: Shown) -> list[str]:
-    """What a reader must know of an event before it, in brackets."""
+def _marks(entry: Entry) -> list[str]:
+    """What a reader must know before reading the event: remarks in brackets."""
     marks = []
-    if shown.voided_by is not None:
-        marks.append(f"[voided by version {shown.voided_by}] ")
-    if shown.corrected_by:
-        marks.append(f"[corrected by version {words(shown.corrected_by)}] ")
-    if shown.late:
+    if entry.voided_by is not None:
+        marks.append(f"[voided by version {entry.voided_by}] ")
+    if entry.corrected_by:
+        marks.append(f"[corrected by version {words(entry.corrected_by)}] ")
+    if entry.late:
         marks.append("[recorded late] ")
     return marks

@@ -3,12 +3,12 @@
     python -m tests.bench [--rounds N] [--events N] [--only PART]
     python -m tests.bench generate [--events N] [--out FILE] [--db URL]
 
-Every ratio is a speed divided by a speed, so larger is better; each is the median of rounds in
-which the contenders take turns, because machines are noisy. Raw means the same durable work by
-hand: the same columns and indexes, synchronous=FULL, rows made beforehand. The PostgreSQL is the
-one that the tests find. Projections and reports are measured on `--events` events shaped like
-real ones (see `generate`) and on a tenth and a hundredth of them; `--keep DIR` keeps these stores
-for the next time.
+Every ratio is our speed divided by another speed, so larger is better. Machines are noisy: the
+contenders take turns, and the median of the rounds counts. "Raw" is the same durable work done with
+plain SQL: the same columns and indexes, synchronous=FULL, rows made beforehand. PostgreSQL is the
+one that the tests use. Projections and reports are measured on `--events` events shaped like real
+ones (see `generate`), and on a tenth and a hundredth of them; `--keep DIR` keeps these stores for
+the next run.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ def main() -> None:
     parser.add_argument("--only", choices=PARTS)
     commands = parser.add_subparsers(dest="command")
     generate.arguments(commands.add_parser("generate", help="make histories shaped like real ones"))
-    asked = parser.parse_args()
-    if asked.command == "generate":
-        generate.run(asked)
+    options = parser.parse_args()
+    if options.command == "generate":
+        generate.run(options)
         return
     with tempfile.TemporaryDirectory() as name:
-        for part in PARTS if asked.only is None else (asked.only,):
-            for floor in _measure(part, Path(name), asked):
+        for part in PARTS if options.only is None else (options.only,):
+            for floor in _measure(part, Path(name), options):
                 print(floor.line(), flush=True)
 
 
-def _measure(part: str, folder: Path, asked: argparse.Namespace) -> Iterable[Floor]:
-    # Imported one by one: `generate` needs none of them, and not all need PostgreSQL.
-    rounds, plain = asked.rounds, asked.events or 100_000
+def _measure(part: str, folder: Path, options: argparse.Namespace) -> Iterable[Floor]:
+    # Each part is imported only when it runs: `generate` needs none, and few need PostgreSQL.
+    rounds, plain = options.rounds, options.events or 100_000
     if part == "sqlite":
         from tests.bench.sqlite import bench_sqlite
 
@@ -67,7 +67,7 @@ def _measure(part: str, folder: Path, asked: argparse.Namespace) -> Iterable[Flo
     if part == "projections":
         from tests.bench.projections import bench_projections
 
-        return bench_projections(asked.keep or folder, asked.events or 1_000_000, rounds)
+        return bench_projections(options.keep or folder, options.events or 1_000_000, rounds)
     from tests.bench.start import bench_start
 
     return bench_start(rounds)

@@ -1,4 +1,4 @@
-"""Sealing and verifying against a raw scan, and appending beside a sealer."""
+"""Sealing and verifying against a raw scan, and appending while another process seals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from casestore.audit.folder import Folder
 from casestore.audit.rows import origin
 from casestore.audit.sealing import seal
 from casestore.audit.verifying import verify
-from tests.bench.made import events
+from tests.bench.plain_events import events
 from tests.bench.race import Floor, race, seconds
 from tests.bench.sqlite import SCAN, append_each, write_batches
 
@@ -31,7 +31,7 @@ with CaseStore.open(sys.argv[1]) as store:
 
 
 def bench_audit(folder: Path, count: int, rounds: int) -> list[Floor]:
-    """Seal, verify, and append while somebody seals twice a second."""
+    """Seal, verify, and append while another process seals twice a second."""
     os.environ["CASESTORE_KEY_FILE"] = str(folder / "key")
     number = counting()
 
@@ -54,9 +54,9 @@ def bench_audit(folder: Path, count: int, rounds: int) -> list[Floor]:
             verify=lambda: seconds(lambda: verify(store)),
         )
 
-    def appending(*, beside: bool) -> float:
+    def appending(*, with_sealer: bool) -> float:
         with fresh() as store:
-            if not beside:
+            if not with_sealer:
                 return seconds(lambda: append_each(store, max(200, count // 50)))
             command = [sys.executable, "-c", SEALER, store.url]
             with subprocess.Popen(command, stdout=subprocess.PIPE) as sealer:
@@ -67,7 +67,11 @@ def bench_audit(folder: Path, count: int, rounds: int) -> list[Floor]:
                 finally:
                     sealer.kill()
 
-    append = race(rounds, off=lambda: appending(beside=False), on=lambda: appending(beside=True))
+    append = race(
+        rounds,
+        off=lambda: appending(with_sealer=False),
+        on=lambda: appending(with_sealer=True),
+    )
     return [
         Floor("SQLite seal", "raw scan", read["raw"] / read["seal"], 0.15),
         Floor("SQLite verify", "raw scan", read["raw"] / read["verify"], 0.15),

@@ -1,4 +1,4 @@
-"""The journal on PostgreSQL against raw psycopg, and writers side by side."""
+"""The journal on PostgreSQL against raw psycopg, and several writers at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from casestore.journal.postgres import PostgresJournal
 from casestore.journal.postgres_datastore import Datastore
 from casestore.journal.url import PostgresUrl
 from casestore.transfer.ndjson import import_lines
-from tests.bench.made import PER_CASE, lines, made, rows
+from tests.bench.plain_events import PER_CASE, event_of, lines, rows
 from tests.bench.race import Floor, race, seconds
 from tests.bench.sqlite import SCAN, append_each
 
@@ -29,23 +29,23 @@ write_for(sys.argv[1], sys.argv[2], int(sys.argv[3]))
 
 
 def write_for(url: str, name: str, count: int) -> None:
-    """What a writer process does: so many appends to cases of its own, once told to begin."""
+    """Run in a writer process: make `count` appends to cases of its own, after a line on stdin."""
     with CaseStore.open(url) as store:
-        store.append(f"case:{name}-warm", made(0, 0, name))
+        store.append(f"case:{name}-warm", event_of(0, 0, name))
         print("ready", flush=True)
         sys.stdin.readline()
         for n in range(count):
             case, number = divmod(n, PER_CASE)
-            store.append(f"case:{name}-{case}", made(case, number, name), key=f"k{n}")
+            store.append(f"case:{name}-{case}", event_of(case, number, name), key=f"k{n}")
         print("done", flush=True)
 
 
 def writers(url: str, how_many: int, count: int) -> float:
-    """Seconds for so many processes to append `count` events between them."""
-    each = count // how_many
+    """Seconds in which `how_many` processes append `count` events together."""
+    per_process = count // how_many
     started = [
         subprocess.Popen(
-            [sys.executable, "-c", _WRITER, url, f"w{n}-{uuid4().hex[:6]}", str(each)],
+            [sys.executable, "-c", _WRITER, url, f"w{n}-{uuid4().hex[:6]}", str(per_process)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -53,7 +53,7 @@ def writers(url: str, how_many: int, count: int) -> float:
         for n in range(how_many)
     ]
 
-    def told() -> None:
+    def wait_for_a_line_of_each() -> None:
         for process in started:
             assert process.stdout is not None
             process.stdout.readline()
@@ -63,17 +63,18 @@ def writers(url: str, how_many: int, count: int) -> float:
             assert process.stdin is not None
             process.stdin.write("\n")
             process.stdin.flush()
-        told()
+        wait_for_a_line_of_each()
 
-    told()
+    # Every process prints "ready" and "done": so neither its start nor its end is measured.
+    wait_for_a_line_of_each()
     taken = seconds(run)
-    for process in started:  # neither starting up nor ending is what is measured
+    for process in started:
         process.communicate()
     return taken
 
 
 def bench_postgres(base: str, folder: Path, count: int, rounds: int) -> list[Floor]:
-    """Append, import and read on PostgreSQL, and writers side by side."""
+    """Append, import and read on PostgreSQL, and append with several writers at once."""
     os.environ["CASESTORE_KEY_FILE"] = str(folder / "key")
     small = max(200, count // 50)
 
@@ -95,7 +96,7 @@ def bench_postgres(base: str, folder: Path, count: int, rounds: int) -> list[Flo
 
     with CaseStore.create(fresh()) as store:
         import_lines(store, lines(count))
-        given = [row._replace(event_id=str(row.event_id)) for row in rows(store)]
+        raw_rows = [row._replace(event_id=str(row.event_id)) for row in rows(store)]
         scan = SCAN.replace("stored_events", store.recorder.table)
         read = race(
             rounds,
@@ -104,31 +105,31 @@ def bench_postgres(base: str, folder: Path, count: int, rounds: int) -> list[Flo
         )
 
     def raw_each(connection: psycopg.Connection[Any], sql: str) -> None:
-        for row in given[:small]:
+        for row in raw_rows[:small]:
             connection.execute(sql, row[1:])
 
     def raw_many(connection: psycopg.Connection[Any], sql: str) -> None:
-        for start in range(0, len(given), 1000):
+        for start in range(0, len(raw_rows), 1000):
             with connection.transaction(), connection.cursor() as cursor:
-                cursor.executemany(sql, [row[1:] for row in given[start : start + 1000]])
+                cursor.executemany(sql, [row[1:] for row in raw_rows[start : start + 1000]])
 
     def our_append() -> float:
         with CaseStore.create(fresh()) as store:
             return seconds(lambda: append_each(store, small))
 
     def our_bulk() -> float:
-        given_lines = lines(count)
+        all_lines = lines(count)
         with CaseStore.create(fresh()) as store:
-            return seconds(lambda: import_lines(store, given_lines))
+            return seconds(lambda: import_lines(store, all_lines))
 
-    def side_by_side(how_many: int) -> float:
+    def with_writers(how_many: int) -> float:
         url = fresh()
         CaseStore.create(url).close()
         return writers(url, how_many, 6000)
 
     append = race(rounds, raw=lambda: raw(raw_each), ours=our_append)
     bulk = race(rounds, raw=lambda: raw(raw_many), ours=our_bulk)
-    eight = race(rounds, one=lambda: side_by_side(1), eight=lambda: side_by_side(8))
+    eight = race(rounds, one=lambda: with_writers(1), eight=lambda: with_writers(8))
     per_event = append["ours"] / (small + small / PER_CASE / 2)
     return [
         Floor("PostgreSQL append", "raw insert", append["raw"] / small / per_event, 0.5),

@@ -25,13 +25,13 @@ from tests import generate
 from tests.bench.race import Floor, race, seconds
 
 ONE_BY_ONE = 1_000
-"""Events for the runner that commits each by itself."""
+"""Events for the runner that commits every event in a transaction of its own."""
 ASKED = 60
-"""Cases and customers that each report, and the history, is asked for."""
+"""The number of cases (and of their customers) for which every report is asked."""
 _GROWTH = 0.667
-"""Of speed, where a store is larger: time may grow by half."""
+"""The least speed in a larger store, as a share of that in the small one: 1.5 times the seconds."""
 OF_EVENTS = (8, 12)
-"""How many events a case has that is asked for: the same in a small store and in a big one."""
+"""From how many to how many events those cases have: as many in a small store as in a big one."""
 
 
 def bench_projections(folder: Path, count: int, rounds: int) -> Iterator[Floor]:
@@ -64,17 +64,17 @@ def bench_projections(folder: Path, count: int, rounds: int) -> Iterator[Floor]:
     yield Floor("rebuild with 2 workers", "1 worker", times["one"] / times["two"], 1.6)
     with opened(small) as less, opened(big) as more:
         for name, ask in REPORTS.items():
-            told = race(rounds, less=lambda: middle(less, ask), more=lambda: middle(more, ask))  # noqa: B023
-            growth = told["less"] / told["more"]
+            times = race(rounds, less=lambda: median(less, ask), more=lambda: median(more, ask))  # noqa: B023
+            growth = times["less"] / times["more"]
             yield Floor(f"{name} of {count:,} events", "of a tenth", growth, _GROWTH)
     with opened(tiny) as less, opened(big) as more:
-        told = race(rounds, less=lambda: middle(less, history), more=lambda: middle(more, history))
-        growth = told["less"] / told["more"]
+        times = race(rounds, less=lambda: median(less, history), more=lambda: median(more, history))
+        growth = times["less"] / times["more"]
         yield Floor(f"a history of {count:,} events", "of a hundredth", growth, _GROWTH)
 
 
 def filled(folder: Path, events: int) -> str:
-    """The URL of a store with so many events."""
+    """The URL of a store with this number of generated events."""
     path = folder / f"generated-{events}.db"
     url = f"sqlite:///{path}"
     if not path.exists():
@@ -99,40 +99,42 @@ def built(url: str, workers: int) -> float:
 
 
 def bare(url: str) -> float:
-    """Seconds to read and decode every event and insert every row, made beforehand, with nothing
-    in between: what is left of a rebuild if making the rows took no time at all. (What looks at
-    customers reads them a second time, which is not in here.)"""
+    """Seconds to read and decode every event, and to insert every row, made beforehand.
+
+    A rebuild would take so long if making the rows took no time. (A projection that looks at
+    customers reads their events a second time: that is left out here.)
+    """
     with opened(url) as store, Runner(store) as runner:
         where, live = runner.tables, runner.current()
         with where.reading() as cursor:
-            found = {p: cursor.all(f"SELECT * FROM {where.at(live[p.name].table)}") for p in ALL}
+            rows = {p: cursor.all(f"SELECT * FROM {where.at(live[p.name].table)}") for p in ALL}
         for projection in ALL:
             with where.writing() as cursor:
                 where.drop(cursor, f"bare_{projection.name}")
                 where.create(cursor, f"bare_{projection.name}", projection)
-        taken = seconds(lambda: _bare(store, where, found))
+        taken = seconds(lambda: _bare(store, where, rows))
         for projection in ALL:
             with where.writing() as cursor:
                 where.drop(cursor, f"bare_{projection.name}")
     return taken
 
 
-def _bare(store: CaseStore, where: Tables, found: Mapping[Projection, Sequence[Any]]) -> None:
+def _bare(store: CaseStore, where: Tables, rows: Mapping[Projection, Sequence[Any]]) -> None:
     recorder, parts = store.recorder, list(ranges(store, ("case", "customer")))
-    columns = recorder.columns.replace("personal", "NULL")  # as projections read
+    columns = recorder.columns.replace("personal", "NULL")  # projections read no personal text
     for n, part in enumerate(parts):
-        rows = recorder.fetch(
+        events = recorder.fetch(
             f"SELECT {columns} FROM {recorder.table} WHERE originator_id > ? "
             "AND originator_id <= ? ORDER BY originator_id, originator_version",
             part,
         )
         with fewer_collections():
-            list(store.journal.codec.recorded(rows))
+            list(store.journal.codec.recorded(events))
         with where.writing() as cursor:
-            for projection, ready in found.items():
-                some = slice(n * len(ready) // len(parts), (n + 1) * len(ready) // len(parts))
-                cursor.insert(where.at(f"bare_{projection.name}"), ready[some])
-    for projection in found:
+            for projection, all_rows in rows.items():
+                first, last = (k * len(all_rows) // len(parts) for k in (n, n + 1))
+                cursor.insert(where.at(f"bare_{projection.name}"), all_rows[first:last])
+    for projection in rows:
         with where.writing() as cursor:
             where.index(cursor, f"bare_{projection.name}", projection)
 
@@ -141,11 +143,13 @@ def _bare(store: CaseStore, where: Tables, found: Mapping[Projection, Sequence[A
 
 
 def one_by_one(folder: Path) -> float:
-    """Seconds to bring the same tables up to date with the first events, an event a transaction,
-    which is how the stock library's ProjectionRunner works."""
+    """Seconds to bring the tables up to date with the first events, one event in a transaction.
+
+    The ProjectionRunner of the stock library works like this.
+    """
     url = f"sqlite:///{folder}/{uuid4()}.db"
     with CaseStore.create(url) as store, Runner(store, batch=1) as runner:
-        runner.catch_up()  # builds what there is of nothing
+        runner.catch_up()  # the tables must be there, empty, before it is measured
         generate.fill(store, ONE_BY_ONE)
         return seconds(runner.catch_up)
 
@@ -153,7 +157,7 @@ def one_by_one(folder: Path) -> float:
 # --- reports and histories --------------------------------------------------------------------
 
 Ask = Callable[[CaseStore, str, str], object]
-"""Asks a store for something of a case or of its customer."""
+"""Asks a store about a case or about its customer; both ids are given."""
 
 REPORTS: dict[str, Ask] = {
     "cases --customer": lambda store, _, customer: reports.cases(store, customer=customer),
@@ -172,24 +176,24 @@ def history(store: CaseStore, case: str, _customer: str) -> object:
     return store.history(f"case:{case}")
 
 
-def middle(store: CaseStore, ask: Ask) -> float:
-    """The median of seconds that it takes to ask for one of some cases like each other."""
-    taken = []
-    for case, customer in alike(store):
-        begun = perf_counter()
+def median(store: CaseStore, ask: Ask) -> float:
+    """The median of the seconds to ask about a case, over some similar cases."""
+    times = []
+    for case, customer in similar_cases(store):
+        start = perf_counter()
         ask(store, case, customer)
-        taken.append(perf_counter() - begun)
-    return statistics.median(taken)
+        times.append(perf_counter() - start)
+    return statistics.median(times)
 
 
-def alike(store: CaseStore) -> Sequence[tuple[str, str]]:
-    """Cases of much the same length whose customers have no other, and these customers."""
+def similar_cases(store: CaseStore) -> Sequence[tuple[str, str]]:
+    """Cases of similar length whose customers have no other case, each with its customer."""
     with Runner(store) as runner, runner.tables.reading() as cursor:
         table = runner.tables.at(runner.current()["cases"].table)
-        found = cursor.all(
+        cases = cursor.all(
             f"SELECT max(case_id), customer_id FROM {table} WHERE merged_into IS NULL "
             f"GROUP BY customer_id HAVING count(*) = 1 AND max(events) BETWEEN ? AND ? "
             "ORDER BY customer_id",
             OF_EVENTS,
         )
-    return Random(1).sample(found, min(ASKED, len(found)))
+    return Random(1).sample(cases, min(ASKED, len(cases)))

@@ -1,4 +1,4 @@
-"""Contenders that take turns, and what is printed of them."""
+"""Measuring contenders that take turns, and the line that is printed of a result."""
 
 from __future__ import annotations
 
@@ -9,33 +9,34 @@ from typing import NamedTuple
 
 
 class Floor(NamedTuple):
-    """A row of the table that is printed."""
+    """A row of the table that is printed: how fast some work is, and how fast it must be."""
 
     work: str
     against: str
+    """What the work is compared with."""
     ratio: float
     floor: float
-    """0: none, it is only told."""
+    """The least ratio that is good enough; 0 if the ratio is only printed."""
 
     def line(self) -> str:
         """The row."""
-        told = f"{self.work:<34} {self.ratio:6.2f} × {self.against:<28}"
+        text = f"{self.work:<34} {self.ratio:6.2f} × {self.against:<28}"
         if not self.floor:
-            return told.rstrip()
-        return f"{told} floor {self.floor:<5} {'ok' if self.ratio >= self.floor else 'BELOW'}"
+            return text.rstrip()
+        return f"{text} floor {self.floor:<5} {'ok' if self.ratio >= self.floor else 'BELOW'}"
 
 
 def seconds(work: Callable[[], object]) -> float:
     """How long something takes."""
-    begun = time.perf_counter()
+    start = time.perf_counter()
     work()
-    return time.perf_counter() - begun
+    return time.perf_counter() - start
 
 
 def race(rounds: int, **contenders: Callable[[], float]) -> dict[str, float]:
     """The median seconds of each contender; they take turns, so that noise hits all alike."""
-    taken: dict[str, list[float]] = {name: [] for name in contenders}
+    times: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, contender in contenders.items():
-            taken[name].append(contender())
-    return {name: statistics.median(each) for name, each in taken.items()}
+            times[name].append(contender())
+    return {name: statistics.median(of_one) for name, of_one in times.items()}

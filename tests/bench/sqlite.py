@@ -17,26 +17,26 @@ from eventsourcing.domain import Aggregate, event
 from eventsourcing.system import NotificationLogReader
 
 from casestore import CaseStore, CustomerRegistered
-from casestore.streams.customer import STORE
 from casestore.append.request import Append, event_id
 from casestore.events import Event
 from casestore.journal.rows import Row
 from casestore.journal.sqlite import SQLiteJournal
 from casestore.journal.sqlite_datastore import Datastore
+from casestore.streams.customer import STORE
 from casestore.streams.history import Metadata, encode_metadata, to_microseconds
 from casestore.transfer.ndjson import import_lines
-from tests.bench.made import PER_CASE, START, TEXT, events, lines, made, rows
+from tests.bench.plain_events import PER_CASE, START, TEXT, event_of, events, lines, rows
 from tests.bench.race import Floor, race, seconds
 
 STOCK_ACTOR = {"kind": "agent", "id": "anna", "role": "first_line", "team": "north"}
 
 
 class StockCase(Aggregate):
-    """The stock library's own way: an aggregate that holds what was said."""
+    """A case as one writes it with the stock library: an aggregate that holds its messages."""
 
     def __init__(self, customer_id: str) -> None:
         self.customer_id = customer_id
-        self.said: list[str] = []
+        self.messages: list[str] = []
 
     @event("Said")
     def say(
@@ -51,7 +51,7 @@ class StockCase(Aggregate):
         customer_id: str,
     ) -> None:
         """One more message, with the same facts as one of ours."""
-        self.said.append(message_id)
+        self.messages.append(message_id)
 
 
 class Stock(Application[UUID]):
@@ -85,9 +85,9 @@ def bench_sqlite(folder: Path, count: int, rounds: int) -> list[Floor]:
 
     with CaseStore.create(fresh()) as store:
         import_lines(store, lines(count))
-        given = rows(store)
+        raw_rows = rows(store)
         stock = stock_app(folder)
-        stock_each(stock, len(given) // 20)
+        stock_each(stock, len(raw_rows) // 20)
         read = race(
             rounds,
             ours=lambda: seconds(lambda: sum(1 for _ in store.read())),
@@ -99,26 +99,26 @@ def bench_sqlite(folder: Path, count: int, rounds: int) -> list[Floor]:
     def raw_append() -> float:
         connection = raw_sqlite(folder / f"{next(number)}.db")
         with contextlib.closing(connection):
-            return seconds(lambda: one_by_one(connection, given[:small]))
+            return seconds(lambda: one_by_one(connection, raw_rows[:small]))
 
     def raw_bulk() -> float:
         connection = raw_sqlite(folder / f"{next(number)}.db")
         with contextlib.closing(connection):
-            return seconds(lambda: many(connection, given))
+            return seconds(lambda: many(connection, raw_rows))
 
     def our_append() -> float:
         with CaseStore.create(fresh()) as store:
             return seconds(lambda: append_each(store, small))
 
     def our_bulk() -> float:
-        given_lines = lines(count)
+        all_lines = lines(count)
         with CaseStore.create(fresh()) as store:
-            return seconds(lambda: import_lines(store, given_lines))
+            return seconds(lambda: import_lines(store, all_lines))
 
     def our_batches() -> float:
-        made_events = list(events(count))
+        all_events = list(events(count))
         with CaseStore.create(fresh()) as store:
-            return seconds(lambda: write_batches(store, made_events))
+            return seconds(lambda: write_batches(store, all_events))
 
     def stock_append() -> float:
         with stock_app(folder) as app:
@@ -126,11 +126,11 @@ def bench_sqlite(folder: Path, count: int, rounds: int) -> list[Floor]:
 
     def bare_append() -> float:
         with CaseStore.create(fresh()) as store:
-            return seconds(lambda: bare_each(store, given[:small]))
+            return seconds(lambda: bare_each(store, raw_rows[:small]))
 
     append = race(rounds, raw=raw_append, ours=our_append, stock=stock_append, bare=bare_append)
     bulk = race(rounds, raw=raw_bulk, ours=our_bulk, batches=our_batches)
-    # Our appends write a registration for every second case besides: count rows, not calls.
+    # For every second case our append also writes the customer's registration: count all rows.
     ours_rows = small + small / PER_CASE / 2
     per_event = append["ours"] / ours_rows
     return [
@@ -154,15 +154,17 @@ SCAN = (
 
 
 def append_each(store: CaseStore, count: int) -> None:
-    """One event, one commit; made (validated) on the way."""
+    """Append one event a commit. Making the events, which validates them, is measured too."""
     for n in range(count):
         case, number = divmod(n, PER_CASE)
-        store.append(f"case:{case}", made(case, number), key=f"k{n}")
+        store.append(f"case:{case}", event_of(case, number), key=f"k{n}")
 
 
-def bare_each(store: CaseStore, given: Sequence[Row]) -> None:
-    """What an append cannot do without, were all else free: an event made (validated), encoded
-    and sealed, and its row in one commit. Nobody asks what there is, nothing is checked."""
+def bare_each(store: CaseStore, like: Sequence[Row]) -> None:
+    """The least work of an append: make (validate), encode and seal an event, and commit its row.
+
+    Nothing is read from the store, and nothing is checked against its history.
+    """
     codec, vault = store.journal.codec, store.vault
     key = vault.new_key("C")
     with store.recorder.writing() as writing:
@@ -170,52 +172,52 @@ def bare_each(store: CaseStore, given: Sequence[Row]) -> None:
     datastore = cast(SQLiteJournal, store.recorder).datastore
     writer, cursor = datastore.take_writer()
     registered, n = CustomerRegistered(occurred_at=START, actor=STORE), 0
-    for row in given:
+    for row in like:
         if row.topic == "CustomerRegistered":
             event: Event = registered
         else:
-            event, n = made(n // PER_CASE, n % PER_CASE), n + 1
+            event, n = event_of(n // PER_CASE, n % PER_CASE), n + 1
         uid = event_id(row.stream, f"k{n}", 0)
         topic, state = codec.encode(event)
         part, personal = None, codec.personal(event)
         if personal:
             nonce = token_bytes(12)
             part = vault.seal(personal, key, row.stream, row.version, topic, nonce=nonce)
-        said = encode_metadata(Metadata(f"k{n}", 1, tuple(personal)))
+        metadata = encode_metadata(Metadata(f"k{n}", 1, tuple(personal)))
         at = to_microseconds(store.now())
-        filled = (row.stream, row.version, topic, state, part, row.customer_id, uid, at, said)
+        values = (row.stream, row.version, topic, state, part, row.customer_id, uid, at, metadata)
         cursor.execute("BEGIN IMMEDIATE")
-        cursor.execute(_INSERT, filled)
+        cursor.execute(_INSERT, values)
         writer.commit()
     datastore.give_writer_back()
 
 
-def write_batches(store: CaseStore, given: Sequence[tuple[str, Event]]) -> None:
-    """Appends through the library, each with its key, a thousand a commit."""
-    for start in range(0, len(given), 1000):
-        some = enumerate(given[start : start + 1000], start)
-        appends = [Append(batches=((stream, (e,)),), key=f"k{n}") for n, (stream, e) in some]
+def write_batches(store: CaseStore, all_events: Sequence[tuple[str, Event]]) -> None:
+    """Append events through the library, each with a key of its own, a thousand to a commit."""
+    for start in range(0, len(all_events), 1000):
+        batch = enumerate(all_events[start : start + 1000], start)
+        appends = [Append(batches=((stream, (e,)),), key=f"k{n}") for n, (stream, e) in batch]
         store.write(appends)
 
 
-def one_by_one(connection: sqlite3.Connection, given: Sequence[Row]) -> None:
-    """One row, one commit."""
-    for row in given:
+def one_by_one(connection: sqlite3.Connection, raw_rows: Sequence[Row]) -> None:
+    """Insert one row a commit."""
+    for row in raw_rows:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(_INSERT, row[1:])
         connection.execute("COMMIT")
 
 
-def many(connection: sqlite3.Connection, given: Sequence[Row]) -> None:
-    """A thousand rows a commit."""
-    for start in range(0, len(given), 1000):
+def many(connection: sqlite3.Connection, raw_rows: Sequence[Row]) -> None:
+    """Insert a thousand rows a commit."""
+    for start in range(0, len(raw_rows), 1000):
         connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(_INSERT, [row[1:] for row in given[start : start + 1000]])
+        connection.executemany(_INSERT, [row[1:] for row in raw_rows[start : start + 1000]])
         connection.execute("COMMIT")
 
 
 def stock_each(app: Stock, count: int) -> None:
-    """The stock library doing the same: load the aggregate, one more event, save."""
+    """Append with the stock library: load the aggregate, add one event, save it."""
     case = None
     for n in range(count):
         if n % PER_CASE == 0:
@@ -242,6 +244,6 @@ def stock_app(folder: Path) -> Stock:
 
 
 def stock_read(app: Stock) -> int:
-    """The stock library reading every event in order, with its own reader as it comes."""
+    """Read every event in order with the stock library's own reader and its default settings."""
     reader = NotificationLogReader(app.notification_log)
-    return sum(1 for each in reader.read(start=1) if app.mapper.to_domain_event(each) is not None)
+    return sum(1 for note in reader.read(start=1) if app.mapper.to_domain_event(note) is not None)

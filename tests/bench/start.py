@@ -1,4 +1,4 @@
-"""How soon the command line is there."""
+"""How quickly the command line starts."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from tests.bench.race import Floor, race, seconds
 
 
 def bench_start(rounds: int) -> list[Floor]:
-    """How soon `casestore --help` is there."""
+    """How quickly `casestore --help` starts and ends."""
     root = Path(__file__).parents[2]
 
     def run(*args: str) -> float:
         command = [sys.executable, *args]
         return seconds(lambda: subprocess.run(command, cwd=root, check=True, capture_output=True))
 
-    taken = race(
+    times = race(
         rounds * 3,
         click=lambda: run("-c", "import click"),
         ours=lambda: run("-m", "cli.main", "--help"),
     )
-    return [Floor("casestore --help", "import click", taken["click"] / taken["ours"], 0.5)]
+    return [Floor("casestore --help", "import click", times["click"] / times["ours"], 0.5)]

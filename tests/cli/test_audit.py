@@ -131,14 +131,14 @@ def test_prove_and_verify_proof(casestore: Casestore, verifier: str, tmp_path: P
     assert out.startswith("IssueRaised, case:roadshow version 2, event id ")
     told = elsewhere(*check, verifier, "--format", "json").fine().json
     assert told["event"]["stream"] == "case:roadshow"
-    assert elsewhere("audit", "verify-proof", "-", "--key", verifier, given=proof).fine()
+    assert elsewhere("audit", "verify-proof", "-", "--key", verifier, stdin=proof).fine()
     spoilt = proof.replace('"index": 5', '"index": 6')
-    refused = elsewhere("audit", "verify-proof", "-", "--key", verifier, given=spoilt).failed(1)
+    refused = elsewhere("audit", "verify-proof", "-", "--key", verifier, stdin=spoilt).failed(1)
     assert "the path does not lead to the signed root" in refused
     (tmp_path / "other").mkdir()
     key = demo_store(tmp_path / "other")("audit", "key").out.strip()
     assert "give another one with --key" in elsewhere(*check, key).failed(3)
-    assert elsewhere("audit", "verify-proof", "-", "--key", verifier, given="{}").failed(1)
+    assert elsewhere("audit", "verify-proof", "-", "--key", verifier, stdin="{}").failed(1)
     assert "casestore:@" not in casestore("audit", "prove", "case:roadshow@99").failed(2)
 
 

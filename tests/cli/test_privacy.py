@@ -158,7 +158,7 @@ def test_a_restored_file_and_reapply(tmp_path: Path) -> None:
     assert done["outcome"] == "on record"
     assert casestore("case", "timeline", "roadshow", "--reveal").fine().out != before
     assert casestore("doctor").fine()
-    ran = casestore("privacy", "reapply", "-", given="no list\n")
+    ran = casestore("privacy", "reapply", "-", stdin="no list\n")
     assert (ran.code, "line 1 is not an erasure on record" in ran.out) == (1, True)
 
 
@@ -192,5 +192,5 @@ def test_everything_goes_on_without_the_words(tmp_path: Path) -> None:
     copy("init").fine()
     for appended in (len(exported), 0):
         given = "".join(f"{line}\n" for line in exported)
-        ran = copy("import", "-", "--format", "json", given=given).fine()
+        ran = copy("import", "-", "--format", "json", stdin=given).fine()
         assert ran.json["appended"] == appended

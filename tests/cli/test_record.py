@@ -109,7 +109,7 @@ def test_a_correction_can_be_typed(casestore: Casestore) -> None:
 def test_json_is_read_and_fields_go_before_it(casestore: Casestore) -> None:
     given = {"reply_id": "r1", "channel": "email", "occurred_at": "2026-03-02T10:00:00+01:00"}
     args = ("record", "case:1", "ReplySent", "--json")
-    casestore(*args, "-", "channel=letter", given=json.dumps(given)).fine()
+    casestore(*args, "-", "channel=letter", stdin=json.dumps(given)).fine()
     data = recorded(casestore)
     assert (data["channel"], data["occurred_at"]) == ("letter", "2026-03-02T09:00:00Z")
     assert data["actor"] == ANNA

@@ -33,7 +33,7 @@ def test_an_import_ends_with_one_line(casestore: Casestore) -> None:
     assert first == "182 lines: 182 events appended, 0 already there, 0 refused\n"
     again = casestore("import", STORIES, "--format", "json").fine().json
     assert again == {"lines": 182, "appended": 0, "repeated": 182, "refused": []}
-    one = casestore("import", "-", given=GOOD).fine().out
+    one = casestore("import", "-", stdin=GOOD).fine().out
     assert one == "1 line: 1 event appended, 0 already there, 0 refused\n"
 
 
@@ -61,7 +61,7 @@ def test_a_missing_file_is_wrong_usage(casestore: Casestore, tmp_path: Path) -> 
 
 def test_a_line_that_is_too_long_is_refused_and_not_kept(casestore: Casestore) -> None:
     long = GOOD.replace(b"Ach", b"A" * MAX_LINE)
-    ran = casestore("import", "-", "--on-error", "skip", given=long + GOOD)
+    ran = casestore("import", "-", "--on-error", "skip", stdin=long + GOOD)
     assert ran.code == 1
     assert "1 event appended, 0 already there, 1 refused" in ran.out
 
@@ -113,7 +113,7 @@ def test_half_an_export_never_looks_like_one(casestore: Casestore, tmp_path: Pat
 def test_a_terminal_gets_a_progress_bar(
     casestore: Casestore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.terminal.progress.seen", lambda: True)
+    monkeypatch.setattr("cli.terminal.progress.is_visible", lambda: True)
     ran = casestore("import", STORIES)
     assert ran.code == 0
     assert "182 lines" in ran.err

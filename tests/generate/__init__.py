@@ -1,9 +1,10 @@
-"""Made complaint histories, shaped like real ones: many short cases, few long ones, all mixed.
+"""Generated histories of complaints, shaped like real ones: many short cases, few long ones.
 
     python -m tests.bench generate [--events 1000000] [--seed 1] [--out FILE|-] [--db URL]
 
-The same count and seed give the same bytes on any machine and in any Python that we run on.
-The log is cut off after so many events, so that some cases are still going on.
+Events of cases that go on at the same time are mixed, as in a real log. The same count and seed
+give the same bytes on any machine and in any Python that we run on. The log ends after the number
+of events that was asked for, so that some cases are not finished.
 """
 
 from __future__ import annotations
@@ -30,15 +31,15 @@ from casestore.system.garbage import fewer_collections
 from tests.generate.contact import answer
 from tests.generate.course import closing, course, opening
 from tests.generate.customers import register
-from tests.generate.story import DAY, HOUR, START, Dice, Story, Told, case_id, customer_id
+from tests.generate.story import DAY, HOUR, START, Dice, Entry, Story, case_id, customer_id
 
 SPAN = 730 * DAY
 PER_CASE = 11.4
-"""Events a case, those on its customer's stream included, as it comes out."""
-_BEGUN = to_microseconds(START)
+"""Events of a case on average, as counted, with those on its customer's stream."""
+_START_US = to_microseconds(START)
 _COMMIT = 10_000
-"""Events that share a commit. Each commit writes the index pages that it touched, and event ids
-touch them all over: a tenth faster at a million events than a thousand to a commit."""
+"""Events in one commit. A commit writes every index page that it touched, and event ids have no
+order, so that they touch many pages: at a million events, a tenth faster than 1,000 in a commit."""
 
 
 class _Line(msgspec.Struct):
@@ -50,70 +51,79 @@ class _Line(msgspec.Struct):
 
 
 def lines(events: int, seed: int = 1) -> Iterator[bytes]:
-    """So many NDJSON lines with their ends, as `casestore import` takes them, in log order."""
-    for each in told(events, seed):
-        cls = type(each.event)
+    """The first events as lines of NDJSON for `casestore import`, in the order of recording.
+
+    Args:
+        events: how many.
+        seed: another one gives another log.
+    """
+    for entry in entries(events, seed):
+        cls = type(entry.event)
         serializer = cast(Any, cls).__pydantic_serializer__
-        data = msgspec.Raw(serializer.to_json(each.event, exclude_none=True))
-        at = from_microseconds(_recorded_us(each))
-        line = _Line(each.stream, cls.__name__, data, each.key, at)
+        data = msgspec.Raw(serializer.to_json(entry.event, exclude_none=True))
+        at = from_microseconds(_recorded_us(entry))
+        line = _Line(entry.stream, cls.__name__, data, entry.key, at)
         yield b"%s\n" % msgspec.json.encode(line)
 
 
 def fill(store: CaseStore, events: int, seed: int = 1) -> int:
-    """Write the same events into a store, with the times of recording; how many were new.
+    """Write the same events into a store, with their times of recording. Gives how many were new.
 
-    Raises CaseStoreError where the store holds something else already.
+    Raises CaseStoreError if the store holds something else already.
     """
     new = 0
-    made = told(events, seed)
+    log = entries(events, seed)
     with fewer_collections():
-        while some := list(islice(made, _COMMIT)):
-            for outcome in store.write([_append(each) for each in some], stop=True):
+        while batch := list(islice(log, _COMMIT)):
+            for outcome in store.write([_append(entry) for entry in batch], stop=True):
                 if isinstance(outcome, CaseStoreError):
                     raise outcome
                 new += outcome
     return new
 
 
-def _append(each: Told) -> Append:
+def _append(entry: Entry) -> Append:
     return Append(
-        batches=((each.stream, (each.event,)),),
-        key=each.key,
+        batches=((entry.stream, (entry.event,)),),
+        key=entry.key,
         imported=True,
-        recorded_us=_recorded_us(each),
+        recorded_us=_recorded_us(entry),
     )
 
 
-def _recorded_us(each: Told) -> int:
-    return _BEGUN + each.at * 1_000_000
+def _recorded_us(entry: Entry) -> int:
+    return _START_US + entry.at * 1_000_000
 
 
 # --- the log ---------------------------------------------------------------------------------
 
 
-def told(events: int, seed: int = 1) -> Iterator[Told]:
-    """So many events in the order of their recording, of all cases mixed.
+def entries(events: int, seed: int = 1) -> Iterator[Entry]:
+    """The first events of all cases, in the order of their recording.
 
-    Only the cases that are going on are held, and a few bytes for each one that was.
+    In memory are only the cases that go on at the time, and a few bytes for every earlier one.
     """
     cases = _Cases(Dice(seed), pace=SPAN * PER_CASE / max(events, 1))
-    going: list[tuple[int, int, Told, Iterator[Told]]] = []
+    # A heap of the open cases, by the time of their next entry: (time, number, entry, later ones).
+    open_cases: list[tuple[int, int, Entry, Iterator[Entry]]] = []
     for _ in range(events):
-        while not going or cases.next_at <= going[0][0]:
-            story = iter(cases.next())
-            first = next(story)
-            heappush(going, (first.at, cases.count, first, story))
-        _, number, each, story = going[0]
-        if (following := next(story, None)) is None:
-            heappop(going)
+        while not open_cases or cases.next_at <= open_cases[0][0]:
+            later = iter(cases.next())
+            first = next(later)
+            heappush(open_cases, (first.at, cases.count, first, later))
+        _, number, entry, later = open_cases[0]
+        if (following := next(later, None)) is None:
+            heappop(open_cases)
         else:
-            heapreplace(going, (following.at, number, following, story))
-        yield each
+            heapreplace(open_cases, (following.at, number, following, later))
+        yield entry
 
 
 class _Cases:
-    """Case after case, each told whole when it opens."""
+    """Makes one case after another, in the order in which they open.
+
+    Every case is made as a whole, to its last event, when it opens.
+    """
 
     def __init__(self, dice: Dice, pace: float) -> None:
         self.count = 0
@@ -126,9 +136,9 @@ class _Cases:
         self._merged_cases: set[int] = set()
         self._merged_customers: set[int] = set()
 
-    def next(self) -> list[Told]:
+    def next(self) -> list[Entry]:
         dice, number = self._dice, self.count
-        # Who complained before complains again: few customers have many cases.
+        # Who complained often complains again: so a few customers have many cases.
         earlier = number - 1 - dice.between(0, number) if number and dice.chance(0.35) else None
         customer = self._customers if earlier is None else self._owners[earlier]
         story = Story(dice, number, self.next_at, customer)
@@ -143,26 +153,26 @@ class _Cases:
             course(story)
         if earlier is None and number and dice.chance(0.03):
             self._merge_customer(story, customer)
-        self._owners.append(customer)  # not before: nobody is merged into themselves
+        self._owners.append(customer)  # only now, so that nobody is merged into themselves
         self.count += 1
         self.next_at = int((self.count + dice.between(0, 100) / 100) * self._pace)
-        return story.told
+        return story.entries
 
     def _merge(self, story: Story, earlier: int) -> None:
-        """The customer wrote twice about one thing; now and then we were wrong about that."""
+        """The case is merged into an earlier one about the same thing; sometimes wrongly."""
         into = case_id(earlier)
         story.work(HOUR, 4 * DAY)
-        story.tell(CaseMerged, story.agent, into=into)
+        story.record(CaseMerged, story.agent, into=into)
         if self._dice.chance(0.7):
             closing(story, "duplicate")
         elif self._dice.chance(0.6):
             story.work(DAY, 9 * DAY)
-            story.tell(CaseUnmerged, story.agent, out_of=into)
+            story.record(CaseUnmerged, story.agent, out_of=into)
             answer(story)
             closing(story)
 
     def _merge_customer(self, story: Story, customer: int) -> None:
-        """They were known under another number already, or so it seemed."""
+        """The customer is merged into one whom we knew already; sometimes wrongly."""
         known = self._owners[self._dice.between(0, len(self._owners))]
         if known in self._merged_customers:
             return
@@ -179,27 +189,27 @@ class _Cases:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """What can be asked for."""
+    """Add the options of the command to its parser."""
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", metavar="FILE", default="-", help="NDJSON; - is standard output")
     parser.add_argument("--db", metavar="URL", help="a store instead, made if it is not there")
 
 
-def run(asked: argparse.Namespace) -> None:
-    """Write the file, or fill the store; the rate goes to standard error."""
-    begun = time.perf_counter()
-    if asked.db is not None:
-        with _store(asked.db) as store:
-            done = fill(store, asked.events, asked.seed)
+def run(options: argparse.Namespace) -> None:
+    """Write the file, or fill the store. Prints the rate to standard error."""
+    start = time.perf_counter()
+    if options.db is not None:
+        with _store(options.db) as store:
+            done = fill(store, options.events, options.seed)
     else:
         with contextlib.ExitStack() as stack:
             out = sys.stdout.buffer
-            if asked.out != "-":
-                out = stack.enter_context(Path(asked.out).open("wb"))
-            out.writelines(lines(asked.events, asked.seed))
-        done = asked.events
-    taken = time.perf_counter() - begun
+            if options.out != "-":
+                out = stack.enter_context(Path(options.out).open("wb"))
+            out.writelines(lines(options.events, options.seed))
+        done = options.events
+    taken = time.perf_counter() - start
     print(f"{done} events in {taken:.1f} s, {done / taken:,.0f} a second", file=sys.stderr)
 
 

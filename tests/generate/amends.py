@@ -1,4 +1,4 @@
-"""What is given in made cases: remedies and gestures."""
+"""What we give in generated cases: remedies and gestures."""
 
 from __future__ import annotations
 
@@ -11,37 +11,38 @@ from casestore.events import (
     RemedyGiven,
 )
 from casestore.streams.history import stored_data
-from tests.generate.story import DAY, HOUR, Story, Told
+from tests.generate.story import DAY, HOUR, Entry, Story
 
 
 def remedy(s: Story) -> None:
-    """What was owed is made good, mostly with an apology."""
+    """We give what was owed, mostly with an apology."""
     s.work(HOUR, 4 * DAY)
-    given = s.new("y")
-    told = s.tell(
+    remedy_id = s.new("y")
+    given = s.record(
         RemedyGiven,
         s.agent,
-        remedy_id=given,
+        remedy_id=remedy_id,
         kind=s.dice.pick(("refund", "refund", "replacement", "repair", "compensation")),
         issue_ids=s.dice.maybe(0.6, tuple(s.issues)),
         value=s.dice.maybe(0.85, s.money(5, 400)),
         ask_id=s.dice.maybe(0.4, s.asks[-1]) if s.asks else None,
     )
     if s.dice.chance(0.6):
-        reply = s.reply(s.words.sorry)
-        solution = s.dice.maybe(0.7, Ref(kind="remedy", id=given))
-        s.tell(ApologyGiven, s.agent, apology_id=s.new("z"), solution=solution, reply_id=reply)
-    mistyped(s, told)
+        reply_id = s.reply(s.words.sorry)
+        solution = s.dice.maybe(0.7, Ref(kind="remedy", id=remedy_id))
+        apology_id = s.new("z")
+        s.record(ApologyGiven, s.agent, apology_id=apology_id, solution=solution, reply_id=reply_id)
+    mistyped(s, given)
 
 
 def gesture(s: Story) -> None:
-    """Goodwill; often nobody wrote down whether it was asked for, or its conditions told."""
+    """We give goodwill. Fields such as asked_for and conditions_told are often not recorded."""
     s.work(HOUR, 4 * DAY)
-    given, supervisor = s.new("g"), s.supervisor()
-    told = s.tell(
+    gesture_id, supervisor = s.new("g"), s.supervisor()
+    given = s.record(
         GestureGiven,
         s.agent,
-        gesture_id=given,
+        gesture_id=gesture_id,
         kind=s.dice.pick(("voucher", "voucher", "credit", "credit", "cash", "gift", "invitation")),
         value=s.dice.maybe(0.9, s.money(5, 80)),
         reason=s.dice.pick(("apology", "delay", "error", "inconvenience", "loyalty", None)),
@@ -53,21 +54,21 @@ def gesture(s: Story) -> None:
         conditions=s.dice.maybe(0.3, "To be used within a year."),
         note=s.dice.maybe(0.2, s.words.sorry),
     )
-    mistyped(s, told)
+    mistyped(s, given)
     if s.dice.chance(0.83):
         return
     s.work(HOUR, 9 * DAY)
     if s.dice.chance(0.4):
-        s.tell(GestureDeclined, s.customer, gesture_id=given, words=s.words.no)
+        s.record(GestureDeclined, s.customer, gesture_id=gesture_id, words=s.words.no)
     elif s.dice.chance(0.6):
-        s.tell(GestureReversed, s.agent, gesture_id=given, words=s.words.sorry)
+        s.record(GestureReversed, s.agent, gesture_id=gesture_id, words=s.words.sorry)
     else:
-        s.void(told, "duplicate")
+        s.void(given, "duplicate")
 
 
-def mistyped(s: Story, told: Told) -> None:
-    """Now and then an amount is put right."""
-    before = stored_data(told.event).get("value")
+def mistyped(s: Story, given: Entry) -> None:
+    """Some amounts are corrected later."""
+    before = stored_data(given.event).get("value")
     if before is not None and s.dice.chance(0.06):
         s.work(HOUR, 3 * DAY)
-        s.amend(told, "value", before | {"amount": "10.00"})
+        s.amend(given, "value", before | {"amount": "10.00"})

@@ -1,4 +1,4 @@
-"""What the customer and we say in made cases, and whether it arrives."""
+"""Messages and replies in generated cases, and whether the replies arrive."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tests.generate.story import DAY, HOUR, MACHINE, MINUTE, Story
 
 
 def issue(s: Story) -> None:
-    """A grievance."""
+    """The customer raises an issue: one grievance."""
     s.issues.append(s.new("i"))
-    s.tell(
+    s.record(
         IssueRaised,
         s.customer,
         issue_id=s.issues[-1],
@@ -28,9 +28,9 @@ def issue(s: Story) -> None:
 
 
 def machine_reply(s: Story) -> None:
-    """A machine says that it has got it: no answer to anybody."""
+    """A machine acknowledges a message, which answers nothing."""
     s.wait(1, 5 * MINUTE)
-    s.tell(
+    s.record(
         ReplySent,
         MACHINE,
         reply_id=s.new("r"),
@@ -43,21 +43,22 @@ def machine_reply(s: Story) -> None:
 
 
 def answer(s: Story) -> None:
-    """We answer, and may hear that it arrived."""
+    """We reply, and may learn that the reply arrived."""
     s.work(HOUR, 3 * DAY)
-    reply = s.reply(purpose=s.dice.pick(("substantive", "substantive", "holding", None)))
+    reply_id = s.reply(purpose=s.dice.pick(("substantive", "substantive", "holding", None)))
     if s.dice.chance(0.25):
         s.wait(1, HOUR)
-        s.tell(DeliveryConfirmed, MACHINE, reply_id=reply, evidence=s.dice.maybe(0.5, "receipt"))
+        evidence = s.dice.maybe(0.5, "receipt")
+        s.record(DeliveryConfirmed, MACHINE, reply_id=reply_id, evidence=evidence)
     if s.dice.chance(0.08):
         s.work(DAY, 20 * DAY)
-        s.tell(
+        s.record(
             QualityAssessed,
             s.supervisor(),
             attribute=s.dice.pick(("sincerity", "reluctance", "humour", "culture", "accuracy")),
             verdict=s.dice.pick(("good", "good", "poor")),
             assessor="review-panel",
-            reply_id=reply,
+            reply_id=reply_id,
         )
 
 
@@ -72,18 +73,18 @@ def chase(s: Story) -> None:
 def bounce(s: Story) -> None:
     """A reply does not arrive; we may learn of it days later, and may send it again."""
     s.work(HOUR, 3 * DAY)
-    reply = s.reply()
+    reply_id = s.reply()
     if s.dice.chance(0.3):
         s.wait(MINUTE, HOUR)
-        s.tell(DeliveryFailed, MACHINE, reply_id=reply, kind="temporary", code="4.4.1")
-    on = s.dice.between(MINUTE, 4 * HOUR)
-    late = s.dice.between(HOUR, 9 * DAY) if s.dice.chance(0.3) else 0
-    s.at += on + late
-    failed = s.tell(
+        s.record(DeliveryFailed, MACHINE, reply_id=reply_id, kind="temporary", code="4.4.1")
+    until_it_fails = s.dice.between(MINUTE, 4 * HOUR)
+    until_we_learn = s.dice.between(HOUR, 9 * DAY) if s.dice.chance(0.3) else 0
+    s.at += until_it_fails + until_we_learn
+    failed = s.record(
         DeliveryFailed,
         MACHINE,
-        ago=late,
-        reply_id=reply,
+        ago=until_we_learn,
+        reply_id=reply_id,
         kind="no_answer" if s.channel == "phone" else "permanent",
         code=None if s.channel == "phone" else s.dice.pick(("5.1.1", "5.2.2", "5.7.1")),
         diagnostic=f"550 <{s.address}>: no such mailbox" if s.channel == "email" else None,
@@ -91,33 +92,33 @@ def bounce(s: Story) -> None:
     )
     if s.dice.chance(0.6):
         s.work(HOUR, 4 * DAY)
-        again = s.reply(resend_of=reply)
+        resent_id = s.reply(resend_of=reply_id)
         s.wait(1, HOUR)
-        s.tell(DeliveryConfirmed, MACHINE, reply_id=again)
+        s.record(DeliveryConfirmed, MACHINE, reply_id=resent_id)
     elif s.dice.chance(0.15):
         s.work(HOUR, 3 * DAY)
         s.void(failed, "misreported")
 
 
 def missing(s: Story) -> None:
-    """The customer says that a reply never came."""
+    """The customer says that a reply never arrived."""
     if not s.replies:
         answer(s)
-    lost = s.replies[-1]
+    lost_id = s.replies[-1]
     s.wait(2 * DAY, 9 * DAY)
-    s.hear(s.words.missing, says_not_received=(lost,))
+    s.hear(s.words.missing, says_not_received=(lost_id,))
     if s.dice.chance(0.4):
-        s.tell(DeliveryFailed, s.agent, reply_id=lost, kind="reported_missing")
+        s.record(DeliveryFailed, s.agent, reply_id=lost_id, kind="reported_missing")
     if s.dice.chance(0.7):
         s.work(HOUR, 3 * DAY)
-        s.reply(resend_of=lost)
+        s.reply(resend_of=lost_id)
 
 
 def information(s: Story) -> None:
     """We ask for a fact, perhaps one that we could have known."""
     s.work(HOUR, 2 * DAY)
     field = s.dice.pick(("order_number", "date_of_birth", "iban", "photo", "postal_address"))
-    s.tell(
+    s.record(
         InformationRequested,
         s.agent,
         request_id=s.new("q"),
@@ -131,7 +132,7 @@ def information(s: Story) -> None:
 
 
 def wish(s: Story) -> None:
-    """What the customer wants becomes known."""
+    """The customer says what outcome they want."""
     s.wait(MINUTE, DAY)
     wanted = s.dice.pick(s.words.complaints)
-    s.tell(DesiredOutcomeStated, s.customer, asked_by_us=s.dice.chance(0.5), wanted=wanted)
+    s.record(DesiredOutcomeStated, s.customer, asked_by_us=s.dice.chance(0.5), wanted=wanted)

@@ -1,4 +1,4 @@
-"""The course of a made case: how it begins, what happens by turns, and how it ends."""
+"""The course of a generated case: how it begins, which episodes follow, and how it ends."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ from tests.generate.story import (
 
 
 def opening(s: Story) -> None:
-    """The case is opened, with what it is about, an acknowledgement, and whose it is."""
+    """The case is opened, with its issues and asks, an acknowledgement and an assignment."""
     received = s.dice.between(0, 3 * DAY) if s.channel == "letter" else s.dice.between(0, HOUR)
-    opened = s.tell(
+    opened = s.record(
         CaseOpened,
         s.agent if s.channel in ("phone", "letter") else MACHINE,
         customer_id=s.customer_id,
@@ -69,59 +69,66 @@ def opening(s: Story) -> None:
         machine_reply(s)
     if s.dice.chance(0.7):
         s.work(0, 8 * HOUR)
-        s.tell(CaseAssigned, MACHINE, agent=s.agent.id, team=s.agent.team)
+        s.record(CaseAssigned, MACHINE, agent=s.agent.id, team=s.agent.team)
     if s.dice.chance(0.02):
         s.work(HOUR, 5 * DAY)
-        known = s.dice.pick(CATEGORIES)
-        if known != stored_data(opened.event).get("category"):
-            s.amend(opened, "category", known)
+        corrected = s.dice.pick(CATEGORIES)
+        if corrected != stored_data(opened.event).get("category"):
+            s.amend(opened, "category", corrected)
 
 
 def handover(s: Story) -> None:
-    """Somebody else takes over."""
+    """Another agent takes over."""
     s.work(HOUR, 3 * DAY)
     s.agent = s.dice.pick(AGENTS)
     agent = s.dice.maybe(0.8, s.agent.id)
-    s.tell(CaseAssigned, s.supervisor(), agent=agent, team=s.agent.team)
+    s.record(CaseAssigned, s.supervisor(), agent=agent, team=s.agent.team)
     if s.dice.chance(0.3):
         note(s)
 
 
 def escalation(s: Story) -> None:
-    """Somebody who knows more, or may do more; not everything comes back."""
+    """The case goes to somebody who knows more, or may decide more; some cases come back."""
     s.work(HOUR, 4 * DAY)
     kind = s.dice.pick(ESCALATIONS)
-    passed = s.new("e")
+    escalation_id = s.new("e")
     words = s.dice.maybe(0.5, s.words.chase)
-    s.tell(CaseEscalated, s.agent, escalation_id=passed, kind=kind, to=f"{kind}-desk", words=words)
+    s.record(
+        CaseEscalated,
+        s.agent,
+        escalation_id=escalation_id,
+        kind=kind,
+        to=f"{kind}-desk",
+        words=words,
+    )
     if s.dice.chance(0.7):
         s.work(DAY, 9 * DAY)
         by = Actor(kind="executive", id="chief") if kind == "executive" else s.supervisor()
-        s.tell(EscalationReturned, by, escalation_id=passed, to=s.agent.id)
+        s.record(EscalationReturned, by, escalation_id=escalation_id, to=s.agent.id)
 
 
 ESCALATIONS = weighed(("expertise", 3), ("authority", 3), ("executive", 3), ("external", 1))
 
 
 def note(s: Story) -> None:
-    """Something worth writing down; now and then on the wrong case."""
+    """The agent adds a note; sometimes to the wrong case."""
     s.wait(MINUTE, HOUR)
-    written = s.tell(NoteAdded, s.agent, text=s.dice.pick(s.words.answers))
+    noted = s.record(NoteAdded, s.agent, text=s.dice.pick(s.words.answers))
     if s.dice.chance(0.15):
         s.work(HOUR, DAY)
-        s.void(written, "wrong_case")
+        s.void(noted, "wrong_case")
 
 
 def reclassification(s: Story) -> None:
-    """What the case is about is judged anew."""
+    """The case gets another category."""
     s.work(HOUR, 3 * DAY)
     s.category = s.dice.pick(CATEGORIES)
     product = s.dice.maybe(0.3, s.dice.pick(PRODUCTS))
-    s.tell(CaseReclassified, s.agent, category=s.category, product=product)
+    s.record(CaseReclassified, s.agent, category=s.category, product=product)
 
 
 def several(s: Story, count: int) -> None:
-    """So many episodes."""
+    """So many episodes as `count` says, picked at random."""
     for _ in range(count):
         s.dice.pick(EPISODES)(s)
 
@@ -156,10 +163,10 @@ def closing(s: Story, reason: str | None = None) -> None:
     s.work(HOUR, 6 * DAY)
     reason = reason or s.dice.pick(REASONS)
     if reason == "resolved" and s.dice.chance(0.4):
-        s.tell(ResolutionAccepted, s.customer, words=s.words.thanks)
+        s.record(ResolutionAccepted, s.customer, words=s.words.thanks)
     elif reason == "resolved" and s.dice.chance(0.3):
         s.reply(closing_pleasantry=True)
-    s.tell(CaseClosed, s.agent, reason=reason)
+    s.record(CaseClosed, s.agent, reason=reason)
 
 
 REASONS = weighed(
@@ -172,25 +179,25 @@ REASONS = weighed(
 
 
 def aftermath(s: Story) -> None:
-    """What is still heard of a closed case; it may have to be opened again."""
+    """What happens after a case was closed; it may be opened again."""
     if s.replies and s.dice.chance(0.04):
         late = s.dice.between(HOUR, 5 * DAY)
         s.at += late + HOUR
-        s.tell(DeliveryFailed, MACHINE, ago=late, reply_id=s.replies[-1], kind="permanent")
+        s.record(DeliveryFailed, MACHINE, ago=late, reply_id=s.replies[-1], kind="permanent")
     if s.dice.chance(0.05):
         s.wait(HOUR, 9 * DAY)
         s.hear(s.words.thanks)
     if s.dice.chance(0.08):
         s.wait(DAY, 40 * DAY)
         s.hear(s.words.chase, says_unanswered=tuple(s.asks) or None)
-        s.tell(CaseReopened, s.agent, words=s.dice.maybe(0.5, s.words.chase))
+        s.record(CaseReopened, s.agent, words=s.dice.maybe(0.5, s.words.chase))
         several(s, 1 + s.dice.between(0, 3))
         if s.dice.chance(0.9):
             closing(s)
 
 
 def course(s: Story) -> None:
-    """All that follows the opening: mostly little, sometimes a hundred episodes."""
+    """All that follows the opening: mostly few episodes, sometimes a hundred."""
     for share, low, high in _LENGTHS:
         if s.dice.chance(share):
             several(s, s.dice.between(low, high))
@@ -203,4 +210,5 @@ def course(s: Story) -> None:
 
 
 _LENGTHS = ((0.5, 0, 2), (0.5, 1, 3), (0.6, 2, 6), (0.85, 4, 14), (0.9, 10, 45), (1.0, 40, 220))
-"""Of those that are left each time, how many have from so many episodes to below so many."""
+"""(share, low, high): of the cases that no line before took, this share has from `low` to below
+`high` episodes."""

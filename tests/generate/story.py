@@ -1,7 +1,8 @@
-"""One made case while it is told: its clock, its people, its ids and what it has said so far.
+"""One generated case while it is made: its clock, its people, its ids and its events so far.
 
-What happens is for the episodes: functions that take a story, tell a few events and leave it
-ready for the next one. There is a module for each theme of the vocabulary; `course` weighs them.
+Episodes decide what happens. They are functions that take a story, record a few events, and leave
+the story ready for the next episode. There is a module of them for each theme of the vocabulary;
+`course` decides how often each happens.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 T = TypeVar("T")
 
 
-def weighed(*given: tuple[T, int]) -> tuple[T, ...]:
-    """Each as often as its weight says, to pick from."""
-    return tuple(each for each, weight in given for _ in range(weight))
+def weighed(*choices: tuple[T, int]) -> tuple[T, ...]:
+    """A tuple to pick from, in which each choice stands as often as its weight says."""
+    return tuple(choice for choice, weight in choices for _ in range(weight))
 
 
 TEAMS = tuple(
@@ -64,34 +65,34 @@ CHANNELS = weighed(
 
 
 class Dice:
-    """Chance that falls alike everywhere.
+    """Random choices that are the same on every machine.
 
-    All rests on `random()` and exact arithmetic: of the other methods Python does not promise
-    that they give the same in every version, nor libm that on every machine.
+    They use nothing but `random()` and exact arithmetic. Python does not promise that the other
+    methods of Random give the same in every version, and libm differs between machines.
     """
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed).random
 
     def chance(self, share: float) -> bool:
-        """True in this share of throws."""
+        """True with this probability."""
         return self._random() < share
 
-    def pick(self, some: Sequence[T]) -> T:
-        """One of them, each as likely."""
-        return some[int(self._random() * len(some))]
+    def pick(self, choices: Sequence[T]) -> T:
+        """One of the choices, all equally likely."""
+        return choices[int(self._random() * len(choices))]
 
     def maybe(self, share: float, value: T) -> T | None:
-        """The value, or in the other throws None: not recorded."""
+        """The value with this probability; else None, which is: not recorded."""
         return value if self._random() < share else None
 
     def between(self, low: int, high: int) -> int:
         """A number from low to below high, more often near low."""
-        thrown = self._random()
-        return low + int(thrown * thrown * (high - low))
+        fraction = self._random()
+        return low + int(fraction * fraction * (high - low))
 
 
-class Told(NamedTuple):
+class Entry(NamedTuple):
     """An event and when it was recorded."""
 
     at: int
@@ -107,13 +108,13 @@ class Told(NamedTuple):
 
 
 class Story:
-    """A case as far as it has been told. `at` is the time of recording: it only goes forward.
+    """A case as far as it is made. `at` is the time of recording, which only goes forward.
 
     Args:
-        dice: chance.
-        number: the case's, from 0 on.
-        at: when it begins, in seconds since START.
-        customer: the customer's number; who they are follows from it.
+        dice: for all random choices.
+        number: the case's number, from 0.
+        at: when the case begins, in seconds since START.
+        customer: the customer's number. It decides their name, language and place.
     """
 
     def __init__(self, dice: Dice, number: int, at: int, customer: int) -> None:
@@ -131,10 +132,10 @@ class Story:
         self.agent = dice.pick(AGENTS)
         self.issues: list[str] = []
         self.asks: list[str] = []
-        """Not answered yet."""
+        """Ids of the asks that are not answered yet."""
         self.replies: list[str] = []
-        """By people; the last one is the latest."""
-        self.told: list[Told] = []
+        """Ids of the replies that people sent; the latest one is last."""
+        self.entries: list[Entry] = []
         self._ids = 0
 
     def new(self, letter: str) -> str:
@@ -145,15 +146,15 @@ class Story:
     # --- the clock -------------------------------------------------------------------------
 
     def when(self, later: int = 0) -> datetime:
-        """The present time of the story, or so many seconds after it."""
+        """The present time of the story, or the time `later` seconds after it."""
         return START + timedelta(seconds=self.at + later)
 
     def wait(self, low: int, high: int) -> None:
-        """Let time pass; customers and machines act at all hours."""
+        """Let time pass before a customer or a machine acts, which they do at all hours."""
         self.at += self.dice.between(low, high)
 
     def work(self, low: int, high: int) -> None:
-        """Let time pass until somebody is at work, from 8 to 18 UTC on a weekday."""
+        """Let time pass before one of us acts, which is from 8 to 18 UTC on weekdays."""
         day, second = divmod(self.at + self.dice.between(low, high), DAY)
         if second >= 18 * HOUR:
             day, second = day + 1, second - 18 * HOUR
@@ -163,9 +164,9 @@ class Story:
             second = 8 * HOUR + second // 8
         self.at = max(self.at, day * DAY + second)
 
-    # --- telling ---------------------------------------------------------------------------
+    # --- recording -------------------------------------------------------------------------
 
-    def tell(
+    def record(
         self,
         cls: type[Event],
         by: Actor,
@@ -174,49 +175,51 @@ class Story:
         ago: int = 0,
         stream: str | None = None,
         **fields: Any,
-    ) -> Told:
-        """Record an event now; it happened just now, or so many seconds `ago`."""
+    ) -> Entry:
+        """Record an event now; it happened `ago` seconds before."""
         event = cast(Any, cls)(occurred_at=self.when(-ago), actor=by, **fields)
-        told = Told(self.at, stream or self.stream, event, f"{self.case_id}/{len(self.told)}")
-        self.told.append(told)
-        return told
+        key = f"{self.case_id}/{len(self.entries)}"
+        entry = Entry(self.at, stream or self.stream, event, key)
+        self.entries.append(entry)
+        return entry
 
-    def of_customer(self, cls: type[Event], by: Actor, /, **fields: Any) -> Told:
+    def of_customer(self, cls: type[Event], by: Actor, /, **fields: Any) -> Entry:
         """Record an event on the customer's own stream."""
-        return self.tell(cls, by, stream=f"customer:{self.customer_id}", **fields)
+        return self.record(cls, by, stream=f"customer:{self.customer_id}", **fields)
 
-    def hear(self, text: str, asks: Sequence[str] = (), **fields: Any) -> Told:
-        """The customer gets in touch, asking for these kinds of thing."""
-        asked = tuple(Ask(ask_id=self.new("a"), kind=cast(Any, kind)) for kind in asks)
-        self.asks += [ask.ask_id for ask in asked]
-        return self.tell(
+    def hear(self, text: str, asks: Sequence[str] = (), **fields: Any) -> Entry:
+        """The customer sends a message, with an ask of each of these kinds."""
+        new_asks = tuple(Ask(ask_id=self.new("a"), kind=cast(Any, kind)) for kind in asks)
+        self.asks += [ask.ask_id for ask in new_asks]
+        return self.record(
             MessageReceived,
             self.customer,
             message_id=self.new("m"),
             channel=self.channel,
-            asks=asked or None,
+            asks=new_asks or None,
             sentiment=self.dice.pick((None, "calm", "upset", "upset", "angry")),
             text=text,
             **fields,
         )
 
     def reply(self, text: str | None = None, **fields: Any) -> str:
-        """The agent answers what was asked, mostly; the reply's id."""
+        """The agent replies, and mostly answers all asks. Gives the reply's id."""
         answered = len(self.asks) if self.dice.chance(0.85) else 0
-        reply = self.new("r")
-        said: dict[str, Any] = {
+        reply_id = self.new("r")
+        defaults: dict[str, Any] = {
             "purpose": "substantive",
             "addresses": self.dice.maybe(0.8, tuple(self.issues)),
             "answers": tuple(self.asks[:answered]) or None,
-            # Now and then somebody answers in English, whatever the customer speaks.
+            # Some answers are in English, although the customer speaks another language.
             "language": self.words.language if self.dice.chance(0.95) else "en-GB",
             "to": self.address if self.channel == "email" else None,
             "text": text or self.dice.pick(self.words.answers),
         }
-        self.tell(ReplySent, self.agent, reply_id=reply, channel=self.channel, **(said | fields))
+        fields = defaults | fields
+        self.record(ReplySent, self.agent, reply_id=reply_id, channel=self.channel, **fields)
         del self.asks[:answered]
-        self.replies.append(reply)
-        return reply
+        self.replies.append(reply_id)
+        return reply_id
 
     def money(self, low: int, high: int) -> Money:
         """An amount in the customer's currency."""
@@ -227,19 +230,19 @@ class Story:
     def _cents(self) -> str:
         return self.dice.pick(("00", "00", "50", "99"))
 
-    # --- putting right ---------------------------------------------------------------------
+    # --- correcting ------------------------------------------------------------------------
 
-    def amend(self, wrong: Told, field: str, to: Any) -> Told:
+    def amend(self, wrong: Entry, field: str, to: Any) -> Entry:
         """Correct a field of an event to another JSON value."""
         change = {"from": stored_data(wrong.event).get(field), "to": to}
         return self._correct(wrong, "amended", changes={field: change}, reason="mistyped")
 
-    def void(self, wrong: Told, reason: str) -> Told:
-        """Correct an event that never was. Nothing may have been told since that rests on it."""
+    def void(self, wrong: Entry, reason: str) -> Entry:
+        """Void an event that never happened. No later event may refer to what it brought."""
         return self._correct(wrong, "voided", reason=reason)
 
-    def _correct(self, wrong: Told, kind: str, **fields: Any) -> Told:
-        return self.tell(
+    def _correct(self, wrong: Entry, kind: str, **fields: Any) -> Entry:
+        return self.record(
             EventCorrected,
             self.agent,
             stream=wrong.stream,
@@ -250,7 +253,7 @@ class Story:
         )
 
     def supervisor(self) -> Actor:
-        """One of those who may do more."""
+        """One of the agents who may decide more than others."""
         return self.dice.pick(AGENTS[: len(TEAMS)])
 
 

@@ -1,4 +1,4 @@
-"""What people say in made histories, in nine languages, and where those who speak them live."""
+"""Texts of generated histories in nine languages, and the places where these are spoken."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 
 class Words(NamedTuple):
-    """A language, its place, and what is said in it."""
+    """A language, a place where it is spoken, and texts in it."""
 
     language: str
     region: str
     currency: str
     scale: int
-    """What one pound is worth, roughly: amounts are round in every currency."""
+    """What one pound is worth, roughly, so that amounts are realistic in every currency."""
     timezone: str
     names: tuple[str, ...]
     complaints: tuple[str, ...]
@@ -211,4 +211,4 @@ LANGUAGES: tuple[Words, ...] = (
         "По условиям мы не можем вернуть деньги за использованный билет.",
     ),
 )
-"""Those spoken more come first; see `Story`, which takes the first ones more often."""
+"""The most common come first, because `Story` picks the first two more often than the others."""

@@ -90,7 +90,7 @@ def outputs(casestore: Casestore) -> Iterator[tuple[str, str]]:
             ran = casestore(*command, "--format", form)
             yield " ".join([*command, form]), ran.out + ran.err
     lines = casestore("export", "--reveal").out.replace('"type":"', '"type":"No')
-    ran = casestore("import", "-", "--on-error", "skip", given=lines)
+    ran = casestore("import", "-", "--on-error", "skip", stdin=lines)
     assert ran.code == 1
     yield "import", ran.out + ran.err
 

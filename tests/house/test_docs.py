@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner
 
 from cli.main import cli
@@ -19,13 +20,13 @@ ROOT = Path(__file__).parents[2]
 EVENTS_PAGE = ROOT / "docs" / "events.md"
 HEAD = """# Every event, and what an append refuses
 
-Made from the code (`CASESTORE_GOLDEN=1 pytest tests/test_docs.py`); `casestore events TYPE` shows
-the same with JSON Schema. Every event has `occurred_at` (when it happened, an aware datetime, kept
-in UTC) and `actor` (who did it, as they were at that moment: `kind`, `id`, `role`, `team`). Fields
-are optional unless marked *required*. A field or list left out is *not recorded*; an empty list
-says that there were none. **Personal** fields are words about or from a person: they are sealed
-apart from the rest of the event, and nothing else ever holds prose. Ids are the caller's own, 1 to
-200 characters without control characters, unique within their stream and kind.
+Made from the code (`CASESTORE_GOLDEN=1 pytest tests/house/test_docs.py`); `casestore events TYPE`
+shows the same with JSON Schema. Every event has `occurred_at` (when it happened, an aware datetime,
+kept in UTC) and `actor` (who did it, as they were at that moment: `kind`, `id`, `role`, `team`).
+Fields are optional unless marked *required*. A field or list left out is *not recorded*; an empty
+list says that there were none. **Personal** fields are words about or from a person: they are
+sealed apart from the rest of the event, and nothing else ever holds prose. Ids are the caller's
+own, 1 to 200 characters without control characters, unique within their stream and kind.
 
 Streams: `case:<case_id>` · `customer:<customer_id>` · `policy`.
 
@@ -117,10 +118,41 @@ def test_the_readme_can_be_followed_in_an_empty_folder(tmp_path: Path) -> None:
     assert done.stdout.startswith("open ")
 
 
-def test_every_link_of_a_document_leads_somewhere() -> None:
-    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
-        for link in re.findall(r"\]\(([^)#]+)\)", path.read_text("utf-8")):
-            assert link.startswith("http") or (path.parent / link).exists(), f"{path}: {link}"
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+OURS = r"`((?:casestore|projections|cli|tests|docs)/[\w./-]+)`"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_what_a_document_names_is_there(path: Path) -> None:
+    """Its links lead somewhere, and the project's files and folders that it names exist."""
+    text = path.read_text("utf-8")
+    links = [path.parent / link for link in re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", text)]
+    named = [ROOT / name for name in re.findall(OURS, text)]
+    assert [str(each) for each in (*links, *named) if not each.exists()] == []
+
+
+def test_every_room_is_on_the_page_of_the_house() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    drawn = page.split("```")[1]
+    for package in ("casestore", "projections", "cli", "tests"):
+        room = re.search(rf"^{package}/ .*?(?=^\S|\Z)", drawn, re.MULTILINE | re.DOTALL)
+        assert room is not None, package
+        rooms = {each.parent.name for each in (ROOT / package).glob("*/__init__.py")}
+        assert {each for each in rooms if f" {each}/" not in room[0]} == set(), package
+
+
+def test_every_decision_says_what_why_and_what_else() -> None:
+    folder = ROOT / "docs" / "decisions"
+    index = (folder / "README.md").read_text("utf-8")
+    for number, path in enumerate(sorted(folder.glob("[0-9]*.md")), 1):
+        text = path.read_text("utf-8")
+        title = f"{number:03}. "
+        assert path.name.startswith(f"{number:03}-"), path.name
+        assert text.startswith(f"# {title}"), path.name
+        parts = ["What", "Why", "What was tried or considered instead"]
+        assert re.findall(r"^## (.+)$", text, re.MULTILINE) == parts, path.name
+        heading = text.partition("\n")[0].removeprefix(f"# {title}")
+        assert f"- [{number:03}]({path.name}): {heading}\n" in index, path.name
 
 
 def test_every_report_and_its_fields_are_explained() -> None:

@@ -1,4 +1,4 @@
-"""Altering a store's tables behind its back, past the append-only triggers."""
+"""Changing a store's tables directly, as somebody would who tampers with it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from casestore.journal.sqlite import SQLiteJournal
 
 
 def alter(store: CaseStore, *statements: str) -> None:
-    """Do to the table what the triggers are there to refuse. {t} is the table."""
+    """Run statements that the append-only triggers refuse. {t} in them is the table of events."""
     recorder = store.recorder
     if isinstance(recorder, SQLiteJournal):
         sql = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"

@@ -1,4 +1,4 @@
-"""Unmistakable words in every Personal field of every event type."""
+"""Canaries: a word that stands nowhere else, in every Personal field of every event type."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ CANARY = "canary-7be1"
 
 
 def with_canary(cls: type[Event]) -> Event:
-    """A sample with a canary in every Personal field, referring to nothing it need not."""
-    loose = {link.field for link in links(cls) if not link.new} | {"supersedes"}
-    unset = (loose - required(cls)) & set(fields_of(cls))
+    """A sample with a canary in every Personal field, and without optional references to things."""
+    references = {link.field for link in links(cls) if not link.new} | {"supersedes"}
+    unset = (references - required(cls)) & set(fields_of(cls))
     canaries = dict.fromkeys(personal_fields(cls), CANARY)
-    made: Event = changed(full(cls), **canaries, **dict.fromkeys(unset))
-    return made
+    event: Event = changed(full(cls), **canaries, **dict.fromkeys(unset))
+    return event
 
 
 def plant(store: CaseStore) -> int:
-    """Append every event type with Personal fields, and a canary in each; how many there are."""
+    """Append an event of every type with Personal fields. Gives how many canaries they hold."""
     store.append("case:1", opened(subject=CANARY))
     store.append("customer:c1", HoldPlaced(occurred_at=T, actor=ANNA, hold_id="h", reason="x"))
     store.append("case:1", CaseClosed(occurred_at=T, actor=ANNA, reason="resolved"))
@@ -40,7 +40,7 @@ def plant(store: CaseStore) -> int:
         for cls in EVENTS[kind]:
             if cls in (CaseOpened, CaseClosed, CustomerRegistered, EventCorrected):
                 continue
-            if cls is PromiseWithdrawn:  # the one promise of the samples is let off already
+            if cls is PromiseWithdrawn:  # the samples' only promise is released already
                 store.append(stream, changed(with_canary(PromiseMade), promise_id="p2", words=None))
                 store.append(stream, changed(with_canary(cls), promise_id="p2"))
             elif not personal_fields(cls) and not brings(full(cls)):

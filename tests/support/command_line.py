@@ -23,7 +23,7 @@ ENV = dict.fromkeys(
 
 
 class Ran(NamedTuple):
-    """What a command gave."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -52,15 +52,15 @@ class Casestore:
     def __init__(self, url: str | None = None, **env: str | None) -> None:
         self.env: dict[str, str | None] = {**ENV, "COLUMNS": "80", "CASESTORE_URL": url, **env}
 
-    def __call__(self, *args: str, given: str | bytes | None = None) -> Ran:
+    def __call__(self, *args: str, stdin: str | bytes | None = None) -> Ran:
         runner = CliRunner(env=self.env)
-        result = runner.invoke(cli, args, input=given, prog_name="casestore")
+        result = runner.invoke(cli, args, input=stdin, prog_name="casestore")
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Ran(result.exit_code, result.stdout, result.stderr)
 
     def process(self, *args: str, **options: Any) -> subprocess.Popen[bytes]:
-        """The same in a process of its own."""
+        """Start the command as a process of its own."""
         env = {name: value for name, value in {**os.environ, **self.env}.items() if value}
         return subprocess.Popen(
             [sys.executable, "-m", "cli.main", *args],
@@ -72,14 +72,14 @@ class Casestore:
         )
 
     def spawn(self, *args: str) -> Ran:
-        """Run a process of its own to its end."""
+        """Run the command as a process of its own, to its end."""
         process = self.process(*args)
         out, err = process.communicate(timeout=60)
         return Ran(process.returncode, out.decode(), err.decode())
 
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
-"""When the demo store's clock stands still: after its stories."""
+"""The time at which the clock of the demo's store stands: after all its stories."""
 
 
 def demo_store(folder: Path) -> Casestore:

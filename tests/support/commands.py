@@ -1,4 +1,4 @@
-"""Every command of the command line, by its whole name."""
+"""Every command of the command line, by its full name, like ("case", "show")."""
 
 from __future__ import annotations
 

@@ -13,29 +13,29 @@ from tests.support.stories import START, Learnt, registered
 
 
 class Desk:
-    """A store whose clock goes with the story: what happens is on record at once."""
+    """A store whose clock follows the story: an event is recorded when it happens, or is learnt."""
 
     def __init__(self, url: str, **injected: Any) -> None:
         self._now = START
         self.store = CaseStore.create(url, clock=lambda: self._now, **injected)
 
-    def tell(self, stream: str, *told: Event | Learnt) -> None:
-        """What happens in a stream; a case or a customer may be named without its kind."""
-        for each in told:
-            event = each if isinstance(each, Event) else each.event
-            self._now = max(self._now, each.at if isinstance(each, Learnt) else event.occurred_at)
+    def tell(self, stream: str, *steps: Event | Learnt) -> None:
+        """Append what happens in a stream."""
+        for step in steps:
+            event = step if isinstance(step, Event) else step.event
+            self._now = max(self._now, step.at if isinstance(step, Learnt) else event.occurred_at)
             self.store.append(stream, event)
 
-    def case(self, case_id: str, *told: Event | Learnt) -> None:
-        """What happens in a case."""
-        self.tell(f"case:{case_id}", *told)
+    def case(self, case_id: str, *steps: Event | Learnt) -> None:
+        """Append what happens in a case."""
+        self.tell(f"case:{case_id}", *steps)
 
-    def customer(self, customer_id: str, *told: Event | Learnt) -> None:
-        """What happens to a customer, who may be registered for it."""
+    def customer(self, customer_id: str, *steps: Event | Learnt) -> None:
+        """Append what happens to a customer. One who is not known yet is registered first."""
         stream = f"customer:{customer_id}"
         if stream not in self.store.streams("customer"):
             self.tell(stream, registered())
-        self.tell(stream, *told)
+        self.tell(stream, *steps)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A house whose policy says who may give what, and gifts."""
+"""The policy of a company, which says who may give how much, and gestures to customers."""
 
 from __future__ import annotations
 
@@ -6,21 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from casestore import Actor, GestureGiven, PolicyAdopted
-from tests.support.stories import (
-    Moment,
-    adopted,
-    gave,
-)
+from tests.support.stories import Moment, adopted, gave
 
 CAROL = Actor(kind="agent", id="carol", role="team_lead")
-
-
 TEMP = Actor(kind="agent", id="temp", role="temp")
-
-
 NOBODY = Actor(kind="agent", id="nobody")
-
-
 ROLES = {
     "first_line": {"limits": {"EUR": {"per_gesture": "25", "per_case": "40", "per_year": "60"}}},
     "team_lead": {"limits": {"EUR": {"per_gesture": "50"}, "USD": {"per_gesture": "50"}}},

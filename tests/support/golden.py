@@ -1,4 +1,7 @@
-"""Golden text: what people see, whole, in tests/golden/. CASESTORE_GOLDEN=1 writes it anew."""
+"""Golden text: files in tests/golden/ with whole outputs as people see them.
+
+CASESTORE_GOLDEN=1 writes the files anew, so that a change of an output is seen in the diff.
+"""
 
 from __future__ import annotations
 

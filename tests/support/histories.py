@@ -1,4 +1,4 @@
-"""Any histories in a real store: cases and customers that meet, corrections, and policies."""
+"""Random histories in a real store: cases, their customers, corrections, merges and policies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STREAMS = (
 
 
 class Histories:
-    """A store to which whatever structure accepts happens. The same seed tells the same."""
+    """A store with random events that the structural checks accept; a seed gives the same again."""
 
     def __init__(self, url: str, key_file: Path, seed: int) -> None:
         self.random = Random(seed)
@@ -48,7 +48,7 @@ class Histories:
 
     def _proposal(self, stream: str) -> Event | None:
         if stream == "policy":
-            # One that takes effect a little before its adoption judges what was on record already.
+            # Some take effect shortly before they are adopted: events on record are judged anew.
             at = self.now + timedelta(minutes=self.random.choice((-5, -4, -1, 60)))
             return adopted(f"p-{at:%d-%H-%M}", at=self.now, effective=at)
         event = proposal(self._story(stream), self.random)
@@ -58,22 +58,24 @@ class Histories:
         return event
 
     def _story(self, stream: str) -> Story:
-        """What happened in a stream, with ids by version, as corrections are proposed."""
+        """What happened in a stream, as a story: its event ids are `uid(version)`."""
         try:
             recorded = self.store.history(stream).originals
         except StreamNotFound:
             return Story(stream)
-        by_version = {each.event_id: uid(each.version) for each in recorded}
+        story_ids = {r.event_id: uid(r.version) for r in recorded}
 
-        def with_id(event: Event) -> Event:
+        def with_story_id(event: Event) -> Event:
             if isinstance(event, EventCorrected):
-                return replace(event, event_id=by_version[event.event_id])
+                return replace(event, event_id=story_ids[event.event_id])
             return event
 
         return Story(
             stream,
             tuple(
-                msgspec.structs.replace(r, uid=str(by_version[r.event_id]), event=with_id(r.event))
+                msgspec.structs.replace(
+                    r, uid=str(story_ids[r.event_id]), event=with_story_id(r.event)
+                )
                 for r in recorded
             ),
         )

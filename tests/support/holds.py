@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from casestore import (
-    HoldPlaced,
-    HoldReleased,
-)
+from casestore import HoldPlaced, HoldReleased
 from tests.support.notes import ANNA, T
 
 

@@ -2,8 +2,9 @@
 
     findings("too-many-hands", given(opened(), replied())) == {"case": "satisfied"}
 
-`found` gives the findings themselves, by subject. A customer is a story of their own, and what a
-house expects of itself is told as `policy={"max_agents": 2}`, who may give what as `roles={…}`.
+`found` gives the findings themselves, by subject. A customer has a story of their own. The policy
+is given by the numbers of its conduct, `policy={"max_agents": 2}`, and by who may give how much,
+`roles={…}`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import msgspec
 from pydantic import TypeAdapter
 
-from casestore.events import EVENTS
+from casestore.events import VOCABULARY
 from casestore.events.policy_document import DOCUMENT
 from casestore.streams.policies import Adopted, Policies
 from projections.history.case_history import CaseHistory
@@ -36,7 +37,7 @@ def facts(
     *,
     roles: Mapping[str, Any] | None = None,
 ) -> Facts:
-    """A story as rules judge it, under a policy with these numbers in its conduct, and roles."""
+    """A story in the form that rules judge."""
     policies = Policies()
     if policy is not None or roles is not None:
         document = DOCUMENT.validate_python({"conduct": policy or {}, "roles": roles or {}})
@@ -54,18 +55,26 @@ def found(
     *,
     roles: Mapping[str, Any] | None = None,
 ) -> dict[str, Finding]:
-    """What a rule finds, by subject; of what time alone decides, only what is due by as-of."""
+    """What a rule finds, by subject.
+
+    Some findings come true when a time has passed without an event. With `as_of`, those are left
+    out whose time had not passed by then.
+    """
     by_subject: dict[str, Finding] = {}
     case = facts(story, customer, policy, as_of, roles=roles)
-    for each in RULES[rule].judge(case):
+    for finding in RULES[rule].judge(case):
         assert not RULES[rule].on.isdisjoint(case.case.types), f"{rule} is not asked about this"
-        assert each.subject not in by_subject, f"{rule} judges {each.subject} twice"
-        assert each.due_at is None or each.at == each.due_at
-        by_subject[each.subject] = each
+        assert finding.subject not in by_subject, f"{rule} judges {finding.subject} twice"
+        assert finding.due_at is None or finding.at == finding.due_at
+        by_subject[finding.subject] = finding
     if as_of is None:
         return by_subject
     now = moment(as_of)
-    return {k: v for k, v in by_subject.items() if v.due_at is None or v.due_at < now}
+    return {
+        subject: finding
+        for subject, finding in by_subject.items()
+        if finding.due_at is None or finding.due_at < now
+    }
 
 
 def findings(
@@ -77,18 +86,17 @@ def findings(
     *,
     roles: Mapping[str, Any] | None = None,
 ) -> dict[str, Outcome]:
-    """How a rule judges, by subject."""
-    return {
-        k: v.outcome for k, v in found(rule, story, customer, policy, as_of, roles=roles).items()
-    }
+    """The outcomes of what a rule finds, by subject."""
+    by_subject = found(rule, story, customer, policy, as_of, roles=roles)
+    return {subject: finding.outcome for subject, finding in by_subject.items()}
 
 
 def demo() -> dict[str, Story]:
-    """The demo's streams, as their stories tell them."""
+    """The streams of the demo, each as a story."""
     streams: dict[str, Story] = {}
-    for line in (ROOT / "cli" / "stories.ndjson").read_bytes().splitlines():
-        told = msgspec.json.decode(line)
-        cls = next(c for each in EVENTS.values() for c in each if c.__name__ == told["type"])
-        event = TypeAdapter(cls).validate_json(msgspec.json.encode(told["data"]))
-        streams[told["stream"]] = streams.get(told["stream"], Story(told["stream"])).plus(event)
+    for text in (ROOT / "cli" / "stories.ndjson").read_bytes().splitlines():
+        line = msgspec.json.decode(text)
+        cls = next(cls for cls in VOCABULARY if cls.__name__ == line["type"])
+        event = TypeAdapter(cls).validate_json(msgspec.json.encode(line["data"]))
+        streams[line["stream"]] = streams.get(line["stream"], Story(line["stream"])).plus(event)
     return streams

@@ -1,4 +1,8 @@
-"""Random stories for laws: any events, with few ids, that structure accepts one after another."""
+"""Random stories for laws, which are properties that hold for every story.
+
+A story holds events of any type that the structural checks accept, one after another. There are
+few different ids, so that events often name the same thing.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +36,11 @@ law = settings(
     suppress_health_check=[HealthCheck.too_slow],
 )
 
-
 Chance = Callable[[Random], Any]
 """Chooses a value."""
 
-
 REFERRED = ("reply", "reply", "reply", "remedy", "gesture", "offer", "promise")
+"""Kinds of thing that a Ref can name. Replies are chosen most often."""
 
 
 def one_of(*values: Any) -> Chance:
@@ -60,19 +63,20 @@ def ids(kind: str) -> Chance:
 
 
 def values(hint: Any, kind: str = "") -> Chance:
-    """Chooses values that fit a field; `kind` is that of the ids in it."""
+    """A Chance of values for a field with this type hint; `kind` is what an id in it names."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated and marker(hint, Personal):
         return one_of(None, "words")
     if origin is Annotated:
         return values(args[0], getattr(marker(hint, Identity), "kind", kind))
     if origin in (Union, UnionType):
-        some = values(args[0], kind)
-        often = 0.8 if args[0] is Ref else 0.2  # what is not known yet is refused
-        return lambda random: some(random) if random.random() < often else None
+        value = values(args[0], kind)
+        # Most optional fields are left out: an id that the story does not know yet is refused.
+        share = 0.8 if args[0] is Ref else 0.2
+        return lambda random: value(random) if random.random() < share else None
     if origin is tuple:
-        each = values(args[0], kind)
-        return lambda random: [each(random) for _ in range(random.randrange(3))]
+        element = values(args[0], kind)
+        return lambda random: [element(random) for _ in range(random.randrange(3))]
     if origin is Literal:
         return one_of(*args)
     if hint is str and kind:
@@ -93,7 +97,10 @@ def some_of(cls: type[Any], random: Random) -> Any:
 
 
 def proposal(story: Story, random: Random, theme: Sequence[type[Event]] = ()) -> Event | None:
-    """Some event that might come next, rather one of the theme's; None where it does not fit."""
+    """A random event that might come next, mostly of a type in the theme.
+
+    None if the values that were chosen do not go together.
+    """
     any_event = EVENTS[story.stream.partition(":")[0]]
     cls = random.choice(theme if theme and random.random() < 0.8 else any_event)
     if not story.recorded:
@@ -116,17 +123,18 @@ def correction(story: Story, random: Random) -> Event:
     cls = type(target.event)
     name = random.choice(sorted(amendable_fields(cls)))
     other = replace(target.event, **{name: chances(cls)[name](random)})
-    before, then = (stored_data(event).get(name) for event in (target.event, other))
-    return amended(version, at, **{name: (before, then)})
+    before, after_ = (stored_data(event).get(name) for event in (target.event, other))
+    return amended(version, at, **{name: (before, after_)})
 
 
 def after(stream: Stream, recorded: Recorded) -> Stream:
+    """The stream after an event that is no correction."""
     state = stream.kind.evolve(stream.state, recorded.event)
     return msgspec.structs.replace(stream, version=recorded.version, state=state)
 
 
 def advance(stream: Stream, story: Story) -> Stream:
-    """The stream after the story's last event, as the store makes it from the stream before."""
+    """The stream after the story's last event, made from the stream before it as the store does."""
     last = story.recorded[-1]
     if isinstance(last.event, EventCorrected):
         return story.folded
@@ -134,12 +142,16 @@ def advance(stream: Stream, story: Story) -> Stream:
 
 
 def story_of(kind: str, seed: int, length: int) -> Story:
-    """What was accepted of so many proposals; the same seed begins in the same way."""
+    """A story of those events that were accepted, out of `length` proposals.
+
+    With the same seed, a longer story begins with the events of a shorter one.
+    """
     random = Random(seed)
     story = Story(f"{kind}:x")
     stream, at = kinds.empty(story.stream), START
     modules = random.sample(sorted({cls.__module__ for cls in EVENTS[kind]}), 2)
-    theme = [cls for cls in EVENTS[kind] if cls.__module__ in modules]  # so that they meet
+    # Most events are of two modules, so that one often has to do with another.
+    theme = [cls for cls in EVENTS[kind] if cls.__module__ in modules]
     for _ in range(length):
         event = proposal(story, random, theme)
         at += timedelta(minutes=random.randrange(20))
@@ -153,14 +165,8 @@ def story_of(kind: str, seed: int, length: int) -> Story:
 
 
 hours = st.integers(0, 24).map(lambda n: START + timedelta(hours=n))
-
-
 times = st.none() | hours
-
-
 seeds = st.integers(0, 2**32)
-
-
 stories = st.builds(story_of, st.sampled_from(["case", "customer"]), seeds, st.integers(1, 200))
 
 

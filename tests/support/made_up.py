@@ -1,4 +1,4 @@
-"""Made-up projections: one that looks at all there is to look at, and one that often fails."""
+"""Made-up projections: one that reads all that a projection can read, and one that often fails."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class LookingRow(Row, frozen=True):
     policies: tuple[str, ...]
     """Those in force when it happened."""
     customer: tuple[str, ...]
-    """What happened to the customer, as it reads at present."""
+    """What happened to the customer, as it reads at present: version, type and time."""
 
 
 def looking(case: CaseHistory) -> Iterator[LookingRow]:
     customer = [f"{r.version} {r.type} {r.occurred_at}" for r in case.customer or ()]
     for recorded in case.history:
         names = tuple(
-            str(each.name)
-            for each in case.policies.adopted
-            if each.effective_from is None or each.effective_from <= recorded.occurred_at
+            str(policy.name)
+            for policy in case.policies.adopted
+            if policy.effective_from is None or policy.effective_from <= recorded.occurred_at
         )
         yield LookingRow(case.case_id, recorded.version, names, tuple(customer))
 
@@ -44,7 +44,7 @@ class FragileRow(Row, frozen=True):
 
 
 def fragile(case: CaseHistory) -> Iterator[FragileRow]:
-    """Fails after every third event, and after it has made a row."""
+    """Fails after every third event of a case: not before, but after it has made a row."""
     yield FragileRow(case.case_id, len(case.history))
     if len(case.history) % 3 == 0:
         raise ValueError(f"it is the third\0 time in {case.case_id}")
@@ -61,15 +61,15 @@ LOOKING = Projection(
 FRAGILE = Projection("fragile", version=1, row=FragileRow, rows=fragile)
 ALL = (*PROJECTIONS, LOOKING, FRAGILE)
 SOME = (CASES, PROMISES, CUSTOMERS, LOOKING, FRAGILE)
-"""Where it is not about the rows."""
+"""Fewer projections, for tests that are about how tables are kept, not about what is in them."""
 
 
 def contents(runner: Runner) -> dict[str, list[Any]]:
     """Every row of the live tables, and what is parked."""
     with runner.tables.reading() as cursor:
-        found: dict[str, list[Any]] = {"parked": runner.parked(cursor)}
+        rows: dict[str, list[Any]] = {"parked": runner.parked(cursor)}
         for name, table in runner.current(cursor).items():
-            found[name] = sorted(
+            rows[name] = sorted(
                 cursor.all(f"SELECT * FROM {runner.tables.at(table.table)}"), key=repr
             )
-    return found
+    return rows

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from casestore import (
-    Actor,
-    CaseOpened,
-    NoteAdded,
-)
+from casestore import Actor, CaseOpened, NoteAdded
 
 ANNA = Actor(kind="agent", id="anna", team="north")
-
-
 T = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 

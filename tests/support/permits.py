@@ -1,25 +1,25 @@
-"""A municipality's permit applications, told as casestore events: promises with real deadlines.
+"""A municipality's permit applications as casestore events: promises with real deadlines.
 
 Every row of the file is one completed task, and repeats what is known of its whole case. Each case
 becomes a CaseOpened and a PromiseMade at `case:startdate`, an event for each task at its own time,
-and a PromiseKept at `case:enddate` where there is one, in order of time. Every time in the file
-names its offset, +01:00 in winter and +02:00 in summer, and is passed on as it stands.
+and a PromiseKept at `case:enddate` if there is one, in order of time. Every time in the file names
+its offset, +01:00 in winter and +02:00 in summer, and is taken over unchanged.
 
-What the file is like, and what becomes of it:
+What the file is like, and what we make of it:
 
-- No case lacks a deadline, and no deadline is at or before its start: nothing to decide.
+- Every case has a deadline, and every deadline is after the start: there is nothing to decide.
 - 49 of the 726 cases have no enddate: their promise is not kept.
-- case-10862 ended (at midnight) 67 minutes before it started, on the same day. It is told as it
-  stands, after the promise that it keeps. At no time does that make a difference: before the start
-  there is no promise, and from the start on it is kept.
-- 69 cases ended before their last task, 52 even before their first: tasks are told all the same.
+- case-10862 ended (at midnight) 67 minutes before it started, on the same day. Its PromiseKept has
+  that time, and comes after the PromiseMade. The answers are not changed by it at any time: before
+  the start there is no promise, and from the start on it is kept.
+- 69 cases ended before their last task, 52 even before their first: all tasks become events.
 - A deadline is a moment, mostly 00:00 or 01:06:40, and not a whole day. 39 cases ended later on the
-  day of their deadline, one of them by 20 ms. By the definition of the report that is late.
-- Nobody says who applied, so each case has a customer of its own; nor who opened the case or kept
-  the promise, for which the one responsible for the case stands.
-- What was promised, it does not say either: the promise is of kind other.
-- Left out are `case:department`, `case:group` and `case:enddate_planned`: what a case has in the
-  end, without a word of since when. An org:group "EMPTY" is none.
+  day of their deadline, one of them by 20 ms. By the definition of the report they are late.
+- The file does not say who applied: each case has a customer of its own. Nor does it say who opened
+  the case or kept the promise: the actor of both is the person responsible for the case.
+- It does not say what was promised either: the promise is of kind "other".
+- `case:department`, `case:group` and `case:enddate_planned` are left out: they are the case's last
+  values, and the file does not say since when they held. An org:group "EMPTY" means no team.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ _CHANNELS = {
     "e-mail": "email",
     "Intern": "other",
 }
-# The one task that is by its name an event of ours. Others draft, check or print, or they "process
-# or receive": what came of it, and from or to whom, they do not tell.
+# The only task whose name is that of one of our events. The names of other tasks (to draft, to
+# check, to "process or receive") do not say what came of them, nor from whom or to whom.
 _SENT = "T05 Print and send confirmation of receipt"
 
 
@@ -59,15 +59,15 @@ def permits(data_dir: Path) -> Iterator[Line]:
             "channel": _CHANNELS[case["case:channel"]],
         }
         made = {"promise_id": PROMISE, "kind": "other", "due_at": case[_DUE]}
-        yield _of_the_case(permit, case, _START, ("CaseOpened", opened))
-        yield _of_the_case(permit, case, _START, ("PromiseMade", made))
+        yield _case_line(permit, case, _START, ("CaseOpened", opened))
+        yield _case_line(permit, case, _START, ("PromiseMade", made))
         rest = [_task(permit, index, row) for index, row in enumerate(rows)]
         if case[_END]:
-            rest.append(_of_the_case(permit, case, _END, ("PromiseKept", {"promise_id": PROMISE})))
+            rest.append(_case_line(permit, case, _END, ("PromiseKept", {"promise_id": PROMISE})))
         yield from sorted(rest, key=_when)
 
 
-def _of_the_case(permit: str, case: Row, column: str, fact: Fact) -> Line:
+def _case_line(permit: str, case: Row, column: str, fact: Fact) -> Line:
     return line_of(PERMITS, permit, 0, fact, at=case[column], by=case["case:responsible"])
 
 
@@ -88,14 +88,15 @@ def _task(permit: str, index: int, row: Row) -> Line:
     )
 
 
-def _when(told: Line) -> datetime:
-    return datetime.fromisoformat(told["data"]["occurred_at"])
+def _when(line: Line) -> datetime:
+    return datetime.fromisoformat(line["data"]["occurred_at"])
 
 
 def permit_answers(data_dir: Path, as_of: datetime) -> dict[str, State]:
-    """What the file's own dates say of each case's promise at a time, which must name its zone.
+    """The state of each case's promise at a time, by the dates in the file.
 
-    A case that had not started has no answer. What happened later had not happened.
+    Args:
+        as_of: with its zone. Cases that start later are left out, and later ends do not count.
     """
     return {
         permit: _state(

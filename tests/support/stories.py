@@ -1,12 +1,14 @@
-"""Stories: given these events, when this one comes, then it is accepted, or refused because …
+"""Stories: given these events, when another one comes, then it is accepted or refused.
 
     given(opened(), promised("p1", due="+2h"), kept("p1", at="+3h"))
         .when(withdrew("p1", at="+4h")).refused("kept already")
 
-An event's maker is a past tense and fills in what the story does not care about; any field can
-be given by name. Times are told from START: "+2h", "-1d", "+5m", "+1s". An event is on record
-from when it happened, or as soon after the one before it as can be; `learnt("+3h", event)` puts it
-on record later. The event of version 3 has `uid(3)`.
+The functions that make events have names in the past tense. They fill in the fields that a story
+does not care about, and take any field by name. Times count from START: "+2h", "-1d", "+5m", "+1s".
+
+A step of a story is an event that was recorded when it happened (or together with the step before,
+if that was recorded later); or it is `learnt("+3h", event)`, an event that was recorded at +3h. The
+event of version 3 has the id `uid(3)`.
 """
 
 from __future__ import annotations
@@ -91,16 +93,16 @@ Moment = str | datetime
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
 
-def moment(told: Moment) -> datetime:
+def moment(at: Moment) -> datetime:
     """The time of "+2h", which is two hours after START."""
-    if isinstance(told, datetime):
-        return told
-    return START + timedelta(**{_UNITS[told[-1]]: int(told[:-1])})
+    if isinstance(at, datetime):
+        return at
+    return START + timedelta(**{_UNITS[at[-1]]: int(at[:-1])})
 
 
-def stamp(told: Moment) -> str:
+def stamp(at: Moment) -> str:
     """A time as it is stored."""
-    return f"{moment(told):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{moment(at):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def uid(version: int) -> UUID:
@@ -109,7 +111,7 @@ def uid(version: int) -> UUID:
 
 
 class Learnt(NamedTuple):
-    """An event that came on record at a time of its own."""
+    """An event that was recorded later than it happened."""
 
     at: datetime
     event: Event
@@ -121,7 +123,7 @@ def learnt(at: Moment, event: Event) -> Learnt:
 
 @dataclass(frozen=True)
 class Story:
-    """A stream to which some events have happened."""
+    """A stream with the events that were recorded in it so far."""
 
     stream: str
     recorded: tuple[Recorded, ...] = ()
@@ -161,20 +163,22 @@ class Story:
 
     def when(
         self,
-        told: Event | Learnt,
+        step: Event | Learnt,
         *,
         now: Moment | None = None,
         others: Sequence[Story] | None = None,
         imported: bool = False,
     ) -> Verdict:
-        """What becomes of one more event.
+        """Whether one more event is accepted.
 
         Args:
-            now: the store's clock; without it, clocks are left aside.
-            others: the streams that there are beside this one; without it, rules over several
-                streams are left aside.
+            step: the event.
+            now: the store's clock; if left out, no rule about clocks is checked.
+            others: the other streams that exist; if left out, no rule that needs other streams is
+                checked.
+            imported: whether the event is imported, and not live.
         """
-        event = told if isinstance(told, Event) else told.event
+        event = step if isinstance(step, Event) else step.event
         states = {story.stream: story.folded.state for story in others or ()}
         other = kinds.related(event)
         context = Context(
@@ -183,12 +187,12 @@ class Story:
             history=self.history() if isinstance(event, EventCorrected) else None,
             imported=imported,
         )
-        return Verdict(self, told, kinds.check(self.folded, event, context))
+        return Verdict(self, step, kinds.check(self.folded, event, context))
 
-    def plus(self, told: Event | Learnt) -> Story:
-        """The story with one more event on record."""
-        event = told if isinstance(told, Event) else told.event
-        at = to_microseconds(event.occurred_at if isinstance(told, Event) else told.at)
+    def plus(self, step: Event | Learnt) -> Story:
+        """The story with one more event on record; it is not checked."""
+        event = step if isinstance(step, Event) else step.event
+        at = to_microseconds(event.occurred_at if isinstance(step, Event) else step.at)
         last = max((r.recorded_us or 0 for r in self.recorded), default=at)
         version = len(self.recorded) + 1
         recorded = Recorded(
@@ -198,42 +202,42 @@ class Story:
 
 
 class Verdict(NamedTuple):
-    """What structure says to one more event of a story."""
+    """What the structural checks say to one more event of a story."""
 
     story: Story
-    told: Event | Learnt
+    step: Event | Learnt
     refusal: str | None
 
     def accepted(self) -> Story:
-        """It is; the story goes on."""
-        assert self.refusal is None, f"refused: {self.refusal}\n{self.told}"
-        return self.story.plus(self.told)
+        """Assert that the event was accepted; gives the story with it."""
+        assert self.refusal is None, f"refused: {self.refusal}\n{self.step}"
+        return self.story.plus(self.step)
 
     def refused(self, because: str) -> None:
-        """It is not; the reason holds these words and, after a semicolon, what to do."""
-        assert self.refusal is not None, f"accepted: {self.told}"
+        """Assert that it was refused: with these words and, after a semicolon, what to do."""
+        assert self.refusal is not None, f"accepted: {self.step}"
         assert because in self.refusal
         assert "; " in self.refusal, f"it does not say what to do: {self.refusal}"
 
 
-def given(*told: Event | Learnt, stream: str = "case:c1") -> Story:
-    """A story so far, every event of which was accepted."""
+def given(*steps: Event | Learnt, stream: str = "case:c1") -> Story:
+    """A story of these events. Every one of them must be accepted."""
     story = Story(stream)
-    for each in told:
-        story = story.when(each).accepted()
+    for step in steps:
+        story = story.when(step).accepted()
     return story
 
 
-def given_customer(*told: Event | Learnt, stream: str = "customer:k1") -> Story:
-    return given(*told, stream=stream)
+def given_customer(*steps: Event | Learnt, stream: str = "customer:k1") -> Story:
+    return given(*steps, stream=stream)
 
 
-def given_policy(*told: Event | Learnt) -> Story:
-    return given(*told, stream="policy")
+def given_policy(*steps: Event | Learnt) -> Story:
+    return given(*steps, stream="policy")
 
 
-def versions(recorded: Iterable[Recorded]) -> list[int]:
-    return [each.version for each in recorded]
+def versions(events: Iterable[Recorded]) -> list[int]:
+    return [recorded.version for recorded in events]
 
 
 E = TypeVar("E", bound=Event)
@@ -243,8 +247,8 @@ def make(cls: type[E], at: Moment, more: dict[str, Any], **fields: Any) -> E:
     return cls(**{"occurred_at": moment(at), "actor": ANNA, **fields, **more})
 
 
-def ref(kind: Any, each: str) -> Ref:
-    return Ref(kind=kind, id=each)
+def ref(kind: Any, thing_id: str) -> Ref:
+    return Ref(kind=kind, id=thing_id)
 
 
 # --- contact
@@ -263,7 +267,7 @@ def wrote(message_id: str = "m1", at: Moment = "+0h", **more: Any) -> MessageRec
 
 
 def asked(ask_id: str = "a1", at: Moment = "+0h", **more: Any) -> MessageReceived:
-    """A message, named after its one ask."""
+    """A message with one ask, which gives the message its id."""
     ask = {"ask_id": ask_id, "kind": "question"}
     return wrote(f"m-{ask_id}", at, **{"asks": [ask], **more})
 
@@ -365,7 +369,7 @@ def withdrew(promise_id: str = "p1", at: Moment = "+0h", **more: Any) -> Promise
 def offered(
     offer_id: str = "x1", options: Sequence[str] = ("red", "blue"), at: Moment = "+0h", **more: Any
 ) -> OptionsOffered:
-    choices = [{"option_id": each, "kind": "colour"} for each in options]
+    choices = [{"option_id": option_id, "kind": "colour"} for option_id in options]
     return make(OptionsOffered, at, more, offer_id=offer_id, options=choices)
 
 
@@ -457,13 +461,13 @@ def corrected(version: int, at: Moment = "+0h", **more: Any) -> EventCorrected:
 
 
 def amended(version: int, /, at: Moment = "+0h", **changes: tuple[Any, Any]) -> EventCorrected:
-    """The event of that version was corrected: `amended(2, product=("toaster", "kettle"))`."""
-    told = {name: {"from": before, "to": after} for name, (before, after) in changes.items()}
-    return corrected(version, at, kind="amended", changes=told)
+    """Correct fields of the event of that version: `amended(2, product=("toaster", "kettle"))`."""
+    by_field = {name: {"from": before, "to": after} for name, (before, after) in changes.items()}
+    return corrected(version, at, kind="amended", changes=by_field)
 
 
 def reworded(version: int, words: str, at: Moment = "+0h") -> EventCorrected:
-    """Words of a person in it should be read differently."""
+    """Say how the personal words in the event of that version should be read."""
     return corrected(version, at, kind="amended", personal_changes=words)
 
 

@@ -26,7 +26,7 @@ from casestore.audit.sealing import seal
 from casestore.errors import BadSignature, BundleRefused, CannotTell, ProofRefused, SealRefused
 from casestore.tlog.note import Signer, Verifier
 from tests.support.command_line import Casestore, demo_store
-from tests.support.sealed import audit_folder, key_of, made, opened, put_back, tell
+from tests.support.sealed import audit_folder, key_of, make_store, opened, put_back, tell
 
 ZERO = base64.b64encode(bytes(32)).decode()
 
@@ -39,7 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def url(store_url: str, folder: Path) -> str:
     """11 events, sealed after 7 and after 11."""
-    made(store_url)
+    make_store(store_url)
     return store_url
 
 
@@ -218,12 +218,12 @@ def test_as_it_is_typed(tmp_path: Path) -> None:
     elsewhere = Casestore()  # no store, anywhere
     proof = casestore("audit", "prove", "case:roadshow@2", *held).fine().out
     checking = ("audit", "verify-proof", "-", "--key", key)
-    said = elsewhere(*checking, *held, given=proof).fine().out
+    said = elsewhere(*checking, *held, stdin=proof).fine().out
     assert said.endswith(f"signed\nthat history begins with what {march} signs\n")
-    told = elsewhere(*checking, *held, "--format", "json", given=proof).fine().json
+    told = elsewhere(*checking, *held, "--format", "json", stdin=proof).fine().json
     assert told["begins_with"] == [str(march)]
     plain = casestore("audit", "prove", "case:roadshow@2").fine().out
-    assert "ask for one made with" in elsewhere(*checking, *held, given=plain).failed(3)
+    assert "ask for one made with" in elsewhere(*checking, *held, stdin=plain).failed(3)
 
     out = str(tmp_path / "out")
     casestore("audit", "case", "roadshow", out, *held).fine()

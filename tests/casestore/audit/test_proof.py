@@ -38,7 +38,7 @@ from casestore.privacy.erasure import erase
 from casestore.tlog.merkle import leaf_hash
 from casestore.tlog.note import Signer, Verifier
 from tests.support import stories
-from tests.support.sealed import alter, audit_folder, key_of, made, opened, tell
+from tests.support.sealed import alter, audit_folder, key_of, make_store, opened, tell
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -50,7 +50,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def url(store_url: str, folder: Path) -> str:
-    made(store_url)
+    make_store(store_url)
     return store_url
 
 
@@ -59,7 +59,7 @@ def small(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A store on SQLite alone, where the database makes no difference."""
     monkeypatch.setenv("CASESTORE_KEY_FILE", str(tmp_path / "key"))
     url = f"sqlite:///{tmp_path}/store.db"
-    made(url)
+    make_store(url)
     return url
 
 

@@ -38,12 +38,12 @@ from casestore.tlog.tiles import Hashes, tile_path, tiles
 from tests.support import stories
 from tests.support.sealed import (
     alter,
+    alter_positions,
     audit_folder,
     execute,
-    freely,
     is_sqlite,
     key_of,
-    made,
+    make_store,
     opened,
     put_back,
     sealed,
@@ -62,7 +62,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def url(store_url: str, folder: Path) -> str:
-    made(store_url)
+    make_store(store_url)
     return store_url
 
 
@@ -320,17 +320,17 @@ def test_what_was_moved_or_slipped_in_is_named(
     url: str, changes: tuple[str, ...], says: str
 ) -> None:
     with opened(url) as store:
-        freely(store, *changes)
+        alter_positions(store, *changes)
     assert says in tampered(url)
 
 
 def test_an_event_in_a_gap_of_the_past_is_named(url: str) -> None:
     with opened(url) as store:
-        freely(store, "UPDATE {t} SET position = position + 10 WHERE position > 8")
+        alter_positions(store, "UPDATE {t} SET position = position + 10 WHERE position > 8")
         shutil.rmtree(Folder.of(store.url).path)
         Folder.of(store.url).make_key(origin(store))
         seal(store)
-        freely(store, COPY.replace("{at}", "12"))
+        alter_positions(store, COPY.replace("{at}", "12"))
     assert "case:c2 version 4 (position 12" in tampered(url)
     assert "was added: it was not there when event 9 was sealed" in tampered(url)
 
@@ -342,7 +342,7 @@ def test_what_is_not_of_its_type_is_named(
 ) -> None:
     monkeypatch.setenv("CASESTORE_KEY_FILE", str(tmp_path / "key"))
     url = f"sqlite:///{tmp_path}/store.db"
-    made(url)
+    make_store(url)
     with opened(url) as store:
         if value == "NULL":
             execute(store, "PRAGMA writable_schema = 1", NULLABLE, "PRAGMA writable_schema = 0")
@@ -460,7 +460,7 @@ def test_a_file_that_was_really_restored(
 ) -> None:
     monkeypatch.setenv("CASESTORE_KEY_FILE", str(tmp_path / "key"))
     url = f"sqlite:///{tmp_path}/store.db"
-    made(url)
+    make_store(url)
     with closing(sqlite3.connect(tmp_path / "store.db")) as now:
         now.execute(f"VACUUM INTO '{tmp_path}/older.db'")
     with opened(url) as store:
@@ -660,7 +660,7 @@ def test_a_folder_of_another_store(
 ) -> None:
     other = f"sqlite:///{tmp_path}/other.db"
     monkeypatch.setenv("CASESTORE_AUDIT_DIR", str(tmp_path / "other"))
-    made(other)
+    make_store(other)
     monkeypatch.setenv("CASESTORE_AUDIT_DIR", str(folder))
     assert verified(other).verdict == "cannot tell"
     with opened(other) as store, pytest.raises(SealRefused, match="another log"):
@@ -783,7 +783,7 @@ def test_ids_that_were_rolled_back(postgres_schema_url: str, tmp_path: Path, fol
                                    monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     monkeypatch.setenv("CASESTORE_KEY_FILE", str(tmp_path / "key"))
     url = postgres_schema_url
-    made(url)
+    make_store(url)
     with opened(url) as store:
         sequence = f"pg_get_serial_sequence('{store.recorder.table}', 'position')"
         execute(store, f"SELECT nextval({sequence})")

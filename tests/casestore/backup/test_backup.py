@@ -40,7 +40,7 @@ from tests.support.sealed import (
     audit_folder,
     execute,
     key_of,
-    made,
+    make_store,
     opened,
     sealed,
     tell,
@@ -62,7 +62,7 @@ def url(
     """Give the URL of a store with 11 events, sealed after 7 and after 11."""
     file.parent.mkdir()
     audit_folder(tmp_path, monkeypatch)
-    made(store_url)
+    make_store(store_url)
     if "postgres" in store_url:
         try:
             backup(store_url, file)

@@ -1,4 +1,4 @@
-"""Plain events for the journal: cases of eight, in the order in which they come."""
+"""Plain events for measuring the journal: cases of eight events, one case after another."""
 
 from __future__ import annotations
 
@@ -17,14 +17,20 @@ TEXT = "The parcel came late, and the box was open. I would like to know what ha
 PER_CASE = 8
 
 
-def made(case: int, number: int, whose: str = "C") -> Event:
-    """The n-th event of a case: opened, then messages and replies in turn."""
+def event_of(case: int, number: int, customers: str = "C") -> Event:
+    """Event `number` of a case: CaseOpened is 0, messages and replies follow in turn.
+
+    Args:
+        case: the case's number; two cases have the same customer.
+        number: from 0 to 7.
+        customers: the prefix of customer ids.
+    """
     at = START + timedelta(minutes=case, seconds=number)
     if number == 0:
         return CaseOpened(
             occurred_at=at,
             actor=AGENT,
-            customer_id=f"{whose}-{case // 2}",
+            customer_id=f"{customers}-{case // 2}",
             channel="email",
             subject=TEXT,
         )
@@ -43,20 +49,20 @@ def made(case: int, number: int, whose: str = "C") -> Event:
 
 
 def events(count: int) -> Iterator[tuple[str, Event]]:
-    """So many events of cases of eight, in the order in which they come."""
+    """The first `count` events, each with its stream, in the order of recording."""
     for n in range(count):
-        yield f"case:{n // PER_CASE}", made(n // PER_CASE, n % PER_CASE)
+        yield f"case:{n // PER_CASE}", event_of(n // PER_CASE, n % PER_CASE)
 
 
 def lines(count: int) -> list[bytes]:
-    """The same as NDJSON."""
-    found = []
-    for n, (stream, each) in enumerate(events(count)):
-        cls: Any = type(each)
-        data = json.loads(cls.__pydantic_serializer__.to_json(each, exclude_none=True))
+    """The same events as lines of NDJSON."""
+    encoded = []
+    for n, (stream, event) in enumerate(events(count)):
+        cls: Any = type(event)
+        data = json.loads(cls.__pydantic_serializer__.to_json(event, exclude_none=True))
         line = {"stream": stream, "type": cls.__name__, "data": data, "key": f"k{n}"}
-        found.append(json.dumps(line, separators=(",", ":")).encode())
-    return found
+        encoded.append(json.dumps(line, separators=(",", ":")).encode())
+    return encoded
 
 
 def rows(store: CaseStore) -> list[Row]:
