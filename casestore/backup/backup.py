@@ -17,7 +17,7 @@ from casestore.audit.checkpoints import Checkpoints, Target
 from casestore.audit.folder import Folder
 from casestore.audit.held import HeldCheckpoint
 from casestore.audit.leaf import NO_LEAF, hashes_of, origin_of
-from casestore.audit.rows import named
+from casestore.audit.rows import event_name
 from casestore.backup.pg_dump import DUMP, dump, reading_dump
 from casestore.backup.snapshot import (
     Contents,
@@ -266,7 +266,9 @@ class _Tree(Frontier):
         """Add rows."""
         new = hashes_of(self._log_id, rows)
         if NO_LEAF in new:
-            raise StoreDamaged(f"{named(rows[new.index(NO_LEAF)])} is not as casestore writes them")
+            raise StoreDamaged(
+                f"{event_name(rows[new.index(NO_LEAF)])} is not as casestore writes them"
+            )
         for leaf in new:
             self.append(leaf)
             self.leaves += int.from_bytes(leaf, "big")
