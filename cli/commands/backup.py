@@ -12,7 +12,7 @@ from casestore import CaseStore
 from casestore.append.decision import SYSTEM
 from casestore.audit.folder import Folder
 from casestore.audit.held import HeldCheckpoint
-from casestore.backup.backup import Kept
+from casestore.backup.backup import StoreCopy
 from casestore.backup.backup import backup as make_backup
 from casestore.backup.backup import copy as copy_store
 from casestore.backup.backup import restore as restore_backup
@@ -166,7 +166,9 @@ def _erase_again(store: CaseStore) -> dict[str, list[str]] | None:
     return outcomes
 
 
-def _remarks(store: CaseStore, made: Kept, erased: dict[str, list[str]] | None) -> Iterator[str]:
+def _remarks(
+    store: CaseStore, made: StoreCopy, erased: dict[str, list[str]] | None
+) -> Iterator[str]:
     if made.proven is None:
         yield "there was no checkpoint to compare it with"
     else:
@@ -207,7 +209,7 @@ def _key_problem(store: CaseStore) -> str | None:
 
 
 def _tell(
-    made: Kept, done: str, erased: dict[str, list[str]] | None, remarks: Sequence[str]
+    made: StoreCopy, done: str, erased: dict[str, list[str]] | None, remarks: Sequence[str]
 ) -> None:
     if for_people():
         _say(f"{done}: {counted(made.events, 'event')}, up to position {made.position}", *remarks)
