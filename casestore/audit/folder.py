@@ -233,7 +233,7 @@ class Folder(NamedTuple):
         finally:
             os.close(descriptor)
 
-    # --- verified up to here ---------------------------------------------------------------
+    # --- what was verified -----------------------------------------------------------------
 
     def verified(self) -> int:
         """The size up to which the events were verified last; 0 where they never were."""

@@ -108,7 +108,7 @@ class _Verifying:
         """When the last event so far was recorded, in microseconds since 1970."""
 
     def run(self, *, incremental: bool) -> Verified:
-        """Verify."""
+        """Run all checks, and name what is wrong."""
         targets, seals = self.checkpoints.targets, self.checkpoints.seals
         trusted = self.begin() if incremental else 0
         last_given = self.store.recorder.last_given_position()

@@ -1,4 +1,4 @@
-"""Finding the database of a store's URL, and the errors for where no store can be opened or made.
+"""Which database a store's URL names, and the errors where no store can be opened or made there.
 
 `shown` is always the place as a message may name it: see `shown_as`.
 """

@@ -1,5 +1,7 @@
-"""The journal in a PostgreSQL schema: its tables, and reading them. See postgres_writing for the
-lock that makes commit order position order."""
+"""The journal in a PostgreSQL schema: its tables, and reading them.
+
+`casestore.journal.postgres_writing` appends.
+"""
 
 from __future__ import annotations
 

@@ -33,8 +33,8 @@ _CHUNK = 1000
 class PostgresWriting(Writing):
     """A write transaction.
 
-    An optimistic one takes one round trip where the cache holds what the decision needs, and two
-    where it does not.
+    An optimistic one needs one round trip to commit, and another before it where the cache lacks
+    what the decision needs.
     """
 
     def __init__(self, datastore: Datastore, memory: Memory, *, optimistic: bool) -> None:

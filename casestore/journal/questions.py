@@ -276,7 +276,7 @@ class Questions(ABC):
             return int(self._ask(sql)[0][0])
         return int(self._ask(f"{sql} WHERE position > ?", [position])[0][0])
 
-    # --- whether it is whole -----------------------------------------------------------------
+    # --- consistency -------------------------------------------------------------------------
 
     def gaps(self, limit: int = -1) -> list[tuple[str, int, int, int]]:
         """Streams whose versions are not 1..n.

@@ -246,7 +246,7 @@ def _destroy(store: CaseStore, customer_id: str, key_id: bytes) -> None:
             writing.commit([])
 
 
-# --- again, in an older database ---------------------------------------------------------------
+# --- erasing again, in a restored database -----------------------------------------------------
 
 
 def reapply(
