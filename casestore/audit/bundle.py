@@ -26,7 +26,7 @@ from casestore.audit.held import HeldCheckpoint
 from casestore.audit.leaf import Leaf, read_leaf
 from casestore.audit.page import page
 from casestore.audit.proof import Older, Proof, check, check_older
-from casestore.errors import BundleRefused, ProofRefused
+from casestore.errors import BundleRefused, NotSigned, ProofRefused
 from casestore.events.markers import personal_fields
 from casestore.streams.codec import Codec
 from casestore.streams.history import Privacy, Recorded
@@ -114,6 +114,7 @@ def verify_bundle(
     if not bundle.events:
         raise BundleRefused("it has no events")
     checkpoint = open_checkpoint(bundle.checkpoint.encode(), keys or [verifier])
+    _signed_by(verifier, bundle.checkpoint, keys)
     try:
         check_older(bundle.older, checkpoint, held, keys or [verifier])
     except ProofRefused as error:
@@ -160,6 +161,20 @@ def _read(folder: Path) -> Bundle:
 def _same(path: Path, text: str) -> None:
     if _read_bytes(path) != text.encode():
         raise BundleRefused(f"{path.name} is not the one in bundle.json")
+
+
+def _signed_by(verifier: Verifier, note: str, keys: Sequence[Verifier]) -> None:
+    """Check that the key that a bundle names, and its page shows, is one that is trusted.
+
+    A note may have signatures of several keys, so one by a trusted key is not enough. Raises
+    BundleRefused.
+    """
+    try:
+        open_checkpoint(note.encode(), [verifier])
+    except NotSigned:
+        raise BundleRefused("the key that it names did not sign its checkpoint") from None
+    if keys and verifier not in keys:
+        raise BundleRefused("the key that it names is none that you trust")
 
 
 def _contents(event: BundledEvent, leaf: Leaf) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import shutil
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -25,7 +24,7 @@ from casestore.errors import (
 from casestore.journal.rows import Row
 from casestore.store import CaseStore
 from casestore.streams.history import Recorded
-from casestore.system.files import write_new
+from casestore.system.files import part_name, write_new
 from casestore.tlog.note import Verifier, open_checkpoint
 
 
@@ -73,7 +72,7 @@ def write_bundle(
     events = tuple(_bundled(row, proof, recorded) for row, proof, recorded in parts)
     made_by = version("casestore")
     bundle = Bundle(stream, made_by, str(verifier), proving.note, events, proving.older)
-    part = out.with_name(f"{out.name}.part-{os.getpid()}")
+    part = part_name(out)
     part.mkdir(mode=0o700, parents=True)
     try:
         write_new(

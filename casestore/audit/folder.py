@@ -33,7 +33,7 @@ from casestore.errors import (
     SealRefused,
 )
 from casestore.journal.url import SQLiteUrl, parse_url
-from casestore.system.files import sync, write_new, write_whole
+from casestore.system.files import move_new, sync, write_new, write_whole
 from casestore.tlog.note import Checkpoint, Signer, Verifier, open_checkpoint
 from casestore.tlog.tiles import Hashes
 
@@ -108,28 +108,41 @@ class Folder(NamedTuple):
                 that it belongs to.
             InvalidNote: the list of verifier keys cannot be read.
         """
+        if self.key_file.exists() and not (self.path / "verifiers").exists():
+            raise self._stray_key()
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (
+            self._hold_lock()
+        ):  # two keys made at once would be one in `verifiers` and one in `key`
+            return self._make_key(name)
+
+    def _make_key(self, name: str) -> tuple[Verifier, bool]:
+        """As `make_key`, under the lock: of two at once, `verifiers` and `key` would differ."""
         known = self.verifiers()
         if self.key_file.exists():
             verifier = self.signer().verifier
             if verifier in known:
                 return verifier, False
-            raise KeyFileError(
-                f"the key {self.key_file} is there, but {self.path} does not know it: restore "
-                "that folder, so that the key cannot sign a second history; or move the key away"
-            )
+            raise self._stray_key()
         signer = Signer(name, secrets.token_bytes(32))
-        self.path.mkdir(parents=True, exist_ok=True)
         # The verifier key is written first: a process that is killed between the two writes leaves
         # no signing key, and a signing key without its verifier key here would be refused.
         lines = "".join(f"{verifier}\n" for verifier in (*known, signer.verifier))
         write_whole(self.path / "verifiers", lines.encode())
         try:
             write_new(self.key_file, f"{_KEY_HEADER}{signer}\n".encode(), 0o600)
+            sync(self.key_file.parent)
         except OSError as error:
             raise KeyFileError(
                 f"cannot write the key file {self.key_file}: {error.strerror}"
             ) from None
         return signer.verifier, True
+
+    def _stray_key(self) -> KeyFileError:
+        return KeyFileError(
+            f"the key {self.key_file} is there, but {self.path} does not know it: restore "
+            "that folder, so that the key cannot sign a second history; or move the key away"
+        )
 
     def verifiers(self) -> list[Verifier]:
         """The verifier keys of all signing keys that were used here, oldest first.
@@ -204,8 +217,7 @@ class Folder(NamedTuple):
         part = self.path / "seal.part"
         part.unlink(missing_ok=True)  # left by a sealer that was killed; we hold the lock
         write_new(part, msgspec.json.encode(seal))
-        os.link(part, path)  # unlike a rename, it does not replace a seal that is there
-        part.unlink()
+        move_new(part, path)
         sync(path.parent)
 
     def hand_out(self, seal: Seal) -> Path:
@@ -226,6 +238,11 @@ class Folder(NamedTuple):
                 f"{self.path} holds no seals and no keys; restore it from its backup, or begin "
                 "with `casestore audit key`"
             )
+        with self._hold_lock():
+            yield
+
+    @contextmanager
+    def _hold_lock(self) -> Iterator[None]:
         descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
             _lock(descriptor)

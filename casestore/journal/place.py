@@ -8,7 +8,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from casestore.errors import KeyFileError, StoreExists, StoreNotFound, StoreUnavailable
+from casestore.errors import (
+    KeyFileError,
+    StoreDamaged,
+    StoreExists,
+    StoreNotFound,
+    StoreUnavailable,
+)
 from casestore.journal.recorder import SCHEMA_VERSION
 from casestore.journal.url import PostgresUrl, SQLiteUrl, without_password
 
@@ -23,10 +29,17 @@ def known_meta(meta: dict[str, str] | None, shown: str) -> dict[str, str]:
     Raises:
         StoreNotFound: there is no store.
         StoreUnavailable: a later version of casestore made it.
+        StoreDamaged: its metadata does not say which version made it.
     """
     if meta is None:
         raise not_found(shown)
-    if int(meta["schema_version"]) > SCHEMA_VERSION:
+    made_by = meta.get("schema_version", "")
+    if not made_by.isdecimal():
+        raise StoreDamaged(
+            f"{shown} does not say which version of casestore made it: its table casestore_meta "
+            "was altered; restore it from a backup"
+        )
+    if int(made_by) > SCHEMA_VERSION:
         raise StoreUnavailable(
             f"{shown} was made by a later version of casestore; upgrade to open it"
         )

@@ -14,6 +14,8 @@ from urllib.parse import quote, unquote
 from casestore.errors import StoreNotFound
 
 DEFAULT_URL = "sqlite:///casestore.db"
+_SECRET = {"password", "sslpassword", "oauth_client_secret"}
+"""Parameters of libpq that are secret. Source: PostgreSQL 18, 32.1.2, Parameter Key Words."""
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
@@ -74,5 +76,10 @@ def _parse_postgres(url: str) -> PostgresUrl:
 
 
 def without_password(url: str) -> str:
-    """The URL as a message may show it: with *** for the password after the user's name."""
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
+    """The URL as a message may show it: with *** for each password, wherever libpq takes one."""
+    base, mark, query = url.partition("?")
+    base = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", base)
+    options = [option.partition("=") for option in query.split("&")]
+    shown = ("***" if unquote(name) in _SECRET else value for name, _, value in options)
+    parts = (name + sign + value for (name, sign, _), value in zip(options, shown, strict=True))
+    return base + mark + "&".join(parts)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +34,15 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def part_name(path: Path) -> Path:
+    """A new name beside `path`, for what is moved to `path` once it is complete.
+
+    The name is random. A process id would not do: in a container it is the same each time, so the
+    part of a killed process would stand in the way of the next, and threads would share one name.
+    """
+    return path.with_name(f"{path.name}.part-{secrets.token_hex(4)}")
+
+
 def write_new(path: Path, data: bytes | Iterable[bytes], mode: int = 0o644) -> None:
     """Write a file that does not exist yet, durably. Raises OSError."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
@@ -43,7 +54,7 @@ def write_new(path: Path, data: bytes | Iterable[bytes], mode: int = 0o644) -> N
 
 def write_whole(path: Path, data: bytes | Iterable[bytes], mode: int = 0o644) -> None:
     """Write a file, or replace it. Readers see the old file or the new one. Raises OSError."""
-    part = path.with_name(f".{path.name}.part-{os.getpid()}")
+    part = part_name(path.with_name(f".{path.name}"))
     try:
         write_new(part, data, mode)
         part.replace(path)
@@ -69,7 +80,7 @@ def part_of(path: Path, mode: int = 0o666, *, replace: bool = False) -> Iterator
     """
     if not path.parent.is_dir():
         raise StoreNotFound(f"cannot write {path}: the folder {path.parent} does not exist")
-    part = path.with_name(f"{path.name}.part-{os.getpid()}")
+    part = part_name(path)
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
     try:
         yield part
@@ -77,17 +88,31 @@ def part_of(path: Path, mode: int = 0o666, *, replace: bool = False) -> Iterator
         if replace:
             part.replace(path)
         else:
-            _link(part, path)
+            _move_new(part, path)
         sync(path.parent)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _link(part: Path, path: Path) -> None:
-    """Give a file a second name. Unlike a rename, this fails where the name is taken already."""
+def _move_new(part: Path, path: Path) -> None:
+    try:
+        move_new(part, path)
+    except FileExistsError:
+        raise StoreExists(f"cannot write {path}: it is there meanwhile; use another name") from None
+
+
+def move_new(part: Path, path: Path) -> None:
+    """Move a file to a name that must be free: a plain rename would replace what is there.
+
+    Raises FileExistsError, OSError.
+    """
     try:
         os.link(part, path)
     except FileExistsError:
-        raise StoreExists(f"cannot write {path}: it is there meanwhile; use another name") from None
+        raise
     except OSError:  # this file system has no hard links
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
         part.rename(path)
+    else:
+        part.unlink()

@@ -171,7 +171,7 @@ def _repeated_name(line: bytes) -> str | None:
     """
     # The fast way: without space before a colon, `":` occurs once for each name (or more often,
     # within texts). If a parser keeps as many names, none was repeated.
-    plain = not (b" :" in line or b"\t" in line or b"\r" in line)
+    plain = not (b" :" in line or b"\t" in line or b"\r" in line or b"\n" in line)
     if plain and line.count(b'":') == _count_names(msgspec.json.decode(line)):
         return None
     repeated: list[str] = []
@@ -180,7 +180,8 @@ def _repeated_name(line: bytes) -> str | None:
         names = [name for name, _ in pairs]
         repeated.extend(name for name in names if names.count(name) > 1)
 
-    json.JSONDecoder(object_pairs_hook=check).decode(line.decode())
+    # Numbers stay text: Python refuses an integer of more than 4,300 digits.
+    json.JSONDecoder(object_pairs_hook=check, parse_int=str).decode(line.decode())
     return repeated[0] if repeated else None
 
 

@@ -39,7 +39,6 @@ from tests.support import stories
 from tests.support.sealed import (
     alter,
     alter_positions,
-    audit_folder,
     execute,
     is_sqlite,
     key_of,
@@ -53,17 +52,6 @@ from tests.support.sealed import (
 )
 
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    return audit_folder(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def url(store_url: str, folder: Path) -> str:
-    make_store(store_url)
-    return store_url
 
 
 # --- a store as it should be
