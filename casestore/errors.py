@@ -1,29 +1,29 @@
 """Everything that casestore raises on purpose.
 
     CaseStoreError
-    ├── StoreNotFound         nothing was ever created at that place
-    ├── StoreExists           there is a store already
+    ├── StoreNotFound         there is no store at that place
+    ├── StoreExists           there is something at that place already
     ├── StoreUnavailable      the database cannot be reached, or stayed busy too long
-    │   └── CannotTell        no seal or no key is there to answer with
-    ├── StoreDamaged          what is stored cannot be read as it was written
+    │   └── CannotTell        a seal, key or folder that the answer needs is missing
+    ├── StoreDamaged          what is stored is not as casestore wrote it
     ├── InvalidPolicy         a policy file cannot be read
-    ├── InvalidEvent          not an event of the vocabulary, or a field does not fit
+    ├── InvalidEvent          not an event of the vocabulary, or a field has a wrong value
     ├── InvalidStream         not case:<id>, customer:<id> or policy
-    ├── StreamNotFound        no such case or customer
-    ├── EventRefused          the structure of the history does not allow it
+    ├── StreamNotFound        there is no such case, customer or event
+    ├── EventRefused          the event does not fit the history of its stream
     ├── ConcurrencyConflict   the stream is not at the version that was expected
-    ├── IdempotencyConflict   the key was used before, for something else
-    ├── CustomerErased        the customer's words were erased and cannot be sealed anew
+    ├── IdempotencyConflict   the idempotency key was used before, for other events
+    ├── CustomerErased        the customer was erased, so no personal text can be added
     ├── KeyFileError          the key file is missing, unreadable or another store's
-    ├── SealRefused           to seal would contradict an earlier seal
-    ├── InvalidNote           not a checkpoint or a key as it should be written
+    ├── SealRefused           the history contradicts an earlier seal
+    ├── InvalidNote           not a note, checkpoint or key in C2SP's format
     ├── NotSigned             a checkpoint is signed by none of the keys asked for
-    ├── BadSignature          a checkpoint is not what its key signed
-    ├── ProofRefused          a proof proves nothing
-    └── BundleRefused         evidence is not what it says it is
+    ├── BadSignature          a checkpoint was changed after it was signed
+    ├── ProofRefused          a proof does not prove what it should
+    └── BundleRefused         an evidence bundle was changed, or is incomplete
 
-Each message names the stream and the event that it is about, and what to do next. Personal text
-never stands in one.
+A message names the stream and the event that it is about, and says what to do next. It never holds
+personal text.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from typing import NamedTuple
 
 
 class CaseStoreError(Exception):
-    """The base of the tree."""
+    """The base class of all errors that casestore raises on purpose."""
 
 
 class StoreNotFound(CaseStoreError):
-    """Nothing was ever created at that place."""
+    """There is no store at that place."""
 
 
 class StoreExists(CaseStoreError):
-    """There is a store at that place already."""
+    """There is a store, or something else, at that place already."""
 
 
 class StoreUnavailable(CaseStoreError):
@@ -49,23 +49,23 @@ class StoreUnavailable(CaseStoreError):
 
 
 class StoreDamaged(CaseStoreError):
-    """What is stored cannot be read as it was written."""
+    """What is stored is not as casestore wrote it, or is not what was sealed."""
 
 
 class InvalidEvent(CaseStoreError):
-    """Not an event of the vocabulary, or a field of it does not fit."""
+    """It is not an event of the vocabulary, or one of its fields has a wrong value."""
 
 
 class InvalidStream(CaseStoreError):
-    """A stream is named case:<id>, customer:<id> or policy."""
+    """The name of a stream must be case:<id>, customer:<id> or policy."""
 
 
 class StreamNotFound(CaseStoreError):
-    """No such case or customer."""
+    """There is no such case, customer or event in the store."""
 
 
 class EventRefused(CaseStoreError):
-    """The structure of the history does not allow the event."""
+    """The event does not fit the history of its stream: an unknown id, a case that is closed ..."""
 
 
 class ConcurrencyConflict(CaseStoreError):
@@ -73,7 +73,7 @@ class ConcurrencyConflict(CaseStoreError):
 
 
 class IdempotencyConflict(CaseStoreError):
-    """The key was used before, for other events."""
+    """The idempotency key was used before, for other events."""
 
 
 class KeyFileError(CaseStoreError):
@@ -81,46 +81,48 @@ class KeyFileError(CaseStoreError):
 
 
 class CustomerErased(CaseStoreError):
-    """The customer's words were erased; register the customer again to keep new ones."""
+    """The customer was erased: register the customer again before you add personal text."""
 
 
 class SealRefused(CaseStoreError):
-    """To seal would sign a history that contradicts an earlier seal, or hide damage."""
+    """The history contradicts what was sealed before, so it is not signed or proven."""
 
 
 class CannotTell(StoreUnavailable):
-    """What is asked cannot be answered with what is at hand: no seal, no key, no folder."""
+    """No answer is possible: a seal, a checkpoint, a key or the audit folder is missing."""
 
 
 class InvalidNote(CaseStoreError):
-    """Not a note, a checkpoint or a key as it should be written."""
+    """It is not a note, a checkpoint or a key in the format of C2SP."""
 
 
 class NotSigned(CaseStoreError):
-    """No signature on it is by a key that was asked for: it says nothing."""
+    """None of its signatures is by a key that was asked for, so it cannot be trusted."""
 
 
 class BadSignature(CaseStoreError):
-    """It names the key, but is not what the key signed: somebody edited it."""
+    """A signature names the key, but does not fit the text: somebody changed one of them."""
 
 
 class ProofRefused(CaseStoreError):
-    """It proves nothing: it is malformed, or does not lead to the root that was signed."""
+    """It proves nothing: it is malformed, or its path does not lead to the signed root."""
 
 
 class BundleRefused(CaseStoreError):
-    """It is not the evidence that it says it is."""
+    """The evidence bundle was changed after it was made, or is incomplete."""
 
 
 class Mistake(NamedTuple):
-    """Something wrong with a policy file."""
+    """One mistake in a policy file."""
 
     line: int | None
+    """From 1; None where it is not known."""
     where: str
-    """The dotted name of the setting."""
+    """The dotted name of the setting; empty where the mistake is in no setting."""
     what: str
+    """What is wrong, in words."""
     meant: str | None = None
-    """What was probably meant."""
+    """The name that was probably meant."""
 
     def __str__(self) -> str:
         place = "" if self.line is None else f"line {self.line}: "
@@ -130,7 +132,7 @@ class Mistake(NamedTuple):
 
 
 class InvalidPolicy(CaseStoreError):
-    """A policy file cannot be read; `mistakes` tells all that is wrong with it."""
+    """A policy file cannot be read; `mistakes` lists all that is wrong with it."""
 
     def __init__(self, mistakes: Sequence[Mistake]) -> None:
         self.mistakes = tuple(mistakes)

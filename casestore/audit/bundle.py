@@ -1,12 +1,14 @@
-"""One case as evidence: its events, their proofs, and a page to read, for those without the store.
+"""An evidence bundle: one case's events with their proofs, for people who do not have the store.
 
-bundle.json   everything, as it is checked
-page.html     the same for a reader; made from bundle.json alone, so that it can be made again
-checkpoint    the signed note, for public tools
-verifier      the verifier key, to be compared with one that came by another way
+It is a folder with four files:
 
-It is checked without a store: this module needs neither the store nor its journal.
-`casestore.audit.evidence` writes it.
+    bundle.json   the events and proofs: what is checked
+    page.html     the same for a reader; made from bundle.json alone, so a check can make it again
+    checkpoint    the signed note, for public tools
+    verifier      the verifier key; compare it with the key that you were given by another way
+
+This module checks a bundle without a store: it imports neither the store nor its journal.
+`casestore.audit.evidence` writes one.
 """
 
 from __future__ import annotations
@@ -24,44 +26,50 @@ from casestore.audit.held import HeldCheckpoint
 from casestore.audit.leaf import Leaf, read_leaf
 from casestore.audit.page import page
 from casestore.audit.proof import Older, Proof, check, check_older
-from casestore.errors import BundleRefused, ProofRefused
+from casestore.errors import BundleRefused, NotSigned, ProofRefused
 from casestore.events.markers import personal_fields
 from casestore.streams.codec import Codec
 from casestore.streams.history import Privacy, Recorded
 from casestore.tlog.note import Checkpoint, Verifier, open_checkpoint
 
 _LARGEST = 1 << 28
-"""Bytes of the largest file that is read."""
+"""Bytes. A larger file is refused."""
 CODEC = Codec()
 
 
 class BundledEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An event with all that its leaf is made of, and its proof."""
+    """An event, its proof, and the contents whose hashes are in its leaf."""
 
     leaf: str
+    """As in Proof, like `index` and `path`."""
     index: int
     path: tuple[str, ...]
     state: str
-    """Exactly as stored."""
+    """JSON, exactly as stored."""
     metadata: str
+    """JSON, exactly as stored."""
     personal: str | None = None
-    """The personal part as stored, sealed, in base64; only with `reveal`."""
+    """The personal part as stored (sealed), in base64; only with `reveal`."""
     words: dict[str, str] | None = None
-    """The personal fields as the store read them; only with `reveal`."""
+    """The Personal fields by name, as the store revealed them; only with `reveal`."""
     erased: bool = False
+    """Whether the personal part was unreadable because the customer was erased."""
 
 
 class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One case as evidence."""
+    """The contents of bundle.json."""
 
     stream: str
     made_by: str
-    """The version of casestore: another one may make another page."""
+    """The version of casestore. Another version may make another page of the same bundle."""
     verifier: str
+    """The verifier key, as text."""
     checkpoint: str
+    """The signed note."""
     events: tuple[BundledEvent, ...]
+    """All events of the case up to some version, in order."""
     older: tuple[Older, ...] = ()
-    """For each older checkpoint that was asked for."""
+    """One for each older checkpoint that the bundle was made with."""
     format: Literal["casestore-case-1"] = "casestore-case-1"
 
 
@@ -70,28 +78,34 @@ class Evidence(NamedTuple):
 
     stream: str
     events: int
+    """The number of events."""
     checkpoint: Checkpoint
     verifier: Verifier
+    """The key that the bundle names."""
     unproven: int
-    """Events whose words were revealed, and are sealed in the history: the store's word alone."""
+    """Events with personal text that cannot be checked: the leaf has only the hash of the sealed
+    text, so only the store says that it was this text."""
     page: Literal["ok", "of another version"]
+    """"of another version": another version of casestore made it, so it could not be compared."""
 
 
 def verify_bundle(
     folder: Path, keys: Sequence[Verifier] = (), held: Sequence[HeldCheckpoint] = ()
 ) -> Evidence:
-    """What a bundle proves, made out from its files alone.
+    """Check a bundle from its files alone, and give what it proves.
 
     Args:
-        folder: as `write_bundle` made it.
-        keys: whose signature counts; the one that the bundle names if left out, which proves
-            nothing to somebody who has not compared it.
-        held: older checkpoints, with whose events the history must begin.
+        folder: the bundle.
+        keys: the verifier keys to trust. If left out, the key that the bundle names is used: then
+            you must compare that key yourself with one that you got by another way.
+        held: older checkpoints: the sealed history must begin with the events that they signed.
 
     Raises:
-        CannotTell: it says nothing about a checkpoint that is held.
-        BundleRefused: something in it is not as it was made; the message names it.
+        BundleRefused: a part was changed, or is missing; the message names it.
+        CannotTell: the bundle says nothing about one of the checkpoints in `held`.
         InvalidNote, BadSignature, NotSigned: see casestore.tlog.note.
+        StoreDamaged: an event cannot be read.
+        OSError: a file cannot be read.
     """
     bundle = _read(folder)
     verifier = Verifier.parse(bundle.verifier)
@@ -100,11 +114,12 @@ def verify_bundle(
     if not bundle.events:
         raise BundleRefused("it has no events")
     checkpoint = open_checkpoint(bundle.checkpoint.encode(), keys or [verifier])
+    _signed_by(verifier, bundle.checkpoint, keys)
     try:
         check_older(bundle.older, checkpoint, held, keys or [verifier])
     except ProofRefused as error:
         raise BundleRefused(str(error)) from None
-    before = None
+    index_before = None
     for number, event in enumerate(bundle.events, 1):
         try:
             proof = Proof(event.leaf, event.index, checkpoint.size, event.path, bundle.checkpoint)
@@ -117,23 +132,23 @@ def verify_bundle(
                 f"event {number} is {leaf.stream} version {leaf.version}: events are missing, or "
                 "of another case"
             )
-        if before is not None and event.index <= before:
+        if index_before is not None and event.index <= index_before:
             raise BundleRefused(f"event {number} stands before the event before it")
-        before = event.index
-    sealed = [e for e in bundle.events if e.words and not _plain(e)]
+        index_before = event.index
+    unproven = sum(1 for event in bundle.events if event.words and not _plain(event))
     same = _read_bytes(folder / "page.html") == render(bundle)
     if not same and bundle.made_by == version("casestore"):
         raise BundleRefused("page.html is not what bundle.json says: it was edited")
     page_is: Literal["ok", "of another version"] = "ok" if same else "of another version"
-    return Evidence(bundle.stream, len(bundle.events), checkpoint, verifier, len(sealed), page_is)
+    return Evidence(bundle.stream, len(bundle.events), checkpoint, verifier, unproven, page_is)
 
 
 def _read_bytes(path: Path) -> bytes:
     with path.open("rb") as file:
-        found = file.read(_LARGEST + 1)
-    if len(found) > _LARGEST:
+        data = file.read(_LARGEST + 1)
+    if len(data) > _LARGEST:
         raise BundleRefused(f"{path.name} is larger than any that casestore writes")
-    return found
+    return data
 
 
 def _read(folder: Path) -> Bundle:
@@ -148,16 +163,30 @@ def _same(path: Path, text: str) -> None:
         raise BundleRefused(f"{path.name} is not the one in bundle.json")
 
 
+def _signed_by(verifier: Verifier, note: str, keys: Sequence[Verifier]) -> None:
+    """Check that the key that a bundle names, and its page shows, is one that is trusted.
+
+    A note may have signatures of several keys, so one by a trusted key is not enough. Raises
+    BundleRefused.
+    """
+    try:
+        open_checkpoint(note.encode(), [verifier])
+    except NotSigned:
+        raise BundleRefused("the key that it names did not sign its checkpoint") from None
+    if keys and verifier not in keys:
+        raise BundleRefused("the key that it names is none that you trust")
+
+
 def _contents(event: BundledEvent, leaf: Leaf) -> None:
-    """The contents are those whose hashes the leaf holds."""
+    """Check that the contents have the hashes that are in the leaf. Raises ProofRefused."""
     part = None if event.personal is None else _part(event.personal)
-    for what, data, hashed in (
+    for name, data, hashed in (
         ("state", event.state.encode(), leaf.state_sha256),
         ("metadata", event.metadata.encode(), leaf.metadata_sha256),
         *([("personal part", part, leaf.personal_sha256)] if part is not None else []),
     ):
         if sha256(data).hexdigest() != hashed:
-            raise ProofRefused(f"its {what} is not what was signed: it was altered")
+            raise ProofRefused(f"its {name} is not what was signed: it was altered")
     if event.words is not None and part is None:
         raise ProofRefused("it has words without the part that they were read from")
     if _plain(event) and part is not None and event.words != _words(part):
@@ -172,7 +201,7 @@ def _part(text: str) -> bytes:
 
 
 def _plain(event: BundledEvent) -> bool:
-    """Whether its words stand in the clear in what was signed: a store made with --unsealed."""
+    """Whether the signed personal part is plain text, from a store made with --unsealed."""
     return event.personal is not None and _part(event.personal)[:1] == b"\x00"
 
 
@@ -187,7 +216,7 @@ def _words(part: bytes) -> Any:
 
 
 def render(bundle: Bundle) -> bytes:
-    """The page of a bundle. Raises BundleRefused, StoreDamaged."""
+    """The page of a bundle, as HTML in UTF-8. Raises BundleRefused, StoreDamaged."""
     events = []
     try:
         for event in bundle.events:
@@ -195,16 +224,17 @@ def render(bundle: Bundle) -> bytes:
             events.append((_recorded(event, leaf), leaf, event.index))
         checkpoint = Checkpoint.parse(bundle.checkpoint.rpartition("\n\n")[0] + "\n")
         seal = checkpoint, bundle.verifier, bundle.checkpoint
-        made = page(bundle.stream, events, *seal, older=[each.size for each in bundle.older])
-    except (ValueError, OverflowError, RecursionError) as error:  # in what a stranger signed
+        html = page(bundle.stream, events, *seal, older=[older.size for older in bundle.older])
+    except (ValueError, OverflowError, RecursionError) as error:
+        # A signature proves only who signed: the signer may have signed what is no event.
         raise BundleRefused(f"its events cannot be read: {type(error).__name__}") from None
-    return made.encode()
+    return html.encode()
 
 
 def _recorded(event: BundledEvent, leaf: Leaf) -> Recorded:
-    row = (leaf.position, leaf.stream, leaf.version, leaf.topic, event.state.encode(), None)
-    more = (leaf.customer_id, leaf.event_id, leaf.recorded_at, event.metadata.encode())
-    (recorded,) = CODEC.recorded([(*row, *more)])
+    start = (leaf.position, leaf.stream, leaf.version, leaf.topic, event.state.encode(), None)
+    end = (leaf.customer_id, leaf.event_id, leaf.recorded_at, event.metadata.encode())
+    (recorded,) = CODEC.recorded([(*start, *end)])
     privacy: Privacy | None = None if leaf.personal_sha256 is None else "withheld"
     if event.erased:
         privacy = "erased"

@@ -1,4 +1,4 @@
-"""The checkpoints that a store is verified against: its own seals, and those that others hold."""
+"""The checkpoints that a store is compared with: its own seals, and those that others keep."""
 
 from __future__ import annotations
 
@@ -16,35 +16,45 @@ Level = Literal["ok", "warning", "cannot tell", "tampered"]
 
 
 class AuditFinding(NamedTuple):
-    """What verifying found."""
+    """One finding of a verification."""
 
     level: Level
     where: str
+    """The part of the store or the folder that it is about."""
     what: str
+    """What was found there. `where` and `what` read as one sentence."""
     do: str = ""
+    """What to do about it; empty where there is nothing to do."""
 
 
 class Target(NamedTuple):
-    """A checkpoint whose signature is good."""
+    """A checkpoint with a good signature, which the store is compared with."""
 
     label: str
+    """Where it comes from, as messages name it."""
     size: int
+    """The number of events that it covers."""
     root: bytes
+    """The root of the tree over them, 32 bytes."""
 
 
 OWN = "the store's own seal"
 EVIDENCE = "keep the store and its audit folder as they are, for the inquiry"
+"""What to do where tampering was found."""
 _NO_FOLDER = Folder(Path(os.devnull), Path(os.devnull))
 
 
 class Checkpoints:
-    """What there is to compare a store with, and what is wrong with that by itself.
+    """The checkpoints to compare a store with.
+
+    `targets` are the good ones; if there are none, the last of the `findings` says so. The other
+    findings say what is wrong with the checkpoints that are not good.
 
     Args:
-        url: the store's.
-        origin: of its log; checkpoints of others say nothing about it.
-        keys: whose signatures count; those that the audit folder knows if empty.
-        held: checkpoints that somebody kept.
+        url: of the store.
+        origin: the name of its log; the checkpoints of other logs say nothing about it.
+        keys: the verifier keys to trust; if empty, those in the audit folder.
+        held: checkpoints that somebody keeps away from the store.
     """
 
     def __init__(
@@ -55,7 +65,7 @@ class Checkpoints:
         self.findings: list[AuditFinding] = []
         self.folder = _NO_FOLDER
         self.seals: dict[int, Seal] = {}
-        """The store's own, by size."""
+        """The store's own seals that are good, by size."""
         try:
             self.folder = Folder.of(url)
             self.keys = self.keys or self.folder.verifiers()
@@ -74,12 +84,12 @@ class Checkpoints:
             )
 
     def find(self, level: Level, where: str, what: str, do: str = "") -> None:
-        """Note a finding."""
+        """Add a finding."""
         self.findings.append(AuditFinding(level, where, what, do))
 
     def own_seals(self) -> list[Target]:
-        """The store's own seals that are as they were signed."""
-        found = []
+        """The store's own seals that are good; a finding for each of the others."""
+        targets = []
         for file in self.folder.seal_files():
             try:
                 seal, checkpoint = self.folder.open_seal(file, self.origin, self.keys)
@@ -89,12 +99,12 @@ class Checkpoints:
                 self.find("tampered", f"the seal {file}", f"was altered: {error}", EVIDENCE)
             else:
                 self.seals[checkpoint.size] = seal
-                found.append(Target(OWN, checkpoint.size, checkpoint.root))
-        return found
+                targets.append(Target(OWN, checkpoint.size, checkpoint.root))
+        return targets
 
     def held(self, held: Sequence[HeldCheckpoint]) -> list[Target]:
-        """The checkpoints held by others that count."""
-        found = []
+        """The checkpoints kept by others that are good; a finding for each of the others."""
+        targets = []
         for label, note in held:
             where = f"the checkpoint {label}"
             try:
@@ -105,20 +115,20 @@ class Checkpoints:
                 what = "no key is known that signed it" if self.keys else "no key is known"
                 self.find("cannot tell", where, what, "name the verifier key with --key")
             except InvalidNote as error:
-                self.find("cannot tell", where, f"is none: {error}")
+                self.find("cannot tell", where, f"is not a checkpoint: {error}")
             else:
                 if checkpoint.origin == self.origin:
-                    found.append(Target(where, checkpoint.size, checkpoint.root))
+                    targets.append(Target(where, checkpoint.size, checkpoint.root))
                 else:
                     what = f"is of another log, {checkpoint.origin}, and not of {self.origin}"
                     self.find("cannot tell", where, what)
-        return found
+        return targets
 
     def forks(self) -> None:
-        """One size, two roots: the key signed two histories."""
-        seen: dict[int, Target] = {}
+        """Find checkpoints of the same size with different roots: the key signed two histories."""
+        by_size: dict[int, Target] = {}
         for target in self.targets:
-            first = seen.setdefault(target.size, target)
+            first = by_size.setdefault(target.size, target)
             if first.root != target.root:
                 what = f"signs other events than {first.label} of the same size, {target.size}: "
                 what += "two histories were signed"

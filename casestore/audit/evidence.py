@@ -1,9 +1,8 @@
-"""Writing a case's bundle (`casestore.audit.bundle`) from a store."""
+"""Writing a case's evidence bundle from a store. `casestore.audit.bundle` says what is in it."""
 
 from __future__ import annotations
 
 import base64
-import os
 import shutil
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -25,7 +24,7 @@ from casestore.errors import (
 from casestore.journal.rows import Row
 from casestore.store import CaseStore
 from casestore.streams.history import Recorded
-from casestore.system.files import write_new
+from casestore.system.files import part_name, write_new
 from casestore.tlog.note import Verifier, open_checkpoint
 
 
@@ -37,15 +36,25 @@ def write_bundle(
     reveal: bool = False,
     held: Sequence[HeldCheckpoint] = (),
 ) -> Bundle:
-    """Write a case's bundle into a new folder, whole or not at all.
+    """Write a case's bundle into a new folder, completely or not at all.
 
-    It shows also that the history begins with what the checkpoints that are `held` signed.
+    Args:
+        store: the store.
+        case_id: of the case.
+        out: the folder, which must not exist.
+        reveal: include personal text. It needs the key file.
+        held: older checkpoints: the bundle will prove that the history begins with their events.
 
     Raises:
-        StreamNotFound: no such case.
-        CannotTell: the case has events that are not sealed yet, or nothing is.
-        SealRefused: a checkpoint held is of another history.
+        StreamNotFound: there is no such case.
+        CannotTell: some events of the case are not sealed yet, or a checkpoint in `held` is no
+            older one of this log.
+        StoreDamaged: the store is not what was sealed.
+        SealRefused: a checkpoint in `held` signed another history.
+        BadSignature: a checkpoint in `held` was changed.
         BundleRefused: there is something at that place already.
+        KeyFileError: with `reveal`, the key file is missing, or has not the right key.
+        OSError: the folder cannot be written.
     """
     if out.exists():
         raise BundleRefused(f"there is something at {out} already; name another folder")
@@ -53,17 +62,17 @@ def write_bundle(
     rows = [Row._make(row) for row in store.recorder.stream_rows(stream)]
     if not rows:
         raise StreamNotFound(f"there is no case {case_id} in this store; check the id")
-    told: Sequence[Recorded | None] = [None] * len(rows)
+    revealed: Sequence[Recorded | None] = [None] * len(rows)
     if reveal:
-        told = store.history(stream, at_version=rows[-1].version, reveal=True).originals
+        revealed = store.history(stream, at_version=rows[-1].version, reveal=True).originals
     with prover(store, held) as proving:
         proofs = [proving.prove(row) for row in rows]
         verifier = _signed_by(proving.note, proving.verifiers)
-    each = zip(rows, proofs, told, strict=True)
-    events = tuple(_bundled(row, proof, recorded) for row, proof, recorded in each)
+    parts = zip(rows, proofs, revealed, strict=True)
+    events = tuple(_bundled(row, proof, recorded) for row, proof, recorded in parts)
     made_by = version("casestore")
     bundle = Bundle(stream, made_by, str(verifier), proving.note, events, proving.older)
-    part = out.with_name(f"{out.name}.part-{os.getpid()}")
+    part = part_name(out)
     part.mkdir(mode=0o700, parents=True)
     try:
         write_new(
@@ -80,6 +89,7 @@ def write_bundle(
 
 
 def _signed_by(note: str, keys: Sequence[Verifier]) -> Verifier:
+    """The key that signed a note. Raises SealRefused."""
     for key in keys:
         try:
             open_checkpoint(note.encode(), [key])
@@ -89,15 +99,16 @@ def _signed_by(note: str, keys: Sequence[Verifier]) -> Verifier:
     raise SealRefused("the newest seal is signed by no key that the audit folder knows")
 
 
-def _bundled(row: Row, proof: Proof, told: Recorded | None) -> BundledEvent:
+def _bundled(row: Row, proof: Proof, revealed: Recorded | None) -> BundledEvent:
+    """The event of a row; `revealed` is None where personal text is left out."""
     try:
         state, metadata = row.state.decode(), row.metadata.decode()
     except UnicodeDecodeError:
         raise StoreDamaged(f"{row.stream} version {row.version} is not written in UTF-8") from None
-    made = BundledEvent(proof.leaf, proof.index, proof.path, state, metadata)
-    if told is None or row.personal is None:
-        return made
-    words = CODEC.personal(told.event) if told.privacy == "revealed" else None
+    event = BundledEvent(proof.leaf, proof.index, proof.path, state, metadata)
+    if revealed is None or row.personal is None:
+        return event
+    words = CODEC.personal(revealed.event) if revealed.privacy == "revealed" else None
     part = base64.b64encode(row.personal).decode()
-    erased = told.privacy == "erased"
-    return msgspec.structs.replace(made, personal=part, words=words, erased=erased)
+    erased = revealed.privacy == "erased"
+    return msgspec.structs.replace(event, personal=part, words=words, erased=erased)

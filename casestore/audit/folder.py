@@ -1,16 +1,17 @@
-"""What sealing keeps outside the database: the signing key, every seal, and the tree's hashes.
+"""The audit folder: the signing key, every seal, and the tree's hashes, outside the database.
 
-A folder, `<db>.audit` beside a SQLite store or CASESTORE_AUDIT_DIR:
+It is the folder `<db>.audit` beside a SQLite store, or CASESTORE_AUDIT_DIR:
 
-    key          signs checkpoints (mode 0600); elsewhere with CASESTORE_AUDIT_KEY
-    verifiers    the verifier key of each key that ever signed here, one a line
-    seals/       one file for each checkpoint signed, named by its size; never changed
-    checkpoint   a copy of the newest, to hand out
-    verified     the size up to which all was verified last
+    key          the signing key (mode 0600); CASESTORE_AUDIT_KEY names another place
+    verifiers    the verifier key of each signing key that was used here, one on a line
+    seals/       one file for each checkpoint that was signed, named by its size; never changed
+    checkpoint   a copy of the newest checkpoint, to give to others
+    verified     the size up to which the events were verified last
     hashes/      a cache: see casestore.tlog.tiles
+    lock         locked by the process that is sealing
 
-Because the newest seal is here and not in the database, a database that was put back to an older
-state cannot be made to grow another history under the same key.
+The newest seal is here and not in the database. So if the database is restored to an older state,
+and goes on differently, the same key does not sign that second history.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from casestore.errors import (
     SealRefused,
 )
 from casestore.journal.url import SQLiteUrl, parse_url
-from casestore.system.files import sync, write_new, write_whole
+from casestore.system.files import move_new, sync, write_new, write_whole
 from casestore.tlog.note import Checkpoint, Signer, Verifier, open_checkpoint
 from casestore.tlog.tiles import Hashes
 
@@ -55,14 +56,14 @@ _KEY_HEADER = (
 
 
 class Seal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A checkpoint as it is kept."""
+    """A file in seals/: a checkpoint, and what the next seal needs to know."""
 
     checkpoint: str
     """The signed note."""
     last: str
-    """The leaf of the last event that it covers; empty where there is none."""
+    """The leaf (JSON) of the last event that it covers; empty where it covers none."""
     given: int
-    """The last position that the database had given by then, whatever became of it."""
+    """The last position that the database had given to an event by then, committed or not."""
 
 
 class Folder(NamedTuple):
@@ -70,10 +71,11 @@ class Folder(NamedTuple):
 
     path: Path
     key_file: Path
+    """The file of the signing key."""
 
     @classmethod
     def of(cls, url: str) -> Folder:
-        """The folder of a store. Raises CannotTell where none is named."""
+        """The audit folder of a store's URL. Raises CannotTell on PostgreSQL if none is named."""
         where = parse_url(url)
         if named := os.environ.get("CASESTORE_AUDIT_DIR"):
             path = Path(named)
@@ -88,40 +90,65 @@ class Folder(NamedTuple):
 
     @property
     def hashes(self) -> Hashes:
-        """The kept hashes."""
+        """The hashes of the tree, in the folder `hashes`."""
         return Hashes(self.path / "hashes")
 
     # --- keys ------------------------------------------------------------------------------
 
     def make_key(self, name: str) -> tuple[Verifier, bool]:
-        """Make the signing key, or find the one there is; whether it is new.
+        """Make the signing key, or use the one that is there.
 
-        Raises KeyFileError, also where a key is there and the seals that it signed are not.
+        Args:
+            name: of a new key.
+
+        Gives its verifier key, and whether it is new.
+
+        Raises:
+            KeyFileError: the key cannot be read or written, or a key is there without the folder
+                that it belongs to.
+            InvalidNote: the list of verifier keys cannot be read.
         """
+        if self.key_file.exists() and not (self.path / "verifiers").exists():
+            raise self._stray_key()
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (
+            self._hold_lock()
+        ):  # two keys made at once would be one in `verifiers` and one in `key`
+            return self._make_key(name)
+
+    def _make_key(self, name: str) -> tuple[Verifier, bool]:
+        """As `make_key`, under the lock: of two at once, `verifiers` and `key` would differ."""
         known = self.verifiers()
         if self.key_file.exists():
             verifier = self.signer().verifier
             if verifier in known:
                 return verifier, False
-            raise KeyFileError(
-                f"the key {self.key_file} is there, but {self.path} does not know it: restore "
-                "that folder, lest the key sign a second history; or move the key away"
-            )
+            raise self._stray_key()
         signer = Signer(name, secrets.token_bytes(32))
-        self.path.mkdir(parents=True, exist_ok=True)
-        # Known first: a key that has no line there signs nothing.
-        lines = "".join(f"{each}\n" for each in (*known, signer.verifier))
+        # The verifier key is written first: a process that is killed between the two writes leaves
+        # no signing key, and a signing key without its verifier key here would be refused.
+        lines = "".join(f"{verifier}\n" for verifier in (*known, signer.verifier))
         write_whole(self.path / "verifiers", lines.encode())
         try:
             write_new(self.key_file, f"{_KEY_HEADER}{signer}\n".encode(), 0o600)
+            sync(self.key_file.parent)
         except OSError as error:
             raise KeyFileError(
                 f"cannot write the key file {self.key_file}: {error.strerror}"
             ) from None
         return signer.verifier, True
 
+    def _stray_key(self) -> KeyFileError:
+        return KeyFileError(
+            f"the key {self.key_file} is there, but {self.path} does not know it: restore "
+            "that folder, so that the key cannot sign a second history; or move the key away"
+        )
+
     def verifiers(self) -> list[Verifier]:
-        """The keys that signed here, oldest first. Raises InvalidNote."""
+        """The verifier keys of all signing keys that were used here, oldest first.
+
+        Raises InvalidNote.
+        """
         try:
             lines = (self.path / "verifiers").read_text("utf-8").splitlines()
         except FileNotFoundError:
@@ -149,18 +176,29 @@ class Folder(NamedTuple):
     # --- seals -----------------------------------------------------------------------------
 
     def seal_files(self) -> list[Path]:
-        """The seals, smallest first."""
+        """The files of the seals, in order of size."""
         return sorted((self.path / "seals").glob("*.json"))
 
     def newest(self, origin: str) -> tuple[Seal, Checkpoint] | None:
-        """The newest seal, if there is one. Raises SealRefused where it is not as it was kept."""
+        """The newest seal and its checkpoint; None if there is none. Raises as `open_seal`."""
         files = self.seal_files()
         return self.open_seal(files[-1], origin, self.verifiers()) if files else None
 
     def open_seal(
         self, file: Path, origin: str, keys: Sequence[Verifier]
     ) -> tuple[Seal, Checkpoint]:
-        """Read a seal. Raises SealRefused, InvalidNote, BadSignature, NotSigned."""
+        """Read a seal, and check it.
+
+        Args:
+            file: one of `seal_files`.
+            origin: the name of the store's log.
+            keys: the verifier keys to trust.
+
+        Raises:
+            SealRefused: it is of another log.
+            InvalidNote: it is not as casestore writes it.
+            BadSignature, NotSigned: see casestore.tlog.note.
+        """
         try:
             seal = msgspec.json.decode(file.read_bytes(), type=Seal)
         except msgspec.DecodeError:
@@ -173,18 +211,17 @@ class Folder(NamedTuple):
         return seal, checkpoint
 
     def keep(self, seal: Seal, size: int) -> None:
-        """Keep a seal, whole or not at all, and only if there is none of that size."""
+        """Write a seal, completely or not at all. Raises OSError, also if its size has one."""
         path = self.path / "seals" / _seal_name(size)
         path.parent.mkdir(exist_ok=True)
         part = self.path / "seal.part"
-        part.unlink(missing_ok=True)  # of a sealer that was killed; we hold the lock
+        part.unlink(missing_ok=True)  # left by a sealer that was killed; we hold the lock
         write_new(part, msgspec.json.encode(seal))
-        os.link(part, path)  # fails where there is one, as a rename would not
-        part.unlink()
+        move_new(part, path)
         sync(path.parent)
 
     def hand_out(self, seal: Seal) -> Path:
-        """See that `checkpoint` is a copy of the newest seal."""
+        """Write the newest checkpoint to the file `checkpoint`, if it is not there; its path."""
         path = self.path / "checkpoint"
         if not path.exists() or path.read_bytes() != seal.checkpoint.encode():
             write_whole(path, seal.checkpoint.encode())
@@ -192,12 +229,20 @@ class Folder(NamedTuple):
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Wait for our turn to seal. Raises CannotTell where nothing was ever set up."""
+        """Hold the folder's lock, so that only one process seals. It waits for the lock.
+
+        Raises CannotTell where the folder was never set up.
+        """
         if not (self.path / "verifiers").exists():
             raise CannotTell(
                 f"{self.path} holds no seals and no keys; restore it from its backup, or begin "
                 "with `casestore audit key`"
             )
+        with self._hold_lock():
+            yield
+
+    @contextmanager
+    def _hold_lock(self) -> Iterator[None]:
         descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
             _lock(descriptor)
@@ -205,17 +250,17 @@ class Folder(NamedTuple):
         finally:
             os.close(descriptor)
 
-    # --- verified up to here ---------------------------------------------------------------
+    # --- what was verified -----------------------------------------------------------------
 
     def verified(self) -> int:
-        """The size up to which all was verified last; 0 where it never was."""
+        """The size up to which the events were verified last; 0 where they never were."""
         try:
             return int((self.path / "verified").read_text("ascii"))
         except (OSError, ValueError):
             return 0
 
     def remember_verified(self, size: int) -> None:
-        """Note that all was verified up to a size."""
+        """Record that the events up to a size were verified. Raises OSError."""
         write_whole(self.path / "verified", f"{size}\n".encode())
 
 

@@ -1,4 +1,4 @@
-"""A checkpoint that somebody keeps away from the store, to compare the store with later."""
+"""A checkpoint that somebody keeps away from the store, to compare the store with it later."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from casestore.tlog.note import Checkpoint, Verifier, open_checkpoint
 
 
 class HeldCheckpoint(NamedTuple):
-    """A checkpoint to compare with."""
+    """A checkpoint that somebody keeps."""
 
     label: str
     """Where it comes from, as messages name it."""
@@ -18,15 +18,15 @@ class HeldCheckpoint(NamedTuple):
     """The signed note (C2SP tlog-checkpoint)."""
 
     def open(self, origin: str, keys: Sequence[Verifier]) -> Checkpoint:
-        """What it signs.
+        """Check it, and give what was signed.
 
         Args:
-            origin: of the log that it must be of.
-            keys: whose signatures count.
+            origin: the name of the log that it must belong to.
+            keys: the verifier keys to trust.
 
         Raises:
-            BadSignature: it was edited.
-            CannotTell: it is of another log, by another key, or no checkpoint.
+            BadSignature: it was changed after it was signed.
+            CannotTell: it belongs to another log, is signed by other keys, or is no checkpoint.
         """
         try:
             checkpoint = open_checkpoint(self.note, keys)

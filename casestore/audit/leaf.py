@@ -1,4 +1,4 @@
-"""What of a row is sealed: its leaf, as canonical JSON."""
+"""The leaf of an event: the bytes that stand for its row in the Merkle tree, as canonical JSON."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ from casestore.tlog.merkle import HASH_SIZE
 class Leaf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The leaf of one event. Its JSON is canonical: keys sorted, no spaces, UTF-8.
 
-    It holds no words about anybody, and hashes instead of contents: so it can be handed out, and
-    stays true when a customer's words are erased.
+    It has ids, and hashes in the place of contents. So it can be given to others, and it stays
+    valid when a customer's personal text is erased.
     """
 
     customer_id: str | None
     event_id: str
     log_id: str
+    """The id of the store."""
     metadata_sha256: str
+    """In hex, like the other hashes."""
     personal_sha256: str | None
-    """Of the personal part as it is stored, sealed; null where there is none."""
+    """Of the personal part as it is stored (sealed); null where there is none."""
     position: int
     recorded_at: int
     """Microseconds since 1970-01-01T00:00:00Z."""
@@ -35,18 +37,21 @@ class Leaf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def origin_of(log_id: str) -> str:
-    """What names a store's log in checkpoints, and its first key."""
+    """The name of a store's log in checkpoints, and of its first signing key."""
     return f"casestore/{log_id}"
 
 
 NO_LEAF = b"\xff" * HASH_SIZE
-"""In the place of a leaf's hash where a row is not as we write them: it fits nothing."""
+"""In the place of a leaf hash, where `leaf_of` raises TypeError. No leaf has this hash."""
 encode_leaf = msgspec.json.Encoder().encode
 decode_leaf = msgspec.json.Decoder(Leaf).decode
 
 
 def leaf_of(log_id: str, row: Sequence[Any]) -> bytes:
-    """The leaf of a stored row. Raises TypeError where its bytes are none."""
+    """The leaf of a stored row (as Row), in JSON.
+
+    Raises TypeError where its state, metadata or personal part is not bytes.
+    """
     position, stream, version, topic, state, personal, customer, uid, at, meta = row
     leaf = Leaf(
         customer,
@@ -65,18 +70,18 @@ def leaf_of(log_id: str, row: Sequence[Any]) -> bytes:
 
 
 def hashes_of(log_id: str, rows: Sequence[Sequence[Any]]) -> list[bytes]:
-    """The leaf hashes of rows; NO_LEAF of one that is not as we write them."""
-    found = []
+    """The leaf hashes of rows (as Row); NO_LEAF where `leaf_of` raises TypeError."""
+    hashes = []
     for row in rows:
         try:
-            found.append(sha256(b"\x00" + leaf_of(log_id, row)).digest())
+            hashes.append(sha256(b"\x00" + leaf_of(log_id, row)).digest())
         except TypeError:
-            found.append(NO_LEAF)
-    return found
+            hashes.append(NO_LEAF)
+    return hashes
 
 
 def read_leaf(text: bytes) -> Leaf:
-    """Read a leaf. Raises StoreDamaged where it is not written as we write it."""
+    """Read a leaf from its JSON. Raises StoreDamaged where the JSON is not the canonical one."""
     try:
         leaf = decode_leaf(text)
     except msgspec.DecodeError:

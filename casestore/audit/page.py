@@ -1,4 +1,8 @@
-"""The page of an evidence bundle: one file, no script, nothing from elsewhere, fit for printing."""
+"""The page of an evidence bundle: one HTML file that can be printed, without scripts or links.
+
+`verify_bundle` makes the page again and compares it: another text here needs another version of
+casestore.
+"""
 
 from __future__ import annotations
 
@@ -41,13 +45,14 @@ def page(
 
     Args:
         stream: the case.
-        events: each with its leaf and its index in the sealed history.
-        checkpoint: what the history was sealed with; `note` is the same as it was signed.
-        verifier: the key that it is checked with.
-        older: the sizes of older checkpoints with whose events the history is shown to begin.
+        events: each with its leaf, and its index in the sealed history (from 0).
+        checkpoint: the checkpoint that covers the events.
+        verifier: the verifier key, as text.
+        note: the checkpoint as a signed note.
+        older: the sizes of older checkpoints: the history is proven to begin with their events.
     """
     history = History(stream, [recorded for recorded, _, _ in events])
-    rows = "\n".join(_row(*each, history) for each in events)
+    rows = "\n".join(_row(*event, history) for event in events)
     last = clock(from_microseconds(events[-1][1].recorded_at))
     case_id = stream.partition(":")[2]
     own, sealed = counted(len(events), "event"), counted(checkpoint.size, "event")
@@ -111,14 +116,15 @@ def _row(recorded: Recorded, leaf: Leaf, index: int, history: History) -> str:
         f'<td class="t">{clock(recorded.occurred_at)}</td>',
         f'<td class="t">{at}</td>',
         f"<td>{_safe(words(recorded.event.actor))}</td>",
-        f"<td>{_mark(recorded, history)}{_safe(_told(recorded, history))}",
+        f"<td>{_mark(recorded, history)}{_safe(_wording(recorded, history))}",
         f'<div class="small">{_safe(leaf.event_id)} · entry {index + 1} of the history</div></td>',
     )
     row = '<tr class="voided">' if voided else "<tr>"
     return f"{row}{''.join(cells)}</tr>"
 
 
-def _told(recorded: Recorded, history: History) -> str:
+def _wording(recorded: Recorded, history: History) -> str:
+    """The event in words. A correction names the other event by its number on the page."""
     event = recorded.event
     if isinstance(event, EventCorrected):
         number = _number(history, str(event.event_id))
@@ -128,21 +134,21 @@ def _told(recorded: Recorded, history: History) -> str:
 
 
 def _number(history: History, uid: str) -> int | None:
-    return next((each.version for each in history.originals if each.uid == uid), None)
+    return next((recorded.version for recorded in history.originals if recorded.uid == uid), None)
 
 
 def _mark(recorded: Recorded, history: History) -> str:
-    """What a reader must know before reading an event."""
-    by = [
-        each.version
-        for each in history.originals
-        if isinstance(each.event, EventCorrected) and str(each.event.event_id) == recorded.uid
+    """A note in front of an event that was corrected or voided; "" for any other event."""
+    corrections = [
+        other.version
+        for other in history.originals
+        if isinstance(other.event, EventCorrected) and str(other.event.event_id) == recorded.uid
     ]
-    if not by:
+    if not corrections:
         return ""
-    what = "taken back" if recorded.uid in history.voided else "corrected"
-    numbers = ", ".join(map(str, by))
-    return f'<span class="mark">[{what} by no. {numbers}]</span> '
+    verb = "taken back" if recorded.uid in history.voided else "corrected"
+    numbers = ", ".join(map(str, corrections))
+    return f'<span class="mark">[{verb} by no. {numbers}]</span> '
 
 
 def _begins(older: Sequence[int]) -> str:
@@ -156,8 +162,12 @@ def _begins(older: Sequence[int]) -> str:
 
 
 def _safe(text: str) -> str:
-    """Text that others wrote, in one line and without what would make it read as something else."""
-    return escape(_UNSAFE.sub(lambda found: f"<U+{ord(found[0]):04X}>", text))
+    """Text that others wrote, escaped for HTML.
+
+    Characters that break lines or change the direction of writing are shown as their codes,
+    because with them a text could look like another one.
+    """
+    return escape(_UNSAFE.sub(lambda match: f"<U+{ord(match[0]):04X}>", text))
 
 
 def _text(text: str) -> str:

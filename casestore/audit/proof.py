@@ -1,8 +1,8 @@
-"""Proofs that single events are in a sealed history, for those who have no database to ask.
+"""Proofs that single events are in a sealed history, for people who do not have the store.
 
-Who holds an older checkpoint can also be shown that the history begins with what that one signed.
-Otherwise whoever has the signing key could have signed a second history since. A proof is checked
-without a store: this module needs neither the store nor its journal.
+A proof can also show that the history begins with the events that an older checkpoint signed.
+Without that, it could be a second history, which the holder of the signing key signed since. This
+module checks proofs without a store: it imports neither the store nor its journal.
 """
 
 from __future__ import annotations
@@ -29,43 +29,49 @@ from casestore.tlog.merkle import (
 from casestore.tlog.note import Checkpoint, Verifier, open_checkpoint
 
 LARGEST = 1 << 20
-"""Bytes of the largest proof that is read."""
+"""Bytes. A longer proof is refused."""
 
 
 class Older(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """That a sealed history begins with the one that an older checkpoint signed."""
+    """The proof that a sealed history begins with the events that an older checkpoint signed."""
 
     size: int
-    """The older checkpoint's."""
+    """The number of events that the older checkpoint covers."""
     path: tuple[str, ...]
     """The consistency proof's hashes, in base64 (RFC 6962, 2.1.2)."""
 
 
 class Proof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """That an event is in a sealed history, in one document."""
+    """The proof that an event is in a sealed history, as one JSON document."""
 
     leaf: str
-    """Exactly what was hashed: see casestore.audit.leaf."""
+    """The bytes that were hashed, as text: see casestore.audit.leaf."""
     index: int
     """The event's rank in the history, from 0."""
     size: int
+    """The number of events in the history."""
     path: tuple[str, ...]
     """Hashes from the leaf's sibling up to the root's child, in base64 (RFC 6962, 2.1.1)."""
     checkpoint: str
     """The signed note."""
     older: tuple[Older, ...] = ()
-    """For each older checkpoint that was asked for."""
+    """One for each older checkpoint that the proof was made with."""
     format: Literal["casestore-proof-1"] = "casestore-proof-1"
 
 
 def verify_proof(
     document: bytes, keys: Sequence[Verifier], held: Sequence[HeldCheckpoint] = ()
 ) -> tuple[Leaf, Checkpoint]:
-    """What a proof proves; also that the history begins with what was `held`.
+    """Check a proof, and give the leaf of its event and the checkpoint that covers it.
+
+    Args:
+        document: a Proof as JSON.
+        keys: the verifier keys to trust.
+        held: older checkpoints: the history must begin with the events that they signed.
 
     Raises:
-        ProofRefused: nothing.
-        CannotTell: it says nothing about a checkpoint that is held.
+        ProofRefused: it proves nothing; the message says why.
+        CannotTell: it says nothing about one of the checkpoints in `held`.
         InvalidNote, BadSignature, NotSigned: see casestore.tlog.note.
     """
     if len(document) > LARGEST:
@@ -85,29 +91,38 @@ def check_older(
     held: Sequence[HeldCheckpoint],
     keys: Sequence[Verifier],
 ) -> None:
-    """See that a history that was signed begins with what older checkpoints signed.
+    """Check that a signed history begins with the events that older checkpoints signed.
 
-    Raises ProofRefused where it does not, CannotTell where `older` says nothing about one or one
-    is no checkpoint of this log by these keys, BadSignature where one was edited.
+    Args:
+        older: the consistency proofs.
+        checkpoint: of the history.
+        held: the older checkpoints.
+        keys: the verifier keys to trust.
+
+    Raises:
+        ProofRefused: the history does not begin with them.
+        CannotTell: there is no consistency proof for a checkpoint in `held`, or it is no checkpoint
+            of this log by these keys.
+        BadSignature: a checkpoint in `held` was changed.
     """
-    paths = {each.size: each.path for each in older} | {checkpoint.size: ()}
-    for each in held:
-        old = each.open(checkpoint.origin, keys)
+    paths = {proof.size: proof.path for proof in older} | {checkpoint.size: ()}
+    for held_checkpoint in held:
+        label, old = held_checkpoint.label, held_checkpoint.open(checkpoint.origin, keys)
         if old.size not in paths:
             raise CannotTell(
-                f"it does not say how the history went on from {each.label}; ask for one made "
-                f"with `--held {each.label}`"
+                f"it does not say how the history went on from {label}; ask for one made "
+                f"with `--held {label}`"
             )
-        path = [decode_hash(each) for each in paths[old.size]]
+        path = [decode_hash(text) for text in paths[old.size]]
         if not verify_consistency(old.size, checkpoint.size, path, old.root, checkpoint.root):
             raise ProofRefused(
-                f"the history that was signed does not begin with what {each.label} signs: two "
+                f"the history that was signed does not begin with what {label} signs: two "
                 "histories were signed, or the proof was altered"
             )
 
 
 def check(proof: Proof, keys: Sequence[Verifier]) -> tuple[Leaf, Checkpoint]:
-    """As `verify_proof`."""
+    """As `verify_proof`, for a proof that is read, and without older checkpoints."""
     checkpoint = open_checkpoint(proof.checkpoint.encode(), keys)
     if checkpoint.size != proof.size:
         raise ProofRefused("the size is not that of the checkpoint")
@@ -117,7 +132,7 @@ def check(proof: Proof, keys: Sequence[Verifier]) -> tuple[Leaf, Checkpoint]:
         raise ProofRefused(str(error)) from None
     if checkpoint.origin != origin_of(leaf.log_id):
         raise ProofRefused("the event and the checkpoint are of different logs")
-    path = [decode_hash(each) for each in proof.path]
+    path = [decode_hash(text) for text in proof.path]
     hashed = leaf_hash(proof.leaf.encode())
     if not verify_inclusion(hashed, proof.index, proof.size, path, checkpoint.root):
         raise ProofRefused(
@@ -135,9 +150,9 @@ def encode_hash(hashed: bytes) -> str:
 def decode_hash(text: str) -> bytes:
     """A hash from base64. Raises ProofRefused."""
     try:
-        found = base64.b64decode(text, validate=True)
+        hashed = base64.b64decode(text, validate=True)
     except ValueError:
-        found = b""
-    if len(found) != HASH_SIZE or encode_hash(found) != text:
+        hashed = b""
+    if len(hashed) != HASH_SIZE or encode_hash(hashed) != text:
         raise ProofRefused("the path holds what is no hash")
-    return found
+    return hashed

@@ -1,4 +1,4 @@
-"""Making proofs (`casestore.audit.proof`) from a store and its kept hashes."""
+"""Making proofs (`casestore.audit.proof`) from a store and the hashes in its audit folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from casestore.audit.folder import Folder
 from casestore.audit.held import HeldCheckpoint
 from casestore.audit.leaf import leaf_of, read_leaf
 from casestore.audit.proof import Older, Proof, encode_hash
-from casestore.audit.rows import log_id, named, origin
+from casestore.audit.rows import event_name, log_id, origin
 from casestore.audit.sealing import grow
 from casestore.errors import CannotTell, InvalidStream, SealRefused, StoreDamaged, StreamNotFound
 from casestore.journal.rows import PlainRow, Row
@@ -33,26 +33,35 @@ from casestore.tlog.tiles import Hashes
 
 
 class Prover(NamedTuple):
-    """Proves events under the newest seal."""
+    """Proves that events are in the history that the newest seal signed."""
 
     note: str
+    """The newest checkpoint, as a signed note."""
     checkpoint: Checkpoint
+    """The same, read."""
     verifiers: Sequence[Verifier]
+    """The verifier keys that the audit folder knows."""
     older: tuple[Older, ...]
+    """The consistency proofs for the older checkpoints."""
     prove: Callable[[Row], Proof]
-    """Raises CannotTell where the event is not sealed yet, StoreDamaged where it is another."""
+    """Gives the proof for the event of a row. Raises CannotTell where the event is not sealed yet,
+    and StoreDamaged where it is not what was sealed."""
 
 
 @contextmanager
 def prover(store: CaseStore, held: Sequence[HeldCheckpoint] = ()) -> Iterator[Prover]:
-    """Prove events while the context lasts, and that the history begins with what was `held`.
+    """Give a Prover, which works while the context lasts.
+
+    Args:
+        store: the store.
+        held: older checkpoints, for which consistency proofs are made.
 
     Raises:
-        CannotTell: there is no seal, or a checkpoint held is newer than the last, of another log,
-            by another key, or none.
+        CannotTell: there is no seal; or a checkpoint in `held` is newer than the last seal, of
+            another log, signed by other keys, or no checkpoint.
         StoreDamaged: the store is not what was sealed.
-        SealRefused: a checkpoint held is of another history.
-        BadSignature: one was edited.
+        SealRefused: a checkpoint in `held` signed another history.
+        BadSignature: a checkpoint in `held` was changed.
     """
     folder = Folder.of(store.url)
     newest = folder.newest(origin(store))
@@ -61,9 +70,11 @@ def prover(store: CaseStore, held: Sequence[HeldCheckpoint] = ()) -> Iterator[Pr
     seal, checkpoint = newest
     last = read_leaf(seal.last.encode()).position if seal.last else 0
     with TemporaryDirectory() as name:
+        # The hashes in the folder are a cache, which may be lost or wrong. If they give no proof,
+        # they are replaced here by hashes that are made again from the store.
         hashes = [folder.hashes]
 
-        def made_anew() -> Hashes:
+        def rebuilt() -> Hashes:
             fresh = Hashes(Path(name))
             grow(store, fresh, 0, until=last)
             if not fresh.give(checkpoint.size, checkpoint.root):
@@ -72,20 +83,21 @@ def prover(store: CaseStore, held: Sequence[HeldCheckpoint] = ()) -> Iterator[Pr
                 )
             return fresh
 
-        def begins_with(each: HeldCheckpoint) -> Older:
-            old = each.open(checkpoint.origin, folder.verifiers())
+        def begins_with(held_checkpoint: HeldCheckpoint) -> Older:
+            label = held_checkpoint.label
+            old = held_checkpoint.open(checkpoint.origin, folder.verifiers())
             if old.size > checkpoint.size:
                 raise CannotTell(
-                    f"{each.label} signs {old.size} events and the newest seal here "
-                    f"{checkpoint.size}; `casestore audit verify --held {each.label}` says more"
+                    f"{label} signs {old.size} events and the newest seal here "
+                    f"{checkpoint.size}; `casestore audit verify --held {label}` says more"
                 )
             path = _consistency(hashes[0], old, checkpoint)
             if path is None:
-                hashes[0] = made_anew()
+                hashes[0] = rebuilt()
                 path = _consistency(hashes[0], old, checkpoint)
             if path is None:
                 raise SealRefused(
-                    f"what is sealed here does not begin with what {each.label} signs: "
+                    f"what is sealed here does not begin with what {label} signs: "
                     "two histories were signed"
                 )
             return Older(old.size, tuple(map(encode_hash, path)))
@@ -94,16 +106,16 @@ def prover(store: CaseStore, held: Sequence[HeldCheckpoint] = ()) -> Iterator[Pr
             leaf = leaf_of(log_id(store), row)
             if row.position > last:
                 raise CannotTell(
-                    f"{named(row)} is newer than the last seal; seal it with "
+                    f"{event_name(row)} is newer than the last seal; seal it with "
                     "`casestore audit seal`, and ask again"
                 )
-            found = _proof(hashes[0], leaf, checkpoint)
-            if found is None:  # what is kept is a cache, and may be gone or wrong
-                hashes[0] = made_anew()
-                found = _proof(hashes[0], leaf, checkpoint)
-            if found is None:
-                raise StoreDamaged(f"{named(row)} is not what was sealed")
-            index, path = found
+            place = _inclusion(hashes[0], leaf, checkpoint)
+            if place is None:
+                hashes[0] = rebuilt()
+                place = _inclusion(hashes[0], leaf, checkpoint)
+            if place is None:
+                raise StoreDamaged(f"{event_name(row)} is not what was sealed")
+            index, path = place
             encoded = tuple(map(encode_hash, path))
             return Proof(leaf.decode(), index, checkpoint.size, encoded, seal.checkpoint, older)
 
@@ -111,8 +123,10 @@ def prover(store: CaseStore, held: Sequence[HeldCheckpoint] = ()) -> Iterator[Pr
         yield Prover(seal.checkpoint, checkpoint, folder.verifiers(), older, prove)
 
 
-def _proof(hashes: Hashes, leaf: bytes, checkpoint: Checkpoint) -> tuple[int, list[bytes]] | None:
-    """A leaf's index and path, if they lead to the root that was signed."""
+def _inclusion(
+    hashes: Hashes, leaf: bytes, checkpoint: Checkpoint
+) -> tuple[int, list[bytes]] | None:
+    """A leaf's index and inclusion proof; None where they do not lead to the signed root."""
     hashed = leaf_hash(leaf)
     index = hashes.find(hashed)
     if index is None or index >= checkpoint.size:
@@ -123,24 +137,27 @@ def _proof(hashes: Hashes, leaf: bytes, checkpoint: Checkpoint) -> tuple[int, li
 
 
 def _consistency(hashes: Hashes, old: Checkpoint, checkpoint: Checkpoint) -> list[bytes] | None:
-    """How the history went on from an older checkpoint, if it leads to the root that was signed."""
+    """The consistency proof from an older checkpoint; None where it does not fit their roots."""
     path = consistency_proof(old.size, checkpoint.size, hashes.subtree)
     sizes = old.size, checkpoint.size
     return path if verify_consistency(*sizes, path, old.root, checkpoint.root) else None
 
 
-def find_row(store: CaseStore, named: str) -> Row:
-    """The row of an event, by its id or as STREAM@VERSION. Raises InvalidStream, StreamNotFound."""
-    stream, _, version = named.rpartition("@")
+def find_row(store: CaseStore, event: str) -> Row:
+    """The row of an event, named by its id or as STREAM@VERSION.
+
+    Raises InvalidStream, StreamNotFound.
+    """
+    stream, _, version = event.rpartition("@")
     row: PlainRow | None
     try:
-        row = store.recorder.row_of_event(str(UUID(named)))
+        row = store.recorder.row_of_event(str(UUID(event)))
     except ValueError:
         if not stream or not version.isascii() or not version.isdigit() or len(version) > 18:
             raise InvalidStream(
-                f"{named!r} is no event; name it by its id, or like case:4711@3"
+                f"{event!r} is no event; name it by its id, or like case:4711@3"
             ) from None
         row = store.recorder.row_at(stream, int(version))
     if row is None:
-        raise StreamNotFound(f"there is no event {named} in this store; check the id")
+        raise StreamNotFound(f"there is no event {event} in this store; check the id")
     return Row._make(row)

@@ -1,4 +1,4 @@
-"""The rows of a store as sealing and verifying read them: all of them, wherever they stand."""
+"""Reading the rows of a store to seal or verify them: all rows, also those with odd positions."""
 
 from __future__ import annotations
 
@@ -11,33 +11,37 @@ from casestore.store import CaseStore
 
 _CHUNK = 500
 
-
 BEFORE_ALL = -(1 << 63)
-"""Before any position that a database can hold, also by hand."""
-
+"""Less than every position. The store gives positions from 1 on, but a row that somebody inserted
+by hand may have a negative one."""
 
 Progress = Callable[[int], None]
+"""Called with the number of events done so far."""
 
 
 def log_id(store: CaseStore) -> str:
-    """What names a store's log in every leaf, wherever the store is moved."""
+    """The id of a store's log, which is in every leaf. It stays the same if the store is moved."""
     return store.meta["store_id"]
 
 
 def origin(store: CaseStore) -> str:
-    """What names a store's log in checkpoints, and its first key."""
+    """The name of a store's log in checkpoints, and of its first signing key."""
     return origin_of(log_id(store))
 
 
 def chunks(store: CaseStore, after: int, until: int, size: int = _CHUNK) -> Iterator[list[Any]]:
-    """All rows after a position up to another, wherever somebody put them."""
+    """All rows after a position, up to and with another, at most `size` at a time."""
     while rows := rows_after(store, after, until, size):
         yield rows
         after = rows[-1][0]
 
 
 def rows_after(store: CaseStore, after: int, until: int, size: int) -> list[Any]:
-    """Some rows after a position, up to another."""
+    """At most `size` rows after a position, up to and with another.
+
+    A row whose text SQLite cannot decode is given as its position and None for each other column,
+    so that the other rows can still be read.
+    """
     recorder = store.recorder
     try:
         return recorder.rows(after, size, stop=until)
@@ -46,12 +50,11 @@ def rows_after(store: CaseStore, after: int, until: int, size: int) -> list[Any]
             raise
         if size > 1:
             return rows_after(store, after, until, 1)
-        # Text that is none: SQLite keeps it, and gives it to nobody.
         return [(recorder.first_position(after), *[None] * 9)]
 
 
-def named(row: Sequence[Any]) -> str:
-    """An event as findings name it."""
+def event_name(row: Sequence[Any]) -> str:
+    """The event of a row (as Row), as a message names it."""
     if row[1] is None:
         return f"what stands at position {row[0]}, which cannot be read,"
     return f"{row[1]} version {row[2]} (position {row[0]}, event id {row[7]})"

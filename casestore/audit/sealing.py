@@ -1,8 +1,9 @@
-"""Sealing a store's history. `casestore.audit.verifying` compares it with what was sealed.
+"""Sealing a store's history. `casestore.audit.verifying` compares it later with what was sealed.
 
-The leaves of the tree are the events in order of position (casestore.audit.leaf), so a leaf's index
-is an event's rank. Nothing is computed when an event is appended: `seal` reads what is new, and
-signs a checkpoint. A seal never contradicts the one before it, whatever became of the database.
+The leaves of the Merkle tree are the events in the order of their positions, so the index of a leaf
+is the rank of its event. An append computes nothing for the tree: `seal` reads the new events, and
+signs a checkpoint. A seal never contradicts the seal before it, even if the database was changed or
+restored in between.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from casestore.audit.rows import (
     BEFORE_ALL,
     Progress,
     chunks,
+    event_name,
     log_id,
-    named,
     origin,
     rows_after,
 )
@@ -29,26 +30,35 @@ from casestore.tlog.tiles import Hashes
 
 
 class Sealed(NamedTuple):
-    """What a seal did."""
+    """The result of `seal`."""
 
     checkpoint: Checkpoint
+    """It covers all events of the store."""
     note: str
+    """The checkpoint as a signed note."""
     new: int
-    """Events that no earlier seal covered."""
+    """The number of events that no earlier seal covered; with 0, nothing was signed."""
     file: Path
-    """A copy of the signed checkpoint, to hand out."""
+    """The path of a copy of the signed checkpoint, to give to others."""
 
 
 def seal(store: CaseStore, *, progress: Progress | None = None) -> Sealed:
-    """Sign what the history is now.
+    """Sign a checkpoint of the whole history.
 
-    Only what is new is read. One sealer at a time: others wait. Killed at any point, it leaves
-    nothing that the next one cannot finish.
+    Only the new events are read. Other processes that seal wait until this one is done. If it is
+    killed, the next seal finishes its work.
+
+    Args:
+        store: the store.
+        progress: called with the number of events in the tree so far.
 
     Raises:
-        SealRefused: the store is not the one that was sealed last, or an older copy of it.
-        KeyFileError: the signing key is not there.
-        CannotTell: the audit folder is not there.
+        SealRefused: the store has not the events that were sealed last, or the key or the newest
+            seal is not a good one.
+        StoreDamaged: an event is not as casestore writes events.
+        KeyFileError: the signing key is missing.
+        CannotTell: the audit folder is missing.
+        StoreUnavailable: the database does not answer.
     """
     folder = Folder.of(store.url)
     with folder.locked():
@@ -61,12 +71,12 @@ def seal(store: CaseStore, *, progress: Progress | None = None) -> Sealed:
         newest = _newest(store, folder)
         size = newest[1].size if newest else 0
         after = still_there(store, newest[0].last) if newest and size else BEFORE_ALL
-        kept = newest is None or folder.hashes.give(size, newest[1].root)
-        begin = (size, after) if kept else (0, BEFORE_ALL)
+        hashes_good = newest is None or folder.hashes.give(size, newest[1].root)
+        begin = (size, after) if hashes_good else (0, BEFORE_ALL)
         grown, last = grow(store, folder.hashes, *begin, progress=progress)
-        if newest and not kept and not folder.hashes.give(size, newest[1].root):
+        if newest and not hashes_good and not folder.hashes.give(size, newest[1].root):
             with folder.hashes.extending(0):
-                pass  # what was read just now must not stand as what was sealed
+                pass  # drop the hashes just made: they are not of the events that were sealed
             raise SealRefused(
                 f"the first {size} events are not those that were sealed; nothing was signed: "
                 "`casestore audit verify` says more"
@@ -74,9 +84,9 @@ def seal(store: CaseStore, *, progress: Progress | None = None) -> Sealed:
         if newest and grown == size:
             return Sealed(newest[1], newest[0].checkpoint, 0, folder.hand_out(newest[0]))
         checkpoint = Checkpoint(origin(store), grown, folder.hashes.subtree(0, grown))
-        made = Seal(signer.sign(checkpoint.text()), last, store.recorder.last_given_position())
-        folder.keep(made, grown)
-        return Sealed(checkpoint, made.checkpoint, grown - size, folder.hand_out(made))
+        new = Seal(signer.sign(checkpoint.text()), last, store.recorder.last_given_position())
+        folder.keep(new, grown)
+        return Sealed(checkpoint, new.checkpoint, grown - size, folder.hand_out(new))
 
 
 def _newest(store: CaseStore, folder: Folder) -> tuple[Seal, Checkpoint] | None:
@@ -90,20 +100,23 @@ def _newest(store: CaseStore, folder: Folder) -> tuple[Seal, Checkpoint] | None:
 
 
 def still_there(store: CaseStore, last: str) -> int:
-    """The position of the last event sealed, if it stands there as it did. Raises SealRefused."""
+    """Check that the last event that was sealed is in the store unchanged, and give its position.
+
+    Raises SealRefused.
+    """
     leaf = read_leaf(last.encode())
-    found = rows_after(store, leaf.position - 1, leaf.position, 1)
-    what = (
+    rows = rows_after(store, leaf.position - 1, leaf.position, 1)
+    event = (
         f"{leaf.stream} version {leaf.version} at position {leaf.position}, the last event sealed,"
     )
-    if not found:
+    if not rows:
         raise SealRefused(
-            f"{what} is not in the store: it was cut off, or an older copy was restored; nothing "
+            f"{event} is not in the store: it was cut off, or an older copy was restored; nothing "
             "was signed: `casestore audit verify` says more"
         )
-    if hashes_of(log_id(store), found) != [leaf_hash(last.encode())]:
+    if hashes_of(log_id(store), rows) != [leaf_hash(last.encode())]:
         raise SealRefused(
-            f"{what} is not what it was: it was altered, or an older copy went on differently; "
+            f"{event} is not what it was: it was altered, or an older copy went on differently; "
             "nothing was signed: `casestore audit verify` says more"
         )
     return leaf.position
@@ -118,9 +131,18 @@ def grow(
     until: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[int, str]:
-    """Add the rows after a position to a tree of a size; its new size, and its last leaf.
+    """Add rows to the hashes of a tree, and give its new size and its last leaf.
 
-    Raises StoreDamaged.
+    Args:
+        store: the store.
+        hashes: the hashes; those after the first `size` are dropped.
+        size: the number of leaves to begin with.
+        after: the position after which rows are added.
+        until: the last position; the last one of the store if left out.
+        progress: called with the number of leaves so far.
+
+    Raises:
+        StoreDamaged: a row is not as casestore writes events.
     """
     last = ""
     end = store.recorder.last_position() if until is None else until
@@ -129,7 +151,7 @@ def grow(
             new = hashes_of(log_id(store), rows)
             if NO_LEAF in new:
                 raise StoreDamaged(
-                    f"{named(rows[new.index(NO_LEAF)])} is not as casestore writes events; "
+                    f"{event_name(rows[new.index(NO_LEAF)])} is not as casestore writes events; "
                     "`casestore doctor` says more"
                 )
             last = leaf_of(log_id(store), rows[-1]).decode()

@@ -1,4 +1,7 @@
-"""A sealed history as the static files of a C2SP tlog-tiles log, for public tools to check."""
+"""Exporting a sealed history as the static files of a log, which public tools can check.
+
+The files are those of c2sp.org/tlog-tiles. A log entry is the leaf of an event: it has no contents.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +19,24 @@ from casestore.tlog.note import Checkpoint
 from casestore.tlog.tiles import TILE, Hashes, tile_path, tiles
 
 _LONGEST = 0xFFFF
-"""Bytes of a leaf in a bundle of entries, whose length is told in two."""
+"""Bytes of the longest leaf that an entry bundle can hold: its length is written in two bytes."""
 
 
 def export_log(store: CaseStore, folder: Path, *, progress: Progress | None = None) -> Checkpoint:
-    """Write checkpoint, tiles and entries of the newest seal.
+    """Write the checkpoint of the newest seal, and the tiles and entry bundles that it covers.
 
-    The folder may hold an earlier export. The checkpoint is written last, and only after all that
-    it covers: an export that fails leaves the folder without one that it does not bear out.
+    The checkpoint is written last, when all the files that it covers are there. So if an export
+    fails, the folder has no checkpoint, or that of an earlier export.
+
+    Args:
+        store: the store.
+        folder: where to write; it may hold an earlier export.
+        progress: called with the number of events done.
 
     Raises:
         CannotTell: nothing was sealed yet.
         StoreDamaged: the store is not what was sealed.
+        OSError: a file cannot be written.
     """
     newest = Folder.of(store.url).newest(origin(store))
     if newest is None:
@@ -62,8 +71,8 @@ def export_log(store: CaseStore, folder: Path, *, progress: Progress | None = No
 
 
 def _drop_partial(folder: Path, size: int) -> None:
-    """Remove partial tiles of earlier exports, which are in larger ones now."""
-    wanted = {folder / tile_path(*each) for each in tiles(size)}
+    """Remove the partial tiles of earlier exports: larger tiles hold the same hashes now."""
+    wanted = {folder / tile_path(*tile) for tile in tiles(size)}
     wanted |= {folder / tile_path("entries", n, w) for level, n, w in tiles(size) if level == 0}
     for path in (folder / "tile").rglob("*.p/*"):
         if path not in wanted:
@@ -77,6 +86,7 @@ def _damaged() -> StoreDamaged:
 
 
 def _bundle(leaves: list[bytes]) -> bytes:
+    """An entry bundle: of each leaf its length in two bytes, and the leaf."""
     if any(len(leaf) > _LONGEST for leaf in leaves):
         raise StoreDamaged(f"a leaf is longer than {_LONGEST} bytes, and has no place in a bundle")
     return b"".join(len(leaf).to_bytes(2, "big") + leaf for leaf in leaves)

@@ -1,7 +1,8 @@
-"""Verifying a store's history against the checkpoints that were signed of it.
+"""Verifying a store's history against the checkpoints that were signed.
 
-Everything is read again, in flat memory, and only signatures are trusted. The hashes kept from
-sealing serve to name the event that is not what was sealed: after they have given the signed root.
+All events are read again, in constant memory, and only signatures are trusted. The hashes that
+sealing kept are used to name the first event that is not what was sealed, and only after they have
+given the signed root.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from casestore.audit.rows import (
     BEFORE_ALL,
     Progress,
     chunks,
+    event_name,
     log_id,
-    named,
     origin,
     rows_after,
 )
@@ -32,28 +33,28 @@ from casestore.tlog.merkle import HASH_SIZE, Frontier
 from casestore.tlog.note import Verifier
 
 _NEAR = 1000
-"""Events to look through for the one that was sealed at some place."""
+"""The number of rows to search, after the first difference, for the event that was sealed there."""
 _POSITION, _RECORDED = 0, 8
 
 
 class Verified(NamedTuple):
-    """What verifying a store came to."""
+    """The result of `verify`."""
 
     findings: tuple[AuditFinding, ...]
     events: int
-    """In the store when it began."""
+    """The number of events in the store when it began."""
     covered: int
-    """The first so many are what a checkpoint signed."""
+    """How many events, from the first on, are what a checkpoint signed."""
     trusted: int
-    """Of these, the first so many were verified before, and not read again."""
+    """How many of these were verified earlier, and not read again."""
     checkpoints: int
-    """Whose signature is good."""
+    """The number of checkpoints with a good signature."""
     newest: int
-    """How many events the newest of them covers."""
+    """How many events the newest of these checkpoints covers."""
 
     @property
     def uncovered(self) -> int:
-        """Events that are newer than every checkpoint: nothing is proven about them."""
+        """The number of events newer than every checkpoint: nothing is proven about them."""
         return max(0, self.events - self.newest)
 
     @property
@@ -73,14 +74,17 @@ def verify(
     incremental: bool = False,
     progress: Progress | None = None,
 ) -> Verified:
-    """Compare every event with what was signed. Memory is flat, whatever the size of the store.
+    """Compare every event with what was signed, in constant memory.
 
     Args:
-        store: an open one.
-        held: checkpoints that an auditor kept.
-        keys: whose signatures count; those that the audit folder knows if left out.
-        incremental: begin where the last one ended, and trust what is before.
-        progress: told the number of events looked at.
+        store: the store.
+        held: checkpoints that an auditor keeps, besides the seals in the audit folder.
+        keys: the verifier keys to trust; if left out, those in the audit folder.
+        incremental: trust the events that were verified before, and read only the others.
+        progress: called with the number of events read.
+
+    Raises:
+        StoreUnavailable: the database does not answer.
     """
     checkpoints = Checkpoints(store.url, origin(store), keys, held)
     return _Verifying(store, checkpoints, progress).run(incremental=incremental)
@@ -99,75 +103,81 @@ class _Verifying:
         self.frontier = Frontier()
         self.after = BEFORE_ALL
         self.differs: tuple[int, int] | None = None
-        """The index of the first event whose hash is not as it was kept, the position before."""
+        """The index of the first event that differs from its kept hash, and the position before."""
         self.recorded = 0
+        """When the last event so far was recorded, in microseconds since 1970."""
 
     def run(self, *, incremental: bool) -> Verified:
-        """Verify."""
+        """Run all checks, and name what is wrong."""
         targets, seals = self.checkpoints.targets, self.checkpoints.seals
         trusted = self.begin() if incremental else 0
-        given = self.store.recorder.last_given_position()
+        last_given = self.store.recorder.last_given_position()
         until = self.store.recorder.last_position()
-        self.ordinary_positions()
+        self.check_first_position()
         broken = self.walk([t for t in targets if t.size > trusted], until)
         covered = max((t.size for t in targets if t.size <= self.frontier.size), default=0)
         if broken:
             covered = max((t.size for t in targets if t.size < broken[-1].size), default=0)
             self.explain(broken, covered, until)
-        self.dense()
+        self.check_versions()
         events = self.frontier.size
         if broken:
             events = self.store.recorder.count_after()
         elif targets:
-            self.kept(covered)
-            self.cut_off(given)
-        found = tuple(self.checkpoints.findings)
+            self.check_kept_hashes(covered)
+            self.check_tail(last_given)
+        findings = tuple(self.checkpoints.findings)
         newest = max((t.size for t in targets), default=0)
-        made = Verified(found, events, covered, trusted, len(targets), newest)
-        if made.verdict == "fine" and covered in seals:
+        verified = Verified(findings, events, covered, trusted, len(targets), newest)
+        if verified.verdict == "fine" and covered in seals:
             with suppress(OSError):  # an auditor may have no right to write there
                 self.checkpoints.folder.remember_verified(covered)
-        return made
+        return verified
 
     # --- reading the store
 
     def begin(self) -> int:
-        """Begin behind what was verified before, if its hashes are kept; how many events."""
+        """Begin after the events that were verified before, and give their number.
+
+        It is 0, and everything is read, where the kept hashes or the last of these events are not
+        what was sealed.
+        """
         targets = self.checkpoints.targets
         size = self.checkpoints.folder.verified()
         root = next((t.root for t in targets if t.size == size and t.label == OWN), b"")
         if not size or not self.hashes.give(size, root):
             return 0
         if any(t.size < size and t.label != OWN for t in targets):
-            return 0  # a checkpoint that somebody holds is always compared
+            return 0  # the store must be compared with every checkpoint that others keep
         try:
             self.after = still_there(self.store, self.checkpoints.seals[size].last)
         except CaseStoreError:
-            return 0  # reading everything says more
+            return 0  # reading everything tells what is wrong
         self.frontier = self.hashes.frontier(size)
         return size
 
-    def ordinary_positions(self) -> None:
-        """The store gives positions from 1 on; a reader never looks before."""
+    def check_first_position(self) -> None:
+        """Find rows before position 1: the store never gives such a position, or reads there."""
         first = self.store.recorder.first_position()
         if first is not None and first < 1:
             what = f"stands before the first that a store gives: it was added by hand ({first})"
             self.find("tampered", f"position {first}", what, EVIDENCE)
 
     def walk(self, targets: list[Target], until: int) -> list[Target]:
-        """Read all rows; the first checkpoint whose root they do not give, if there is one.
+        """Read the rows up to a position, and give the checkpoints that they do not fit.
 
-        Where they end before they give it, all that cover more than there is, the largest first.
+        That is the smallest checkpoint with another root than the tree of the rows, alone; or if
+        there is none, all checkpoints that cover more events than there are, the largest first.
         """
         ahead = sorted(targets, key=lambda t: t.size, reverse=True)
-        while ahead and ahead[-1].size == self.frontier.size:  # of an empty store
+        while ahead and ahead[-1].size == self.frontier.size:  # a checkpoint of an empty store
             if ahead[-1].root != self.frontier.root():
                 return ahead[-1:]
             ahead.pop()
         for rows in chunks(self.store, self.after, until):
             leaves = hashes_of(self.log_id, rows)
-            self.compare(rows, leaves)
-            self.in_time(rows)
+            self.compare_with_kept(rows, leaves)
+            self.check_times(rows)
             for leaf in leaves:
                 self.frontier.append(leaf)
                 while ahead and ahead[-1].size == self.frontier.size:
@@ -178,24 +188,26 @@ class _Verifying:
             self.progress(self.frontier.size)
         return ahead
 
-    def compare(self, rows: list[Any], leaves: list[bytes]) -> None:
-        """Note the first event that is not as its hash was kept."""
+    def compare_with_kept(self, rows: list[Any], leaves: list[bytes]) -> None:
+        """Remember the first event that differs from its kept hash."""
         index = self.frontier.size
-        kept = self.hashes.read(0, index, index + len(leaves))
-        if self.differs is not None or b"".join(leaves).startswith(kept):
+        kept_hashes = self.hashes.read(0, index, index + len(leaves))
+        if self.differs is not None or b"".join(leaves).startswith(kept_hashes):
             return
-        at = next(n for n in range(len(leaves)) if kept[HASH_SIZE * n :][:HASH_SIZE] != leaves[n])
-        self.differs = (index + at, rows[at - 1][_POSITION] if at else self.after)
+        first = next(
+            n for n in range(len(leaves)) if kept_hashes[HASH_SIZE * n :][:HASH_SIZE] != leaves[n]
+        )
+        self.differs = (index + first, rows[first - 1][_POSITION] if first else self.after)
 
-    def in_time(self, rows: list[Any]) -> None:
-        """Times of recording never decrease."""
+    def check_times(self, rows: list[Any]) -> None:
+        """Find the first event that was recorded before the event before it."""
         for row in rows:
             at = row[_RECORDED]
             if not isinstance(at, int) or at < self.recorded:
                 if not any(
-                    each.where == "times of recording" for each in self.checkpoints.findings
+                    finding.where == "times of recording" for finding in self.checkpoints.findings
                 ):
-                    what = f"{named(row)} was recorded before the event before it"
+                    what = f"{event_name(row)} was recorded before the event before it"
                     self.find("tampered", "times of recording", what, EVIDENCE)
             else:
                 self.recorded = at
@@ -203,7 +215,13 @@ class _Verifying:
     # --- what is wrong
 
     def explain(self, candidates: list[Target], good: int, until: int) -> None:
-        """Name the first event that is not what was signed, or the interval that it is in."""
+        """Name the first event that is not what was signed, or the interval that it is in.
+
+        Args:
+            candidates: the checkpoints that the rows do not fit.
+            good: how many events, from the first on, are what a checkpoint signed.
+            until: the last position.
+        """
         proven = (t for t in candidates if self.hashes.leaves_give(t.size, t.root))
         broken = next(proven, None)
         if broken is None:
@@ -215,6 +233,7 @@ class _Verifying:
         self.find("tampered", f"{broken.label} of {broken.size} events", what, EVIDENCE)
 
     def interval(self, broken: Target, good: int) -> str:
+        """Between which events the difference is, where no kept hashes can tell."""
         what = f"the first {good} events are what was signed; " if good else ""
         if self.frontier.size < broken.size:
             lacking = broken.size - self.frontier.size
@@ -226,11 +245,18 @@ class _Verifying:
         return what + "at least one was altered, removed or added (no hashes are kept to say which)"
 
     def position(self, broken: Target) -> int:
-        """Of the event at the end of a checkpoint; walking ended in that very chunk."""
+        """The position of the last event that a checkpoint covers."""
         return self.store.recorder.position_of_rank(broken.size - 1)
 
     def first_difference(self, broken: Target, index: int, after: int, until: int) -> str:
-        """What happened to the event at an index: altered, missing or added."""
+        """What became of the event at an index: it was altered or removed, or another was added.
+
+        Args:
+            broken: a checkpoint whose root the kept hashes give.
+            index: of the first event that differs from its kept hash.
+            after: the position before it.
+            until: the last position.
+        """
         rows = rows_after(self.store, after, until, _NEAR)
         before = "at the very beginning" if after == BEFORE_ALL else f"after position {after}"
         if not rows:
@@ -240,42 +266,53 @@ class _Verifying:
         later = self.hashes.find(leaves[0], index + 1)
         if later is not None:
             gone = _counted(later - index)
-            return f"{gone} missing {before}: event {index + 1} is now {named(rows[0])}"
+            return f"{gone} missing {before}: event {index + 1} is now {event_name(rows[0])}"
         wanted = self.hashes.read(0, index, index + 1)
         if wanted in leaves:
-            return f"{named(rows[0])} was added: it was not there when event {index + 1} was sealed"
+            return (
+                f"{event_name(rows[0])} was added: it was not there when event {index + 1} was "
+                "sealed"
+            )
         return (
-            f"{named(rows[0])} is not what was sealed as event {index + 1}: it was altered, or put "
-            "in another's place"
+            f"{event_name(rows[0])} is not what was sealed as event {index + 1}: it was altered, "
+            "or put in another's place"
         )
 
-    def dense(self) -> None:
-        """Versions are 1..n in each stream."""
+    def check_versions(self) -> None:
+        """Find streams whose versions are not 1..n."""
         for stream, count, first, last in self.store.recorder.gaps(limit=3):
             what = f"has {count} events with versions from {first} to {last}: some are missing"
             self.find("tampered", f"{stream}", what, EVIDENCE)
 
-    def kept(self, covered: int) -> None:
-        """The rows are what was signed, and the kept hashes are not: these were altered."""
+    def check_kept_hashes(self, covered: int) -> None:
+        """Find kept hashes that are wrong: the rows are what was signed, but differ from them."""
         if self.differs is not None and self.differs[0] < covered:
             what = "are not those of the events, which are what was signed; they are of no use"
             do = f"remove {self.hashes.folder}: the next seal makes them anew"
             self.find("warning", "the kept hashes", what, do)
 
-    def cut_off(self, given: int) -> None:
-        """Whether positions were given, by the time we began, after the last event there is."""
-        acknowledged = max((seal.given for seal in self.checkpoints.seals.values()), default=0)
-        if given <= max(self.store.recorder.last_position(), acknowledged):
+    def check_tail(self, last_given: int) -> None:
+        """Find positions after the last event that were given to events before we began.
+
+        An append that failed leaves such a position too, so this is no proof. Positions that were
+        given before the last seal are left out.
+        """
+        sealed = max((seal.given for seal in self.checkpoints.seals.values()), default=0)
+        if last_given <= max(self.store.recorder.last_position(), sealed):
             return
+        # With the lock we know that every append that had a position by then has ended.
         with suppress(PersistenceError), self.store.recorder.writing():
-            pass  # whoever was about to commit has done so now
+            pass
         last = self.store.recorder.last_position()
-        if given > last:
-            what = f"positions up to {given} were given, and the last event has {last}: appends "
+        if last_given > last:
+            what = (
+                f"positions up to {last_given} were given, and the last event has {last}: appends "
+            )
             what += "failed, or events newer than every checkpoint at hand were cut off"
             do = "compare with a newer checkpoint, or with whoever recorded events last"
             self.find("cannot tell", "the tail", what, do)
 
 
 def _counted(events: int) -> str:
+    """A number of events with its verb: "1 event is", "2 events are"."""
     return f"{counted(events, 'event')} {'is' if events == 1 else 'are'}"

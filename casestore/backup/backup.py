@@ -1,7 +1,8 @@
-"""Backups, putting them back, and moving a store to another place.
+"""Making a backup, restoring it, and copying a store to another place.
 
-What is restored or moved is proven before it is put to use: every row is read back, and their
-Merkle root is compared with that of what was read, and with the checkpoints there are.
+What was restored or copied is checked before it can be used. Every row is read back from the new
+place, and must have the same leaf hash as the row that was written. The Merkle tree of the rows is
+compared with the checkpoints, if there are any.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ from casestore.audit.checkpoints import Checkpoints, Target
 from casestore.audit.folder import Folder
 from casestore.audit.held import HeldCheckpoint
 from casestore.audit.leaf import NO_LEAF, hashes_of, origin_of
-from casestore.audit.rows import named
+from casestore.audit.rows import event_name
 from casestore.backup.pg_dump import DUMP, dump, reading_dump
 from casestore.backup.snapshot import (
     Contents,
     chunked,
     companions,
+    database_errors,
     new_place,
     read_only,
     reading,
-    saying,
     without_companions,
 )
 from casestore.errors import CannotTell, StoreDamaged, StoreExists
@@ -40,37 +41,43 @@ _SQLITE = b"SQLite format 3\x00"
 _PAGES = 1000
 """Pages to copy in one step."""
 Progress = Callable[[int], None]
+"""Called with the number of pages or events done so far."""
 
 
 # --- making a backup -----------------------------------------------------------------------
 
 
 class Backup(NamedTuple):
-    """A backup that was made."""
+    """The result of `backup`."""
 
     file: Path
     events: int
+    """The number of events in it."""
     position: int
-    """Of the last event in it; 0 in an empty one."""
+    """The position of the last event in it; 0 where it has none."""
     sha256: str
+    """Of the file, in hex."""
 
 
 def backup(
     url: str | None, file: Path, *, force: bool = False, progress: Progress | None = None
 ) -> Backup:
-    """Write a store as it is at one moment into a file; whoever appends goes on doing so.
+    """Write a store, as it is at one moment, into a file. Appends go on meanwhile.
 
-    On SQLite the file is itself a store's; on PostgreSQL it is a dump in pg_dump's custom format.
+    The backup of a SQLite store is a SQLite file that can be opened as a store. The backup of a
+    PostgreSQL store is a dump in pg_dump's custom format.
 
     Args:
         url: of the store.
-        file: is there whole, readable by its owner alone, or not at all.
-        force: take the place of an earlier backup.
-        progress: told the number of pages copied; on SQLite alone.
+        file: the path to write to. The file is written completely or not at all, and only its
+            owner can read it.
+        force: replace an earlier backup.
+        progress: called with the number of pages copied; only on SQLite.
 
     Raises:
         StoreExists: there is a file already.
         StoreNotFound, StoreUnavailable, StoreDamaged.
+        OSError: the file cannot be written.
     """
     where = parse_url(url)
     if not backend(where).holds_store(where):
@@ -78,32 +85,37 @@ def backup(
     _may_be_written(file, where, force)
     with part_of(file, 0o600, replace=force) as part, without_companions(part):
         if isinstance(where, SQLiteUrl):
-            with saying(f"the backup {file}"):
+            with database_errors(f"the backup {file}"):
                 events, position = _online_backup(where.path, part, progress)
         else:
             events, position = dump(where, part)
-        with part.open("rb") as made:
-            digest = hashlib.file_digest(made, "sha256").hexdigest()
+        with part.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
     return Backup(file, events, position, digest)
 
 
 def _may_be_written(file: Path, where: SQLiteUrl | PostgresUrl, force: bool) -> None:
+    """Raises StoreExists, or StoreDamaged where the file there is no backup."""
     if not file.exists():
         return
     if not force:
         raise StoreExists(f"cannot write {file}: it is there already; use another name, or --force")
-    in_use = any(each.exists() for each in companions(file))
+    in_use = any(companion.exists() for companion in companions(file))
     if in_use or (isinstance(where, SQLiteUrl) and file.samefile(where.path)):
         raise StoreExists(f"cannot write {file}: it is a store in use; use another name")
-    _kind(file)  # only a backup is replaced by one
+    _kind(file)  # a file that is no backup must not be replaced
 
 
 def _online_backup(path: Path, part: Path, progress: Progress | None) -> tuple[int, int]:
-    # The source is in a transaction, without which each commit would begin the backup anew.
-    with closing(read_only(path)) as source, closing(sqlite3.connect(part)) as made:
-        source.backup(made, pages=_PAGES, progress=_counting(progress))
-        made.execute("PRAGMA journal_mode = DELETE")  # one file, that can be read on any medium
-        events, last = made.execute("SELECT count(*), max(position) FROM stored_events").fetchone()
+    """The number of events copied, and the last position."""
+    # The source is in a read transaction: without one, SQLite would start the backup again whenever
+    # another process commits.
+    with closing(read_only(path)) as source, closing(sqlite3.connect(part)) as copied:
+        source.backup(copied, pages=_PAGES, progress=_counting(progress))
+        # Not WAL: a backup must be one file, and readable where nothing can be written.
+        copied.execute("PRAGMA journal_mode = DELETE")
+        sql = "SELECT count(*), max(position) FROM stored_events"
+        events, last = copied.execute(sql).fetchone()
     return events, last or 0
 
 
@@ -115,22 +127,24 @@ def _counting(progress: Progress | None) -> Any:
     return count
 
 
-# --- putting one back, moving a store ------------------------------------------------------
+# --- restoring a backup, copying a store ---------------------------------------------------
 
 
-class Kept(NamedTuple):
-    """A store as it stands in its new place."""
+class StoreCopy(NamedTuple):
+    """The result of `restore` and `copy`: a store in its new place."""
 
     store_id: str
     events: int
+    """The number of its events."""
     position: int
-    """Of the last event; 0 in an empty store."""
+    """The position of the last event; 0 where there is none."""
     root: bytes
-    """The Merkle tree's."""
+    """The root of the Merkle tree over the events, 32 bytes."""
     proven: Target | None
-    """The largest checkpoint that its events gave; None where there was none to compare with."""
+    """The largest checkpoint that the events fit; None where there was none to compare with."""
     newer: Target | None
-    """The largest checkpoint of more events than there are: those since are missing."""
+    """The largest checkpoint, if it covers more events than there are: the later ones are missing.
+    None if there is no such checkpoint."""
 
 
 def restore(
@@ -140,22 +154,26 @@ def restore(
     held: Sequence[HeldCheckpoint] = (),
     keys: Sequence[Verifier] = (),
     progress: Progress | None = None,
-) -> Kept:
-    """Put a backup back into an empty place: whole and proven, or not at all.
+) -> StoreCopy:
+    """Restore a backup into a new place: complete and checked, or not at all.
 
     Args:
-        file: what `backup` wrote, of either database.
-        url: the place: a SQLite file or a PostgreSQL schema that is not there.
-        held: checkpoints that somebody kept. Those of the place's audit folder count, too.
-        keys: whose signatures count, besides those that the audit folder knows.
-        progress: told the number of events written.
+        file: what `backup` wrote, from either database.
+        url: the new place, on either database: a SQLite file or a PostgreSQL schema that does not
+            exist.
+        held: checkpoints that somebody keeps. The seals in the audit folder of the new place count
+            too.
+        keys: verifier keys to trust, besides those in the audit folder.
+        progress: called with the number of events written.
 
     Raises:
-        StoreDamaged: it is not a backup, or its events are not those that were signed, or a
-            checkpoint is not as it was signed.
+        StoreDamaged: the file is no backup, or cannot be read; or its events are not those that
+            were signed; or a checkpoint was changed after it was signed.
         StoreExists: something is at that place.
-        CannotTell: a checkpoint is of another store, or of a key that is not known.
-        StoreNotFound, StoreUnavailable.
+        CannotTell: a checkpoint is of another store, or signed by an unknown key.
+        StoreNotFound: the folder of the new place does not exist.
+        StoreUnavailable: a database does not answer, or made by a later version of casestore.
+        OSError: a file cannot be read or written.
     """
     where = parse_url(url)
     with _reading_backup(file) as contents:
@@ -164,13 +182,20 @@ def restore(
         return _put(contents, where, signed, progress)
 
 
-def copy(from_url: str | None, to_url: str, *, progress: Progress | None = None) -> Kept:
-    """Copy a store as it is at one moment into an empty place: whole and proven, or not at all.
+def copy(from_url: str | None, to_url: str, *, progress: Progress | None = None) -> StoreCopy:
+    """Copy a store, as it is at one moment, into a new place: complete and checked, or not at all.
 
-    From any database to any other. What is appended meanwhile is not in the copy: stop the writers
-    before the move.
+    The two places can be on different databases. What is appended meanwhile is not in the copy: to
+    move a store, stop its writers first.
 
-    Raises StoreExists, StoreNotFound, StoreUnavailable, StoreDamaged.
+    Args:
+        from_url: of the store.
+        to_url: the new place: a SQLite file or a PostgreSQL schema that does not exist.
+        progress: called with the number of events written.
+
+    Raises:
+        StoreExists: something is at the new place.
+        StoreNotFound, StoreUnavailable, StoreDamaged, OSError.
     """
     with reading(parse_url(from_url)) as place:
         return _put(place.contents(), parse_url(to_url), [], progress)
@@ -182,10 +207,10 @@ def _reading_backup(file: Path) -> Iterator[Contents]:
         with reading_dump(file) as contents:
             yield contents
         return
-    with saying(f"the backup {file}"), closing(read_only(file)) as looking:
-        ((said,),) = looking.execute("PRAGMA integrity_check(1)").fetchall()
-        if said != "ok":
-            raise StoreDamaged(f"the backup {file} is damaged: {said.splitlines()[-1]}")
+    with database_errors(f"the backup {file}"), closing(read_only(file)) as connection:
+        ((answer,),) = connection.execute("PRAGMA integrity_check(1)").fetchall()
+        if answer != "ok":
+            raise StoreDamaged(f"the backup {file} is damaged: {answer.splitlines()[-1]}")
     backed_up = SQLiteUrl(file.absolute())
     if not backend(backed_up).holds_store(backed_up):
         raise StoreDamaged(f"{file} is not a backup: it is a SQLite file, but no store")
@@ -194,6 +219,7 @@ def _reading_backup(file: Path) -> Iterator[Contents]:
 
 
 def _kind(file: Path) -> bytes:
+    """The bytes that the file begins with: _SQLITE or DUMP. Raises StoreDamaged."""
     with file.open("rb") as opened:
         begin = opened.read(len(_SQLITE))
     for kind in (_SQLITE, DUMP):
@@ -208,20 +234,24 @@ def _signed(
     held: Sequence[HeldCheckpoint],
     keys: Sequence[Verifier],
 ) -> list[Target]:
-    """The checkpoints to compare with, smallest first: all must be good."""
+    """The checkpoints to compare a backup with, smallest first.
+
+    Raises StoreDamaged or CannotTell where one of them is not good.
+    """
     origin = origin_of(store_id)
     if keys:
-        with suppress(CannotTell):  # no folder is named
+        with suppress(CannotTell):  # no audit folder is named
             keys = [*keys, *Folder.of(where.url).verifiers()]
-    known = Checkpoints(where.url, origin, keys, held)
-    # To have none is no hindrance, and the last that is said.
-    problems = known.findings if known.targets else known.findings[:-1]
+    checkpoints = Checkpoints(where.url, origin, keys, held)
+    # A backup can be restored without any checkpoint. Then the last finding says that there is
+    # none, and is left out.
+    problems = checkpoints.findings if checkpoints.targets else checkpoints.findings[:-1]
     for level, error in (("tampered", StoreDamaged), ("cannot tell", CannotTell)):
-        for each in problems:
-            if each.level == level:
-                said = f"{each.where}: {each.what}; {each.do}".rstrip("; ")
-                raise error(f"nothing was restored: {said}")
-    return sorted(known.targets, key=lambda target: target.size)
+        for problem in problems:
+            if problem.level == level:
+                text = f"{problem.where}: {problem.what}; {problem.do}".rstrip("; ")
+                raise error(f"nothing was restored: {text}")
+    return sorted(checkpoints.targets, key=lambda target: target.size)
 
 
 def _put(
@@ -229,7 +259,7 @@ def _put(
     where: SQLiteUrl | PostgresUrl,
     signed: Sequence[Target],
     progress: Progress | None,
-) -> Kept:
+) -> StoreCopy:
     store_id = contents.meta["store_id"]
     written, tree = _Tree(store_id), _Tree(store_id, signed)
     with new_place(where) as place:
@@ -242,31 +272,41 @@ def _put(
         place.fill(contents, take)
         for rows in chunked(place.rows()):
             tree.take(rows)
-        # A leaf holds its position: the same leaves, in whatever order, are the same tree.
+        # A dump gives its rows in any order, so sums of hashes are compared. A leaf has its
+        # position in it, so the same leaves can only make the same tree.
         if (tree.size, tree.leaves) != (written.size, written.leaves):
             raise StoreDamaged(f"{place.shown} does not give back what was written to it")
     newer = signed[-1] if signed and signed[-1].size > tree.size else None
-    return Kept(store_id, tree.size, tree.last, tree.root(), tree.proven, newer)
+    return StoreCopy(store_id, tree.size, tree.last, tree.root(), tree.proven, newer)
 
 
 class _Tree(Frontier):
-    """The tree of rows, compared with checkpoints as it grows. Raises StoreDamaged."""
+    """The tree of rows, which is compared with checkpoints as it grows. Raises StoreDamaged.
+
+    Args:
+        log_id: the id of the store.
+        signed: the checkpoints, smallest first.
+    """
 
     def __init__(self, log_id: str, signed: Sequence[Target] = ()) -> None:
         super().__init__()
         self.leaves = 0
-        """The sum of their hashes."""
+        """The sum of the leaf hashes, as numbers."""
         self.last = 0
+        """The last position."""
         self.proven: Target | None = None
+        """The largest checkpoint so far that fits."""
         self._log_id = log_id
         self._ahead = list(reversed(signed))
         self._compare()
 
     def take(self, rows: Sequence[Any]) -> None:
-        """Add rows."""
+        """Add rows (as Row)."""
         new = hashes_of(self._log_id, rows)
         if NO_LEAF in new:
-            raise StoreDamaged(f"{named(rows[new.index(NO_LEAF)])} is not as casestore writes them")
+            raise StoreDamaged(
+                f"{event_name(rows[new.index(NO_LEAF)])} is not as casestore writes them"
+            )
         for leaf in new:
             self.append(leaf)
             self.leaves += int.from_bytes(leaf, "big")

@@ -1,6 +1,7 @@
-"""Dumps of a store's schema by PostgreSQL's own programs, and reading the store's rows from one.
+"""Dumps of a store's schema by PostgreSQL's own programs, and reading a store's rows from a dump.
 
-Nothing in a dump is ever run as SQL: the rows are read from its COPY text.
+A dump may come from anybody, so nothing in it is run as SQL: pg_restore turns it into text, and the
+rows are read from its COPY blocks.
 """
 
 from __future__ import annotations
@@ -15,26 +16,26 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, cast
 
-from casestore.backup.snapshot import Contents, connected, saying
+from casestore.backup.snapshot import Contents, connected, database_errors
 from casestore.errors import StoreDamaged, StoreUnavailable
 from casestore.journal.rows import COLUMNS
 from casestore.journal.url import PostgresUrl
 
 DUMP = b"PGDMP"
-"""How a dump in the custom format begins."""
+"""The first bytes of a dump in pg_dump's custom format."""
 
 
 def dump(where: PostgresUrl, file: Path) -> tuple[int, int]:
-    """Write a dump of a store's schema. Gives how many events are in it, and the last position.
+    """Write a dump of a store's schema. Gives the number of events in it, and the last position.
 
-    Raises StoreUnavailable.
+    Raises StoreUnavailable, also where pg_dump is missing or older than the server.
     """
-    with saying(f"schema {where.schema!r}"), connected(where) as connection:
+    with database_errors(f"schema {where.schema!r}"), connected(where) as connection:
         program = _program("pg_dump", connection.info.server_version // 10000)
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         sql = f'SELECT pg_export_snapshot(), count(*), max(position) FROM "{where.schema}"'
         snapshot, events, last = connection.execute(f"{sql}.stored_events").fetchone()
-        made = subprocess.run(  # noqa: S603  (no shell, and the program is PostgreSQL's)
+        result = subprocess.run(  # noqa: S603  (no shell, and the program is PostgreSQL's)
             [
                 program,
                 "--format=custom",
@@ -47,70 +48,89 @@ def dump(where: PostgresUrl, file: Path) -> tuple[int, int]:
                 f"--file={file}",
                 f"--dbname={connection.info.dsn}",
             ],
-            # Not on the command line, where everybody on the machine could read it.
+            # The password is not on the command line: every user of the machine can read that.
             env={**os.environ, "PGPASSWORD": connection.info.password},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
         )
-    if made.returncode:
-        raise StoreUnavailable(f"the backup was not made: {_last_line(made.stderr)}")
+    if result.returncode:
+        raise StoreUnavailable(f"the backup was not made: {_last_line(result.stderr)}")
     return events, last or 0
 
 
 @contextmanager
 def reading_dump(file: Path) -> Iterator[Contents]:
-    """What the store in a dump holds. Raises StoreDamaged, StoreUnavailable."""
+    """The contents of the store in a dump, while the context lasts.
+
+    Raises StoreDamaged, and StoreUnavailable where pg_restore is missing.
+    """
     program = _program("pg_restore", 0)
     command: list[str | Path] = [program, "--data-only", "--file=-", file]
     with (
-        TemporaryFile() as said,
+        TemporaryFile() as errors,
         subprocess.Popen(  # noqa: S603
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
         ) as process,
     ):
 
-        def ended() -> None:
+        def check_exit() -> None:
             if process.wait():
-                said.seek(0)
-                why = _last_line(said.read().decode(errors="replace"))
+                errors.seek(0)
+                why = _last_line(errors.read().decode(errors="replace"))
                 raise StoreDamaged(f"the backup {file} cannot be read: {why}")
 
-        read = _Reading(file, cast(IO[bytes], process.stdout), ended)
+        reader = _Reader(file, cast(IO[bytes], process.stdout), check_exit)
         try:
-            found = read.table("casestore_meta", "name, value", "tt")
-            meta = {name: value for name, value in found}  # noqa: C416  (dict() knows no lists)
-            keys = read.table("customer_keys", "customer_id, key_id, wrapped", "tbb")
-            rows = read.table("stored_events", COLUMNS, "ititbbttib", last=True)
+            pairs = reader.table("casestore_meta", "name, value", "tt")
+            meta = {name: value for name, value in pairs}  # noqa: C416  (to mypy, a row is not a pair)
+            keys = reader.table("customer_keys", "customer_id, key_id, wrapped", "tbb")
+            rows = reader.table("stored_events", COLUMNS, "ititbbttib", last=True)
             yield Contents(meta, keys, rows)
         finally:
             process.kill()
 
 
-class _Reading:
-    """Reads tables from a dump as text, in which they stand in the order of their names."""
+class _Reader:
+    """Reads tables from the text of a dump, one after the other in the order of their names.
 
-    def __init__(self, file: Path, text: IO[bytes], ended: Callable[[], None]) -> None:
+    Args:
+        file: the dump, as messages name it.
+        text: what pg_restore writes.
+        check_exit: called at the end of the text; raises StoreDamaged if pg_restore failed.
+    """
+
+    def __init__(self, file: Path, text: IO[bytes], check_exit: Callable[[], None]) -> None:
         self._file = file
         self._text = text
-        self._ended = ended
+        self._check_exit = check_exit
 
     def table(
         self, name: str, columns: str, kinds: str, *, last: bool = False
     ) -> Iterator[Sequence[Any]]:
-        """The rows of the next table, which must be this one."""
+        """The rows of the next table.
+
+        Args:
+            name: of the table.
+            columns: its columns, as COPY lists them.
+            kinds: the type of each column, a letter of _KINDS.
+            last: whether no other table may follow.
+
+        Raises:
+            StoreDamaged: the next table is another one, or a row cannot be read.
+        """
         if self._next_table() != f"{name} ({columns})":
             raise self._foreign()
-        read = [_KINDS[kind] for kind in kinds]
+        converters = [_KINDS[kind] for kind in kinds]
         for line in self._text:
             if line == b"\\.\n":
                 break
             fields = line.removesuffix(b"\n").split(b"\t")
             try:
                 yield [
-                    None if field == b"\\N" else kind(field)
-                    for kind, field in zip(read, fields, strict=True)
+                    None if field == b"\\N" else convert(field)
+                    for convert, field in zip(converters, fields, strict=True)
                 ]
             except ValueError:
                 raise StoreDamaged(f"a row of {name} in {self._file} cannot be read") from None
@@ -121,11 +141,12 @@ class _Reading:
         return StoreDamaged(f"{self._file} is a dump, but not of one casestore store alone")
 
     def _next_table(self) -> str | None:
+        """The next table, as `name (columns)`; None at the end."""
         for line in self._text:
-            # Those of our columns that are keywords stand in quotation marks.
-            if found := _COPY.fullmatch(line.replace(b'"', b"")):
-                return found[1].decode()
-        self._ended()
+            # COPY puts a column whose name is an SQL keyword in quotation marks.
+            if match := _COPY.fullmatch(line.replace(b'"', b"")):
+                return match[1].decode()
+        self._check_exit()
         return None
 
 
@@ -134,16 +155,18 @@ _ESCAPES = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v
 
 
 def _raw(field: bytes) -> bytes:
+    """A field of a COPY block without its escapes."""
     if b"\\" not in field:
         return field
-    return re.sub(rb"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), field)
+    return re.sub(rb"\\(.)", lambda match: _ESCAPES.get(match[1], match[1]), field)
 
 
 def _bytes(field: bytes) -> bytes:
+    """The value of a bytea field."""
     raw = _raw(field)
     if raw.startswith(b"\\x"):
         return bytes.fromhex(raw[2:].decode())
-    # As a server writes it where bytea_output is `escape`.
+    # A server whose bytea_output is `escape` does not write hex.
     return re.sub(rb"\\(\\|\d{3})", lambda m: m[1] if m[1] == b"\\" else bytes([int(m[1], 8)]), raw)
 
 
@@ -152,38 +175,44 @@ _KINDS: dict[str, Callable[[bytes], Any]] = {
     "t": lambda field: _raw(field).decode(),
     "b": _bytes,
 }
+"""The types of columns, and how the text of a field becomes a value."""
 
 
 def _program(name: str, server: int) -> Path:
-    """The newest of PostgreSQL's programs of a name; it must not be older than the server."""
-    folders = [Path(each) for each in os.environ.get("PATH", "").split(os.pathsep) if each]
+    """The newest of PostgreSQL's programs with a name.
+
+    Raises StoreUnavailable where there is none, or it is older than the server's major version.
+    """
+    folders = [Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep) if folder]
     if config := shutil.which("pg_config"):
-        folders.append(Path(_told([config, "--bindir"])))
+        folders.append(Path(_output([config, "--bindir"])))
     folders += Path("/usr/lib/postgresql").glob("*/bin")
-    found = {path: _version(path) for each in folders if (path := each / name).is_file()}
-    newest = max(found, key=lambda path: found[path], default=None)
-    if newest is not None and found[newest] >= server:
+    versions = {path: _version(path) for folder in folders if (path := folder / name).is_file()}
+    newest = max(versions, key=lambda path: versions[path], default=None)
+    if newest is not None and versions[newest] >= server:
         return newest
-    what = "is not here" if newest is None else f"is older ({found[newest]}) than the server"
+    problem = "is not here" if newest is None else f"is older ({versions[newest]}) than the server"
     raise StoreUnavailable(
-        f"PostgreSQL's {name} {what}: install PostgreSQL's client programs"
+        f"PostgreSQL's {name} {problem}: install PostgreSQL's client programs"
         f"{f' {server} or later' if server else ''}, or put their folder on PATH; "
         "`casestore copy` keeps a store in a SQLite file, and back, without them"
     )
 
 
 def _version(program: Path) -> int:
-    found = re.search(r"\d+", _told([program, "--version"]))
-    return int(found[0]) if found else 0
+    """The major version of a program; 0 where it does not tell."""
+    match = re.search(r"\d+", _output([program, "--version"]))
+    return int(match[0]) if match else 0
 
 
-def _told(command: Sequence[str | Path]) -> str:
+def _output(command: Sequence[str | Path]) -> str:
+    """What a command prints; "" where it cannot be run."""
     try:
-        ran = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     except OSError:
         return ""
-    return ran.stdout.strip()
+    return result.stdout.strip()
 
 
-def _last_line(said: str) -> str:
-    return (said.strip().splitlines() or ["it does not say why"])[-1]
+def _last_line(output: str) -> str:
+    return (output.strip().splitlines() or ["it does not say why"])[-1]

@@ -1,7 +1,7 @@
-"""What a store holds, read in one snapshot of wherever it stands, and written into a new place.
+"""Reading all that a store holds in one snapshot, and writing it into a new place.
 
-Moving a store, and putting a backup back, are the same: its rows, its wrapped keys and what it says
-of itself are written, byte for byte, into tables that the recorder makes, past its own triggers.
+To restore a backup and to copy a store is the same work: the rows, the wrapped data keys and the
+metadata are written, byte for byte, into new tables that the recorder makes.
 """
 
 from __future__ import annotations
@@ -34,18 +34,20 @@ from casestore.journal.url import PostgresUrl, SQLiteUrl
 from casestore.system.files import part_of
 
 CHUNK = 1000
-"""Rows at a time: memory is flat, whatever the size of the store."""
+"""Rows to read or write at a time, so that memory is constant."""
 Take = Callable[[Sequence[Any]], None]
+"""Called with each chunk of rows before it is written."""
 
 
 class Contents(NamedTuple):
-    """What a store holds, to be read once and in this order."""
+    """All that a store holds. The iterators can be read once: first the keys, then the rows."""
 
     meta: dict[str, str]
+    """The rows of casestore_meta, by name."""
     keys: Iterator[Sequence[Any]]
-    """As KeyRow."""
+    """The data keys, as KeyRow."""
     rows: Iterator[Sequence[Any]]
-    """As Row, in any order."""
+    """The events, as Row. Those of a dump are in any order."""
 
 
 class Snapshot(ABC):
@@ -56,7 +58,7 @@ class Snapshot(ABC):
     def __init__(self, connection: Any, shown: str) -> None:
         self.connection = connection
         self.shown = shown
-        """The place as it may be named in a message."""
+        """The place as a message may name it."""
 
     @abstractmethod
     def _fetch(self, sql: str, params: Sequence[Any]) -> list[Any]: ...
@@ -65,26 +67,32 @@ class Snapshot(ABC):
     def _insert(self, table: str, columns: str, rows: Sequence[Sequence[Any]]) -> None: ...
 
     def fetch(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
-        """Run a query and give plain tuples. `?` stands for a parameter."""
-        with saying(self.shown):
+        """Run a query and give plain tuples. `?` stands for a parameter.
+
+        Raises StoreUnavailable, StoreDamaged.
+        """
+        with database_errors(self.shown):
             return self._fetch(sql, params)
 
     def insert(self, table: str, columns: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Insert rows."""
-        with saying(self.shown):
+        """Insert rows, whose values are in the order of `columns`.
+
+        Raises StoreUnavailable, StoreDamaged.
+        """
+        with database_errors(self.shown):
             self._insert(table, columns, rows)
 
     def at(self, table: str) -> str:
-        """A table's name as statements write it."""
+        """A table's name as it is written in a statement, with its schema if it has one."""
         return table
 
     def contents(self) -> Contents:
-        """What the store in here holds."""
+        """All that the store holds."""
         meta = dict(self.fetch(f"SELECT name, value FROM {self.at('casestore_meta')}"))
         return Contents(meta, self._keys(), self.rows())
 
     def rows(self) -> Iterator[Sequence[Any]]:
-        """All events in order of position."""
+        """All events in the order of their positions, as Row."""
         sql = f"SELECT {self.columns} FROM {self.at('stored_events')}"
         return self._after(f"{sql} WHERE position > ? ORDER BY position LIMIT ?", BEFORE_ALL)
 
@@ -93,26 +101,28 @@ class Snapshot(ABC):
         return self._after(f"{sql} WHERE customer_id > ? ORDER BY customer_id LIMIT ?", "")
 
     def _after(self, sql: str, after: Any) -> Iterator[Sequence[Any]]:
-        while found := self.fetch(sql, [after, CHUNK]):
-            yield from found
-            after = found[-1][0]
+        while rows := self.fetch(sql, [after, CHUNK]):
+            yield from rows
+            after = rows[-1][0]
 
     def fill(self, contents: Contents, take: Take) -> None:
-        """Write what another place holds; `take` is given each chunk of rows before."""
-        # Keys before the name of the key-encryption key: in the middle of a rotation some are
-        # wrapped by the one before it, and once that name is there, these are refused.
+        """Write all that another place holds; `take` is called with each chunk of rows before it is
+        written."""
+        # The keys are written before the metadata, which names the key-encryption key. During a
+        # rotation some data keys are still wrapped by the old one, and the table refuses these once
+        # the new one is named.
         for keys in chunked(contents.keys):
             self.insert("customer_keys", "customer_id, key_id, wrapped", keys)
         for rows in chunked(contents.rows):
             take(rows)
             self.insert("stored_events", COLUMNS, rows)
-        # The bytes of deleted keys never were in these files.
-        meta = [each for each in contents.meta.items() if each[0] != UNSCRUBBED]
+        # The new place never had the bytes of deleted keys, so it has none to scrub.
+        meta = [item for item in contents.meta.items() if item[0] != UNSCRUBBED]
         self.insert("casestore_meta", "name, value", meta)
 
 
 def chunked(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
-    """The same, so many at a time."""
+    """The rows in lists of CHUNK rows."""
     iterator = iter(rows)
     while chunk := list(islice(iterator, CHUNK)):
         yield chunk
@@ -120,8 +130,8 @@ def chunked(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
 
 class _SQLite(Snapshot):
     def _fetch(self, sql: str, params: Sequence[Any]) -> list[Any]:
-        found: list[Any] = self.connection.execute(sql, params).fetchall()
-        return found
+        rows: list[Any] = self.connection.execute(sql, params).fetchall()
+        return rows
 
     def _insert(self, table: str, columns: str, rows: Sequence[Sequence[Any]]) -> None:
         marks = ", ".join("?" * (columns.count(",") + 1))
@@ -141,12 +151,12 @@ class _Postgres(Snapshot):
         return f'"{self._schema}".{table}'
 
     def _fetch(self, sql: str, params: Sequence[Any]) -> list[Any]:
-        asked = self.connection.execute(sql.replace("?", "%s"), params, binary=True)
-        found: list[Any] = asked.fetchall()
-        return found
+        cursor = self.connection.execute(sql.replace("?", "%s"), params, binary=True)
+        rows: list[Any] = cursor.fetchall()
+        return rows
 
     def _insert(self, table: str, columns: str, rows: Sequence[Sequence[Any]]) -> None:
-        # COPY keeps the positions that it is given, as OVERRIDING SYSTEM VALUE does.
+        # COPY keeps our positions, as INSERT does only with OVERRIDING SYSTEM VALUE.
         statement = f"COPY {self.at(table)} ({columns}) FROM STDIN"
         with self.connection.cursor() as cursor, cursor.copy(statement) as copy:
             for row in rows:
@@ -166,29 +176,30 @@ def reading(where: SQLiteUrl | PostgresUrl) -> Iterator[Snapshot]:
     if not backend(where).holds_store(where):
         raise not_found(shown)
     if isinstance(where, SQLiteUrl):
-        with saying(shown), closing(read_only(where.path)) as connection:
+        with database_errors(shown), closing(read_only(where.path)) as connection:
             yield _known(_SQLite(connection, shown))
         return
-    with saying(shown), connected(where) as connection:
+    with database_errors(shown), connected(where) as connection:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         yield _known(_Postgres(connection, where))
 
 
 def _known(place: Snapshot) -> Snapshot:
+    """The same, if this version of casestore knows its tables. Raises StoreUnavailable."""
     known_meta(place.contents().meta or None, place.shown)
     return place
 
 
 def read_only(path: Path) -> sqlite3.Connection:
-    """A connection that sees one moment of a SQLite file, and changes nothing."""
+    """A connection that sees a SQLite file as it is at one moment, and cannot change it."""
     connection = sqlite3.connect(
         f"file:{quote(str(path))}?mode=rw", uri=True, isolation_level=None, timeout=30
     )
     try:
-        # One that is opened to be read only would leave files beside it behind.
+        # Not opened with mode=ro: such a connection would leave its -wal and -shm files behind.
         connection.execute("PRAGMA query_only = ON")
         connection.execute("BEGIN")
-        connection.execute("SELECT 1 FROM sqlite_master").fetchone()  # the moment is now
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()  # the snapshot begins here
     except BaseException:
         connection.close()
         raise
@@ -196,26 +207,34 @@ def read_only(path: Path) -> sqlite3.Connection:
 
 
 def connected(where: PostgresUrl) -> Any:
-    """A connection of its own, in a transaction that ends with it."""
+    """A new connection. Its first statement begins a transaction, which ends when it is closed."""
     return backend(where).psycopg.connect(where.conninfo)
 
 
 _UNREADABLE = (DatabaseError, DataError, IntegrityError)
-"""What is read, or is to be written, is not as casestore writes it."""
+"""The errors of values that are read or written, and that are not as casestore writes them."""
 
 
 @contextmanager
-def saying(what: str) -> Iterator[None]:
-    """What a database cannot do in here is StoreUnavailable; what it cannot read, StoreDamaged."""
+def database_errors(name: str) -> Iterator[None]:
+    """Turn a database's errors into StoreDamaged or StoreUnavailable while the context lasts.
+
+    Args:
+        name: of what is read or written, for the message.
+
+    Raises:
+        StoreDamaged: a value, or the file, is not as casestore writes it.
+        StoreUnavailable: any other error of a database.
+    """
     try:
         yield
     except Exception as error:
         known = error if isinstance(error, PersistenceError) else translated(error)
         if type(known) is PersistenceError:
-            raise  # not a database's
+            raise  # not an error of a database
         if type(known) in _UNREADABLE or "decode" in str(known):
-            raise StoreDamaged(f"{what}: {brief(error)}") from error
-        raise StoreUnavailable(f"{what}: {brief(error)}") from error
+            raise StoreDamaged(f"{name}: {brief(error)}") from error
+        raise StoreUnavailable(f"{name}: {brief(error)}") from error
 
 
 # --- making a place ------------------------------------------------------------------------
@@ -223,23 +242,25 @@ def saying(what: str) -> Iterator[None]:
 
 @contextmanager
 def new_place(where: SQLiteUrl | PostgresUrl) -> Iterator[Snapshot]:
-    """An empty store where nothing is yet: there when the context ends, whole, or not at all.
+    """Give the empty tables of a new store. If the context raises, nothing is left of them.
 
-    Raises StoreExists, StoreNotFound, StoreUnavailable.
+    Raises StoreExists, StoreNotFound, StoreUnavailable, StoreDamaged.
     """
     shown = shown_as(None, where)
-    making = _new_file(where) if isinstance(where, SQLiteUrl) else _new_schema(where)
-    with saying(shown), making as place:
+    new = _new_file(where) if isinstance(where, SQLiteUrl) else _new_schema(where)
+    with database_errors(shown), new as place:
         yield place
 
 
 @contextmanager
 def _new_file(where: SQLiteUrl) -> Iterator[Snapshot]:
-    for each in (where.path, *companions(where.path)):
-        if each.exists():
-            what = "" if each == where.path else f"{each.name}, left of an earlier store, "
+    for path in (where.path, *companions(where.path)):
+        if path.exists():
+            present = (
+                "something" if path == where.path else f"{path.name}, left of an earlier store,"
+            )
             raise StoreExists(
-                f"cannot write {where.path}: {what or 'something '}is there already; use another "
+                f"cannot write {where.path}: {present} is there already; use another "
                 "place, or move it away"
             )
     with part_of(where.path) as part, without_companions(part):
@@ -247,7 +268,7 @@ def _new_file(where: SQLiteUrl) -> Iterator[Snapshot]:
         SQLiteJournal(datastore).create_table()
         datastore.close()
         with closing(sqlite3.connect(part, isolation_level=None)) as connection:
-            connection.execute("PRAGMA synchronous = OFF")  # it is synced before it is used
+            connection.execute("PRAGMA synchronous = OFF")  # part_of syncs the complete file
             connection.execute(f"PRAGMA cache_size = -{WRITERS_CACHE}")
             connection.execute(f"PRAGMA wal_autocheckpoint = {MANY_PAGES}")
             yield _SQLite(connection, shown_as(None, where))
@@ -255,7 +276,7 @@ def _new_file(where: SQLiteUrl) -> Iterator[Snapshot]:
 
 @contextmanager
 def without_companions(path: Path) -> Iterator[None]:
-    """Leave none of the files that SQLite keeps beside one in use."""
+    """Remove the files that SQLite keeps beside a file in use, when the context ends."""
     try:
         yield
     finally:
@@ -264,23 +285,27 @@ def without_companions(path: Path) -> Iterator[None]:
 
 
 def companions(path: Path) -> list[Path]:
-    """The files that SQLite keeps beside a file in use. It would take old ones for a new file's."""
-    return [path.with_name(f"{path.name}-{each}") for each in ("wal", "shm", "journal")]
+    """The files that SQLite keeps beside a file in use.
+
+    None may be left where a new file is made: SQLite would read them as parts of it.
+    """
+    return [path.with_name(f"{path.name}-{suffix}") for suffix in ("wal", "shm", "journal")]
 
 
 @contextmanager
 def _new_schema(where: PostgresUrl) -> Iterator[Snapshot]:
-    pg = backend(where)
-    with connected(where) as connection:  # all of it is one transaction
+    postgres = backend(where)
+    with connected(where) as connection:  # one transaction: the schema is there only at its end
         taken = "SELECT to_regnamespace(%s) IS NOT NULL"
         if connection.execute(taken, [where.schema]).fetchone()[0]:
-            what = "a store" if pg.holds_store(where) else "something else"
+            present = "a store" if postgres.holds_store(where) else "something else"
             raise StoreExists(
-                f"cannot make the schema {where.schema!r}: there is {what} already; use another"
+                f"cannot make the schema {where.schema!r}: there is {present} already; use another"
             )
-        connection.execute(pg.creation(where.schema))
+        connection.execute(postgres.creation(where.schema))
         place = _Postgres(connection, where)
         yield place
+        # The sequence goes on after the last position.
         last = f"max(position)) FROM {place.at('stored_events')} HAVING count(*) > 0"
         sequence = "pg_get_serial_sequence(%s, 'position')"
         connection.execute(f"SELECT setval({sequence}, {last}", [place.at("stored_events")])

@@ -1,8 +1,8 @@
-"""The doctor: whether a store is whole, as far as its rows can tell by themselves.
+"""The doctor: checks whether a store is complete and consistent, from the store alone.
 
-`examine` gives findings and prints nothing. Memory is flat: rows are read in position order, a
-chunk at a time, and what spans a stream is asked of the database. Whether somebody altered a row
-with care is a question for the audit, which has signatures to compare with.
+`examine` gives findings and prints nothing. It uses constant memory: rows are read in position
+order, a chunk at a time, and the database answers the questions about whole streams. The doctor
+cannot find out that somebody changed a row carefully; the audit can, with its signatures.
 """
 
 from __future__ import annotations
@@ -29,30 +29,32 @@ from casestore.streams import kinds
 from casestore.streams.history import Metadata, from_microseconds
 
 SHOWN = 20
-"""Findings of one check to give; the rest are counted."""
+"""The most findings that one check gives. Further ones are only counted."""
 _CHUNK = 2000
+"""Rows to read at a time."""
 
 __all__ = ["DoctorFinding", "examine"]
 
 Progress = Callable[[int], None]
+"""Called with the number of events read so far."""
 
 
 def examine(store: CaseStore, *, progress: Progress | None = None) -> Iterator[DoctorFinding]:
-    """Look at a store from all sides. Each check gives an "ok", or what it found.
+    """Run all checks. Each check gives a finding "ok", or what it found.
 
     Args:
-        store: an open one; opening it has shown that it can be reached and read.
-        progress: told the number of events looked at.
+        store: an open one.
+        progress: called with the number of events read.
 
     Raises:
         StoreUnavailable: the database stopped answering.
     """
-    for checks, look in _looks(progress or (lambda _: None)):
+    for checks, find in _all_checks(progress or (lambda _: None)):
         counts = dict.fromkeys(checks, 0)
-        kinds: dict[str, DoctorFinding] = {}
+        last: dict[str, DoctorFinding] = {}
         try:
-            for finding in look(store):
-                kinds[finding.check] = finding
+            for finding in find(store):
+                last[finding.check] = finding
                 counts[finding.check] += 1
                 if counts[finding.check] <= SHOWN:
                     yield finding
@@ -68,13 +70,14 @@ def examine(store: CaseStore, *, progress: Progress | None = None) -> Iterator[D
             if count == 0:
                 yield DoctorFinding("ok", check)
             elif count > SHOWN:
-                yield kinds[check]._replace(where="", what=f"and {count - SHOWN} more of this kind")
+                yield last[check]._replace(where="", what=f"and {count - SHOWN} more of this kind")
 
 
-Look = Callable[[CaseStore], Iterator[DoctorFinding]]
+Find = Callable[[CaseStore], Iterator[DoctorFinding]]
 
 
-def _looks(progress: Progress) -> Iterator[tuple[tuple[str, ...], Look]]:
+def _all_checks(progress: Progress) -> Iterator[tuple[tuple[str, ...], Find]]:
+    """The names of the checks, and the function that makes them: one may make several."""
     yield ("schema version",), _schema
     yield ("database",), _database
     yield ("append-only triggers",), _triggers
@@ -106,9 +109,9 @@ def _database(store: CaseStore) -> Iterator[DoctorFinding]:
                 what, do = f"{name} is off: a crash can lose events", "switch it on"
                 yield DoctorFinding("warning", "database", "PostgreSQL", what, do)
         return
-    for (said,) in ask("PRAGMA quick_check(20)"):
-        if said != "ok":
-            yield DoctorFinding("error", "database", "the SQLite file", said, RESTORE)
+    for (answer,) in ask("PRAGMA quick_check(20)"):
+        if answer != "ok":
+            yield DoctorFinding("error", "database", "the SQLite file", answer, RESTORE)
     mode = ask("PRAGMA journal_mode")[0][0]
     if mode != "wal":
         what = f"its journal mode is {mode}, not wal: readers and writers wait for each other"
@@ -128,21 +131,21 @@ def _triggers(store: CaseStore) -> Iterator[DoctorFinding]:
 
 
 def _dense(store: CaseStore) -> Iterator[DoctorFinding]:
-    """Versions are 1..n: as many as the largest, and beginning with 1."""
+    """Find streams whose versions are not 1..n."""
     for stream, count, first, last in store.recorder.gaps():
         what = f"has {count} events with versions from {first} to {last}: some are missing"
         yield DoctorFinding("error", "dense versions", stream, what, RESTORE)
 
 
 def _positions(store: CaseStore) -> Iterator[DoctorFinding]:
-    """A later version of a stream has a later position."""
+    """Find events whose position is not after that of the version before."""
     for stream, version in store.recorder.out_of_order():
         what, where = "stands before the version before it", f"{stream} version {version}"
         yield DoctorFinding("error", "positions in order", where, what, RESTORE)
 
 
 def _customers(store: CaseStore) -> Iterator[DoctorFinding]:
-    """All rows of a case or customer are about one customer, and those of the policy about none."""
+    """Find streams whose rows have the wrong customer ids: see `Questions.of_mixed_customers`."""
     for stream in store.recorder.of_mixed_customers():
         what = "has rows of different customers, or of none"
         yield DoctorFinding("error", "one customer per case", stream, what, RESTORE)
@@ -153,32 +156,32 @@ _metadata = msgspec.json.Decoder(Metadata).decode
 
 
 def _scan(store: CaseStore, progress: Progress) -> Iterator[DoctorFinding]:
-    """Read every row, and look at it alone and beside the one before it."""
-    after, seen, last = 0, 0, 0
+    """Check every row by itself, and its time of recording against the row before it."""
+    after, count, last_us = 0, 0, 0
     while rows := store.recorder.rows(after, _CHUNK):
         for row in map(Row._make, rows):
-            yield from _look_at(store, row)
-            if row.recorded_us < last:
+            yield from _check_row(store, row)
+            if row.recorded_us < last_us:
                 what = f"was recorded at {from_microseconds(row.recorded_us)}, before the event "
-                what += f"before it ({from_microseconds(last)})"
+                what += f"before it ({from_microseconds(last_us)})"
                 yield _at(row, "times of recording", what)
-            last = row.recorded_us
+            last_us = row.recorded_us
         after = rows[-1][0]
-        seen += len(rows)
-        progress(seen)
+        count += len(rows)
+        progress(count)
 
 
-def _look_at(store: CaseStore, row: Row) -> Iterator[DoctorFinding]:
+def _check_row(store: CaseStore, row: Row) -> Iterator[DoctorFinding]:
     try:
         event = store.journal.codec.decode(row.topic, row.state)
-        kind, each = kinds.parse(row.stream)
+        kind, stream_id = kinds.parse(row.stream)
         personal = _metadata(row.metadata).personal
     except (StoreDamaged, InvalidStream, msgspec.DecodeError) as error:
         yield _at(row, "events can be read", str(error))
         return
     if type(event) not in kinds.KINDS[kind].events:
         yield _at(row, "events can be read", f"{row.topic} does not belong into such a stream")
-    expected = _customer(event, kind, each)
+    expected = _customer(event, kind, stream_id)
     if expected is not None and row.customer_id != expected:
         what = f"is kept for customer {row.customer_id!r}, but is about {expected!r}"
         yield _at(row, "customers of events", what)
@@ -186,11 +189,11 @@ def _look_at(store: CaseStore, row: Row) -> Iterator[DoctorFinding]:
         yield _at(row, "personal parts", "its personal text and the list of it do not agree")
 
 
-def _customer(event: Event, kind: str, each: str) -> str | None:
-    """The customer whom an event names by itself."""
+def _customer(event: Event, kind: str, stream_id: str) -> str | None:
+    """The customer id that an event or its stream names; None where they name none."""
     if isinstance(event, CaseOpened):
         return event.customer_id
-    return each if kind == "customer" else None
+    return stream_id if kind == "customer" else None
 
 
 def _at(row: Row, check: str, what: str) -> DoctorFinding:
@@ -205,13 +208,13 @@ _TELEPHONE = re.compile(r"(\+|00)[1-9][\d ()/.-]{6,}|\(?0\d{1,5}[) /.-]+\d[\d ()
 
 
 def _ids(store: CaseStore) -> Iterator[DoctorFinding]:
-    """Ids should be pseudonymous: they cannot be erased."""
+    """Find ids that look like a mail address or a telephone number: ids cannot be erased."""
     for kind in ("case", "customer"):
         for stream in store.streams(kind):
-            each = stream.partition(":")[2]
+            stream_id = stream.partition(":")[2]
             for pattern, like in ((_MAIL, "a mail address"), (_TELEPHONE, "a telephone number")):
-                if pattern.fullmatch(each):
-                    where = f"{kind}:{each[:3]}…"
+                if pattern.fullmatch(stream_id):
+                    where = f"{kind}:{stream_id[:3]}…"
                     what = f"its id looks like {like}, which no erasure can remove"
                     do = "give ids that say nothing about the person"
                     yield DoctorFinding("warning", "pseudonymous ids", where, what, do)

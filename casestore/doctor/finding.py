@@ -1,4 +1,4 @@
-"""What a check of the doctor found."""
+"""The findings of the doctor."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ from typing import Literal, NamedTuple
 
 Level = Literal["ok", "warning", "error"]
 RESTORE = "restore the store from a backup, and keep this one for the inquiry"
+"""What to do where a store is damaged."""
 
 
 class DoctorFinding(NamedTuple):
-    """What a check found."""
+    """One finding of one check."""
 
     level: Level
+    """"ok": the check found nothing, and the last three fields are empty."""
     check: str
+    """The name of the check."""
     where: str = ""
+    """The part of the store that it is about; empty where it counts further findings."""
     what: str = ""
+    """What was found there. `where` and `what` read as one sentence."""
     do: str = ""
+    """What to do about it."""

@@ -1,4 +1,4 @@
-"""The doctor on keys: whether words can be read that should be, and none that should not."""
+"""The doctor's checks of keys: personal text can be read, unless it was erased."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from casestore.store import CaseStore
 
 
 def key_file(store: CaseStore) -> Iterator[DoctorFinding]:
-    """A key file that does not open the store, or that is not as it should be."""
+    """Check the key file: whether it opens the store, and whether others can read it."""
     vault, check = store.vault, "key file"
     if not vault.is_sealed:
         what = "was made with --unsealed: personal text can be read by all, and never erased"
@@ -37,7 +37,7 @@ def key_file(store: CaseStore) -> Iterator[DoctorFinding]:
         what = "does not hold every key that this store's personal text was sealed with"
         yield DoctorFinding("error", check, where, what, "name the right one in CASESTORE_KEY_FILE")
     else:
-        for place, problem in chain(_closed_keys(store), _opens(store)):
+        for place, problem in chain(_keys_that_fail(store), _part_that_fails(store)):
             yield DoctorFinding("error", check, place, problem, RESTORE)
     if len(keys) > 1:
         what = "holds two keys: a rotation was interrupted"
@@ -52,8 +52,8 @@ def key_file(store: CaseStore) -> Iterator[DoctorFinding]:
         yield DoctorFinding("warning", check, where, what, f"chmod 600 {where}")
 
 
-def _opens(store: CaseStore) -> Iterator[tuple[str, str]]:
-    """Where and why the first personal part there is does not open."""
+def _part_that_fails(store: CaseStore) -> Iterator[tuple[str, str]]:
+    """The position of the first personal part in the store, and why it does not open, if so."""
     first = store.recorder.first_position_with_words()
     if first is not None:
         try:
@@ -62,8 +62,8 @@ def _opens(store: CaseStore) -> Iterator[tuple[str, str]]:
             yield f"position {first}", str(error)
 
 
-def _closed_keys(store: CaseStore) -> Iterator[tuple[str, str]]:
-    """Which wrapped data keys do not open, and why."""
+def _keys_that_fail(store: CaseStore) -> Iterator[tuple[str, str]]:
+    """The customers whose data key cannot be unwrapped, and why."""
     for key in store.recorder.all_keys():
         try:
             store.vault.unwrap(key)
@@ -72,7 +72,7 @@ def _closed_keys(store: CaseStore) -> Iterator[tuple[str, str]]:
 
 
 def keys_of_words(store: CaseStore) -> Iterator[DoctorFinding]:
-    """Sealed words whose key is gone, though no erasure after them is on record."""
+    """Find sealed personal text whose data key is gone, though no erasure is on record."""
     for customer_id, count, first in store.recorder.words_without_key():
         what = f"the key of {count} events with words, from position {first} on, is missing, and "
         what += "no erasure is on record: evidence was destroyed"
@@ -81,7 +81,7 @@ def keys_of_words(store: CaseStore) -> Iterator[DoctorFinding]:
 
 
 def erasures(store: CaseStore) -> Iterator[DoctorFinding]:
-    """Erasures that are not finished, or that this database does not know of any more."""
+    """Find erasures that are not finished, or that are in the list but not in this database."""
     check, finish = "erasures", "`casestore doctor --fix` finishes it"
     for customer_id, _ in store.recorder.keys_that_outlived():
         what = "was erased, but the key is there: what they said before can still be read"
@@ -91,21 +91,21 @@ def erasures(store: CaseStore) -> Iterator[DoctorFinding]:
         yield DoctorFinding("warning", check, "the database's files", what, finish)
     if (path := list_file(store)) is None or not store.vault.is_sealed:
         return
-    made = {each.event_id: each for each in erasure.erasures(store)}
+    recorded = {record.event_id: record for record in erasure.erasures(store)}
     try:
-        noted = {each.event_id: each for each in listed(store)}
+        noted = {record.event_id: record for record in listed(store)}
     except OSError as error:
         yield DoctorFinding(
             "warning", check, str(path), f"cannot be read: {error.strerror}", finish
         )
         return
-    for event_id in made.keys() - noted.keys():
+    for event_id in recorded.keys() - noted.keys():
         what = f"their erasure is not noted in {path}"
-        where = f"customer {made[event_id].customer_id}"
+        where = f"customer {recorded[event_id].customer_id}"
         yield DoctorFinding("warning", check, where, what, finish)
-    for event_id in noted.keys() - made.keys():
-        each = noted[event_id]
-        what = f"was erased on {each.erased_at:%Y-%m-%d}, and this database does not know of it: "
+    for event_id in noted.keys() - recorded.keys():
+        record = noted[event_id]
+        what = f"was erased on {record.erased_at:%Y-%m-%d}, and this database does not know of it: "
         what += "an older one was put back"
         do = "`casestore privacy reapply` erases them again"
-        yield DoctorFinding("error", check, f"customer {each.customer_id}", what, do)
+        yield DoctorFinding("error", check, f"customer {record.customer_id}", what, do)

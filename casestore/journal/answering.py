@@ -1,4 +1,4 @@
-"""What a database that does not answer is called, wherever it is asked."""
+"""Reporting a database that does not answer: as StoreUnavailable, in the same words everywhere."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ from casestore.errors import StoreUnavailable
 
 
 def brief(error: BaseException) -> str:
-    """The first line of an error."""
+    """The first line of an error's text, or its type where it has no text."""
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 @contextmanager
-def database_answers(what: str) -> Iterator[None]:
-    """Raise StoreUnavailable for what the database cannot answer in here.
+def database_answers(name: str) -> Iterator[None]:
+    """Turn eventsourcing's PersistenceError into StoreUnavailable while the context lasts.
 
     Args:
-        what: is asked, as the message names it.
+        name: what is read or written, as the message names it: a store's URL, or a stream.
+
+    Raises:
+        StoreUnavailable: the database did not answer.
     """
     try:
         yield
     except PersistenceError as error:
-        raise StoreUnavailable(f"{what}: the database does not answer: {brief(error)}") from error
+        raise StoreUnavailable(f"{name}: the database does not answer: {brief(error)}") from error

@@ -1,8 +1,8 @@
 """The journal: an eventsourcing Application over our tables.
 
-`Journal` is what eventsourcing's own tools work with (its ProjectionRunner, its
-NotificationLogReader): `Journal(env={"CASESTORE_URL": url})`. Services append through
-`casestore.CaseStore`, which holds one: what is saved here directly is not checked.
+eventsourcing's own tools (its ProjectionRunner, its NotificationLogReader) work with a
+`Journal(env={"CASESTORE_URL": url})`. Services append through `casestore.CaseStore`, which has a
+Journal and checks every event: an event that is saved through the Journal itself is not checked.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from casestore.streams.history import Recorded
 
 
 class JournalMapper(Mapper[str]):
-    """Between `Recorded` and our rows. Personal parts pass through as they are stored."""
+    """Translates between `Recorded` and our rows. Personal parts stay as they are stored."""
 
     def __init__(self, codec: Codec) -> None:
         self.codec = codec
 
     def to_stored_event(self, domain_event: DomainEventProtocol[str]) -> StoredEvent:
-        """The row of a Recorded."""
+        """The row of a Recorded. Raises InvalidEvent where its personal text is not sealed yet."""
         recorded = cast(Recorded, domain_event)
         if recorded.sealed is None and self.codec.personal(recorded.event):
             raise InvalidEvent(
@@ -51,7 +51,7 @@ class JournalMapper(Mapper[str]):
         )
 
     def to_domain_event(self, stored_event: StoredEvent) -> DomainEventProtocol[str]:
-        """The Recorded of a row, personal text withheld."""
+        """The Recorded of a row, personal text withheld. Raises StoreDamaged."""
         row = cast(StoredRow, stored_event)
         recorded = Recorded(
             self.codec.decode(row.topic, row.state),
@@ -73,17 +73,17 @@ class Journal(Application[str]):
 
     name = "casestore"
     env: ClassVar[dict[str, str]] = {
-        # Folded states are immutable: cached ones are brought up to date, never copied.
+        # A folded state is immutable, so what is in the cache need not be copied before use.
         "AGGREGATE_CACHE_MAXSIZE": "2000",
         "DEEPCOPY_FROM_AGGREGATE_CACHE": "n",
     }
     codec: ClassVar[Codec] = Codec()
 
     def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
-        """eventsourcing's settings from a store's URL (CASESTORE_URL)."""
-        made = super().construct_env(name, env)
-        url = parse_url(made.get("CASESTORE_URL"))
-        settings: dict[str, Any] = dict(made)
+        """eventsourcing's settings, from a store's URL (CASESTORE_URL). Raises StoreNotFound."""
+        base = super().construct_env(name, env)
+        url = parse_url(base.get("CASESTORE_URL"))
+        settings: dict[str, Any] = dict(base)
         settings["MAPPER_TOPIC"] = ""
         if isinstance(url, SQLiteUrl):
             settings["PERSISTENCE_MODULE"] = "casestore.journal.sqlite:Factory"
@@ -95,16 +95,16 @@ class Journal(Application[str]):
         return Environment(name, settings)
 
     def construct_mapper(self) -> Mapper[str]:
-        """Our mapper: eventsourcing's own would store class paths."""
+        """Our mapper, because eventsourcing's own stores the path of a class as its topic."""
         return JournalMapper(self.codec)
 
     def construct_transcoder(self) -> Transcoder:
-        """Not used: the codec writes and reads the state."""
+        """Not used: our mapper encodes and decodes events with the codec."""
         raise NotImplementedError
 
     @property
     def journal(self) -> JournalRecorder:
-        """The recorder, with what CaseStore needs of it."""
+        """The recorder, with the type that it has: eventsourcing knows only its own part of it."""
         return cast(JournalRecorder, self.recorder)
 
 

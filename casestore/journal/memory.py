@@ -1,4 +1,4 @@
-"""What a process last saw of streams and keys, so that it need not ask before each append."""
+"""A cache of stream heads and data keys, so that an append need not read them first."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ from collections.abc import Iterable, Mapping
 from casestore.journal.rows import KeyRow
 
 _LIMIT = 10_000
+"""Heads and keys together: a cache that holds more is emptied."""
 
 
 class Memory:
-    """The heads of streams and the data keys of customers, as they were seen or committed.
+    """The heads of streams and the data keys of customers that this process last read or wrote.
 
-    PostgreSQL's writers hope with it and look again under the lock. SQLite's have the lock, and
-    ask `as_of` whether anybody else has written since.
+    A head is the version of a stream's last event. On PostgreSQL an optimistic write decides with
+    the cache, and compares it with the tables once it has the lock. On SQLite a writer has the lock
+    already, and `as_of` empties the cache where another connection has written since.
     """
 
     def __init__(self) -> None:
         self.heads: dict[str, int] = {}
         self.keys: dict[str, KeyRow] = {}
         self.last_us: int | None = None
-        """When the last event in the store was recorded."""
+        """When the last event was recorded, in microseconds since 1970; None if it is not known."""
         self._version: int | None = None
 
     def as_of(self, version: int) -> None:
-        """Forget what was seen of another version of the database."""
+        """Empty the cache if it is of another version of the database (PRAGMA data_version)."""
         if version != self._version or len(self.heads) + len(self.keys) > _LIMIT:
             self.clear()
             self._version = version
@@ -36,15 +38,15 @@ class Memory:
         self.last_us = None
 
     def learn(self, heads: Mapping[str, int], keys: Mapping[str, KeyRow]) -> None:
-        """Take note of what was seen or committed."""
+        """Add what was read or committed."""
         if len(self.heads) + len(self.keys) > _LIMIT:
             self.clear()
         self.heads.update(heads)
         self.keys.update(keys)
 
     def forget(self, streams: Iterable[str], customers: Iterable[str]) -> None:
-        """Something of it proved wrong."""
+        """Remove the heads of some streams and the keys of some customers: they may be wrong."""
         for stream in streams:
             self.heads.pop(stream, None)
-        for customer in customers:
-            self.keys.pop(customer, None)
+        for customer_id in customers:
+            self.keys.pop(customer_id, None)

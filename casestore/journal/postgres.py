@@ -1,5 +1,7 @@
-"""The journal in a PostgreSQL schema: its tables, and reading them. See postgres_writing for the
-lock that makes commit order position order."""
+"""The journal in a PostgreSQL schema: its tables, and reading them.
+
+`casestore.journal.postgres_writing` appends.
+"""
 
 from __future__ import annotations
 
@@ -69,9 +71,11 @@ CREATE TABLE IF NOT EXISTS {schema}.casestore_meta (
     name text PRIMARY KEY,
     value text NOT NULL
 );
--- One round trip for lock, second look, insert and notice. Each statement in here sees what was
--- committed before the lock was ours: what was told is looked at again, and recorded_at is never
--- less than the last. The order of the arrays is the order of the positions.
+-- One round trip takes the lock, checks what was read before, inserts and notifies. Each statement
+-- in here begins after the lock is taken, so it sees every earlier commit. told_streams, told_heads
+-- and told_keys are what the decision rests on: stream heads, and ids of data keys that exist. If
+-- one has changed, nothing is inserted. recorded_at is never less than that of the last event.
+-- Rows get their positions in the order of the arrays.
 CREATE OR REPLACE FUNCTION {schema}.casestore_append(
     told_streams text[], told_heads bigint[], told_keys bytea[],
     key_customers text[], key_ids bytea[], key_wrapped bytea[],
@@ -118,31 +122,32 @@ END
 $$;
 """
 _BRIEFLY = "SET lock_timeout = '200ms'"
-"""Writers queue up behind who waits for a table that they need."""
+"""VACUUM FULL needs the table for itself, and all writers queue up behind it while it waits."""
 
 
 def creation(schema: str) -> bytes:
-    """The statements that make a schema and all that stands in it."""
+    """The statements that make a schema, its tables, triggers and functions."""
     return statement(_CREATE, schema)
 
 
 def holds_store(where: PostgresUrl) -> bool:
-    """Whether a schema is a store's. Asked on a connection of its own, which fails at once.
+    """Whether a schema holds a store.
 
+    A connection of its own is used, because it fails at once where the pool's would try again.
     Raises StoreUnavailable.
     """
     try:
-        with psycopg.connect(where.conninfo) as looking:
+        with psycopg.connect(where.conninfo) as connection:
             name = f'"{where.schema}".casestore_meta'
-            (found,) = looking.execute("SELECT to_regclass(%s)", (name,)).fetchone() or (None,)
-            return found is not None
+            (table,) = connection.execute("SELECT to_regclass(%s)", (name,)).fetchone() or (None,)
+            return table is not None
     except psycopg.Error as error:
         brief = str(error).strip().partition("\n")[0]
         raise StoreUnavailable(f"PostgreSQL does not answer: {brief}") from None
 
 
 def make_place(where: PostgresUrl) -> None:
-    """See that a new store can be there. Raises StoreExists, StoreUnavailable."""
+    """Check that a new store can be made in a schema. Raises StoreExists, StoreUnavailable."""
     if holds_store(where):
         raise StoreExists(f"there is a store in schema {where.schema!r} already; use another one")
 
@@ -171,45 +176,47 @@ class PostgresJournal(JournalRecorder):
         self._memory = Memory()
 
     def create_table(self, meta: Mapping[str, str] | None = None) -> None:
-        """Create the schema and all in it, and say what a new store says of itself."""
+        """Create the schema with its tables, and insert the metadata of a new store."""
         insert = statement("INSERT INTO {schema}.casestore_meta VALUES (%s, %s)", self.schema)
         with self.datastore.transaction(commit=True) as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(4711)")  # IF NOT EXISTS can race
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(4711)"
+            )  # IF NOT EXISTS fails where two create at once
             cursor.execute(creation(self.schema))
             cursor.executemany(insert, list((meta or {}).items()))
 
     def meta(self) -> dict[str, str] | None:
-        """What the store says of itself; None where there is no store."""
+        """The rows of casestore_meta; None where there is no store."""
         name = f'"{self.schema}".casestore_meta'
         if self.fetch("SELECT to_regclass(?)", [name])[0][0] is None:
             return None
         return dict(self.fetch(f"SELECT name, value FROM {name}"))
 
     def fetch(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
-        """Run a query on its own and give plain tuples."""
+        """Run a query in a transaction of its own and give plain tuples."""
         with self.datastore.get_connection() as connection:
             cursor = connection.cursor(binary=True, row_factory=tuple_row)
             cursor.execute(cast(Any, sql.replace("?", "%s")), params)
             return cursor.fetchall()
 
     def last_given_position(self) -> int:
-        """The last position that was given, also to what was never committed, or is gone."""
+        """The last position given to an event, even to one that was not committed or is deleted."""
         sql = "SELECT pg_sequence_last_value(pg_get_serial_sequence(?, 'position')::regclass)"
         return int(self._ask(sql, [self.table])[0][0] or 0)
 
     def append_only_triggers(self) -> dict[str, bool]:
-        """The triggers that keep the table append-only, by name; whether each is in force."""
+        """For each trigger that keeps the table append-only, whether it is there and enabled."""
         sql = "SELECT tgname::text FROM pg_trigger WHERE tgrelid = to_regclass(?) "
         names = {name for (name,) in self.fetch(f"{sql}AND tgenabled <> 'D'", [self.table])}
-        wanted = ("no_change", "no_truncate")
-        return {each: each in names for each in (f"stored_events_{name}" for name in wanted)}
+        wanted = ("stored_events_no_change", "stored_events_no_truncate")
+        return {trigger: trigger in names for trigger in wanted}
 
     def writing(self, *, optimistic: bool = False) -> AbstractContextManager[Writing]:
-        """Take the write lock, or hope to need it only at the end."""
+        """Begin a write: under the lock, or optimistic, which takes the lock only to insert."""
         return PostgresWriting(self.datastore, self._memory, optimistic=optimistic)
 
     def _scrub(self, patience: float) -> bool:
-        """Write the key table anew. A plain VACUUM leaves the bytes in the holes of its pages."""
+        """Rewrite the key table: after a plain VACUUM its free space still holds the old bytes."""
         deadline, pause = time.monotonic() + patience, 0.05
         while not self._rewrite_keys():
             if time.monotonic() + pause > deadline:
@@ -219,29 +226,33 @@ class PostgresJournal(JournalRecorder):
         return True
 
     def _rewrite_keys(self) -> bool:
-        """Whether no row that was deleted is left in the table's file.
+        """Rewrite the table with VACUUM FULL; whether no deleted row is left in its file.
 
-        One that somebody's snapshot can still see is copied, and where the table is not ours
-        nothing is done; neither is an error. What was done is said in notices.
+        A deleted row that an open snapshot can still see is copied, and the table of another owner
+        is skipped. Neither is an error: only the notices of VERBOSE tell how many rows were copied.
         """
-        kept: list[str] = []
+        copied: list[str] = []
 
-        def hear(notice: Diagnostic) -> None:
-            if notice.message_detail:  # "0 dead row versions cannot be removed yet", in any tongue
-                kept.extend(re.findall(r"\d+", notice.message_detail)[:1])
+        def read_notice(notice: Diagnostic) -> None:
+            # "0 dead row versions cannot be removed yet", in the language of the server.
+            if notice.message_detail:
+                copied.extend(re.findall(r"\d+", notice.message_detail)[:1])
 
-        with suppress(OperationalError, ProgrammingError), self.datastore.get_connection() as made:
-            cursor = made.cursor(row_factory=tuple_row)
-            (waits,) = cursor.execute("SHOW lock_timeout").fetchone() or ("0",)
-            made.add_notice_handler(hear)
+        with (
+            suppress(OperationalError, ProgrammingError),
+            self.datastore.get_connection() as connection,
+        ):
+            cursor = connection.cursor(row_factory=tuple_row)
+            (timeout,) = cursor.execute("SHOW lock_timeout").fetchone() or ("0",)
+            connection.add_notice_handler(read_notice)
             cursor.execute(_BRIEFLY)
             try:
                 table = Identifier(self.schema, "customer_keys")
                 cursor.execute(SQL("VACUUM (FULL, VERBOSE) {}").format(table))
             finally:
-                made.remove_notice_handler(hear)
-                cursor.execute(SQL("SET lock_timeout = {}").format(Literal(waits)))
-        return bool(kept) and set(kept) == {"0"}
+                connection.remove_notice_handler(read_notice)
+                cursor.execute(SQL("SET lock_timeout = {}").format(Literal(timeout)))
+        return bool(copied) and set(copied) == {"0"}
 
     @contextmanager
     def changes(self) -> Iterator[Changes]:
@@ -257,14 +268,15 @@ class PostgresJournal(JournalRecorder):
 
 
 class Factory(PostgresFactory):
-    """eventsourcing's factory, giving our recorder."""
+    """Makes our recorder where eventsourcing's factory would make its own."""
 
     CONNINFO = "CASESTORE_POSTGRES_CONNINFO"
     SCHEMA = "CASESTORE_POSTGRES_SCHEMA"
 
     def __init__(self, env: Environment | EnvType | None) -> None:
         InfrastructureFactory.__init__(self, env)
-        # That setting inserts without any lock: readers would skip events for ever.
+        # With this setting eventsourcing inserts without our lock. Positions would then become
+        # visible out of order, and a reader would never see those that it has gone past.
         if strtobool(self.env.get("POSTGRES_ENABLE_DB_FUNCTIONS", "n") or "n"):
             raise StoreUnavailable(
                 "POSTGRES_ENABLE_DB_FUNCTIONS is set; with it readers lose events: unset it"
@@ -273,5 +285,5 @@ class Factory(PostgresFactory):
         self.datastore = Datastore(url)
 
     def application_recorder(self) -> ApplicationRecorder:
-        """The recorder of the journal. It creates nothing: `CaseStore.create` does."""
+        """The recorder of the journal. It creates no table: `CaseStore.create` does."""
         return PostgresJournal(cast(Datastore, self.datastore))

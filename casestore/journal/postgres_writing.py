@@ -1,11 +1,12 @@
 """Appending to PostgreSQL, under one transaction advisory lock.
 
-The lock is taken in a statement of its own, before anything is read: a snapshot taken with it
-would predate it. It is let go when the commit is visible, so commit order is position order and a
-reader that has seen a position never sees a smaller one appear.
+The lock is taken in a statement of its own, before anything is read: a statement that took the lock
+and also read would read with a snapshot from before the lock. PostgreSQL releases the lock when the
+commit is visible. So commits become visible in the order of positions: a reader that has seen a
+position never sees a smaller one appear.
 """
 
-# ruff: noqa: D102  (what each does, the protocol Writing says)
+# ruff: noqa: D102  (the protocol Writing documents these methods)
 
 from __future__ import annotations
 
@@ -30,15 +31,19 @@ _CHUNK = 1000
 
 
 class PostgresWriting(Writing):
-    """A write transaction: one round trip where memory serves, two where it does not."""
+    """A write transaction.
+
+    An optimistic one needs one round trip to commit, and another before it where the cache lacks
+    what the decision needs.
+    """
 
     def __init__(self, datastore: Datastore, memory: Memory, *, optimistic: bool) -> None:
         self._datastore = datastore
         self._schema = datastore.schema
         self._memory = memory
         self._optimistic = optimistic
-        self._told: dict[str, int] = {}
-        self._told_keys: dict[str, KeyRow] = {}
+        self._surveyed: dict[str, int] = {}
+        self._surveyed_keys: dict[str, KeyRow] = {}
         self._begun = False
 
     def __enter__(self) -> Self:
@@ -58,17 +63,17 @@ class PostgresWriting(Writing):
 
     def _leave(self, error: BaseException | None) -> None:
         if error is not None:
-            self._memory.forget(self._told, self._told_keys)
+            self._memory.forget(self._surveyed, self._surveyed_keys)
         connection: Connection[Any] | None = getattr(self, "_connection", None)
         if connection is not None:
             if self._begun and not connection.closed:
-                with suppress(psycopg.Error):  # it is dead: the pool will see to it
-                    connection.rollback()  # what was not committed
+                with suppress(psycopg.Error):  # a dead connection; the pool replaces it
+                    connection.rollback()
             writer = (connection, self._cursor)
             self._datastore.give_writer_back(writer, sound=error is None)
         if isinstance(error, psycopg.Error):
             if isinstance(error, psycopg.OperationalError):
-                self._datastore.check()  # the others that are idle may be dead too
+                self._datastore.check()  # the idle connections may be dead too
             raise translated(error) from error
 
     def _execute(self, text: str, params: Sequence[Any] = ()) -> Cursor[Any]:
@@ -77,23 +82,23 @@ class PostgresWriting(Writing):
     def survey(
         self, streams: Sequence[str], event_ids: Sequence[str], customers: Sequence[str]
     ) -> Survey:
-        told = self._remembered(streams, customers) if self._optimistic else None
-        if told is None:
-            told = self._ask(streams, event_ids, customers)
-            self._memory.learn(told.heads, told.keys)
-        self._told |= {stream: told.heads.get(stream, 0) for stream in streams}
-        self._told_keys |= told.keys
-        return told
+        survey = self._remembered(streams, customers) if self._optimistic else None
+        if survey is None:
+            survey = self._ask(streams, event_ids, customers)
+            self._memory.learn(survey.heads, survey.keys)
+        self._surveyed |= {stream: survey.heads.get(stream, 0) for stream in streams}
+        self._surveyed_keys |= survey.keys
+        return survey
 
     def _remembered(self, streams: Sequence[str], customers: Sequence[str]) -> Survey | None:
-        """An answer from memory, where it holds all that is asked."""
+        """The answer from the cache; None where the cache lacks a part of it."""
         heads, keys = self._memory.heads, self._memory.keys
         try:
             return Survey(
                 0,
-                {each: heads[each] for each in streams},
+                {stream: heads[stream] for stream in streams},
                 {},
-                {each: keys[each] for each in customers},
+                {customer_id: keys[customer_id] for customer_id in customers},
             )
         except KeyError:
             return None
@@ -101,19 +106,19 @@ class PostgresWriting(Writing):
     def _ask(
         self, streams: Sequence[str], event_ids: Sequence[str], customers: Sequence[str]
     ) -> Survey:
-        last, heads, found, keys = 0, {}, {}, {}
-        asked = self._execute(_SURVEY, (list(event_ids), list(streams), list(customers)))
-        for kind, *row in asked.fetchall():
+        last_us, heads, rows, keys = 0, {}, {}, {}
+        cursor = self._execute(_SURVEY, (list(event_ids), list(streams), list(customers)))
+        for kind, *row in cursor.fetchall():
             match kind:
                 case "event":
-                    found[row[7]] = Row._make(row)
+                    rows[row[7]] = Row._make(row)
                 case "head":
                     heads[row[1]] = row[2]
                 case "key":
                     keys[row[1]] = KeyRow(row[1], row[4], row[5])
                 case _:
-                    last = row[8]
-        return Survey(last, heads, found, keys)
+                    last_us = row[8]
+        return Survey(last_us, heads, rows, keys)
 
     def rows(self, stream: str, after_version: int) -> list[Row]:
         return [Row._make(row) for row in self._execute(_ROWS, (stream, after_version)).fetchall()]
@@ -126,18 +131,19 @@ class PostgresWriting(Writing):
 
     def commit(self, rows: Sequence[Row], keys: Sequence[KeyRow] = ()) -> list[int]:
         positions: list[int] = []
-        told: list[Any] = [[], [], []]
+        expected: list[Any] = [[], [], []]
         if self._optimistic:
-            # Also of streams to which we add: that versions are unique tells whether one moved on,
-            # but not whether it moved back, as where a server fails over to one that lags behind.
-            key_ids = [key.key_id for key in self._told_keys.values()]
-            told = [list(self._told), list(self._told.values()), key_ids]
+            # The streams that we append to are compared too. The unique versions would show that a
+            # head moved forward, but not that it moved back, as it does where the server fails
+            # over to a replica that lags behind.
+            key_ids = [key.key_id for key in self._surveyed_keys.values()]
+            expected = [list(self._surveyed), list(self._surveyed.values()), key_ids]
         new_keys = _columns(keys) or [[], [], []]
         size = len(rows) if self._optimistic else _CHUNK
         for start in range(0, len(rows), size or 1):
             events = _columns(rows[start : start + size])[1:]
-            asked = self._execute(*_append_call([*told, *new_keys, *events]))
-            positions += [position for (position,) in asked.fetchall()]
+            cursor = self._execute(*_append_call([*expected, *new_keys, *events]))
+            positions += [position for (position,) in cursor.fetchall()]
             new_keys = [[], [], []]
         if not self._optimistic:
             self._execute("COMMIT")
@@ -167,9 +173,10 @@ def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-# Also taken by casestore_append: a transaction that holds it takes it again at no cost.
+# casestore_append takes it too: a transaction that holds the lock takes it again at no cost.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('casestore:{schema}', 4711))"
-# Everything in one statement: psycopg's pipelines cost more than the round trips that they save.
+# One statement reads everything: psycopg's pipelines cost more than the round trips that they save.
+# Each part gives its kind, and then the columns of a Row, filled as far as the kind needs them.
 _SURVEY = f"""
 SELECT 'event', {AS_TEXT} FROM {{schema}}.stored_events WHERE event_id = ANY (%s::uuid[])
 UNION ALL
@@ -206,17 +213,17 @@ _REWRAP = (
     "WHERE k.key_id = given.key_id"
 )
 _APPEND_TYPES = (
-    *("text", "bigint", "bytea"),  # what was told: streams, heads, key ids
+    *("text", "bigint", "bytea"),  # what was surveyed: streams, heads, key ids
     *("text", "bytea", "bytea"),  # new keys: customers, key ids, wrapped keys
     *("text", "bigint", "text", "bytea", "bytea", "text", "uuid", "bigint", "bytea"),  # rows
 )
 _SPREAD = 4
-"""Columns up to this length are spread into single parameters: psycopg takes longer to send a list
-of one than the server takes to build it."""
+"""A column of up to this many values is sent as single parameters: psycopg takes longer to send a
+list of one value than the server takes to build an array of it."""
 
 
 @cache
-def _appendstatement(lengths: tuple[int, ...]) -> str:
+def _append_statement(lengths: tuple[int, ...]) -> str:
     """The call of casestore_append for columns of these lengths, each at most _SPREAD + 1."""
     columns = []
     for kind, length in zip(_APPEND_TYPES, lengths, strict=True):
@@ -235,10 +242,10 @@ def _append_call(columns: Sequence[list[Any]]) -> tuple[str, list[Any]]:
             params.append(column)
         else:
             params += column
-    return _appendstatement(lengths), params
+    return _append_statement(lengths), params
 
 
 @cache
 def statement(text: str, schema: str) -> bytes:
-    """A statement with the schema's name in it, which parse_url has checked."""
+    """A statement with the schema's name put in. parse_url has checked the name."""
     return text.replace("{schema}", schema).encode()

@@ -1,7 +1,7 @@
-"""What may be asked of the table of events and the table of keys, each question by its name.
+"""The questions to the tables of events and of keys, each with a name.
 
-No other module writes SQL over these tables. A question raises StoreUnavailable where the database
-does not answer.
+Outside of journal/, no module writes SQL over these tables. Every question raises StoreUnavailable
+where the database does not answer. `words` in a name means personal text.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from casestore.journal.answering import database_answers
 from casestore.journal.rows import COLUMNS, KeyRow, PlainRow
 
 _AT_ONCE = 400
-"""Values to look up in one statement: as many as any database takes as parameters."""
+"""Values to look up in one statement: both databases take as many parameters."""
 
 
 class Questions(ABC):
-    """The questions. A backend gives `fetch`, and the two that its system tables answer."""
+    """The questions. A backend adds `fetch`, and the two questions to its system tables."""
 
     table = "stored_events"
     columns = COLUMNS
@@ -26,30 +26,41 @@ class Questions(ABC):
 
     @abstractmethod
     def fetch(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
-        """Run a query on its own and give plain tuples. `?` stands for a parameter.
+        """Run a query in a transaction of its own and give plain tuples.
 
-        Raises eventsourcing's PersistenceError.
+        Args:
+            sql: the query; `?` stands for a parameter.
+            params: the parameters.
+
+        Raises:
+            PersistenceError: eventsourcing's, where the database does not answer.
         """
 
     @abstractmethod
     def last_given_position(self) -> int:
-        """The last position that was given, also to what was never committed, or is gone."""
+        """The last position given to an event, even to one that was not committed or is deleted."""
 
     @abstractmethod
     def append_only_triggers(self) -> Mapping[str, bool]:
-        """The triggers that keep the table append-only, by name; whether each is in force."""
+        """For each trigger that keeps the table append-only, by name, whether it is in force."""
 
     def _ask(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
         with database_answers("the store"):
             return self.fetch(sql, params)
 
     def _ask_of(self, sql: str, values: Sequence[Any], *after: Any) -> list[Any]:
-        """Ask about many values, some at a time; {marks} stands for them in the statement."""
+        """Ask about many values, _AT_ONCE at a time.
+
+        Args:
+            sql: the query; {marks} stands for the values, and comes before any other parameter.
+            values: what to ask about.
+            after: the other parameters.
+        """
         answers: list[Any] = []
         for start in range(0, len(values), _AT_ONCE):
-            some = values[start : start + _AT_ONCE]
-            marks = ", ".join("?" * len(some))
-            answers += self._ask(sql.replace("{marks}", marks), [*some, *after])
+            chunk = values[start : start + _AT_ONCE]
+            marks = ", ".join("?" * len(chunk))
+            answers += self._ask(sql.replace("{marks}", marks), [*chunk, *after])
         return answers
 
     # --- rows ------------------------------------------------------------------------------
@@ -57,7 +68,14 @@ class Questions(ABC):
     def rows(
         self, after: int, limit: int, *, stop: int | None = None, topics: Sequence[str] = ()
     ) -> list[PlainRow]:
-        """Rows in position order after a position."""
+        """Rows in position order after a position.
+
+        Args:
+            after: the position.
+            limit: the most rows to give.
+            stop: the last position, included; None for no end.
+            topics: give only rows of these topics; all where there are none.
+        """
         with database_answers("the store"):
             return self._select(["position > ?"], [after], limit, stop, topics)
 
@@ -83,7 +101,7 @@ class Questions(ABC):
     def stream_rows(
         self, stream: str, *, lte: int | None = None, limit: int | None = None
     ) -> list[PlainRow]:
-        """A stream's rows in version order, up to a version and at most so many."""
+        """A stream's rows in version order, up to version `lte` and at most `limit` of them."""
         with database_answers("the store"):
             return self._stream_rows(stream, lte=lte, limit=limit)
 
@@ -111,13 +129,22 @@ class Questions(ABC):
         return self.fetch(sql, params)
 
     def rows_of_streams(self, streams: Sequence[str], until: int) -> list[PlainRow]:
-        """The rows of some streams up to a position, by stream and version, personal parts left
-        out."""
+        """The rows of some streams up to a position, ordered by stream and version.
+
+        Their personal parts are left out (None).
+        """
         return self._ask_of(self._without_words("originator_id IN ({marks})"), streams, until)
 
     def rows_of_range(self, after: str, last: str, until: int) -> list[PlainRow]:
-        """The rows of all streams after one name up to another, which is included, up to a
-        position, by stream and version, personal parts left out."""
+        """The rows of all streams from a name to another, ordered by stream and version.
+
+        Their personal parts are left out (None).
+
+        Args:
+            after: the name before the first stream.
+            last: the name of the last stream.
+            until: the last position.
+        """
         sql = self._without_words("originator_id > ? AND originator_id <= ?")
         return self._ask(sql, [after, last, until])
 
@@ -129,28 +156,30 @@ class Questions(ABC):
         )
 
     def row_of_event(self, event_id: str) -> PlainRow | None:
-        """The row of an event, by its id."""
+        """The row of an event, by its id; None where there is none."""
         sql = f"SELECT {self.columns} FROM {self.table} WHERE event_id = ?"
         answers = self._ask(sql, [event_id])
         return answers[0] if answers else None
 
     def row_at(self, stream: str, version: int) -> PlainRow | None:
-        """The row of a stream at a version."""
+        """The row of a stream at a version; None where there is none."""
         sql = f"SELECT {self.columns} FROM {self.table} WHERE originator_id = ? "
         answers = self._ask(f"{sql}AND originator_version = ?", [stream, version])
         return answers[0] if answers else None
 
     def merges(self, topic: str) -> list[PlainRow]:
         """The rows of all CaseMerged, or of all CustomerMerged."""
-        # The topic as the indexes have it: with a parameter they would not be used.
+        # The topic is written into the statement, because a database does not use the partial
+        # index on it for a parameter.
         return self._ask(f"SELECT {self.columns} FROM {self.table} WHERE topic = '{topic}'")
 
     # --- streams and customers ---------------------------------------------------------------
 
     def streams(self, prefix: str, after: str, limit: int) -> list[str]:
-        """Names of streams that start with a prefix, in id order after a name."""
+        """At most `limit` names of streams that start with a prefix, in order, after a name."""
         end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
-        # One lower bound: of two a database may look up the lesser, and skip all in between.
+        # Only the greater of the two lower bounds is given: with both, a database may search the
+        # index from the lesser one, and read all names in between.
         answers = self._ask(
             f"SELECT DISTINCT originator_id FROM {self.table} WHERE originator_id > ? "
             "AND originator_id < ? ORDER BY originator_id LIMIT ?",
@@ -165,8 +194,10 @@ class Questions(ABC):
         return answers[0][0] if answers else None
 
     def stream_of_nth(self, after: str, end: str, n: int) -> str | None:
-        """The stream of the n-th event, in the order of streams, of those whose stream is after a
-        name and before another; None where there are fewer."""
+        """The stream of the n-th event (from 1) of the streams between two names, in their order.
+
+        None where they have fewer events.
+        """
         answers = self._ask(
             f"SELECT originator_id FROM {self.table} WHERE originator_id > ? "
             "AND originator_id < ? ORDER BY originator_id LIMIT 1 OFFSET ?",
@@ -175,7 +206,7 @@ class Questions(ABC):
         return answers[0][0] if answers else None
 
     def feed(self, after: int, limit: int) -> list[tuple[int, str]]:
-        """Positions after a position, in order, and the stream of each."""
+        """At most `limit` positions after a position, in order, each with its event's stream."""
         sql = f"SELECT position, originator_id FROM {self.table} WHERE position > ? "
         return self._ask(f"{sql}ORDER BY position LIMIT ?", [after, limit])
 
@@ -186,12 +217,13 @@ class Questions(ABC):
         return {stream for (stream,) in answers if stream.startswith("case:")}
 
     def customers_of(self, streams: Sequence[str]) -> set[str]:
-        """The customers whom some streams are about."""
+        """The ids of the customers that some streams are about."""
         sql = f"SELECT DISTINCT customer_id FROM {self.table} WHERE originator_id IN ({{marks}})"
-        return {customer for (customer,) in self._ask_of(sql, streams)}
+        return {customer_id for (customer_id,) in self._ask_of(sql, streams)}
 
     def cases_recorded_since(self, recorded_us: int) -> set[str]:
-        """The streams of cases with an event that was recorded at a time or later."""
+        """The streams of cases with an event that was recorded at a time (in microseconds since
+        1970) or later."""
         sql = f"SELECT DISTINCT originator_id FROM {self.table} WHERE recorded_at >= ?"
         answers = self._ask(sql, [recorded_us])
         return {stream for (stream,) in answers if stream.startswith("case:")}
@@ -199,12 +231,12 @@ class Questions(ABC):
     # --- positions ---------------------------------------------------------------------------
 
     def last_position(self) -> int:
-        """Of the last event there is; 0 in an empty store."""
+        """The position of the last event; 0 in an empty store."""
         answers = self._ask(f"SELECT max(position) FROM {self.table}")
         return int(answers[0][0] or 0)
 
     def first_position(self, after: int | None = None) -> int | None:
-        """The first position there is, after another if one is given."""
+        """The position of the first event, or of the first after a position; None without one."""
         sql = f"SELECT min(position) FROM {self.table}"
         if after is None:
             answers = self._ask(sql)
@@ -214,19 +246,22 @@ class Questions(ABC):
         return first
 
     def first_position_with_words(self) -> int | None:
-        """The position of the first event that has a personal part."""
+        """The position of the first event that has a personal part; None without one."""
         sql = f"SELECT min(position) FROM {self.table} WHERE personal IS NOT NULL"
         first: int | None = self._ask(sql)[0][0]
         return first
 
     def position_of_rank(self, rank: int) -> int:
-        """The position of an event by its rank, from 0."""
+        """The position of the event with a rank: 0 for the first event, and so on.
+
+        Raises IndexError where there are fewer events.
+        """
         sql = f"SELECT position FROM {self.table} ORDER BY position LIMIT 1 OFFSET ?"
         return int(self._ask(sql, [rank])[0][0])
 
     def last_position_by(self, recorded_us: int, until: int) -> int:
-        """The last position up to another whose event was recorded by a time; 0 where there is
-        none."""
+        """The last position, at most `until`, of an event that was recorded by a time (in
+        microseconds since 1970); 0 where there is none."""
         answers = self._ask(
             f"SELECT position FROM {self.table} WHERE position <= ? AND recorded_at <= ? "
             "ORDER BY position DESC LIMIT 1",
@@ -235,16 +270,20 @@ class Questions(ABC):
         return int(answers[0][0]) if answers else 0
 
     def count_after(self, position: int | None = None) -> int:
-        """How many events there are, after a position if one is given."""
+        """The number of events, or of those after a position."""
         sql = f"SELECT count(*) FROM {self.table}"
         if position is None:
             return int(self._ask(sql)[0][0])
         return int(self._ask(f"{sql} WHERE position > ?", [position])[0][0])
 
-    # --- whether it is whole -----------------------------------------------------------------
+    # --- consistency -------------------------------------------------------------------------
 
     def gaps(self, limit: int = -1) -> list[tuple[str, int, int, int]]:
-        """Streams whose versions are not 1..n: name, events, first and last version."""
+        """Streams whose versions are not 1..n.
+
+        Of each its name, its number of events, and its first and last version; with a `limit` from
+        0 on, at most so many.
+        """
         sql = (
             "SELECT originator_id, count(*), min(originator_version), max(originator_version) "
             f"FROM {self.table} GROUP BY originator_id "
@@ -254,7 +293,7 @@ class Questions(ABC):
         return self._ask(sql) if limit < 0 else self._ask(f"{sql} LIMIT ?", [limit])
 
     def out_of_order(self) -> list[tuple[str, int]]:
-        """Streams and versions whose position is before that of the version before."""
+        """Events whose position is not after that of the version before, as stream and version."""
         return self._ask(
             f"SELECT b.originator_id, b.originator_version FROM {self.table} a "
             f"JOIN {self.table} b ON b.originator_id = a.originator_id "
@@ -263,8 +302,11 @@ class Questions(ABC):
         )
 
     def of_mixed_customers(self) -> list[str]:
-        """Streams of cases and customers with rows of several customers, or of none; and the
-        policy stream where a row is about one."""
+        """Streams whose rows have the wrong customers.
+
+        All rows of a case or a customer must have the same customer id, and no row of the policy
+        stream may have one.
+        """
         answers = self._ask(
             f"SELECT originator_id FROM {self.table} GROUP BY originator_id "
             "HAVING CASE WHEN originator_id = 'policy' THEN count(customer_id) > 0 "
@@ -276,13 +318,13 @@ class Questions(ABC):
     # --- keys and words ----------------------------------------------------------------------
 
     def keys_of(self, customer_ids: Sequence[str]) -> dict[str, KeyRow]:
-        """The data keys of some customers, by customer."""
+        """The data keys of some customers, by customer id; without those that have none."""
         sql = f"SELECT customer_id, key_id, wrapped FROM {self.keys_table} "
         answers = self._ask_of(f"{sql}WHERE customer_id IN ({{marks}})", customer_ids)
         return {row[0]: KeyRow._make(row) for row in answers}
 
     def all_keys(self) -> Iterator[KeyRow]:
-        """Every data key, in the order of customers."""
+        """Every data key, in the order of customer ids."""
         sql = (
             f"SELECT customer_id, key_id, wrapped FROM {self.keys_table} "
             "WHERE customer_id > ? ORDER BY customer_id LIMIT ?"
@@ -293,25 +335,28 @@ class Questions(ABC):
             after = answers[-1][0]
 
     def keys_not_wrapped_by(self, kek_id: bytes, limit: int) -> list[KeyRow]:
-        """Some data keys that another key-encryption key wraps."""
+        """At most `limit` data keys that are not wrapped by a certain key-encryption key."""
         sql = f"SELECT customer_id, key_id, wrapped FROM {self.keys_table} "
         answers = self._ask(f"{sql}WHERE substr(wrapped, 1, 32) <> ? LIMIT ?", [kek_id, limit])
         return list(map(KeyRow._make, answers))
 
     def count_keys(self, not_wrapped_by: bytes | None = None) -> int:
-        """How many data keys there are, or are wrapped by another key-encryption key."""
+        """The number of data keys, or of those not wrapped by a certain key-encryption key."""
         sql = f"SELECT count(*) FROM {self.keys_table}"
         if not_wrapped_by is None:
             return int(self._ask(sql)[0][0])
         return int(self._ask(f"{sql} WHERE substr(wrapped, 1, 32) <> ?", [not_wrapped_by])[0][0])
 
     def kek_ids(self) -> set[bytes]:
-        """The ids of the key-encryption keys that wrap the data keys there are."""
+        """The ids (32 bytes each) of the key-encryption keys that wrap the data keys."""
         answers = self._ask(f"SELECT DISTINCT substr(wrapped, 1, 32) FROM {self.keys_table}")
         return {bytes(kek_id) for (kek_id,) in answers}
 
     def readable_parts(self, customer_id: str) -> list[tuple[str, str, bytes]]:
-        """Events of a customer whose words their key opens: stream, topic and metadata of each."""
+        """The events of a customer whose personal part the customer's data key opens.
+
+        Stream, topic and metadata of each.
+        """
         return self._ask(
             f"SELECT e.originator_id, e.topic, e.metadata FROM {self.table} e "
             f"JOIN {self.keys_table} k ON k.customer_id = e.customer_id "
@@ -321,7 +366,10 @@ class Questions(ABC):
         )
 
     def keys_that_outlived(self, customer_id: str | None = None) -> list[tuple[str, bytes]]:
-        """Customers whose key opens words from before their erasure, and the key's id."""
+        """Customers who were erased, but whose data key still opens words from before.
+
+        Customer id and key id of each; with a `customer_id`, only that customer.
+        """
         sql = (
             f"SELECT DISTINCT k.customer_id, k.key_id FROM {self.table} x "
             f"JOIN {self.keys_table} k ON k.customer_id = x.customer_id "
@@ -332,11 +380,13 @@ class Questions(ABC):
             answers = self._ask(sql)
         else:
             answers = self._ask(f"{sql} AND x.customer_id = ?", [customer_id])
-        return sorted((customer, bytes(key_id)) for customer, key_id in answers)
+        return sorted((erased_id, bytes(key_id)) for erased_id, key_id in answers)
 
     def words_without_key(self) -> list[tuple[str, int, int]]:
-        """Customers with sealed words whose key is gone though no erasure after them is on record:
-        customer, events, first position."""
+        """Customers whose data key is gone, though no erasure after their sealed words is recorded.
+
+        Customer id, number of such events, and position of the first.
+        """
         return self._ask(
             f"SELECT e.customer_id, count(*), min(e.position) FROM {self.table} e "
             "WHERE e.personal IS NOT NULL AND substr(e.personal, 1, 1) = ? "

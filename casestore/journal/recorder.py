@@ -1,8 +1,8 @@
 """The table of events, whatever the database: rows, reading, and writing under one lock.
 
-A backend gives three primitives (`fetch`, `writing`, `changes`); from them come eventsourcing's
-ApplicationRecorder, its subscriptions, and what CaseStore needs. Everything that a decision rests
-on is read through `Writing`, inside the lock, so that nothing can come between it and the insert.
+A backend gives three primitives: `fetch`, `writing` and `changes`. From them come eventsourcing's
+ApplicationRecorder, its subscriptions, and what CaseStore needs. What an append's decision rests on
+is read through `Writing`, so that it still holds when the rows are inserted.
 """
 
 from __future__ import annotations
@@ -28,40 +28,49 @@ from casestore.journal.questions import Questions
 from casestore.journal.rows import KeyRow, Row, StoredRow
 
 SCHEMA_VERSION = 1
-"""Of the tables. A store of a later version is refused, not guessed at."""
+"""The version of the tables. A store with a later one is refused."""
 
 UNSCRUBBED = "unscrubbed"
-"""In the meta table while bytes of deleted keys may stand in the database's files; its value is
-another one after each deletion."""
+"""The name of a row in casestore_meta. It is there while the database's files may still hold bytes
+of deleted keys, and each deletion gives it a new random value."""
 
 
 class Survey(NamedTuple):
-    """What an append needs to know, read inside the lock."""
+    """What a decision to append rests on."""
 
     last_recorded_us: int
-    """Of the last event in the store; 0 in an empty one."""
+    """When the last event in the store was recorded, in microseconds since 1970; 0 in an empty
+    store, and from PostgreSQL's cache, as its insert looks at the last event anyway."""
     heads: Mapping[str, int]
-    """The version of each stream asked for that has events."""
+    """By stream, the version of its last event; without the streams that have no events."""
     found: Mapping[str, Row]
-    """The rows there are of the event ids asked for."""
+    """The rows that have one of the event ids asked for, by event id. An optimistic write may leave
+    them out: then the insert fails."""
     keys: Mapping[str, KeyRow]
-    """The data keys there are of the customers asked for."""
+    """By customer id, the data key; without the customers that have none."""
 
 
 class Writing(Protocol):
-    """A transaction that decides and inserts; what it told still holds when it commits.
+    """A transaction in which an append is decided and inserted.
 
-    Either it holds the write lock from the beginning, or it looks again under the lock at the
-    end, and fails if what it told has changed meanwhile.
+    What `survey` answered still holds at the commit. Either the transaction has the write lock from
+    the beginning; or it is optimistic, takes the lock only to commit, compares the answer with the
+    tables, and fails if it has changed.
     """
 
     def survey(
         self, streams: Sequence[str], event_ids: Sequence[str], customers: Sequence[str]
     ) -> Survey:
-        """Read what a decision needs, in one round trip."""
+        """Read what a decision needs, in one round trip.
+
+        Args:
+            streams: names of streams, whose heads are read.
+            event_ids: ids that the new events will have.
+            customers: ids of customers, whose data keys are read.
+        """
 
     def rows(self, stream: str, after_version: int) -> list[Row]:
-        """A stream's rows after a version."""
+        """A stream's rows after a version, in version order."""
 
     def gestures_to(self, customers: Sequence[str]) -> list[Row]:
         """The rows of all GestureGiven to some customers."""
@@ -70,40 +79,49 @@ class Writing(Protocol):
         """The rows of all CustomerMerged."""
 
     def commit(self, rows: Sequence[Row], keys: Sequence[KeyRow] = ()) -> list[int]:
-        """Insert rows and data keys, durably, and give the rows' positions.
+        """Insert rows and new data keys, durably, and give the rows' positions, in order.
 
-        Raises IntegrityError where one is there, or where what was told has changed.
+        Raises eventsourcing's IntegrityError where an event id, a version or a data key is there
+        already, or where an answer of `survey` has changed.
         """
 
     def delete_key(self, customer_id: str) -> None:
         """Destroy a customer's data key, and note that its bytes have yet to be scrubbed."""
 
     def rewrap(self, kek_id: str, keys: Sequence[KeyRow]) -> None:
-        """Name the key-encryption key of all new data keys, and replace wrapped ones that stand.
+        """Set the key-encryption key that must wrap new data keys, and replace wrapped data keys.
 
-        Once that is committed, a new data key that another one wraps is refused.
+        After the commit the database refuses a new data key that another key-encryption key wraps.
+
+        Args:
+            kek_id: of the key-encryption key, in hex.
+            keys: data keys that exist, wrapped anew.
         """
 
     def scrubbed(self, deletions: str) -> None:
-        """Note that the bytes of those deletions are gone, if there were no more meanwhile."""
+        """Note that the bytes of deleted keys are gone, unless a key was deleted since.
+
+        Args:
+            deletions: the value that the UNSCRUBBED row had before they were scrubbed.
+        """
 
 
 class DecideAgain(persistence.IntegrityError):
-    """An optimistic write rests on what is no longer so, or cannot be refused with certainty.
+    """A write was decided or refused with what may be out of date: the cache, or a rotated key.
 
     Nothing was written. Decide again, with what is read under the lock.
     """
 
 
 class Changes(Protocol):
-    """Tells when something may have been appended, by whatever process."""
+    """Waits for appends of any process."""
 
     def wait(self, timeout: float) -> bool:
-        """Wait until something may have been appended, at most `timeout` seconds."""
+        """Wait at most `timeout` seconds; whether something may have been appended meanwhile."""
 
 
 def translated(error: Exception) -> persistence.PersistenceError:
-    """A database's error in eventsourcing's words, which are those of PEP 249."""
+    """The eventsourcing error for a database driver's error: both use the names of PEP 249."""
     for cls in type(error).__mro__:
         kind = getattr(persistence, cls.__name__, None)
         if isinstance(kind, type) and issubclass(kind, persistence.PersistenceError):
@@ -116,37 +134,41 @@ class JournalRecorder(Questions, ApplicationRecorder, ABC):
 
     @abstractmethod
     def writing(self, *, optimistic: bool = False) -> AbstractContextManager[Writing]:
-        """Take the write lock: no other process appends until the context ends.
+        """Begin a write under the write lock: no other process appends until the context ends.
 
         Nothing is kept without `commit`.
 
         Args:
-            optimistic: decide from what this process remembers. A backend may then take the lock
-                only to commit, not look for the event ids, and refuse to read a whole stream. It
-                raises DecideAgain, or IntegrityError for an id that is there, where that is wrong.
+            optimistic: let the backend answer from this process's cache. It may then take the lock
+                only to commit, not look up the event ids, and not read a whole stream. Where the
+                cache is not enough, it raises DecideAgain, or IntegrityError if an event id is
+                there already.
         """
 
     @abstractmethod
     def changes(self) -> AbstractContextManager[Changes]:
-        """Watch for appends. What is appended after this returns is never missed."""
+        """Watch for appends. Every append after the context began ends a `wait`."""
 
     @abstractmethod
     def create_table(self, meta: Mapping[str, str] | None = None) -> None:
-        """Create the tables, indexes and triggers, and say what a new store says of itself."""
+        """Create the tables, indexes and triggers, and insert the metadata of a new store."""
 
     @abstractmethod
     def meta(self) -> dict[str, str] | None:
-        """What the store says of itself; None where there is no store."""
+        """The rows of casestore_meta, by name; None where there is no store."""
 
     @abstractmethod
     def _scrub(self, patience: float) -> bool:
-        """Overwrite or give up what still holds the bytes of deleted keys; whether it could."""
+        """Remove the bytes of deleted keys from the database's files; whether it could."""
 
     def scrub(self, patience: float = 5.0) -> bool:
-        """See that no file of the database holds the bytes of deleted keys; whether it could.
+        """Remove the bytes of deleted keys from the database's files; whether it could.
 
-        Readers, and on PostgreSQL writers too, may be in the way: that long, in seconds, it is
-        tried again. Nothing is done where no key was deleted since the last time.
+        Nothing is done where no key was deleted since the last time.
+
+        Args:
+            patience: seconds for which it tries again, while readers (on PostgreSQL writers too)
+                are in the way.
         """
         if (deletions := (self.meta() or {}).get(UNSCRUBBED)) is None:
             return True
@@ -160,11 +182,11 @@ class JournalRecorder(Questions, ApplicationRecorder, ABC):
     def insert_events(
         self, stored_events: Sequence[StoredEvent], **_kwargs: Any
     ) -> Sequence[int] | None:
-        """Insert as eventsourcing asks; what a plain StoredEvent lacks is supplied."""
+        """Insert, as eventsourcing asks. What a plain StoredEvent lacks gets a default value."""
         with self.writing() as writing:
             last = writing.survey((), (), ()).last_recorded_us
             now = max(last, time.time_ns() // 1000)
-            return writing.commit([_row(each, now) for each in stored_events])
+            return writing.commit([_row(event, now) for event in stored_events])
 
     def select_events(
         self,
@@ -205,7 +227,7 @@ class JournalRecorder(Questions, ApplicationRecorder, ABC):
     def subscribe(
         self, gt: int | None = None, topics: Sequence[str] = ()
     ) -> Subscription[ApplicationRecorder]:
-        """Events as they come, as eventsourcing asks."""
+        """Events after a position, and then each new one, as eventsourcing asks."""
         return JournalSubscription(self, gt=gt, topics=topics)
 
 
@@ -221,7 +243,8 @@ def _row(stored: StoredEvent, now: int) -> Row:
 
 
 LOOK_ANYWAY = 0.5
-"""Seconds after which a follower looks for new events even if it was told of none."""
+"""Seconds after which a follower reads even without a notice of an append. A notice can get lost,
+say in a connection pooler between us and the server."""
 
 
 class JournalSubscription(ListenNotifySubscription[JournalRecorder]):
@@ -243,14 +266,12 @@ class JournalSubscription(ListenNotifySubscription[JournalRecorder]):
     def _listen(self) -> None:
         try:
             with self._recorder.changes() as changes:
-                looked = 0.0  # at once, for what came before we were watching
+                looked = 0.0  # so that it looks at once, for what came before it was watching
                 while not self._has_been_stopped and not self._thread_error:
-                    # A notice may get lost (a pooler between us and the server, say): once in a
-                    # while we look without one.
                     if changes.wait(0.1) or time.monotonic() - looked > LOOK_ANYWAY:
                         looked = time.monotonic()
                         self._has_been_notified.set()
-        except BaseException as error:  # as in eventsourcing: handed to the reader
+        except BaseException as error:  # eventsourcing raises it in the thread that reads
             if self._thread_error is None:
                 self._thread_error = error
             self.stop()

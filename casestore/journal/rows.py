@@ -1,4 +1,4 @@
-"""The rows of the table of events and of the table of keys, as every database gives them."""
+"""The rows of the tables of events and of keys. Both databases give them in the same form."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ COLUMNS = (
     "position, originator_id, originator_version, topic, state, personal, customer_id, "
     "event_id, recorded_at, metadata"
 )
-"""In the order of Row. Each backend gives event_id as text."""
+"""The columns of stored_events in the order of Row. A backend gives event_id as text."""
 
 PlainRow = tuple[int, str, int, str, bytes, bytes | None, str | None, str, int, bytes]
-"""The values of a Row without their names: reading a store is fast because it makes none."""
+"""A Row as a plain tuple: reading a store is faster when it makes no Row."""
 
 
 class Row(NamedTuple):
-    """A row of stored_events."""
+    """A row of stored_events: an event as it is stored."""
 
     position: int
-    """0 where the store has not given it yet."""
+    """0 until the store has given one."""
     stream: str
     version: int
     topic: str
@@ -30,6 +30,7 @@ class Row(NamedTuple):
     customer_id: str | None
     event_id: str
     recorded_us: int
+    """Microseconds since 1970-01-01T00:00:00Z."""
     metadata: bytes
 
 
@@ -45,7 +46,7 @@ class StoredRow(Notification):
 
     @classmethod
     def of(cls, row: PlainRow) -> StoredRow:
-        """The same row."""
+        """The StoredRow of a plain row."""
         position, stream, version, topic, state, personal, customer, uid, recorded, metadata = row
         return cls(
             id=position,
@@ -66,4 +67,6 @@ class KeyRow(NamedTuple):
 
     customer_id: str
     key_id: bytes
+    """32 bytes: see casestore.keys.vault."""
     wrapped: bytes
+    """The id of the key-encryption key (32 bytes), a nonce (12), and the data key encrypted."""

@@ -22,13 +22,15 @@ from casestore.journal.sqlite_writing import SQLiteWriting
 from casestore.journal.url import SQLiteUrl
 
 _SHORT = 200
-"""Milliseconds to wait for readers before the WAL can be emptied; then writers have a turn."""
+"""Milliseconds to wait for readers when the WAL (write-ahead log) is emptied. Writers wait as long,
+so it is short, and they get a turn before the next attempt."""
 POLL = 0.02
-"""Seconds between looks at PRAGMA data_version while waiting for changes."""
+"""Seconds between two queries of PRAGMA data_version while waiting for changes."""
 
-# A plain UNIQUE would let REPLACE INTO pass: it deletes the old row without a DELETE trigger.
-# To a trigger before the insert, a position that is yet to be given is -1.
 _TRIGGERS = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+# no_replace: REPLACE INTO deletes the row that is in its way without firing the DELETE trigger, so
+# UNIQUE alone does not keep the table append-only. In a BEFORE INSERT trigger, NEW.position is -1
+# where the database has yet to give one.
 _CREATE = """
 CREATE TABLE IF NOT EXISTS stored_events (
     position INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -73,22 +75,22 @@ BEGIN SELECT RAISE(ABORT, 'the key-encryption key was rotated'); END;
 
 
 def holds_store(where: SQLiteUrl) -> bool:
-    """Whether a file is a store's: looked at without changing it, as it may be anybody's."""
+    """Whether a file holds a store. It is opened read-only, as it may not be ours."""
     try:
         name = f"file:{quote(str(where.path))}?mode=ro"
-        with closing(sqlite3.connect(name, uri=True)) as looking:
-            found = looking.execute("SELECT 1 FROM sqlite_master WHERE name = 'casestore_meta'")
-            return found.fetchone() is not None
+        with closing(sqlite3.connect(name, uri=True)) as connection:
+            sql = "SELECT 1 FROM sqlite_master WHERE name = 'casestore_meta'"
+            return connection.execute(sql).fetchone() is not None
     except sqlite3.Error:
         return False
 
 
 def make_place(where: SQLiteUrl) -> None:
-    """Make the file that a new store is to be in. Raises StoreExists, StoreNotFound."""
+    """Make the empty file for a new store. Raises StoreExists, StoreNotFound."""
     path = where.path
     if path.exists():
-        what = "a store there" if holds_store(where) else "something else there"
-        raise StoreExists(f"cannot create {path}: there is {what} already; use another place")
+        present = "a store there" if holds_store(where) else "something else there"
+        raise StoreExists(f"cannot create {path}: there is {present} already; use another place")
     if not path.parent.is_dir():
         raise StoreNotFound(f"cannot create {path}: the folder {path.parent} does not exist")
     path.touch()
@@ -97,15 +99,15 @@ def make_place(where: SQLiteUrl) -> None:
 class _Changes(Changes):
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._seen = connection.pragma("data_version")
+        self._version = connection.pragma("data_version")
 
     def wait(self, timeout: float) -> bool:
         deadline = time.monotonic() + timeout
-        while (now := self._connection.pragma("data_version")) == self._seen:
+        while (version := self._connection.pragma("data_version")) == self._version:
             if time.monotonic() >= deadline:
                 return False
             time.sleep(min(POLL, timeout))
-        self._seen = now
+        self._version = version
         return True
 
 
@@ -117,7 +119,7 @@ class SQLiteJournal(JournalRecorder):
         self._memory = Memory()
 
     def create_table(self, meta: Mapping[str, str] | None = None) -> None:
-        """Create the tables, indexes and triggers, and say what a new store says of itself."""
+        """Create the tables, indexes and triggers, and insert the metadata of a new store."""
         with self.datastore.transaction(commit=True) as cursor:
             for statement in _statements(_CREATE):
                 cursor.execute(statement)
@@ -125,52 +127,52 @@ class SQLiteJournal(JournalRecorder):
             cursor.executemany(insert, list((meta or {}).items()))
 
     def meta(self) -> dict[str, str] | None:
-        """What the store says of itself; None where there is no store."""
+        """The rows of casestore_meta; None where there is no store."""
         if not self.fetch("SELECT 1 FROM sqlite_master WHERE name = 'casestore_meta'"):
-            return None  # being created just now, or never finished
+            return None  # another process is creating it now, or never finished
         return dict(self.fetch("SELECT name, value FROM casestore_meta"))
 
     def fetch(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
-        """Run a query on its own and give plain tuples."""
+        """Run a query in a transaction of its own and give plain tuples."""
         with self.datastore.transaction(commit=False) as cursor:
             plain = cursor.sqlite_cursor
             plain.row_factory = None
             return plain.execute(sql, params).fetchall()
 
     def last_given_position(self) -> int:
-        """The last position that was given, also to what was never committed, or is gone."""
+        """The last position given to an event, even to one that is deleted."""
         answers = self._ask("SELECT seq FROM sqlite_sequence WHERE name = 'stored_events'")
         return int(answers[0][0] or 0) if answers else 0
 
     def append_only_triggers(self) -> dict[str, bool]:
-        """The triggers that keep the table append-only, by name; whether each is in force."""
+        """For each trigger that keeps the table append-only, whether it is there."""
         names = {name for (name,) in self.fetch(_TRIGGERS)}
-        wanted = ("no_update", "no_delete", "no_replace")
-        return {each: each in names for each in (f"stored_events_{name}" for name in wanted)}
+        wanted = ("stored_events_no_update", "stored_events_no_delete", "stored_events_no_replace")
+        return {trigger: trigger in names for trigger in wanted}
 
     def writing(self, *, optimistic: bool = False) -> AbstractContextManager[Writing]:
-        """Take the write lock."""
+        """Take the write lock. An optimistic write takes it too, and is spared some queries."""
         return SQLiteWriting(self.datastore, self._memory, optimistic=optimistic)
 
     def _scrub(self, patience: float) -> bool:
-        """Empty the WAL: in the file itself, secure_delete has overwritten them."""
+        """Empty the WAL. In the database file itself, secure_delete has overwritten the bytes."""
         deadline = time.monotonic() + patience
         with self.datastore.get_connection(commit=False) as connection:
             ours = cast(Connection, connection)
-            waits = ours.pragma("busy_timeout")
-            ours.pragma(f"busy_timeout = {_SHORT}")  # who waits here keeps all writers waiting
+            timeout = ours.pragma("busy_timeout")
+            ours.pragma(f"busy_timeout = {_SHORT}")
             try:
                 while ours.pragma("wal_checkpoint(TRUNCATE)") != 0:
                     if time.monotonic() > deadline:
                         return False
                     time.sleep(POLL)
             finally:
-                ours.pragma(f"busy_timeout = {waits}")
+                ours.pragma(f"busy_timeout = {timeout}")
         return True
 
     @contextmanager
     def changes(self) -> Iterator[Changes]:
-        """Watch for appends: data_version moves when another connection commits."""
+        """Watch for appends: PRAGMA data_version changes when another connection commits."""
         with self.datastore.get_connection(commit=False) as connection:
             yield _Changes(cast(Connection, connection))
 
@@ -185,12 +187,12 @@ def _statements(script: str) -> Iterator[str]:
 
 
 class Factory(SQLiteFactory):
-    """eventsourcing's factory, giving our recorder."""
+    """Makes our recorder where eventsourcing's factory would make its own."""
 
     def __init__(self, env: Environment | EnvType | None) -> None:
         super().__init__(env)
         self.datastore = Datastore(Path(self.env.get(self.SQLITE_DBNAME) or ""))
 
     def application_recorder(self) -> ApplicationRecorder:
-        """The recorder of the journal. It creates nothing: `CaseStore.create` does."""
+        """The recorder of the journal. It creates no table: `CaseStore.create` does."""
         return SQLiteJournal(cast(Datastore, self.datastore))

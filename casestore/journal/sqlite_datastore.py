@@ -1,4 +1,7 @@
-"""Connections to a SQLite file: WAL, synchronous=FULL, a pool of ours, and one that appends."""
+"""Connections to a SQLite file: a pool of ours, and one connection that appends.
+
+They use the write-ahead log (WAL) with synchronous=FULL: a commit outlives a loss of power.
+"""
 
 from __future__ import annotations
 
@@ -22,17 +25,23 @@ from eventsourcing.sqlite import (
 LOCK_TIMEOUT = 30
 """Seconds to wait for another process's write lock."""
 CACHE = 8_192
-"""KiB of pages that a connection may keep. The upper levels of a large store's indexes are more
-than SQLite's own 2,000, and without them one history of a million events takes a fifth longer."""
+"""KiB of pages that a connection caches. SQLite's default of 2,000 is less than the upper levels of
+a large store's indexes: with it, to read one history out of a million events takes a fifth longer.
+"""
 WRITERS_CACHE = 65_536
-"""The same of the writer: ids are random, and so are the places of their indexes."""
+"""KiB of pages that the writer caches: more, as ids are random, and so are the index pages that an
+append changes."""
 MANY_PAGES = 8_000
-"""Pages that an import lets the WAL hold before it is copied into the file: what several commits
-change is copied once."""
+"""Pages that the WAL may hold during an import before SQLite copies them into the file: a page that
+several commits change is then copied once."""
 
 
 class _Transaction(SQLiteTransaction):
-    """A write takes the lock at once: a deferred one that reads first fails with "locked"."""
+    """A transaction that takes the write lock when it begins, if it is to write.
+
+    One that reads first and takes the lock later fails with "database is locked" if another
+    process has written in between.
+    """
 
     def __enter__(self) -> SQLiteCursor:
         cursor = self.connection.cursor()
@@ -61,18 +70,18 @@ class _Pool(SQLiteConnectionPool):
     lasting = True
 
     def _create_connection(self) -> SQLiteConnection:
-        made = self.connect()
-        made.row_factory = sqlite3.Row  # what eventsourcing's own recorders count on
-        return Connection(sqlite_conn=made, max_age=self.max_age)
+        connection = self.connect()
+        connection.row_factory = sqlite3.Row  # eventsourcing's own recorders need it
+        return Connection(sqlite_conn=connection, max_age=self.max_age)
 
     def connect(self) -> sqlite3.Connection:
         """A connection with our settings. Raises OperationalError, ConnectionPoolClosedError."""
         if self._closed:
             raise ConnectionPoolClosedError
-        # Not the library's own: it keeps one prepared statement a connection, so that every
-        # statement, triggers and all, would be compiled anew each time.
+        # eventsourcing would connect with a cache of one prepared statement. Then SQLite would
+        # compile every statement, with its triggers, each time it is run.
         try:
-            made = sqlite3.connect(
+            connection = sqlite3.connect(
                 self.db_name,
                 uri=True,
                 check_same_thread=False,
@@ -82,26 +91,26 @@ class _Pool(SQLiteConnectionPool):
         except sqlite3.Error as error:
             raise OperationalError(error) from error
         try:
-            made.execute("PRAGMA journal_mode = WAL")
-            made.execute(f"PRAGMA cache_size = -{CACHE}")
-            made.execute(f"PRAGMA synchronous = {'FULL' if self.lasting else 'NORMAL'}")
-            # A data key that is deleted leaves no copy in free pages; see casestore.keys.vault.
-            made.execute(f"PRAGMA secure_delete = {'ON' if self.lasting else 'OFF'}")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA cache_size = -{CACHE}")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if self.lasting else 'NORMAL'}")
+            # So a data key that is deleted leaves no copy in free pages: see casestore.keys.vault.
+            connection.execute(f"PRAGMA secure_delete = {'ON' if self.lasting else 'OFF'}")
         except sqlite3.Error as error:
-            made.close()
+            connection.close()
             raise OperationalError(error) from error
-        return made
+        return connection
 
     def close(self) -> None:
-        """Close what is idle. What is lent is closed by its borrower: to close a connection while
-        another thread runs a statement on it crashes the interpreter."""
-        with self._put_condition:  # in one go: nobody borrows in between
+        """Close the idle connections. `put_connection` closes the others when they are given back,
+        because the interpreter crashes if one is closed while another thread runs a statement."""
+        with self._put_condition:  # so that no thread takes a connection in between
             self._closed = True
             while self._pool:
                 self._pool.popleft().close()
 
     def put_connection(self, conn: SQLiteConnection) -> None:
-        """Take a connection back, or close it where the pool was closed meanwhile."""
+        """Take a connection back, or close it if the pool was closed since it was lent."""
         try:
             super().put_connection(conn)
         except ConnectionPoolClosedError:
@@ -109,14 +118,13 @@ class _Pool(SQLiteConnectionPool):
 
 
 class Datastore(SQLiteDatastore):
-    """eventsourcing's datastore on a file that must be there, unless `create`.
+    """eventsourcing's datastore on a SQLite file.
 
     Args:
-        path: of the file.
-        create: make it if it is not there.
-        lasting: False where all that it holds can be made anew: then a loss of power may take the
-            last commits with it, though the file stays whole, and what is deleted is not
-            overwritten.
+        path: of the file, which must exist unless `create`.
+        create: make the file if it does not exist.
+        lasting: False for data that can be made again, which is faster: a loss of power may undo
+            the last commits (the file stays consistent), and deleted bytes are not overwritten.
     """
 
     def __init__(self, path: Path, *, create: bool = False, lasting: bool = True) -> None:
@@ -132,11 +140,13 @@ class Datastore(SQLiteDatastore):
         self._many = False
 
     def take_writer(self) -> tuple[sqlite3.Connection, sqlite3.Cursor]:
-        """The one connection that appends, for one thread at a time, and a cursor on it.
+        """The one connection that appends, for one thread at a time, and a new cursor on it.
 
-        It is kept, not lent by the pool: who waits there for a turn to write holds up everybody
-        who wants a connection, and a connection that nobody else uses can tell by its
-        data_version whether anybody else has written.
+        It is not one of the pool's, for two reasons. A thread that waits in the pool for its turn
+        to write also blocks the threads that want to read. And because only appends use this
+        connection, its PRAGMA data_version tells whether another connection has written.
+
+        Raises eventsourcing's OperationalError where it waited longer than LOCK_TIMEOUT.
         """
         if not self._turn.acquire(timeout=LOCK_TIMEOUT):
             raise OperationalError("database is locked")
@@ -150,19 +160,19 @@ class Datastore(SQLiteDatastore):
             raise
 
     def expect_many(self) -> None:
-        """Let the writer get ready for an import."""
+        """Tell the writer that an import has begun: the WAL may then grow to MANY_PAGES."""
         if not self._many and self._writer is not None:
             self._writer.execute(f"PRAGMA wal_autocheckpoint = {MANY_PAGES}")
             self._many = True
 
     def give_writer_back(self) -> None:
-        """The thread's turn is over."""
+        """End this thread's turn to write."""
         self._turn.release()
         if self.pool.closed:
             self._close_writer()
 
     def close(self) -> None:
-        """Close what is idle; a thread that is writing closes its connection when it is done."""
+        """Close the idle connections. The writer is closed when its thread gives it back."""
         super().close()
         self._close_writer()
 

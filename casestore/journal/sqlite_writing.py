@@ -1,6 +1,6 @@
 """Appending to a SQLite file, under the write lock that BEGIN IMMEDIATE takes."""
 
-# ruff: noqa: D102  (what each does, the protocol Writing says)
+# ruff: noqa: D102  (the protocol Writing documents these methods)
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from casestore.journal.rows import COLUMNS, KeyRow, Row
 from casestore.journal.sqlite_datastore import Datastore
 
 _MANY = 100
-"""Events in one commit that make it an import's."""
+"""A commit of more events than this is an import's."""
 _INSERT = (
     "INSERT INTO stored_events (originator_id, originator_version, topic, state, personal, "
     "customer_id, event_id, recorded_at, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -28,7 +28,10 @@ _KEY = "SELECT customer_id, key_id, wrapped FROM customer_keys WHERE customer_id
 
 
 class SQLiteWriting(Writing):
-    """A write transaction. A plain class: nested generators would cost as much as the insert."""
+    """A write transaction.
+
+    A plain class, because nested @contextmanager generators would take as long as the insert.
+    """
 
     def __init__(self, datastore: Datastore, memory: Memory, *, optimistic: bool) -> None:
         self._datastore = datastore
@@ -47,8 +50,8 @@ class SQLiteWriting(Writing):
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         try:
             if self._connection.in_transaction:
-                self._connection.rollback()  # what was not committed
-            if error is not None:  # it may come from a commit that was made nevertheless
+                self._connection.rollback()
+            if error is not None:  # the commit may have been made, even if it raised
                 self._memory.clear()
             if isinstance(error, sqlite3.Error):
                 raise translated(error) from error
@@ -58,33 +61,33 @@ class SQLiteWriting(Writing):
     def survey(
         self, streams: Sequence[str], event_ids: Sequence[str], customers: Sequence[str]
     ) -> Survey:
-        # Holding the lock, what this process saw still holds unless another one has committed.
+        # We hold the lock: the cache is right unless another connection has committed.
         memory, one = self._memory, self._one
         memory.as_of(one("PRAGMA data_version")[0])
         last_us, heads, keys = memory.last_us, memory.heads, memory.keys
         if last_us is None:
             last = one("SELECT recorded_at FROM stored_events ORDER BY position DESC LIMIT 1")
             last_us = memory.last_us = last[0] if last else 0
-        for each in streams:
-            if each not in heads and (found := one(_HEAD, each)):
-                heads[each] = found[0]
-        for each in customers:
-            if each not in keys and (found := one(_KEY, each)):
-                keys[each] = KeyRow._make(found)
+        for stream in streams:
+            if stream not in heads and (row := one(_HEAD, stream)):
+                heads[stream] = row[0]
+        for customer_id in customers:
+            if customer_id not in keys and (row := one(_KEY, customer_id)):
+                keys[customer_id] = KeyRow._make(row)
         return Survey(
             last_us,
-            {each: heads[each] for each in streams if each in heads},
-            # An id that is there already makes the insert fail: then it is decided again.
+            {stream: heads[stream] for stream in streams if stream in heads},
+            # Optimistic: an event id that is there already makes the insert fail instead.
             {} if self._optimistic else {row[7]: Row._make(row) for row in self._by_id(event_ids)},
-            {each: keys[each] for each in customers if each in keys},
+            {customer_id: keys[customer_id] for customer_id in customers if customer_id in keys},
         )
 
     def _by_id(self, event_ids: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         for start in range(0, len(event_ids), 500):
-            some = event_ids[start : start + 500]
-            marks = ", ".join("?" * len(some))
+            chunk = event_ids[start : start + 500]
+            marks = ", ".join("?" * len(chunk))
             yield from self._cursor.execute(
-                f"SELECT {COLUMNS} FROM stored_events WHERE event_id IN ({marks})", some
+                f"SELECT {COLUMNS} FROM stored_events WHERE event_id IN ({marks})", chunk
             )
 
     def _one(self, sql: str, *params: Any) -> Any:
@@ -92,28 +95,29 @@ class SQLiteWriting(Writing):
 
     def rows(self, stream: str, after_version: int) -> list[Row]:
         if self._optimistic and after_version == 0:
+            # The caller reads the stream without the lock, and then tries again with it.
             raise DecideAgain("the stream is not in memory: read it before taking the lock")
-        found = self._cursor.execute(
+        rows = self._cursor.execute(
             f"SELECT {COLUMNS} FROM stored_events WHERE originator_id = ? "
             "AND originator_version > ? ORDER BY originator_version",
             (stream, after_version),
         )
-        return [Row._make(row) for row in found]
+        return [Row._make(row) for row in rows]
 
     def gestures_to(self, customers: Sequence[str]) -> list[Row]:
         marks = ", ".join("?" * len(customers))
-        found = self._cursor.execute(
+        rows = self._cursor.execute(
             f"SELECT {COLUMNS} FROM stored_events WHERE customer_id IN ({marks}) "
             "AND topic = 'GestureGiven'",
             customers,
         )
-        return [Row._make(row) for row in found]
+        return [Row._make(row) for row in rows]
 
     def merges_of_customers(self) -> list[Row]:
-        found = self._cursor.execute(
+        rows = self._cursor.execute(
             f"SELECT {COLUMNS} FROM stored_events WHERE topic = 'CustomerMerged'"
         )
-        return [Row._make(row) for row in found]
+        return [Row._make(row) for row in rows]
 
     def commit(self, rows: Sequence[Row], keys: Sequence[KeyRow] = ()) -> list[int]:
         if keys:
@@ -130,7 +134,7 @@ class SQLiteWriting(Writing):
             heads = {row.stream: row.version for row in rows}
             self._memory.learn(heads, {key.customer_id: key for key in keys})
             self._memory.last_us = rows[-1].recorded_us
-        # One writer at a time and no gaps inside a transaction: the last position tells them all.
+        # One transaction writes at a time, and its positions have no gaps: they end with `last`.
         return list(range(last - len(rows) + 1, last + 1))
 
     def delete_key(self, customer_id: str) -> None:

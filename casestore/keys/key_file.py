@@ -1,10 +1,10 @@
-"""The key file: the key-encryption keys of a store's personal text, which no database ever holds.
+"""The key file: the key-encryption keys for a store's personal text, which are in no database.
 
-    # store <id>                           a store that the keys are of; there may be several
-    casestore-key-1 <base64 of 32 bytes>   the last one is the current one
+    # store <id>                           a store that uses the keys; there may be several
+    casestore-key-1 <base64 of 32 bytes>   a key; the last one is the current one
 
-There is more than one key only while they are rotated. A file is never changed: another one is
-written beside it and takes its place, so that at every moment there is a whole one at its path.
+A file has more than one key only during a rotation. It is never edited: a new file is written
+beside it and renamed to its path, so that a complete file is there at every moment.
 """
 
 from __future__ import annotations
@@ -30,24 +30,30 @@ _HEADER = (
 )
 
 
-def key_file_for(where: SQLiteUrl | PostgresUrl, given: Path | str | None = None) -> Path | None:
-    """Where the key file is: as given, else CASESTORE_KEY_FILE, else beside a SQLite file."""
-    if given is not None:
-        return Path(given)
-    if named := os.environ.get("CASESTORE_KEY_FILE"):
-        return Path(named)
+def key_file_for(where: SQLiteUrl | PostgresUrl, path: Path | str | None = None) -> Path | None:
+    """The path of a store's key file: `path`, else CASESTORE_KEY_FILE, else beside a SQLite file.
+
+    None on PostgreSQL, where neither is given.
+    """
+    if path is not None:
+        return Path(path)
+    if variable := os.environ.get("CASESTORE_KEY_FILE"):
+        return Path(variable)
     if isinstance(where, SQLiteUrl):
         return where.path.with_name(where.path.name + ".key")
     return None
 
 
 def kek_id(key: bytes) -> bytes:
-    """Names a key-encryption key, and commits to it."""
+    """The id of a key-encryption key (32 bytes): a hash, so no other key has the same id."""
     return hashlib.sha256(_KEK_LABEL + key).digest()
 
 
 def create_key_file(path: Path, store_id: str | None = None) -> bytes:
-    """Make a key file (mode 0600) for a store, or share the one that is there. Gives the key."""
+    """Make a key file (mode 0600) for a store, or use the one that is there for this store too.
+
+    Gives the current key, 32 bytes. Raises KeyFileError.
+    """
     stores = set() if store_id is None else {store_id}
     if not path.exists():
         key = secrets.token_bytes(32)
@@ -55,7 +61,7 @@ def create_key_file(path: Path, store_id: str | None = None) -> bytes:
         return key
     keys = load_key_file(path)
     if not stores <= stores_of(path):
-        with suppress(KeyFileError):  # it may be mounted to be read only
+        with suppress(KeyFileError):  # the file may be read-only: then it lacks the store's id
             replace_key_file(path, keys, stores | stores_of(path))
     return keys[-1]
 
@@ -78,7 +84,7 @@ def load_key_file(path: Path) -> list[bytes]:
 
 
 def stores_of(path: Path) -> set[str]:
-    """The ids of the stores that a key file is of, as far as it says. Raises KeyFileError."""
+    """The ids of the stores that a key file names, which may lack some. Raises KeyFileError."""
     return {line.removeprefix(_STORE) for line in _lines(path) if line.startswith(_STORE)}
 
 
@@ -95,14 +101,20 @@ def _lines(path: Path) -> list[str]:
 
 
 def replace_key_file(path: Path, keys: Sequence[bytes], stores: Collection[str]) -> None:
-    """Put another key file in the place of one, which is then overwritten. Raises KeyFileError."""
+    """Replace a key file, and destroy the old one. Raises KeyFileError.
+
+    Args:
+        path: of the file.
+        keys: for the new file, oldest first.
+        stores: ids of the stores that use the keys.
+    """
     destroy_replaced(path)
-    new, old = _beside(path)
+    new, old = _new_and_old(path)
     try:
         new.unlink(missing_ok=True)
         _write(new, keys, stores, like=path)
         os.link(path.resolve(), old)
-        new.replace(path.resolve())  # a link to it stays one
+        new.replace(path.resolve())  # where the path is a symbolic link, it stays one
         sync(old.parent)
     except OSError as error:
         raise _cannot_write(path, error) from None
@@ -110,17 +122,22 @@ def replace_key_file(path: Path, keys: Sequence[bytes], stores: Collection[str])
 
 
 def replaced_is_left(path: Path) -> bool:
-    """Whether the file that another one replaced is still there."""
-    return _beside(path)[1].exists()
+    """Whether the old file is still there after a replacement."""
+    return _new_and_old(path)[1].exists()
 
 
 def destroy_replaced(path: Path) -> None:
-    """Overwrite and remove the file that another one replaced, if it is still there."""
-    _, old = _beside(path)
+    """Overwrite and remove the old file of a replacement, if it is still there.
+
+    Raises KeyFileError.
+    """
+    _, old = _new_and_old(path)
     try:
         if not old.exists():
             return
-        if not old.samefile(path):  # killed before the replacement, it is another name for it
+        # A process that was killed before the replacement left `old` as a second name (hard link)
+        # of the file in use, which must not be overwritten.
+        if not old.samefile(path):
             with old.open("r+b") as file:
                 file.write(secrets.token_bytes(os.fstat(file.fileno()).st_size))
                 file.flush()
@@ -131,8 +148,8 @@ def destroy_replaced(path: Path) -> None:
         raise _cannot_write(old, error) from None
 
 
-def _beside(path: Path) -> tuple[Path, Path]:
-    """Where the next key file is written, and where the last one is destroyed."""
+def _new_and_old(path: Path) -> tuple[Path, Path]:
+    """Where the next key file is written, and where the one that it replaces is destroyed."""
     real = path.resolve()
     return real.with_name(f"{real.name}.new"), real.with_name(f"{real.name}.old")
 
@@ -152,10 +169,13 @@ def _write(
 
 
 def keep_owner(path: Path, like: Path) -> None:
-    """Give a file to the owner of another: who rotates may be root, and the service is not."""
-    owner, present = like.stat(), path.stat()
-    if hasattr(os, "chown") and owner.st_uid != present.st_uid:
-        os.chown(path, owner.st_uid, owner.st_gid)
+    """Give a file the owner of another file, `like`. Raises OSError.
+
+    A rotation may run as root, and the service that then reads the file does not.
+    """
+    wanted, present = like.stat(), path.stat()
+    if hasattr(os, "chown") and wanted.st_uid != present.st_uid:
+        os.chown(path, wanted.st_uid, wanted.st_gid)
 
 
 def _cannot_write(path: Path, error: OSError) -> KeyFileError:

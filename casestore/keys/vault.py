@@ -1,14 +1,14 @@
 """Personal data: sealing, revealing, and the keys.
 
-One random data key per customer, wrapped by a key-encryption key that lives in a file and never
-in the database. A sealed part is
+Each customer has a random data key. It is stored wrapped (encrypted) by a key-encryption key, which
+is in a file and never in the database. The personal part of an event, sealed (encrypted), is
 
-    0x01 ‖ key id (32) ‖ nonce (12) ‖ AES-256-GCM ciphertext and tag
+    0x01 ‖ key id (32 bytes) ‖ nonce (12 bytes) ‖ AES-256-GCM ciphertext and tag
 
-with key id = SHA-256(label ‖ data key), which also commits to the key, and with store, customer,
-stream, version and topic as additional data, so that a part moved elsewhere does not open. A
-store made with `--unsealed` writes 0x00 ‖ plain JSON instead. Destroying a customer's wrapped key
-makes every sealed part of that customer unreadable for ever, and changes no event.
+The key id is SHA-256(label ‖ data key), so no other key has the same id. Store, customer, stream,
+version and topic are the additional authenticated data, so a part that is moved elsewhere does not
+open. A store made with `--unsealed` writes 0x00 ‖ plain JSON instead. Once a customer's wrapped key
+is destroyed, no sealed part of that customer can ever be read again, and no event was changed.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ _PLAIN, _SEALED = b"\x00", b"\x01"
 _KEY_ID, _NONCE = 32, 12
 _DATA_KEY_LABEL = b"casestore data key id v1\x00"
 _CACHED = 10_000
+"""Ciphers to keep for data keys: a fuller cache is emptied."""
 
 UNSEALED = (
     "this store was made with --unsealed, so words stand in its append-only rows as they are; "
     "export it with --reveal, import that into a sealed store, and erase there"
 )
-"""Why nobody can be erased from a store that seals nothing."""
+"""Why no customer can be erased from a store that is not sealed."""
 
 __all__ = [
     "UNSEALED",
@@ -51,24 +52,29 @@ __all__ = [
 
 
 def nonces(block: int) -> Iterator[bytes]:
-    """Random nonces, drawn so many at a time: asking the system for each costs more than sealing.
+    """Random nonces of 12 bytes, without end.
 
-    Never keep one beyond a commit: a forked process would draw the same.
+    Do not use one iterator for more than one commit: a process that is forked between two commits
+    would give the same nonces as its parent.
+
+    Args:
+        block: how many to ask of the system at a time; to ask for one takes longer than to seal.
     """
     while True:
-        drawn = secrets.token_bytes(_NONCE * block)
-        for start in range(0, len(drawn), _NONCE):
-            yield drawn[start : start + _NONCE]
+        random = secrets.token_bytes(_NONCE * block)
+        for start in range(0, len(random), _NONCE):
+            yield random[start : start + _NONCE]
 
 
 class Vault:
     """Seals and reveals the personal parts of one store.
 
     Args:
-        store_id: the store's own id; part of what every ciphertext is bound to.
-        current_kek: id of the key-encryption key that new data keys are wrapped with, in hex;
-            None in an unsealed store.
-        key_file: read when first needed, so that a store opens without it.
+        store_id: the store's own id; every ciphertext is bound to it.
+        current_kek: id of the key-encryption key that wraps new data keys, in hex; None in an
+            unsealed store.
+        key_file: path of the key file. It is read when it is first needed, so that a store can be
+            opened without it. None where no key file is known.
     """
 
     def __init__(self, store_id: str, current_kek: str | None, key_file: Path | None) -> None:
@@ -84,7 +90,7 @@ class Vault:
         return self.current_kek is not None
 
     def new_key(self, customer_id: str) -> KeyRow:
-        """A fresh data key for a customer, wrapped."""
+        """A new data key for a customer, wrapped. Raises KeyFileError."""
         key = secrets.token_bytes(32)
         key_id = hashlib.sha256(_DATA_KEY_LABEL + key).digest()
         self._remember(key_id, key)
@@ -93,7 +99,7 @@ class Vault:
     def rewrap(self, row: KeyRow) -> KeyRow:
         """The same data key, wrapped by the current key-encryption key.
 
-        Raises KeyFileError, or StoreDamaged where the key does not open.
+        Raises KeyFileError, or StoreDamaged where the data key cannot be unwrapped.
         """
         return self._wrap(row.customer_id, row.key_id, self.unwrap(row))
 
@@ -105,7 +111,7 @@ class Vault:
         return KeyRow(customer_id, key_id, current + nonce + wrapped)
 
     def unwrap(self, row: KeyRow) -> bytes:
-        """A data key. Raises KeyFileError, or StoreDamaged where it does not open."""
+        """A data key (32 bytes), unwrapped. Raises KeyFileError, StoreDamaged."""
         kek = self._kek(row.wrapped[:32])
         bound = self._wrap_binding(row.customer_id, row.key_id)
         key = _open(_cipher(kek), row.wrapped[32:], bound)
@@ -117,7 +123,10 @@ class Vault:
         return key
 
     def turn_to(self, kek: str | None) -> None:
-        """Wrap with another key-encryption key from now on, and read the key file anew."""
+        """Wrap with another key-encryption key from now on, and read the key file again.
+
+        `kek` is its id, in hex.
+        """
         self.current_kek = kek
         self._keks = {}
 
@@ -131,9 +140,17 @@ class Vault:
         *,
         nonce: bytes,
     ) -> bytes:
-        """The personal part of an event, sealed; plain where there is no key to seal it with.
+        """The personal part of an event, sealed; in plain JSON where `key` is None.
 
-        `nonce` must never have been used before with this key: see `nonces`.
+        Args:
+            personal: the Personal fields that the event has, by name.
+            key: the customer's data key; None in an unsealed store.
+            stream, version, topic: of the event.
+            nonce: 12 bytes that were never used with this key before: see `nonces`.
+
+        Raises:
+            KeyFileError: the key file is missing, or has not the right key.
+            StoreDamaged: the data key cannot be unwrapped.
         """
         plain = msgspec.json.encode(personal)
         if key is None:
@@ -145,9 +162,16 @@ class Vault:
     def reveal(
         self, part: bytes, key: KeyRow | None, stream: str, version: int, topic: str
     ) -> dict[str, str] | Literal["erased"]:
-        """The personal fields in a part, or "erased" where its key is no more.
+        """The Personal fields in a part, by name, or "erased" where its data key was destroyed.
 
-        Raises KeyFileError, or StoreDamaged where the part is not what was sealed.
+        Args:
+            part: as `seal` gave it.
+            key: the customer's present data key; None where the customer has none.
+            stream, version, topic: of the event.
+
+        Raises:
+            KeyFileError: the key file is missing, or has not the right key.
+            StoreDamaged: the part is not what was sealed.
         """
         if part[:1] == _PLAIN:
             return _fields(part[1:], stream, version)
@@ -163,18 +187,18 @@ class Vault:
         return _fields(plain, stream, version)
 
     def _data_cipher(self, row: KeyRow) -> AESGCM:
-        if (known := self._ciphers.get(row.key_id)) is not None:
-            return known
+        if (cipher := self._ciphers.get(row.key_id)) is not None:
+            return cipher
         return self._remember(row.key_id, self.unwrap(row))
 
     def _remember(self, key_id: bytes, key: bytes) -> AESGCM:
         if len(self._ciphers) >= _CACHED:
             self._ciphers.clear()
-        made = self._ciphers[key_id] = _cipher(key)
-        return made
+        cipher = self._ciphers[key_id] = _cipher(key)
+        return cipher
 
-    def _kek(self, wanted: bytes) -> bytes:
-        if wanted not in self._keks:
+    def _kek(self, wanted_id: bytes) -> bytes:
+        if wanted_id not in self._keks:
             if self.key_file is None:
                 raise KeyFileError(
                     "no key file is named for this store; set CASESTORE_KEY_FILE "
@@ -182,7 +206,7 @@ class Vault:
                 )
             self._keks = {kek_id(key): key for key in load_key_file(self.key_file)}
         try:
-            return self._keks[wanted]
+            return self._keks[wanted_id]
         except KeyError:
             raise KeyFileError(
                 f"the key file {self.key_file} belongs to another store, or to another time of "
@@ -202,11 +226,12 @@ def _cipher(key: bytes) -> AESGCM:
     return aead.AESGCM(key)
 
 
-def _open(cipher: AESGCM, rest: bytes, bound: bytes) -> bytes | None:
+def _open(cipher: AESGCM, sealed: bytes, bound: bytes) -> bytes | None:
+    """The plain text of nonce and ciphertext; None where they were altered, or moved elsewhere."""
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415  (slow to import)
 
     try:
-        return cipher.decrypt(rest[:_NONCE], rest[_NONCE:], bound)
+        return cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], bound)
     except InvalidTag:
         return None
 

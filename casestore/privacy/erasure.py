@@ -1,10 +1,11 @@
-"""Forgetting a person: erasing their words, and knowing afterwards who was forgotten.
+"""Erasing a customer's personal text ("words"), and keeping a record of who was erased.
 
-The erasure itself is one commit: `casestore.append.decision` destroys the customer's data key in
-the same commit as the PersonalDataErased that says so, whoever appends it. Two things follow, and
-`finish` can do them again at any time, because a process may die in between: the bytes of the key
-are scrubbed from the database's files, and the erasure is added to a list beside the key file. The
-list is there for a database that is restored from an older backup: `reapply` erases again.
+The erasure itself is one commit: whenever a PersonalDataErased is appended,
+`casestore.append.decision` destroys the customer's data key in the same commit. Two steps follow
+it: the bytes of the key are scrubbed from the database's files, and the erasure is added to a list
+beside the key file. A process may die between these steps, so `finish` can do them at any later
+time. The list is for a database that is restored from an older backup: `reapply` reads it, and
+erases those customers again.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from casestore.events import Actor, PersonalDataErased
 from casestore.journal.answering import database_answers
 from casestore.journal.rows import Row
 from casestore.keys.key_file import destroy_replaced
-from casestore.privacy.erasure_list import Noted, decode, note
+from casestore.privacy.erasure_list import ErasureRecord, decode, note
 from casestore.store import CaseStore
 from casestore.streams import kinds
 from casestore.streams.customer import Customer
@@ -32,43 +33,50 @@ _READ = 500
 
 
 class Words(NamedTuple):
-    """Words of a customer that can be read: what is lost when they are erased."""
+    """Personal text of a customer that can still be read, and that an erasure would destroy."""
 
     customer_id: str
     stream: str
     type: str
+    """The name of an event type."""
     field: str
+    """The name of a Personal field of that type."""
     events: int
-    """How many have it."""
+    """The number of events of the stream and type that have text in the field."""
 
 
 class Erasure(NamedTuple):
-    """What became of the wish to erase a customer."""
+    """The result of `erase`."""
 
     customer_id: str
     now: bool
-    """Whether it was done now; otherwise it was on record already."""
-    noted: Noted
-    """The erasure on record."""
+    """Whether it was done now. False: the customer was erased already."""
+    noted: ErasureRecord
+    """The customer's last erasure."""
     same_person: tuple[str, ...]
-    """Other ids that are merged with this one. Each has a key of its own, and was not erased."""
+    """Other ids of the same person, by merges. Each has its own data key, and was not erased."""
     left: tuple[str, ...]
-    """What is yet to be done, and why it could not be: see `finish`."""
+    """What could not be done yet, and why: see `finish`."""
 
 
 Outcome = Literal["erased again", "on record", "unknown here", "another store", "refused"]
+"""What `reapply` did with a line. "on record": the database knows of the erasure already; "unknown
+here": it has no such customer."""
 
 
 class Reapplied(NamedTuple):
-    """What became of an erasure that was to be done again."""
+    """The result of `reapply` for one line."""
 
     customer_id: str
+    """Empty where the line cannot be read."""
     erased_at: datetime | None
+    """When the customer was erased first; None where the line cannot be read."""
     outcome: Outcome
     why: str = ""
+    """Why it was refused."""
 
 
-# --- what is there -----------------------------------------------------------------------------
+# --- questions ---------------------------------------------------------------------------------
 
 
 def customer(store: CaseStore, customer_id: str) -> Customer:
@@ -78,54 +86,60 @@ def customer(store: CaseStore, customer_id: str) -> Customer:
 
 
 def readable(store: CaseStore, customer_id: str) -> list[Words]:
-    """The words of a customer that can still be read, found without reading them."""
+    """The personal text of a customer that can still be read. It is counted, and not read."""
     rows = store.recorder.readable_parts(customer_id)
-    found = []
+    words: list[Words] = []
     for (stream, topic), group in groupby(rows, key=lambda row: row[:2]):
         counts: dict[str, int] = {}
         for *_, metadata in group:
             for field in decode_metadata(metadata).personal:
                 counts[field] = counts.get(field, 0) + 1
         name = topic.partition("@")[0]
-        found += [Words(customer_id, stream, name, *each) for each in sorted(counts.items())]
-    return found
+        words += [Words(customer_id, stream, name, *count) for count in sorted(counts.items())]
+    return words
 
 
 def same_person(store: CaseStore, customer_id: str) -> list[str]:
-    """The other ids that a customer has, by merges that stand."""
+    """The other ids of the same person, by the merges that are in force now."""
     merges = list(map(Row._make, store.recorder.merges("CustomerMerged")))
-    found = same_as(customer_id, merges, store.journal.codec, store.history) if merges else []
-    return [each for each in found if each != customer_id]
+    ids = same_as(customer_id, merges, store.journal.codec, store.history) if merges else []
+    return [other_id for other_id in ids if other_id != customer_id]
 
 
 def holds(store: CaseStore, customer_id: str) -> dict[str, list[str]]:
-    """The legal holds that stand on a customer, under any of their ids, by id."""
+    """The ids of the legal holds on a customer, by the customer id that each was placed on.
+
+    The other ids of the same person count too. Raises StreamNotFound, InvalidStream.
+    """
     ids = [customer_id, *same_person(store, customer_id)]
-    found = {each: sorted(customer(store, each).holds) for each in ids}
-    return {each: hold_ids for each, hold_ids in found.items() if hold_ids}
+    hold_ids = {one_id: sorted(customer(store, one_id).holds) for one_id in ids}
+    return {one_id: placed for one_id, placed in hold_ids.items() if placed}
 
 
-def erasures(store: CaseStore, customer_id: str | None = None) -> Iterator[Noted]:
-    """Every erasure on record, or those of one customer, in the order of recording."""
+def erasures(store: CaseStore, customer_id: str | None = None) -> Iterator[ErasureRecord]:
+    """Every erasure in the store, or those of one customer, in the order of recording.
+
+    Raises StreamNotFound where there is no such customer.
+    """
     if customer_id is None:
         events = store.journal.codec.recorded(_rows(store, "PersonalDataErased"))
     else:
         events = iter(store.history(f"customer:{customer_id}").originals)
     for recorded in events:
         if isinstance(recorded.event, PersonalDataErased):
-            yield _noted(store, recorded)
+            yield _record_of(store, recorded)
 
 
 def requests(store: CaseStore) -> list[Recorded]:
-    """The requests for erasure that are open: none was made since."""
-    found: dict[str | None, Recorded] = {}
+    """The open requests for erasure: of each customer the first that no erasure followed."""
+    first: dict[str | None, Recorded] = {}
     rows = _rows(store, "ErasureRequested", "PersonalDataErased")
     for recorded in store.journal.codec.recorded(rows):
         if isinstance(recorded.event, PersonalDataErased):
-            found.pop(recorded.customer_id, None)
+            first.pop(recorded.customer_id, None)
         else:
-            found.setdefault(recorded.customer_id, recorded)
-    return list(found.values())
+            first.setdefault(recorded.customer_id, recorded)
+    return list(first.values())
 
 
 def _rows(store: CaseStore, *topics: str) -> Iterator[Row]:
@@ -135,8 +149,8 @@ def _rows(store: CaseStore, *topics: str) -> Iterator[Row]:
         after = rows[-1][0]
 
 
-def _noted(store: CaseStore, recorded: Recorded) -> Noted:
-    return Noted(
+def _record_of(store: CaseStore, recorded: Recorded) -> ErasureRecord:
+    return ErasureRecord(
         store_id=store.meta["store_id"],
         customer_id=recorded.stream.removeprefix("customer:"),
         erased_at=recorded.occurred_at,
@@ -151,21 +165,22 @@ def _noted(store: CaseStore, recorded: Recorded) -> Noted:
 def erase(
     store: CaseStore, customer_id: str, *, basis: str, actor: Actor, at: datetime | None = None
 ) -> Erasure:
-    """Make all that a customer said, and was said of them, unreadable for ever.
+    """Make all personal text by and about a customer unreadable for ever.
 
-    A customer who is erased already, and has not been registered again, is left as they are; only
-    what is `left` of an erasure that was interrupted is finished.
+    A customer who was erased before, and was not registered again since, is not erased a second
+    time. If that erasure was interrupted, it is finished.
 
     Args:
         store: a sealed one.
-        customer_id: of the customer. Ids that are merged with it are not erased with it.
-        basis: why, as a code, like gdpr-17.
+        customer_id: of the customer. Other ids of the same person are not erased with it.
+        basis: the legal reason, as a code, like gdpr-17.
         actor: who erases.
-        at: when; now, if left out.
+        at: when the customer was erased; now, if left out.
 
     Raises:
-        EventRefused: a legal hold stands, or the store is unsealed.
+        EventRefused: there is a legal hold on the customer, or the store is unsealed.
         StreamNotFound: there is no such customer.
+        InvalidStream, StoreUnavailable.
     """
     name = f"customer:{customer_id}"
     event = PersonalDataErased(occurred_at=at or datetime.now(UTC), actor=actor, basis=basis)
@@ -174,18 +189,21 @@ def erase(
         history = store.history(name)
         if cast(Customer, kinds.fold(name, history.originals).state).erased:
             break
-        with suppress(ConcurrencyConflict):  # look again: somebody else may have erased them
+        # A conflict: somebody else appended, and may have erased the customer. Look again.
+        with suppress(ConcurrencyConflict):
             store.append(name, event, expected_version=len(history.originals))
             now = True
-    noted = list(erasures(store, customer_id))
-    left = _finish(store, noted, customer_id)
-    return Erasure(customer_id, now, noted[-1], tuple(same_person(store, customer_id)), left)
+    records = list(erasures(store, customer_id))
+    left = _finish(store, records, customer_id)
+    return Erasure(customer_id, now, records[-1], tuple(same_person(store, customer_id)), left)
 
 
 def finish(store: CaseStore) -> tuple[str, ...]:
-    """Do what the erasures on record lack, where one was interrupted. Gives what is left, and why.
+    """Finish all erasures that were interrupted. Gives what could not be done, and why.
 
-    Safe at any time, and done in a moment where nothing is lacking.
+    It may be called at any time, and is fast where nothing is left to do. It destroys data keys
+    that outlived an erasure, completes the list, scrubs the database's files, and destroys the old
+    key file of a rotation that was interrupted.
     """
     left = _finish(store, erasures(store), None)
     key_file = store.vault.key_file
@@ -197,22 +215,26 @@ def finish(store: CaseStore) -> tuple[str, ...]:
     return left
 
 
-def _finish(store: CaseStore, noted: Iterable[Noted], customer_id: str | None) -> tuple[str, ...]:
+def _finish(
+    store: CaseStore, records: Iterable[ErasureRecord], customer_id: str | None
+) -> tuple[str, ...]:
     left = []
-    for each, key_id in store.recorder.keys_that_outlived(customer_id):
-        if standing := holds(store, each):
-            where = "; ".join(f"{', '.join(ids)} on {who!r}" for who, ids in standing.items())
-            left.append(f"the key of {each!r} outlived their erasure, but a hold stands: {where}")
+    for erased_id, key_id in store.recorder.keys_that_outlived(customer_id):
+        if placed := holds(store, erased_id):
+            where = "; ".join(f"{', '.join(ids)} on {held_id!r}" for held_id, ids in placed.items())
+            left.append(
+                f"the key of {erased_id!r} outlived their erasure, but a hold stands: {where}"
+            )
         else:
-            _destroy(store, each, key_id)
-    if (problem := note(store, noted)) is not None:
+            _destroy(store, erased_id, key_id)
+    if (problem := note(store, records)) is not None:
         left.append(problem)
     with database_answers("the store"):
         if not store.recorder.scrub():
             left.append(
-                "bytes of a destroyed key may be in the database's files while somebody reads what "
-                "was there before (or, on PostgreSQL, where the key table is not ours); `casestore "
-                "doctor --fix` tries again"
+                "the database's files may still hold bytes of a destroyed key, as a reader has an "
+                "old snapshot open (or, on PostgreSQL, as another role owns the key table); "
+                "`casestore doctor --fix` tries again"
             )
     return tuple(left)
 
@@ -225,48 +247,54 @@ def _destroy(store: CaseStore, customer_id: str, key_id: bytes) -> None:
             writing.commit([])
 
 
-# --- again, in an older database ---------------------------------------------------------------
+# --- erasing again, in a restored database -----------------------------------------------------
 
 
 def reapply(
     store: CaseStore, lines: Iterable[bytes], *, actor: Actor
 ) -> tuple[list[Reapplied], tuple[str, ...]]:
-    """Do erasures again that an older database does not know of, each once.
+    """Repeat the erasures that an older database does not know of.
+
+    Gives the result of each line that is not empty, and what is left to do (see `finish`). A second
+    call with the same lines erases nobody again.
 
     Args:
-        store: one that was put back from a backup.
-        lines: Noted as JSON, one a line: the list beside the key file, or what
-            `casestore privacy status --format ndjson` gave.
+        store: one that was restored from a backup.
+        lines: an ErasureRecord as JSON each: the list beside the key file, or the output of
+            `casestore privacy status --format ndjson`.
         actor: who does it.
 
-    Gives what became of each line, and what is left to do (see `finish`).
+    Raises:
+        StoreUnavailable: the database does not answer.
     """
-    found = []
+    results = []
     for number, line in enumerate(lines, 1):
         if line.strip():
-            found.append(_reapply(store, line, number, actor))
-    return found, finish(store)
+            results.append(_reapply(store, line, number, actor))
+    return results, finish(store)
 
 
 def _reapply(store: CaseStore, line: bytes, number: int, actor: Actor) -> Reapplied:
     try:
-        noted = decode(line)
-        event = PersonalDataErased(occurred_at=noted.erased_at, actor=actor, basis=noted.basis)
-        name = f"customer:{noted.customer_id}"
+        record = decode(line)
+        event = PersonalDataErased(occurred_at=record.erased_at, actor=actor, basis=record.basis)
+        name = f"customer:{record.customer_id}"
         kinds.parse(name)
     except (ValueError, CaseStoreError):
         return Reapplied("", None, "refused", f"line {number} is not an erasure on record")
-    told = Reapplied(noted.customer_id, noted.erased_at, "another store")
-    if noted.store_id != store.meta["store_id"]:
-        return told
+    result = Reapplied(record.customer_id, record.erased_at, "another store")
+    if record.store_id != store.meta["store_id"]:
+        return result
     try:
-        if any(each.event_id == noted.event_id for each in erasures(store, noted.customer_id)):
-            return told._replace(outcome="on record")
+        on_record = {erasure.event_id for erasure in erasures(store, record.customer_id)}
     except StreamNotFound:
-        return told._replace(outcome="unknown here")
-    # Under its own id, so that it is done once, whoever returns since.
-    append = Append(batches=((name, (event,)),), event_ids=(noted.event_id,), imported=True)
+        return result._replace(outcome="unknown here")
+    if record.event_id in on_record:
+        return result._replace(outcome="on record")
+    # The event keeps its first id. So it is recorded only once, even if the customer is registered
+    # again later and the list is reapplied after that.
+    append = Append(batches=((name, (event,)),), event_ids=(record.event_id,), imported=True)
     (outcome,) = store.write([append])
     if isinstance(outcome, CaseStoreError):
-        return told._replace(outcome="refused", why=str(outcome))
-    return told._replace(outcome="erased again")
+        return result._replace(outcome="refused", why=str(outcome))
+    return result._replace(outcome="erased again")

@@ -1,8 +1,8 @@
-"""The list of those who were erased, in a file beside the key file and apart from the database.
+"""The list of erasures, in the file `<key file>.erased`, apart from the database.
 
-An older database that is put back does not know whom it is to forget; the list does. It holds
-ids, times and codes, and no words: `{"store_id": …, "customer_id": …, "erased_at": …, "basis": …,
-"event_id": …}`, one erasure a line.
+A database that is restored from an older backup does not know who was erased since; the list does.
+It holds ids, times and codes, and no personal text. Each line is one erasure as JSON:
+`{"store_id": …, "customer_id": …, "erased_at": …, "basis": …, "event_id": …}`.
 """
 
 from __future__ import annotations
@@ -19,47 +19,52 @@ from casestore.keys.key_file import keep_owner
 from casestore.store import CaseStore
 
 
-class Noted(msgspec.Struct, frozen=True, kw_only=True):
-    """An erasure on record: no words, and enough to do it again in an older database."""
+class ErasureRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """An erasure, with all that is needed to repeat it in an older database."""
 
     store_id: str
     customer_id: str
     erased_at: datetime
     basis: str
+    """The legal reason, as a code."""
     event_id: str
+    """Of the PersonalDataErased."""
 
 
-decode = msgspec.json.Decoder(Noted).decode
+decode = msgspec.json.Decoder(ErasureRecord).decode
 
 
 def list_file(store: CaseStore) -> Path | None:
-    """Where a store's erasures are noted; None where no key file is named."""
+    """The path of a store's list; None where no key file is named."""
     key_file = store.vault.key_file
     return None if key_file is None else key_file.with_name(f"{key_file.name}.erased")
 
 
-def listed(store: CaseStore) -> list[Noted]:
-    """The erasures of a store that the list holds. Lines that are torn are left out."""
+def listed(store: CaseStore) -> list[ErasureRecord]:
+    """The erasures of a store that its list holds. Raises OSError.
+
+    A line that cannot be read is left out: a process may have died while it wrote the line.
+    """
     path = list_file(store)
-    found = []
+    records = []
     for line in path.read_bytes().splitlines() if path is not None and path.exists() else ():
         with suppress(msgspec.DecodeError):
-            found.append(decode(line))
-    return [each for each in found if each.store_id == store.meta["store_id"]]
+            records.append(decode(line))
+    return [record for record in records if record.store_id == store.meta["store_id"]]
 
 
-def note(store: CaseStore, made: Iterable[Noted]) -> str | None:
-    """Add the erasures that the list lacks; gives why it could not be done, if so."""
-    made, path = list(made), list_file(store)
-    if not made:
+def note(store: CaseStore, records: Iterable[ErasureRecord]) -> str | None:
+    """Add the erasures that the list lacks. Gives None, or in words why it could not."""
+    records, path = list(records), list_file(store)
+    if not records:
         return None
     if path is None:
         return "erasures are kept in the database alone; name the key file in CASESTORE_KEY_FILE"
     try:
-        there = {each.event_id for each in listed(store)}
-        new = [each for each in made if each.event_id not in there]
+        listed_ids = {record.event_id for record in listed(store)}
+        new = [record for record in records if record.event_id not in listed_ids]
         if new:
-            _add(path, b"".join(msgspec.json.encode(each) + b"\n" for each in new))
+            _add(path, b"".join(msgspec.json.encode(record) + b"\n" for record in new))
             if store.vault.key_file is not None and store.vault.key_file.exists():
                 keep_owner(path, store.vault.key_file)
     except OSError as error:
@@ -68,6 +73,7 @@ def note(store: CaseStore, made: Iterable[Noted]) -> str | None:
 
 
 def _add(path: Path, lines: bytes) -> None:
+    # The last line has no end where a process died while it wrote it.
     torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(descriptor, "ab") as file:

@@ -1,13 +1,13 @@
-"""Rotation: another key-encryption key, so that copies of the key table become useless.
+"""Rotation: replacing the key-encryption key, so that old copies of the key table become useless.
 
-    1. the key file is replaced by one with the old and a new key;
-    2. the store names the new one: from then on no data key is wrapped by the old one;
-    3. every data key is wrapped anew, some to a commit;
-    4. the key file is replaced by one with the new key alone, and the old one overwritten.
+    1. The key file is replaced by one that has the old key and a new one.
+    2. The store names the new key: from then on no new data key is wrapped by the old one.
+    3. Every data key is wrapped by the new key, some of them in each commit.
+    4. The key file is replaced by one that has only the new key, and the old file is overwritten.
 
-At each moment the file in place opens every data key there is. So whoever was killed can be
-followed by anybody: what a rotation finds done, it leaves. Data keys do not change, and events
-are not touched.
+At each moment the key file has the keys that unwrap every data key. So if a process is killed, any
+process can start the rotation again: it skips the steps that are done. Data keys and events do not
+change.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from casestore.keys.key_file import (
 from casestore.store import CaseStore
 
 _BATCH = 500
-"""Data keys to wrap in one commit: writers wait so long."""
+"""Data keys to wrap in one commit. Other writers wait while it lasts."""
 
 
 class Rotation(NamedTuple):
-    """What a rotation did, or would do."""
+    """What a rotation did, or with `dry_run` would do."""
 
     key_file: Path
     wrapped: int
-    """Data keys that were wrapped anew."""
+    """Data keys that were wrapped by the new key."""
     resumed: bool
-    """Whether it went on with one that was interrupted."""
+    """Whether it went on with a rotation that was interrupted."""
 
 
 def rotate(
@@ -47,27 +47,26 @@ def rotate(
 ) -> Rotation:
     """Wrap all data keys with a new key-encryption key, and destroy the old one.
 
-    Other processes read the key file again when they need to. Copies of it, on other machines and
-    in backups, are for the operator to replace.
+    Other processes read the key file again when they need the new key. The operator must replace
+    copies of the file on other machines and in backups.
 
     Args:
         store: a sealed one, with its key file.
-        dry_run: look only whether it can be done, and how many data keys there are to wrap.
-        progress: told the number of data keys done.
+        dry_run: change nothing; check only whether it can be done, and count the data keys.
+        progress: called after each commit with the number of data keys done.
 
     Raises:
-        KeyFileError: the file cannot be read or replaced, or is not this store's alone.
-        StoreDamaged: a data key does not open; then nothing is destroyed.
+        KeyFileError: the file cannot be read or replaced, or other stores use it too.
+        StoreDamaged: a data key cannot be unwrapped; then no key is destroyed.
+        StoreUnavailable: the database does not answer.
     """
     path = _own_file(store)
     if dry_run:
         keys = load_key_file(path)
         _check(store, path, keys)
         return Rotation(path, _left(store, kek_id(keys[-1]), len(keys) > 1), len(keys) > 1)
-    with (
-        database_answers("the store"),
-        store.recorder.writing() as writing,
-    ):  # one rotation at a time
+    # Steps 1 and 2, under the write lock, so that no other process begins a rotation meanwhile.
+    with database_answers("the store"), store.recorder.writing() as writing:
         keys = load_key_file(path)
         _check(store, path, keys)
         destroy_replaced(path)
@@ -85,7 +84,7 @@ def rotate(
         if progress is not None:
             progress(done)
     with database_answers("the store"), store.recorder.writing():
-        if load_key_file(path) == keys:  # else another process has ended this rotation
+        if load_key_file(path) == keys:  # otherwise another process has finished this rotation
             _check(store, path, keys[-1:])
             replace_key_file(path, keys[-1:], stores_of(path))
     store.vault.turn_to(_named(store))
@@ -93,9 +92,9 @@ def rotate(
 
 
 def _wrap_some(store: CaseStore, new: bytes) -> int:
-    """Wrap some data keys with the new key that are wrapped by another; how many there were."""
+    """Wrap up to _BATCH data keys with the new key, and give their number; 0 when all are done."""
     with database_answers("the store"), store.recorder.writing() as writing:
-        if _named(store) != new.hex():  # another process has ended this rotation and begun one
+        if _named(store) != new.hex():  # another process has finished this one and begun the next
             return 0
         rows = store.recorder.keys_not_wrapped_by(new, _BATCH)
         writing.rewrap(new.hex(), list(map(store.vault.rewrap, rows)))
@@ -104,6 +103,7 @@ def _wrap_some(store: CaseStore, new: bytes) -> int:
 
 
 def _own_file(store: CaseStore) -> Path:
+    """The path of the store's key file, which no other store must use."""
     path = store.vault.key_file
     if not store.vault.is_sealed:
         raise KeyFileError("the store was made with --unsealed: it has no key to rotate")
@@ -120,9 +120,9 @@ def _own_file(store: CaseStore) -> Path:
 
 
 def _check(store: CaseStore, path: Path, keys: list[bytes]) -> None:
-    """Refuse before anything is written, where the file is not the store's."""
-    wanted = store.recorder.kek_ids() | {bytes.fromhex(_named(store))}
-    if wanted - {kek_id(key) for key in keys}:
+    """Refuse, before anything is written, a key file that lacks a key of the store."""
+    needed = store.recorder.kek_ids() | {bytes.fromhex(_named(store))}
+    if needed - {kek_id(key) for key in keys}:
         raise KeyFileError(
             f"the key file {path} does not open every key of this store; name the right one in "
             "CASESTORE_KEY_FILE"
@@ -130,9 +130,10 @@ def _check(store: CaseStore, path: Path, keys: list[bytes]) -> None:
 
 
 def _named(store: CaseStore) -> str:
-    """The id of the key-encryption key that the store names for new data keys."""
+    """The id, in hex, of the key-encryption key that the store names for new data keys."""
     return (store.recorder.meta() or {}).get("kek_id", "")
 
 
 def _left(store: CaseStore, new: bytes, begun: bool) -> int:
+    """The number of data keys to wrap: all, or the rest if a rotation to `new` was begun."""
     return store.recorder.count_keys(not_wrapped_by=new if begun else None)

@@ -1,8 +1,10 @@
-"""Writing files that are there whole, or not at all, also after a loss of power."""
+"""Writing files that are complete or absent, also after a process is killed or power is lost."""
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +14,7 @@ from casestore.errors import StoreExists, StoreNotFound
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Make what the system refuses in here say which file it was."""
+    """Make an OSError that the context raises name a file, if it names none itself."""
     try:
         yield
     except OSError as error:
@@ -22,9 +24,9 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def sync(path: Path) -> None:
-    """Make a file's bytes, or the names in a folder, outlive a loss of power. Raises OSError."""
+    """Make a file's bytes, or a folder's entries, outlive a loss of power. Raises OSError."""
     if path.is_dir() and os.name != "posix":
-        return  # only there can a folder be opened
+        return  # Windows cannot open a folder to sync it
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)
@@ -32,8 +34,17 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def part_name(path: Path) -> Path:
+    """A new name beside `path`, for what is moved to `path` once it is complete.
+
+    The name is random. A process id would not do: in a container it is the same each time, so the
+    part of a killed process would stand in the way of the next, and threads would share one name.
+    """
+    return path.with_name(f"{path.name}.part-{secrets.token_hex(4)}")
+
+
 def write_new(path: Path, data: bytes | Iterable[bytes], mode: int = 0o644) -> None:
-    """Write a file where there is none. Raises OSError."""
+    """Write a file that does not exist yet, durably. Raises OSError."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     with naming(path), os.fdopen(os.open(path, flags, mode), "wb") as file:
         file.writelines([data] if isinstance(data, bytes) else data)
@@ -42,8 +53,8 @@ def write_new(path: Path, data: bytes | Iterable[bytes], mode: int = 0o644) -> N
 
 
 def write_whole(path: Path, data: bytes | Iterable[bytes], mode: int = 0o644) -> None:
-    """Write a file in the place of whatever is there. Raises OSError."""
-    part = path.with_name(f".{path.name}.part-{os.getpid()}")
+    """Write a file, or replace it. Readers see the old file or the new one. Raises OSError."""
+    part = part_name(path.with_name(f".{path.name}"))
     try:
         write_new(part, data, mode)
         part.replace(path)
@@ -53,20 +64,23 @@ def write_whole(path: Path, data: bytes | Iterable[bytes], mode: int = 0o644) ->
 
 @contextmanager
 def part_of(path: Path, mode: int = 0o666, *, replace: bool = False) -> Iterator[Path]:
-    """A file that others fill, and that takes its place when the context ends well.
+    """Give the path of an empty file to fill, which is moved to `path` when the context ends.
+
+    If the context raises, the file is removed, and what is at `path` stays.
 
     Args:
-        path: where it is to be in the end; gone if the context ends badly.
-        mode: its rights, less the process's umask.
-        replace: take the place of what is there.
+        path: where the file is moved to.
+        mode: its permissions, less the process's umask.
+        replace: replace a file that is at `path`.
 
     Raises:
-        StoreNotFound: there is no such folder.
-        StoreExists: something is at that place by the end.
+        StoreNotFound: the folder does not exist.
+        StoreExists: there is a file at `path` at the end, and `replace` is not set.
+        OSError: the file cannot be written.
     """
     if not path.parent.is_dir():
         raise StoreNotFound(f"cannot write {path}: the folder {path.parent} does not exist")
-    part = path.with_name(f"{path.name}.part-{os.getpid()}")
+    part = part_name(path)
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
     try:
         yield part
@@ -74,17 +88,31 @@ def part_of(path: Path, mode: int = 0o666, *, replace: bool = False) -> Iterator
         if replace:
             part.replace(path)
         else:
-            _link(part, path)
+            _move_new(part, path)
         sync(path.parent)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _link(part: Path, path: Path) -> None:
-    """Another name for a file, which fails where there is one, as a rename does not everywhere."""
+def _move_new(part: Path, path: Path) -> None:
+    try:
+        move_new(part, path)
+    except FileExistsError:
+        raise StoreExists(f"cannot write {path}: it is there meanwhile; use another name") from None
+
+
+def move_new(part: Path, path: Path) -> None:
+    """Move a file to a name that must be free: a plain rename would replace what is there.
+
+    Raises FileExistsError, OSError.
+    """
     try:
         os.link(part, path)
     except FileExistsError:
-        raise StoreExists(f"cannot write {path}: it is there meanwhile; use another name") from None
-    except OSError:  # no links on that disk
+        raise
+    except OSError:  # this file system has no hard links
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
         part.rename(path)
+    else:
+        part.unlink()

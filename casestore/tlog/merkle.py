@@ -1,8 +1,8 @@
 """The Merkle tree of RFC 6962 (the same in RFC 9162): roots, proofs, and checking them.
 
-Nothing is stored here. A tree over entries D[0:n] is split at the largest power of two below n
-(section 2.1); a leaf is hashed with a 0x00 before it and a node with a 0x01, so that neither is
-ever taken for the other.
+A tree over entries D[0:n] is split at the largest power of two below n (section 2.1). A leaf is
+hashed with 0x00 before it and a node with 0x01, so that neither can be passed off as the other.
+Nothing is stored here: see casestore.tlog.tiles. Every hash is SHA-256, 32 bytes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ EMPTY_ROOT = sha256().digest()
 """The root of a tree without leaves."""
 
 Subtree = Callable[[int, int], bytes]
-"""Gives MTH(D[start:end]), the root over the entries from start (inclusive) to end (exclusive)."""
+"""A function that gives MTH(D[start:end]), the root over the entries from start (included) to end
+(excluded)."""
 
 
 def leaf_hash(entry: bytes) -> bytes:
@@ -24,17 +25,17 @@ def leaf_hash(entry: bytes) -> bytes:
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """The hash of two subtrees side by side (RFC 6962, 2.1)."""
+    """The hash of the node over two subtrees (RFC 6962, 2.1)."""
     return sha256(b"\x01" + left + right).digest()
 
 
 def split(size: int) -> int:
-    """The largest power of two below `size`, which is at least 2 (RFC 6962, 2.1)."""
+    """The largest power of two below `size`; `size` must be at least 2 (RFC 6962, 2.1)."""
     return int(1 << ((size - 1).bit_length() - 1))
 
 
 def fold(roots: Sequence[bytes]) -> bytes:
-    """The root over perfect subtrees of falling size, as `blocks` names them."""
+    """The root over the roots of perfect subtrees, largest first, as `blocks` lists them."""
     if not roots:
         return EMPTY_ROOT
     root = roots[-1]
@@ -44,24 +45,24 @@ def fold(roots: Sequence[bytes]) -> bytes:
 
 
 def blocks(start: int, end: int) -> list[tuple[int, int]]:
-    """The perfect subtrees that D[start:end] is made of, largest first, as (start, height).
+    """The perfect subtrees that D[start:end] consists of, largest first, as (start, height).
 
-    `start` must be a multiple of a power of two that is not less than end - start, as it is for
-    whatever ranges a proof asks for, and for 0.
+    A perfect subtree of height h has 2**h leaves. `start` must be a multiple of a power of two
+    that is at least end - start. This holds for 0, and for every range that a proof asks for.
     """
-    found = []
+    subtrees = []
     while start < end:
         height = (end - start).bit_length() - 1
-        found.append((start, height))
+        subtrees.append((start, height))
         start += 1 << height
-    return found
+    return subtrees
 
 
 class Frontier:
-    """A growing tree, of which only the roots of its perfect subtrees are kept: O(log n).
+    """A growing tree that keeps only the roots of its perfect subtrees: O(log n) memory.
 
-    Invariant: `roots` has one hash for each 1 in the binary form of `size`, that of the largest
-    subtree first; so two equally large ones never stand side by side.
+    Invariant: `roots` has one hash for each 1 in the binary form of `size`, the largest subtree
+    first. So no two subtrees have the same size.
     """
 
     def __init__(self, size: int = 0, roots: Iterable[bytes] = ()) -> None:
@@ -70,12 +71,12 @@ class Frontier:
 
     def append(self, leaf: bytes) -> None:
         """Add the hash of the next leaf."""
-        grown = leaf
+        root = leaf
         size = self.size
         while size & 1:
-            grown = sha256(b"\x01" + self.roots.pop() + grown).digest()
+            root = sha256(b"\x01" + self.roots.pop() + root).digest()
             size >>= 1
-        self.roots.append(grown)
+        self.roots.append(root)
         self.size += 1
 
     def root(self) -> bytes:
@@ -87,7 +88,10 @@ class Frontier:
 
 
 def inclusion_proof(index: int, size: int, subtree: Subtree) -> list[bytes]:
-    """PATH(index, D[0:size]): proves that a leaf is in the tree (RFC 6962, 2.1.1)."""
+    """PATH(index, D[0:size]): proves that a leaf is in the tree (RFC 6962, 2.1.1).
+
+    Hashes, from the leaf's sibling up to the root's child. Raises ValueError.
+    """
     if not 0 <= index < size:
         raise ValueError(f"no leaf {index} in a tree of {size}")
 
@@ -103,7 +107,10 @@ def inclusion_proof(index: int, size: int, subtree: Subtree) -> list[bytes]:
 
 
 def consistency_proof(old: int, size: int, subtree: Subtree) -> list[bytes]:
-    """PROOF(old, D[0:size]): proves that a tree begins with an older one (RFC 6962, 2.1.2)."""
+    """PROOF(old, D[0:size]): proves that a tree begins with an older one (RFC 6962, 2.1.2).
+
+    `old` is the size of the older tree. Raises ValueError.
+    """
     if not 0 <= old <= size:
         raise ValueError(f"a tree of {size} has no older one of {old}")
 
@@ -123,20 +130,20 @@ def consistency_proof(old: int, size: int, subtree: Subtree) -> list[bytes]:
 
 def root_from_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes | None:
     """The root that an inclusion proof leads to (RFC 9162, 2.1.3.2); None if it is malformed."""
-    if not 0 <= index < size or any(len(each) != HASH_SIZE for each in (leaf, *proof)):
+    if not 0 <= index < size or any(len(hashed) != HASH_SIZE for hashed in (leaf, *proof)):
         return None
-    place, last, root = index, size - 1, leaf
-    for each in proof:
+    node, last, root = index, size - 1, leaf
+    for sibling in proof:
         if last == 0:
-            return None  # too long
-        if place & 1 or place == last:
-            root = node_hash(each, root)
-            while not place & 1 and place:
-                place, last = place >> 1, last >> 1
+            return None  # the proof is too long
+        if node & 1 or node == last:
+            root = node_hash(sibling, root)
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
         else:
-            root = node_hash(root, each)
-        place, last = place >> 1, last >> 1
-    return root if last == 0 else None  # else too short
+            root = node_hash(root, sibling)
+        node, last = node >> 1, last >> 1
+    return root if last == 0 else None  # where last is not 0, the proof is too short
 
 
 def verify_inclusion(
@@ -150,29 +157,29 @@ def verify_consistency(
     old: int, size: int, proof: Sequence[bytes], old_root: bytes, root: bytes
 ) -> bool:
     """Whether a proof shows that a tree begins with an older one (RFC 9162, 2.1.4.2)."""
-    if not 0 <= old <= size or any(len(each) != HASH_SIZE for each in proof):
+    if not 0 <= old <= size or any(len(hashed) != HASH_SIZE for hashed in proof):
         return False
     if old == size:
         return not proof and old_root == root
     if old == 0:
         return not proof and old_root == EMPTY_ROOT
     path = list(proof)
-    if old & (old - 1) == 0:  # the older tree is a perfect one, and not repeated in the proof
+    if old & (old - 1) == 0:  # the older tree is perfect, and then the proof leaves its root out
         path.insert(0, old_root)
     if not path:
         return False
-    place, last = old - 1, size - 1
-    while place & 1:
-        place, last = place >> 1, last >> 1
-    first = second = path[0]
-    for each in path[1:]:
+    node, last = old - 1, size - 1
+    while node & 1:
+        node, last = node >> 1, last >> 1
+    first = second = path[0]  # grow into the older root and the newer one
+    for sibling in path[1:]:
         if last == 0:
             return False
-        if place & 1 or place == last:
-            first, second = node_hash(each, first), node_hash(each, second)
-            while not place & 1 and place:
-                place, last = place >> 1, last >> 1
+        if node & 1 or node == last:
+            first, second = node_hash(sibling, first), node_hash(sibling, second)
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
         else:
-            second = node_hash(second, each)
-        place, last = place >> 1, last >> 1
+            second = node_hash(second, sibling)
+        node, last = node >> 1, last >> 1
     return last == 0 and first == old_root and second == root

@@ -1,9 +1,8 @@
 """Signed notes and checkpoints, as C2SP writes them.
 
-A note (c2sp.org/signed-note) is text and signatures over it; a checkpoint
-(c2sp.org/tlog-checkpoint) is a note whose text says how many leaves a log's tree has, and its
-root. Signatures are Ed25519. What is read here may come from anybody: it is refused at the first
-character out of place.
+A note (c2sp.org/signed-note) is a text with signatures. A checkpoint (c2sp.org/tlog-checkpoint) is
+a note whose text gives the size of a log's tree (its number of leaves) and its root. Signatures are
+Ed25519. A note may come from anybody, so whatever differs from the format is refused.
 """
 
 from __future__ import annotations
@@ -20,8 +19,9 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 MAX_NOTE = 1 << 20
-"""Bytes of the largest note that is read."""
+"""Bytes. A longer note is refused."""
 MAX_SIGNATURES = 100
+"""A note with more is refused."""
 _ED25519 = b"\x01"
 _LINE = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/=]+)")
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f]")
@@ -29,22 +29,22 @@ _SIZE = re.compile("0|[1-9][0-9]{0,18}")
 _LARGEST = (1 << 63) - 1
 
 
-def _unbase64(text: str, what: str) -> bytes:
-    """Strictly: only the one way of writing these bytes."""
+def _unbase64(text: str, name: str) -> bytes:
+    """The bytes of a base64 text; only their canonical text is taken."""
     try:
-        found = base64.b64decode(text, validate=True)
+        data = base64.b64decode(text, validate=True)
     except ValueError:
-        found = b""
-    if not found or base64.b64encode(found).decode() != text:
-        raise InvalidNote(f"{what} is not base64")
-    return found
+        data = b""
+    if not data or base64.b64encode(data).decode() != text:
+        raise InvalidNote(f"{name} is not base64")
+    return data
 
 
 # --- keys ----------------------------------------------------------------------------------
 
 
 class Verifier(NamedTuple):
-    """What a signature is checked with."""
+    """A verifier key: the public key that a signature is checked with, and its name."""
 
     name: str
     key: bytes
@@ -52,18 +52,18 @@ class Verifier(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Verifier:
-        """Read `name+hash+base64`. Raises InvalidNote."""
+        """Read `name+hash+base64` (c2sp.org/signed-note). Raises InvalidNote."""
         name, _, rest = text.partition("+")
         hashed, _, encoded = rest.partition("+")
         if not re.fullmatch(r"[^\s+]+", name) or not re.fullmatch("[0-9a-f]{8}", hashed):
             raise InvalidNote("not a verifier key; one looks like name+0123abcd+AZ3c…")
         key = _unbase64(encoded, "the verifier key's last part")
-        made = cls(name, key[1:])
+        verifier = cls(name, key[1:])
         if key[:1] != _ED25519 or len(key) != 33:
             raise InvalidNote("the verifier key is not an Ed25519 key")
-        if made.hash.hex() != hashed:
+        if verifier.hash.hex() != hashed:
             raise InvalidNote("the verifier key is damaged: its hash does not fit")
-        return made
+        return verifier
 
     def __str__(self) -> str:
         encoded = base64.b64encode(_ED25519 + self.key).decode()
@@ -71,11 +71,11 @@ class Verifier(NamedTuple):
 
     @property
     def hash(self) -> bytes:
-        """The four bytes that name the key in a signature."""
+        """The key id of c2sp.org/signed-note: the four bytes that name the key in a signature."""
         return sha256(self.name.encode() + b"\n" + _ED25519 + self.key).digest()[:4]
 
     def accepts(self, signature: bytes, text: bytes) -> bool:
-        """Whether it is this key's signature of the text."""
+        """Whether a signature (64 bytes) of a text was made with this key."""
         from cryptography.exceptions import InvalidSignature  # noqa: PLC0415  (slow to import)
         from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415  (the same)
 
@@ -87,7 +87,7 @@ class Verifier(NamedTuple):
 
 
 class Signer(NamedTuple):
-    """What signs notes."""
+    """A signing key: the private key that signs notes, and its name."""
 
     name: str
     seed: bytes
@@ -95,15 +95,18 @@ class Signer(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Signer:
-        """Read `PRIVATE+KEY+name+hash+base64`, as Go's note package writes it."""
+        """Read `PRIVATE+KEY+name+hash+base64`, as Go's golang.org/x/mod/sumdb/note writes it.
+
+        Raises InvalidNote.
+        """
         if not text.startswith("PRIVATE+KEY+") or text.count("+") < 4:
             raise InvalidNote("not a signing key")
         _, _, name, hashed, encoded = text.split("+", 4)
         key = _unbase64(encoded, "the signing key")
-        made = cls(name, key[1:])
-        if key[:1] != _ED25519 or len(key) != 33 or made.verifier.hash.hex() != hashed:
+        signer = cls(name, key[1:])
+        if key[:1] != _ED25519 or len(key) != 33 or signer.verifier.hash.hex() != hashed:
             raise InvalidNote("the signing key is damaged")
-        return made
+        return signer
 
     def __str__(self) -> str:
         encoded = base64.b64encode(_ED25519 + self.seed).decode()
@@ -119,11 +122,11 @@ class Signer(NamedTuple):
 
     @property
     def verifier(self) -> Verifier:
-        """The key that its signatures are checked with."""
+        """The verifier key for its signatures."""
         return Verifier(self.name, self._key().public_key().public_bytes_raw())
 
     def sign(self, text: str) -> str:
-        """The note of a text, which ends in a newline."""
+        """The text as a signed note. The text must end in a newline."""
         signature = base64.b64encode(self.verifier.hash + self._key().sign(text.encode()))
         return f"{text}\n— {self.name} {signature.decode()}\n"
 
@@ -132,16 +135,16 @@ class Signer(NamedTuple):
 
 
 def open_note(note: bytes, keys: Iterable[Verifier]) -> str:
-    """The text of a note that is signed by one of some keys.
+    """The text of a note that is signed by at least one of the keys.
 
-    A signature by any other key is ignored; one that names a key of ours must fit.
+    Signatures by other keys are ignored.
 
     Raises:
         InvalidNote: it is not a note.
-        NotSigned: no signature is by one of the keys.
-        BadSignature: one names a key of ours, but does not fit the text.
+        NotSigned: no signature names one of the keys.
+        BadSignature: a signature names one of the keys, but is not its signature of the text.
     """
-    text, signatures = _taken_apart(note)
+    text, signatures = _split(note)
     known = {(key.name, key.hash): key for key in keys}
     accepted = False
     for name, signature in signatures:
@@ -156,7 +159,8 @@ def open_note(note: bytes, keys: Iterable[Verifier]) -> str:
     return text
 
 
-def _taken_apart(note: bytes) -> tuple[str, list[tuple[str, bytes]]]:
+def _split(note: bytes) -> tuple[str, list[tuple[str, bytes]]]:
+    """A note's text, and the key name and the bytes of each signature."""
     if len(note) > MAX_NOTE:
         raise InvalidNote(f"a note has at most {MAX_NOTE} bytes")
     try:
@@ -187,11 +191,14 @@ def _taken_apart(note: bytes) -> tuple[str, list[tuple[str, bytes]]]:
 
 
 class Checkpoint(NamedTuple):
-    """A log's tree as it was at a size."""
+    """The root of a log's tree at one size."""
 
     origin: str
+    """The name of the log."""
     size: int
+    """Number of leaves."""
     root: bytes
+    """32 bytes."""
 
     def text(self) -> str:
         """The text that is signed."""
@@ -199,7 +206,7 @@ class Checkpoint(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Checkpoint:
-        """Read the text of a note. Raises InvalidNote."""
+        """Read the text of a note; lines after the third are ignored. Raises InvalidNote."""
         lines = text.split("\n")
         if len(lines) < 4 or lines[-1] != "" or not all(lines[:-1]):
             raise InvalidNote("a checkpoint has three lines: origin, size and root")
@@ -213,5 +220,5 @@ class Checkpoint(NamedTuple):
 
 
 def open_checkpoint(note: bytes, keys: Iterable[Verifier]) -> Checkpoint:
-    """A checkpoint signed by one of some keys. Raises as `open_note`."""
+    """A checkpoint that is signed by at least one of the keys. Raises as `open_note`."""
     return Checkpoint.parse(open_note(note, keys))

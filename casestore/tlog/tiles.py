@@ -1,6 +1,6 @@
-"""A tree's hashes, kept in files; and where C2SP's tlog-tiles has a static log's files.
+"""A tree's hashes in files, and the file names of a static log (c2sp.org/tlog-tiles).
 
-What is kept here is a cache: it is never believed before it has given a root that was signed.
+The files are a cache. They are trusted only after they have given a root that was signed.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from casestore.system.files import naming
 from casestore.tlog.merkle import HASH_SIZE, Frontier, blocks, fold
 
 TILE = 256
-"""Hashes in a whole tile (c2sp.org/tlog-tiles); eight levels of the tree."""
+"""Hashes in a full tile (c2sp.org/tlog-tiles)."""
 _HEIGHT = 8
+"""Levels of the tree that a tile covers: TILE is 2**8."""
 _BLOCK = 1 << 14
 """Hashes to read at a time."""
 Extend = Callable[[Sequence[bytes]], None]
@@ -26,8 +27,8 @@ Extend = Callable[[Sequence[bytes]], None]
 class Hashes:
     """The hashes of a tree in a folder.
 
-    File `l` holds, one after the other, the roots over 256**l leaves each, of all that are whole:
-    file 0 the hashes of the leaves, and each further file those of the tiles before it.
+    File `0` holds the hashes of the leaves, one after the other. File `1` holds the roots over each
+    256 of them, file `2` the roots over each 256 of file `1`, and so on; only of full groups.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -38,14 +39,14 @@ class Hashes:
 
     @property
     def size(self) -> int:
-        """Of how many leaves there are hashes."""
+        """The number of leaves whose hashes are in the files."""
         try:
             return self._file(0).stat().st_size // HASH_SIZE
         except (FileNotFoundError, NotADirectoryError):
             return 0
 
     def read(self, level: int, start: int, end: int) -> bytes:
-        """The hashes of a level from start to end, one after the other; fewer where it ends."""
+        """The hashes of a level from start to end, one after the other; fewer if the file ends."""
         try:
             with self._file(level).open("rb") as file:
                 file.seek(start * HASH_SIZE)
@@ -54,25 +55,26 @@ class Hashes:
             return b""
 
     def subtree(self, start: int, end: int) -> bytes:
-        """The root over leaves from start to end, of those ranges that proofs ask for.
+        """The root over the leaves from start (included) to end (excluded), as proofs need it.
 
-        Gives b"" where hashes are missing.
+        The range must be one that `merkle.blocks` takes. Gives b"" where hashes are missing.
         """
-        roots = [self._block(*each) for each in blocks(start, end)]
+        roots = [self._block(*subtree) for subtree in blocks(start, end)]
         return fold(roots) if all(roots) else b""
 
     def _block(self, start: int, height: int) -> bytes:
+        """The root of the perfect subtree of a height; b"" where hashes are missing."""
         level, rest = divmod(height, _HEIGHT)
         first = start >> (level * _HEIGHT)
-        row = _split(self.read(level, first, first + (1 << rest)))
-        return _perfect(row) if len(row) == 1 << rest else b""
+        hashes = _split(self.read(level, first, first + (1 << rest)))
+        return _perfect(hashes) if len(hashes) == 1 << rest else b""
 
     def give(self, size: int, root: bytes) -> bool:
-        """Whether they still give a root, from the tops of the tree downwards."""
+        """Whether the files give a root over the first `size` leaves. It reads few hashes."""
         return self.size >= size and self.subtree(0, size) == root
 
     def leaves_give(self, size: int, root: bytes) -> bool:
-        """Whether the hashes of the leaves alone give a root: then each of them is right."""
+        """Whether the hashes of the first `size` leaves give a root: then all of them are right."""
         frontier = Frontier()
         for start in range(0, size, _BLOCK):
             for leaf in _split(self.read(0, start, min(start + _BLOCK, size))):
@@ -80,28 +82,31 @@ class Hashes:
         return frontier.size == size and frontier.root() == root
 
     def frontier(self, size: int) -> Frontier:
-        """The tree of the first so many leaves, to go on from."""
-        return Frontier(size, [self._block(*each) for each in blocks(0, size)])
+        """The tree of the first `size` leaves, to append to."""
+        return Frontier(size, [self._block(*subtree) for subtree in blocks(0, size)])
 
     def find(self, leaf: bytes, start: int = 0) -> int | None:
-        """The index of a leaf's hash, from an index on; None where there is none."""
-        # Read, not mapped: a sealer may cut the file meanwhile, which would crash us.
+        """The index of a leaf's hash, searched from `start` on; None where it is not there."""
+        # Not mapped into memory: if a sealer shortens the file meanwhile, that would crash us.
         while block := self.read(0, start, start + _BLOCK):
-            found = block.find(leaf)
-            while found >= 0 and found % HASH_SIZE:
-                found = block.find(leaf, found + 1)
-            if found >= 0:
-                return start + found // HASH_SIZE
+            offset = block.find(leaf)
+            while offset >= 0 and offset % HASH_SIZE:
+                offset = block.find(leaf, offset + 1)
+            if offset >= 0:
+                return start + offset // HASH_SIZE
             start += _BLOCK
         return None
 
     @contextmanager
     def extending(self, size: int) -> Iterator[Extend]:
-        """Drop what is after the first so many leaves, and take more; durable when it ends."""
+        """Keep the first `size` leaves, drop the others, and give a function that appends hashes.
+
+        The files are durable when the context ends. Raises OSError.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         with naming(self.folder), ExitStack() as stack:
             files: list[BinaryIO] = []
-            tails: list[list[bytes]] = []
+            tails: list[list[bytes]] = []  # of each level, the hashes after the last full tile
 
             def open_next() -> None:
                 level = len(files)
@@ -120,10 +125,10 @@ class Hashes:
                     if level == len(files):
                         open_next()
                     files[level].write(b"".join(new))
-                    row = tails[level] + new
-                    whole = len(row) // TILE * TILE
-                    tails[level] = row[whole:]
-                    new = [_perfect(row[n : n + TILE]) for n in range(0, whole, TILE)]
+                    hashes = tails[level] + new
+                    full = len(hashes) // TILE * TILE
+                    tails[level] = hashes[full:]
+                    new = [_perfect(hashes[n : n + TILE]) for n in range(0, full, TILE)]
                     level += 1
 
             while not files or size >> (len(files) * _HEIGHT) or self._file(len(files)).exists():
@@ -134,38 +139,45 @@ class Hashes:
                 os.fsync(file.fileno())
 
 
-def _split(row: bytes) -> list[bytes]:
-    whole = len(row) // HASH_SIZE * HASH_SIZE
-    return [row[n : n + HASH_SIZE] for n in range(0, whole, HASH_SIZE)]
+def _split(data: bytes) -> list[bytes]:
+    end = len(data) // HASH_SIZE * HASH_SIZE  # without a hash that was cut off
+    return [data[n : n + HASH_SIZE] for n in range(0, end, HASH_SIZE)]
 
 
-def _perfect(row: list[bytes]) -> bytes:
-    """The root over a power of two of subtrees."""
-    while len(row) > 1:
-        pairs = zip(row[::2], row[1::2], strict=True)
-        row = [sha256(b"\x01" + left + right).digest() for left, right in pairs]
-    return row[0]
+def _perfect(hashes: list[bytes]) -> bytes:
+    """The root over subtrees of the same size, whose number is a power of two."""
+    while len(hashes) > 1:
+        pairs = zip(hashes[::2], hashes[1::2], strict=True)
+        hashes = [sha256(b"\x01" + left + right).digest() for left, right in pairs]
+    return hashes[0]
 
 
 # --- the layout of c2sp.org/tlog-tiles -----------------------------------------------------
 
 
 def tile_path(level: int | str, index: int, width: int = TILE) -> str:
-    """Where a tile is, or with level "entries" a bundle of entries."""
-    *before, last = _thousands(index)
-    name = "/".join([*(f"x{each}" for each in before), last])
+    """The path of a tile, or with level "entries" of an entry bundle (c2sp.org/tlog-tiles).
+
+    `width` is the number of hashes or entries in it; with less than TILE it is a partial one.
+    """
+    *groups, last = _thousands(index)
+    name = "/".join([*(f"x{group}" for group in groups), last])
     return f"tile/{level}/{name}" + (f".p/{width}" if width < TILE else "")
 
 
 def _thousands(index: int) -> list[str]:
-    parts = [f"{index % 1000:03d}"]
+    """The decimal digits of a number in groups of three, with zeros in front."""
+    groups = [f"{index % 1000:03d}"]
     while index := index // 1000:
-        parts.insert(0, f"{index % 1000:03d}")
-    return parts
+        groups.insert(0, f"{index % 1000:03d}")
+    return groups
 
 
 def tiles(size: int) -> Iterator[tuple[int, int, int]]:
-    """All tiles of a tree of a size, whole ones and the partial one at each end."""
+    """All tiles of a tree of `size` leaves, as (level, index, width).
+
+    The full ones of each level, and the partial one at its end.
+    """
     level = 0
     while width := size >> (level * _HEIGHT):
         for index in range(-(-width // TILE)):

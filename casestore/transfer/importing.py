@@ -1,4 +1,4 @@
-"""The loop that commits what a reader gives, whatever the format of the file that it reads."""
+"""Committing what a reader makes of a file. The loop is the same for every file format."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from casestore.store import CaseStore
 from casestore.system.garbage import fewer_collections
 
 _COMMIT = 1000
-"""Lines that share a commit."""
+"""Lines in one commit."""
 OnError = Literal["stop", "skip"]
+"""What to do at the first line that is refused."""
 
 
 class Refusal(NamedTuple):
@@ -24,56 +25,61 @@ class Refusal(NamedTuple):
 
 
 class Imported(NamedTuple):
-    """What became of a file."""
+    """What an import did."""
 
     lines: int
-    """Lines with something on them."""
+    """Lines that were read and are not empty. Where it stopped: the number of the refused line."""
     appended: int
+    """Lines that were appended."""
     repeated: int
-    """Lines whose event was there already."""
+    """Lines whose event was in the store already."""
     refused: tuple[Refusal, ...]
+    """In the order of the lines."""
 
 
-Read = tuple[int, Append | CaseStoreError]
-"""The number of a line, and its append or why it is none."""
+ReadLine = tuple[int, Append | CaseStoreError]
+"""The number of a line (from 1), and its append, or the error why it is refused."""
 
 
 def import_appends(
     store: CaseStore,
-    read: Iterable[Read],
+    lines: Iterable[ReadLine],
     *,
     on_error: OnError = "stop",
     progress: Callable[[int], None] | None = None,
 ) -> Imported:
-    """Append what a reader gives, a thousand to a commit, each whole or not at all.
+    """Append the lines of a file, a thousand in one commit, each whole or not at all.
 
     Args:
-        store: where to.
-        read: what the reader made of each line, in order.
-        on_error: "stop" keeps everything before a bad line; "skip" goes on behind it.
-        progress: told the number of lines done, after each commit.
+        store: the store to append to.
+        lines: what the reader made of each line, in order.
+        on_error: at a line that is refused, "stop" keeps what is before it, and "skip" goes on.
+        progress: called after each commit with the number of lines done.
+
+    Raises:
+        StoreUnavailable: the database did not answer; the commits made until then are kept.
     """
     with fewer_collections():
-        return _import(store, read, on_error, progress)
+        return _import(store, lines, on_error, progress)
 
 
 def _import(
     store: CaseStore,
-    read: Iterable[Read],
+    lines: Iterable[ReadLine],
     on_error: OnError,
     progress: Callable[[int], None] | None,
 ) -> Imported:
     stop = on_error == "stop"
     refused: list[Refusal] = []
     done = appended = repeated = 0
-    lines = iter(read)
-    while chunk := list(_until_refused(islice(lines, _COMMIT), stop)):
+    iterator = iter(lines)
+    while chunk := list(_until_refused(islice(iterator, _COMMIT), stop)):
         appends: list[tuple[int, Append]] = []
-        for number, made in chunk:
-            if isinstance(made, CaseStoreError):
-                refused.append(Refusal(number, str(made)))
+        for number, result in chunk:
+            if isinstance(result, CaseStoreError):
+                refused.append(Refusal(number, str(result)))
             else:
-                appends.append((number, made))
+                appends.append((number, result))
         outcomes = store.write([append for _, append in appends], stop=stop)
         for (number, _), outcome in zip(appends, outcomes, strict=False):
             if isinstance(outcome, CaseStoreError):
@@ -81,7 +87,8 @@ def _import(
             else:
                 appended, repeated = appended + outcome, repeated + (not outcome)
         if refused and stop:
-            first = min(refused)  # a later line may be refused by its form alone
+            # The reader may have refused a later line of the chunk than the store did.
+            first = min(refused)
             return Imported(first.line, appended, repeated, (first,))
         done += len(chunk)
         if progress is not None:
@@ -89,8 +96,8 @@ def _import(
     return Imported(done, appended, repeated, tuple(sorted(refused)))
 
 
-def _until_refused(read: Iterable[Read], stop: bool) -> Iterable[Read]:
-    for number, made in read:
-        yield number, made
-        if stop and isinstance(made, CaseStoreError):
+def _until_refused(lines: Iterable[ReadLine], stop: bool) -> Iterable[ReadLine]:
+    for number, result in lines:
+        yield number, result
+        if stop and isinstance(result, CaseStoreError):
             return

@@ -1,13 +1,14 @@
-"""Import and export: NDJSON, one event a line, each line an append of its own.
+"""Import and export as NDJSON: one event on a line, and each line is an append of its own.
 
     {"stream":"case:4711","type":"PromiseMade","data":{…},"key":"…","event_id":"…","source":"…",
      "correlation_id":"…","causation_id":"…","recorded_at":"…","personal":"withheld","events":2}
 
-`personal` says that the text was withheld or erased; `events`, that the event came in an append
-of several, so that a service that appended them may still retry with its key in another store.
+`personal` says that the personal text was withheld or erased. `events` says how many events were in
+the append with that key, if there were several: with it, a service can still retry that append with
+its key in the store that imported the line.
 
-Importing a file twice appends nothing the second time: a line is known by its event_id, else by
-its key, else by its sha256 and how often that very line has come before in the file.
+A file that is imported twice appends nothing the second time. A line is recognised by its event_id;
+without one, by its key; without both, by its SHA-256 and how many equal lines are before it.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ from casestore.errors import CaseStoreError, InvalidEvent
 from casestore.store import CaseStore
 from casestore.streams import kinds
 from casestore.streams.history import Recorded, to_microseconds
-from casestore.transfer.importing import Imported, OnError, Read, import_appends
+from casestore.transfer.importing import Imported, OnError, ReadLine, import_appends
 
 MAX_LINE = 8 * 1024 * 1024
-"""Bytes; a longer line is refused."""
+"""Bytes. A longer line is refused."""
 
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True):
@@ -71,20 +72,24 @@ def import_lines(
     trust_recorded_at: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Imported:
-    """Import NDJSON lines. As `import_appends`, which see.
+    """Import NDJSON lines.
 
     Args:
-        store: where to.
+        store: the store to append to.
         lines: with or without their line ends.
-        on_error: "stop" keeps everything before a bad line; "skip" goes on behind it.
-        trust_recorded_at: keep each line's recorded_at (for moving a store).
-        progress: told the number of lines done, after each commit.
+        on_error: at a line that is refused, "stop" keeps what is before it, and "skip" goes on.
+        trust_recorded_at: keep each line's recorded_at, to move a store; otherwise the lines are
+            recorded now.
+        progress: called after each commit with the number of lines done.
+
+    Raises:
+        StoreUnavailable: the database did not answer; the commits made until then are kept.
     """
     read = _read(store, lines, trust_recorded_at)
     return import_appends(store, read, on_error=on_error, progress=progress)
 
 
-def _read(store: CaseStore, lines: Iterable[bytes], trust_recorded_at: bool) -> Iterator[Read]:
+def _read(store: CaseStore, lines: Iterable[bytes], trust_recorded_at: bool) -> Iterator[ReadLine]:
     reader = _Reader(store, trust_recorded_at)
     for number, line in enumerate(lines, 1):
         if line.strip():
@@ -95,39 +100,41 @@ def _read(store: CaseStore, lines: Iterable[bytes], trust_recorded_at: bool) -> 
 
 
 class _Reader:
-    """From a line to an append."""
+    """Makes appends of lines."""
 
     def __init__(self, store: CaseStore, trust_recorded_at: bool) -> None:
         self._validate = store.journal.codec.validate_json
         self._trust = trust_recorded_at
-        self._seen: dict[bytes, int] = {}
+        self._counts: dict[bytes, int] = {}
+        """By SHA-256, how many equal lines were read that have neither event_id nor key."""
 
     def read(self, line: bytes, *, first: bool) -> Append:
-        """Raises InvalidEvent, InvalidStream."""
-        line = line.removeprefix(b"\xef\xbb\xbf").strip() if first else line.strip()
+        """The append of a line. Raises InvalidEvent, InvalidStream."""
+        byte_order_mark = b"\xef\xbb\xbf"
+        line = line.removeprefix(byte_order_mark).strip() if first else line.strip()
         if len(line) > MAX_LINE:
             raise InvalidEvent("the line is longer than 8 MiB; an event is never that long")
-        said = _parse(line)
-        kinds.parse(said.stream)
-        event = self._validate(said.type, bytes(said.data))
-        if self._trust and said.recorded_at is None:
-            raise InvalidEvent(f"{said.stream}: the line has no recorded_at to trust")
+        parsed = _parse(line)
+        kinds.parse(parsed.stream)
+        event = self._validate(parsed.type, bytes(parsed.data))
+        if self._trust and parsed.recorded_at is None:
+            raise InvalidEvent(f"{parsed.stream}: the line has no recorded_at to trust")
         return Append(
-            batches=((said.stream, (event,)),),
-            key=self._key(line) if said.key is None and said.event_id is None else said.key,
-            event_ids=() if said.event_id is None else (str(said.event_id),),
-            source=said.source,
-            correlation_id=said.correlation_id,
-            causation_id=said.causation_id,
+            batches=((parsed.stream, (event,)),),
+            key=self._key(line) if parsed.key is None and parsed.event_id is None else parsed.key,
+            event_ids=() if parsed.event_id is None else (str(parsed.event_id),),
+            source=parsed.source,
+            correlation_id=parsed.correlation_id,
+            causation_id=parsed.causation_id,
             imported=True,
-            recorded_us=self._recorded(said.recorded_at) if self._trust else None,
-            withheld=said.personal is not None,
-            count=said.events,
+            recorded_us=self._recorded(parsed.recorded_at) if self._trust else None,
+            withheld=parsed.personal is not None,
+            count=parsed.events,
         )
 
     def _key(self, line: bytes) -> str:
         digest = hashlib.sha256(line).digest()
-        count = self._seen[digest] = self._seen.get(digest, 0) + 1
+        count = self._counts[digest] = self._counts.get(digest, 0) + 1
         return f"sha256:{digest.hex()}:{count}"
 
     @staticmethod
@@ -139,16 +146,16 @@ class _Reader:
 
 def _parse(line: bytes) -> _Line:
     try:
-        said = _decode_line(line)
-        twice = _said_twice(line)
+        parsed = _decode_line(line)
+        repeated = _repeated_name(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidEvent(_what_is_wrong(error)) from None
-    if twice is not None:
-        raise InvalidEvent(f"the field {twice!a} stands there twice; which one is meant?")
-    return said
+        raise InvalidEvent(_reason(error)) from None
+    if repeated is not None:
+        raise InvalidEvent(f"the field {repeated!a} stands there twice; which one is meant?")
+    return parsed
 
 
-def _what_is_wrong(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     text = str(error)
     if isinstance(error, RecursionError):
         return "not a JSON object: it is nested too deeply"
@@ -157,38 +164,52 @@ def _what_is_wrong(error: Exception) -> str:
     return f"not a JSON object: {text[:120]}"
 
 
-def _said_twice(line: bytes) -> str | None:
-    """A field that an object names twice: parsers take the last and say nothing."""
-    plain = not (b" :" in line or b"\t" in line or b"\r" in line)
-    if plain and line.count(b'":') == _names(msgspec.json.decode(line)):
-        return None  # every name stands right before its colon, and as many are left when read
-    twice: list[str] = []
+def _repeated_name(line: bytes) -> str | None:
+    """A name that one object has twice; None where there is none.
+
+    Parsers keep the last value and do not complain, so the sender's other value would be lost.
+    """
+    # The fast way: without space before a colon, `":` occurs once for each name (or more often,
+    # within texts). If a parser keeps as many names, none was repeated.
+    plain = not (b" :" in line or b"\t" in line or b"\r" in line or b"\n" in line)
+    if plain and line.count(b'":') == _count_names(msgspec.json.decode(line)):
+        return None
+    repeated: list[str] = []
 
     def check(pairs: list[tuple[str, Any]]) -> None:
         names = [name for name, _ in pairs]
-        twice.extend(name for name in names if names.count(name) > 1)
+        repeated.extend(name for name in names if names.count(name) > 1)
 
-    json.JSONDecoder(object_pairs_hook=check).decode(line.decode())
-    return twice[0] if twice else None
+    # Numbers stay text: Python refuses an integer of more than 4,300 digits.
+    json.JSONDecoder(object_pairs_hook=check, parse_int=str).decode(line.decode())
+    return repeated[0] if repeated else None
 
 
-def _names(value: Any) -> int:
-    """How many names the objects in a JSON value have."""
-    inside = value.values() if type(value) is dict else value
+def _count_names(value: Any) -> int:
+    """The number of names in all objects of a JSON value, which is an object or a list."""
+    items = value.values() if type(value) is dict else value
     count = len(value) if type(value) is dict else 0
-    for each in inside:
-        if type(each) is dict or type(each) is list:
-            count += _names(each)
+    for item in items:
+        if type(item) is dict or type(item) is list:
+            count += _count_names(item)
     return count
 
 
 def export_lines(
     store: CaseStore, *, stream: str | None = None, reveal: bool = False
 ) -> Iterator[bytes]:
-    """Every event as an NDJSON line, in position order, or one stream's in version order.
+    """Every event as an NDJSON line, which ends in a newline.
 
-    Personal text is withheld, and the line says so, unless `reveal`; what was erased is gone.
-    Raises StreamNotFound, KeyFileError.
+    Args:
+        store: the store.
+        stream: give only this stream's events, in version order; otherwise all, in position order.
+        reveal: include personal text. It needs the key file. Otherwise, or where the text was
+            erased, the line says so in `personal`.
+
+    Raises:
+        StreamNotFound: there is no such stream.
+        KeyFileError: the key file is missing, or has not the right key.
+        StoreUnavailable, StoreDamaged.
     """
     events: Iterable[Recorded]
     if stream is None:
@@ -200,19 +221,19 @@ def export_lines(
 
 
 def _export(recorded: Recorded) -> bytes:
-    event, said = recorded.event, recorded.metadata
+    event, metadata = recorded.event, recorded.metadata
     serializer = cast(Any, type(event)).__pydantic_serializer__
     line = _Exported(
         recorded.stream,
         recorded.type,
         msgspec.Raw(serializer.to_json(event, exclude_none=True)),
-        said.key,
+        metadata.key,
         recorded.uid,
-        said.source,
-        said.correlation_id,
-        said.causation_id,
+        metadata.source,
+        metadata.correlation_id,
+        metadata.causation_id,
         recorded.recorded_at,
         recorded.privacy if recorded.privacy in ("withheld", "erased") else None,
-        said.events if said.events != 1 else None,
+        metadata.events if metadata.events != 1 else None,
     )
     return b"%s\n" % msgspec.json.encode(line)

@@ -11,7 +11,7 @@ import click
 from casestore import CaseStore
 from casestore.audit.folder import Folder
 from casestore.audit.held import HeldCheckpoint
-from casestore.backup.backup import Kept
+from casestore.backup.backup import StoreCopy
 from casestore.backup.backup import backup as make_backup
 from casestore.backup.backup import copy as copy_store
 from casestore.backup.backup import restore as restore_backup
@@ -173,7 +173,7 @@ def _erase_again(store: CaseStore) -> dict[str, list[str]] | None:
 
 
 def _remarks(
-    store: CaseStore, restored: Kept, erased: dict[str, list[str]] | None
+    store: CaseStore, restored: StoreCopy, erased: dict[str, list[str]] | None
 ) -> Iterator[str]:
     """What the operator must know of a restored store."""
     proven, newer = restored.proven, restored.newer
@@ -217,14 +217,14 @@ def _key_problem(store: CaseStore) -> str | None:
 
 
 def _tell(
-    kept: Kept, done: str, erased: dict[str, list[str]] | None, remarks: Sequence[str]
+    copy: StoreCopy, done: str, erased: dict[str, list[str]] | None, remarks: Sequence[str]
 ) -> None:
     if for_people():
-        _say(f"{done}: {counted(kept.events, 'event')}, up to position {kept.position}", *remarks)
+        _say(f"{done}: {counted(copy.events, 'event')}, up to position {copy.position}", *remarks)
         return
-    values: dict[str, Any] = {**kept._asdict(), "root": kept.root.hex()}
+    values: dict[str, Any] = {**copy._asdict(), "root": copy.root.hex()}
     for name in ("proven", "newer"):
-        target = getattr(kept, name)
+        target = getattr(copy, name)
         values[name] = target and {"checkpoint": target.label, "size": target.size}
     print_object({**values, "erasures": erased, "remarks": list(remarks)})
 

@@ -115,7 +115,7 @@ def test_a_held_checkpoint(casestore: Casestore, verifier: str, tmp_path: Path) 
     held.write_text(held.read_text().replace("\n\n", "\n"))
     ran = casestore(*asked, "--key", verifier)
     assert ran.code == 3
-    assert "is none" in ran.out
+    assert "is not a checkpoint" in ran.out
     assert casestore("audit", "verify", "--held", "nowhere").failed(2)
     assert "not a verifier key" in casestore(*asked, "--key", "x").failed(2)
 

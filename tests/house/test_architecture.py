@@ -242,7 +242,7 @@ def test_what_tests_share_stands_in_support() -> None:
         module
         for module in of("tests")
         if room(module) in (*STEPS, "house", "torture")
-        if not re.fullmatch(r"test_\w+\.py|__init__\.py", files()[module].name)
+        if not re.fullmatch(r"(test_\w+|__init__|conftest)\.py", files()[module].name)
     ]
     assert between == []
     borrowed = [

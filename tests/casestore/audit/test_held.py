@@ -26,21 +26,9 @@ from casestore.audit.sealing import seal
 from casestore.errors import BadSignature, BundleRefused, CannotTell, ProofRefused, SealRefused
 from casestore.tlog.note import Signer, Verifier
 from tests.support.command_line import Casestore, demo_store
-from tests.support.sealed import audit_folder, key_of, make_store, opened, put_back, tell
+from tests.support.sealed import key_of, opened, put_back, tell
 
 ZERO = base64.b64encode(bytes(32)).decode()
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    return audit_folder(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def url(store_url: str, folder: Path) -> str:
-    """11 events, sealed after 7 and after 11."""
-    make_store(store_url)
-    return store_url
 
 
 def kept(folder: Path) -> list[HeldCheckpoint]:

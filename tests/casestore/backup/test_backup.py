@@ -26,7 +26,7 @@ from casestore.audit.folder import Folder
 from casestore.audit.held import HeldCheckpoint
 from casestore.audit.rows import origin
 from casestore.audit.sealing import seal
-from casestore.backup.backup import Kept, backup, copy, restore
+from casestore.backup.backup import StoreCopy, backup, copy, restore
 from casestore.backup.snapshot import Snapshot, reading
 from casestore.doctor.examine import examine
 from casestore.errors import CannotTell
@@ -78,7 +78,7 @@ def everything(url: str) -> tuple[dict[str, str], list[Any], list[Any]]:
         return meta, list(map(tuple, keys)), list(map(tuple, rows))
 
 
-def back(file: Path, url: str, **asked: Any) -> Kept:
+def back(file: Path, url: str, **asked: Any) -> StoreCopy:
     return restore(file, other(url), **asked)
 
 
@@ -402,7 +402,7 @@ def test_there_and_back_again(url: str, far: str, file: Path) -> None:
     assert everything(other(url, "crossed")) == before
 
 
-def restore_unproven(file: Path, url: str) -> Kept:
+def restore_unproven(file: Path, url: str) -> StoreCopy:
     return restore(file, url)._replace(proven=None)
 
 

@@ -98,6 +98,14 @@ BAD = {
         line().replace(b'"kind"', b'"\\u0069d": "x", "kind"'),
         "'id' stands there twice",
     ),
+    "a field twice, with a newline": (
+        line().replace(b'"kind"', b'"id"\n: "x", "kind"'),
+        "'id' stands there twice",
+    ),
+    "a number of 5,000 digits": (
+        line(data=OPENED | {"customer_id": 7}).replace(b": 7", b" : " + b"7" * 5000),
+        "customer_id|too large|out of range|not a JSON object",
+    ),
     "nested too deeply": (line().replace(b'"anna"', b"[" * 100_000), "nested|recursion|JSON"),
     "nested too deeply outside": (b'{"stream":' + b"[" * 100_000, "nested|Expected `str`"),
     "nested too deeply in a policy": (
