@@ -13,8 +13,7 @@ import msgspec
 from eventsourcing.persistence import ProgrammingError
 
 from casestore import CaseStore
-from projections.engine.live import Tick
-from projections.engine.runner import Runner
+from projections.engine.live import LiveTables, Tick
 from projections.engine.tables import unavailable
 from projections.models.cases import CASES
 from projections.models.customers import CUSTOMERS
@@ -22,6 +21,7 @@ from projections.projection import Projection
 from projections.query.open_view import open_view
 from projections.query.selection import Selection
 from projections.query.view import View
+from projections.read_models import PROJECTIONS
 
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -128,12 +128,12 @@ class Report(Generic[R]):
         except TypeError as error:
             raise ValueError(f"the report {self.name!r}: {error}") from None
         needs = tuple(dict.fromkeys([*self.needs, CASES, CUSTOMERS]))
-        with Runner(store) as runner:
+        with LiveTables(store, PROJECTIONS) as live:
             # PostgreSQL drops a table that a rebuild has replaced under a reader's feet.
             patience: list[AbstractContextManager[Any]]
             patience = [*[suppress(ProgrammingError)] * 5, nullcontext()]
             for again in patience:
-                with unavailable(), again, open_view(runner, needs, asked, tick, workers) as seen:
+                with unavailable(), again, open_view(live, needs, asked, tick, workers) as seen:
                     return self._result(*seen, sort, limit, options)
         raise AssertionError
 
