@@ -58,7 +58,7 @@ _NAMES = {
     "casestore.events": (
         "EVENTS SPOKEN VOCABULARY Actor ApologyGiven Ask CaseAssigned CaseClosed "
         "CaseEscalated CaseEvent CaseMerged CaseOpened CaseReclassified CaseReopened "
-        "CaseUnmerged Channel CustomerEvent CustomerFactRecorded CustomerMerged "
+        "CaseUnmerged Change Channel CustomerEvent CustomerFactRecorded CustomerMerged "
         "CustomerRegistered CustomerUnmerged DeliveryConfirmed DeliveryFailed "
         "DesiredOutcomeStated ErasureRequested EscalationReturned Event EventCorrected "
         "FinalDecisionGiven FindingMade GestureDeclined GestureGiven GestureReversed "
@@ -107,6 +107,7 @@ __all__ = [
     "CaseStore",
     "CaseStoreError",
     "CaseUnmerged",
+    "Change",
     "Channel",
     "ConcurrencyConflict",
     "Conduct",

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import TypedDict
+
+from casestore.events.policy_document import Document
 
 
 @dataclass(frozen=True)
@@ -34,3 +37,29 @@ class Selection:
         """Whether a time is neither before `since` nor at or after `until`."""
         after = self.since is None or at >= self.since
         return after and (self.until is None or at < self.until)
+
+
+class Asked(TypedDict, total=False):
+    """What a report takes by name: fields of a Selection, and its own options."""
+
+    as_of: datetime | None
+    known_at: datetime | None
+    since: datetime | None
+    until: datetime | None
+    customer: str | None
+    case: str | None
+    agent: str | None
+    team: str | None
+    product: str | None
+    region: str | None
+    category: str | None
+    tz: tzinfo
+    broken: bool
+    by: str
+    document: Document
+    due: timedelta | None
+    kind: str | None
+    name: str
+    outcome: str
+    role: str
+    rule: str | None

@@ -5,10 +5,11 @@ for promise in reports.promises(store, customer="C-2207", broken=True).rows:
     print(promise.promise_id, promise.state, promise.due_at)
 """
 
-from projections.query.report import Report, Result
-from projections.query.selection import Selection
+from projections.query.report import Line, Option, Report, Result
+from projections.query.selection import Asked, Selection
 from projections.reports.ageing import AGEING, AgeLine
 from projections.reports.authority import ALLOWANCE, AllowanceLine
+from projections.reports.backtest import BACKTEST, BacktestLine
 from projections.reports.breakdown import BREAKDOWN, BreakdownLine
 from projections.reports.cases import CASES_REPORT, CaseLine
 from projections.reports.conflicts import CONFLICTS, ConflictLine
@@ -37,8 +38,9 @@ lapse_counts = LAPSE_COUNTS
 conflicts = CONFLICTS
 consistency = CONSISTENCY
 breakdown = BREAKDOWN
+backtest = BACKTEST
 
-REPORTS = (
+REPORTS: tuple[Report[Line], ...] = (
     cases,
     promises,
     goodwill_history,
@@ -54,12 +56,15 @@ REPORTS = (
     consistency,
     breakdown,
 )
-"""Every report, in the order in which the command line lists them."""
+"""Every report, in the order in which the command line lists them; `backtest` is one of the
+commands for policies."""
 
 __all__ = [
     "REPORTS",
     "AgeLine",
     "AllowanceLine",
+    "Asked",
+    "BacktestLine",
     "BreakdownLine",
     "CaseLine",
     "ConflictLine",
@@ -67,6 +72,8 @@ __all__ = [
     "GoodwillLine",
     "LapseCountLine",
     "LapseLine",
+    "Line",
+    "Option",
     "OverdueLine",
     "PromiseLine",
     "RateLine",
@@ -78,6 +85,7 @@ __all__ = [
     "UndeliveredLine",
     "WaitingLine",
     "ageing",
+    "backtest",
     "breakdown",
     "cases",
     "conflicts",

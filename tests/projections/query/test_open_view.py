@@ -282,7 +282,7 @@ def test_a_rebuild_may_switch_while_a_report_reads(store: CaseStore, clock: Cloc
         assert [row.promise_id for row in rows] == ["p1"]
         return Answer([], {})
 
-    result = replace(reports.promises, answer=answer)(store)
+    result = replace(reports.promises, _answer=answer)(store)
     assert result.position == 3
     assert asked == (1 if store.url.startswith("sqlite") else 2)
     with Runner(store) as runner:  # what was still read has been left for the next build to drop
@@ -297,7 +297,7 @@ def test_a_report_that_never_finds_what_it_asks_for_says_so(store: CaseStore) ->
         return Answer(view.select(CASES, "no_such = ?", [1]), {})
 
     with pytest.raises(StoreUnavailable, match="no_such"):
-        replace(reports.cases, answer=answer)(store)
+        replace(reports.cases, _answer=answer)(store)
 
 
 # --- another history at the same place -------------------------------------------------------
