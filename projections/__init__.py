@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from projections.projection import Projection, Row
     from projections.read_models import PROJECTIONS
 
+_PART_OF = "casestore"  # see casestore/__main__.py
 _NAMES = {
     "projections.engine.live": "Parked Tick",
     "projections.engine.runner": "Runner Status",

@@ -109,7 +109,7 @@ def test_the_readme_can_be_followed_in_an_empty_folder(tmp_path: Path) -> None:
         "data": {"occurred_at": "2026-03-02T10:00:00Z", "actor": {"kind": "agent", "id": "bo"}},
     }
     (tmp_path / "events.ndjson").write_text(json.dumps(line))
-    script = blocks("sh")[2].replace("casestore ", f"{sys.executable} -m cli.main ")
+    script = blocks("sh")[2].replace("casestore ", f"{sys.executable} -m casestore ")
     subprocess.run(["bash", "-ec", script], cwd=tmp_path, env=env, check=True, text=True)
     command = [sys.executable, "-c", blocks("python")[0]]
     done = subprocess.run(
