@@ -23,6 +23,13 @@ def on_demand(
     modules = {name: module for module, listed in names.items() for name in listed.split()}
 
     def get(name: str) -> object:
+        part = f"{package}.{name}"
+        if inside := [each for each in names if f"{each}.".startswith(f"{part}.")]:
+            # Type checkers take the modules that names come from to be here, and rightly so where
+            # a package imports them at once.
+            for module in inside:
+                import_module(module)
+            return sys.modules[part]
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = getattr(import_module(modules[name]), name)

@@ -81,6 +81,11 @@ def test_a_star_import_brings_every_name() -> None:
         assert set(face.__all__) == names.keys() - {"__builtins__"}
 
 
+def test_a_module_that_names_come_from_is_there_as_a_type_checker_takes_it_to_be() -> None:
+    python("import casestore; casestore.errors.EventRefused, casestore.events.base.Actor")
+    python("import projections; projections.engine.runner.Runner")
+
+
 def test_a_name_that_is_not_there_is_an_error_that_says_so() -> None:
     with pytest.raises(AttributeError, match=r"module 'casestore' has no attribute 'CaseStorr'"):
         casestore.CaseStorr  # type: ignore[attr-defined]  # noqa: B018
