@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import shutil
 import subprocess
@@ -92,23 +91,3 @@ def test_it_says_in_one_line_what_was_installed_over_ours(name: str, tmp_path: P
     assert ran.stderr.count("\n") == 1
     assert ran.stderr.startswith(f"casestore: the package {name!r} in {installed / name}")
     assert "install casestore into an environment of its own" in ran.stderr
-
-
-def test_only_the_start_imports_the_command_line_and_nothing_imports_the_start() -> None:
-    of_cli, of_the_start = set(), set()
-    for package in ("casestore", "projections", "cli"):
-        for path in (ROOT / package).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-                names = [alias.name for alias in getattr(node, "names", ())]
-                module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
-                imported = {module, *names} if isinstance(node, ast.Import | ast.ImportFrom) else ()
-                where = str(path.relative_to(ROOT))
-                if package != "cli" and any(each.split(".")[0] == "cli" for each in imported):
-                    of_cli.add(where)
-                if "casestore.__main__" in imported or (module, names) == (
-                    "casestore",
-                    ["__main__"],
-                ):
-                    of_the_start.add(where)
-    assert of_cli == {"casestore/__main__.py"}
-    assert of_the_start == set()

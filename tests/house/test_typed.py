@@ -15,7 +15,7 @@ from zipfile import ZipFile
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SERVICE = Path(__file__).with_name("service.py")
+SERVICE = ROOT / "tests" / "support" / "service.py"
 MISTAKES = """
 from casestore import CaseStore, CaseStoree
 from casestore import Recorded, Withheld
