@@ -48,12 +48,15 @@ from casestore.keys.key_file import create_key_file, kek_id, key_file_for
 from casestore.keys.vault import Vault
 from casestore.streams import kinds
 from casestore.streams.case import Case
+from casestore.streams.customer import Customer
 from casestore.streams.history import History, Recorded
-from casestore.streams.kinds import Stream
+from casestore.streams.kinds import State, Stream
 from casestore.streams.policies import Policies
 
 _READ = 500
 """Rows to read at a time: few enough to stay in the processor's cache."""
+
+_RETRY = Retry()
 
 
 def _now() -> datetime:
@@ -67,17 +70,17 @@ class CaseStore:
         self,
         journal: Journal,
         meta: dict[str, str],
-        vault: Vault,
         url: str,
         *,
+        key_file: Path | None,
         clock: Callable[[], datetime] = _now,
         new_id: Callable[[], UUID] = uuid4,
-        retry: Retry = Retry(),  # noqa: B008  (a NamedTuple, immutable)
+        retry: Retry = _RETRY,
     ) -> None:
         """Use `open` or `create`."""
         self.journal = journal
         self.meta = meta
-        self.vault = vault
+        self.vault = Vault(meta["store_id"], meta.get("kek_id"), key_file)
         self.url = url
         """Names the store from anywhere, and may hold a password."""
         self._clock = clock
@@ -89,14 +92,22 @@ class CaseStore:
 
     @classmethod
     def open(
-        cls, url: str | None = None, *, key_file: Path | str | None = None, **injected: Any
+        cls,
+        url: str | None = None,
+        *,
+        key_file: Path | str | None = None,
+        clock: Callable[[], datetime] = _now,
+        new_id: Callable[[], UUID] = uuid4,
+        retry: Retry = _RETRY,
     ) -> Self:
         """Open a store.
 
         Args:
             url: sqlite:///file.db or postgresql://…?schema=name; CASESTORE_URL if left out.
             key_file: CASESTORE_KEY_FILE, else `<file>.key` beside a SQLite store, if left out.
-            injected: `clock`, `new_id` and `retry`, see the constructor.
+            clock: gives the present time, aware; tests inject theirs.
+            new_id: gives the id of an event that is appended without a key.
+            retry: how to go on when the database does not answer.
 
         Raises:
             StoreNotFound: there is none at that place.
@@ -114,8 +125,7 @@ class CaseStore:
             journal.close()
             raise
         file = key_file_for(where, key_file)
-        vault = Vault(meta["store_id"], meta.get("kek_id"), file)
-        return cls(journal, meta, vault, where.url, **injected)
+        return cls(journal, meta, where.url, key_file=file, clock=clock, new_id=new_id, retry=retry)
 
     @classmethod
     def create(
@@ -124,9 +134,13 @@ class CaseStore:
         *,
         sealed: bool = True,
         key_file: Path | str | None = None,
-        **injected: Any,
+        clock: Callable[[], datetime] = _now,
+        new_id: Callable[[], UUID] = uuid4,
+        retry: Retry = _RETRY,
     ) -> Self:
         """Make a new store and open it. A sealed one gets a key file, or uses the one there is.
+
+        Arguments as of `open`.
 
         Raises StoreExists, KeyFileError, StoreUnavailable.
         """
@@ -153,7 +167,7 @@ class CaseStore:
             raise
         finally:
             journal.close()
-        return cls.open(url, key_file=key_file, **injected)
+        return cls.open(url, key_file=key_file, clock=clock, new_id=new_id, retry=retry)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -373,7 +387,18 @@ class CaseStore:
 
         Raises StreamNotFound.
         """
-        name = f"case:{case_id}"
+        return cast(Case, self._state(f"case:{case_id}", as_of, known_at))
+
+    def customer(
+        self, customer_id: str, *, as_of: datetime | None = None, known_at: datetime | None = None
+    ) -> Customer:
+        """The state of a customer: at present, as of a time, or as known at a time.
+
+        Raises StreamNotFound.
+        """
+        return cast(Customer, self._state(f"customer:{customer_id}", as_of, known_at))
+
+    def _state(self, name: str, as_of: datetime | None, known_at: datetime | None) -> State:
         kinds.parse(name)
         if as_of is None and known_at is None:
             with database_answers(name):
@@ -381,8 +406,8 @@ class CaseStore:
             if stream is None:
                 raise _no_stream(name)
             if stream.in_order:
-                return cast(Case, stream.state)
-        return cast(Case, kinds.fold_history(self.history(name, as_of=as_of, known_at=known_at)))
+                return cast(State, stream.state)
+        return kinds.fold_history(self.history(name, as_of=as_of, known_at=known_at))
 
     def policies(self) -> Policies:
         """The policies adopted."""

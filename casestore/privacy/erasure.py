@@ -79,12 +79,6 @@ class Reapplied(NamedTuple):
 # --- questions ---------------------------------------------------------------------------------
 
 
-def customer(store: CaseStore, customer_id: str) -> Customer:
-    """A customer as an append is checked against it. Raises StreamNotFound, InvalidStream."""
-    name = f"customer:{customer_id}"
-    return cast(Customer, kinds.fold(name, store.history(name).originals).state)
-
-
 def readable(store: CaseStore, customer_id: str) -> list[Words]:
     """The personal text of a customer that can still be read. It is counted, and not read."""
     rows = store.recorder.readable_parts(customer_id)
@@ -112,7 +106,7 @@ def holds(store: CaseStore, customer_id: str) -> dict[str, list[str]]:
     The other ids of the same person count too. Raises StreamNotFound, InvalidStream.
     """
     ids = [customer_id, *same_person(store, customer_id)]
-    hold_ids = {one_id: sorted(customer(store, one_id).holds) for one_id in ids}
+    hold_ids = {one_id: sorted(store.customer(one_id).holds) for one_id in ids}
     return {one_id: placed for one_id, placed in hold_ids.items() if placed}
 
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Self
+from typing import NamedTuple, Self
 
 from casestore import CaseStore
 from casestore.errors import StoreDamaged
 from casestore.events import PolicyAdopted
 from casestore.streams.checks import AHEAD
 from casestore.streams.history import to_microseconds
-from projections import PROJECTIONS
 from projections.engine.links import Links
 from projections.engine.maker import Maker
 from projections.engine.open_tables import open_tables
@@ -38,6 +37,14 @@ def to_build(names: Iterable[str], live: Mapping[str, Tracked], head: int) -> li
     return [*(name for name in names if name not in live), *(live if far else ())]
 
 
+class Parked(NamedTuple):
+    """A stream whose rows could not be made."""
+
+    projection: str
+    stream: str
+    error: str
+
+
 class LiveTables:
     """The tables that reports read.
 
@@ -48,11 +55,7 @@ class LiveTables:
     """
 
     def __init__(
-        self,
-        store: CaseStore,
-        projections: Sequence[Projection] = PROJECTIONS,
-        *,
-        batch: int = BATCH,
+        self, store: CaseStore, projections: Sequence[Projection], *, batch: int = BATCH
     ) -> None:
         self.store = store
         self.projections = {each.name: each for each in projections}
@@ -89,6 +92,18 @@ class LiveTables:
         version = None if projection is None else projection.version
         return table.version == version and table.store_id == self.store.meta["store_id"]
 
+    def parked(self, cursor: Cursor | None = None) -> list[Parked]:
+        """The streams whose rows could not be made."""
+        if cursor is None:
+            with unavailable(), self.tables.reading() as own:
+                return self.parked(own)
+        live = {each.table: name for name, each in self.current(cursor).items()}
+        found = cursor.all(
+            f"SELECT table_name, stream, error FROM {self.tables.at('parked')} "
+            "ORDER BY stream, table_name"
+        )
+        return [Parked(live[table], *rest) for table, *rest in found if table in live]
+
     def mark(self, position: int) -> str:
         """What tells the event at a position from any other that might be there."""
         if position == 0:
@@ -114,14 +129,14 @@ class LiveTables:
         behind = [each for each in behind if each.position < end]
         for each in behind:
             self.tables.move(cursor, each, end, mark)
-        self._renew(cursor, behind, end, touched)
+        self.renew(cursor, behind, end, touched)
         for what, changed in (("customer", self._cases_of), ("policy", self._cases_judged)):
             looking = [e for e in behind if what in self.projections[e.projection].looks_at]
             if looking:
-                self._renew(cursor, looking, end, changed(touched, after) - touched)
+                self.renew(cursor, looking, end, changed(touched, after) - touched)
         return True
 
-    def _renew(
+    def renew(
         self, cursor: Cursor, behind: Sequence[Tracked], until: int, streams: Iterable[str]
     ) -> None:
         """Make the rows of streams anew, in some tables."""

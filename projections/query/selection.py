@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import TypedDict
+
+from casestore.events.policy_document import Document
 
 Several = str | Sequence[str] | None
 """One value, several of which any will do, or None: whatever it is."""
@@ -53,3 +56,29 @@ class Selection:
 
 
 FIELDS = tuple(field.name for field in fields(Selection))
+
+
+class Asked(TypedDict, total=False):
+    """What a report takes by name: fields of a Selection, and its own options."""
+
+    as_of: datetime | None
+    known_at: datetime | None
+    since: datetime | None
+    until: datetime | None
+    customer: Several
+    case: Several
+    agent: Several
+    team: Several
+    product: Several
+    region: Several
+    category: Several
+    tz: tzinfo
+    broken: bool
+    by: str
+    document: Document
+    due: timedelta | None
+    kind: str | None
+    name: str
+    outcome: str
+    role: str
+    rule: str | None

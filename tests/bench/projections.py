@@ -16,7 +16,6 @@ from casestore import CaseStore
 from casestore.system.garbage import fewer_collections
 from projections import PROJECTIONS as ALL
 from projections import reports
-from projections.engine.rebuild import rebuild
 from projections.engine.runner import Runner
 from projections.engine.tables import Tables
 from projections.engine.workers import ranges
@@ -95,7 +94,7 @@ def opened(url: str) -> Iterator[CaseStore]:
 def built(url: str, workers: int) -> float:
     """Seconds to rebuild all projections."""
     with CaseStore.open(url) as store, Runner(store) as runner:
-        return seconds(lambda: rebuild(runner, workers=workers))
+        return seconds(lambda: runner.rebuild(workers=workers))
 
 
 def bare(url: str) -> float:
@@ -105,7 +104,7 @@ def bare(url: str) -> float:
     customers reads their events a second time: that is left out here.)
     """
     with opened(url) as store, Runner(store) as runner:
-        where, live = runner.tables, runner.current()
+        where, live = runner._live.tables, runner._live.current()
         with where.reading() as cursor:
             rows = {p: cursor.all(f"SELECT * FROM {where.at(live[p.name].table)}") for p in ALL}
         for projection in ALL:
@@ -188,8 +187,8 @@ def median(store: CaseStore, ask: Ask) -> float:
 
 def similar_cases(store: CaseStore) -> Sequence[tuple[str, str]]:
     """Cases of similar length whose customers have no other case, each with its customer."""
-    with Runner(store) as runner, runner.tables.reading() as cursor:
-        table = runner.tables.at(runner.current()["cases"].table)
+    with Runner(store) as runner, runner._live.tables.reading() as cursor:
+        table = runner._live.tables.at(runner._live.current()["cases"].table)
         cases = cursor.all(
             f"SELECT max(case_id), customer_id FROM {table} WHERE merged_into IS NULL "
             f"GROUP BY customer_id HAVING count(*) = 1 AND max(events) BETWEEN ? AND ? "

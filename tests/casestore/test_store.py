@@ -227,6 +227,19 @@ def test_what_is_not_there_is_said_to_be_missing(store: CaseStore) -> None:
             ask()
 
 
+def test_a_customers_state_is_read_like_a_cases(store: CaseStore, clock: Clock) -> None:
+    store.append("case:1", opened())
+    before = clock.now
+    clock.now += timedelta(hours=1)
+    hold = HoldPlaced(occurred_at=clock.now, actor=ANNA, hold_id="h1", reason="lawsuit")
+    store.append("customer:c1", hold)
+    assert store.customer("c1").holds == {"h1": "lawsuit"}
+    assert store.customer("c1", known_at=before).holds == {}
+    assert store.customer("c1", as_of=before).registered
+    with pytest.raises(StreamNotFound, match="customer nope"):
+        store.customer("nope")
+
+
 def test_recorded_at_never_decreases_even_if_the_clock_does(store: CaseStore, clock: Clock) -> None:
     store.append("case:1", opened())
     clock.now -= timedelta(hours=1)

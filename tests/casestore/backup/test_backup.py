@@ -360,7 +360,7 @@ def test_a_full_disk_leaves_no_backup(url: str, file: Path) -> None:
     with opened(url) as store:
         store.append("case:long", opening("k1"), *[note(os.urandom(9000).hex()) for _ in range(20)])
     ran = subprocess.run(
-        [sys.executable, "-m", "cli.main", "--db", url, "backup", str(file)],
+        [sys.executable, "-m", "casestore", "--db", url, "backup", str(file)],
         cwd=ROOT,
         capture_output=True,
         text=True,
