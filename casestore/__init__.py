@@ -43,8 +43,18 @@ if TYPE_CHECKING:
     from casestore.store import CaseStore
     from casestore.streams.case import Case, Gesture, Promise, Reply
     from casestore.streams.customer import Customer
-    from casestore.streams.history import Erased, History, Metadata, Privacy, Recorded, Withheld
+    from casestore.streams.history import (
+        Erased,
+        History,
+        Metadata,
+        Moment,
+        Privacy,
+        Recorded,
+        Withheld,
+    )
+    from casestore.streams.merged import Merge, Roots
     from casestore.streams.policies import Adopted, Policies
+    from casestore.streams.standing import Standing
 
 _NAMES = {
     "casestore.append.request": "Append Outcome Receipt Retry",
@@ -67,16 +77,18 @@ _NAMES = {
         "OptionChosen OptionsOffered PersonalDataErased PolicyAdopted PolicyEvent "
         "PreferenceStated PreferenceWithdrawn PromiseAttempted PromiseKept PromiseMade "
         "PromiseReleased PromiseRenegotiated PromiseWithdrawn QualityAssessed Ref "
-        "RemedyGiven ReplySent RequestRefused ResolutionAccepted ResolutionRejected "
-        "StatementMade StatementRetracted"
+        "RemedyGiven RemedyReversed ReplySent RequestRefused ResolutionAccepted ResolutionRejected "
+        "SatisfactionRated StatementMade StatementRetracted"
     ),
     "casestore.events.policy_document": "Calendar Conduct Document Goodwill Limit Role",
     "casestore.journal.application": "Journal",
     "casestore.store": "CaseStore",
     "casestore.streams.case": "Case Gesture Promise Reply",
     "casestore.streams.customer": "Customer",
-    "casestore.streams.history": "Erased History Metadata Privacy Recorded Withheld",
+    "casestore.streams.history": "Erased History Metadata Moment Privacy Recorded Withheld",
+    "casestore.streams.merged": "Merge Roots",
     "casestore.streams.policies": "Adopted Policies",
+    "casestore.streams.standing": "Standing",
 }
 
 if not TYPE_CHECKING:  # a type checker would take any name to be here
@@ -150,9 +162,11 @@ __all__ = [
     "KeyFileError",
     "Known",
     "Limit",
+    "Merge",
     "MessageReceived",
     "Metadata",
     "Mistake",
+    "Moment",
     "Money",
     "New",
     "NotSigned",
@@ -183,6 +197,7 @@ __all__ = [
     "Recorded",
     "Ref",
     "RemedyGiven",
+    "RemedyReversed",
     "Reply",
     "ReplySent",
     "RequestRefused",
@@ -190,7 +205,10 @@ __all__ = [
     "ResolutionRejected",
     "Retry",
     "Role",
+    "Roots",
+    "SatisfactionRated",
     "SealRefused",
+    "Standing",
     "StatementMade",
     "StatementRetracted",
     "StoreDamaged",

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from projections.engine.runner import Runner, Status
     from projections.history.case_history import CaseHistory, Failure
     from projections.history.customer_history import CustomerHistory
-    from projections.history.happened import Happened, Moment
+    from projections.history.family import Family
+    from projections.history.happened import Happened
     from projections.projection import Projection, Row
     from projections.read_models import PROJECTIONS
 
@@ -23,7 +24,8 @@ _NAMES = {
     "projections.engine.runner": "Runner Status",
     "projections.history.case_history": "CaseHistory Failure",
     "projections.history.customer_history": "CustomerHistory",
-    "projections.history.happened": "Happened Moment",
+    "projections.history.family": "Family",
+    "projections.history.happened": "Happened",
     "projections.projection": "Projection Row",
     "projections.read_models": "PROJECTIONS",
 }
@@ -36,8 +38,8 @@ __all__ = [
     "CaseHistory",
     "CustomerHistory",
     "Failure",
+    "Family",
     "Happened",
-    "Moment",
     "Parked",
     "Projection",
     "Row",

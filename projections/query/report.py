@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from inspect import signature
 from typing import Any, Generic, NamedTuple, TypeVar, Unpack
 
@@ -62,7 +62,7 @@ class Option(NamedTuple):
 
     name: str
     help: str
-    kind: Any = bool
+    kind: type[bool | str | timedelta | datetime] | tuple[str, ...] | Callable[[str], object] = bool
     """bool (a flag), str, timedelta, datetime, a tuple of the codes that may be given, or a
     function that reads a text, and raises ValueError."""
     required: bool = False

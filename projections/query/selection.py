@@ -73,12 +73,20 @@ class Asked(TypedDict, total=False):
     region: Several
     category: Several
     tz: tzinfo
+    ages: str
     broken: bool
     by: str
+    channel: Several
+    closed_from: datetime | None
+    closed_to: datetime | None
     document: Document
     due: timedelta | None
-    kind: str | None
+    kind: Several
     name: str
+    opened_from: datetime | None
+    opened_to: datetime | None
     outcome: str
     role: str
     rule: str | None
+    state: Several
+    status: Several

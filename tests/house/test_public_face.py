@@ -194,7 +194,7 @@ def test_a_report_takes_by_name_what_a_selection_has_and_what_reports_offer() ->
     no type checker lets through."""
     takes, selects = get_type_hints(Asked), get_type_hints(Selection)
     offered = {
-        option.name: option.kind
+        option.name.replace("-", "_"): option.kind
         for report in (*reports.REPORTS, reports.lapse_counts)
         for option in report.options
         if option.instead is None
