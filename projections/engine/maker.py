@@ -72,8 +72,8 @@ class Maker:
         until: int,
         as_of: datetime | None = None,
     ) -> None:
-        self._recorder = store.recorder
-        self._codec = store.journal.codec
+        self._recorder = store._recorder
+        self._codec = store._codec
         self.until, self._as_of = until, as_of
         self._of = {
             kind: [each for each in projections if each.of == kind] for kind in ("case", "customer")
