@@ -80,13 +80,13 @@ class CaseStore:
         """Use `open` or `create`."""
         self.journal = journal
         self.meta = meta
-        self.vault = Vault(meta["store_id"], meta.get("kek_id"), key_file)
+        self._vault = Vault(meta["store_id"], meta.get("kek_id"), key_file)
         self.url = url
         """Names the store from anywhere, and may hold a password."""
         self._clock = clock
         self._new_id = new_id
         self._retry = retry
-        self._codec = journal.codec
+        self._codec = journal._codec
 
     # --- opening ---------------------------------------------------------------------------
 
@@ -120,7 +120,7 @@ class CaseStore:
         journal = Journal(env={"CASESTORE_URL": url} if url else None)
         try:
             with database_answers(shown):
-                meta = known_meta(journal.journal.meta(), shown)
+                meta = known_meta(journal._recorder.meta(), shown)
         except BaseException:
             journal.close()
             raise
@@ -160,7 +160,7 @@ class CaseStore:
         journal = Journal(env={"CASESTORE_URL": url} if url else None)
         try:
             with database_answers(shown):
-                journal.journal.create_table(meta)
+                journal._recorder.create_table(meta)
         except StoreUnavailable as error:
             if isinstance(error.__cause__, IntegrityError):  # another `create` was faster
                 raise store_exists(shown) from error
@@ -184,9 +184,9 @@ class CaseStore:
         return self._clock()
 
     @property
-    def recorder(self) -> JournalRecorder:
+    def _recorder(self) -> JournalRecorder:
         """The table of events."""
-        return self.journal.journal
+        return self.journal._recorder
 
     # --- appending -------------------------------------------------------------------------
 
@@ -302,12 +302,12 @@ class CaseStore:
         self, appends: Sequence[Append], stop: bool, *, optimistic: bool
     ) -> tuple[list[Outcome], Callable[[Append], Receipt]]:
         outcomes: list[Outcome] = []
-        with self.recorder.writing(optimistic=optimistic) as writing:
+        with self._recorder.writing(optimistic=optimistic) as writing:
             decision = Decision(
                 writing,
                 appends,
                 codec=self._codec,
-                vault=self.vault,
+                vault=self._vault,
                 now=self._clock(),
                 cached=self._cached,
             )
@@ -333,10 +333,10 @@ class CaseStore:
 
     def _was_rotated(self) -> bool:
         """Whether the key-encryption key is another one now; then the vault is told."""
-        named = (self.recorder.meta() or {}).get("kek_id")
-        if named == self.vault.current_kek:
+        named = (self._recorder.meta() or {}).get("kek_id")
+        if named == self._vault.current_kek:
             return False
-        self.vault.turn_to(named)
+        self._vault.turn_to(named)
         return True
 
     def _warm(self, append: Append) -> None:
@@ -370,7 +370,7 @@ class CaseStore:
             if known is not None and not any(isinstance(r.event, EventCorrected) for r in new):
                 return kinds.advance(known, new)
             if known is not None:
-                new = list(self._codec.recorded(self.recorder.stream_rows(name)))
+                new = list(self._codec.recorded(self._recorder.stream_rows(name)))
             return kinds.fold(name, new) if new else None
 
         try:
@@ -437,8 +437,8 @@ class CaseStore:
             StreamNotFound: the stream has no events at all.
         """
         kinds.parse(stream)
-        rows = self.recorder.stream_rows(stream, lte=at_version)
-        known = rows or (at_version is not None and self.recorder.stream_rows(stream, limit=1))
+        rows = self._recorder.stream_rows(stream, lte=at_version)
+        known = rows or (at_version is not None and self._recorder.stream_rows(stream, limit=1))
         if not known:
             raise _no_stream(stream)
         originals = list(self._decode(rows, reveal))
@@ -453,7 +453,7 @@ class CaseStore:
         Corrections are not applied: they are events like any other here.
         """
         while True:
-            rows = self.recorder.rows(after, _READ, stop=until)
+            rows = self._recorder.rows(after, _READ, stop=until)
             yield from self._decode(rows, reveal)
             if len(rows) < _READ:
                 return
@@ -462,7 +462,7 @@ class CaseStore:
     def _decode(self, rows: Sequence[Any], reveal: bool) -> Iterator[Recorded]:
         recorded = self._codec.recorded(rows)
         if reveal and any(row[5] is not None for row in rows):
-            keys = self.recorder.keys_of(sorted({row[6] for row in rows if row[5] is not None}))
+            keys = self._recorder.keys_of(sorted({row[6] for row in rows if row[5] is not None}))
             return (self._revealed(*each, keys) for each in zip(recorded, rows, strict=True))
         return recorded
 
@@ -471,7 +471,7 @@ class CaseStore:
             return recorded
         key = keys.get(recorded.customer_id or "")
         stream, version, topic = row[1:4]
-        fields = self.vault.reveal(recorded.sealed, key, stream, version, topic)
+        fields = self._vault.reveal(recorded.sealed, key, stream, version, topic)
         if fields == "erased":
             return replace(recorded, privacy="erased")
         event = self._codec.reveal(topic, row[4], fields)
@@ -484,7 +484,7 @@ class CaseStore:
 
         It never ends by itself: leave the loop, or set `stop` (seen within a second).
         """
-        with database_answers("the store"), self.recorder.changes() as changes:
+        with database_answers("the store"), self._recorder.changes() as changes:
             while stop is None or not stop.is_set():
                 for recorded in self.read(after, reveal=reveal):
                     yield recorded
@@ -493,15 +493,15 @@ class CaseStore:
 
     def stream_of(self, event_id: UUID | str) -> str | None:
         """The stream that an event is in; None where there is no such event."""
-        return self.recorder.stream_of(str(event_id))
+        return self._recorder.stream_of(str(event_id))
 
     def streams(self, kind: str) -> Iterator[str]:
         """The names of all streams of a kind ("case", "customer" or "policy"), in id order."""
         if kind == "policy":
-            yield from ["policy"] if self.recorder.stream_rows("policy", limit=1) else []
+            yield from ["policy"] if self._recorder.stream_rows("policy", limit=1) else []
             return
         after = ""
-        while names := self.recorder.streams(f"{kind}:", after, _READ):
+        while names := self._recorder.streams(f"{kind}:", after, _READ):
             yield from names
             after = names[-1]
 

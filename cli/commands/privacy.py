@@ -121,7 +121,7 @@ def erase(
 
 
 def _would_erase(store: CaseStore, ids: list[str], words: dict[str, list[library.Words]]) -> None:
-    if not store.vault.is_sealed:
+    if not store._vault.is_sealed:
         raise EventRefused(f"customer:{ids[0]}: cannot be erased: {UNSEALED}")
     rows = [field._asdict() for fields in words.values() for field in fields]
     print_rows(_WORDS, rows, empty="no words that can be read")

@@ -76,7 +76,7 @@ class LiveTables:
 
     def head(self) -> int:
         """The position of the last event; 0 in an empty store."""
-        return self.store.recorder.last_position()
+        return self.store._recorder.last_position()
 
     def current(self, cursor: Cursor | None = None) -> dict[str, Tracked]:
         """The live tables that are of use, by projection: of this version, and of this history."""
@@ -108,7 +108,7 @@ class LiveTables:
         """What tells the event at a position from any other that might be there."""
         if position == 0:
             return ""
-        rows = self.store.recorder.rows(position - 1, 1, stop=position)
+        rows = self.store._recorder.rows(position - 1, 1, stop=position)
         # Ids made from keys are the same in a history that is told anew; the time is not.
         return f"{rows[0][7]} {rows[0][8]}" if rows else "no such event"
 
@@ -120,7 +120,7 @@ class LiveTables:
         if not behind:
             return False
         after = min(each.position for each in behind)
-        feed = self.store.recorder.feed(after, self.batch)
+        feed = self.store._recorder.feed(after, self.batch)
         if not feed:
             return False
         end = feed[-1][0]
@@ -149,17 +149,17 @@ class LiveTables:
     def _cases_of(self, touched: set[str], _after: int) -> set[str]:
         """The cases of the customers to whom something happened."""
         names = sorted(stream for stream in touched if stream.startswith("customer:"))
-        return self.store.recorder.cases_of([name.removeprefix("customer:") for name in names])
+        return self.store._recorder.cases_of([name.removeprefix("customer:") for name in names])
 
     def _cases_judged(self, touched: set[str], after: int) -> set[str]:
         """The cases with events that a newly adopted policy may judge, which are those since it
         took effect. They were recorded no earlier, clocks that differ aside."""
         if "policy" not in touched:
             return set()
-        recorder = self.store.recorder
+        recorder = self.store._recorder
         adopted = [row for row in recorder.stream_rows("policy") if row[0] > after]
         try:
-            events = [each.event for each in self.store.journal.codec.recorded(adopted)]
+            events = [each.event for each in self.store._codec.recorded(adopted)]
             effective = [each.effective_from for each in events if isinstance(each, PolicyAdopted)]
             since = min(map(to_microseconds, effective)) - AHEAD // timedelta(microseconds=1)
         except StoreDamaged:  # it may judge anything

@@ -101,7 +101,7 @@ class Runner:
     def run(self, *, stop: StopSignal | None = None, tick: Tick | None = None) -> None:
         """Keep the projections up to date until `stop` is set (seen within a second, unless
         something has to be built first)."""
-        with database_answers("the store"), self._live.store.recorder.changes() as changes:
+        with database_answers("the store"), self._live.store._recorder.changes() as changes:
             while stop is None or not stop.is_set():
                 self.catch_up(stop=stop, tick=tick)
                 changes.wait(LOOK_ANYWAY)
@@ -151,7 +151,7 @@ class Runner:
     def status(self) -> list[Status]:
         """How each projection stands."""
         live, store = self._live.current(), self._live.store
-        recorder, now = store.recorder, store.now()
+        recorder, now = store._recorder, store.now()
         parked = self.parked()
         found = []
         for name, projection in self._live.projections.items():

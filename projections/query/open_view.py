@@ -117,7 +117,7 @@ def _known(live: LiveTables, position: int, known_at: datetime | None) -> int:
     """The last position that was on record by a time, up to another one."""
     if known_at is None:
         return position
-    return live.store.recorder.last_position_by(to_microseconds(known_at), position)
+    return live.store._recorder.last_position_by(to_microseconds(known_at), position)
 
 
 def _fill(

@@ -119,7 +119,7 @@ def bare(url: str) -> float:
 
 
 def _bare(store: CaseStore, where: Tables, rows: Mapping[Projection, Sequence[Any]]) -> None:
-    recorder, parts = store.recorder, list(ranges(store, ("case", "customer")))
+    recorder, parts = store._recorder, list(ranges(store, ("case", "customer")))
     columns = recorder.columns.replace("personal", "NULL")  # projections read no personal text
     for n, part in enumerate(parts):
         events = recorder.fetch(
@@ -128,7 +128,7 @@ def _bare(store: CaseStore, where: Tables, rows: Mapping[Projection, Sequence[An
             part,
         )
         with fewer_collections():
-            list(store.journal.codec.recorded(events))
+            list(store._codec.recorded(events))
         with where.writing() as cursor:
             for projection, all_rows in rows.items():
                 first, last = (k * len(all_rows) // len(parts) for k in (n, n + 1))

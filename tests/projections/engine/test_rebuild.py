@@ -47,7 +47,7 @@ def store(place: Place) -> Iterator[CaseStore]:
 def tables_there(runner: Runner) -> set[str]:
     """All tables of projections that there are, live or not."""
     sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-    if not isinstance(runner._live.store.recorder, SQLiteJournal):
+    if not isinstance(runner._live.store._recorder, SQLiteJournal):
         schema: Any = runner._live.tables
         sql = f"SELECT tablename::text FROM pg_tables WHERE schemaname = '{schema.schema}'"
     with runner._live.tables.reading() as cursor:
@@ -297,7 +297,7 @@ def test_no_more_than_so_many_events_are_held_and_a_stream(
     monkeypatch.setattr(workers_module, "EVENTS", 20)
     longest = max(len(store.history(name)) for name in store.streams("case"))
     ranges: list[int] = []
-    recorder: Any = store.recorder
+    recorder: Any = store._recorder
     real = recorder.fetch
 
     def fetch(sql: str, params: Any = ()) -> list[Any]:

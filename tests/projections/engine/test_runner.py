@@ -238,7 +238,7 @@ def test_policies_that_cannot_be_read_park_who_looks_at_them(store: CaseStore) -
     with Runner(store, ALL) as runner:
         runner.catch_up()
         store.append("policy", adopted(at=START, effective=moment("+9000d")))
-        (good,) = (row[4] for row in store.recorder.stream_rows("policy"))
+        (good,) = (row[4] for row in store._recorder.stream_rows("policy"))
         damage(store, "policy")
         runner.catch_up()
         looking = {(each.name, "case:c1") for each in ALL if "policy" in each.looks_at}
@@ -251,7 +251,7 @@ def test_policies_that_cannot_be_read_park_who_looks_at_them(store: CaseStore) -
 def test_a_text_that_no_table_takes_parks_its_stream(store: CaseStore) -> None:
     store.append("case:c1", opened(category="fees"))
     store.append("case:c2", opened(category=r"\u0000"))  # typed so, which is text like any
-    ((*_, state, _, _, _, _, _),) = store.recorder.stream_rows("case:c1")
+    ((*_, state, _, _, _, _, _),) = store._recorder.stream_rows("case:c1")
     damage(store, "case:c1", state.decode().replace("fees", r"\\\u0000"))
     result = reports.cases(store)
     assert ([line.category for line in result.rows], result.parked) == ([r"\u0000"], 1)
@@ -390,7 +390,7 @@ def test_every_connection_is_given_back(postgres_schema_url: str, tmp_path: Path
         with Runner(store, SOME) as runner:
             runner.rebuild()
             runner.retry()
-        recorder: Any = store.recorder
+        recorder: Any = store._recorder
         recorder.datastore.check()  # the last writer's is kept for the next one
         lent, until = 1, time.monotonic() + 5
         while lent and time.monotonic() < until:  # the pool takes them back in its own time

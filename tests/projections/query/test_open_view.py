@@ -308,8 +308,8 @@ def test_a_new_store_beside_the_tables_of_an_old_one(store_url: str, clock: Cloc
         store.append("case:old", opened())
         store.append("case:same", opened(), key="same")
         assert ids(reports.cases(store)) == ["old", "same"]
-        if not isinstance(store.recorder, SQLiteJournal):
-            execute(store, f"DROP SCHEMA {store.recorder.table.partition('.')[0]} CASCADE")
+        if not isinstance(store._recorder, SQLiteJournal):
+            execute(store, f"DROP SCHEMA {store._recorder.table.partition('.')[0]} CASCADE")
     where = parse_url(store_url)
     if isinstance(where, SQLiteUrl):
         where.path.unlink()
@@ -321,7 +321,7 @@ def test_a_new_store_beside_the_tables_of_an_old_one(store_url: str, clock: Cloc
 
 def put_back(store: CaseStore, position: int) -> None:
     """Make the store what it was at a position, as an older copy of it would be."""
-    if isinstance(store.recorder, SQLiteJournal):
+    if isinstance(store._recorder, SQLiteJournal):
         again = f"UPDATE sqlite_sequence SET seq = {position}"
     else:
         again = f"ALTER TABLE {{t}} ALTER COLUMN position RESTART WITH {position + 1}"
