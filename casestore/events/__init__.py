@@ -101,9 +101,9 @@ CaseEvent = (
     | PromiseRenegotiated
     | PromiseReleased
     | PromiseWithdrawn
-    | RemedyReversed
     | SatisfactionRated
     | RemedyGiven
+    | RemedyReversed
     | GestureGiven
     | GestureDeclined
     | GestureReversed
