@@ -23,6 +23,7 @@ from casestore.events import (
     EventCorrected,
 )
 from casestore.events.base import Id
+from casestore.events.markers import brings, needs
 from casestore.streams import case, customer, policies
 from casestore.streams.case import Case
 from casestore.streams.checks import NO_CONTEXT, Context
@@ -148,9 +149,27 @@ def fold_history(history: History) -> State:
     """The state after a history, its events in the order in which they happened."""
     begun = empty(history.stream)
     state, evolve = begun.state, begun.kind.evolve
-    for recorded in history.in_order:
+    for recorded in _after_what_they_name(history):
         state = evolve(state, recorded.event)
     return cast(State, state)
+
+
+def _after_what_they_name(history: History) -> Iterable[Recorded]:
+    """A history's events in order. By clocks that differ, one may have happened before what it
+    names, like a bounce before its reply: it comes right after that."""
+    if history.in_order is history.effective:
+        return history.effective
+    missing = {key for recorded in history for key in brings(recorded.event)}
+    found: list[Recorded] = []
+    early: list[Recorded] = []
+    for recorded in history.in_order:
+        early.append(recorded)
+        while ready := [each for each in early if missing.isdisjoint(needs(each.event))]:
+            early = [each for each in early if each not in ready]
+            found += ready
+            for each in ready:
+                missing.difference_update(brings(each.event))
+    return found
 
 
 def check(stream: Stream, event: Event, context: Context = NO_CONTEXT) -> str | None:
