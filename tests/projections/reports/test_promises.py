@@ -305,9 +305,6 @@ def test_closing_the_case_discharges_nothing() -> None:
     again = Told(promised(due="+2h"), closed("+1h"), reopened("+2h"), closed("+3h"))
     assert again.line("+9h").case_status_at_due == "open"
     assert Told(promised(due="+2h")).line("+2h").case_status_at_due == "open"
-    elsewhere = promised(due="+2h"), merged("c2", "+1h")
-    assert Told(*elsewhere).line("+9h").case_status_at_due == "merged"
-    assert Told(*elsewhere, unmerged("c2", "+90m")).line("+9h").case_status_at_due == "open"
 
 
 def test_who_had_the_case_when_it_was_due() -> None:
