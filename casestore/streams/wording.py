@@ -175,14 +175,22 @@ def _before_or_after(value: Any, zone: tzinfo) -> str:
 
 def instant(moment: datetime, zone: tzinfo = UTC) -> str:
     """A time in words: `2026-03-02 17:00 UTC`, or `2026-03-02 18:00 +01:00` in another zone."""
-    offset = moment.astimezone(zone).isoformat(timespec="minutes")[16:]
+    offset = in_zone(moment, zone).isoformat(timespec="minutes")[16:]
     return f"{clock(moment, zone)} {'UTC' if offset == '+00:00' else offset}"
 
 
 def clock(moment: datetime, zone: tzinfo = UTC) -> str:
     """A time without its zone: `2026-03-02 17:00`, with seconds only where there are any."""
-    local = moment.astimezone(zone).replace(tzinfo=None, microsecond=0)
+    local = in_zone(moment, zone).replace(tzinfo=None, microsecond=0)
     return local.isoformat(sep=" ", timespec="seconds" if local.second else "minutes")
+
+
+def in_zone(moment: datetime, zone: tzinfo) -> datetime:
+    """A time as a zone tells it; in UTC where the zone's calendar has ended, or not begun."""
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:
+        return moment.astimezone(UTC)
 
 
 def _spaced(code: str) -> str:

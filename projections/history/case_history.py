@@ -133,6 +133,13 @@ class CaseHistory:
             return found
         return [each for each in found if self.covers(each, each.case_id)]
 
+    @cached_property
+    def closing(self) -> Happened | None:
+        """What closed the case, where it is closed. What closed those that are merged into it
+        does not close it."""
+        own = [each for each in self.of(CaseClosed, CaseReopened) if each.case_id == self.case_id]
+        return own[-1] if own and isinstance(own[-1].event, CaseClosed) else None
+
     # --- how the case stands -----------------------------------------------------------------
 
     @cached_property

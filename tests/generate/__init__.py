@@ -1,6 +1,7 @@
 """Generated histories of complaints, shaped like real ones: many short cases, few long ones.
 
-    python -m tests.bench generate [--events 1000000] [--seed 1] [--merged 0.04] [--out FILE|-] [--db URL]
+    python -m tests.bench generate [--events 1000000] [--seed 1] [--merged 0.04]
+                                   [--out FILE|-] [--db URL]
 
 Events of cases that go on at the same time are mixed, as in a real log. The same count and seed
 give the same bytes on any machine and in any Python that we run on. The log ends after the number

@@ -354,7 +354,7 @@ def test_an_older_copy_of_a_store_that_has_grown_differently(
 
 
 def test_merges_that_go_round_at_some_time(store: CaseStore, clock: Clock) -> None:
-    """The second merge was before the first was undone: it is left out, as it would lead to itself."""
+    """The second merge was before the first was undone: as it leads to itself, it is left out."""
     for kind, merge, unmerge in (
         ("case", merged, unmerged),
         ("customer", customer_merged, customer_unmerged),

@@ -81,15 +81,15 @@ def every_report(desk: Desk, **times: Any) -> dict[str, Any]:
         "promises": [{}, {"broken": True}, {"customer": "k1", "team": "north"}, {"sort": "due_at"}],
         "cases": [{}, {"case": "c1"}, {"since": moment("+3h"), "until": moment("+4h")}],
     }
-    said = {}
+    said: dict[str, Any] = {}
     for report in reports.REPORTS:
         for way in ways.get(report.name, [{}]):
             told = report(desk.store, **way, **times)
             said[f"{report.name} {way}"] = (told.rows, told.summary)
     for counts in (reports.promise_rates, reports.lapse_counts, reports.response_counts):
         way = {} if counts is reports.promise_rates else {"by": "month"}
-        told = counts(desk.store, **way, **times)
-        said[f"{counts.name} {way} counted"] = (told.rows, told.summary)
+        counted = counts(desk.store, **way, **times)
+        said[f"{counts.name} {way} counted"] = (counted.rows, counted.summary)
     return said
 
 

@@ -249,7 +249,7 @@ def test_merged_cases_are_counted_from_the_earliest_receipt(tmp_path: Path) -> N
         desk.case("c2", gave("here", "+6h"))
         desk.case("c1", unmerged("c2", "+1d"))
 
-        def hours(as_of: str) -> dict[str, float]:
+        def hours(as_of: str) -> dict[str, float | None]:
             told = history(desk, as_of=moment(as_of))
             return {each.id: each.hours_since_received for each in told}
 

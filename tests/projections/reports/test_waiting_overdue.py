@@ -116,7 +116,8 @@ def test_in_a_closed_case_only_who_wrote_after_the_closing_waits(tmp_path: Path)
         assert waiting(desk, "+2h") == {}
         told = reports.waiting(desk.store, as_of=moment("+3h")).rows
         assert [(each.waiting_since, each.unanswered) for each in told] == [(moment("+3h"), 1)]
-        assert waiting(desk, "+4h") == {"c1": moment("+3h")}  # the word of thanks does not come back
+        # The word of thanks does not wait again.
+        assert waiting(desk, "+4h") == {"c1": moment("+3h")}
 
 
 def test_an_answer_in_the_other_case_is_an_answer(tmp_path: Path) -> None:
