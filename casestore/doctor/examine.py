@@ -16,6 +16,7 @@ from eventsourcing.persistence import DatabaseError, InterfaceError, Operational
 from casestore.doctor import keys
 from casestore.doctor.finding import RESTORE, DoctorFinding
 from casestore.errors import (
+    CaseStoreError,
     InvalidStream,
     StoreDamaged,
     StoreUnavailable,
@@ -148,7 +149,10 @@ def _customers(store: CaseStore) -> Iterator[DoctorFinding]:
         yield DoctorFinding("error", "one customer per case", stream, what, RESTORE)
 
 
-_SCANNED = ("events can be read", "times of recording", "customers of events", "personal parts")
+_SCANNED = (
+    *("events can be read", "times of recording", "customers of events", "personal parts"),
+    "times of receipt",
+)
 _metadata = msgspec.json.Decoder(Metadata).decode
 
 
@@ -184,6 +188,24 @@ def _look_at(store: CaseStore, row: Row) -> Iterator[DoctorFinding]:
         yield _at(row, "customers of events", what)
     if bool(personal) != (row.personal is not None):
         yield _at(row, "personal parts", "its personal text and the list of it do not agree")
+    if _is_received_late(event) and _is_received_late(_effective(store, row, event)):
+        what = "was received after it was opened: no time can be measured from its receipt"
+        do = "correct received_at with an EventCorrected; leave it out where it is not known"
+        yield _at(row, "times of receipt", what)._replace(level="warning", do=do)
+
+
+def _is_received_late(event: Event) -> bool:
+    received_at = event.received_at if isinstance(event, CaseOpened) else None
+    return received_at is not None and received_at > event.occurred_at
+
+
+def _effective(store: CaseStore, row: Row, event: Event) -> Event:
+    """An event as it reads with the corrections since; itself, where its stream cannot be read."""
+    try:
+        recorded = store.history(row.stream).find(row.event_id)
+    except CaseStoreError:
+        return event
+    return event if recorded is None else recorded.event
 
 
 def _customer(event: Event, kind: str, each: str) -> str | None:
