@@ -69,10 +69,12 @@ from casestore.events import (
     QualityAssessed,
     Ref,
     RemedyGiven,
+    RemedyReversed,
     ReplySent,
     RequestRefused,
     ResolutionAccepted,
     ResolutionRejected,
+    SatisfactionRated,
     StatementMade,
     StatementRetracted,
 )
@@ -387,6 +389,10 @@ def remedied(remedy_id: str = "e1", at: Moment = "+0h", **more: Any) -> RemedyGi
     return make(RemedyGiven, at, more, remedy_id=remedy_id, kind="refund")
 
 
+def remedy_taken_back(remedy_id: str = "e1", at: Moment = "+0h", **more: Any) -> RemedyReversed:
+    return make(RemedyReversed, at, more, remedy_id=remedy_id)
+
+
 def gave(gesture_id: str = "g1", at: Moment = "+0h", **more: Any) -> GestureGiven:
     return make(GestureGiven, at, more, gesture_id=gesture_id, kind="voucher")
 
@@ -400,6 +406,10 @@ def took_back(gesture_id: str = "g1", at: Moment = "+0h", **more: Any) -> Gestur
 
 
 # --- the course of a case
+
+
+def rated(rating: int, scale: int = 5, at: Moment = "+0h", **more: Any) -> SatisfactionRated:
+    return make(SatisfactionRated, at, more, rating=rating, scale=scale)
 
 
 def assigned(

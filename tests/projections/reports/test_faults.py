@@ -101,10 +101,9 @@ def test_the_newest_case_of_merged_customers_is_imported_before_the_oldest(desk:
     desk.case("n", opened("+488d", customer_id="C-2"))
     desk.case("o", learnt("+488d", opened("+59d", customer_id="C-2")))
     desk.tell("customer:C-2", learnt("+488d", customer_merged("C-1", "+151d")))
-    asked = {"as_of": moment("+334d")}
-    cases = reports.cases(desk.store, customer="C-1", **asked).rows
+    cases = rows(desk, reports.cases, "+334d", customer="C-1")
     assert [each.case_id for each in cases] == ["x", "o"]
-    (repeat,) = reports.repeats(desk.store, **asked).rows
+    repeat = row(desk, reports.repeats, "+334d")
     assert (repeat.customer_id, repeat.case_ids) == ("C-1", ("x", "o"))
 
 
@@ -197,7 +196,7 @@ def test_a_due_time_that_means_no_date_is_shown_where_it_is_stored(desk: Desk) -
     assert "9999-12-31 23:59:59" in told
     assert row(desk, reports.promises).state == "open"
     for report in reports.REPORTS:
-        needed = {
+        needed: dict[str, Any] = {
             o.name: "agent" if o.kind is str else o.kind[0] for o in report.options if o.required
         }
         if report.argument is not None:
