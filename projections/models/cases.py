@@ -113,7 +113,7 @@ def rows(case: CaseHistory) -> Iterator[CaseRow]:
     net = None
     if closing is not None and resolution_s is not None and case.receipt is not None:
         net = resolution_s - waited_for_customer(case, case.receipt, closing.at) // _SECOND
-    first_owner = case.first_owner
+    opener, opener_team = case.first_owners
     yield CaseRow(
         case_id=case.case_id,
         customer_id=case.customer_id,
@@ -146,8 +146,8 @@ def rows(case: CaseHistory) -> Iterator[CaseRow]:
         resolution_net_s=net,
         closer=closing.event.actor.id if closing else None,
         closer_team=case.team_of(closing) if closing else None,
-        opener=first_owner.agent,
-        opener_team=first_owner.team,
+        opener=opener,
+        opener_team=opener_team,
         resolve_due_at=None if closing else resolve_due_at(case),
         waiting=waiting(case),
         undelivered=len(case.failures),

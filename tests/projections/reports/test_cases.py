@@ -38,6 +38,7 @@ from tests.support.stories import (
     Learnt,
     Moment,
     Story,
+    adopted,
     amended,
     assigned,
     bounced,
@@ -48,6 +49,7 @@ from tests.support.stories import (
     found,
     gave,
     given,
+    inquired,
     issue,
     kept,
     learnt,
@@ -521,6 +523,108 @@ def test_cases_of_one_customer_agent_kind_or_time(tmp_path: Path) -> None:
         assert lines(desk, "+3h")["c2"].customer_id == "k2"
         # As of a time before it was reclassified.
         assert list(lines(desk, "+4h", product="phone")) == ["c1", "c3"]
+
+
+def test_cases_that_stand_so_came_in_so_or_were_opened_or_closed_then(tmp_path: Path) -> None:
+    with desk_in(tmp_path) as desk:
+        desk.case("c1", opened("+1h", received_at=moment("-1d")), closed("+1d"), reopened("+2d"))
+        desk.case("c2", opened("+2h", channel="phone"), closed("+3d"))
+        desk.case("c3", opened("+3h", channel="chat"), merged("c2", "+4h"))
+
+        def of(**asked: Any) -> list[str]:
+            return list(lines(desk, "+9d", **asked))
+
+        assert of(status=("open",)) == ["c1"]
+        assert of(status=("open", "closed")) == ["c1", "c2"]
+        assert of(status=("merged",)) == of(channel=("chat",)) == ["c3"]
+        assert of(channel=("chat", "phone")) == ["c2", "c3"]
+        assert of(channel=("letter",)) == []
+        assert of(opened_from=moment("+2h")) == ["c2", "c3"]
+        assert of(opened_from=moment("+1h"), opened_to=moment("+2h")) == ["c1"]
+        assert of(received_to=moment("+0h")) == ["c1"]
+        # It was closed then, although it has been reopened since; the last closing of another.
+        assert of(closed_from=moment("+1d"), closed_to=moment("+3d")) == ["c1"]
+        assert of(closed_from=moment("+3d")) == ["c2"]
+        assert of(reopened_from=moment("+1d")) == ["c1"]
+        assert of(reopened_to=moment("+2d")) == []
+        assert of(closed_to=moment("+9d"), status=("closed",)) == ["c2"]
+
+
+def test_of_several_values_any_will_do(tmp_path: Path) -> None:
+    with desk_in(tmp_path) as desk:
+        desk.case("c1", opened("+1h", product="phone"), assigned("anna", "north", "+1h"))
+        desk.case("c2", opened("+2h", customer_id="k2"), assigned("ben", "south", "+2h"))
+        desk.case("c3", opened("+3h", customer_id="k3", product="box"))
+
+        def of(**asked: Any) -> list[str]:
+            return list(lines(desk, "+9d", **asked))
+
+        assert of(agent=("anna", "ben")) == of(team=["north", "south"]) == ["c1", "c2"]
+        assert of(customer=("k1", "k3")) == of(case=("c3", "c1")) == ["c1", "c3"]
+        assert of(product=("phone", "box"), agent=("anna",)) == ["c1"]
+        assert of(agent=()) == of(customer=[]) == of(case=()) == []
+
+
+def test_working_time_and_the_time_without_waiting_for_the_customer(tmp_path: Path) -> None:
+    with desk_in(tmp_path) as desk:  # Monday at nine; work ends at five
+        desk.case("c1", opened(), replied("r1", "+1h"), inquired("q1", "+1h", reply_id="r1"))
+        desk.case("c1", wrote("m1", "+3h"), inquired("q2", "+4h"), inquired("q3", "+5h"))
+        desk.case("c1", wrote("auto", "+6h", automated=True), wrote("m2", "+7h"))
+        desk.case("c1", closed("+26h"))
+        case = lines(desk, "+9d")["c1"]
+        assert (case.first_response_s, case.first_response_working_s) == (3600, 3600)
+        assert (case.resolution_s, case.resolution_working_s) == (26 * 3600, 10 * 3600)
+        # From one to three, and from four to seven: a machine's mail ends nothing.
+        assert case.resolution_net_s == 21 * 3600
+        desk.case("c2", opened(), replied("r1", "+1h"), inquired("q1", "+1h", reply_id="r1"))
+        desk.case("c2", bounced("r1", "+2h"), closed("+10h"))
+        # The request did not arrive: nobody waited for the customer.
+        assert lines(desk, "+9d")["c2"].resolution_net_s == 10 * 3600
+        desk.case("c3", opened(), inquired("q1", "+2h"), closed("+10h"))
+        assert lines(desk, "+9d")["c3"].resolution_net_s == 2 * 3600
+        assert lines(desk, "+9h")["c3"].resolution_net_s is None  # it is open
+
+
+def test_a_case_is_due_by_the_policy_in_force_at_its_receipt(tmp_path: Path) -> None:
+    with desk_in(tmp_path) as desk:
+        strict = {"conduct": {"resolve_within": "2 business days"}}
+        desk.tell("policy", adopted(effective="+0h", policy=strict))
+        desk.case("before", opened("+1h", received_at=moment("-1h")))
+        desk.case("after", opened("+1h"), noted("+2h"))
+        desk.case("done", opened("+1h"), closed("+2h"), reopened("+3h"))
+        due = {name: case.resolve_due_at for name, case in lines(desk, "+9d").items()}
+        assert due == {
+            "before": moment("-1h") + timedelta(days=5),
+            "after": moment("+49h"),
+            "done": moment("+49h"),
+        }
+        assert lines(desk, "+2h")["done"].resolve_due_at is None
+
+
+def test_what_closed_a_family_closed_its_root(tmp_path: Path) -> None:
+    with desk_in(tmp_path) as desk:
+        desk.case("c1", opened(), closed("+3h"))
+        desk.case("c2", opened("+1h"), closed("+5h", reason="no_contact"), merged("c1", "+6h"))
+        root, member = lines(desk, "+9d").values()
+        assert (root.closed_at, root.close_reason) == (moment("+3h"), "resolved")
+        assert (root.resolution_s, member.resolution_s) == (3 * 3600, None)
+        # Closed while it was merged, and taken out again: by itself it is closed.
+        desk.case("c3", opened("+1d"), closed("+25h"), reopened("+26h"), merged("c1", "+27h"))
+        desk.case("c3", closed("+28h"), unmerged("c1", "+29h"))
+        case = lines(desk, "+9d")["c3"]
+        assert (case.status, case.closed_at, case.reopens) == ("closed", moment("+28h"), 1)
+        assert case.resolution_s == 4 * 3600
+
+
+def test_handovers_reopenings_and_escalations_of_a_family_are_summed(tmp_path: Path) -> None:
+    with desk_in(tmp_path) as desk:
+        desk.case("c1", opened(), assigned("anna"), assigned("ben", None, "+1h"))
+        desk.case("c2", opened("+1h"), assigned("cleo", None, "+1h"), assigned("dan", None, "+2h"))
+        desk.case("c2", escalated(at="+2h"), closed("+2h"), reopened("+3h"), merged("c1", "+4h"))
+        root, member = lines(desk, "+9d").values()
+        assert (root.handovers, root.escalations, root.reopens) == (2, 1, 1)
+        assert (member.handovers, member.escalations, member.reopens, member.events) == (0,) * 4
+        assert (root.agent, member.agent) == ("ben", "dan")
 
 
 # --- real logs
