@@ -80,8 +80,15 @@ class Roots:
             if merge.undone:
                 if now == merge.other:
                     self._turn(merge, None)
-            elif merge.other in there and self.root(merge.other) != merge.one:
+            elif merge.other in there and not self._leads_to(merge.other, merge.one):
                 self._turn(merge, merge.other)
+
+    def _leads_to(self, start: str, one: str) -> bool:
+        """Whether something is another, or leads to it, perhaps on to yet another."""
+        at: str | None = start
+        while at is not None and at != one:
+            at = self.into(at)
+        return at is not None
 
     def _turn(self, merge: Merge, into: str | None) -> None:
         self._moments.setdefault(merge.one, []).append(merge.moment)
