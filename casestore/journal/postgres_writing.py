@@ -118,8 +118,9 @@ class PostgresWriting(Writing):
     def rows(self, stream: str, after_version: int) -> list[Row]:
         return [Row._make(row) for row in self._execute(_ROWS, (stream, after_version)).fetchall()]
 
-    def gestures_to(self, customers: Sequence[str]) -> list[Row]:
-        return [Row._make(row) for row in self._execute(_GESTURES, (list(customers),)).fetchall()]
+    def rows_of_customers(self, topic: str, customers: Sequence[str]) -> list[Row]:
+        asked = self._execute(_OF_CUSTOMERS, (list(customers), topic))
+        return [Row._make(row) for row in asked.fetchall()]
 
     def merges_of_customers(self) -> list[Row]:
         return [Row._make(row) for row in self._execute(_MERGES).fetchall()]
@@ -191,9 +192,9 @@ _ROWS = (
     f"SELECT {AS_TEXT} FROM {{schema}}.stored_events WHERE originator_id = %s "
     "AND originator_version > %s ORDER BY originator_version"
 )
-_GESTURES = (
+_OF_CUSTOMERS = (
     f"SELECT {AS_TEXT} FROM {{schema}}.stored_events WHERE customer_id = ANY (%b::text[]) "
-    "AND topic = 'GestureGiven'"
+    "AND topic = %s"
 )
 _MERGES = f"SELECT {AS_TEXT} FROM {{schema}}.stored_events WHERE topic = 'CustomerMerged'"
 _DELETED = (

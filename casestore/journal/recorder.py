@@ -63,8 +63,8 @@ class Writing(Protocol):
     def rows(self, stream: str, after_version: int) -> list[Row]:
         """A stream's rows after a version."""
 
-    def gestures_to(self, customers: Sequence[str]) -> list[Row]:
-        """The rows of all GestureGiven to some customers."""
+    def rows_of_customers(self, topic: str, customers: Sequence[str]) -> list[Row]:
+        """The rows of all events of a topic about some customers."""
 
     def merges_of_customers(self) -> list[Row]:
         """The rows of all CustomerMerged."""
