@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
-from casestore.append.families import Families
+from casestore.append.families import Cases, Families
 from casestore.append.given import given_to
 from casestore.append.request import Append, Receipt, event_id
 from casestore.append.same_person import same_as
@@ -280,20 +280,21 @@ class Decision:
             originals: of the stream, where the event is a correction.
         """
         other, case = kinds.related(event), stream.state
+        family = self.families.named(case, named) if named else {}
         ends_promise = isinstance(event, ENDS_PROMISE) and isinstance(case, Case)
         return Context(
             self.now,
             related={other: self._stream(other).state} if other is not None else _NO_OTHERS,
             history=None if originals is None else History(stream.id, originals),
             imported=self.imported,
-            family=self.families.named(case, named) if named else _NO_OTHERS,
-            whole=self._whole(case) if ends_promise else None,
+            family=family,
+            whole=self._whole(case, family) if ends_promise else None,
             goodwill=self._limits(stream, event) if isinstance(event, GestureGiven) else None,
         )
 
-    def _whole(self, case: Case) -> Case | None:
+    def _whole(self, case: Case, named: Cases) -> Case | None:
         """The family of a case as one; None where nothing is merged with it."""
-        members = self.families.members(case)
+        members = self.families.members(case, named.values())
         return self.families.as_one(case, members) if len(members) > 1 else None
 
     def _limits(self, stream: Stream, event: GestureGiven) -> GoodwillLimits | None:

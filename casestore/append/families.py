@@ -69,13 +69,17 @@ class Families:
             if other.status is not None and self.root(other) == self.root(case)
         }
 
-    def members(self, case: Case) -> Cases:
+    def members(self, case: Case, named: Iterable[Case] = ()) -> Cases:
         """All cases of a case's family, itself among them.
 
         What is merged into them is looked for among the cases of their customers.
+
+        Args:
+            case: any of them.
+            named: others that are known to be of the family.
         """
         root = self.root(case)
-        found = {each.case_id: each for each in self.line(case)}
+        found = {each.case_id: each for known in (case, *named) for each in self.line(known)}
         looked_at: set[str | None] = {None}
         while customers := {each.customer_id for each in found.values()} - looked_at:
             looked_at |= customers

@@ -385,8 +385,8 @@ def test_what_is_no_live_gesture_asks_for_nothing_more(
     desk.tell("policy", house())
     asked: list[str] = []
 
-    def given_to(customer_id: str, *_: Any) -> tuple[()]:
-        asked.append(customer_id)
+    def given_to(customers: list[str], *_: Any) -> tuple[()]:
+        asked.extend(customers)
         return ()
 
     monkeypatch.setattr("casestore.append.decision.given_to", given_to)

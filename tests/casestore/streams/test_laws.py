@@ -138,7 +138,9 @@ def test_what_was_known_then_is_what_a_reader_saw_then(
     seen = Story(story.stream, then)
     assert story.history(known_at=known_at).originals == then
     assert story.history(as_of, known_at).effective == seen.history(as_of).effective
-    assert kinds.fold_history(story.history(known_at=known_at)) == kinds.fold_history(seen.history())
+    assert kinds.fold_history(story.history(known_at=known_at)) == kinds.fold_history(
+        seen.history()
+    )
 
 
 # --- corrections
