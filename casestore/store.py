@@ -28,6 +28,7 @@ from eventsourcing.persistence import (
 from msgspec.structs import replace
 
 from casestore.append.decision import ENDS_PROMISE, Decision
+from casestore.append.families import Links
 from casestore.append.request import Append, Outcome, Receipt, Retry
 from casestore.errors import CaseStoreError, KeyFileError, StoreUnavailable, StreamNotFound
 from casestore.events import (
@@ -91,6 +92,7 @@ class CaseStore:
         self._new_id = new_id
         self._retry = retry
         self._codec = journal.codec
+        self._links = Links()
 
     # --- opening ---------------------------------------------------------------------------
 
@@ -303,6 +305,7 @@ class CaseStore:
                 vault=self.vault,
                 now=self._clock(),
                 cached=self._cached,
+                links=self._links,
             )
             for append in appends:
                 try:

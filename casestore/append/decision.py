@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
-from casestore.append.families import Cases, Families
+from casestore.append.families import Families, Links
 from casestore.append.given import given_to
 from casestore.append.request import Append, Receipt, event_id
 from casestore.append.same_person import same_as
@@ -71,6 +71,7 @@ class Decision:
         codec, vault: of the store.
         now: the store's clock.
         cached: a stream's state as far as this process knows it.
+        links: of cases, as far as this process knows them.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Decision:
         vault: Vault,
         now: datetime,
         cached: Callable[[str], Stream | None],
+        links: Links,
     ) -> None:
         self.writing = writing
         self.codec = codec
@@ -100,6 +102,7 @@ class Decision:
             writing,
             self.rows,
             self.merges,
+            links=links,
             codec=codec,
             case=lambda case_id: cast(Case, self._stream(f"case:{case_id}").state),
         )
@@ -280,21 +283,20 @@ class Decision:
             originals: of the stream, where the event is a correction.
         """
         other, case = kinds.related(event), stream.state
-        family = self.families.named(case, named) if named else {}
         ends_promise = isinstance(event, ENDS_PROMISE) and isinstance(case, Case)
         return Context(
             self.now,
             related={other: self._stream(other).state} if other is not None else _NO_OTHERS,
             history=None if originals is None else History(stream.id, originals),
             imported=self.imported,
-            family=family,
-            whole=self._whole(case, family) if ends_promise else None,
+            family=self.families.named(case, named) if named else _NO_OTHERS,
+            whole=self._whole(case) if ends_promise else None,
             goodwill=self._limits(stream, event) if isinstance(event, GestureGiven) else None,
         )
 
-    def _whole(self, case: Case, named: Cases) -> Case | None:
+    def _whole(self, case: Case) -> Case | None:
         """The family of a case as one; None where nothing is merged with it."""
-        members = self.families.members(case, named.values())
+        members = self.families.members(case)
         return self.families.as_one(case, members) if len(members) > 1 else None
 
     def _limits(self, stream: Stream, event: GestureGiven) -> GoodwillLimits | None:
@@ -309,7 +311,7 @@ class Decision:
             return None
         customers = [case.customer_id, *self._same_person(case.customer_id)]
         rows = [
-            *self.writing.rows_of_customers("GestureGiven", customers),
+            *self.writing.gestures_to(customers),
             *(r for r in self.rows if r.topic == "GestureGiven" and r.customer_id in customers),
         ]
         cases = [cast(Case, self._stream(name).state) for name in {row.stream for row in rows}]

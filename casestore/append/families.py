@@ -4,8 +4,9 @@ cases of a family tell together."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import cast
 
-from casestore.events import Event
+from casestore.events import CaseMerged, Event
 from casestore.events.markers import as_named
 from casestore.journal.recorder import Writing
 from casestore.journal.rows import Row
@@ -13,9 +14,40 @@ from casestore.streams import kinds
 from casestore.streams.case import Case, evolve
 from casestore.streams.codec import Codec
 from casestore.streams.history import History
+from casestore.streams.merged import closure, linked
 
 Cases = Mapping[str, Case]
 """Cases by id."""
+
+
+def link_of(row: Row, codec: Codec) -> tuple[str, str]:
+    """The case that a CaseMerged is about, and the one that it was merged into."""
+    merged = cast(CaseMerged, codec.decode(row.topic, row.state))
+    return row.stream.removeprefix("case:"), merged.into
+
+
+class Links:
+    """Which cases were ever merged with which, as far as this process has looked."""
+
+    def __init__(self) -> None:
+        self._links: dict[str, set[str]] = {}
+        self._until = 0
+
+    def look(self, writing: Writing, codec: Codec) -> None:
+        """Take note of the merges that were recorded since the last look. Needs the lock."""
+        merges, last = writing.merges_of_cases(self._until)
+        if last < self._until:  # an older database was put in the place of this one
+            self._links.clear()
+            merges, last = writing.merges_of_cases(0)
+        for row in merges:
+            one, other = link_of(row, codec)
+            self._links.setdefault(one, set()).add(other)
+            self._links.setdefault(other, set()).add(one)
+        self._until = last
+
+    def next_to(self, cases: set[str]) -> set[str]:
+        """The cases that were ever merged with some."""
+        return set().union(*(self._links.get(case_id, ()) for case_id in cases))
 
 
 class Families:
@@ -25,6 +57,7 @@ class Families:
         writing: the transaction; it holds the lock, unless only `line` and `named` are asked.
         pending: rows that the same commit will write.
         merges: those of them that are CaseMerged.
+        links: of the store.
         codec: of the store.
         case: gives the present state of a case.
     """
@@ -35,16 +68,17 @@ class Families:
         pending: Sequence[Row],
         merges: Sequence[Row],
         *,
+        links: Links,
         codec: Codec,
         case: Callable[[str], Case],
     ) -> None:
         self._writing = writing
         self._pending = pending
         self._merges = merges
+        self._links = links
+        self._looked = False
         self._codec = codec
         self._case = case
-        self._on_record: dict[str, set[str]] = {}
-        """The streams of a customer's cases that were ever merged."""
 
     def line(self, case: Case) -> list[Case]:
         """A case, what it is merged into, and so on up to the root."""
@@ -69,35 +103,19 @@ class Families:
             if other.status is not None and self.root(other) == self.root(case)
         }
 
-    def members(self, case: Case, named: Iterable[Case] = ()) -> Cases:
-        """All cases of a case's family, itself among them.
+    def members(self, case: Case) -> Cases:
+        """All cases of a case's family, itself among them. Needs the lock."""
+        if not self._looked:
+            self._links.look(self._writing, self._codec)
+            self._looked = True
+        pending = linked(link_of(row, self._codec) for row in self._merges)
 
-        What is merged into them is looked for among the cases of their customers.
+        def next_to(names: set[str]) -> set[str]:
+            return self._links.next_to(names) | pending(names)
 
-        Args:
-            case: any of them.
-            named: others that are known to be of the family.
-        """
+        ever = map(self._case, closure([case.case_id], next_to))
         root = self.root(case)
-        found = {each.case_id: each for known in (case, *named) for each in self.line(known)}
-        looked_at: set[str | None] = {None}
-        while customers := {each.customer_id for each in found.values()} - looked_at:
-            looked_at |= customers
-            for stream in self._ever_merged(customers):
-                line = self.line(self._case(stream.removeprefix("case:")))
-                if line[-1].case_id == root:
-                    found |= {each.case_id: each for each in line}
-        return found
-
-    def _ever_merged(self, customers: set[str | None]) -> set[str]:
-        streams = {row.stream for row in self._merges if row.customer_id in customers}
-        for customer_id in customers:
-            assert customer_id is not None  # noqa: S101  (cases have a customer)
-            if customer_id not in self._on_record:
-                rows = self._writing.rows_of_customers("CaseMerged", [customer_id])
-                self._on_record[customer_id] = {row.stream for row in rows}
-            streams |= self._on_record[customer_id]
-        return streams
+        return {each.case_id: each for each in ever if self.root(each) == root}
 
     def as_one(self, case: Case, members: Cases) -> Case:
         """A case's family as one case, with the ids by which that case names what is in it."""

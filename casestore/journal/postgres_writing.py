@@ -118,12 +118,17 @@ class PostgresWriting(Writing):
     def rows(self, stream: str, after_version: int) -> list[Row]:
         return [Row._make(row) for row in self._execute(_ROWS, (stream, after_version)).fetchall()]
 
-    def rows_of_customers(self, topic: str, customers: Sequence[str]) -> list[Row]:
-        asked = self._execute(_OF_CUSTOMERS, (list(customers), topic))
-        return [Row._make(row) for row in asked.fetchall()]
+    def gestures_to(self, customers: Sequence[str]) -> list[Row]:
+        return [Row._make(row) for row in self._execute(_GESTURES, (list(customers),)).fetchall()]
 
     def merges_of_customers(self) -> list[Row]:
         return [Row._make(row) for row in self._execute(_MERGES).fetchall()]
+
+    def merges_of_cases(self, after: int) -> tuple[list[Row], int]:
+        rows = [Row._make(row) for row in self._execute(_CASE_MERGES, (after,)).fetchall()]
+        merges = [row for row in rows if row.topic]
+        (last,) = (row.position for row in rows if not row.topic)
+        return merges, last
 
     def commit(self, rows: Sequence[Row], keys: Sequence[KeyRow] = ()) -> list[int]:
         positions: list[int] = []
@@ -192,11 +197,17 @@ _ROWS = (
     f"SELECT {AS_TEXT} FROM {{schema}}.stored_events WHERE originator_id = %s "
     "AND originator_version > %s ORDER BY originator_version"
 )
-_OF_CUSTOMERS = (
+_GESTURES = (
     f"SELECT {AS_TEXT} FROM {{schema}}.stored_events WHERE customer_id = ANY (%b::text[]) "
-    "AND topic = %s"
+    "AND topic = 'GestureGiven'"
 )
 _MERGES = f"SELECT {AS_TEXT} FROM {{schema}}.stored_events WHERE topic = 'CustomerMerged'"
+_CASE_MERGES = f"""
+SELECT {AS_TEXT} FROM {{schema}}.stored_events WHERE topic = 'CaseMerged' AND position > %s
+UNION ALL
+SELECT coalesce(max(position), 0), '', 0, '', '', NULL, NULL, NULL, 0, ''
+FROM {{schema}}.stored_events
+"""
 _DELETED = (
     "INSERT INTO {schema}.casestore_meta VALUES (%s, %s) "
     "ON CONFLICT (name) DO UPDATE SET value = excluded.value"

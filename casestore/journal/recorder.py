@@ -63,11 +63,14 @@ class Writing(Protocol):
     def rows(self, stream: str, after_version: int) -> list[Row]:
         """A stream's rows after a version."""
 
-    def rows_of_customers(self, topic: str, customers: Sequence[str]) -> list[Row]:
-        """The rows of all events of a topic about some customers."""
+    def gestures_to(self, customers: Sequence[str]) -> list[Row]:
+        """The rows of all GestureGiven to some customers."""
 
     def merges_of_customers(self) -> list[Row]:
         """The rows of all CustomerMerged."""
+
+    def merges_of_cases(self, after: int) -> tuple[list[Row], int]:
+        """The rows of all CaseMerged after a position, and the last position of all."""
 
     def commit(self, rows: Sequence[Row], keys: Sequence[KeyRow] = ()) -> list[int]:
         """Insert rows and data keys, durably, and give the rows' positions.

@@ -100,12 +100,12 @@ class SQLiteWriting(Writing):
         )
         return [Row._make(row) for row in found]
 
-    def rows_of_customers(self, topic: str, customers: Sequence[str]) -> list[Row]:
+    def gestures_to(self, customers: Sequence[str]) -> list[Row]:
         marks = ", ".join("?" * len(customers))
-        # The plus keeps the database from the index of merges, which knows of no customer.
         found = self._cursor.execute(
-            f"SELECT {COLUMNS} FROM stored_events WHERE customer_id IN ({marks}) AND +topic = ?",
-            [*customers, topic],
+            f"SELECT {COLUMNS} FROM stored_events WHERE customer_id IN ({marks}) "
+            "AND topic = 'GestureGiven'",
+            customers,
         )
         return [Row._make(row) for row in found]
 
@@ -114,6 +114,14 @@ class SQLiteWriting(Writing):
             f"SELECT {COLUMNS} FROM stored_events WHERE topic = 'CustomerMerged'"
         )
         return [Row._make(row) for row in found]
+
+    def merges_of_cases(self, after: int) -> tuple[list[Row], int]:
+        (last,) = self._one("SELECT max(position) FROM stored_events")
+        found = self._cursor.execute(
+            f"SELECT {COLUMNS} FROM stored_events WHERE topic = 'CaseMerged' AND position > ?",
+            (after,),
+        )
+        return [Row._make(row) for row in found], last or 0
 
     def commit(self, rows: Sequence[Row], keys: Sequence[KeyRow] = ()) -> list[int]:
         if keys:

@@ -348,6 +348,13 @@ def test_what_was_told_while_cases_were_merged_is_forgotten_where_they_no_longer
     assert told_already(desk, "c3", "c2/p1")
 
 
+def test_where_there_is_no_case_yet_there_is_no_promise(store_url: str) -> None:
+    with CaseStore.create(store_url, clock=lambda: START) as store:
+        with pytest.raises(EventRefused, match="the case is not open yet"):
+            store.append("case:c1", kept())
+        store.append("case:c1", opened(), promised(), kept())
+
+
 def test_in_one_append_too(desk: Desk) -> None:
     twice = [("case:c3", [kept("c1/p1", "+0m")]), ("case:c1", [kept("p1", "+0m")])]
     with pytest.raises(EventRefused, match=r"case:c1: .* promise 'p1' is kept already"):
