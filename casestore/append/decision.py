@@ -91,7 +91,6 @@ class Decision:
         self.now = now
         self.cached = cached
         self.streams: dict[str, Stream] = {}
-        self.changed: set[str] = set()
         self.rows: list[Row] = []
         self.merges: list[Row] = []
         """Of the rows, those of CaseMerged."""
@@ -151,7 +150,6 @@ class Decision:
             raise
         for row in self.rows[count:]:
             self.found[row.event_id] = row
-            self.changed.add(row.stream)
         return True
 
     @property
