@@ -23,11 +23,12 @@ from projections.history.case_history import CaseHistory
 from projections.history.customer_history import customer_histories
 from projections.models.cases import CaseRow, rows
 from projections.models.promises import rows as promise_rows
+from projections.models.promises import state
 from projections.projection import from_stored, to_stored
 from projections.reports import CaseLine
 from projections.rules.lapses import LapseRow
 from tests.support.desk import Desk, desk_in
-from tests.support.laws import law, seeds, stories, story_of, times
+from tests.support.laws import hours, law, seeds, stories, story_of, times
 from tests.support.real_data import (
     incident_answers,
     incidents,
@@ -265,9 +266,9 @@ def test_a_row_is_the_present_state_at_any_cut(
 
 
 @law
-@hypothetically(a_case, times, times)
-def test_what_is_kept_at_present_is_kept_in_the_row_at_any_cut(
-    story: Story, as_of: datetime | None, known_at: datetime | None
+@hypothetically(a_case, times, times, hours)
+def test_a_promise_stands_in_its_row_as_in_the_state_of_its_case(
+    story: Story, as_of: datetime | None, known_at: datetime | None, asked_at: datetime
 ) -> None:
     history = story.history(as_of, known_at)
     if not history.effective:
@@ -278,11 +279,12 @@ def test_what_is_kept_at_present_is_kept_in_the_row_at_any_cut(
     assert found.keys() == case.promises.keys()
     for promise_id, promise in case.promises.items():
         row = found[promise_id]
+        keeping = case.keeping(promise_id)
         assert row.renegotiations == promise.renegotiations
-        assert (row.withdrawn_at is not None) == (promise.status == "withdrawn")
-        assert (row.released_at is not None) == (promise.status == "released")
-        # Of two keepings the present state knows the latter only.
-        assert row.kept_at is not None or not case.is_kept(promise_id)
+        assert row.due_at == promise.due_at
+        assert row.kept_at == (None if keeping is None else keeping.at)
+        assert row.released_at == promise.released_at
+        assert state(row, asked_at) == case.promise_state(promise_id, asked_at)
 
 
 NOT_OF_EVENTS = {"received_at", "receipt", "first_due_at", "due_at", "resolve_due_at"}

@@ -24,8 +24,8 @@ from tests.support.stories import (
     merged,
     moment,
     opened,
+    reclaimed,
     remedied,
-    remedy_taken_back,
 )
 
 
@@ -90,7 +90,7 @@ def test_only_findings_that_stand_and_uphold(desk: Desk) -> None:
 
 def test_what_was_taken_back_is_in_no_sum(desk: Desk) -> None:
     desk.case("c1", opened(), found(root_cause="fire"), remedied("e1", value=money("9")))
-    desk.case("c1", gift("g1", "3"), declined("g1", "+1h"), remedy_taken_back("e1", "+1h"))
+    desk.case("c1", gift("g1", "3"), declined("g1", "+1h"), reclaimed("e1", "+1h"))
     (line,) = causes(desk)
     assert (line.remedies, line.goodwill, line.loss) == ([], [], [])
     (line,) = causes(desk, as_of="+30m")

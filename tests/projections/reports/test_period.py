@@ -28,8 +28,8 @@ from tests.support.stories import (
     moment,
     opened,
     rated,
+    reclaimed,
     remedied,
-    remedy_taken_back,
     reopened,
     unmerged,
     wrote,
@@ -178,7 +178,7 @@ def test_a_family_is_opened_and_closed_as_its_root_and_received_with_the_first(d
 def test_what_was_taken_back_or_declined_is_in_no_sum(desk: Desk) -> None:
     desk.case("c1", opened(), remedied("e1", value=money("20")), remedied("e2", value=money("1")))
     desk.case("c1", gift("g1", "5"), gift("g2", "6"))
-    desk.case("c1", declined("g1", "+1h"), remedy_taken_back("e1", "+1h"))
+    desk.case("c1", declined("g1", "+1h"), reclaimed("e1", "+1h"))
     (line,) = lines(desk, as_of="+2h").values()
     assert (line.remedies, line.goodwill) == ([money("1")], [money("6")])
     (line,) = lines(desk, as_of="+30m").values()
