@@ -8,22 +8,30 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import asdict
 
 from casestore import CaseStore, EventRefused
+from casestore.append.request import Append
 from casestore.errors import CustomerErased, StreamNotFound
 from casestore.events import (
     CaseMerged,
     CaseUnmerged,
     CustomerMerged,
     CustomerUnmerged,
+    ErasureRequested,
     Event,
     EventCorrected,
+    PersonalDataErased,
 )
 from casestore.events.markers import FAMILY_KINDS, needs, renamed
 from casestore.streams.merged import closure, linked
+from projections import PROJECTIONS
+from projections.engine.maker import Maker
+from projections.projection import from_stored
 from tests.support.laws import proposal
 from tests.support.stories import ANNA, START, Story, adopted, uid
 
@@ -145,3 +153,92 @@ def naming_others(event: Event, random: Random, family: Sequence[str]) -> Event:
             f"{other}/{name}" if (kind, name) in named and kind in FAMILY_KINDS else name
         ),
     )
+
+
+# --- facts, to be told in one way or another ----------------------------------------------------
+
+
+class Fact(NamedTuple):
+    """An event, and a name by which its id is made."""
+
+    stream: str
+    event: Event
+    key: str
+
+
+def some_facts(
+    folder: Path,
+    seed: int,
+    proposals: int,
+    *,
+    streams: Sequence[str] = ("case:x", "case:y", "case:z", "customer:x", "customer:y"),
+    merges: float = 0.15,
+    without: tuple[type[Event], ...] = (),
+) -> list[Fact]:
+    """Facts that a store accepts in this order, each minutes after the one before.
+
+    Every stream begins with a fact of its own. There are no corrections or erasures: what they
+    are about depends on when they are told.
+    """
+    random = Random(seed)
+    facts: list[Fact] = []
+    merged: dict[str, str] = {}
+    stories: dict[str, Story] = {}
+    with Told(folder / f"facts-{seed}.db") as told:
+        for number in range(len(streams) + proposals):
+            begun = number >= len(streams)
+            stream = random.choice(streams) if begun else sorted(streams, reverse=True)[number]
+            at = START + timedelta(minutes=7 * number)
+            story = stories.get(stream, Story(stream))
+            event: Event | None
+            if begun and random.random() < merges:
+                event = merge(stream, random, streams, at, merged)
+            else:
+                event = proposal(story, random)
+                if event is None or isinstance(event, (*_TOLD_ONCE, *without)):
+                    continue
+                event = replace(event, occurred_at=at)
+                event = naming_others(event, random, family_of(stream, merged))
+            fact = Fact(stream, event, f"fact-{number}")
+            if told.tell(fact):
+                facts.append(fact)
+                stories[stream] = story.plus(event)
+                note_merge(merged, stream, event)
+    return facts
+
+
+_TOLD_ONCE = (EventCorrected, ErasureRequested, PersonalDataErased)
+
+
+class Told:
+    """A new store, for facts to be told in one way, long after they happened."""
+
+    def __init__(self, file: Path) -> None:
+        self.store = CaseStore.create(
+            f"sqlite:///{file}", clock=lambda: START + timedelta(days=30), sealed=False
+        )
+
+    def __enter__(self) -> Told:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.store.close()
+
+    def tell(self, fact: Fact) -> bool:
+        """Tell a fact; whether it was accepted."""
+        append = Append(batches=((fact.stream, (fact.event,)),), key=fact.key, imported=True)
+        return self.store.write([append])[0] is True
+
+    def rows(self) -> dict[str, list[dict[str, Any]]]:
+        """All rows by projection, without the positions, which tell only the order of telling."""
+        maker = Maker(self.store, PROJECTIONS, until=self.store.recorder.last_position())
+        parts = [maker.of_range(f"{kind}:", f"{kind};") for kind in ("case", "customer")]
+        found: dict[str, list[dict[str, Any]]] = {}
+        for projection in PROJECTIONS:
+            assert not any(part.parked[projection.name] for part in parts)
+            stored = [row[1:] for part in parts for row in part.rows[projection.name]]
+            rows = map(asdict, from_stored(projection.row, stored))
+            found[projection.name] = sorted(
+                ({name: row[name] for name in row if name != "position"} for row in rows), key=repr
+            )
+        return found
