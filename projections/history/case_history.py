@@ -6,7 +6,7 @@ Facts may be recorded late, so everything goes by the order in which things happ
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -158,11 +158,19 @@ class CaseHistory:
         return None if self._family is None else self._family.roots.into(case_id)
 
     @cached_property
+    def received(self) -> Happened | None:
+        """The opening of the case that reached us first; None where that is recorded as after
+        the opening, and so is not known."""
+        if self._family is None:
+            return self.opened if _receipt(self.opened) is not None else None
+        own_first = sorted(self.of(CaseOpened), key=lambda each: each.case_id != self.case_id)
+        known = [(at, each) for each in own_first if (at := _receipt(each)) is not None]
+        return min(known, key=lambda pair: pair[0])[1] if known else None
+
+    @cached_property
     def receipt(self) -> datetime | None:
-        """When the complaint first reached us; None where that is recorded as after the opening,
-        and so is not known."""
-        known = [at for each in self.of(CaseOpened) if (at := _receipt(each)) is not None]
-        return min(known, default=None)
+        """When the complaint first reached us; None where that is not known."""
+        return None if self.received is None else _receipt(self.received)
 
     @property
     def received_at(self) -> datetime | None:
@@ -190,10 +198,13 @@ class CaseHistory:
             at: with all that happened by then.
             case_id: of the family; the case itself, if left out.
         """
-        moment = Moment(at, LAST.position)
-        root = self.led_to(case_id or self.case_id, moment)
+        return self.standing_before(Moment(at, LAST.position + 1), case_id or self.case_id)
+
+    def standing_before(self, moment: Moment, case_id: str) -> Standing:
+        """How the case that one of the family led to right before a moment stood then."""
+        root = self.led_to(case_id, moment)
         standings = self._standings(root)
-        place = bisect_right(standings, moment, key=lambda turn: turn[0])
+        place = bisect_left(standings, moment, key=lambda turn: turn[0])
         return standings[place - 1][1] if place else Standing()
 
     def _standings(self, case_id: str) -> list[tuple[Moment, Standing]]:

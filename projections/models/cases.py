@@ -240,7 +240,8 @@ def resolve_due_at(case: CaseHistory) -> datetime | None:
 
 def resolution_due(case: CaseHistory) -> datetime | None:
     """The same, as `too-slow` judges it: without the time in which we waited for the customer,
-    where the policy says so."""
+    where the policy says so. None where the receipt is not known, or where we still wait for the
+    customer, so that no time is too late."""
     begin, plain = case.receipt, resolve_due_at(case)
     if begin is None or plain is None:
         return None
@@ -254,7 +255,7 @@ def resolution_due(case: CaseHistory) -> datetime | None:
         if since >= end:
             break
         if until is None:
-            return None  # as long as we wait for the customer nothing is late
+            return None
         if until > since:
             upto = until
             if in_working_time:
