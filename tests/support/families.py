@@ -32,6 +32,8 @@ CASES = ("c1", "c2", "c3")
 """The first is the root."""
 BEGIN = START - timedelta(hours=1)
 """When the cases are opened. Nothing else happens before."""
+_POSITION = 1000
+"""Of the first event. What happens to the customer is recorded before."""
 _OF_A_CASE_AS_A_WHOLE = (
     *(CaseAssigned, CaseClosed, CaseReopened, CaseReclassified, CaseEscalated),
     EscalationReturned,
@@ -87,6 +89,8 @@ def facts(seed: int, where: Callable[[Random], Choice] = anywhere, length: int =
                 case_id = None  # of an event that was left out
             elif key[0] not in FAMILY_KINDS and case_id is not None:
                 case_id = homes[key]
+        for key in brings(event):
+            case_id = homes.get(key, case_id)  # the first event with this id was voided
         if case_id is None or isinstance(event, CaseOpened | CaseMerged | CaseUnmerged):
             continue
         homes.update(dict.fromkeys(brings(event), case_id))
@@ -113,7 +117,15 @@ def _unique(story: Story, number: int) -> list[Recorded]:
 
 def at_distinct_times(found: Sequence[Fact], random: Random) -> list[Fact]:
     """The facts, without corrections, at times of which no two are equal."""
-    kept = [fact for fact in found if not isinstance(fact.event, EventCorrected)]
+    kept: list[Fact] = []
+    known: set[IdKey] = set()
+    for fact in found:
+        new = brings(fact.event)
+        if isinstance(fact.event, EventCorrected) or not known.isdisjoint(new):
+            continue
+        if known.issuperset(needs(fact.event)):
+            known.update(new)
+            kept.append(fact)
     minutes = random.sample(range(24 * 60), len(kept))
     return [
         Fact(
@@ -173,10 +185,10 @@ def merged_at_once() -> list[tuple[str, Event]]:
 def merged_and_unmerged(at: datetime) -> list[tuple[str, Event]]:
     """All cases are merged for a moment."""
     into = dict(zip(CASES[1:], CASES, strict=False))
-    return [
-        *((case_id, merged(other, at)) for case_id, other in into.items()),
-        *((case_id, unmerged(other, at)) for case_id, other in into.items()),
-    ]
+    found: list[tuple[str, Event]] = []
+    for make in (merged, unmerged):
+        found += ((case_id, make(other, at)) for case_id, other in into.items())
+    return found
 
 
 def merged_at_any_time(random: Random) -> list[tuple[str, Event]]:
@@ -200,10 +212,10 @@ def _stories(
 ) -> list[Story]:
     first = [*((case_id, opened(BEGIN)) for case_id in CASES), *merges]
     cases: dict[str, list[Recorded]] = {case_id: [] for case_id in CASES}
-    for position, (case_id, event) in enumerate(first, 1):
+    for position, (case_id, event) in enumerate(first, _POSITION):
         uid = str(UUID(int=position))
         cases[case_id].append(Recorded(event, "", 0, position, uid, None, 0))
-    for position, fact in enumerate(found, len(first) + 1):
+    for position, fact in enumerate(found, 2 * _POSITION):
         event = renamed(fact.event, names_in(fact.case_id))
         recorded = msgspec.structs.replace(fact.recorded, event=event, position=position)
         cases[fact.case_id].append(recorded)

@@ -69,6 +69,7 @@ from casestore.events import (
     QualityAssessed,
     Ref,
     RemedyGiven,
+    RemedyReversed,
     ReplySent,
     RequestRefused,
     ResolutionAccepted,
@@ -385,6 +386,10 @@ def apologised(apology_id: str = "y1", at: Moment = "+0h", **more: Any) -> Apolo
 
 def remedied(remedy_id: str = "e1", at: Moment = "+0h", **more: Any) -> RemedyGiven:
     return make(RemedyGiven, at, more, remedy_id=remedy_id, kind="refund")
+
+
+def reversed_remedy(remedy_id: str = "e1", at: Moment = "+0h", **more: Any) -> RemedyReversed:
+    return make(RemedyReversed, at, more, remedy_id=remedy_id)
 
 
 def gave(gesture_id: str = "g1", at: Moment = "+0h", **more: Any) -> GestureGiven:
