@@ -77,19 +77,13 @@ def _reader(mark: New | Known) -> Callable[[Any], list[IdKey]]:
     elsewhere = isinstance(mark, Known) and mark.elsewhere
 
     def read(value: Any) -> list[IdKey]:
-        if elsewhere and isinstance(value, str) and "/" in value:
-            return []
-        return _ids_in(value, kind)
+        if isinstance(value, str):
+            return [] if elsewhere and "/" in value else [(kind, value)]
+        if isinstance(value, Ref):
+            return [(value.kind, value.id)]
+        return [(kind, each) for each in value]
 
     return read
-
-
-def _ids_in(value: Any, kind: str) -> list[IdKey]:
-    if isinstance(value, str):
-        return [(kind, value)]
-    if isinstance(value, Ref):
-        return [(value.kind, value.id)]
-    return [(kind, each) for each in value]
 
 
 def _nested_reader(inner: str, kind: str) -> Callable[[Any], list[IdKey]]:
@@ -125,21 +119,6 @@ def brings(event: Event) -> list[IdKey]:
 def needs(event: Event) -> list[IdKey]:
     """The ids of its own stream that an event refers to."""
     return _collect(event, _known(type(event)))
-
-
-def names(event: Event) -> list[IdKey]:
-    """All ids that an event refers to, also those that are never checked: of any other case."""
-    found = []
-    for field, mark in _marked_known(type(event)):
-        if (held := getattr(event, field)) is not None:
-            found += _ids_in(held, mark.kind)
-    return found
-
-
-@per_class
-def _marked_known(cls: type[Event]) -> tuple[tuple[str, Known], ...]:
-    marks = ((name, marker(hint, Known)) for name, hint in fields_of(cls).items())
-    return tuple((name, mark) for name, mark in marks if mark is not None)
 
 
 Rename = Callable[[str, str], str]

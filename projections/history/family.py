@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from casestore.events import Event
-from casestore.events.markers import FAMILY_KINDS, IdKey, brings, names, needs, places, renamed
+from casestore.events.markers import FAMILY_KINDS, IdKey, brings, needs, places, renamed
 from casestore.streams.history import History, Recorded
 from casestore.streams.merged import Roots, merges_in
 from projections.history.happened import Happened
@@ -112,7 +112,7 @@ def _that_had_happened(
 
 
 def _is_early(event: Event, case_id: str, not_yet: Mapping[str, set[IdKey]]) -> bool:
-    for kind, name in names(event):
+    for kind, name in needs(event):
         if (kind, name) in not_yet[case_id]:
             return True
         for other, inner in places(name):
