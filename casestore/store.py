@@ -27,10 +27,17 @@ from eventsourcing.persistence import (
 )
 from msgspec.structs import replace
 
-from casestore.append.decision import Decision
+from casestore.append.decision import ENDS_PROMISE, Decision
+from casestore.append.families import Links
 from casestore.append.request import Append, Outcome, Receipt, Retry
 from casestore.errors import CaseStoreError, KeyFileError, StoreUnavailable, StreamNotFound
-from casestore.events import Event, EventCorrected, GestureGiven, PersonalDataErased
+from casestore.events import (
+    CaseMerged,
+    Event,
+    EventCorrected,
+    GestureGiven,
+    PersonalDataErased,
+)
 from casestore.journal.answering import brief, database_answers
 from casestore.journal.application import Journal
 from casestore.journal.place import (
@@ -50,6 +57,7 @@ from casestore.streams import kinds
 from casestore.streams.case import Case
 from casestore.streams.history import History, Recorded
 from casestore.streams.kinds import Stream
+from casestore.streams.merged import merged_into
 from casestore.streams.policies import Policies
 
 _READ = 500
@@ -84,6 +92,7 @@ class CaseStore:
         self._new_id = new_id
         self._retry = retry
         self._codec = journal.codec
+        self._links = Links()
 
     # --- opening ---------------------------------------------------------------------------
 
@@ -296,6 +305,7 @@ class CaseStore:
                 vault=self.vault,
                 now=self._clock(),
                 cached=self._cached,
+                links=self._links,
             )
             for append in appends:
                 try:
@@ -380,15 +390,36 @@ class CaseStore:
                 stream = self._present(name)
             if stream is None:
                 raise _no_stream(name)
-            if stream.in_order:
+            if stream.plain:
                 return cast(Case, stream.state)
-        return cast(Case, kinds.fold_history(self.history(name, as_of=as_of, known_at=known_at)))
+        return self.case_in(self.history(name, as_of=as_of, known_at=known_at))
+
+    def case_in(self, history: History) -> Case:
+        """The state of a case as a history of it tells, events in the order in which they happened.
+
+        Of what the case is merged with, it tells `merged_into` alone.
+        """
+        case = cast(Case, kinds.fold_history(history))
+        if not any(isinstance(recorded.event, CaseMerged) for recorded in history):
+            return case
+
+        def other(case_id: str) -> History:
+            rows = self.recorder.stream_rows(f"case:{case_id}")
+            originals = list(self._codec.recorded(rows))
+            return History(
+                f"case:{case_id}", originals, as_of=history.as_of, known_at=history.known_at
+            )
+
+        return replace(case, merged_into=merged_into(history, other))
 
     def policies(self) -> Policies:
-        """The policies adopted."""
+        """The policies adopted, in the order in which that happened."""
         with database_answers("policy"):
             stream = self._present("policy")
-        return Policies() if stream is None else cast(Policies, stream.state)
+        if stream is None:
+            return Policies()
+        state = stream.state if stream.plain else kinds.fold_history(self.history("policy"))
+        return cast(Policies, state)
 
     def history(
         self,
@@ -484,7 +515,7 @@ class CaseStore:
 def _looks_further(append: Append) -> bool:
     """Whether it rests on more than its streams' states: a customer's other cases or ids, at which
     nobody looks again, or a whole history."""
-    further = GestureGiven | PersonalDataErased | EventCorrected
+    further = GestureGiven | PersonalDataErased | EventCorrected | ENDS_PROMISE
     return any(isinstance(e, further) for _, events in append.batches for e in events)
 
 

@@ -64,6 +64,28 @@ def merges_in(history: History) -> Iterable[Merge]:
                 pass
 
 
+def merged_into(history: History, other: Callable[[str], History]) -> str | None:
+    """What a case or a customer is merged into, as far as it is read.
+
+    Args:
+        history: its own.
+        other: gives that of another, as of the same time. It is asked of those that the merges
+            lead to, one after the other.
+    """
+    one = history.stream.partition(":")[2]
+    histories = {one: history}
+
+    def next_to(names: set[str]) -> set[str]:
+        for name in names - histories.keys():
+            histories[name] = other(name)
+        return {merge.other for name in names for merge in merges_in(histories[name])}
+
+    closure([one], next_to)
+    there = {name for name, history in histories.items() if history.effective}
+    merges = [merge for history in histories.values() for merge in merges_in(history)]
+    return Roots(merges, there).into(one)
+
+
 class Roots:
     """What each of some cases (or customers) led to, at any time.
 

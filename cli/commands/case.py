@@ -85,7 +85,8 @@ def show(
     """
     with settings().open_store() as store:
         history = store.history(_case_stream(case_id), **at._asdict())
-    shown = case_state.described(history, at.as_of or at.known_at or _asked_at(history, at))
+        state = store.case_in(history)
+    shown = case_state.described(state, history, at.as_of or at.known_at or _asked_at(history, at))
     print_lines(case_state.lines(shown, tz)) if for_people() else print_object(shown)
 
 

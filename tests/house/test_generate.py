@@ -118,12 +118,13 @@ def test_promises_have_every_fate(store: CaseStore, recorded: list[Recorded]) ->
     for stream in dict.fromkeys(each.stream for each in recorded if each.type == "PromiseMade"):
         case = store.case(stream.removeprefix("case:"))
         for promise_id, promise in case.promises.items():
-            if promise.status == "kept" and not case.is_kept(promise_id):
+            keeping = case.keeping(promise_id)
+            if promise.status == "kept" and keeping is None:
                 fates.add("bounced")
             elif promise.due_at is None:
                 fates.add("undated")
-            elif promise.kept_at is not None:
-                fates.add("kept" if promise.kept_at <= promise.due_at else "late")
+            elif keeping is not None:
+                fates.add("kept" if keeping.at <= promise.due_at else "late")
             else:
                 fates.add(promise.status)
     assert fates == {"kept", "late", "open", "bounced", "undated", "released", "withdrawn"}

@@ -14,7 +14,6 @@ from random import Random
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
-import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -24,7 +23,7 @@ from casestore.events.base import Identity, Money, Personal, Ref
 from casestore.events.markers import amendable_fields, fields_of, marker, per_class
 from casestore.streams import kinds
 from casestore.streams.checks import Context
-from casestore.streams.history import Recorded, stored_data
+from casestore.streams.history import stored_data
 from casestore.streams.kinds import Stream
 from tests.support.stories import ANNA, BOSS, START, Story, amended, learnt, ref, uid, voided
 
@@ -127,18 +126,12 @@ def correction(story: Story, random: Random) -> Event:
     return amended(version, at, **{name: (before, after_)})
 
 
-def after(stream: Stream, recorded: Recorded) -> Stream:
-    """The stream after an event that is no correction."""
-    state = stream.kind.evolve(stream.state, recorded.event)
-    return msgspec.structs.replace(stream, version=recorded.version, state=state)
-
-
 def advance(stream: Stream, story: Story) -> Stream:
     """The stream after the story's last event, made from the stream before it as the store does."""
     last = story.recorded[-1]
     if isinstance(last.event, EventCorrected):
         return story.folded
-    return after(stream, last)
+    return stream.after(last.event, last.version)
 
 
 def story_of(kind: str, seed: int, length: int) -> Story:

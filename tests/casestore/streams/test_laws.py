@@ -14,13 +14,12 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casestore.events import EVENTS, CaseOpened, CustomerRegistered, Event, EventCorrected
+from casestore.events import EVENTS, CaseOpened, Event, EventCorrected
 from casestore.events.markers import brings, needs
 from casestore.streams import kinds
 from casestore.streams.checks import Context
 from tests.support.laws import (
     advance,
-    after,
     beginnings,
     hours,
     law,
@@ -71,7 +70,7 @@ def test_what_was_accepted_would_be_accepted_again(story: Story) -> None:
     stream = kinds.empty(story.stream)
     for recorded in story.history():
         assert kinds.check(stream, recorded.event) is None
-        stream = after(stream, recorded)
+        stream = stream.after(recorded.event, recorded.version)
 
 
 @law
@@ -106,7 +105,7 @@ def test_any_selection_folds_and_is_closed_under_reference(
             corrected = str(recorded.event.event_id)
             assert history.find(corrected) or corrected in history.voided
     for first in history.effective[:1]:
-        assert isinstance(first.event, CaseOpened | CustomerRegistered)
+        assert isinstance(first.event, CaseOpened) or story.stream.startswith("customer:")
 
 
 @law
@@ -139,7 +138,9 @@ def test_what_was_known_then_is_what_a_reader_saw_then(
     seen = Story(story.stream, then)
     assert story.history(known_at=known_at).originals == then
     assert story.history(as_of, known_at).effective == seen.history(as_of).effective
-    assert kinds.fold_history(story.history(known_at=known_at)) == seen.folded.state
+    assert kinds.fold_history(story.history(known_at=known_at)) == kinds.fold_history(
+        seen.history()
+    )
 
 
 # --- corrections

@@ -19,10 +19,10 @@ from tests.support.stories import (
     issue,
     moment,
     opened,
+    reclaimed,
     remedied,
     reopened,
     replied,
-    reversed_remedy,
     uid,
     wrote,
 )
@@ -201,7 +201,7 @@ def test_with_the_remedy_a_good_day_may_be_wished() -> None:
 
 
 def test_a_remedy_that_was_taken_back_settles_nothing_from_then_on() -> None:
-    undo = reversed_remedy("e1", "+3h")
+    undo = reclaimed("e1", "+3h")
     before, after = replied("r1", "+2h", **GOOD_DAY), replied("r2", "+4h", **GOOD_DAY)
     told = (remedied("e1", "+1h"), before, undo, after)
     assert wished(issue("i1"), *told) == {"r2": "violated"}
