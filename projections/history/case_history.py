@@ -13,15 +13,22 @@ from functools import cached_property
 from typing import Literal, NamedTuple, TypeVar, cast
 
 from casestore.events import (
+    ApologyGiven,
     CaseClosed,
     CaseOpened,
     CaseReopened,
     DeliveryConfirmed,
     DeliveryFailed,
     Event,
+    FinalDecisionGiven,
+    FindingMade,
+    GestureGiven,
     IssueRaised,
     MessageReceived,
+    OptionsOffered,
+    RemedyGiven,
     ReplySent,
+    RequestRefused,
 )
 from casestore.streams.history import LAST, History
 from casestore.streams.policies import Policies
@@ -35,6 +42,12 @@ E = TypeVar("E", bound=Event)
 NO_POLICIES = Policies()
 CASE = "case"
 """In the place of an issue where a case as a whole is meant."""
+
+
+_ABOUT_ISSUES = (
+    *(FindingMade, RequestRefused, FinalDecisionGiven, OptionsOffered),
+    *(ApologyGiven, RemedyGiven, GestureGiven),
+)
 
 
 class Failure(NamedTuple):
@@ -286,21 +299,43 @@ class CaseHistory:
         cases that were one with its own."""
         named = getattr(happened.event, field)
         if named is not None:
-            return frozenset(named)
+            return self._raised(named)
         return self._covered(happened, self.open_issues(happened.moment))
 
     def matters(self, happened: Happened) -> frozenset[str]:
         """The issues that a finding, or something given, is for: what it is about; where it names
-        none and none was open any more, all that had been raised; CASE where there never was one.
+        none and none was open any more, all that had been raised. CASE, where it names none, stands
+        for a case that never had an issue.
         """
         if happened.event.issue_ids is not None:
-            return frozenset(happened.event.issue_ids)
+            return self._raised(happened.event.issue_ids)
         if not self.issues:
             return frozenset({CASE})
-        if is_open := self.about_issues(happened):
-            return is_open
+        is_open = self.about_issues(happened)
         raised = (i for i, issue in self.issues.items() if issue.moment < happened.moment)
-        return self._covered(happened, raised)
+        found = is_open or self._covered(happened, raised)
+        if any(self.covers(happened, case_id) for case_id in self._judged_as_a_whole):
+            found |= {CASE}
+        return found
+
+    @cached_property
+    def _judged_as_a_whole(self) -> frozenset[str]:
+        """The cases of the family without issues of which something was said before they were one
+        with a case that has some."""
+        if self._family is None:
+            return frozenset()
+        with_issues = {issue.case_id for issue in self.issues.values()}
+        return frozenset(
+            happened.case_id
+            for happened in self.of(*_ABOUT_ISSUES)
+            if happened.case_id not in with_issues
+            and happened.event.issue_ids is None
+            and not any(self.covers(happened, case_id) for case_id in with_issues)
+        )
+
+    def _raised(self, named: Iterable[str]) -> frozenset[str]:
+        """Of what is named, the issues of this case or its family."""
+        return frozenset(issue_id for issue_id in named if issue_id in self.issues)
 
     def _covered(self, happened: Happened, issues: Iterable[str]) -> frozenset[str]:
         if self._family is None:
