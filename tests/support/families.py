@@ -193,7 +193,7 @@ def merged_and_unmerged(at: datetime) -> list[tuple[str, Event]]:
 
 def merged_at_any_time(random: Random) -> list[tuple[str, Event]]:
     """Cases are merged and unmerged, in whatever way; some of it is to be left out of a reading."""
-    found = []
+    found: list[tuple[str, Event]] = []
     for minute in random.sample(range(24 * 60), random.randrange(8)):
         case_id, other = random.sample(CASES, 2)
         at = START + timedelta(minutes=minute, seconds=30)

@@ -316,13 +316,13 @@ def test_a_machine_asks_for_nothing() -> None:
 
 def test_an_ask_of_a_merged_case_may_be_left_unmet_by_the_other() -> None:
     gesture = gave(at="+9h", asked_for=False)
-    for named in ({}, {"ask_id": "c2/a1"}):
-        own = replied(at="+3h"), gave(at="+9h", asked_for=False, **named)
-        assert findings(ASKED, family(*own, c2=[ask()], at="+2h")) == VIOLATED
+    left = replied(at="+3h")
+    for gift in (gesture, gave(at="+9h", ask_id="c2/a1", asked_for=False)):
+        assert findings(ASKED, family(left, gift, c2=[ask()], at="+2h")) == VIOLATED
     assert findings(ASKED, family(gesture, c2=[ask()], at="+2h")) == SATISFIED
     refused = said_no(at="+3h", ask_id="c2/a1")
     assert findings(ASKED, family(refused, gesture, c2=[ask()], at="+2h")) == VIOLATED
-    own = issue(), replied(at="+3h"), gave(at="+9h", asked_for=False, **ON_1)
+    own = issue(), left, gave(at="+9h", asked_for=False, **ON_1)
     assert findings(ASKED, family(*own, c2=[issue(), ask()], at="+2h")) == SATISFIED
     assert findings(ASKED, family(*own, c2=[issue(), ask()], at="+0h")) == VIOLATED
 
@@ -383,6 +383,8 @@ def test_other_reasons_and_other_asks_are_not_a_matter_of_authority() -> None:
     assert findings(CANT, given(cant(reason="policy")), roles=ROLES) == NO_ROW
     story = given(ask(kind="action"), cant(None, ask_id="a1"))
     assert findings(CANT, story, roles=ROLES) == NO_ROW
+    mail = given(ask(kind="action", automated=True), cant(None, ask_id="a1"))
+    assert findings(CANT, mail, roles=ROLES) == NO_ROW
 
 
 def test_the_policy_of_that_time_judges() -> None:

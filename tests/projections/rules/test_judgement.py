@@ -30,6 +30,7 @@ from tests.support.stories import (
     replied,
     said_no,
     stated,
+    unmerged,
     wrote,
 )
 from tests.support.stories import found as judged
@@ -200,6 +201,14 @@ def test_a_fault_of_a_merged_case_is_to_be_apologised_for_by_its_close() -> None
 
     assert due_at(closed("+4h"), at="+2h") == moment("+4h")
     assert due_at(closed("+4h"), at="+5h") == moment("+49h")
+
+
+def test_what_a_finding_names_in_a_case_that_is_not_of_the_family_is_nothing() -> None:
+    rule, named = "fault-without-apology", judged(at="+3h", issue_ids=["c2/i1"])
+    root, member = family(named, c2=[issue()], at="+2h")
+    assert findings(rule, (root, member)) == {"c2/i1": "violated"}
+    apart = in_one_store(root, member.plus(unmerged("c1", "+4h")))
+    assert findings(rule, apart) == {}
 
 
 # --- fault-admitted-late

@@ -32,11 +32,18 @@ from tests.support.lapses import demo, facts
 from tests.support.laws import hours, law, seeds, story_of, times
 from tests.support.stories import (
     Story,
+    found,
+    given,
     given_customer,
+    issue,
     knew,
+    learnt,
     no_longer_prefers,
+    opened,
     prefers,
     registered,
+    said_no,
+    uid,
 )
 
 OURS = ("statements", "course", "judgement", "promises")
@@ -117,11 +124,27 @@ def test_a_rule_that_is_not_asked_has_nothing_to_judge(length: int) -> None:
     assert asked
 
 
+def test_evidence_is_shown_in_the_order_in_which_it_happened() -> None:
+    late_news = learnt("+9h", found(at="+1h", outcome="not_upheld", fault="none", evidence=[]))
+    story = given(opened(), issue("tea"), said_no(at="+2h"), late_news)
+    (row,) = (row for row in rows(story.reading()) if row.rule == "bare-no")
+    assert row.evidence == (str(uid(4)), str(uid(3)))
+
+
 # --- families
 
 HOUSE = DOCUMENT.validate_python(
     {
         "conduct": {
+            "reply_within": "3 hours",
+            "resend_within": "3 hours",
+            "apology_within": "3 hours",
+            "chase_after": "3 hours",
+            "admit_within": "3 hours",
+            "gesture_within": "3 hours",
+            "return_within": "3 hours",
+            "resolve_within": "5 business hours",
+            "clock": "net",
             "needs_operations": ["x"],
             "failed_attempts": 2,
             "max_agents": 1,
@@ -206,9 +229,9 @@ def test_cases_are_judged_alike_in_whatever_order_facts_are_recorded(
 def test_rules_judge_any_family_and_each_subject_once(seed: int, as_of: datetime | None) -> None:
     # References to cases that are not of the family at that time name nothing.
     told = in_several_cases(facts_of(seed), merged_at_any_time(Random(seed)))
-    found = found_in(*told, as_of=as_of)
-    subjects = Counter((row.case_id, row.rule, row.subject) for row in found)
+    all_found = found_in(*told, as_of=as_of)
+    subjects = Counter((row.case_id, row.rule, row.subject) for row in all_found)
     assert set(subjects.values()) <= {1}
     known = {str(event.event_id) for story in told for event in story.history(as_of)}
     known |= {str(event.event_id) for event in CUSTOMER.history(as_of)}
-    assert all(known.issuperset(row.evidence) for row in found)
+    assert all(known.issuperset(row.evidence) for row in all_found)

@@ -217,6 +217,8 @@ def test_a_wish_is_for_the_cases_that_were_one_when_it_was_stated() -> None:
         assert findings(rule, elsewhere) == {"i1": outcome}
         without_issues = family(said_no(at="+5h"), c2=[wished(at="+2h")], at=at)
         assert findings(rule, without_issues) == {"case": "satisfied"}
+    merged_later = family(said_no(at="+5h"), c2=[wished(at="+2h")], at="+6h")
+    assert findings(rule, merged_later) == {"case": "violated"}
     named = wished(at="+4h", issue_ids=["c2/i1"])
     about_it = said_no(at="+5h", issue_ids=["c2/i1"])
     two = family(issue(), named, about_it, c2=[issue()], at="+3h")
