@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
+from operator import itemgetter
 from typing import Literal, NamedTuple, TypeVar, cast
 
 from casestore.events import (
@@ -34,7 +35,7 @@ from casestore.streams.history import LAST, History
 from casestore.streams.policies import Policies
 from casestore.streams.standing import STANDING, Standing, stand
 from projections.history.family import Family, happenings
-from projections.history.happened import Happened, Moment
+from projections.history.happened import MOMENT, Happened, Moment
 from projections.history.issues import CHANGING, turns
 
 E = TypeVar("E", bound=Event)
@@ -48,6 +49,10 @@ _ABOUT_ISSUES = (
     *(FindingMade, RequestRefused, FinalDecisionGiven, OptionsOffered),
     *(ApologyGiven, RemedyGiven, GestureGiven),
 )
+
+
+_FIRST = itemgetter(0)
+"""Of a pair: its moment."""
 
 
 class Failure(NamedTuple):
@@ -84,6 +89,7 @@ class CaseHistory:
         """How many events there are."""
         self._by_type: dict[type[Event], list[Happened]] = {}
         self._by_types: dict[tuple[type[Event], ...], list[Happened]] = {}
+        self._stood: dict[str, list[tuple[Moment, Standing]]] = {}
         by_type = self._by_type
         for happened in events:
             try:
@@ -105,7 +111,7 @@ class CaseHistory:
         known = self._by_types.get(types)
         if known is None:  # the same are asked for again and again
             known = [happened for cls in types for happened in self._by_type.get(cls, ())]
-            known.sort(key=lambda happened: happened.moment)
+            known.sort(key=MOMENT)
             self._by_types[types] = known
         return known
 
@@ -151,6 +157,8 @@ class CaseHistory:
     @cached_property
     def opened(self) -> Happened:
         """How the case began."""
+        if self._family is None:
+            return self.of(CaseOpened)[0]
         return next(each for each in self.of(CaseOpened) if each.case_id == self.case_id)
 
     @property
@@ -211,13 +219,17 @@ class CaseHistory:
             at: with all that happened by then.
             case_id: of the family; the case itself, if left out.
         """
+        if self._family is None:
+            since, standing = self._standings(self.case_id)[-1]
+            if since.at <= at:  # mostly it stands as it still does
+                return standing
         return self.standing_before(Moment(at, LAST.position + 1), case_id or self.case_id)
 
     def standing_before(self, moment: Moment, case_id: str) -> Standing:
         """How the case that one of the family led to right before a moment stood then."""
-        root = self.led_to(case_id, moment)
+        root = case_id if self._family is None else self.led_to(case_id, moment)
         standings = self._standings(root)
-        place = bisect_left(standings, moment, key=lambda turn: turn[0])
+        place = bisect_left(standings, moment, key=_FIRST)
         return standings[place - 1][1] if place else Standing()
 
     def _standings(self, case_id: str) -> list[tuple[Moment, Standing]]:
@@ -226,10 +238,6 @@ class CaseHistory:
         if known is None:
             known = self._stood[case_id] = self._fold(case_id)
         return known
-
-    @cached_property
-    def _stood(self) -> dict[str, list[tuple[Moment, Standing]]]:
-        return {}
 
     def _fold(self, case_id: str) -> list[tuple[Moment, Standing]]:
         standing, found = Standing(), []
@@ -282,6 +290,8 @@ class CaseHistory:
         """The issues that are open from each moment on at which that may change."""
         if not self.of(IssueRaised):
             return []
+        if self._family is None:
+            return turns(self.of(*CHANGING), None)
         issues = self.issues
         return turns(
             self.of(*CHANGING),
@@ -291,7 +301,7 @@ class CaseHistory:
     def open_issues(self, moment: Moment) -> frozenset[str]:
         """The issues that are open right before a moment."""
         turns = self.issue_turns
-        before = bisect_left(turns, moment, key=lambda turn: turn[0])
+        before = bisect_left(turns, moment, key=_FIRST)
         return turns[before - 1][1] if before else frozenset()
 
     def about_issues(self, happened: Happened, field: str = "issue_ids") -> frozenset[str]:
@@ -314,7 +324,9 @@ class CaseHistory:
         is_open = self.about_issues(happened)
         raised = (i for i, issue in self.issues.items() if issue.moment < happened.moment)
         found = is_open or self._covered(happened, raised)
-        if any(self.covers(happened, case_id) for case_id in self._judged_as_a_whole):
+        if self._family is not None and any(
+            self.covers(happened, case_id) for case_id in self._judged_as_a_whole
+        ):
             found |= {CASE}
         return found
 
@@ -322,8 +334,6 @@ class CaseHistory:
     def _judged_as_a_whole(self) -> frozenset[str]:
         """The cases of the family without issues of which something was said before they were one
         with a case that has some."""
-        if self._family is None:
-            return frozenset()
         with_issues = {issue.case_id for issue in self.issues.values()}
         return frozenset(
             happened.case_id
@@ -408,7 +418,7 @@ class CaseHistory:
         for reply_id, reply in self.replies.items():
             if not reply.event.automated and (moment := self.arrived(reply_id)) is not None:
                 found.append((moment, reply.event))
-        found.sort(key=lambda each: each[0])
+        found.sort(key=_FIRST)
         return found
 
     @cached_property
@@ -421,7 +431,12 @@ class CaseHistory:
 def _in_order(case: History | Family) -> Sequence[Happened]:
     if isinstance(case, Family):
         return happenings(case)
-    return list(map(Happened.of, case.in_order))
+    case_id = case.stream.partition(":")[2]
+    return [
+        Happened(moment.at, moment, recorded.event, recorded.uid, case_id)
+        for recorded in case.in_order
+        for moment in (recorded.moment,)
+    ]
 
 
 def _ids(histories: Sequence[History]) -> list[str]:

@@ -68,8 +68,9 @@ def _messages(case: Facts) -> Iterator[tuple[Happened, bool | None]]:
     for message in case.of(MessageReceived):
         event: MessageReceived = message.event
         issues = event.issue_ids or ()
-        new = not named.issuperset(issues)
-        named.update(issues)
+        new = bool(issues) and not named.issuperset(issues)
+        if new:
+            named.update(issues)
         if event.automated:
             continue
         if new or event.asks or event.says_not_received or event.says_unanswered:

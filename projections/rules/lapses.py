@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from projections.history.case_history import CaseHistory
-from projections.history.happened import Happened
+from projections.history.happened import MOMENT, Happened
 from projections.projection import Projection, Row
 from projections.rules.facts import Facts
 from projections.rules.rule import RULES, Outcome, judged
@@ -47,6 +47,7 @@ _OUTSIDERS = ("customer", "system", "third_party")
 
 def rows(case: CaseHistory) -> Iterator[LapseRow]:
     """What all rules find of a case."""
+    case_id, customer_id = case.case_id, case.customer_id
     product, region, category = case.about
     for rule, found in judged(Facts(case)):
         event = found.event
@@ -58,8 +59,8 @@ def rows(case: CaseHistory) -> Iterator[LapseRow]:
         yield LapseRow(
             rule=rule.name,
             subject=found.subject,
-            case_id=case.case_id,
-            customer_id=case.customer_id,
+            case_id=case_id,
+            customer_id=customer_id,
             outcome=found.outcome,
             at=found.at,
             due_at=found.due_at,
@@ -73,8 +74,8 @@ def rows(case: CaseHistory) -> Iterator[LapseRow]:
 
 
 def _in_order(event: Happened, evidence: tuple[Happened, ...]) -> tuple[str, ...]:
-    ordered = sorted((event, *evidence), key=lambda each: each.moment)
-    return tuple(dict.fromkeys(each.event_id for each in ordered))
+    ordered = sorted((event, *evidence), key=MOMENT)
+    return tuple({each.event_id: None for each in ordered})
 
 
 LAPSES = Projection(
