@@ -239,21 +239,23 @@ def resolve_due_at(case: CaseHistory) -> datetime | None:
 
 def resolution_due(case: CaseHistory) -> datetime | None:
     """The same, as `too-slow` judges it: without the time in which we waited for the customer,
-    where the policy says so."""
-    begin, plain = case.receipt, resolve_due_at(case)
-    if begin is None or plain is None:
+    where the policy says so. None where the receipt is not known, or where we still wait for the
+    customer, so that no time is too late."""
+    begin = case.receipt
+    if begin is None:
         return None
     policy = case.policies.at(begin)
+    end = due(begin, policy.conduct.resolve_within, policy.calendar)
     if policy.conduct.clock == "all":
-        return plain
+        return end
     in_working_time = span(policy.conduct.resolve_within).business
-    end, upto = plain, begin
+    upto = begin
     for begun, until in sorted(waits_for_customer(case), key=lambda wait: wait[0]):
         since = max(begun, upto)
         if since >= end:
             break
         if until is None:
-            return None  # as long as we wait for the customer nothing is late
+            return None
         if until > since:
             upto = until
             if in_working_time:

@@ -99,6 +99,12 @@ def test_a_merge_that_would_lead_to_itself_is_left_out() -> None:
     assert [found.root(one) for one in ABC] == ["c", "c", "c"]
 
 
+def test_a_case_that_is_merged_anew_never_leads_to_itself() -> None:
+    # Recorded in another order, each of these may have been accepted.
+    found = roots(merge("a", "b", 1), merge("c", "a", 2), merge("a", "c", 3))
+    assert [found.root(one) for one in ABC] == ["b", "b", "b"]
+
+
 def test_so_is_one_into_what_is_not_there() -> None:
     found = roots(merge("a", "b", 1), merge("a", "x", 2))
     assert found.root("a") == "b"
