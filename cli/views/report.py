@@ -96,7 +96,7 @@ def _for_people(name: str, value: Any) -> Any:
     """The value of a field, in the form that people read."""
     if value is None:
         return None
-    if name.endswith("_s"):
+    if name.endswith(("_s", "seconds")):
         return duration(value)
     if name.endswith(("share", "rate")):
         return f"{value:.0%}"

@@ -26,33 +26,36 @@ class Links:
         """Of a stream, others and the positions from which on they are linked."""
         self._merged: set[str] = set()
         self._upto = 0
-        self._mark = ""
-        """Of the event at that position."""
+        self._mark: str | None = ""
+        """Of the event at that position; None where all is to be read anew."""
         self._lock = Lock()
 
     def look(self, store: CaseStore, until: int) -> None:
         """Take note of the merges on record, which are at least those up to a position."""
         with self._lock:
-            if store.recorder.mark(self._upto) != self._mark:  # an older copy was put back
+            # Where an older copy was put back, another event is there.
+            if store.recorder.mark(self._upto) != self._mark:
                 self._next_to, self._merged, self._upto = {}, set(), 0
             if self._upto < until:
                 head = store.recorder.last_position()
-                for topic in MERGES:
-                    rows = store.recorder.merges(topic, self._upto)
-                    self._note(store, [row for row in rows if row[0] <= head])
-                self._upto, self._mark = head, store.recorder.mark(head)
+                rows = [row for topic in MERGES for row in store.recorder.merges(topic, self._upto)]
+                whole = self._note(store, [row for row in rows if row[0] <= head])
+                self._upto, self._mark = head, store.recorder.mark(head) if whole else None
 
-    def _note(self, store: CaseStore, rows: Iterable[PlainRow]) -> None:
-        decode = store.journal.codec.decode
+    def _note(self, store: CaseStore, rows: Iterable[PlainRow]) -> bool:
+        """Take note of merges; whether all of them could be read."""
+        decode, whole = store.journal.codec.decode, True
         for position, stream, _, topic, state, *_ in rows:
             try:
                 merged = cast(CaseMerged | CustomerMerged, decode(topic, state))
-            except StoreDamaged:  # then the rows of its stream cannot be made either
+            except StoreDamaged:  # the rows of its stream cannot be made either, until it is mended
+                whole = False
                 continue
             other = f"{stream.partition(':')[0]}:{merged.into}"
             self._merged.add(stream)
             self._next_to.setdefault(stream, []).append((position, other))
             self._next_to.setdefault(other, []).append((position, stream))
+        return whole
 
     def next_to(self, streams: Iterable[str], until: int) -> Iterator[str]:
         """The streams that were merged with one of some, by merges up to a position."""
