@@ -322,9 +322,9 @@ class CaseStore:
                 writing.delete_key(customer_id)
             positions = writing.commit(decision.rows, decision.new_keys)
         cache = self.journal.repository.cache
-        for name in decision.changed:
-            if cache is not None:
-                cache.put(name, cast(Any, decision.streams[name]))
+        for name, stream in decision.streams.items():
+            if cache is not None and stream.version:
+                cache.put(name, cast(Any, stream))
         return outcomes, lambda append: decision.receipt(append, positions)
 
     def _was_rotated(self) -> bool:

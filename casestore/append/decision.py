@@ -91,7 +91,6 @@ class Decision:
         self.now = now
         self.cached = cached
         self.streams: dict[str, Stream] = {}
-        self.changed: set[str] = set()
         self.rows: list[Row] = []
         self.merges: list[Row] = []
         """Of the rows, those of CaseMerged."""
@@ -151,7 +150,6 @@ class Decision:
             raise
         for row in self.rows[count:]:
             self.found[row.event_id] = row
-            self.changed.add(row.stream)
         return True
 
     @property
@@ -219,10 +217,11 @@ class Decision:
     def _register(self, opened: CaseOpened) -> None:
         """Register a customer whom nobody has registered, or who was erased and returns."""
         name = f"customer:{opened.customer_id}"
-        customer = self._stream(name).state
-        if customer.registered:
+        stream = self._stream(name)
+        if stream.state.registered:
             return
-        key = f"registered:{customer.registrations + 1}"
+        # By the version: whatever was voided since, no registration has had it.
+        key = f"registered:{stream.version + 1}"
         event = CustomerRegistered(occurred_at=opened.occurred_at, actor=STORE)
         said = Metadata(key, 1)
         self._add(name, event, event_id(name, key, 0), said)

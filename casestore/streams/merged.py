@@ -8,7 +8,7 @@ and so is one into what had not happened, or was not on record, by the time aske
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 
@@ -102,15 +102,15 @@ class Roots:
             if merge.undone:
                 if now == merge.other:
                     self._turn(merge, None)
-            elif merge.other in there and merge.one not in self._way(merge.other):
+            elif merge.other in there and not self._leads_to(merge.other, merge.one):
                 self._turn(merge, merge.other)
 
-    def _way(self, one: str) -> Iterator[str]:
-        """What something leads to at present, one after the other, itself first."""
-        way: str | None = one
-        while way is not None:
-            yield way
-            way = self.into(way)
+    def _leads_to(self, start: str, one: str) -> bool:
+        """Whether something is another, or leads to it, perhaps on to yet another."""
+        at: str | None = start
+        while at is not None and at != one:
+            at = self.into(at)
+        return at is not None
 
     def _turn(self, merge: Merge, into: str | None) -> None:
         self._moments.setdefault(merge.one, []).append(merge.moment)

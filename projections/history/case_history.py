@@ -152,6 +152,13 @@ class CaseHistory:
             return found
         return [each for each in found if self.covers(each, each.case_id)]
 
+    @cached_property
+    def closing(self) -> Happened | None:
+        """What closed the case, where it is closed. What closed those that are merged into it
+        does not close it."""
+        own = [each for each in self.of(CaseClosed, CaseReopened) if each.case_id == self.case_id]
+        return own[-1] if own and isinstance(own[-1].event, CaseClosed) else None
+
     # --- how the case stands -----------------------------------------------------------------
 
     @cached_property
@@ -252,14 +259,15 @@ class CaseHistory:
                 found.append((recorded.moment, standing))
         return found
 
-    @cached_property
-    def first_owner(self) -> Standing:
-        """Who had the case when it was opened; who got it first, where it had nobody then."""
+    @property
+    def first_owners(self) -> tuple[str | None, str | None]:
+        """The agent and the team that had the case when it was opened; of each that had it not
+        then, the first that got it."""
         then = self.standing_at(self.opened.at)
-        if then.agent is not None or then.team is not None:
-            return then
-        owned = (s for _, s in self._standings(self.case_id) if s.agent or s.team)
-        return next(owned, then)
+        standings = [then, *(standing for _, standing in self._standings(self.case_id))]
+        agents = (standing.agent for standing in standings if standing.agent is not None)
+        teams = (standing.team for standing in standings if standing.team is not None)
+        return next(agents, None), next(teams, None)
 
     @property
     def handovers(self) -> int:

@@ -100,12 +100,11 @@ class CaseRow(Row, frozen=True):
 def rows(case: CaseHistory) -> Iterator[CaseRow]:
     """The case's row, and one for each that is merged into it."""
     standing, opened = case.standing, case.opened
-    closed = standing.status == "closed"
     answers = case.answers
     humans = [each.event for each in case.of(ReplySent) if not each.event.automated]
     escalations = list(_with_executives(case))
     response = case.reply_at(answers[0][0]) if answers else None
-    closing = case.closings[-1] if closed and case.closings else None
+    closing = case.closing
     resolved = closing is not None and closing.event.reason in RESOLVED
     response_s, response_working_s = _measured(case, response.at if response else None)
     resolution_s, resolution_working_s = _measured(
@@ -114,11 +113,11 @@ def rows(case: CaseHistory) -> Iterator[CaseRow]:
     net = None
     if closing is not None and resolution_s is not None and case.receipt is not None:
         net = resolution_s - waited_for_customer(case, case.receipt, closing.at) // _SECOND
-    first_owner = case.first_owner
+    opener, opener_team = case.first_owners
     yield CaseRow(
         case_id=case.case_id,
         customer_id=case.customer_id,
-        status="closed" if closed else "open",
+        status="closed" if closing else "open",
         channel=opened.event.channel,
         product=standing.product,
         region=standing.region,
@@ -147,9 +146,9 @@ def rows(case: CaseHistory) -> Iterator[CaseRow]:
         resolution_net_s=net,
         closer=closing.event.actor.id if closing else None,
         closer_team=case.team_of(closing) if closing else None,
-        opener=first_owner.agent,
-        opener_team=first_owner.team,
-        resolve_due_at=None if closed else resolve_due_at(case),
+        opener=opener,
+        opener_team=opener_team,
+        resolve_due_at=None if closing else resolve_due_at(case),
         waiting=waiting(case),
         undelivered=len(case.failures),
         issues=len(case.of(IssueRaised)),

@@ -205,6 +205,14 @@ def test_another_seed_gives_other_lines() -> None:
     assert other != list(generate.lines(100))
 
 
+@pytest.mark.parametrize("share", [0, 0.1])
+def test_so_many_cases_are_merged(share: float) -> None:
+    made = [json.loads(line) for line in generate.lines(COUNT, merged=share)]
+    types = Counter(each["type"] for each in made)
+    assert types["CaseOpened"] > 400
+    assert 0.7 * share <= types["CaseMerged"] / types["CaseOpened"] <= 1.3 * share
+
+
 def test_the_bench_writes_a_file_or_fills_a_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

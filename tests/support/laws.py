@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from casestore.events import EVENTS, Actor, Event, EventCorrected
+from casestore.events import EVENTS, Actor, CaseOpened, CustomerRegistered, Event, EventCorrected
 from casestore.events.base import Identity, Money, Personal, Ref
 from casestore.events.markers import amendable_fields, fields_of, marker, per_class
 from casestore.streams import kinds
@@ -155,6 +155,22 @@ def story_of(kind: str, seed: int, length: int) -> Story:
             story = story.plus(learnt(at, event))
             stream = advance(stream, story)
     return story
+
+
+def told_in_any_order(events: Sequence[Event], random: Random, stream: str) -> Story:
+    """Some events as they may be told one after the other; those that cannot be are left out."""
+    story, left = Story(stream), list(events)
+    random.shuffle(left)
+    left.sort(key=lambda event: not isinstance(event, CaseOpened | CustomerRegistered))
+    at = START
+    while True:
+        folded = story.folded
+        taken = next((e for e in left if kinds.check(folded, e, Context()) is None), None)
+        if taken is None:
+            return story
+        left = [event for event in left if event is not taken]
+        at += timedelta(minutes=1)
+        story = story.plus(learnt(at, taken))
 
 
 hours = st.integers(0, 24).map(lambda n: START + timedelta(hours=n))

@@ -403,6 +403,41 @@ def test_what_another_process_tells_of_a_promise_is_known_at_once(
         other.append("case:c1", kept("p1", "+1h"))
 
 
+def test_what_was_looked_at_once_is_remembered(
+    desk: Desk, other: CaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other.append("case:c1", delivered("c3/r1"))
+
+    def unneeded(*_: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(other, "_forget", unneeded)  # as after a guess that was wrong
+    other.append("case:c1", delivered("c3/r1"))
+    other.append("case:c1", replied("r2", addresses=["c2/i1"]))
+
+
+def test_what_ends_a_promise_is_decided_under_the_lock(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A case may be merged into its family, and tell of the promise, while it is decided."""
+    recorder = desk.store.recorder
+    writing = recorder.writing
+    optimistic: list[bool] = []
+
+    def told(**how: bool) -> Any:
+        optimistic.append(how.get("optimistic", False))
+        return writing(**how)
+
+    monkeypatch.setattr(recorder, "writing", told)
+    for end in (kept, moved, released, withdrew):
+        desk.case("c9", promised(f"p-{end.__name__}", "+3m"))
+        assert optimistic == [True]
+        optimistic.clear()
+        desk.case("c9", end(f"p-{end.__name__}", "+3m"))
+        assert optimistic == [False]
+        optimistic.clear()
+
+
 @pytest.mark.parametrize("undone", ["c2", "c3"])
 def test_a_merge_undone_between_the_decision_and_the_commit_is_noticed(
     postgres_schema_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undone: str

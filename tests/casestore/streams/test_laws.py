@@ -7,7 +7,8 @@ that `kinds.check` accepts.
 from __future__ import annotations
 
 from copy import deepcopy
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import count
 from random import Random
 
@@ -28,8 +29,9 @@ from tests.support.laws import (
     stories,
     story_of,
     times,
+    told_in_any_order,
 )
-from tests.support.stories import Story, voided
+from tests.support.stories import START, Story, voided
 
 # --- proposing events
 
@@ -141,6 +143,51 @@ def test_what_was_known_then_is_what_a_reader_saw_then(
     assert kinds.fold_history(story.history(known_at=known_at)) == kinds.fold_history(
         seen.history()
     )
+
+
+# --- the order of telling
+
+
+def at_distinct_times(story: Story, random: Random) -> list[Event]:
+    """The facts of a story, each at a time of its own."""
+    events = [r.event for r in story.recorded if not isinstance(r.event, EventCorrected)]
+    minutes = random.sample(range(24 * 60), len(events))
+    return [
+        replace(event, occurred_at=START + timedelta(minutes=minute))
+        for event, minute in zip(events, minutes, strict=True)
+    ]
+
+
+def in_two_orders(story: Story, random: Random) -> tuple[Story, Story] | None:
+    """Facts as they may be told, and the same ones in another order; None if none was accepted."""
+    events = at_distinct_times(story, random)
+    one = told_in_any_order(events, random, story.stream)
+    for _ in range(5):
+        other = told_in_any_order([r.event for r in one.recorded], random, story.stream)
+        if len(other.recorded) == len(one.recorded):
+            return one, other
+    return None
+
+
+@law
+@given(stories, seeds, times)
+def test_whatever_was_told_first_a_stream_reads_the_same(
+    story: Story, seed: int, as_of: datetime | None
+) -> None:
+    if (told := in_two_orders(story, Random(seed))) is None:
+        return
+    one, other = (each.history(as_of) for each in told)
+    assert kinds.fold_history(one) == kinds.fold_history(other)
+    assert [r.event for r in one.in_order] == [r.event for r in other.in_order]
+
+
+def test_most_facts_can_be_told_in_another_order() -> None:
+    told = [in_two_orders(story_of("case", seed, 60), Random(seed)) for seed in range(30)]
+    lengths = [len(pair[0].recorded) for pair in told if pair is not None]
+    assert len(lengths) > 20
+    assert sum(lengths) > 20 * len(lengths)
+    apart = [pair for pair in told if pair is not None and pair[0].read != pair[0].case]
+    assert len(apart) > 5  # of so many the order of recording says something else
 
 
 # --- corrections
