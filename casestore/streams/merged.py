@@ -8,7 +8,7 @@ and so is one into what had not happened, or was not on record, by the time aske
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 
@@ -102,15 +102,8 @@ class Roots:
             if merge.undone:
                 if now == merge.other:
                     self._turn(merge, None)
-            elif merge.other in there and merge.one not in self._way(merge.other):
+            elif merge.other in there and merge.one not in self._line(merge.other):
                 self._turn(merge, merge.other)
-
-    def _way(self, one: str) -> Iterator[str]:
-        """What something leads to at present, one after the other, itself first."""
-        way: str | None = one
-        while way is not None:
-            yield way
-            way = self.into(way)
 
     def _turn(self, merge: Merge, into: str | None) -> None:
         self._moments.setdefault(merge.one, []).append(merge.moment)
@@ -126,9 +119,14 @@ class Roots:
 
     def root(self, one: str, before: Moment = LAST) -> str:
         """What something led to right before a moment: itself, if it was not merged."""
-        while (into := self.into(one, before)) is not None:
-            one = into
-        return one
+        return self._line(one, before)[-1]
+
+    def _line(self, one: str, before: Moment = LAST) -> list[str]:
+        """Something, what it was merged into, and so on up to its root."""
+        line = [one]
+        while (into := self.into(line[-1], before)) is not None:
+            line.append(into)
+        return line
 
     def root_at(self, one: str, at: datetime) -> str:
         """What something led to at a time, with all that happened by then."""

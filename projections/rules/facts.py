@@ -4,9 +4,10 @@ something was due, whether the case was closed for good."""
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
+from operator import itemgetter
 
 from casestore.events import (
     CaseOpened,
@@ -88,22 +89,24 @@ class Facts:
         """The issues that a finding, or something given, is for; see CaseHistory."""
         return self.case.matters(each)
 
-    def is_about(self, each: Happened, issue_id: str, when: Happened) -> bool:
+    def is_about(self, said: Happened, issue_id: str, later: Happened) -> bool:
         """Whether an event is about an issue, open or not: it names it, or it names none and the
-        issue's case was one with its own then. A case without issues is meant where the two cases
-        were one by a later event."""
-        if named := each.event.issue_ids:
+        issue's case was one with its own at that moment.
+
+        Where a case without issues is meant, the two cases must be one by the later event.
+        """
+        if named := said.event.issue_ids:
             return issue_id in named
         if issue_id in self.issues:
-            return self.case.covers(each, self.issues[issue_id].case_id)
-        return self.case.together(each, when)
+            return self.case.covers(said, self.issues[issue_id].case_id)
+        return self.case.together(said, later)
 
     def unsettled(self, moment: Moment) -> bool:
         """Whether an issue, or a case without issues, is unsettled right before a moment."""
         if self.issues:
             return bool(self.open_issues(moment))
         turns = self._turns_without_issues
-        before = bisect_left(turns, moment, key=lambda turn: turn[0])
+        before = bisect_left(turns, moment, key=itemgetter(0))
         return turns[before - 1][1] if before else True
 
     @cached_property
@@ -112,26 +115,33 @@ class Facts:
         change: it is, as long as one of the cases in its family is."""
         turns: list[tuple[Moment, bool]] = []
         past: list[Happened] = []
+        taken_back: set[str] = set()
         unsettled = {self.case.case_id: True}
-        for each in self.of(CaseOpened, RemedyReversed, *SETTLING):
-            if isinstance(each.event, RemedyReversed):
-                past = [p for p in past if not _gives(p, each.event.remedy_id)]
+        for happened in self.of(CaseOpened, RemedyReversed, *SETTLING):
+            event = happened.event
+            if isinstance(event, RemedyReversed):
+                taken_back.add(event.remedy_id)
                 unsettled = {self.case.case_id: True}
-                for again in past:
-                    self._turn(unsettled, again)
+                for earlier in past:
+                    self._turn(unsettled, earlier, taken_back)
             else:
-                past.append(each)
-                self._turn(unsettled, each)
-            turns.append((each.moment, any(unsettled.values())))
+                past.append(happened)
+                self._turn(unsettled, happened, taken_back)
+            turns.append((happened.moment, any(unsettled.values())))
         return turns
 
-    def _turn(self, unsettled: dict[str, bool], each: Happened) -> None:
-        if isinstance(each.event, CaseOpened):
-            unsettled.setdefault(each.case_id, True)
+    def _turn(
+        self, unsettled: dict[str, bool], happened: Happened, taken_back: Container[str]
+    ) -> None:
+        event = happened.event
+        if isinstance(event, CaseOpened):
+            unsettled.setdefault(happened.case_id, True)
             return
-        again = isinstance(each.event, ResolutionRejected | CaseReopened)
+        if isinstance(event, RemedyGiven) and event.remedy_id in taken_back:
+            return
+        again = isinstance(event, ResolutionRejected | CaseReopened)
         for case_id in unsettled:
-            if self.case.covers(each, case_id):
+            if self.case.covers(happened, case_id):
                 unsettled[case_id] = again
 
     @cached_property
@@ -205,7 +215,3 @@ class Facts:
         was found."""
         issue = self.issues.get(issue_id, found)
         return self.close(issue.case_id)
-
-
-def _gives(each: Happened, remedy_id: str) -> bool:
-    return isinstance(each.event, RemedyGiven) and each.event.remedy_id == remedy_id

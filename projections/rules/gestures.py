@@ -65,10 +65,10 @@ def goodwill_before_repair(case: Facts) -> Iterator[Finding]:
 
 def _first(case: Facts, amends: Sequence[Happened], gesture: Happened) -> Happened | None:
     """The first of some amends that still stood when a gesture was made."""
-    for each in amends:
-        taken_back = case.taken_back.get(getattr(each.event, "remedy_id", ""))
+    for made in amends:
+        taken_back = case.taken_back.get(getattr(made.event, "remedy_id", ""))
         if taken_back is None or taken_back.moment > gesture.moment:
-            return each
+            return made
     return None
 
 

@@ -110,16 +110,16 @@ def _at_close(case: Facts) -> Iterator[Finding]:
         finding, close = case.finding_on(issue_id), case.close_of(issue_id, since)
         if finding is None or close is None or since.moment > close.moment:
             continue
-        given = [each for each in remedies.get(issue_id, ()) if each.moment < close.moment]
-        taken_back = [case.taken_back.get(each.event.remedy_id) for each in given]
+        given = [remedy for remedy in remedies.get(issue_id, ()) if remedy.moment < close.moment]
+        taken_back = [case.taken_back.get(remedy.event.remedy_id) for remedy in given]
         if None in taken_back:
-            remedy = given[taken_back.index(None)]
-            yield Finding(issue_id, "satisfied", close.at, close, (finding, remedy))
+            stands = given[taken_back.index(None)]
+            yield Finding(issue_id, "satisfied", close.at, close, (finding, stands))
         elif finding.event.remedy_owed is False:
             yield Finding(issue_id, "exempt", close.at, close, (finding,))
         else:
-            gone = tuple(each for each in taken_back if each is not None)
-            at = max([close.at, *(each.at for each in gone)])
+            gone = tuple(reversal for reversal in taken_back if reversal is not None)
+            at = max([close.at, *(reversal.at for reversal in gone)])
             yield Finding(issue_id, "violated", at, close, (finding, *given, *gone))
 
 

@@ -97,6 +97,8 @@ def test_a_merge_that_would_lead_to_itself_is_left_out() -> None:
     assert [found.root(one) for one in ABC] == ["b", "b", "c"]
     found = roots(merge("a", "b", 1), merge("b", "c", 2), merge("c", "a", 3))
     assert [found.root(one) for one in ABC] == ["c", "c", "c"]
+    found = roots(merge("a", "b", 1), merge("c", "a", 2), merge("a", "c", 3))
+    assert [found.root(one) for one in ABC] == ["b", "b", "b"]
 
 
 def test_a_case_that_is_merged_anew_never_leads_to_itself() -> None:

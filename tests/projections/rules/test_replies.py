@@ -207,6 +207,9 @@ def test_a_remedy_that_was_taken_back_settles_nothing_from_then_on() -> None:
     assert wished(issue("i1"), *told) == {"r2": "violated"}
     assert wished(*told) == {"r2": "violated"}, "a case without issues"
     assert wished(remedied("e2", "+1h"), *told) == {}, "booked twice"
+    early_by_its_clock = (remedied("e1", "+2h"), reclaimed("e1", "+1h"), after)
+    assert wished(issue("i1"), *early_by_its_clock) == {"r2": "violated"}
+    assert wished(*early_by_its_clock) == {"r2": "violated"}
 
 
 def test_no_good_day_is_wished_over_what_is_unsettled_in_the_other_case() -> None:
