@@ -102,7 +102,7 @@ class Roots:
             if merge.undone:
                 if now == merge.other:
                     self._turn(merge, None)
-            elif merge.other in there and self.root(merge.other) != merge.one:
+            elif merge.other in there and merge.one not in self._line(merge.other):
                 self._turn(merge, merge.other)
 
     def _turn(self, merge: Merge, into: str | None) -> None:
@@ -119,9 +119,14 @@ class Roots:
 
     def root(self, one: str, before: Moment = LAST) -> str:
         """What something led to right before a moment: itself, if it was not merged."""
-        while (into := self.into(one, before)) is not None:
-            one = into
-        return one
+        return self._line(one, before)[-1]
+
+    def _line(self, one: str, before: Moment = LAST) -> list[str]:
+        """Something, what it was merged into, and so on up to its root."""
+        line = [one]
+        while (into := self.into(line[-1], before)) is not None:
+            line.append(into)
+        return line
 
     def root_at(self, one: str, at: datetime) -> str:
         """What something led to at a time, with all that happened by then."""
