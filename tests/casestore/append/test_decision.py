@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,15 +19,20 @@ from tests.support.desk import Desk
 from tests.support.processes import FOUR, SPAWN, Crew, Place, _join, together
 from tests.support.stories import (
     START,
+    amended,
     corrected,
     customer_merged,
     erased,
+    gave,
     held,
     knew,
     moment,
+    noted,
     opened,
     prefers,
+    promised,
     registered,
+    stamp,
     versions,
 )
 
@@ -134,6 +140,56 @@ def test_what_was_told_of_a_customer_from_before_the_store_registered_them(desk:
     state = kinds.fold_history(desk.store.history(K1, as_of=moment("-6d")))
     assert isinstance(state, Customer)
     assert (state.merged_into, state.preferences) == ("k2", {"channel": "phone"})
+
+
+# --- values that no append takes any more
+
+NEVER = "9999-12-31T23:59:59Z"
+"""What some systems write for "no date"."""
+WRONG: dict[str, Event] = {
+    "due at the end of the calendar": promised("p2", due_at=NEVER),
+    "of the first day there is": noted(occurred_at="0001-01-01T00:00:00Z"),
+    "in a currency that there is not": gave("g2", value={"amount": "5", "currency": "ZZZ"}),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+def test_what_cannot_be_is_refused(desk: Desk, wrong: Event) -> None:
+    desk.case("c1", opened())
+    with pytest.raises(EventRefused, match=r"at an end of the calendar; |ZZZ is not a currency"):
+        desk.store.append("case:c1", wrong)
+    assert len(desk.store.history("case:c1")) == 1
+
+
+def test_where_it_stands_it_is_read_and_can_be_corrected(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as as_before:
+        as_before.setattr("casestore.streams.checks._wrong_fields", lambda _: iter(()))
+        received = opened(received_at=moment("+365d"), product="kettle")
+        desk.store.append("case:c1", received, *WRONG.values())
+    with pytest.raises(EventRefused, match="at an end of the calendar"):
+        desk.store.append("case:c1", promised("p3", due_at=NEVER))
+    case = desk.store.case("c1")
+    assert (case.received_at, case.opened_at) == (moment("+365d"), START)
+    assert case.promises["p2"].due_at == promised(due_at=NEVER).due_at
+    assert [r.event for r in desk.store.history("case:c1")] == [received, *WRONG.values()]
+
+    def amend(version: int, **changes: tuple[object, object]) -> None:
+        event_id = desk.store.history("case:c1").originals[version - 1].event_id
+        correction = amended(1, "+1h", **changes)
+        desk.case("c1", replace(correction, event_id=event_id))
+
+    amend(1, product=("kettle", "toaster"))
+    amend(2, capability=(None, "confirmed"))
+    amend(2, due_at=(NEVER, None))
+    amend(1, received_at=(stamp("+365d"), stamp("-1d")))
+    with pytest.raises(EventRefused, match="GestureGiven: value: YYY is not a currency"):
+        amend(4, value=({"amount": "5", "currency": "ZZZ"}, {"amount": "5", "currency": "YYY"}))
+    amend(4, value=({"amount": "5", "currency": "ZZZ"}, {"amount": "5", "currency": "EUR"}))
+    case = desk.store.case("c1")
+    assert (case.product, case.received_at) == ("toaster", moment("-1d"))
+    assert case.promises["p2"].due_at is None
 
 
 # --- many processes ----------------------------------------------------------------------------

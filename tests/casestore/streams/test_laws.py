@@ -19,6 +19,8 @@ from casestore.events import EVENTS, CaseOpened, Event, EventCorrected
 from casestore.events.markers import brings, needs
 from casestore.streams import kinds
 from casestore.streams.checks import Context
+from casestore.streams.merged import merged_into
+from projections.history.family import families
 from tests.support.laws import (
     advance,
     beginnings,
@@ -31,7 +33,8 @@ from tests.support.laws import (
     times,
     told_in_any_order,
 )
-from tests.support.stories import START, Story, voided
+from tests.support.stories import START, Story, merged, opened, unmerged, voided
+from tests.support.stories import given as given_story
 
 # --- proposing events
 
@@ -188,6 +191,42 @@ def test_most_facts_can_be_told_in_another_order() -> None:
     assert sum(lengths) > 20 * len(lengths)
     apart = [pair for pair in told if pair is not None and pair[0].read != pair[0].case]
     assert len(apart) > 5  # of so many the order of recording says something else
+
+
+# --- merges
+
+
+def merged_at_random(seed: int) -> dict[str, Story]:
+    """Four cases that were merged and taken apart again, by several clocks."""
+    random = Random(seed)
+    cases = {}
+    for n, name in enumerate("abcd"):
+        opening = opened(f"+{random.randrange(12)}h")
+        cases[name] = given_story(opening, stream=f"case:{name}", after=100 * n)
+    for _ in range(12):
+        one, other = random.sample("abcd", 2)
+        at = f"+{random.randrange(24)}h"
+        event = merged(other, at) if random.random() < 0.6 else unmerged(other, at)
+        verdict = cases[one].when(event, others=list(cases.values()))
+        if verdict.refusal is None:
+            cases[one] = verdict.accepted()
+    return cases
+
+
+@law
+@given(seeds, times)
+def test_a_case_says_what_it_is_merged_into_as_its_family_does(
+    seed: int, as_of: datetime | None
+) -> None:
+    histories = {name: story.history(as_of) for name, story in merged_at_random(seed).items()}
+    there = [history for history in histories.values() if history.effective]
+    members = 0
+    for family in families(there):
+        for history in (family.root, *family.members):
+            name = history.stream.removeprefix("case:")
+            assert merged_into(history, histories.__getitem__) == family.roots.into(name)
+            members += 1
+    assert members == len(there)
 
 
 # --- corrections

@@ -107,6 +107,12 @@ def test_a_case_that_is_merged_anew_never_leads_to_itself() -> None:
     assert [found.root(one) for one in ABC] == ["b", "b", "b"]
 
 
+def test_also_where_it_leads_elsewhere_until_then() -> None:
+    # b leads to a, and a to c. A merge of a into b would lead both in a circle.
+    found = roots(merge("b", "a", 1), merge("a", "c", 2), merge("a", "b", 3))
+    assert [found.root(one) for one in ABC] == ["c", "c", "c"]
+
+
 def test_so_is_one_into_what_is_not_there() -> None:
     found = roots(merge("a", "b", 1), merge("a", "x", 2))
     assert found.root("a") == "b"
