@@ -27,10 +27,17 @@ from eventsourcing.persistence import (
 )
 from msgspec.structs import replace
 
-from casestore.append.decision import Decision
+from casestore.append.decision import ENDS_PROMISE, Decision
+from casestore.append.families import Links
 from casestore.append.request import Append, Outcome, Receipt, Retry
 from casestore.errors import CaseStoreError, KeyFileError, StoreUnavailable, StreamNotFound
-from casestore.events import Event, EventCorrected, GestureGiven, PersonalDataErased
+from casestore.events import (
+    CaseMerged,
+    Event,
+    EventCorrected,
+    GestureGiven,
+    PersonalDataErased,
+)
 from casestore.journal.answering import brief, database_answers
 from casestore.journal.application import Journal
 from casestore.journal.place import (
@@ -51,6 +58,7 @@ from casestore.streams.case import Case
 from casestore.streams.customer import Customer
 from casestore.streams.history import History, Recorded
 from casestore.streams.kinds import State, Stream
+from casestore.streams.merged import merged_into
 from casestore.streams.policies import Policies
 
 _READ = 500
@@ -87,6 +95,7 @@ class CaseStore:
         self._new_id = new_id
         self._retry = retry
         self._codec = journal._codec
+        self._links = Links()
 
     # --- opening ---------------------------------------------------------------------------
 
@@ -310,6 +319,7 @@ class CaseStore:
                 vault=self._vault,
                 now=self._clock(),
                 cached=self._cached,
+                links=self._links,
             )
             for append in appends:
                 try:
@@ -326,9 +336,9 @@ class CaseStore:
                 writing.delete_key(customer_id)
             positions = writing.commit(decision.rows, decision.new_keys)
         cache = self.journal.repository.cache
-        for name in decision.changed:
-            if cache is not None:
-                cache.put(name, cast(Any, decision.streams[name]))
+        for name, stream in decision.streams.items():
+            if cache is not None and stream.version:
+                cache.put(name, cast(Any, stream))
         return outcomes, lambda append: decision.receipt(append, positions)
 
     def _was_rotated(self) -> bool:
@@ -387,7 +397,29 @@ class CaseStore:
 
         Raises StreamNotFound.
         """
-        return cast(Case, self._state(f"case:{case_id}", as_of, known_at))
+        name = f"case:{case_id}"
+        state = self._state_at_present(name) if as_of is None and known_at is None else None
+        if state is not None:
+            return cast(Case, state)
+        return self.case_in(self.history(name, as_of=as_of, known_at=known_at))
+
+    def case_in(self, history: History) -> Case:
+        """The state of a case as a history of it tells, events in the order in which they happened.
+
+        Of what the case is merged with, it tells `merged_into` alone.
+        """
+        case = cast(Case, kinds.fold_history(history))
+        if not any(isinstance(recorded.event, CaseMerged) for recorded in history):
+            return case
+
+        def other(case_id: str) -> History:
+            rows = self._recorder.stream_rows(f"case:{case_id}")
+            originals = list(self._codec.recorded(rows))
+            return History(
+                f"case:{case_id}", originals, as_of=history.as_of, known_at=history.known_at
+            )
+
+        return replace(case, merged_into=merged_into(history, other))
 
     def customer(
         self, customer_id: str, *, as_of: datetime | None = None, known_at: datetime | None = None
@@ -396,24 +428,29 @@ class CaseStore:
 
         Raises StreamNotFound.
         """
-        return cast(Customer, self._state(f"customer:{customer_id}", as_of, known_at))
+        name = f"customer:{customer_id}"
+        state = self._state_at_present(name) if as_of is None and known_at is None else None
+        if state is None:
+            state = kinds.fold_history(self.history(name, as_of=as_of, known_at=known_at))
+        return cast(Customer, state)
 
-    def _state(self, name: str, as_of: datetime | None, known_at: datetime | None) -> State:
+    def _state_at_present(self, name: str) -> State | None:
+        """A stream's present state; None where its whole history must be read for it."""
         kinds.parse(name)
-        if as_of is None and known_at is None:
-            with database_answers(name):
-                stream = self._present(name)
-            if stream is None:
-                raise _no_stream(name)
-            if stream.in_order:
-                return cast(State, stream.state)
-        return kinds.fold_history(self.history(name, as_of=as_of, known_at=known_at))
+        with database_answers(name):
+            stream = self._present(name)
+        if stream is None:
+            raise _no_stream(name)
+        return stream.state if stream.plain else None
 
     def policies(self) -> Policies:
-        """The policies adopted."""
+        """The policies adopted, in the order in which that happened."""
         with database_answers("policy"):
             stream = self._present("policy")
-        return Policies() if stream is None else cast(Policies, stream.state)
+        if stream is None:
+            return Policies()
+        state = stream.state if stream.plain else kinds.fold_history(self.history("policy"))
+        return cast(Policies, state)
 
     def history(
         self,
@@ -509,7 +546,7 @@ class CaseStore:
 def _looks_further(append: Append) -> bool:
     """Whether it rests on more than its streams' states: a customer's other cases or ids, at which
     nobody looks again, or a whole history."""
-    further = GestureGiven | PersonalDataErased | EventCorrected
+    further = GestureGiven | PersonalDataErased | EventCorrected | ENDS_PROMISE
     return any(isinstance(e, further) for _, events in append.batches for e in events)
 
 

@@ -6,12 +6,13 @@ state before it, personal text is sealed, and rows are made. A refusal leaves no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, cast
 
 from msgspec.structs import replace
 
+from casestore.append.families import Families, Links
 from casestore.append.given import given_to
 from casestore.append.request import Append, Receipt, event_id
 from casestore.append.same_person import same_as
@@ -23,6 +24,7 @@ from casestore.errors import (
     IdempotencyConflict,
 )
 from casestore.events import (
+    CaseMerged,
     CaseOpened,
     CustomerRegistered,
     Event,
@@ -34,7 +36,7 @@ from casestore.events import (
     PromiseRenegotiated,
     PromiseWithdrawn,
 )
-from casestore.events.markers import cases_named
+from casestore.events.markers import as_named, cases_named
 from casestore.journal.recorder import Survey, Writing
 from casestore.journal.rows import KeyRow, Row
 from casestore.keys.vault import UNSEALED, Vault, nonces
@@ -56,7 +58,8 @@ from casestore.streams.history import (
 from casestore.streams.kinds import Stream
 
 _NO_OTHERS: dict[str, Any] = {}
-_ENDS_PROMISE = (PromiseKept, PromiseRenegotiated, PromiseReleased, PromiseWithdrawn)
+ENDS_PROMISE = PromiseKept | PromiseRenegotiated | PromiseReleased | PromiseWithdrawn
+"""Whether a promise may still be kept, moved or ended, other cases of the family may tell too."""
 
 
 class Decision:
@@ -68,6 +71,7 @@ class Decision:
         codec, vault: of the store.
         now: the store's clock.
         cached: a stream's state as far as this process knows it.
+        links: of cases, as far as this process knows them.
     """
 
     def __init__(
@@ -79,6 +83,7 @@ class Decision:
         vault: Vault,
         now: datetime,
         cached: Callable[[str], Stream | None],
+        links: Links,
     ) -> None:
         self.writing = writing
         self.codec = codec
@@ -86,11 +91,20 @@ class Decision:
         self.now = now
         self.cached = cached
         self.streams: dict[str, Stream] = {}
-        self.changed: set[str] = set()
         self.rows: list[Row] = []
+        self.merges: list[Row] = []
+        """Of the rows, those of CaseMerged."""
         self.recorded_us = 0
         self.imported = False
         self.nonces = nonces(min(len(appends), 1000))
+        self.families = Families(
+            writing,
+            self.rows,
+            self.merges,
+            links=links,
+            codec=codec,
+            case=lambda case_id: cast(Case, self._stream(f"case:{case_id}").state),
+        )
         names = _names(appends)
         known = {n: stream for n in names if (stream := cached(n)) is not None}
         customers = _customers(appends, known) if vault.is_sealed else ()
@@ -122,7 +136,7 @@ class Decision:
         if any(each in self.found for each in append.event_ids):
             self._same_again(append)
             return False
-        count, last_us = len(self.rows), self.last_us
+        count, merges, last_us = len(self.rows), len(self.merges), self.last_us
         self.before: dict[str, Stream] = {}
         self.keys_before: dict[str, KeyRow | None] = {}
         try:
@@ -132,10 +146,10 @@ class Decision:
             self.keys.update(self.keys_before)
             self.last_us = last_us
             del self.rows[count:]
+            del self.merges[merges:]
             raise
         for row in self.rows[count:]:
             self.found[row.event_id] = row
-            self.changed.add(row.stream)
         return True
 
     @property
@@ -203,10 +217,11 @@ class Decision:
     def _register(self, opened: CaseOpened) -> None:
         """Register a customer whom nobody has registered, or who was erased and returns."""
         name = f"customer:{opened.customer_id}"
-        customer = self._stream(name).state
-        if customer.registered:
+        stream = self._stream(name)
+        if stream.state.registered:
             return
-        key = f"registered:{customer.registrations + 1}"
+        # By the version: whatever was voided since, no registration has had it.
+        key = f"registered:{stream.version + 1}"
         event = CustomerRegistered(occurred_at=opened.occurred_at, actor=STORE)
         said = Metadata(key, 1)
         self._add(name, event, event_id(name, key, 0), said)
@@ -220,16 +235,11 @@ class Decision:
 
     def _add(self, name: str, event: Event, uid: str, said: Metadata) -> None:
         stream = self._stream(name)
+        named = cases_named(event) if isinstance(stream.state, Case) else []
+        if named:
+            event = _plainly_named(stream.state, event)
         originals = self._originals(name) if isinstance(event, EventCorrected) else None
-        other = kinds.related(event)
-        context = Context(
-            self.now,
-            {other: self._stream(other).state} if other is not None else _NO_OTHERS,
-            None if originals is None else History(name, originals),
-            self.imported,
-            self._family(stream, event),
-            self._limits(stream, event) if isinstance(event, GestureGiven) else None,
-        )
+        context = self._context(stream, event, named, originals)
         if refusal := kinds.check(stream, event, context):
             raise EventRefused(f"{name}: {type(event).__name__} is refused: {refusal}")
         topic, state = self.codec.encode(event)
@@ -251,54 +261,61 @@ class Decision:
         at = self.recorded_us
         row = Row(0, name, version, topic, state, part, customer_id, uid, at, metadata)
         self.rows.append(row)
+        if isinstance(event, CaseMerged):
+            self.merges.append(row)
         if originals is not None:
             self.streams[name] = kinds.fold(name, [*originals, *self.codec.recorded([row])])
 
-    def _family(self, stream: Stream, event: Event) -> dict[str, Any]:
-        """The cases of the same family that an event of a case may be about, by id."""
-        case = stream.state
-        if not isinstance(case, Case):
-            return _NO_OTHERS
-        named = cases_named(event)
-        if not named and (case.merged_into is None or not isinstance(event, _ENDS_PROMISE)):
-            return _NO_OTHERS
-        own = [case, *self._leads(case)]
-        family = {each.case_id: each for each in own[1:]}
-        for case_id in named:
-            name = f"case:{case_id}"
-            if case_id == case.case_id or not kinds.is_stream(name):
-                continue
-            other = self._stream(name).state
-            line = [other, *self._leads(other)]
-            if other.status is not None and line[-1].case_id == own[-1].case_id:
-                family |= {each.case_id: each for each in line if each is not case}
-        return family
+    def _context(
+        self,
+        stream: Stream,
+        event: Event,
+        named: Sequence[str],
+        originals: list[Recorded] | None,
+    ) -> Context:
+        """What the check of an event needs to know.
 
-    def _leads(self, case: Case) -> Iterator[Case]:
-        """The cases that a case is merged into at present, up to its root."""
-        while case.merged_into is not None:
-            case = self._stream(f"case:{case.merged_into}").state
-            yield case
+        Args:
+            stream: to which it is to be added.
+            event: that is to be checked.
+            named: the cases that it may refer to.
+            originals: of the stream, where the event is a correction.
+        """
+        other, case = kinds.related(event), stream.state
+        ends_promise = isinstance(event, ENDS_PROMISE) and isinstance(case, Case)
+        return Context(
+            self.now,
+            related={other: self._stream(other).state} if other is not None else _NO_OTHERS,
+            history=None if originals is None else History(stream.id, originals),
+            imported=self.imported,
+            family=self.families.named(case, named) if named else _NO_OTHERS,
+            whole=self._whole(case) if ends_promise else None,
+            goodwill=self._limits(stream, event) if isinstance(event, GestureGiven) else None,
+        )
 
-    def _root(self, case_id: str) -> str:
-        """The case that a case leads to at present: itself, if it is not merged."""
-        *_, root = [
-            case_id,
-            *(c.case_id for c in self._leads(self._stream(f"case:{case_id}").state)),
-        ]
-        return root
+    def _whole(self, case: Case) -> Case | None:
+        """The family of a case as one; None where nothing is merged with it."""
+        members = self.families.members(case)
+        return self.families.as_one(case, members) if len(members) > 1 else None
 
     def _limits(self, stream: Stream, event: GestureGiven) -> GoodwillLimits | None:
         """What a live gesture is held to; None where no policy refuses, or it is not live."""
-        customer_id = kinds.customer_of(stream, event)
-        if customer_id is None or self.imported or abs(event.occurred_at - self.now) > AHEAD:
+        case = stream.state
+        if not isinstance(case, Case) or case.customer_id is None:
+            return None
+        if self.imported or abs(event.occurred_at - self.now) > AHEAD:
             return None
         policy = self._stream("policy").state.at(event.occurred_at)
         if policy.goodwill.enforcement != "refuse":
             return None
-        given = given_to(customer_id, self.writing, self.rows, self.codec)
-        merged = [replace(each, case_id=self._root(each.case_id)) for each in given]
-        return GoodwillLimits(policy, tuple(merged), self._root(stream.state.case_id))
+        customers = [case.customer_id, *self._same_person(case.customer_id)]
+        rows = [
+            *self.writing.gestures_to(customers),
+            *(r for r in self.rows if r.topic == "GestureGiven" and r.customer_id in customers),
+        ]
+        cases = [cast(Case, self._stream(name).state) for name in {row.stream for row in rows}]
+        given = given_to(customers, [case, *cases], self.families)
+        return GoodwillLimits(policy, tuple(given), self.families.root(case))
 
     def _erase(self, name: str, customer_id: str) -> None:
         """Let the key go with the commit that says so. Raises EventRefused."""
@@ -372,6 +389,13 @@ class Decision:
                 )
 
     def _same(self, row: Row, event: Event, withheld: bool) -> bool:
+        case = self._stream(row.stream).state
+        given = [event]
+        if isinstance(case, Case) and cases_named(event):
+            given.append(_plainly_named(case, event))
+        return any(self._is_of(row, each, withheld) for each in given)
+
+    def _is_of(self, row: Row, event: Event, withheld: bool) -> bool:
         topic, state = self.codec.encode(event)
         if row.topic != topic:  # stored under an older schema: compare what it means now
             if self.codec.encode(self.codec.decode(row.topic, row.state)) != (topic, state):
@@ -386,6 +410,15 @@ class Decision:
             key = self._told_key(row.customer_id)
         held = self.vault.reveal(row.personal, key, row.stream, row.version, row.topic)
         return held in ("erased", personal)
+
+
+def _plainly_named(case: Case, event: Event) -> Event:
+    """An event of a case with plain ids for what it names of that case as "case_id/id"."""
+
+    def has(case_id: str, kind: str, name: str) -> bool:
+        return case_id == case.case_id and name in case.ids.get(kind, ())
+
+    return as_named(event, case.case_id, case.case_id, has)
 
 
 def _as_many(rows: list[Row], append: Append) -> bool:

@@ -3,47 +3,41 @@ is merged with them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from casestore.append.same_person import same_as
+from casestore.append.families import Cases, Families
 from casestore.events import GestureDeclined, GestureGiven, GestureReversed
-from casestore.journal.recorder import Writing
-from casestore.journal.rows import Row
 from casestore.policy.authority import Given
-from casestore.streams.codec import Codec
-from casestore.streams.history import History
+from casestore.streams.case import Case
 
 
 def given_to(
-    customer_id: str, writing: Writing, pending: Sequence[Row], codec: Codec
-) -> tuple[Given, ...]:
-    """The gestures to a customer that stand.
+    customers: Sequence[str], cases: Sequence[Case], families: Families
+) -> Iterator[Given]:
+    """The gestures that stand, to a customer or in a family of cases.
 
     Args:
-        customer_id: of the customer, under any of their ids.
-        writing: the transaction; it holds the lock.
-        pending: rows that the same commit will write.
-        codec: of the store.
+        customers: the customer, under every id.
+        cases: those in which the customer was given something, and any of the family.
+        families: as they are at present.
     """
-
-    def history(stream: str) -> History:
-        rows = [*writing.rows(stream, 0), *(row for row in pending if row.stream == stream)]
-        return History(stream, list(codec.recorded(rows)))
-
-    merges = [*writing.merges_of_customers(), *_of(pending, "CustomerMerged")]
-    customers = same_as(customer_id, merges, codec, history) if merges else [customer_id]
-    given = [*writing.gestures_to(customers), *_of(pending, "GestureGiven")]
-    found = []
-    for stream in sorted({row.stream for row in given if row.customer_id in customers}):
-        events = [recorded.event for recorded in history(stream)]
-        gone = {e.gesture_id for e in events if isinstance(e, GestureDeclined | GestureReversed)}
-        found += [
-            Given(stream.removeprefix("case:"), event.occurred_at, event.value)
-            for event in events
-            if isinstance(event, GestureGiven) and event.gesture_id not in gone
-        ]
-    return tuple(found)
+    left = {case.case_id: case for case in cases}
+    while left:
+        _, case = left.popitem()
+        members = families.members(case)
+        yield from _in_family(members, families.root(case), customers, families)
+        left = {case_id: each for case_id, each in left.items() if case_id not in members}
 
 
-def _of(pending: Sequence[Row], topic: str) -> list[Row]:
-    return [row for row in pending if row.topic == topic]
+def _in_family(
+    members: Cases, root: str, customers: Sequence[str], families: Families
+) -> Iterator[Given]:
+    events = list(families.events(members, root))
+    gone = {
+        event.gesture_id
+        for _, event in events
+        if isinstance(event, GestureDeclined | GestureReversed)
+    }
+    for case, event in events:
+        if isinstance(event, GestureGiven) and event.gesture_id not in gone:
+            yield Given(root, event.occurred_at, event.value, case.customer_id in customers)

@@ -20,12 +20,13 @@ from casestore.errors import (
     StoreDamaged,
     StoreUnavailable,
 )
-from casestore.events import CaseOpened, Event
+from casestore.events import CaseOpened, Event, EventCorrected
 from casestore.journal.recorder import SCHEMA_VERSION
 from casestore.journal.rows import Row
 from casestore.journal.sqlite import SQLiteJournal
 from casestore.store import CaseStore
 from casestore.streams import kinds
+from casestore.streams.checks import check_fields
 from casestore.streams.history import Metadata, from_microseconds
 
 SHOWN = 20
@@ -151,7 +152,13 @@ def _customers(store: CaseStore) -> Iterator[DoctorFinding]:
         yield DoctorFinding("error", "one customer per case", stream, what, RESTORE)
 
 
-_SCANNED = ("events can be read", "times of recording", "customers of events", "personal parts")
+_SCANNED = (
+    "events can be read",
+    "times of recording",
+    "customers of events",
+    "personal parts",
+    "times and currencies",
+)
 _metadata = msgspec.json.Decoder(Metadata).decode
 
 
@@ -187,6 +194,29 @@ def _check_row(store: CaseStore, row: Row) -> Iterator[DoctorFinding]:
         yield _at(row, "customers of events", what)
     if bool(personal) != (row.personal is not None):
         yield _at(row, "personal parts", "its personal text and the list of it do not agree")
+    yield from _values(store, row, event)
+
+
+def _values(store: CaseStore, row: Row, event: Event) -> Iterator[DoctorFinding]:
+    """What no append takes any more, but stands in a store from before, and was not corrected."""
+    if not isinstance(event, EventCorrected) and check_fields(event) is None:
+        return
+    try:
+        history = store.history(row.stream)
+    except StoreDamaged:  # as the row that cannot be read is told of
+        return
+    uid = row.event_id
+    if isinstance(event, EventCorrected):
+        uid = str(event.event_id)
+        before = next((r for r in history.originals if r.uid == uid), None)
+        if before is None or check_fields(before.event) is not None:
+            return  # told of at its own row
+    read = history.find(uid)
+    if read is not None and (wrong := check_fields(read.event)) is not None:
+        what, _, _ = wrong.partition("; ")
+        where = f"{row.stream} version {read.version}, position {read.position}"
+        do = "correct it (EventCorrected): reports cannot tell what depends on it"
+        yield DoctorFinding("warning", "times and currencies", where, f"{read.type}: {what}", do)
 
 
 def _customer(event: Event, kind: str, stream_id: str) -> str | None:

@@ -52,15 +52,13 @@ class New(Identity):
 
 
 class Known(Identity):
-    """Marks a field whose ids must already be known in the stream, by kind.
+    """Marks a field whose ids must already be known in the stream, or in the family, by kind.
 
-    On a `Ref` the kind is "*": the reference names it. With `elsewhere`, an id with a slash in it
-    ("case_id/statement_id") names one of another stream, which is not looked for here.
+    On a `Ref` the kind is "*": the reference names it.
     """
 
-    def __init__(self, kind: str, *, elsewhere: bool = False) -> None:
+    def __init__(self, kind: str) -> None:
         self.kind = kind
-        self.elsewhere = elsewhere
 
 
 T = TypeVar("T")

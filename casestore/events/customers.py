@@ -79,7 +79,7 @@ def _check_preference(preference: str, value: str | None) -> str | None:
             return "needs a BCP 47 language tag, like en or pt-BR"
     if preference == "timezone":
         try:
-            ZoneInfo(value)
+            ZoneInfo(value if value != "localtime" else "")  # which is another one on each machine
         except (KeyError, ValueError, OSError):  # not found; no such path; a folder's name
             return "needs an IANA time zone, like Europe/Berlin"
     return None

@@ -79,7 +79,7 @@ class StatementMade(Event):
     reply_id: ReplyId = None
     corrects_customer: Flag | None = None
     evidence: Codes = None
-    supersedes: Annotated[FullId | None, Known("statement", elsewhere=True)] = None
+    supersedes: Annotated[FullId | None, Known("statement")] = None
     """A statement of this case, or "case_id/statement_id" of another one."""
 
 

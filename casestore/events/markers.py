@@ -74,11 +74,10 @@ def links(cls: type[Event]) -> tuple[Link, ...]:
 
 def _reader(mark: New | Known) -> Callable[[Any], list[IdKey]]:
     kind = mark.kind
-    elsewhere = isinstance(mark, Known) and mark.elsewhere
 
     def read(value: Any) -> list[IdKey]:
         if isinstance(value, str):
-            return [] if elsewhere and "/" in value else [(kind, value)]
+            return [(kind, value)]
         if isinstance(value, Ref):
             return [(value.kind, value.id)]
         return [(kind, each) for each in value]
@@ -117,7 +116,7 @@ def brings(event: Event) -> list[IdKey]:
 
 
 def needs(event: Event) -> list[IdKey]:
-    """The ids of its own stream that an event refers to."""
+    """The ids that an event refers to: of its own stream, or of another case of the family."""
     return _collect(event, _known(type(event)))
 
 
@@ -192,13 +191,43 @@ def places(full_id: str) -> Iterator[tuple[str, str]]:
 
 
 def cases_named(event: Event) -> list[str]:
-    """The cases whose ids an event may refer to, besides those of its own stream."""
+    """The cases whose ids an event may refer to, its own among them if it is named."""
     return [
         case_id
         for kind, full_id in needs(event)
-        if kind in FAMILY_KINDS
+        if "/" in full_id and kind in FAMILY_KINDS
         for case_id, _ in places(full_id)
     ]
+
+
+Has = Callable[[str, str, str], bool]
+"""Whether a case has an id: of the case, of the kind, and the id itself."""
+
+
+def as_named(event: Event, case_id: str, reader: str, has: Has) -> Event:
+    """An event of a case with the ids that another case of its family would use: those of the
+    reader plain, and all others as "case_id/id".
+
+    Args:
+        event: as it stands in the stream of its case.
+        case_id: of its case.
+        reader: the id of the case that reads it; its own, to write what is named "case_id/id"
+            there plainly.
+        has: of the cases of the family; False for any other case.
+    """
+    if case_id == reader and not any("/" in name for _, name in needs(event)):
+        return event
+
+    def rename(kind: str, name: str) -> str:
+        if not has(case_id, kind, name):
+            for other, inner in places(name):
+                if has(other, kind, inner):
+                    return inner if other == reader else f"{other}/{inner}"
+            if kind in FAMILY_KINDS:
+                return name  # of a case that is not of the family: it names nothing
+        return name if case_id == reader else f"{case_id}/{name}"
+
+    return renamed(event, rename)
 
 
 @per_class

@@ -7,7 +7,7 @@ stands here, so an empty document is the policy of a house that has adopted none
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -20,6 +20,7 @@ from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, Vali
 from pydantic_core import PydanticCustomError
 
 from casestore.events.base import Code, Flag, value
+from casestore.events.currencies import CURRENCIES
 
 
 class Span(NamedTuple):
@@ -225,6 +226,18 @@ def clock(text: str) -> time | None:
     return None if text == "24:00" else time.fromisoformat(text)
 
 
+def unknown_currencies(document: Document) -> Iterator[tuple[str, ...]]:
+    """Where a document names a currency that is none of ISO 4217: the path to it."""
+    named: list[tuple[tuple[str, ...], Iterable[str]]] = [
+        (("roles", name, "limits"), role.limits) for name, role in document.roles.items()
+    ]
+    for path, codes in [*named, (("goodwill", "per_year"), document.goodwill.per_year)]:
+        yield from ((*path, code) for code in codes if code not in CURRENCIES)
+
+
+NO_CURRENCY = "is no currency; write its ISO 4217 code, like EUR"
+
+
 def checked(given: dict[str, Any]) -> dict[str, Any]:
     """A document as it is stored: valid, and only what was given."""
     try:
@@ -237,6 +250,9 @@ def checked(given: dict[str, Any]) -> dict[str, Any]:
         raise PydanticCustomError(
             "document", "{what}", {"what": f"{where}: {each['msg']}"}
         ) from None
+    for path in unknown_currencies(document):
+        what = f"{'.'.join(path)}: {NO_CURRENCY}"
+        raise PydanticCustomError("document", "{what}", {"what": what})
     stored: dict[str, Any] = DOCUMENT.dump_python(document, mode="json", exclude_none=True)
     return {name: _given_only(stored[name], each) for name, each in given.items()}
 

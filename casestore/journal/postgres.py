@@ -50,6 +50,8 @@ CREATE TABLE IF NOT EXISTS {schema}.stored_events (
 CREATE INDEX IF NOT EXISTS stored_events_customer ON {schema}.stored_events (customer_id);
 CREATE INDEX IF NOT EXISTS stored_events_merges ON {schema}.stored_events (topic)
     WHERE topic = 'CustomerMerged';
+CREATE INDEX IF NOT EXISTS stored_events_case_merges ON {schema}.stored_events (position)
+    WHERE topic = 'CaseMerged';
 CREATE OR REPLACE FUNCTION {schema}.stored_events_append_only() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN

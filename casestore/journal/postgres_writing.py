@@ -129,6 +129,12 @@ class PostgresWriting(Writing):
     def merges_of_customers(self) -> list[Row]:
         return [Row._make(row) for row in self._execute(_MERGES).fetchall()]
 
+    def merges_of_cases(self, after: int) -> tuple[list[Row], int]:
+        rows = [Row._make(row) for row in self._execute(_CASE_MERGES, (after,)).fetchall()]
+        merges = [row for row in rows if row.topic]
+        (last,) = (row.position for row in rows if not row.topic)
+        return merges, last
+
     def commit(self, rows: Sequence[Row], keys: Sequence[KeyRow] = ()) -> list[int]:
         positions: list[int] = []
         expected: list[Any] = [[], [], []]
@@ -203,6 +209,12 @@ _GESTURES = (
     "AND topic = 'GestureGiven'"
 )
 _MERGES = f"SELECT {AS_TEXT} FROM {{schema}}.stored_events WHERE topic = 'CustomerMerged'"
+_CASE_MERGES = f"""
+SELECT {AS_TEXT} FROM {{schema}}.stored_events WHERE topic = 'CaseMerged' AND position > %s
+UNION ALL
+SELECT coalesce(max(position), 0), '', 0, '', '', NULL, NULL, NULL, 0, ''
+FROM {{schema}}.stored_events
+"""
 _DELETED = (
     "INSERT INTO {schema}.casestore_meta VALUES (%s, %s) "
     "ON CONFLICT (name) DO UPDATE SET value = excluded.value"

@@ -13,6 +13,8 @@ from typing import Any
 from casestore.journal.answering import database_answers
 from casestore.journal.rows import COLUMNS, KeyRow, PlainRow
 
+MERGES = ("CaseMerged", "CustomerMerged")
+"""The topics of merges. There is an index for each."""
 _AT_ONCE = 400
 """Values to look up in one statement: both databases take as many parameters."""
 
@@ -83,7 +85,7 @@ class Questions(ABC):
         self,
         where: list[str],
         params: list[Any],
-        limit: int,
+        limit: int | None,
         stop: int | None,
         topics: Sequence[str],
     ) -> list[PlainRow]:
@@ -96,7 +98,20 @@ class Questions(ABC):
         sql = f"SELECT {self.columns} FROM {self.table}"
         if where:
             sql += " WHERE " + " AND ".join(where)
-        return self.fetch(f"{sql} ORDER BY position LIMIT ?", [*params, limit])
+        sql += " ORDER BY position"
+        if limit is not None:
+            sql += " LIMIT ?"
+            params.append(limit)
+        return self.fetch(sql, params)
+
+    def mark(self, position: int) -> str:
+        """What tells the event at a position from any other that might be there, as where an older
+        copy of a store was put back."""
+        if position == 0:
+            return ""
+        rows = self.rows(position - 1, 1, stop=position)
+        # Ids made from keys are the same in a history that is told anew; the time is not.
+        return f"{rows[0][7]} {rows[0][8]}" if rows else "no such event"
 
     def stream_rows(
         self, stream: str, *, lte: int | None = None, limit: int | None = None
@@ -167,11 +182,14 @@ class Questions(ABC):
         answers = self._ask(f"{sql}AND originator_version = ?", [stream, version])
         return answers[0] if answers else None
 
-    def merges(self, topic: str) -> list[PlainRow]:
-        """The rows of all CaseMerged, or of all CustomerMerged."""
-        # The topic is written into the statement, because a database does not use the partial
-        # index on it for a parameter.
-        return self._ask(f"SELECT {self.columns} FROM {self.table} WHERE topic = '{topic}'")
+    def merges(self, topic: str, after: int = 0) -> list[PlainRow]:
+        """The rows of all CaseMerged, or of all CustomerMerged, after a position, in order."""
+        # The topic as the indexes have it: with a parameter they would not be used.
+        where, params = [f"topic = '{topic}'"], []
+        if after:
+            where, params = [*where, "position > ?"], [after]
+        with database_answers("the store"):
+            return self._select(where, params, None, None, ())
 
     # --- streams and customers ---------------------------------------------------------------
 

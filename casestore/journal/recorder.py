@@ -78,6 +78,9 @@ class Writing(Protocol):
     def merges_of_customers(self) -> list[Row]:
         """The rows of all CustomerMerged."""
 
+    def merges_of_cases(self, after: int) -> tuple[list[Row], int]:
+        """The rows of all CaseMerged after a position, and the last position of all."""
+
     def commit(self, rows: Sequence[Row], keys: Sequence[KeyRow] = ()) -> list[int]:
         """Insert rows and new data keys, durably, and give the rows' positions, in order.
 

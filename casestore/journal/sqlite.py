@@ -48,6 +48,8 @@ CREATE TABLE IF NOT EXISTS stored_events (
 CREATE INDEX IF NOT EXISTS stored_events_customer ON stored_events (customer_id);
 CREATE INDEX IF NOT EXISTS stored_events_merges ON stored_events (topic)
     WHERE topic = 'CustomerMerged';
+CREATE INDEX IF NOT EXISTS stored_events_case_merges ON stored_events (topic)
+    WHERE topic = 'CaseMerged';
 CREATE TRIGGER IF NOT EXISTS stored_events_no_update BEFORE UPDATE ON stored_events
 BEGIN SELECT RAISE(ABORT, 'stored_events is append-only'); END;
 CREATE TRIGGER IF NOT EXISTS stored_events_no_delete BEFORE DELETE ON stored_events

@@ -119,6 +119,14 @@ class SQLiteWriting(Writing):
         )
         return [Row._make(row) for row in rows]
 
+    def merges_of_cases(self, after: int) -> tuple[list[Row], int]:
+        (last,) = self._one("SELECT max(position) FROM stored_events")
+        found = self._cursor.execute(
+            f"SELECT {COLUMNS} FROM stored_events WHERE topic = 'CaseMerged' AND position > ?",
+            (after,),
+        )
+        return [Row._make(row) for row in found], last or 0
+
     def commit(self, rows: Sequence[Row], keys: Sequence[KeyRow] = ()) -> list[int]:
         if keys:
             self._cursor.executemany("INSERT INTO customer_keys VALUES (?, ?, ?)", keys)

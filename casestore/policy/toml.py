@@ -20,7 +20,13 @@ from pydantic import TypeAdapter, ValidationError
 from casestore.errors import InvalidPolicy, Mistake
 from casestore.events.base import Code
 from casestore.events.markers import fields_of
-from casestore.events.policy_document import CURRENCY, DOCUMENT, Document
+from casestore.events.policy_document import (
+    CURRENCY,
+    DOCUMENT,
+    NO_CURRENCY,
+    Document,
+    unknown_currencies,
+)
 
 YEARS = 10
 """For how many years holidays are written out, the year of `effective_from` the first."""
@@ -76,6 +82,9 @@ def read_policy(text: str, now: datetime) -> PolicyFile:
         document = DOCUMENT.validate_python(plain)
     except ValidationError as error:
         mistakes += _invalid(error, lines)
+    else:
+        unknown = unknown_currencies(document)
+        mistakes += (Mistake(lines.of(*path), ".".join(path), NO_CURRENCY) for path in unknown)
     if mistakes:
         raise InvalidPolicy(sorted(set(mistakes), key=lambda each: (each.line or 0, each.where)))
     return PolicyFile(str(name), effective_from, plain, document)
@@ -145,7 +154,7 @@ def _invalid(error: ValidationError, lines: _Lines) -> Iterator[Mistake]:
             case "string_pattern_mismatch" if each["ctx"]["pattern"] == CURRENCY:
                 meant = each["input"].upper()
                 meant = meant if re.fullmatch(CURRENCY, meant) else None
-                what = "is no currency; write its ISO 4217 code, like EUR"
+                what = NO_CURRENCY
             case "string_pattern_mismatch":
                 what = "should have no control characters"
             case "day":

@@ -57,7 +57,7 @@ _BLOCK = 400
 
 
 class _Block(NamedTuple):
-    """The working hours that begin on some days, in UTC."""
+    """The working hours of some days as UTC tells them, what is before or after left out."""
 
     begins: list[datetime]
     ends: list[datetime]
@@ -70,37 +70,50 @@ class _Block(NamedTuple):
         place = bisect_right(self.begins, at) - 1
         if place < 0:
             return timedelta()
-        return self.sums[place] + min(at, self.ends[place]) - self.begins[place]
+        return self.sums[place] + (min(at, self.ends[place]) - self.begins[place])
 
 
 def _block(blocks: dict[int, _Block], number: int, calendar: Calendar) -> _Block:
     if number not in blocks:
         block = _Block([], [], [], timedelta())
         total = timedelta()
-        for ordinal in range(max(number * _BLOCK, 1), (number + 1) * _BLOCK):
-            for begin, end in _hours_of(ordinal, calendar):
-                block.begins.append(begin)
-                block.ends.append(end)
-                block.sums.append(total)
-                total += end - begin
+        first, last = number * _BLOCK, (number + 1) * _BLOCK
+        since, until = _midnight(first), _midnight(last)
+        for ordinal in range(first - 1, last + 1):  # some zone's day is the one before or after
+            for opens, closes in _hours_of(ordinal, calendar):
+                begin, end = max(opens, since), min(closes, until)
+                if begin < end:
+                    block.begins.append(begin)
+                    block.ends.append(end)
+                    block.sums.append(total)
+                    total += end - begin
         blocks[number] = block._replace(total=total)
     return blocks[number]
 
 
+def _midnight(ordinal: int) -> datetime:
+    if ordinal < 1:
+        return datetime.min.replace(tzinfo=UTC)
+    if ordinal > date.max.toordinal():
+        return _END
+    return datetime.fromordinal(ordinal).replace(tzinfo=UTC)
+
+
 def _hours_of(ordinal: int, calendar: Calendar) -> Iterator[tuple[datetime, datetime]]:
-    """The hours that begin on a day as UTC tells it. Some zone's day is the one before or after."""
-    zone_days = (ordinal - 1, ordinal, ordinal + 1)
-    for day in (date.fromordinal(n) for n in zone_days if 2 < n < date.max.toordinal() - 1):
-        if _is_working(day, calendar):
-            for hours in calendar.hours[DAYS[day.weekday()]]:
-                begin, _, end = hours.partition("-")
-                begun = _clock_at(day, begin, calendar)
-                if begun.toordinal() == ordinal:
-                    yield begun, _clock_at(day, end, calendar)
+    """The hours of a day, in UTC. The first and the last days that there are have none."""
+    if not 2 < ordinal < date.max.toordinal() - 1:
+        return
+    day = date.fromordinal(ordinal)
+    if _is_working(day, calendar):
+        for hours in calendar.hours[DAYS[day.weekday()]]:
+            begin, _, end = hours.partition("-")
+            yield _clock_at(day, begin, calendar), _clock_at(day, end, calendar)
 
 
 def after_working_time(start: datetime, length: timedelta, calendar: Calendar) -> datetime:
     """The time after a length of the calendar's working time."""
+    if not length:
+        return start
     left = length
     for begin, end in _working_hours(start, calendar):
         if end - begin >= left:

@@ -63,7 +63,6 @@ from casestore.events import (
     StatementMade,
     StatementRetracted,
 )
-from casestore.events.markers import places
 from casestore.policy.authority import check_gesture
 from casestore.streams.checks import (
     NO_CONTEXT,
@@ -73,6 +72,7 @@ from casestore.streams.checks import (
     check_values,
     known_ids,
 )
+from casestore.streams.promise_state import PromiseState, promise_state
 from casestore.streams.standing import Standing, stand
 
 
@@ -88,6 +88,13 @@ class Reply(msgspec.Struct, frozen=True):
     """The time of the latest news of its delivery."""
 
 
+class Keeping(msgspec.Struct, frozen=True):
+    """A promise was kept, so far as is known."""
+
+    at: datetime
+    by: Ref | None = None
+
+
 class Promise(msgspec.Struct, frozen=True):
     """A promise and what became of it. Whether it is late is a question of when one asks."""
 
@@ -96,8 +103,10 @@ class Promise(msgspec.Struct, frozen=True):
     due_at: datetime | None
     """The time that judges it: moved only where the customer agreed before it had passed."""
     status: Literal["open", "kept", "released", "withdrawn"] = "open"
-    kept_at: datetime | None = None
-    kept_by: Ref | None = None
+    """Of several that were told, the last of this list."""
+    kept: tuple[Keeping, ...] = ()
+    """Every time that it was kept. Which of these holds, `Case.keeping` tells."""
+    released_at: datetime | None = None
     renegotiations: int = 0
 
 
@@ -125,28 +134,45 @@ class Case(Standing, frozen=True, kw_only=True):
     escalations: Mapping[str, str] = {}
     """To whom, by escalation id, for those not returned yet."""
     last_event_at: datetime | None = None
-    promises_elsewhere: Mapping[str, str] = {}
-    """What became, as told here, of promises of other cases of the family, by "case_id/id"."""
     ids: Mapping[str, frozenset[str]] = {}
     """Every id in the stream, by kind."""
 
-    def arrived(self, reply_id: str) -> bool:
-        """Whether a reply arrived as far as is known, itself or by a resend of it."""
-        sent = {reply_id}
-        for each, reply in self.replies.items():  # a resend comes after what it repeats
-            if each in sent or reply.resend_of in sent:
-                if not reply.undelivered:
-                    return True
-                sent.add(each)
-        return False
+    def arrived(self, reply_id: str) -> datetime | None:
+        """From when a reply counts as arrived: when it was sent, or else when the first resend of
+        it that arrived was. None where nothing is known to have arrived."""
+        lost, found = {reply_id}, []
+        for other_id, reply in self.replies.items():  # a resend comes after what it repeats
+            if other_id == reply_id or reply.resend_of in lost:
+                if reply.undelivered:
+                    lost.add(other_id)
+                else:
+                    found.append(reply.sent_at)
+        return min(found, default=None)
 
-    def is_kept(self, promise_id: str) -> bool:
-        """Whether a promise is kept: one kept by a reply is not, if that proved undelivered."""
-        promise = self.promises[promise_id]
-        if promise.status != "kept":
-            return False
-        by = promise.kept_by
-        return by is None or by.kind != "reply" or by.id not in self.replies or self.arrived(by.id)
+    def keeping(self, promise_id: str) -> Keeping | None:
+        """How a promise was first kept; None where it is not. A reply that did not arrive keeps
+        nothing, and one that was sent again keeps it from when that arrived."""
+        kept = [k for told in self.promises[promise_id].kept if (k := self._holds(told))]
+        return min(kept, key=lambda keeping: keeping.at, default=None)
+
+    def _holds(self, told: Keeping) -> Keeping | None:
+        by = told.by
+        reply = self.replies.get(by.id) if by is not None and by.kind == "reply" else None
+        if by is None or reply is None or not reply.undelivered:
+            return told
+        arrived = self.arrived(by.id)
+        return None if arrived is None else Keeping(max(told.at, arrived), by)
+
+    def promise_state(self, promise_id: str, at: datetime) -> PromiseState:
+        """How a promise stands at a time."""
+        promise, kept = self.promises[promise_id], self.keeping(promise_id)
+        return promise_state(
+            at,
+            due_at=promise.due_at,
+            kept_at=None if kept is None else kept.at,
+            released_at=promise.released_at,
+            withdrawn=promise.status == "withdrawn",
+        )
 
 
 def evolve(case: Case, event: CaseEvent) -> Case:
@@ -189,13 +215,11 @@ def _apply(case: Case, event: CaseEvent) -> Case:
             promise = Promise(event.kind, event.occurred_at, event.due_at)
             return replace(case, promises={**case.promises, event.promise_id: promise})
         case PromiseKept():
-            return _promise(
-                case, event.promise_id, status="kept", kept_at=event.occurred_at, kept_by=event.by
-            )
+            return _kept(case, event)
         case PromiseRenegotiated():
             return _renegotiated(case, event)
         case PromiseReleased():
-            return _promise(case, event.promise_id, status="released")
+            return _released(case, event)
         case PromiseWithdrawn():
             return _promise(case, event.promise_id, status="withdrawn")
         case OptionsOffered():
@@ -252,13 +276,28 @@ def _delivery(case: Case, event: CaseEvent, reply_ids: Iterable[str], *, undeliv
 
 
 def _promise(case: Case, promise_id: str, **changes: object) -> Case:
-    if promise_id not in case.promises:  # of another case, or left out of the selection
-        if "/" not in promise_id or "status" not in changes:
-            return case
-        elsewhere = {**case.promises_elsewhere, promise_id: str(changes["status"])}
-        return replace(case, promises_elsewhere=elsewhere)
+    if promise_id not in case.promises:
+        return case  # it is another case's
     promise = replace(case.promises[promise_id], **changes)
     return replace(case, promises={**case.promises, promise_id: promise})
+
+
+def _kept(case: Case, event: PromiseKept) -> Case:
+    promise = case.promises.get(event.promise_id)
+    if promise is None:
+        return case
+    kept = (*promise.kept, Keeping(event.occurred_at, event.by))
+    status = "kept" if promise.status == "open" else promise.status
+    return _promise(case, event.promise_id, status=status, kept=kept)
+
+
+def _released(case: Case, event: PromiseReleased) -> Case:
+    promise = case.promises.get(event.promise_id)
+    if promise is None:
+        return case
+    status = promise.status if promise.status == "withdrawn" else "released"
+    released_at = promise.released_at or event.occurred_at
+    return _promise(case, event.promise_id, status=status, released_at=released_at)
 
 
 def _renegotiated(case: Case, event: PromiseRenegotiated) -> Case:
@@ -320,6 +359,7 @@ def _check(case: Case, event: CaseEvent, context: Context) -> str | None:
             | ResolutionAccepted()
             | ResolutionRejected()
             | SatisfactionRated()
+            | StatementMade()
             | StatementRetracted()
         ):
             return None  # facts, good or bad: their ids are all that structure asks about
@@ -348,8 +388,6 @@ def _check(case: Case, event: CaseEvent, context: Context) -> str | None:
             chosen = event.option_id
             if chosen is not None and chosen not in case.offers.get(event.offer_id, ()):
                 return f"option {chosen!r} was not in offer {event.offer_id!r}; name one that was"
-        case StatementMade():
-            return _check_supersedes(case, event.supersedes)
         case CaseMerged():
             return _check_merge(case, event.into, context)
         case CaseUnmerged():
@@ -363,44 +401,13 @@ def _check(case: Case, event: CaseEvent, context: Context) -> str | None:
 
 
 def _check_promise(case: Case, promise_id: str, context: Context) -> str | None:
-    status = _promise_status(case, promise_id, context)
-    if status is None:
+    whole: Case = context.whole or case
+    if promise_id not in whole.promises:
+        return None  # a replay, which knows of no other case
+    status = whole.promises[promise_id].status
+    if status == "open" or (status == "kept" and whole.keeping(promise_id) is None):
         return None
     return f"promise {promise_id!r} is {status} already; make a new promise instead"
-
-
-def _promise_status(case: Case, promise_id: str, context: Context) -> str | None:
-    """What ended a promise, as far as this case and those that it leads to tell; None: nothing."""
-    family: Mapping[str, Case] = context.family or {}
-    owner, inner = case, promise_id
-    if promise_id not in case.promises:
-        for case_id, rest in places(promise_id):
-            other = case if case_id == case.case_id else family.get(case_id)
-            if other is not None and rest in other.promises:
-                owner, inner = other, rest
-    if inner not in owner.promises:
-        return None  # a replay, which knows of no other case
-    own = owner.promises[inner]
-    if own.status != "open" and not (own.status == "kept" and not owner.is_kept(inner)):
-        return own.status
-    full_id = f"{owner.case_id}/{inner}"
-    told = (each.promises_elsewhere.get(full_id) for each in (case, *family.values()))
-    return next((status for status in told if status is not None), None)
-
-
-def _check_supersedes(case: Case, supersedes: str | None) -> str | None:
-    known = case.ids.get("statement", ())
-    if supersedes is None or "/" not in supersedes or supersedes in known:
-        return None  # a plain id was looked for with all the others
-    if supersedes.removeprefix(f"{case.case_id}/") in known:
-        return None  # one of this case, by its whole name
-    other, slash, _ = supersedes.rpartition("/")
-    if slash and other and other != case.case_id:
-        return None  # a statement of another case, taken at its word
-    return (
-        f"statement {supersedes!r} is not known here; record it first, or write "
-        "case_id/statement_id for one of another case"
-    )
 
 
 def _check_merge(case: Case, into: str, context: Context) -> str | None:

@@ -6,7 +6,8 @@ a refusal in words, or None.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import MISSING
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,10 +22,12 @@ from casestore.events import (
     Event,
     EventCorrected,
     PersonalDataErased,
+    StatementMade,
 )
 from casestore.events.currencies import CURRENCIES
 from casestore.events.markers import (
     FAMILY_KINDS,
+    IdKey,
     amendable_fields,
     amounts,
     brings,
@@ -55,8 +58,11 @@ class Context(msgspec.Struct, frozen=True):
     """The stream's own history, where the event is a correction."""
     imported: bool = False
     family: Mapping[str, Any] | None = None
-    """The folded states of cases that the event may refer to, by case id: those that are merged
-    with its own at present, and what its own is merged into."""
+    """The folded states of the other cases that the event may refer to, by case id: of those that
+    it may name, the ones that are merged with its own at present."""
+    whole: Any = None
+    """The family's present state as one case, where what others tell bears on the event: their ids
+    stand in it as "case_id/id"."""
     goodwill: Any = None
     """What a live gesture is held to: `casestore.policy.authority.GoodwillLimits`, or None."""
 
@@ -92,33 +98,49 @@ def check_ids(
         if key in new or each in ids.get(kind, ()):
             return f"{kind} {each!r} is there already; give a new id, or the same key to retry"
         new.add(key)
-    for kind, each in needs(event):
-        if each in ids.get(kind, ()) or _is_in_family(kind, each, ids, own, family):
-            continue
-        cases = [case_id for case_id, _ in places(each)] if kind in FAMILY_KINDS else []
-        if family is not None and cases and not any(case_id in family for case_id in cases):
-            return (
-                f"{kind} {each!r} is of a case that is not merged with this one; merge them "
-                "first, or correct the id"
-            )
-        return f"{kind} {each!r} is not known here; record it first, or correct the id"
+    for key in needs(event):
+        kind, each = key
+        # A statement may take the place of one of any case of the customer, merged or not.
+        supersedes = kind == "statement" and isinstance(event, StatementMade)
+        others = None if supersedes else family
+        if each not in ids.get(kind, ()) and not _is_named(key, ids, own, others):
+            return _unknown(key, own, family or {})
     return None
 
 
-def _is_in_family(
-    kind: str, full_id: str, ids: Ids, own: str, family: Mapping[str, Any] | None
-) -> bool:
-    """Whether an id names something of another case of the family, or of its own by its whole
-    name."""
+def _is_named(key: IdKey, ids: Ids, own: str, family: Mapping[str, Any] | None) -> bool:
+    """Whether an id is the whole name, "case_id/id", of something of its own case or another."""
+    kind, full_id = key
     if kind not in FAMILY_KINDS:
         return False
+    taken_at_its_word = False
     for case_id, inner in places(full_id):
-        if family is None:
+        if case_id == own:
+            if inner in ids.get(kind, ()):
+                return True
+        elif family is None:
+            taken_at_its_word = not full_id.startswith(f"{own}/")
+        elif case_id in family and inner in family[case_id].ids.get(kind, ()):
             return True
-        known = ids if case_id == own else getattr(family.get(case_id), "ids", {})
-        if inner in known.get(kind, ()):
-            return True
-    return False
+    return taken_at_its_word
+
+
+def _unknown(key: IdKey, own: str, family: Mapping[str, Any]) -> str:
+    kind, full_id = key
+    cases = [case_id for case_id, _ in places(full_id) if kind in FAMILY_KINDS]
+    for case_id in cases:
+        if case_id in family:
+            inner = full_id.removeprefix(f"{case_id}/")
+            return (
+                f"{kind} {inner!r} is not known in case {case_id!r}; record it there first, or "
+                "correct the id"
+            )
+    if cases and own not in cases:
+        return (
+            f"{kind} {full_id!r} is of a case that is not merged with this one; merge them first, "
+            "or correct the id"
+        )
+    return f"{kind} {full_id!r} is not known here; record it first, or correct the id"
 
 
 def check_values(event: Event, now: datetime | None) -> str | None:
@@ -142,23 +164,39 @@ _FIRST = datetime.min.replace(tzinfo=UTC) + _DAYS
 _LAST = datetime.max.replace(tzinfo=UTC) - _DAYS
 
 
-def check_fields(event: Event) -> str | None:
-    """Refuse times that some time zone cannot tell, and currencies that are none."""
+def check_fields(event: Event, only: Collection[str] | None = None) -> str | None:
+    """Refuse times that some time zone cannot tell, currencies that are none, and a case that was
+    opened before it came in.
+
+    Args:
+        event: whose fields.
+        only: leave out what is wrong in other fields than these.
+    """
+    for names, wrong in _wrong_fields(event):
+        if only is None or not set(only).isdisjoint(names):
+            return wrong
+    return None
+
+
+def _wrong_fields(event: Event) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What is wrong in an event's values, with the names of the fields."""
     for name, at in instants(event):
         if not _FIRST <= at <= _LAST:
-            return (
-                f"{name} {at.isoformat()} is at the end of the calendar; where there is no such "
-                f"time, leave {name} out"
-            )
+            required = type(event).__dataclass_fields__[name].default is MISSING
+            do = "check the year" if required else f"where there is no such time, leave {name} out"
+            yield (name,), f"{name} {at.isoformat()} is at an end of the calendar; {do}"
     for name, money in amounts(event):
         if money.currency not in CURRENCIES:
-            return (
-                f"{name}: {money.currency} is not a currency of ISO 4217; write its code, like EUR"
+            yield (
+                (name,),
+                f"{name}: {money.currency} is not a currency of ISO 4217; write its code, like EUR",
             )
     received_at = event.received_at if isinstance(event, CaseOpened) else None
     if received_at is not None and received_at > event.occurred_at:
-        return "received_at is after occurred_at; a case is opened when, or after, it came in"
-    return None
+        yield (
+            ("received_at", "occurred_at"),
+            "received_at is after occurred_at; a case is opened when, or after, it came in",
+        )
 
 
 _FINAL = (CaseUnmerged, CustomerUnmerged, PersonalDataErased)
@@ -203,9 +241,10 @@ def _check_changes(event: EventCorrected, target: Recorded) -> str | None:
                 f"{target.type}.{name} is {present!r} at present, not {change.get('from')!r}; "
                 "correct `from`"
             )
+    changes = {name: change.get("to") for name, change in (event.changes or {}).items()}
     try:
-        after = amended(target.event, {k: c.get("to") for k, c in (event.changes or {}).items()})
-        if (wrong := check_fields(after)) and check_fields(target.event) is None:
+        # Only what is changed: what stands in a store from before these checks can be corrected.
+        if wrong := check_fields(amended(target.event, changes), changes):
             return f"{target.type}: {wrong}"
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]

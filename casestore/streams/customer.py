@@ -70,13 +70,7 @@ def evolve(customer: Customer, event: CustomerEvent) -> Customer:
 def _apply(customer: Customer, event: CustomerEvent) -> Customer:
     match event:
         case CustomerRegistered():
-            takes_its_place = customer.registered_by_store and not customer.erased
-            return replace(
-                customer,
-                registrations=customer.registrations + (not takes_its_place),
-                registered_by_store=event.actor == STORE,
-                erased=False,
-            )
+            return _registered(customer, by_store=event.actor == STORE)
         case PreferenceStated():
             stated = {**customer.preferences, event.preference: event.value}
             return replace(customer, preferences=stated)
@@ -86,7 +80,9 @@ def _apply(customer: Customer, event: CustomerEvent) -> Customer:
         case CustomerMerged():
             return replace(customer, merged_into=event.into)
         case CustomerUnmerged():
-            return replace(customer, merged_into=None)
+            # Told late, it may come before the merge that it is not about.
+            undone = customer.merged_into == event.out_of
+            return replace(customer, merged_into=None) if undone else customer
         case PersonalDataErased():
             return replace(customer, erased=True)
         case HoldPlaced():
@@ -98,6 +94,20 @@ def _apply(customer: Customer, event: CustomerEvent) -> Customer:
             return customer
         case _:
             assert_never(event)
+
+
+def _registered(customer: Customer, *, by_store: bool) -> Customer:
+    if by_store and customer.registered:
+        return customer  # somebody told it of an earlier time
+    first = customer.registrations == 0
+    takes_its_place = customer.registered_by_store and not customer.erased
+    return replace(
+        customer,
+        registrations=customer.registrations + (not takes_its_place),
+        registered_by_store=by_store,
+        # An erasure may have happened before the first registration: it holds all the same.
+        erased=first and customer.erased,
+    )
 
 
 def check(customer: Customer, event: CustomerEvent, context: Context = NO_CONTEXT) -> str | None:

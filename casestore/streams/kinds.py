@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
+from heapq import heappop, heappush
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -23,6 +25,7 @@ from casestore.events import (
     EventCorrected,
 )
 from casestore.events.base import Id
+from casestore.events.markers import IdKey, brings, needs
 from casestore.streams import case, customer, policies
 from casestore.streams.case import Case
 from casestore.streams.checks import NO_CONTEXT, Context
@@ -67,8 +70,9 @@ class Stream(msgspec.Struct, frozen=True):
     """What kind of stream it is."""
     latest: datetime | None = None
     """When the latest of its events happened."""
-    in_order: bool = True
-    """Whether its events happened in the order of recording: then it is also what is read."""
+    plain: bool = True
+    """Whether its events happened in the order of recording and none is a merge: then its state is
+    also what is read."""
 
     def after(self, event: Event, version: int) -> Stream:
         """The stream after a further event, which is no correction."""
@@ -80,7 +84,7 @@ class Stream(msgspec.Struct, frozen=True):
             self.kind.evolve(self.state, event),
             self.kind,
             latest if late else at,
-            self.in_order and not late,
+            self.plain and not late and not isinstance(event, CaseMerged),
         )
 
 
@@ -148,9 +152,39 @@ def fold_history(history: History) -> State:
     """The state after a history, its events in the order in which they happened."""
     begun = empty(history.stream)
     state, evolve = begun.state, begun.kind.evolve
-    for recorded in history.in_order:
+    in_order = history.in_order
+    # In the order of recording, what an event names is always there before it.
+    events = in_order if in_order is history.effective else _named_first(in_order)
+    for recorded in events:
         state = evolve(state, recorded.event)
     return cast(State, state)
+
+
+def _named_first(events: Sequence[Recorded]) -> Iterator[Recorded]:
+    """Events in their order, but each after what it names.
+
+    By somebody's clock a bounce may come before the reply that bounced. It is news of that reply
+    all the same.
+    """
+    to_come = {key for recorded in events for key in brings(recorded.event)}
+    lacking: dict[int, set[IdKey]] = {}
+    waiting: defaultdict[IdKey, list[int]] = defaultdict(list)
+    for place, recorded in enumerate(events):
+        ready = [place]
+        if lacks := to_come.intersection(needs(recorded.event)):
+            lacking[place] = lacks
+            for key in lacks:
+                waiting[key].append(place)
+            continue
+        while ready:
+            now = events[heappop(ready)]
+            yield now
+            for key in brings(now.event):
+                to_come.discard(key)
+                for other in waiting.pop(key, ()):
+                    lacking[other].discard(key)
+                    if not lacking[other]:
+                        heappush(ready, other)
 
 
 def check(stream: Stream, event: Event, context: Context = NO_CONTEXT) -> str | None:

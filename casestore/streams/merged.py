@@ -64,6 +64,28 @@ def merges_in(history: History) -> Iterable[Merge]:
                 pass
 
 
+def merged_into(history: History, other: Callable[[str], History]) -> str | None:
+    """What a case or a customer is merged into, as far as it is read.
+
+    Args:
+        history: its own.
+        other: gives that of another, as of the same time. It is asked of those that the merges
+            lead to, one after the other.
+    """
+    one = history.stream.partition(":")[2]
+    histories = {one: history}
+
+    def next_to(names: set[str]) -> set[str]:
+        for name in names - histories.keys():
+            histories[name] = other(name)
+        return {merge.other for name in names for merge in merges_in(histories[name])}
+
+    closure([one], next_to)
+    there = {name for name, history in histories.items() if history.effective}
+    merges = [merge for history in histories.values() for merge in merges_in(history)]
+    return Roots(merges, there).into(one)
+
+
 class Roots:
     """What each of some cases (or customers) led to, at any time.
 
@@ -80,7 +102,7 @@ class Roots:
             if merge.undone:
                 if now == merge.other:
                     self._turn(merge, None)
-            elif merge.other in there and self.root(merge.other) != merge.one:
+            elif merge.other in there and merge.one not in self._line(merge.other):
                 self._turn(merge, merge.other)
 
     def _turn(self, merge: Merge, into: str | None) -> None:
@@ -97,9 +119,14 @@ class Roots:
 
     def root(self, one: str, before: Moment = LAST) -> str:
         """What something led to right before a moment: itself, if it was not merged."""
-        while (into := self.into(one, before)) is not None:
-            one = into
-        return one
+        return self._line(one, before)[-1]
+
+    def _line(self, one: str, before: Moment = LAST) -> list[str]:
+        """Something, what it was merged into, and so on up to its root."""
+        line = [one]
+        while (into := self.into(line[-1], before)) is not None:
+            line.append(into)
+        return line
 
     def root_at(self, one: str, at: datetime) -> str:
         """What something led to at a time, with all that happened by then."""

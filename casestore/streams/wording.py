@@ -175,14 +175,32 @@ def _before_or_after(value: Any, zone: tzinfo) -> str:
 
 def instant(moment: datetime, zone: tzinfo = UTC) -> str:
     """A time in words: `2026-03-02 17:00 UTC`, or `2026-03-02 18:00 +01:00` in another zone."""
-    offset = moment.astimezone(zone).isoformat(timespec="minutes")[16:]
-    return f"{clock(moment, zone)} {'UTC' if offset == '+00:00' else offset}"
+    local = in_zone(moment, zone)
+    offset = local.isoformat(timespec="minutes")[16:]
+    return f"{_on_the_clock(local)} {'UTC' if offset == '+00:00' else offset}"
 
 
 def clock(moment: datetime, zone: tzinfo = UTC) -> str:
-    """A time without its zone: `2026-03-02 17:00`, with seconds only where there are any."""
-    local = moment.astimezone(zone).replace(tzinfo=None, microsecond=0)
-    return local.isoformat(sep=" ", timespec="seconds" if local.second else "minutes")
+    """A time without its zone: `2026-03-02 17:00`, with seconds only where there are any.
+
+    With its zone, UTC, where that is another one: see `instant`.
+    """
+    local = in_zone(moment, zone)
+    return _on_the_clock(local) if local.tzinfo is zone else instant(local)
+
+
+def in_zone(moment: datetime, zone: tzinfo) -> datetime:
+    """A time in a zone; in UTC, where it is so near to an end of the calendar that the zone has no
+    such time."""
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:
+        return moment.astimezone(UTC)
+
+
+def _on_the_clock(local: datetime) -> str:
+    told = local.replace(tzinfo=None, microsecond=0)
+    return told.isoformat(sep=" ", timespec="seconds" if told.second else "minutes")
 
 
 def _spaced(code: str) -> str:

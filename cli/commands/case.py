@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from casestore import CaseStore, History
-from casestore.streams import kinds
 from cli.terminal.options import (
     Point,
     Usage,
@@ -85,7 +84,8 @@ def show(
     """
     with settings().open_store() as store:
         history = store.history(_case_stream(case_id), **at._asdict())
-    shown = case_state.described(history, at.as_of or at.known_at or _asked_at(history, at))
+        state = store.case_in(history)
+    shown = case_state.described(state, history, at.as_of or at.known_at or _asked_at(history, at))
     print_lines(case_state.lines(shown, tz)) if for_people() else print_object(shown)
 
 
@@ -234,14 +234,14 @@ def diff(
     stream = _case_stream(case_id)
     with settings().open_store() as store:
         whole = store.history(stream, known_at=known_at, reveal=reveal)
-    before = _at(whole, from_, "FROM", recorded=recorded, zone=tz)
-    after = whole if to is None else _at(whole, to, "TO", recorded=recorded, zone=tz)
+        before = _at(whole, from_, "FROM", recorded=recorded, zone=tz)
+        after = whole if to is None else _at(whole, to, "TO", recorded=recorded, zone=tz)
+        changed = case_changes.changes(store.case_in(before), store.case_in(after))
     known = {event.uid for event in (*before, *before.voided.values())}
     rows = timeline.rows(after, tz)
     if known - {row["event_id"] for row in rows}:
         raise Usage("FROM is after TO; give the earlier point first")
     new = [row for row in rows if row["event_id"] not in known]
-    changed = case_changes.changes(kinds.fold_history(before), kinds.fold_history(after))
     if for_people():
         print_lines(_diff_lines(new, changed, tz))
         return

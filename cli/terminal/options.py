@@ -100,6 +100,8 @@ class _Zone(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
         from zoneinfo import ZoneInfo  # noqa: PLC0415  (seldom needed)
 
         try:
+            if value == "localtime":
+                self.fail("localtime is another zone on every machine; name one", param, ctx)
             return UTC if value == "UTC" else ZoneInfo(value)
         except (KeyError, ValueError, OSError):  # not found; no such path; a folder's name
             self.fail(f"{value!r} is not a time zone; write one like Europe/Berlin", param, ctx)
@@ -134,10 +136,15 @@ def read_moment(text: str, zone: tzinfo = UTC) -> datetime:
             f"{text!r} is not a time; write one like 2026-03-02T17:00:00Z, or a date"
         ) from None
     if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-        return moment.replace(tzinfo=zone)
-    if moment.utcoffset() is None:
+        moment = moment.replace(tzinfo=zone)
+    elif moment.utcoffset() is None:
         raise ValueError(f"{text!r} has no time zone; add one, like {text}Z or {text}+01:00")
-    return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(
+            f"{text!r} is not in the years 1 to 9999 of UTC; write a time that is"
+        ) from None
 
 
 class Known(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none

@@ -109,7 +109,12 @@ def _leaves(path: Path, value: Any) -> Iterator[tuple[Path, Any]]:
 
 def _fields(path: Path, fields: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
     for name, value in fields.items():
-        if value is not None:
+        if isinstance(value, tuple) and all(isinstance(each, msgspec.Struct) for each in value):
+            for number, each in enumerate(value, 1):  # `kept_at`, `kept_by`, `kept_2_at` …
+                prefix = name if number == 1 else f"{name}_{number}"
+                inner = {f"{prefix}_{n}": v for n, v in msgspec.structs.asdict(each).items()}
+                yield from _fields(path, inner)
+        elif value is not None:
             yield from _leaves((*path, name), value)
 
 

@@ -6,11 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime, tzinfo
 from typing import Any
 
-from casestore.events import PromiseReleased
-from casestore.streams import kinds
 from casestore.streams.case import Case
 from casestore.streams.history import History
-from casestore.streams.promise_state import promise_state
 from cli.terminal.output import Column, cell, heading, table
 
 _SECTIONS = {
@@ -24,10 +21,8 @@ _SECTIONS = {
 """What is shown as a table: the heading and the columns, by the object's key."""
 
 
-def described(history: History, asked_at: datetime) -> dict[str, Any]:
+def described(case: Case, history: History, asked_at: datetime) -> dict[str, Any]:
     """A case as one object; whether its promises are kept is judged at `asked_at`."""
-    case = kinds.fold_history(history)
-    assert isinstance(case, Case)  # noqa: S101  (the history of a case's stream)
     version = history.originals[-1].version if history.originals else 0
     return {
         "case_id": case.case_id,
@@ -52,7 +47,7 @@ def described(history: History, asked_at: datetime) -> dict[str, Any]:
         "merged_into": case.merged_into,
         "issues": [{"issue_id": i, "category": c} for i, c in case.issues.items()],
         "asks": [{"ask_id": ask.ask_id, "kind": ask.kind} for ask in case.asks.values()],
-        "promises": list(_promises(case, history, asked_at)),
+        "promises": list(_promises(case, asked_at)),
         "undelivered": list(_undelivered(case)),
         "gestures": [
             {
@@ -68,28 +63,17 @@ def described(history: History, asked_at: datetime) -> dict[str, Any]:
     }
 
 
-def _promises(case: Case, history: History, asked_at: datetime) -> Iterator[dict[str, Any]]:
-    released = {
-        recorded.event.promise_id: recorded.occurred_at
-        for recorded in history
-        if isinstance(recorded.event, PromiseReleased)
-    }
+def _promises(case: Case, asked_at: datetime) -> Iterator[dict[str, Any]]:
     for promise_id, promise in case.promises.items():
-        kept = case.is_kept(promise_id)
+        keeping = case.keeping(promise_id)
         yield {
             "promise_id": promise_id,
             "kind": promise.kind,
             "made_at": promise.made_at,
             "due_at": promise.due_at,
-            "state": promise_state(
-                asked_at,
-                due_at=promise.due_at,
-                kept_at=promise.kept_at if kept else None,
-                released_at=released.get(promise_id),
-                withdrawn=promise.status == "withdrawn",
-            ),
-            "kept_at": promise.kept_at if kept else None,
-            "kept_by": promise.kept_by if kept else None,
+            "state": case.promise_state(promise_id, asked_at),
+            "kept_at": keeping and keeping.at,
+            "kept_by": keeping and keeping.by,
             "renegotiations": promise.renegotiations,
         }
 
@@ -105,7 +89,7 @@ def _undelivered(case: Case) -> Iterator[dict[str, Any]]:
                 "channel": reply.channel,
                 "sent_at": reply.sent_at,
                 "resent_by": resent_by,
-                "arrived": case.arrived(reply_id),
+                "arrived": case.arrived(reply_id) is not None,
             }
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, tzinfo
 from typing import Any, get_type_hints
 
 import click
-from msgspec.structs import asdict
 
 from casestore import Money
 from casestore.streams.wording import counted
@@ -32,7 +31,7 @@ def warn_of_parked(count: int) -> None:
 def show(report: Report[Any], result: Result[Any], zone: tzinfo) -> None:
     """Print what a report answered, in the format that was asked for."""
     warn_of_parked(result.parked)
-    rows = map(asdict, result.rows)
+    names, rows = _spread(report.line.__struct_fields__, result)
     match settings().format:
         case "table":
             print_lines(lines(report, result, zone))
@@ -43,12 +42,27 @@ def show(report: Report[Any], result: Result[Any], zone: tzinfo) -> None:
                     "as_of": result.as_of,
                     "known_at": result.known_at,
                     "position": result.position,
-                    "rows": list(rows),
+                    "rows": rows,
                     "summary": result.summary,
                 }
             )
         case _:
-            print_rows([Column(name) for name in report.line.__struct_fields__], rows)
+            print_rows(list(map(Column, names)), rows)
+
+
+def _spread(names: Sequence[str], result: Result[Any]) -> tuple[list[str], list[dict[str, Any]]]:
+    """The names of columns, and the rows. A mapping has a column for each of its entries:
+    closed_within becomes closed_within_3d and so on."""
+    rows = [{name: getattr(row, name) for name in names} for row in result.rows]
+    columns: list[str] = []
+    for name in names:
+        first = rows[0][name] if rows else None
+        if not isinstance(first, Mapping):
+            columns.append(name)
+            continue
+        columns += [f"{name}_{key}" for key in first]
+        rows = [row | {f"{name}_{key}": each for key, each in row[name].items()} for row in rows]
+    return columns, [{name: row[name] for name in columns} for row in rows]
 
 
 def lines(
@@ -59,8 +73,9 @@ def lines(
     Args:
         without: names of fields to leave out, with spaces between them.
     """
-    names = [name for name in report.shown.split() if name not in without.split()]
-    rows = [{name: _for_people(name, getattr(row, name)) for name in names} for row in result.rows]
+    shown = [name for name in report.shown.split() if name not in without.split()]
+    names, plain = _spread(shown, result)
+    rows = [{name: _for_people(name, value) for name, value in row.items()} for row in plain]
     columns = [_column(name, report) for name in names]
     yield from table(columns, rows, zone=zone) if rows else ["none"]
     if len(result.rows) < result.total:
@@ -73,7 +88,8 @@ def lines(
 
 def _column(name: str, report: Report[Any]) -> Column:
     words = re.sub(r"_(s|id|at|share)$", "", name).replace("_", " ")
-    return Column(name, words, right=_is_number(get_type_hints(report.line)[name]))
+    kind = get_type_hints(report.line).get(name, int)  # of a mapping's entries, which count
+    return Column(name, words, right=_is_number(kind))
 
 
 def _is_number(hint: Any) -> bool:
@@ -84,7 +100,7 @@ def _for_people(name: str, value: Any) -> Any:
     """The value of a field, in the form that people read."""
     if value is None:
         return None
-    if name.endswith("_s"):
+    if name.endswith(("_s", "seconds")):
         return duration(value)
     if name.endswith(("share", "rate")):
         return f"{value:.0%}"

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from threading import Lock
 from typing import cast
+from weakref import WeakKeyDictionary
 
 from casestore import CaseStore
 from casestore.errors import StoreDamaged
 from casestore.events import CaseMerged, CustomerMerged
+from casestore.journal.questions import MERGES
 from casestore.journal.rows import PlainRow
 from casestore.streams.merged import closure
-
-_TOPICS = ("CaseMerged", "CustomerMerged")
-_SOME = 1000
 
 
 class Links:
@@ -21,36 +21,46 @@ class Links:
     To know of a link too many makes no difference to any row.
     """
 
-    def __init__(self, store: CaseStore) -> None:
-        self._store = store
+    def __init__(self) -> None:
         self._next_to: dict[str, list[tuple[int, str]]] = {}
         """Of a stream, others and the positions from which on they are linked."""
         self._merged: set[str] = set()
-        self._upto: int | None = None
+        self._upto = 0
+        self._mark: str | None = ""
+        """Of the event at that position; None where all is to be read anew."""
+        self._lock = Lock()
 
-    def look(self) -> None:
-        """Take note of the merges that were recorded since the last look."""
-        recorder = self._store._recorder
-        if self._upto is None:
-            self._upto = recorder.last_position()
-            for topic in _TOPICS:
-                self._note(recorder.merges(topic))
-            return
-        while rows := recorder.rows(self._upto, _SOME, topics=_TOPICS):
-            self._note(rows)
-            self._upto = rows[-1][0]
+    def look(self, store: CaseStore, until: int) -> None:
+        """Take note of the merges on record, which are at least those up to a position."""
+        with self._lock:
+            # Where an older copy was put back, another event is there.
+            if store._recorder.mark(self._upto) != self._mark:
+                self._next_to, self._merged, self._upto = {}, set(), 0
+            if self._upto < until:
+                head = store._recorder.last_position()
+                found = (store._recorder.merges(topic, self._upto) for topic in MERGES)
+                whole = self._note(store, [row for rows in found for row in rows if row[0] <= head])
+                self._upto, self._mark = head, store._recorder.mark(head) if whole else None
 
-    def _note(self, rows: Iterable[PlainRow]) -> None:
-        decode = self._store._codec.decode
+    def _note(self, store: CaseStore, rows: Iterable[PlainRow]) -> bool:
+        """Take note of merges; whether all of them could be read."""
+        decode, whole = store._codec.decode, True
         for position, stream, _, topic, state, *_ in rows:
             try:
                 merged = cast(CaseMerged | CustomerMerged, decode(topic, state))
-            except StoreDamaged:  # then the rows of its stream cannot be made either
+            except StoreDamaged:  # the rows of its stream cannot be made either, until it is mended
+                whole = False
                 continue
             other = f"{stream.partition(':')[0]}:{merged.into}"
             self._merged.add(stream)
             self._next_to.setdefault(stream, []).append((position, other))
             self._next_to.setdefault(other, []).append((position, stream))
+        return whole
+
+    def next_to(self, streams: Iterable[str], until: int) -> Iterator[str]:
+        """The streams that were merged with one of some, by merges up to a position."""
+        for stream in streams:
+            yield from (other for at, other in self._next_to.get(stream, ()) if at <= until)
 
     def related(self, stream: str, until: int) -> list[str]:
         """The streams that were ever merged with one, by merges up to a position; itself included.
@@ -59,10 +69,13 @@ class Links:
         """
         if stream not in self._next_to:
             return [stream]
-
-        def neighbours(streams: set[str]) -> Iterator[str]:
-            for each in streams:
-                yield from (other for at, other in self._next_to[each] if at <= until)
-
-        related = closure([stream], neighbours)
+        related = closure([stream], lambda streams: self.next_to(streams, until))
         return sorted(related, key=lambda name: (name not in self._merged, name))
+
+
+_LINKS: WeakKeyDictionary[CaseStore, Links] = WeakKeyDictionary()
+
+
+def links_of(store: CaseStore) -> Links:
+    """The links of a store, which are kept as long as it is open."""
+    return _LINKS.setdefault(store, Links())

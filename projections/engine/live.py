@@ -16,7 +16,6 @@ from casestore.errors import StoreDamaged
 from casestore.events import PolicyAdopted
 from casestore.streams.checks import AHEAD
 from casestore.streams.history import to_microseconds
-from projections.engine.links import Links
 from projections.engine.maker import Maker
 from projections.engine.open_tables import open_tables
 from projections.engine.tables import Cursor, Tables, Tracked, unavailable
@@ -62,7 +61,6 @@ class LiveTables:
         self.batch = batch
         with unavailable():
             self.tables: Tables = open_tables(store)
-        self._links = Links(store)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -106,11 +104,7 @@ class LiveTables:
 
     def mark(self, position: int) -> str:
         """What tells the event at a position from any other that might be there."""
-        if position == 0:
-            return ""
-        rows = self.store._recorder.rows(position - 1, 1, stop=position)
-        # Ids made from keys are the same in a history that is told anew; the time is not.
-        return f"{rows[0][7]} {rows[0][8]}" if rows else "no such event"
+        return self.store._recorder.mark(position)
 
     def advance(self, cursor: Cursor, behind: Sequence[Tracked]) -> bool:
         """Bring tables one batch further, unless there are none or no event comes after them.
@@ -141,7 +135,7 @@ class LiveTables:
     ) -> None:
         """Make the rows of streams anew, in some tables."""
         projections = [self.projections[each.projection] for each in behind]
-        maker = Maker(self.store, projections, until=until, links=self._links)
+        maker = Maker(self.store, projections, until=until)
         for made in maker.of_streams(streams):
             for each in behind:
                 self.tables.replace(cursor, each, made)

@@ -23,7 +23,7 @@ from casestore.journal.rows import PlainRow
 from casestore.streams.history import History
 from casestore.streams.kinds import fold_history
 from casestore.streams.policies import Policies
-from projections.engine.links import Links
+from projections.engine.links import links_of
 from projections.history.case_history import NO_POLICIES, CaseHistory
 from projections.history.customer_history import customer_histories
 from projections.history.family import Family, families
@@ -66,7 +66,6 @@ class Maker:
         projections: whose rows to make.
         until: only of what was on record by that position.
         as_of: only of what had happened by then.
-        links: of the store, where they are known already.
     """
 
     def __init__(
@@ -76,12 +75,11 @@ class Maker:
         *,
         until: int,
         as_of: datetime | None = None,
-        links: Links | None = None,
     ) -> None:
-        self._recorder = store._recorder
+        self._store, self._recorder = store, store._recorder
         self._codec = store._codec
         self.until, self._as_of = until, as_of
-        self._links = Links(store) if links is None else links
+        self._links = links_of(store)
         self._of = {
             kind: [each for each in projections if each.of == kind] for kind in ("case", "customer")
         }
@@ -91,7 +89,7 @@ class Maker:
 
     def of_streams(self, names: Iterable[str]) -> Iterator[Made]:
         """The rows of some streams, and of all that were ever merged with them, some at a time."""
-        self._links.look()
+        self._links.look(self._store, self.until)
         left = set(names)
         some: list[list[str]] = []
         for name in sorted(left):
@@ -113,7 +111,7 @@ class Maker:
 
         Streams that were ever merged are made together, in the range of the first of them.
         """
-        self._links.look()
+        self._links.look(self._store, self.until)
         rows = self._recorder.rows_of_range(after, last, self.until)
         together: list[list[str]] = []
         elsewhere: set[str] = set()
@@ -163,14 +161,18 @@ class Maker:
         projections = self._of.get(next(iter(streams), "").partition(":")[0])
         if not projections:
             return
+        read = {stream: self._read(stream, rows) for stream, rows in streams.items()}
+        unread = {stream: each for stream, each in read.items() if isinstance(each, Exception)}
         try:
-            histories = [self._history(stream, rows) for stream, rows in streams.items()]
-            there = [history for history in histories if history.effective]
-            subjects = list(_subjects(there, beside))
+            histories = cast(Iterable[History], () if unread else read.values())
+            subjects = list(_subjects([each for each in histories if each.effective], beside))
         except Exception as error:
+            unread = dict.fromkeys(streams, error)
+        if unread:
             for stream in streams:
+                why = unread.get(stream) or _unread(*next(iter(unread.items())))
                 for projection in projections:
-                    made.park(projection.name, stream, error)
+                    made.park(projection.name, stream, why)
             return
         for stream, subject, amiss in subjects:
             for projection in projections:
@@ -246,6 +248,11 @@ def _subjects(histories: Sequence[History], beside: dict[str, Any]) -> Iterator[
     else:
         for family in families(histories):
             yield _case(family.root, family, beside)
+
+
+def _unread(stream: str, error: Exception) -> StoreDamaged:
+    """Why rows cannot be made of what was ever merged with a stream that cannot be read."""
+    return StoreDamaged(f"{stream}, which was merged with it, cannot be read: {brief(error)}")
 
 
 def _was_merged(history: History) -> bool:

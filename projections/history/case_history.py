@@ -6,28 +6,36 @@ Facts may be recorded late, so everything goes by the order in which things happ
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
+from operator import itemgetter
 from typing import Literal, NamedTuple, TypeVar, cast
 
 from casestore.events import (
+    ApologyGiven,
     CaseClosed,
     CaseOpened,
     CaseReopened,
     DeliveryConfirmed,
     DeliveryFailed,
     Event,
+    FinalDecisionGiven,
+    FindingMade,
+    GestureGiven,
     IssueRaised,
     MessageReceived,
+    OptionsOffered,
+    RemedyGiven,
     ReplySent,
+    RequestRefused,
 )
 from casestore.streams.history import LAST, History
 from casestore.streams.policies import Policies
 from casestore.streams.standing import STANDING, Standing, stand
 from projections.history.family import Family, happenings
-from projections.history.happened import Happened, Moment
+from projections.history.happened import MOMENT, Happened, Moment
 from projections.history.issues import CHANGING, turns
 
 E = TypeVar("E", bound=Event)
@@ -35,6 +43,16 @@ E = TypeVar("E", bound=Event)
 NO_POLICIES = Policies()
 CASE = "case"
 """In the place of an issue where a case as a whole is meant."""
+
+
+_ABOUT_ISSUES = (
+    *(FindingMade, RequestRefused, FinalDecisionGiven, OptionsOffered),
+    *(ApologyGiven, RemedyGiven, GestureGiven),
+)
+
+
+_FIRST = itemgetter(0)
+"""Of a pair: its moment."""
 
 
 class Failure(NamedTuple):
@@ -71,6 +89,7 @@ class CaseHistory:
         """How many events there are."""
         self._by_type: dict[type[Event], list[Happened]] = {}
         self._by_types: dict[tuple[type[Event], ...], list[Happened]] = {}
+        self._stood: dict[str, list[tuple[Moment, Standing]]] = {}
         by_type = self._by_type
         for happened in events:
             try:
@@ -92,7 +111,7 @@ class CaseHistory:
         known = self._by_types.get(types)
         if known is None:  # the same are asked for again and again
             known = [happened for cls in types for happened in self._by_type.get(cls, ())]
-            known.sort(key=lambda happened: happened.moment)
+            known.sort(key=MOMENT)
             self._by_types[types] = known
         return known
 
@@ -133,11 +152,20 @@ class CaseHistory:
             return found
         return [each for each in found if self.covers(each, each.case_id)]
 
+    @cached_property
+    def closing(self) -> Happened | None:
+        """What closed the case, where it is closed. What closed those that are merged into it
+        does not close it."""
+        own = [each for each in self.of(CaseClosed, CaseReopened) if each.case_id == self.case_id]
+        return own[-1] if own and isinstance(own[-1].event, CaseClosed) else None
+
     # --- how the case stands -----------------------------------------------------------------
 
     @cached_property
     def opened(self) -> Happened:
         """How the case began."""
+        if self._family is None:
+            return self.of(CaseOpened)[0]
         return next(each for each in self.of(CaseOpened) if each.case_id == self.case_id)
 
     @property
@@ -158,11 +186,19 @@ class CaseHistory:
         return None if self._family is None else self._family.roots.into(case_id)
 
     @cached_property
+    def received(self) -> Happened | None:
+        """The opening of the case that reached us first; None where that is recorded as after
+        the opening, and so is not known."""
+        if self._family is None:
+            return self.opened if _receipt(self.opened) is not None else None
+        own_first = sorted(self.of(CaseOpened), key=lambda each: each.case_id != self.case_id)
+        known = [(at, each) for each in own_first if (at := _receipt(each)) is not None]
+        return min(known, key=lambda pair: pair[0])[1] if known else None
+
+    @cached_property
     def receipt(self) -> datetime | None:
-        """When the complaint first reached us; None where that is recorded as after the opening,
-        and so is not known."""
-        known = [at for each in self.of(CaseOpened) if (at := _receipt(each)) is not None]
-        return min(known, default=None)
+        """When the complaint first reached us; None where that is not known."""
+        return None if self.received is None else _receipt(self.received)
 
     @property
     def received_at(self) -> datetime | None:
@@ -190,10 +226,17 @@ class CaseHistory:
             at: with all that happened by then.
             case_id: of the family; the case itself, if left out.
         """
-        moment = Moment(at, LAST.position)
-        root = self.led_to(case_id or self.case_id, moment)
+        if self._family is None:
+            since, standing = self._standings(self.case_id)[-1]
+            if since.at <= at:  # mostly it stands as it still does
+                return standing
+        return self.standing_before(Moment(at, LAST.position + 1), case_id or self.case_id)
+
+    def standing_before(self, moment: Moment, case_id: str) -> Standing:
+        """How the case that one of the family led to right before a moment stood then."""
+        root = case_id if self._family is None else self.led_to(case_id, moment)
         standings = self._standings(root)
-        place = bisect_right(standings, moment, key=lambda turn: turn[0])
+        place = bisect_left(standings, moment, key=_FIRST)
         return standings[place - 1][1] if place else Standing()
 
     def _standings(self, case_id: str) -> list[tuple[Moment, Standing]]:
@@ -202,10 +245,6 @@ class CaseHistory:
         if known is None:
             known = self._stood[case_id] = self._fold(case_id)
         return known
-
-    @cached_property
-    def _stood(self) -> dict[str, list[tuple[Moment, Standing]]]:
-        return {}
 
     def _fold(self, case_id: str) -> list[tuple[Moment, Standing]]:
         standing, found = Standing(), []
@@ -220,14 +259,15 @@ class CaseHistory:
                 found.append((recorded.moment, standing))
         return found
 
-    @cached_property
-    def first_owner(self) -> Standing:
-        """Who had the case when it was opened; who got it first, where it had nobody then."""
+    @property
+    def first_owners(self) -> tuple[str | None, str | None]:
+        """The agent and the team that had the case when it was opened; of each that had it not
+        then, the first that got it."""
         then = self.standing_at(self.opened.at)
-        if then.agent is not None or then.team is not None:
-            return then
-        owned = (s for _, s in self._standings(self.case_id) if s.agent or s.team)
-        return next(owned, then)
+        standings = [then, *(standing for _, standing in self._standings(self.case_id))]
+        agents = (standing.agent for standing in standings if standing.agent is not None)
+        teams = (standing.team for standing in standings if standing.team is not None)
+        return next(agents, None), next(teams, None)
 
     @property
     def handovers(self) -> int:
@@ -258,6 +298,8 @@ class CaseHistory:
         """The issues that are open from each moment on at which that may change."""
         if not self.of(IssueRaised):
             return []
+        if self._family is None:
+            return turns(self.of(*CHANGING), None)
         issues = self.issues
         return turns(
             self.of(*CHANGING),
@@ -267,7 +309,7 @@ class CaseHistory:
     def open_issues(self, moment: Moment) -> frozenset[str]:
         """The issues that are open right before a moment."""
         turns = self.issue_turns
-        before = bisect_left(turns, moment, key=lambda turn: turn[0])
+        before = bisect_left(turns, moment, key=_FIRST)
         return turns[before - 1][1] if before else frozenset()
 
     def about_issues(self, happened: Happened, field: str = "issue_ids") -> frozenset[str]:
@@ -275,21 +317,43 @@ class CaseHistory:
         cases that were one with its own."""
         named = getattr(happened.event, field)
         if named is not None:
-            return frozenset(named)
+            return self._raised(named)
         return self._covered(happened, self.open_issues(happened.moment))
 
     def matters(self, happened: Happened) -> frozenset[str]:
         """The issues that a finding, or something given, is for: what it is about; where it names
-        none and none was open any more, all that had been raised; CASE where there never was one.
+        none and none was open any more, all that had been raised. CASE, where it names none, stands
+        for a case that never had an issue.
         """
         if happened.event.issue_ids is not None:
-            return frozenset(happened.event.issue_ids)
+            return self._raised(happened.event.issue_ids)
         if not self.issues:
             return frozenset({CASE})
-        if is_open := self.about_issues(happened):
-            return is_open
+        is_open = self.about_issues(happened)
         raised = (i for i, issue in self.issues.items() if issue.moment < happened.moment)
-        return self._covered(happened, raised)
+        found = is_open or self._covered(happened, raised)
+        if self._family is not None and any(
+            self.covers(happened, case_id) for case_id in self._judged_as_a_whole
+        ):
+            found |= {CASE}
+        return found
+
+    @cached_property
+    def _judged_as_a_whole(self) -> frozenset[str]:
+        """The cases of the family without issues of which something was said before they were one
+        with a case that has some."""
+        with_issues = {issue.case_id for issue in self.issues.values()}
+        return frozenset(
+            happened.case_id
+            for happened in self.of(*_ABOUT_ISSUES)
+            if happened.case_id not in with_issues
+            and happened.event.issue_ids is None
+            and not any(self.covers(happened, case_id) for case_id in with_issues)
+        )
+
+    def _raised(self, named: Iterable[str]) -> frozenset[str]:
+        """Of what is named, the issues of this case or its family."""
+        return frozenset(issue_id for issue_id in named if issue_id in self.issues)
 
     def _covered(self, happened: Happened, issues: Iterable[str]) -> frozenset[str]:
         if self._family is None:
@@ -362,7 +426,7 @@ class CaseHistory:
         for reply_id, reply in self.replies.items():
             if not reply.event.automated and (moment := self.arrived(reply_id)) is not None:
                 found.append((moment, reply.event))
-        found.sort(key=lambda each: each[0])
+        found.sort(key=_FIRST)
         return found
 
     @cached_property
@@ -375,7 +439,12 @@ class CaseHistory:
 def _in_order(case: History | Family) -> Sequence[Happened]:
     if isinstance(case, Family):
         return happenings(case)
-    return list(map(Happened.of, case.in_order))
+    case_id = case.stream.partition(":")[2]
+    return [
+        Happened(moment.at, moment, recorded.event, recorded.uid, case_id)
+        for recorded in case.in_order
+        for moment in (recorded.moment,)
+    ]
 
 
 def _ids(histories: Sequence[History]) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from casestore.events import Event
-from casestore.events.markers import FAMILY_KINDS, IdKey, brings, needs, places, renamed
+from casestore.events.markers import IdKey, as_named, brings, needs, places
 from casestore.streams.history import History, Recorded
 from casestore.streams.merged import Roots, merges_in
 from projections.history.happened import Happened
@@ -58,31 +58,18 @@ def happenings(family: Family) -> list[Happened]:
         case_id: {key for recorded in history for key in brings(recorded.event)}
         for case_id, history in histories.items()
     }
+
+    def has(case_id: str, kind: str, name: str) -> bool:
+        return (kind, name) in own.get(case_id, ())
+
     root, *_ = histories
     found = []
     for case_id, recorded in _that_had_happened(histories, own):
-        event = _read(recorded.event, case_id, root, own)
+        event = as_named(recorded.event, case_id, root, has)
         moment = recorded.moment
         found.append(Happened(moment.at, moment, event, recorded.uid, case_id))
     found.sort(key=lambda happened: happened.moment)
     return found
-
-
-def _read(event: Event, case_id: str, root: str, own: Mapping[str, set[IdKey]]) -> Event:
-    """An event as it is read in the family of a root."""
-    if case_id == root and not any("/" in name for _, name in needs(event)):
-        return event
-
-    def rename(kind: str, name: str) -> str:
-        if (kind, name) not in own[case_id]:
-            for other, inner in places(name):
-                if (kind, inner) in own.get(other, ()):
-                    return inner if other == root else f"{other}/{inner}"
-            if kind in FAMILY_KINDS:
-                return name  # of a case that is not of the family: it names nothing
-        return name if case_id == root else f"{case_id}/{name}"
-
-    return renamed(event, rename)
 
 
 def _that_had_happened(

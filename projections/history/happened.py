@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
 from casestore.streams.history import Moment, Recorded
 
-__all__ = ["Happened", "Moment"]
+__all__ = ["MOMENT", "Happened", "Moment"]
+
+MOMENT = attrgetter("moment")
+"""What happenings are sorted by."""
 
 
 class Happened(msgspec.Struct, frozen=True, gc=False):

@@ -20,6 +20,7 @@ from casestore.events import (
     ResolutionAccepted,
     ResolutionRejected,
 )
+from casestore.events.markers import IdKey
 from projections.history.happened import Happened, Moment
 
 SETTLING = (ResolutionAccepted, ResolutionRejected, RemedyGiven, CaseClosed, CaseReopened)
@@ -32,23 +33,23 @@ Covers = Callable[[Happened, str], bool]
 """Whether what names no issues is for an issue: that of a case which was then one with its own."""
 
 
-def turns(events: Sequence[Happened], covers: Covers) -> list[tuple[Moment, frozenset[str]]]:
+def turns(events: Sequence[Happened], covers: Covers | None) -> list[tuple[Moment, frozenset[str]]]:
     """The issues that are open from each moment on at which that may change, in order.
 
     Args:
         events: all that are of CHANGING, in the order in which they happened.
-        covers: asked of each issue that an event does not name.
+        covers: asked of each issue that an event does not name; None: it is for all of them.
     """
     found: list[tuple[Moment, frozenset[str]]] = []
     is_open: dict[str, bool] = {}
-    undone: set[str] = set()
+    undone: set[IdKey] = set()
     for place, happened in enumerate(events):
         event = happened.event
         if isinstance(event, FindingMade) and event.supersedes is not None:
-            undone.add(f"finding {event.supersedes}")
+            undone.add(("finding", event.supersedes))
             is_open = _folded(events[: place + 1], undone, covers)
         elif isinstance(event, RemedyReversed):
-            undone.add(f"remedy {event.remedy_id}")
+            undone.add(("remedy", event.remedy_id))
             is_open = _folded(events[: place + 1], undone, covers)
         else:
             _turn(is_open, happened, undone, covers)
@@ -56,34 +57,36 @@ def turns(events: Sequence[Happened], covers: Covers) -> list[tuple[Moment, froz
     return found
 
 
-def _folded(events: Iterable[Happened], undone: set[str], covers: Covers) -> dict[str, bool]:
+def _folded(
+    events: Iterable[Happened], undone: set[IdKey], covers: Covers | None
+) -> dict[str, bool]:
     is_open: dict[str, bool] = {}
     for happened in events:
         _turn(is_open, happened, undone, covers)
     return is_open
 
 
-def _turn(is_open: dict[str, bool], happened: Happened, undone: set[str], covers: Covers) -> None:
+def _turn(
+    is_open: dict[str, bool], happened: Happened, undone: set[IdKey], covers: Covers | None
+) -> None:
     event = happened.event
-    match event:
-        case IssueRaised():
-            is_open[event.issue_id] = True
+    if isinstance(event, IssueRaised):
+        is_open[event.issue_id] = True
+        return
+    again = False
+    if isinstance(event, FindingMade):
+        if event.outcome not in UNFOUNDED or ("finding", event.finding_id) in undone:
             return
-        case RemedyReversed():
+    elif isinstance(event, RemedyGiven):
+        if ("remedy", event.remedy_id) in undone:
             return
-        case FindingMade():
-            if event.outcome not in UNFOUNDED or f"finding {event.finding_id}" in undone:
-                return
-            again = False
-        case RemedyGiven():
-            if f"remedy {event.remedy_id}" in undone:
-                return
-            again = False
-        case _:
-            again = isinstance(event, ResolutionRejected | CaseReopened)
-    named: Sequence[str] | None = getattr(event, "issue_ids", None)
+    elif isinstance(event, RemedyReversed):
+        return
+    else:
+        again = isinstance(event, ResolutionRejected | CaseReopened)
+    named: Iterable[str] | None = getattr(event, "issue_ids", None)
     if named is None:
-        named = [issue_id for issue_id in is_open if covers(happened, issue_id)]
+        named = is_open if covers is None else [i for i in is_open if covers(happened, i)]
     for issue_id in named:
         if issue_id in is_open:
             is_open[issue_id] = again

@@ -100,12 +100,11 @@ class CaseRow(Row, frozen=True):
 def rows(case: CaseHistory) -> Iterator[CaseRow]:
     """The case's row, and one for each that is merged into it."""
     standing, opened = case.standing, case.opened
-    closed = standing.status == "closed"
     answers = case.answers
     humans = [each.event for each in case.of(ReplySent) if not each.event.automated]
     escalations = list(_with_executives(case))
     response = case.reply_at(answers[0][0]) if answers else None
-    closing = case.closings[-1] if closed and case.closings else None
+    closing = case.closing
     resolved = closing is not None and closing.event.reason in RESOLVED
     response_s, response_working_s = _measured(case, response.at if response else None)
     resolution_s, resolution_working_s = _measured(
@@ -114,11 +113,11 @@ def rows(case: CaseHistory) -> Iterator[CaseRow]:
     net = None
     if closing is not None and resolution_s is not None and case.receipt is not None:
         net = resolution_s - waited_for_customer(case, case.receipt, closing.at) // _SECOND
-    first_owner = case.first_owner
+    opener, opener_team = case.first_owners
     yield CaseRow(
         case_id=case.case_id,
         customer_id=case.customer_id,
-        status="closed" if closed else "open",
+        status="closed" if closing else "open",
         channel=opened.event.channel,
         product=standing.product,
         region=standing.region,
@@ -147,9 +146,9 @@ def rows(case: CaseHistory) -> Iterator[CaseRow]:
         resolution_net_s=net,
         closer=closing.event.actor.id if closing else None,
         closer_team=case.team_of(closing) if closing else None,
-        opener=first_owner.agent,
-        opener_team=first_owner.team,
-        resolve_due_at=None if closed else resolve_due_at(case),
+        opener=opener,
+        opener_team=opener_team,
+        resolve_due_at=None if closing else resolve_due_at(case),
         waiting=waiting(case),
         undelivered=len(case.failures),
         issues=len(case.of(IssueRaised)),
@@ -240,21 +239,23 @@ def resolve_due_at(case: CaseHistory) -> datetime | None:
 
 def resolution_due(case: CaseHistory) -> datetime | None:
     """The same, as `too-slow` judges it: without the time in which we waited for the customer,
-    where the policy says so."""
-    begin, plain = case.receipt, resolve_due_at(case)
-    if begin is None or plain is None:
+    where the policy says so. None where the receipt is not known, or where we still wait for the
+    customer, so that no time is too late."""
+    begin = case.receipt
+    if begin is None:
         return None
     policy = case.policies.at(begin)
+    end = due(begin, policy.conduct.resolve_within, policy.calendar)
     if policy.conduct.clock == "all":
-        return plain
+        return end
     in_working_time = span(policy.conduct.resolve_within).business
-    end, upto = plain, begin
+    upto = begin
     for begun, until in sorted(waits_for_customer(case), key=lambda wait: wait[0]):
         since = max(begun, upto)
         if since >= end:
             break
         if until is None:
-            return None  # as long as we wait for the customer nothing is late
+            return None
         if until > since:
             upto = until
             if in_working_time:

@@ -1,4 +1,4 @@
-"""One row for each closing that found its case open, and each reopening that found it closed."""
+"""One row for each closing and reopening of a case: who closed it, and whether that counts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal
 
-from casestore.events import CaseClosed
+from casestore.events import CaseClosed, CaseReopened
 from projections.history.case_history import CaseHistory
 from projections.history.happened import Happened
 from projections.projection import Projection, Row
@@ -16,34 +16,38 @@ class ClosingRow(Row, frozen=True):
     """A closing or a reopening."""
 
     case_id: str
-    of_root: bool
-    """Whether it is of the case that the family leads to: only that one opens and closes it."""
     what: Literal["closed", "reopened"]
     at: datetime
+    turns: bool
+    """Whether the case was open, and is closed by it, or the other way round. What is merged into
+    a case neither closes nor opens it."""
     reason: str | None
     """Of a closing."""
     agent: str | None
     team: str | None
-    """Of who closed it, also where it is reopened."""
+    """Of who closed it, also where it is reopened; None where nobody had closed it before."""
 
 
 def rows(case: CaseHistory) -> Iterator[ClosingRow]:
-    """The turns of a case, in order, and those of what is merged into it from before it was."""
-    closings: dict[str, Happened | None] = {}
-    for turn in case.closings:
-        closing = closings.get(turn.case_id)
-        if (closing is None) != isinstance(turn.event, CaseClosed):
-            continue
-        closed_by = closing or turn
-        closings[turn.case_id] = closing = turn if closing is None else None
+    """The closings and reopenings of a case and of what is merged into it, in order."""
+    last: dict[str, Happened] = {}
+    closed: dict[str, Happened] = {}
+    for happened in case.of(CaseClosed, CaseReopened):
+        case_id, before = happened.case_id, last.get(happened.case_id)
+        last[case_id] = happened
+        closes = isinstance(happened.event, CaseClosed)
+        if closes:
+            closed[case_id] = happened
+        closing = closed.get(case_id)
         yield ClosingRow(
             case_id=case.case_id,
-            of_root=turn.case_id == case.case_id,
-            what="reopened" if closing is None else "closed",
-            at=turn.at,
-            reason=None if closing is None else turn.event.reason,
-            agent=closed_by.event.actor.id,
-            team=case.team_of(closed_by),
+            what="closed" if closes else "reopened",
+            at=happened.at,
+            turns=case_id == case.case_id
+            and closes != (before is not None and isinstance(before.event, CaseClosed)),
+            reason=happened.event.reason if closes else None,
+            agent=None if closing is None else closing.event.actor.id,
+            team=None if closing is None else case.team_of(closing),
         )
 
 

@@ -21,7 +21,7 @@ class FindingRow(Row, frozen=True):
     outcome: str
     root_cause: str | None
     issues: tuple[str, ...]
-    """Those that it is on."""
+    """Those that it is on, in the order in which they were raised."""
     losses: tuple[str, ...]
     """The loss of each of them, like "25.00 EUR"; empty where it was not recorded."""
     given: tuple[str, ...]
@@ -43,7 +43,7 @@ def rows(case: CaseHistory) -> Iterator[FindingRow]:
     for found in standing_findings(case):
         event: FindingMade = found.event
         issues = case.matters(found)
-        on = tuple(sorted(issues & case.issues.keys()))
+        on = tuple(issue_id for issue_id in case.issues if issue_id in issues)
         losses = (case.issues[issue_id].event.loss for issue_id in on)
         yield FindingRow(
             finding_id=event.finding_id,

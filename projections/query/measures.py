@@ -8,9 +8,11 @@ from decimal import Context, Decimal, localcontext
 from typing import Any, Literal, TypeVar
 
 from casestore.events import Money
+from casestore.streams.wording import in_zone
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _EXACTLY = Context(prec=100)
 """An amount has up to 24 digits: sums of very many still fit."""
 
@@ -32,6 +34,14 @@ def share(part: int, whole: int) -> float | None:
 def seconds(passed: timedelta) -> int:
     """Whole seconds, rounded down."""
     return passed // timedelta(seconds=1)
+
+
+def shifted(at: datetime, by: timedelta) -> datetime:
+    """A time so much later, or earlier; at most at the end of the calendar."""
+    try:
+        return at + by
+    except OverflowError:
+        return _LAST if by > timedelta() else _FIRST
 
 
 def sums(values: Iterable[Money | None]) -> list[Money]:
@@ -76,7 +86,7 @@ def month(at: datetime, zone: tzinfo) -> str:
 
 def period(at: datetime, by: Step, zone: tzinfo) -> str:
     """The day, week or month of a time: 2026-05-20, 2026-W21 (ISO 8601), 2026-05."""
-    day = at.astimezone(zone).date()
+    day = in_zone(at, zone).date()
     if by == "day":
         return day.isoformat()
     if by == "month":
@@ -87,7 +97,9 @@ def period(at: datetime, by: Step, zone: tzinfo) -> str:
 
 def periods(begin: datetime, end: datetime, by: Step, zone: tzinfo) -> Iterator[str]:
     """Every day, week or month from that of a time to that of another."""
-    day, last = begin.astimezone(zone).date(), period(end, by, zone)
+    day, last = in_zone(begin, zone).date(), period(end, by, zone)
+    if by == "week":
+        day -= timedelta(days=day.weekday())
     while True:
         name = period(datetime.combine(day, time(12), UTC), by, UTC)
         yield name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from inspect import signature
 from typing import Any, Generic, NamedTuple, TypeVar, Unpack
 
@@ -165,9 +165,11 @@ class Report(Generic[R_co]):
         )
 
     def _check(self, asked: Selection, sort: str | None) -> None:
-        for each in (asked.as_of, asked.known_at, asked.since, asked.until):
-            if each is not None and each.utcoffset() is None:
+        for at in (asked.as_of, asked.known_at, asked.since, asked.until):
+            if at is not None and at.utcoffset() is None:
                 raise ValueError("the time has no time zone; give an aware datetime")
+            if at is not None and not _is_in_utc(at):
+                raise ValueError(f"{at} is not in the years 1 to 9999 of UTC; give a time that is")
         for name in set(SELECTS) - set(self.selects):
             if getattr(asked, name) is not None:
                 raise ValueError(f"the report {self.name!r} cannot be asked for one {name}")
@@ -179,6 +181,14 @@ class Report(Generic[R_co]):
                 f"{sort!r} is not a field of the report {self.name!r}; sort by one of "
                 f"{', '.join(fields)}"
             )
+
+
+def _is_in_utc(at: datetime) -> bool:
+    try:
+        at.astimezone(UTC)
+    except OverflowError:
+        return False
+    return True
 
 
 AnyLine = TypeVar("AnyLine", bound=Line)

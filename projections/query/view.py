@@ -115,7 +115,8 @@ class View:
             ("customer_id", None if customers is None else self.same_customers(*customers)),
         ):
             if column is not None and wanted is not None:
-                where.append(f"{column} IN ({', '.join('?' * len(wanted))})")
+                marks = ", ".join("?" * len(wanted))
+                where.append(f"{column} IN ({marks})" if wanted else "1 = 0")
                 values += wanted
         for moment, than in ((asked.since, ">="), (asked.until, "<")):
             if time is not None and moment is not None:

@@ -28,7 +28,7 @@ class BreakdownLine(Line, frozen=True, kw_only=True):
     closed: int
     """Closed now."""
     reopened: int
-    """Reopened at least once."""
+    """Reopened at least once; by agent or team, after they had closed it."""
     outstanding: int
     """Open now."""
     first_response_median_s: int | None
@@ -51,11 +51,10 @@ class BreakdownLine(Line, frozen=True, kw_only=True):
 
 def _answer(view: View, *, by: str) -> Answer[BreakdownLine]:
     cases = view.complaints()
-    reopened = {row.case_id for row in cases if row.reopens}
-    turns = view.lookup(CLOSINGS, "case_id", reopened)
-    again = [turn for turn in turns if turn.what == "reopened"]
     if by in ("agent", "team"):
-        lines = _attributed(cases, again, by)
+        again = {case.case_id for case in cases if case.reopens}
+        turns = view.lookup(CLOSINGS, "case_id", again)
+        lines = _attributed(cases, [turn for turn in turns if turn.what == "reopened"], by)
     else:
 
         def group(case: CaseRow) -> str | None:
@@ -70,7 +69,7 @@ def _answer(view: View, *, by: str) -> Answer[BreakdownLine]:
         ]
     lines.sort(key=lambda line: (line.group is None, line.group or ""))
     whole = _numbers(
-        opened=cases, responded=cases, closed=cases, owned=cases, reopened=len(reopened)
+        opened=cases, responded=cases, closed=cases, owned=cases, reopened=_again(cases)
     )
     return Answer(lines, {"by": by, **whole})
 
@@ -80,7 +79,7 @@ def _again(cases: Sequence[CaseRow]) -> int:
 
 
 def _attributed(
-    cases: Sequence[CaseRow], again: Sequence[ClosingRow], by: str
+    cases: Sequence[CaseRow], reopenings: Sequence[ClosingRow], by: str
 ) -> list[BreakdownLine]:
     """A line for each agent or team, with what belongs to them."""
     of_team = by == "team"
@@ -97,7 +96,7 @@ def _attributed(
         (case for case in cases if case.status == "open"),
         lambda case: case.team if of_team else case.agent,
     )
-    reopened = grouped(again, lambda turn: turn.team if of_team else turn.agent)
+    reopened = grouped(reopenings, lambda turn: turn.team if of_team else turn.agent)
     names = dict.fromkeys((*opened, *responded, *closed, *owned, *reopened))
     return [
         _line(

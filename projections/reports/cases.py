@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from casestore.events import Channel
 from casestore.streams.history import to_microseconds
 from projections.models.cases import CASES, CaseRow
+from projections.models.closings import CLOSINGS
 from projections.models.promises import PROMISES, PromiseRow, state
 from projections.query.measures import counted, grouped, percentile
 from projections.query.report import Answer, Line, Option, Report
@@ -111,22 +112,26 @@ def _answer(
     *,
     status: Sequence[str] = (),
     channel: Sequence[str] = (),
+    received_from: datetime | None = None,
+    received_to: datetime | None = None,
     opened_from: datetime | None = None,
     opened_to: datetime | None = None,
     closed_from: datetime | None = None,
     closed_to: datetime | None = None,
+    reopened_from: datetime | None = None,
+    reopened_to: datetime | None = None,
 ) -> Answer[CaseLine]:
-    also = [
-        f"{column} {than} {to_microseconds(at)}"
-        for column, than, at in (
-            ("opened_at", ">=", opened_from),
-            ("opened_at", "<", opened_to),
-            ("closed_at", ">=", closed_from),
-            ("closed_at", "<", closed_to),
-        )
-        if at is not None
-    ]
-    rows: list[CaseRow] = view.chosen(CASES, *also, time="opened_at")
+    received = _between("coalesce(receipt, opened_at)", received_from, received_to)
+    opened = _between("opened_at", opened_from, opened_to)
+    rows: list[CaseRow] = view.chosen(CASES, *received, *opened, time="opened_at")
+    for what, begin, end in (
+        ("closed", closed_from, closed_to),
+        ("reopened", reopened_from, reopened_to),
+    ):
+        if within := _between("at", begin, end):
+            where = " AND ".join(("turns = 1", f"what = '{what}'", *within))
+            turned = {turn.case_id for turn in view.select(CLOSINGS, where)}
+            rows = [row for row in rows if row.case_id in turned]
     rows = [
         row
         for row in rows
@@ -141,6 +146,12 @@ def _answer(
         for row in rows
     ]
     return Answer(lines, _summary(rows))
+
+
+def _between(column: str, begin: datetime | None, end: datetime | None) -> list[str]:
+    """The conditions that a time is neither before the one nor at or after the other."""
+    limits = ((">=", begin), ("<", end))
+    return [f"{column} {than} {to_microseconds(at)}" for than, at in limits if at is not None]
 
 
 def _summary(rows: Sequence[CaseRow]) -> dict[str, Any]:
@@ -178,16 +189,20 @@ CASES_REPORT = Report(
     "Every case and how it stands.",
     CaseLine,
     _answer,
-    needs=(CASES, PROMISES),
+    needs=(CASES, PROMISES, CLOSINGS),
     shown="case_id customer_id status agent opened_at messages replies agents "
     "promises_broken issues_open waiting_since",
     options=(
         Option("status", "Only those that stand so.", STATUSES, multiple=True),
         Option("channel", "Only those that came in so.", get_args(Channel), multiple=True),
+        Option("received-from", "Only those received then or later.", datetime),
+        Option("received-to", "Only those received before.", datetime),
         Option("opened-from", "Only those opened then or later.", datetime),
         Option("opened-to", "Only those opened before.", datetime),
-        Option("closed-from", "Only those closed then or later.", datetime),
-        Option("closed-to", "Only those closed before.", datetime),
+        Option("closed-from", "Only those closed then or later, reopened or not.", datetime),
+        Option("closed-to", "Only those closed before, reopened since or not.", datetime),
+        Option("reopened-from", "Only those reopened then or later.", datetime),
+        Option("reopened-to", "Only those reopened before.", datetime),
     ),
     example="cases --team north --sort -opened_at --limit 20",
 )

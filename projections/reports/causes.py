@@ -10,7 +10,7 @@ from casestore.events import Money
 from projections.models.cases import UPHELD
 from projections.models.findings import FINDINGS, FindingRow
 from projections.models.goodwill import GOODWILL, GoodwillRow
-from projections.query.measures import grouped, month, sums
+from projections.query.measures import grouped, month, shifted, sums
 from projections.query.report import Answer, Line, Option, Report
 from projections.query.view import View
 
@@ -81,7 +81,7 @@ def _before(view: View, rows: Sequence[FindingRow]) -> list[FindingRow]:
     if asked.since is None:
         return []
     end: datetime = asked.until or view.as_of
-    begin = asked.since - (end - asked.since)
+    begin = shifted(asked.since, asked.since - end)
     return [row for row in rows if begin <= row.at < asked.since]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ from projections.models.cases import CASES, CaseRow
 from projections.models.closings import CLOSINGS, ClosingRow
 from projections.models.goodwill import GOODWILL
 from projections.models.ratings import RATINGS
-from projections.query.measures import STEPS, Step, grouped, period, periods, share, sums
+from projections.query.measures import STEPS, Step, grouped, period, periods, share, shifted, sums
 from projections.query.report import Answer, Line, Option, Report
 from projections.query.view import View, is_complaint
 
@@ -37,7 +37,8 @@ class PeriodLine(Line, frozen=True, kw_only=True):
     outstanding_at_start: int
     outstanding_at_end: int
     closed_within: dict[str, int]
-    """For each age: closings no later than that after the receipt."""
+    """For each age: closings no later than that after the receipt. Programs are given a column for
+    each, like closed_within_3d."""
     upheld_share: float | None
     """Of the cases closed in it that have a finding."""
     remedies: list[Money]
@@ -58,7 +59,7 @@ def _answer(view: View, *, by: Step = "month", ages: Ages | None = None) -> Answ
     turns: list[ClosingRow] = [
         turn
         for turn in view.lookup(CLOSINGS, "case_id", set(cases))
-        if turn.of_root and turn.case_id in cases
+        if turn.turns and turn.case_id in cases
     ]
 
     def named(at: datetime) -> str:
@@ -73,11 +74,11 @@ def _answer(view: View, *, by: Step = "month", ages: Ages | None = None) -> Answ
         for case in every
         if case.closed_at is not None and not is_complaint(case)
     )
-    given = view.chosen(GOODWILL, "status = 'given'", time=None, agent=None)
+    given = view.chosen(GOODWILL, "status = 'given'", time=None, agent="given_by")
     money = grouped(given, lambda row: (row.ledger, named(row.given_at)))
     ratings = grouped(view.chosen(RATINGS, time=None), lambda row: named(row.at))
     lines, outstanding = [], 0
-    for name in _periods(view, every, by):
+    for name in _periods(view, every, turns, by):
         closings = closed.get(name, [])
         start = outstanding
         outstanding += opened[name] + reopened[name] - len(closings)
@@ -106,20 +107,26 @@ def _answer(view: View, *, by: Step = "month", ages: Ages | None = None) -> Answ
         line
         for line in lines
         if (first is None or line.period >= first)
-        and (asked.until is None or line.period <= named(asked.until - _INSTANT))
+        and (asked.until is None or line.period <= named(shifted(asked.until, -_INSTANT)))
     ]
     return Answer(shown, _summary(by, shown))
 
 
 _INSTANT = timedelta(microseconds=1)
+_AT_ONCE = timedelta()
 
 
-def _periods(view: View, cases: Sequence[CaseRow], by: Step) -> list[str]:
+def _periods(
+    view: View, cases: Sequence[CaseRow], turns: Sequence[ClosingRow], by: Step
+) -> Iterator[str]:
     """Every period from the first receipt to as-of."""
-    if not cases:
-        return []
-    first = min(min(case.receipt or case.opened_at, case.opened_at) for case in cases)
-    return list(periods(first, view.as_of, by, view.selection.tz))
+    begins = [case.receipt or case.opened_at for case in cases]
+    # By clocks that differ, a case may have been opened or closed before.
+    begins += [case.opened_at for case in cases]
+    begins += [turn.at for turn in turns]
+    if not begins:
+        return iter(())
+    return periods(min(begins), view.as_of, by, view.selection.tz)
 
 
 def _within(
@@ -130,7 +137,7 @@ def _within(
         for turn in closings
         if (receipt := cases[turn.case_id].receipt) is not None
     ]
-    return {name: sum(age <= limit for age in ages) for name, limit in limits.items()}
+    return {name: sum(_AT_ONCE <= age <= limit for age in ages) for name, limit in limits.items()}
 
 
 def _upheld(closings: Sequence[ClosingRow], cases: dict[str, CaseRow]) -> float | None:

@@ -10,7 +10,7 @@ from casestore.streams.history import to_microseconds
 from casestore.streams.promise_state import PromiseState
 from projections.models.promises import PROMISES, PromiseRow
 from projections.models.promises import state as state_at
-from projections.query.measures import counted, grouped, seconds, share
+from projections.query.measures import counted, grouped, seconds, share, shifted
 from projections.query.report import Answer, Line, Option, Report
 from projections.query.view import View
 
@@ -115,7 +115,7 @@ def _answer(
 ) -> Answer[PromiseLine]:
     also = []
     if due is not None:
-        soon = to_microseconds(view.as_of), to_microseconds(view.as_of + due)
+        soon = to_microseconds(view.as_of), to_microseconds(shifted(view.as_of, due))
         also.append("due_at >= {} AND due_at <= {}".format(*soon))
     rows = [row for row in lines(view, *also) if not kind or row.kind in kind]
     summary = _counts(rows)

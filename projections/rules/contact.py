@@ -1,7 +1,6 @@
 """Lessons about listening, to each message and over a whole case.
 
-Nobody in particular lets a customer wait: these rules name no event of their own, so that whoever
-has the case at that time answers for it.
+Nobody in particular lets a customer wait: the owner at that time answers for it.
 """
 
 from __future__ import annotations
@@ -37,16 +36,16 @@ def in_time(
     subject: str,
     due: datetime,
     done: Done | None,
-    shown: tuple[Happened, ...],
-    *,
+    event: Happened,
+    *evidence: Happened,
     missed: Outcome = "violated",
-) -> Iterator[Finding]:
+) -> Finding:
     """Done by the time when it was due, or missed then."""
-    if done is not None:
-        outcome: Outcome = "satisfied" if done.at <= due else missed
-        yield Finding(subject, outcome, min(done.at, due), None, (*shown, done.by))
-    else:
-        yield Finding(subject, missed, due, None, shown, due_at=due)
+    if done is None:
+        return Finding(subject, missed, due, event, evidence, due_at=due, by_owner=True)
+    outcome: Outcome = "satisfied" if done.at <= due else missed
+    at = min(done.at, due)
+    return Finding(subject, outcome, at, event, (*evidence, done.by), by_owner=True)
 
 
 def answer_after(case: Facts, moment: Moment) -> Done | None:
@@ -60,18 +59,24 @@ def answer_after(case: Facts, moment: Moment) -> Done | None:
 
 
 def _messages(case: Facts) -> Iterator[tuple[Happened, bool | None]]:
-    """Each message, and whether it wants an answer: it asks for something, it is the first about
-    an issue, or it says that something did not come. None where asks were not recorded."""
+    """Each message, and whether it wants an answer: it asks for something, no message before it
+    names its issue, or it says that something did not come. None where asks were not recorded.
+
+    A machine's message wants nothing, though an issue that it names is not new any more.
+    """
     named: set[str] = set()
-    for message in case.messages:
+    for message in case.of(MessageReceived):
         event: MessageReceived = message.event
         issues = event.issue_ids or ()
-        wants = event.asks or event.says_not_received or event.says_unanswered
-        if wants or not named.issuperset(issues):
+        new = bool(issues) and not named.issuperset(issues)
+        if new:
+            named.update(issues)
+        if event.automated:
+            continue
+        if new or event.asks or event.says_not_received or event.says_unanswered:
             yield message, True
         else:
             yield message, None if event.asks is None else False
-        named.update(issues)
 
 
 @rule("ignored-message", "000", on=MessageReceived, numbers="reply_within")
@@ -83,7 +88,7 @@ def ignored_message(case: Facts) -> Iterator[Finding]:
             due = case.due(message.at, "reply_within")
             answer = answer_after(case, message.moment)
             missed: Outcome = "violated" if wants else "unknown"
-            yield from in_time(message.event.message_id, due, answer, (message,), missed=missed)
+            yield in_time(message.event.message_id, due, answer, message, missed=missed)
 
 
 @rule("request-for-contact-missed", "000", on=MessageReceived, numbers="reply_within")
@@ -110,10 +115,10 @@ def request_for_contact_missed(case: Facts) -> Iterator[Finding]:
         place = bisect_right(unnamed, message.moment, key=lambda each: each.moment)
         perhaps = unnamed[place] if place < len(unnamed) and unnamed[place].at <= due else None
         if perhaps is not None and (answer is None or answer.at > due):
-            yield Finding(ask_id, "unknown", perhaps.at, None, (message, perhaps))
+            yield Finding(ask_id, "unknown", perhaps.at, message, (perhaps,), by_owner=True)
         else:
             done = None if answer is None else Done(answer.at, answer)
-            yield from in_time(ask_id, due, done, (message,))
+            yield in_time(ask_id, due, done, message)
 
 
 @rule("customer-chasing", "001", "004", on=MessageReceived, numbers="chase_after max_contacts")
@@ -138,7 +143,8 @@ def customer_chasing(case: Facts) -> Iterator[Finding]:
         first, outcome = _chased(case, contacts, waits | may_wait), "unknown"
     if first is None:
         first, outcome = contacts[-1:], "satisfied"
-    yield Finding(CASE, outcome, first[-1].at, None, tuple(first))
+    last = first[-1]
+    yield Finding(CASE, outcome, last.at, last, tuple(first[:-1]), by_owner=True)
 
 
 def _chased(

@@ -20,7 +20,7 @@ from casestore.events import (
 )
 from projections.history.case_history import CASE
 from projections.history.happened import Happened
-from projections.models.cases import resolution_due
+from projections.models.cases import NOT_COMPLAINTS, RESOLVED, resolution_due
 from projections.rules.facts import Facts
 from projections.rules.rule import Finding, Outcome, rule
 
@@ -37,8 +37,8 @@ def late_escalation(case: Facts) -> Iterator[Finding]:
     """When answers keep missing the point, pass the case to somebody who knows more."""
     # An attempt has failed when the customer says that a question was not answered, in however
     # many words, or rejects what we call a resolution. Whoever has the case then answers for it.
-    # A message after our first answer of which nobody recorded what it says was unanswered may
-    # tell of a failure.
+    # A customer's message after our first answer of which nobody recorded what it says was
+    # unanswered may tell of a failure.
     passed_on = next((e for e in case.of(CaseEscalated) if e.event.kind == "expertise"), None)
     answered = next((moment for moment, _ in case.case.answers), None)
     failed: list[Happened] = []
@@ -50,15 +50,21 @@ def late_escalation(case: Facts) -> Iterator[Finding]:
             failed.append(each)
             if len(failed) >= case.number(each.at).failed_attempts:
                 late = () if passed_on is None else (passed_on,)
-                yield Finding(CASE, "violated", each.at, None, (*failed, *late))
+                evidence = (*failed[:-1], *late)
+                yield Finding(CASE, "violated", each.at, each, evidence, by_owner=True)
                 return
-        elif each.event.says_unanswered is None and answered and each.moment > answered:
+        elif _untold(each.event) and answered is not None and each.moment > answered:
             untold.append(each)
     if passed_on is not None:
         allowed = case.number(passed_on.at).failed_attempts
         doubtful = bool(untold) and len(failed) + len(untold) >= allowed
         outcome: Outcome = "unknown" if doubtful else "satisfied"
         yield Finding(CASE, outcome, passed_on.at, passed_on, tuple(failed))
+
+
+def _untold(message: MessageReceived) -> bool:
+    """Whether nobody recorded what a customer says was unanswered."""
+    return message.says_unanswered is None and not message.automated
 
 
 def _with_executives(case: Facts) -> Iterator[tuple[Happened, Happened | None]]:
@@ -78,11 +84,11 @@ def executive_not_returned(case: Facts) -> Iterator[Finding]:
         name = each.event.escalation_id
         due = case.due(each.at, "return_within")
         if returned is None:
-            yield Finding(name, "violated", due, None, (each,), due_at=due)
+            yield Finding(name, "violated", due, each, due_at=due, by_owner=True)
         elif returned.at <= due:
-            yield Finding(name, "satisfied", returned.at, None, (each, returned))
+            yield Finding(name, "satisfied", returned.at, each, (returned,), by_owner=True)
         else:
-            yield Finding(name, "violated", due, None, (each, returned))
+            yield Finding(name, "violated", due, each, (returned,), by_owner=True)
 
 
 @rule("executive-bypass", "003", on=CaseEscalated)
@@ -124,26 +130,23 @@ def _of_executives(case: Facts) -> list[Happened]:
 def closed_without_acceptance(case: Facts) -> Iterator[Finding]:
     """A complaint is resolved when the customer says so, not when we do."""
     # Every closing as resolved counts, even if the case was reopened. An acceptance holds until
-    # the customer rejects the resolution, or the case is reopened.
+    # the customer rejects the resolution, or the case is reopened. Before cases were merged, each
+    # was accepted, rejected and reopened by itself.
+    accepted: list[Happened] = []
     found: Finding | None = None
-    for closing in case.case.closings:
-        if not isinstance(closing.event, CaseClosed) or closing.event.reason != "resolved":
-            continue
-        accepted = _last_verdict(case, closing)
-        if accepted is None or not isinstance(accepted.event, ResolutionAccepted):
-            yield Finding(CASE, "violated", closing.at, closing)
-            return
-        found = Finding(CASE, "satisfied", closing.at, closing, (accepted,))
+    for each in case.of(ResolutionAccepted, ResolutionRejected, CaseClosed, CaseReopened):
+        if isinstance(each.event, ResolutionAccepted):
+            accepted.append(each)
+        elif not isinstance(each.event, CaseClosed):
+            accepted = [a for a in accepted if not case.case.covers(each, a.case_id)]
+        elif each.event.reason == "resolved" and case.case.covers(each, each.case_id):
+            held = [a for a in accepted if case.case.covers(each, a.case_id)]
+            if not held:
+                yield Finding(CASE, "violated", each.at, each)
+                return
+            found = Finding(CASE, "satisfied", each.at, each, tuple(held[-1:]))
     if found is not None:
         yield found
-
-
-def _last_verdict(case: Facts, closing: Happened) -> Happened | None:
-    """What was said last before a closing of whether the case is resolved."""
-    for each in reversed(case.of(ResolutionAccepted, ResolutionRejected, CaseReopened)):
-        if each.moment < closing.moment and case.case.together(each, closing):
-            return each
-    return None
 
 
 @rule("too-slow", "004", on=CaseOpened, numbers="resolve_within")
@@ -154,21 +157,25 @@ def too_slow(case: Facts) -> Iterator[Finding]:
     # resolved in time and reopened later is too slow from then on. One that ended otherwise is
     # judged only if the customer gave up after the time was over; a duplicate and what is no
     # complaint have nothing to resolve.
-    opened, due = case.case.opened, resolution_due(case.case)
-    if due is None:
+    received = case.case.received
+    if received is None:
         return
+    due = resolution_due(case.case)
     turns = [turn for turn in case.case.closings if turn.case_id == case.case.case_id]
     last = turns[-1] if turns else None
     if last is None or isinstance(last.event, CaseReopened):
-        at = _open_from(turns, due)
-        over = due if at == due else None
-        yield Finding(CASE, "violated", at, None, (opened, *turns[-1:]), due_at=over)
-    elif last.event.reason in ("duplicate", "not_a_complaint"):
+        if due is not None:
+            at = _open_from(turns, due)
+            over = due if at == due else None
+            evidence = tuple(turns[-1:])
+            yield Finding(CASE, "violated", at, received, evidence, over, by_owner=True)
+    elif last.event.reason in NOT_COMPLAINTS:
         return
-    elif last.at > due:
-        yield Finding(CASE, "violated", _open_from(turns, due), None, (opened, last))
-    elif last.event.reason in ("resolved", "final_response"):
-        yield Finding(CASE, "satisfied", last.at, None, (opened, last))
+    elif due is not None and last.at > due:
+        at = _open_from(turns, due)
+        yield Finding(CASE, "violated", at, received, (last,), by_owner=True)
+    elif last.event.reason in RESOLVED:
+        yield Finding(CASE, "satisfied", last.at, received, (last,), by_owner=True)
 
 
 def _open_from(turns: Sequence[Happened], due: datetime) -> datetime:

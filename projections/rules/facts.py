@@ -4,11 +4,13 @@ something was due, whether the case was closed for good."""
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
+from operator import itemgetter
 
 from casestore.events import (
+    CaseOpened,
     CaseReopened,
     Event,
     FindingMade,
@@ -21,6 +23,7 @@ from casestore.policy.working_time import due
 from projections.history.case_history import CaseHistory
 from projections.history.happened import Happened, Moment
 from projections.history.issues import SETTLING
+from projections.models.cases import RESOLVED
 
 OUR_FAULT = ("ours", "shared")
 
@@ -35,6 +38,7 @@ class Facts:
     def __init__(self, case: CaseHistory) -> None:
         self.case = case
         self.of = case.of
+        self._closes: dict[str, Happened | None] = {}
 
     def of_customer(self, *types: type[Event]) -> list[Happened]:
         """The events of some types in the customer's history, in the order in which they
@@ -85,27 +89,65 @@ class Facts:
         """The issues that a finding, or something given, is for; see CaseHistory."""
         return self.case.matters(each)
 
+    def is_about(self, said: Happened, issue_id: str, later: Happened) -> bool:
+        """Whether an event is about an issue, open or not: it names it, or it names none and the
+        issue's case was one with its own at that moment.
+
+        Where a case without issues is meant, the two cases must be one by the later event.
+        """
+        if named := said.event.issue_ids:
+            return issue_id in named
+        if issue_id in self.issues:
+            return self.case.covers(said, self.issues[issue_id].case_id)
+        return self.case.together(said, later)
+
     def unsettled(self, moment: Moment) -> bool:
         """Whether an issue, or a case without issues, is unsettled right before a moment."""
         if self.issues:
             return bool(self.open_issues(moment))
-        settled = False
-        for each in self.of(*SETTLING):
-            if each.moment < moment and self.settles(each):
-                settled = not isinstance(each.event, ResolutionRejected | CaseReopened)
-        return not settled
-
-    def settles(self, each: Happened) -> bool:
-        """Whether what settles a case, or opens it again, holds: of what was merged then no closing
-        does, nor does a remedy that was taken back."""
-        if isinstance(each.event, RemedyGiven):
-            return each.event.remedy_id not in self.taken_back
-        return self.case.covers(each, self.case.case_id)
+        turns = self._turns_without_issues
+        before = bisect_left(turns, moment, key=itemgetter(0))
+        return turns[before - 1][1] if before else True
 
     @cached_property
-    def taken_back(self) -> frozenset[str]:
-        """The remedies that were taken back."""
-        return frozenset(each.event.remedy_id for each in self.of(RemedyReversed))
+    def _turns_without_issues(self) -> list[tuple[Moment, bool]]:
+        """Whether a case without issues is unsettled from each moment on at which that may
+        change: it is, as long as one of the cases in its family is."""
+        turns: list[tuple[Moment, bool]] = []
+        past: list[Happened] = []
+        taken_back: set[str] = set()
+        unsettled = {self.case.case_id: True}
+        for happened in self.of(CaseOpened, RemedyReversed, *SETTLING):
+            event = happened.event
+            if isinstance(event, RemedyReversed):
+                taken_back.add(event.remedy_id)
+                unsettled = {self.case.case_id: True}
+                for earlier in past:
+                    self._turn(unsettled, earlier, taken_back)
+            else:
+                past.append(happened)
+                self._turn(unsettled, happened, taken_back)
+            turns.append((happened.moment, any(unsettled.values())))
+        return turns
+
+    def _turn(
+        self, unsettled: dict[str, bool], happened: Happened, taken_back: Container[str]
+    ) -> None:
+        event = happened.event
+        if isinstance(event, CaseOpened):
+            unsettled.setdefault(happened.case_id, True)
+            return
+        if isinstance(event, RemedyGiven) and event.remedy_id in taken_back:
+            return
+        again = isinstance(event, ResolutionRejected | CaseReopened)
+        for case_id in unsettled:
+            if self.case.covers(happened, case_id):
+                unsettled[case_id] = again
+
+    @cached_property
+    def taken_back(self) -> dict[str, Happened]:
+        """What took back each remedy that does not stand."""
+        return {each.event.remedy_id: each for each in reversed(self.of(RemedyReversed))}
 
     @cached_property
     def findings_on(self) -> dict[str, list[Happened]]:
@@ -152,18 +194,24 @@ class Facts:
     # --- messages, and the end --------------------------------------------------------------
 
     @property
-    def messages(self) -> list[Happened]:
+    def messages(self) -> Sequence[Happened]:
         """The customer's messages, one contact each, without those of machines."""
-        return list(self.case.contacts)
+        return self.case.contacts
 
-    @cached_property
-    def close(self) -> Happened | None:
-        """The closing as resolved or with a final response that stands; None where the case is
-        open, or was closed for another reason."""
-        if self.case.standing.status != "closed":
+    def close(self, case_id: str) -> Happened | None:
+        """The closing as resolved or with a final response that stands, for what is on the stream
+        of a case: its own, or that of a case that it was merged into. None where it is open, or was
+        closed for another reason."""
+        if case_id not in self._closes:
+            turns = (t for t in reversed(self.case.closings) if self.case.covers(t, case_id))
+            self._closes[case_id] = next(turns, None)
+        last = self._closes[case_id]
+        if last is None or isinstance(last.event, CaseReopened):
             return None
-        own = (turn for turn in reversed(self.case.closings) if turn.case_id == self.case.case_id)
-        last = next(own, None)
-        if last is None or last.event.reason not in ("resolved", "final_response"):
-            return None
-        return last
+        return last if last.event.reason in RESOLVED else None
+
+    def close_of(self, issue_id: str, found: Happened) -> Happened | None:
+        """The closing that stands for an issue, or for a case without issues of which something
+        was found."""
+        issue = self.issues.get(issue_id, found)
+        return self.close(issue.case_id)

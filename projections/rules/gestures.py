@@ -6,7 +6,7 @@ how we met the customer. Where the lesson is about what was given, such a gestur
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from casestore.events import (
@@ -34,16 +34,17 @@ def undone(case: Facts) -> frozenset[str]:
 @rule("goodwill-before-repair", "000", on=GestureGiven)
 def goodwill_before_repair(case: Facts) -> Iterator[Finding]:
     """Where we were at fault, first say sorry or put it right; something sweet comes last."""
-    # One of the two before it is enough, and in the same reply none comes before the other.
+    # One of the two before it is enough, and in the same reply none comes before the other. A
+    # remedy that we had taken back by then put nothing right.
     gestures = case.of(GestureGiven)
     faults = case.fault_since if gestures else {}
     if not faults:
         return
-    first: dict[str, Happened] = {}
+    made: dict[str, list[Happened]] = {}
     replies: dict[str | None, set[str]] = {}
     for each in case.of(ApologyGiven, RemedyGiven):
         for issue_id in case.matters(each):
-            first.setdefault(issue_id, each)
+            made.setdefault(issue_id, []).append(each)
             replies.setdefault(each.event.reply_id, set()).add(issue_id)
     replies.pop(None, None)
     for gesture in gestures:
@@ -51,15 +52,24 @@ def goodwill_before_repair(case: Facts) -> Iterator[Finding]:
         ours = sorted(case.matters(gesture) & faults.keys())
         if not ours:
             continue
-        amends = [first[issue_id] for issue_id in ours if issue_id in first]
+        first = {issue_id: _first(case, made.get(issue_id, ()), gesture) for issue_id in ours}
+        amends = [each for each in first.values() if each is not None]
         early = [
             issue_id
-            for issue_id in ours
-            if issue_id not in together
-            and (issue_id not in first or first[issue_id].moment > gesture.moment)
+            for issue_id, each in first.items()
+            if issue_id not in together and (each is None or each.moment > gesture.moment)
         ]
         evidence = (*(faults[issue_id] for issue_id in early or ours), *amends)
         yield Finding(name, "violated" if early else "satisfied", gesture.at, gesture, evidence)
+
+
+def _first(case: Facts, amends: Sequence[Happened], gesture: Happened) -> Happened | None:
+    """The first of some amends that still stood when a gesture was made."""
+    for made in amends:
+        taken_back = case.taken_back.get(getattr(made.event, "remedy_id", ""))
+        if taken_back is None or taken_back.moment > gesture.moment:
+            return made
+    return None
 
 
 @rule("gesture-late", "002", on=GestureGiven, numbers="gesture_within")

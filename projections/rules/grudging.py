@@ -58,7 +58,8 @@ def said_cant_but_could(case: Facts) -> Iterator[Finding]:
     ]
     if not refusals:
         return
-    kinds = {ask.ask_id: ask.kind for message in case.messages for ask in message.event.asks or ()}
+    messages = case.of(MessageReceived)
+    kinds = {ask.ask_id: ask.kind for message in messages for ask in message.event.asks or ()}
     gone = undone(case)
     gestures = [each for each in case.of(GestureGiven) if each.event.gesture_id not in gone]
     given = [Given(case.case.case_id, each.at, each.event.value) for each in gestures]
@@ -119,8 +120,8 @@ class _Ask(NamedTuple):
 
 
 def _asks_answered(case: Facts) -> dict[str, list[_Ask]]:
-    """The asks that each gesture answers, by its id: the one that it names; else those for
-    compensation that nothing had met before, on the same issues."""
+    """The customer's asks that each gesture answers, by its id: the one that it names; else those
+    for compensation that nothing had met before, on the same issues."""
     given = case.of(RemedyGiven, GestureGiven)
     if not case.of(GestureGiven):
         return {}
@@ -135,15 +136,15 @@ def _asks_answered(case: Facts) -> dict[str, list[_Ask]]:
     for each in case.of(MessageReceived, RemedyGiven, GestureGiven):
         event = each.event
         if isinstance(event, MessageReceived):
-            new = (asks[ask.ask_id] for ask in event.asks or () if ask.ask_id not in named)
-            waiting += [ask for ask in new if ask.kind == "compensation"]
+            new = (ask.ask_id for ask in event.asks or () if ask.kind == "compensation")
+            waiting += [asks[ask_id] for ask_id in new if ask_id in asks and ask_id not in named]
             continue
         met: list[_Ask] = []
         if event.ask_id is not None:
             met = [asks[event.ask_id]] if event.ask_id in asks else []
         elif waiting and not (isinstance(event, RemedyGiven) and event.kind in _NO_MONEY):
             issues = case.matters(each)
-            met = [ask for ask in waiting if _on(ask.message, issues)]
+            met = [ask for ask in waiting if _on(case, ask.message, issues, each)]
             waiting = [ask for ask in waiting if ask not in met]
         if isinstance(event, GestureGiven):
             answered[event.gesture_id] = met
@@ -154,10 +155,9 @@ _NO_MONEY = ("repair", "correction")
 """Remedies that do not answer who asks for compensation."""
 
 
-def _on(message: Happened, issues: frozenset[str]) -> bool:
-    """Whether a message may be on any of these issues."""
-    about = message.event.issue_ids
-    return not about or not issues or not issues.isdisjoint(about)
+def _on(case: Facts, message: Happened, issues: frozenset[str], given: Happened) -> bool:
+    """Whether a message may be on any of the issues that something was given for."""
+    return not issues or any(case.is_about(message, issue_id, given) for issue_id in issues)
 
 
 def _left_unmet(case: Facts, ask: _Ask, gesture: Happened) -> Happened | None:

@@ -10,10 +10,10 @@ from casestore.events import (
     ApologyGiven,
     CaseClosed,
     CaseEscalated,
-    CaseReclassified,
     FinalDecisionGiven,
     FindingMade,
     GestureGiven,
+    IssueRaised,
     MessageReceived,
     OperationsConsulted,
     OperationsReplied,
@@ -35,23 +35,16 @@ def _before(events: Sequence[Happened], moment: Moment) -> int:
 def grievance_skipped(case: Facts) -> Iterator[Finding]:
     """Answer every grievance in a complaint, not only the first, before you close it."""
     # A reply of which nobody recorded which issues it addresses may have addressed those raised
-    # by then; one that repeats another says what that one says.
-    close = case.close
-    if close is None or not case.issues:
-        return
-    addressed: dict[str, Happened] = {}
-    untold: tuple[Moment, Happened] | None = None
-    for moment, reply in case.case.answers:
-        if moment > close.moment:
-            break
-        sent = case.case.replies[reply.reply_id]
-        for issue_id in reply.addresses or ():
-            addressed.setdefault(issue_id, sent)
-        if reply.addresses is None and reply.resend_of is None:
-            untold = moment, sent
+    # by then; one that repeats another says what that one says. Before cases were merged, each was
+    # closed by itself.
+    answers: dict[Moment, _Answers] = {}
     for issue_id, raised in case.issues.items():
-        if raised.moment > close.moment or not case.case.together(raised, close):
+        close = case.close(raised.case_id)
+        if close is None or raised.moment > close.moment:
             continue
+        if close.moment not in answers:
+            answers[close.moment] = _answers_before(case, close.moment)
+        addressed, untold = answers[close.moment]
         if issue_id in addressed:
             answer = addressed[issue_id]
             yield Finding(issue_id, "satisfied", close.at, close, (raised, answer))
@@ -59,6 +52,25 @@ def grievance_skipped(case: Facts) -> Iterator[Finding]:
             yield Finding(issue_id, "unknown", close.at, close, (raised, untold[1]))
         else:
             yield Finding(issue_id, "violated", close.at, close, (raised,))
+
+
+_Answers = tuple[dict[str, Happened], tuple[Moment, Happened] | None]
+"""The reply that first addressed each issue, and the last of which nobody recorded which issues it
+addresses."""
+
+
+def _answers_before(case: Facts, close: Moment) -> _Answers:
+    addressed: dict[str, Happened] = {}
+    untold: tuple[Moment, Happened] | None = None
+    for moment, reply in case.case.answers:
+        if moment > close:
+            break
+        sent = case.case.replies[reply.reply_id]
+        for issue_id in reply.addresses or ():
+            addressed.setdefault(issue_id, sent)
+        if reply.addresses is None and reply.resend_of is None:
+            untold = moment, sent
+    return addressed, untold
 
 
 # --- our faults
@@ -71,8 +83,8 @@ def fault_without_apology(case: Facts) -> Iterator[Finding]:
     if not case.fault_since:
         return
     said = _apologies(case)
-    close = case.close
     for issue_id, found in case.fault_since.items():
+        close = case.close_of(issue_id, found)
         due = case.due(found.at, "apology_within")
         closing: tuple[Happened, ...] = ()
         if close is not None and found.moment < close.moment and close.at < due:
@@ -108,15 +120,17 @@ def _apologies(case: Facts) -> dict[str, tuple[datetime, Happened]]:
 def fault_admitted_late(case: Facts) -> Iterator[Finding]:
     """Own up to a mistake at once; nobody should have to come back again and again for it."""
     # An issue that came up after we had answered counts from when it was raised: it was no part
-    # of the complaint as we received it.
+    # of the complaint as we received it. Where the receipt is not known, neither is the time.
     if not case.fault_since:
         return
     messages, answers = case.messages, case.case.answers
     for issue_id, found in case.fault_since.items():
-        begun, first = case.case.receipt or case.case.opened.at, 0
+        begun, first = case.case.receipt, 0
         raised = case.issues.get(issue_id)
         if raised is not None and answers and raised.moment > answers[0][0]:
             begun, first = raised.at, _before(messages, raised.moment)
+        if begun is None:
+            continue
         contacts = messages[first : _before(messages, found.moment)]
         allowed = case.number(found.at).admit_contacts
         too_many = contacts[: allowed + 1] if len(contacts) > allowed else []
@@ -145,37 +159,46 @@ def rejected_without_evidence(case: Facts) -> Iterator[Finding]:
 @rule("operations-not-asked", "003", on=FindingMade, numbers="needs_operations")
 def operations_not_asked(case: Facts) -> Iterator[Finding]:
     """Hear the department that did the work before you judge what happened."""
-    # An issue without a category has the case's, as it was judged to be by then. A view counts
-    # for the issues on which it was asked for, or for all if none were named.
+    # An issue without a category has its case's, as it was judged to be by then. A view counts for
+    # the issues on which it was asked for; where none were named, for all of the case.
     if not case.of(FindingMade):
         return
-    category = case.case.opened.event.category
-    asked = {e.event.consultation_id: e.event.issue_ids for e in case.of(OperationsConsulted)}
-    heard: dict[str | None, Happened] = {}
-    for each in case.of(CaseReclassified, OperationsReplied, FindingMade):
+    asked = {each.event.consultation_id: each for each in case.of(OperationsConsulted)}
+    views: list[tuple[Happened, Happened]] = []
+    for each in case.of(OperationsReplied, FindingMade):
         event = each.event
-        if isinstance(event, CaseReclassified):
-            category = event.category or category
-        elif isinstance(event, OperationsReplied):
-            for on in asked.get(event.consultation_id) or (None,):
-                heard.setdefault(on, each)
-        elif needing := case.number(each.at).needs_operations:
-            of = {i: _category(case, i) or category for i in case.matters(each)}
-            subject = [i for i, its in of.items() if its is None or its in needing]
-            unheard = [of[i] for i in subject if i not in heard and None not in heard]
-            if any(its is not None for its in unheard):
-                yield Finding(event.finding_id, "violated", each.at, each)
-            elif unheard:
-                yield Finding(event.finding_id, "unknown", each.at, each)
-            elif any(of[i] is not None for i in subject):
-                views = {heard.get(i, heard.get(None)) for i in subject}
-                shown = sorted((v for v in views if v), key=lambda view: view.moment)
-                yield Finding(event.finding_id, "satisfied", each.at, each, tuple(shown))
+        if isinstance(event, OperationsReplied):
+            if event.consultation_id in asked:
+                views.append((asked[event.consultation_id], each))
+            continue
+        needing = case.number(each.at).needs_operations
+        if not needing:
+            continue
+        of = {issue_id: _category(case, issue_id, each) for issue_id in case.matters(each)}
+        subject = [i for i, its in of.items() if its is None or its in needing]
+        heard = {i: _heard(case, views, i, each) for i in subject}
+        unheard = [of[i] for i, view in heard.items() if view is None]
+        if any(its is not None for its in unheard):
+            yield Finding(event.finding_id, "violated", each.at, each)
+        elif unheard:
+            yield Finding(event.finding_id, "unknown", each.at, each)
+        elif any(of[i] is not None for i in subject):
+            shown = tuple(view for view in heard.values() if view is not None)
+            yield Finding(event.finding_id, "satisfied", each.at, each, shown)
 
 
-def _category(case: Facts, issue_id: str) -> str | None:
-    raised = case.issues.get(issue_id)
-    return None if raised is None else raised.event.category
+def _category(case: Facts, issue_id: str, found: Happened) -> str | None:
+    raised = case.issues.get(issue_id, found)
+    if isinstance(raised.event, IssueRaised) and raised.event.category is not None:
+        return raised.event.category
+    return case.case.standing_before(found.moment, raised.case_id).category
+
+
+def _heard(
+    case: Facts, views: list[tuple[Happened, Happened]], issue_id: str, found: Happened
+) -> Happened | None:
+    """The first view on an issue."""
+    return next((v for asked, v in views if case.is_about(asked, issue_id, found)), None)
 
 
 # --- the final say
@@ -265,7 +288,8 @@ def _news(case: Facts) -> tuple[list[Moment], list[Moment]]:
                 known.update(event.evidence or ())
                 untold = event.evidence is None and isinstance(event, FindingMade)
             case MessageReceived():
-                new, untold = bool(event.provides), event.provides is None
+                new = bool(event.provides)
+                untold = event.provides is None and not event.automated
             case CaseEscalated():
                 new, untold = event.kind == "external", False
             case _:

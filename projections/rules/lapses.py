@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from projections.history.case_history import CaseHistory
+from projections.history.happened import MOMENT, Happened
 from projections.projection import Projection, Row
 from projections.rules.facts import Facts
 from projections.rules.rule import RULES, Outcome, judged
@@ -34,39 +35,47 @@ class LapseRow(Row, frozen=True):
     agent: str | None
     team: str | None
     evidence: tuple[str, ...]
-    """Event ids."""
+    """The ids of events, in the order in which they happened."""
     product: str | None
     region: str | None
     category: str | None
 
 
+_OUTSIDERS = ("customer", "system", "third_party")
+"""Kinds of actors who are nobody of the house."""
+
+
 def rows(case: CaseHistory) -> Iterator[LapseRow]:
     """What all rules find of a case."""
+    case_id, customer_id = case.case_id, case.customer_id
     product, region, category = case.about
     for rule, found in judged(Facts(case)):
-        actor = None if found.event is None else found.event.event.actor
-        if actor is not None and actor.kind in ("customer", "system", "third_party"):
-            actor = None  # somebody of the house answers for it: who has the case
-        where = case.case_id if found.event is None else found.event.case_id
-        owner = None if actor is not None and actor.team else case.standing_at(found.at, where)
-        evidence = [each.event_id for each in found.evidence]
-        if found.event is not None:
-            evidence.insert(0, found.event.event_id)
+        event = found.event
+        actor = None if found.by_owner else event.event.actor
+        if actor is not None and actor.kind in _OUTSIDERS:
+            actor = None  # the owner answers for it
+        known = actor is not None and actor.team is not None
+        owner = None if known else case.standing_at(found.at, event.case_id)
         yield LapseRow(
             rule=rule.name,
             subject=found.subject,
-            case_id=case.case_id,
-            customer_id=case.customer_id,
+            case_id=case_id,
+            customer_id=customer_id,
             outcome=found.outcome,
             at=found.at,
             due_at=found.due_at,
             agent=actor.id if actor else owner.agent if owner else None,
             team=(actor.team if actor else None) or (owner.team if owner else None),
-            evidence=tuple(dict.fromkeys(evidence) if len(evidence) > 1 else evidence),
+            evidence=_in_order(event, found.evidence) if found.evidence else (event.event_id,),
             product=product,
             region=region,
             category=category,
         )
+
+
+def _in_order(event: Happened, evidence: tuple[Happened, ...]) -> tuple[str, ...]:
+    ordered = sorted((event, *evidence), key=MOMENT)
+    return tuple({each.event_id: None for each in ordered})
 
 
 LAPSES = Projection(

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from casestore.events import (
     SPOKEN,
+    CaseOpened,
     MessageReceived,
     PreferenceStated,
     PreferenceWithdrawn,
@@ -63,7 +64,8 @@ def preference_ignored(case: Facts) -> Iterator[Finding]:
     for each in case.of(MessageReceived, ReplySent):
         channel = each.event.channel
         if isinstance(each.event, MessageReceived):
-            began[channel] = each.at
+            if not each.event.automated:
+                began[channel] = each.at
             continue
         chosen = channel in _LIVE and channel in began and each.at - began[channel] <= _TALK
         judged = list(_judged(each.event, preferences.at(each.at), chosen))
@@ -119,16 +121,16 @@ def _within(hours: str, at: str | None) -> bool | None:
 def no_call(case: Facts) -> Iterator[Finding]:
     """When letters have gone to and fro and it is still not settled, pick up the phone, unless
     the customer wants it in writing."""
-    # A round is a written message and a person's written reply that arrived. Judged is the reply
-    # that ends the last round: who wrote it should have rung. A call in which nobody picked up is
-    # no contact, and one that comes later comes too late.
+    # A round is a customer's written message and a person's written reply that arrived. Judged is
+    # the reply that ends the last round: who wrote it should have rung. A call in which nobody
+    # picked up is no contact, and one that comes later comes too late.
     rounds: list[Happened] = []
-    talked = case.case.opened if case.case.opened.event.channel in SPOKEN else None
+    talked: Happened | None = None
     waiting = False
     for each in case.of(MessageReceived, ReplySent):
         event = each.event
         ours = isinstance(event, ReplySent)
-        if ours and (event.automated or event.reply_id in case.case.failures):
+        if event.automated or (ours and event.reply_id in case.case.failures):
             continue
         if event.channel in SPOKEN:
             talked = talked or each
@@ -138,8 +140,15 @@ def no_call(case: Facts) -> Iterator[Finding]:
             waiting = False
             rounds.append(each)
             if len(rounds) >= case.number(each.at).written_rounds:
-                yield _called(case, rounds, talked)
+                yield _called(case, rounds, _opening_call(case, each) or talked)
                 return
+
+
+def _opening_call(case: Facts, reply: Happened) -> Happened | None:
+    """The call with which the case, or one merged into it, was opened."""
+    calls = [each for each in case.of(CaseOpened) if each.event.channel in SPOKEN]
+    own = case.case.case_id
+    return next((c for c in calls if c.case_id == own or c.moment < reply.moment), None)
 
 
 def _called(case: Facts, rounds: list[Happened], talked: Happened | None) -> Finding:

@@ -26,8 +26,8 @@ def asked_again(case: Facts) -> Iterator[Finding]:
     """Look before you ask: what the customer has told us, and what stands on their record, is not
     asked for a second time."""
     # To verify is to ask for what is known, so that is not judged. A fact without an end is not
-    # stale. What was erased is not known any more. Where it was not recorded what a message
-    # before gave, nobody can tell that it gave no such thing.
+    # stale. What was erased is not known any more. Where it was not recorded what a customer's
+    # message before gave, nobody can tell that it gave no such thing.
     if not any(each.event.purpose != "verify" for each in case.of(InformationRequested)):
         return
     told: dict[str, Happened] = {}
@@ -41,9 +41,9 @@ def asked_again(case: Facts) -> Iterator[Finding]:
     course.sort(key=lambda step: (step[0], step[1], step[2].moment))
     for at, _, each in course:
         match each.event:
-            case MessageReceived(provides=provides):
+            case MessageReceived(provides=provides, automated=automated):
                 told.update((field, each) for field in provides or ())
-                untold = each if provides is None else untold
+                untold = each if provides is None and not automated else untold
             case CustomerFactRecorded(field=field):
                 on_record[field] = each
             case PersonalDataErased():
@@ -104,8 +104,8 @@ def _answers(reply: ReplySent) -> Outcome:
 
 
 def _questions(case: Facts) -> Iterator[tuple[str, Happened]]:
-    """Each question, with the message that asked it."""
-    for message in case.of(MessageReceived):
+    """Each question, with the customer's message that asked it."""
+    for message in case.messages:
         for ask in message.event.asks or ():
             if ask.kind == "question":
                 yield ask.ask_id, message
@@ -124,27 +124,23 @@ def _answered_at(case: Facts) -> dict[Moment, tuple[str, ...]]:
 def question_unanswered(case: Facts) -> Iterator[Finding]:
     """No case is closed over an open question: each gets its answer, or an honest no. When the
     customer says that it was not answered, it was not."""
-    # What the customer says holds at once, and for whatever they asked.
-    messages = case.of(MessageReceived)
-    says: dict[str, Happened] = {}
-    for message in messages:
+    # What the customer says holds at once, and for whatever they asked. Before cases were merged,
+    # each was closed by itself.
+    asks = {ask.ask_id for each in case.of(MessageReceived) for ask in each.event.asks or ()}
+    says: set[str] = set()
+    for message in case.of(MessageReceived):
         for ask_id in message.event.says_unanswered or ():
-            if ask_id not in says:
-                says[ask_id] = message
-                yield Finding(ask_id, "violated", message.at, None, (message,))
-    close = case.close
-    if close is None:
-        return
-    asked = [
-        (ask_id, message)
-        for ask_id, message in _questions(case)
-        if ask_id not in says
-        and message.moment < close.moment
-        and case.case.together(message, close)
-    ]
-    answers = _answers_before(case, close.moment) if asked else {}
-    for ask_id, message in asked:
-        by, perhaps = answers.get(ask_id), answers.get(None)
+            if ask_id in asks and ask_id not in says:
+                says.add(ask_id)
+                yield Finding(ask_id, "violated", message.at, message, by_owner=True)
+    answers: dict[Moment, dict[str | None, Happened]] = {}
+    for ask_id, message in _questions(case):
+        close = case.close(message.case_id)
+        if ask_id in says or close is None or message.moment > close.moment:
+            continue
+        if close.moment not in answers:
+            answers[close.moment] = _answers_before(case, close.moment)
+        by, perhaps = (answers[close.moment].get(each) for each in (ask_id, None))
         if by is not None:
             yield Finding(ask_id, "satisfied", close.at, close, (message, by))
         elif perhaps is not None and perhaps.moment > message.moment:

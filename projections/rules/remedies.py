@@ -55,9 +55,9 @@ def no_choice_offered(case: Facts) -> Iterator[Finding]:
             yield Finding(issue_id, "violated", end.at, end, evidence)
         elif choice is not None:
             yield Finding(issue_id, "satisfied", max(choice.at, end.at), end, evidence)
-        elif case.close is not None:
-            at = max(case.close.at, end.at)
-            yield Finding(issue_id, "violated", at, end, (*evidence, case.close))
+        elif (close := case.close_of(issue_id, finding)) is not None:
+            at = max(close.at, end.at)
+            yield Finding(issue_id, "violated", at, end, (*evidence, close))
 
 
 @rule("terms-not-disclosed", "003", on=OptionChosen)
@@ -68,7 +68,9 @@ def terms_not_disclosed(case: Facts) -> Iterator[Finding]:
     last = {each.event.offer_id: each for each in case.of(OptionChosen)}
     outcomes: dict[bool | None, Outcome] = {True: "satisfied", False: "violated", None: "unknown"}
     for offer_id, choice in last.items():
-        offer = offers[offer_id]
+        offer = offers.get(offer_id)
+        if offer is None:
+            continue
         for option in offer.event.options:
             if option.option_id == choice.event.option_id:
                 outcome = outcomes[option.terms_disclosed]
@@ -87,36 +89,38 @@ def goodwill_instead_of_remedy(case: Facts) -> Iterator[Finding]:
     """Keep what is owed apart from what is kind: a gesture never stands in for the remedy."""
     # A gesture that was declined or taken back stands in for nothing.
     gestures = case.of(GestureGiven)
-    if not gestures or case.close is None:
+    gone = undone(case) if gestures else ()
+    given = [each for each in gestures if each.event.gesture_id not in gone]
+    if not given:
         return
-    gone = undone(case)
-    given: dict[str, Happened] = {}
-    for each in gestures:
-        if each.event.gesture_id not in gone and each.moment < case.close.moment:
-            for issue_id in case.matters(each):
-                given.setdefault(issue_id, each)
+    gestures_on = _by_issue(case, given)
     for finding in _at_close(case):
-        if finding.subject in given:
-            yield replace(finding, evidence=(given[finding.subject], *finding.evidence))
+        gesture = next(iter(gestures_on.get(finding.subject, ())), None)
+        if gesture is not None and gesture.moment < finding.event.moment:
+            yield replace(finding, evidence=(gesture, *finding.evidence))
 
 
 def _at_close(case: Facts) -> Iterator[Finding]:
     """Whether there was a remedy for each issue that was known to be our fault at the close."""
-    close = case.close
-    if close is None or not case.of(FindingMade):
+    # A remedy that was taken back is none, from then on where that was after the close.
+    if not case.case.closings or not case.fault_since:
         return
-    remedies = _by_issue(case, _standing(case))
+    remedies = _by_issue(case, case.of(RemedyGiven))
     for issue_id, since in case.fault_since.items():
-        finding = case.finding_on(issue_id)
-        if finding is None or since.moment > close.moment:
+        finding, close = case.finding_on(issue_id), case.close_of(issue_id, since)
+        if finding is None or close is None or since.moment > close.moment:
             continue
-        remedy = next((r for r in remedies.get(issue_id, ()) if r.moment < close.moment), None)
-        if remedy is not None:
-            yield Finding(issue_id, "satisfied", close.at, close, (finding, remedy))
+        given = [remedy for remedy in remedies.get(issue_id, ()) if remedy.moment < close.moment]
+        taken_back = [case.taken_back.get(remedy.event.remedy_id) for remedy in given]
+        if None in taken_back:
+            stands = given[taken_back.index(None)]
+            yield Finding(issue_id, "satisfied", close.at, close, (finding, stands))
         elif finding.event.remedy_owed is False:
             yield Finding(issue_id, "exempt", close.at, close, (finding,))
         else:
-            yield Finding(issue_id, "violated", close.at, close, (finding,))
+            gone = tuple(reversal for reversal in taken_back if reversal is not None)
+            at = max([close.at, *(reversal.at for reversal in gone)])
+            yield Finding(issue_id, "violated", at, close, (finding, *given, *gone))
 
 
 def _by_issue(case: Facts, events: Sequence[Happened]) -> dict[str, list[Happened]]:
@@ -125,11 +129,6 @@ def _by_issue(case: Facts, events: Sequence[Happened]) -> dict[str, list[Happene
         for issue_id in case.matters(each):
             found.setdefault(issue_id, []).append(each)
     return found
-
-
-def _standing(case: Facts) -> list[Happened]:
-    """The remedies that were not taken back."""
-    return [r for r in case.of(RemedyGiven) if r.event.remedy_id not in case.taken_back]
 
 
 def _remedy(each: Happened) -> bool:

@@ -36,11 +36,11 @@ def undelivered_reply(case: Facts) -> Iterator[Finding]:
         if (resent := case.case.arrived(reply_id)) is not None:
             moment = resent if moment is None else min(moment, resent)
         done = None if moment is None else Done(moment.at, by_moment[moment])
-        shown = (reply, *news.get(reply_id, ()))
         if perhaps is not None and perhaps.at <= due and (done is None or done.at > due):
-            yield Finding(reply_id, "unknown", perhaps.at, None, (*shown, by_moment[perhaps]))
+            evidence = (*news.get(reply_id, ()), by_moment[perhaps])
+            yield Finding(reply_id, "unknown", perhaps.at, reply, evidence, by_owner=True)
         else:
-            yield from in_time(reply_id, due, done, shown)
+            yield in_time(reply_id, due, done, reply, *news.get(reply_id, ()))
 
 
 def _news(case: Facts) -> dict[str, list[Happened]]:
@@ -120,7 +120,9 @@ def too_many_hands(case: Facts) -> Iterator[Finding]:
         if actor.id not in first:
             first[actor.id] = reply
             if len(first) > case.number(reply.at).max_agents:
-                yield Finding(CASE, "violated", reply.at, None, tuple(first.values()))
+                *others, _ = first.values()
+                yield Finding(CASE, "violated", reply.at, reply, tuple(others), by_owner=True)
                 return
     if last is not None:
-        yield Finding(CASE, "satisfied", last.at, None, tuple(first.values()))
+        *others, newest = first.values()
+        yield Finding(CASE, "satisfied", last.at, newest, tuple(others), by_owner=True)

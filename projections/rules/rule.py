@@ -31,12 +31,14 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     outcome: Outcome
     at: datetime
     """When it became violated; else when it was judged by."""
-    event: Happened | None
-    """What is judged, whose actor answers for it; None: whoever has the case at that time."""
+    event: Happened
+    """What is judged. Its actor answers for it."""
     evidence: tuple[Happened, ...] = ()
-    """What shows it, beside that event."""
+    """What else shows it."""
     due_at: datetime | None = None
     """Only of what time alone has violated: from when on it is."""
+    by_owner: bool = False
+    """The owner at that time answers for it, instead of the event's actor."""
 
 
 Judge = Callable[[Facts], Iterable[Finding]]

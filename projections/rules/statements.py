@@ -122,44 +122,46 @@ def conflicting_statements(_case: Facts) -> Iterable[Finding]:
 @rule("wants-not-asked", "001", "002", "003", on=(RequestRefused, FinalDecisionGiven))
 def wants_not_asked(case: Facts) -> Iterator[Finding]:
     """Ask customers what they want, and listen, before you decide or say no."""
-    # An issue is judged by the first refusal or final decision on it. A wish that names no
-    # issues is for all; so is what somebody asks us to do, or to pay. A message of which nobody
-    # recorded what it asked for may have held one.
+    # An issue is judged by the first refusal or final decision on it. A wish that names no issues
+    # is for all of the case; so is what somebody asks us to do, or to pay. A customer's message of
+    # which nobody recorded what it asked for may have held one.
     answers = case.of(RequestRefused, FinalDecisionGiven)
     if not answers:
         return
-    wishes: dict[str | None, Happened] = {}
-    untold: dict[str | None, Happened] = {}
+    wishes: list[Happened] = []
+    untold: list[Happened] = []
     asks: set[str] = set()
     for each in case.of(DesiredOutcomeStated, MessageReceived):
-        kept = wishes
-        if isinstance(each.event, MessageReceived):
-            wanted = [a for a in each.event.asks or () if a.kind in ("action", "compensation")]
+        if isinstance(each.event, DesiredOutcomeStated):
+            wishes.append(each)
+        elif each.event.asks is not None:
+            wanted = [a for a in each.event.asks if a.kind in ("action", "compensation")]
             asks.update(ask.ask_id for ask in wanted)
-            if each.event.asks is None:
-                kept = untold
-            elif not wanted:
-                continue
-        for issue_id in each.event.issue_ids or (None,):
-            kept.setdefault(issue_id, each)
+            if wanted:
+                wishes.append(each)
+        elif not each.event.automated:
+            untold.append(each)
     judged: set[str] = set()
     for answer in answers:
         for issue_id in sorted(case.matters(answer) - judged):
             judged.add(issue_id)
-            if wish := _before(answer, wishes, issue_id):
+            if wish := _before(case, answer, wishes, issue_id):
                 yield Finding(issue_id, "satisfied", answer.at, answer, (wish,))
             elif getattr(answer.event, "ask_id", None) in asks:
                 yield Finding(issue_id, "satisfied", answer.at, answer)
-            elif perhaps := _before(answer, untold, issue_id):
+            elif perhaps := _before(case, answer, untold, issue_id):
                 yield Finding(issue_id, "unknown", answer.at, answer, (perhaps,))
             else:
                 yield Finding(issue_id, "violated", answer.at, answer)
 
 
-def _before(answer: Happened, first: dict[str | None, Happened], issue_id: str) -> Happened | None:
-    """Of what came first on each issue, or on all, what came before an answer on one."""
-    said = (first.get(issue_id), first.get(None))
-    return next((each for each in said if each and each.moment < answer.moment), None)
+def _before(case: Facts, answer: Happened, said: list[Happened], issue_id: str) -> Happened | None:
+    """The first of what was said on an issue before an answer on it; rather one that names the
+    issue."""
+    by_then = [each for each in said if each.moment < answer.moment]
+    naming = (each for each in by_then if issue_id in (each.event.issue_ids or ()))
+    about = (each for each in by_then if case.is_about(each, issue_id, answer))
+    return next(naming, None) or next(about, None)
 
 
 @rule("bare-no", "001", "003", on=RequestRefused)
@@ -170,11 +172,12 @@ def bare_no(case: Facts) -> Iterator[Finding]:
     for each in case.of(RequestRefused):
         no = each.event
         instead = True if no.alternative_offer_id is not None else no.alternative_told
-        findings = [case.finding_on(issue_id, each.moment) for issue_id in case.matters(each)]
+        issues = case.matters(each)
+        findings = [case.finding_on(issue_id, each.moment) for issue_id in issues]
         unfounded = [f for f in findings if f is not None and f.event.outcome in UNFOUNDED]
         grounds = findings and len(unfounded) == len(findings)
         evidence = [f.event.evidence for f in unfounded]
-        shown = tuple(dict.fromkeys(unfounded))
+        shown = tuple(unfounded)
         outcome: Outcome
         if no.explained and instead:
             outcome, shown = "satisfied", ()

@@ -40,7 +40,20 @@ from casestore import (
 )
 from casestore.append.request import NAMESPACE, event_id
 from tests.support.alter import alter
+from tests.support.desk import Desk
 from tests.support.notes import ANNA, T, note, opened
+from tests.support.stories import (
+    adopted,
+    assigned,
+    closed,
+    learnt,
+    merged,
+    moment,
+    reclassified,
+    reopened,
+    unmerged,
+)
+from tests.support.stories import opened as opened_at
 
 
 class Clock:
@@ -532,3 +545,81 @@ def test_any_text_and_any_id_come_back(store: CaseStore, text: str, id_: str) ->
         receipt = store.append(stream, opened(customer=id_), message)
         assert store.history(stream, reveal=True).effective[-1].event == message
         assert receipt.versions == (1, 2)
+
+
+# --- a case is read in the order in which things happened ----------------------------------------
+
+
+@pytest.fixture
+def desk(store_url: str) -> Iterator[Desk]:
+    desk = Desk(store_url)
+    with desk.store:
+        yield desk
+
+
+def test_what_is_told_late_takes_its_place(desk: Desk) -> None:
+    desk.case("c1", opened_at(), closed("+5d"), reopened("+3d"), closed("+2d", reason="no_contact"))
+    desk.case("c1", assigned("bob", "north", "+4d"), reclassified("+4d", category="fraud"))
+    desk.case("c1", assigned("anna", "south", "+2d"), reclassified("+2d", category="fees"))
+    case = desk.store.case("c1")
+    assert (case.status, case.closed_at, case.close_reason) == ("closed", moment("+5d"), "resolved")
+    assert (case.agent, case.team, case.category) == ("bob", "north", "fraud")
+    assert case == desk.store.case("c1", as_of=moment("+5d"))
+    before = desk.store.case("c1", as_of=moment("+3d"))
+    assert (before.status, before.agent, before.category) == ("open", "anna", "fees")
+    known = desk.store.case("c1", known_at=moment("+4d"))
+    assert known == desk.store.case("c1", as_of=moment("+0h"))  # the rest was told later
+
+
+def test_what_may_be_appended_goes_by_the_order_of_recording(desk: Desk) -> None:
+    desk.case("c1", opened_at(), closed("+2d"), reopened("+1d"))
+    assert desk.store.case("c1").status == "closed"
+    with pytest.raises(EventRefused, match="the case is open already"):
+        desk.case("c1", reopened("+3d"))
+    desk.case("c1", closed("+3d"))
+    assert desk.store.case("c1").closed_at == moment("+3d")
+
+
+def test_a_case_that_another_process_told_of_late_is_read_anew(desk: Desk, store_url: str) -> None:
+    desk.case("c1", opened_at(), assigned("bob", at="+2d"))
+    with CaseStore.open(store_url) as other:
+        assert other.case("c1").agent == "bob"
+        desk.case("c1", assigned("anna", at="+1d"))
+        assert other.case("c1").agent == "bob"
+        desk.case("c1", assigned("carol", at="+3d"))
+        assert other.case("c1").agent == "carol"
+
+
+def test_what_a_case_is_merged_into_had_been_opened_by_then(desk: Desk) -> None:
+    desk.case("c2", opened_at("+5d"))
+    desk.case("c1", opened_at(), merged("c2", "+1d"))
+    assert desk.store.case("c1").merged_into == "c2"
+    assert desk.store.case("c1", as_of=moment("+4d")).merged_into is None
+    assert desk.store.case("c1", as_of=moment("+5d")).merged_into == "c2"
+    assert desk.store.case("c1", known_at=moment("+5d")).merged_into == "c2"
+
+
+def test_a_merge_that_closes_a_circle_in_the_order_of_happening_is_left_out(desk: Desk) -> None:
+    desk.case("c1", opened_at())
+    desk.case("c2", opened_at())
+    desk.case("c1", merged("c2", "+4d"), unmerged("c2", "+5d"))
+    desk.case("c2", learnt("+9d", merged("c1", "+3d")))
+    assert desk.store.case("c2").merged_into == "c1"
+    as_of = moment("+4d")
+    assert desk.store.case("c1", as_of=as_of).merged_into is None
+    assert desk.store.case("c1", as_of=as_of, known_at=moment("+8d")).merged_into == "c2"
+
+
+def test_a_history_tells_the_state_of_its_case(desk: Desk) -> None:
+    desk.case("c2", opened_at())
+    desk.case("c1", opened_at(), merged("c2", "+1d"), assigned("bob", at="+2d"))
+    for version, (into, agent) in enumerate([(None, None), ("c2", None), ("c2", "bob")], 1):
+        case = desk.store.case_in(desk.store.history("case:c1", at_version=version))
+        assert (case.merged_into, case.agent) == (into, agent)
+
+
+def test_policies_are_those_that_were_adopted_in_that_order(desk: Desk) -> None:
+    desk.tell("policy", adopted("later", "+2h", effective="+1d"))
+    desk.tell("policy", learnt("+3h", adopted("first", "+1h", effective="+1d")))
+    assert [each.name for each in desk.store.policies().adopted] == ["first", "later"]
+    assert desk.store.policies().in_force(moment("+2d")).name == "later"

@@ -286,11 +286,11 @@ def test_at_present_is_now(casestore: Casestore) -> None:
 )
 def test_the_state_of_a_promise(asked_at: str, events: list[Event], state: str) -> None:
     story = stories.given(stories.opened(), stories.promised("p1", due="+2h"), *events)
-    shown = described(story.history(), stories.moment(asked_at))
+    shown = described(story.read, story.history(), stories.moment(asked_at))
     assert [promise["state"] for promise in shown["promises"]] == [state]
 
 
 def test_a_promise_without_a_due_time_is_undated() -> None:
     story = stories.given(stories.opened(), stories.promised("p1"))
-    shown = described(story.history(), stories.moment("+9h"))
+    shown = described(story.read, story.history(), stories.moment("+9h"))
     assert shown["promises"][0]["state"] == "undated"

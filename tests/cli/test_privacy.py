@@ -175,7 +175,8 @@ def test_everything_goes_on_without_the_words(tmp_path: Path) -> None:
     words = len(casestore("export", "--reveal").fine().out.splitlines())
     at = ["--as-of", "2026-09-01"]
     told = [c if c[0] == "projections" else [*c, *at] for c in commands]
-    told = [[*c, "--by", "agent"] if c[0] == "breakdown" else c for c in told]
+    by = {"breakdown": "agent", "causes": "month"}
+    told = [[*c, "--by", by[c[0]]] if c[0] in by else c for c in told]
     before = [casestore(*command).fine().out for command in told]
     lines = casestore("cases", "--format", "ndjson").fine().out.splitlines()
     customers = {json.loads(line)["customer_id"] for line in lines}

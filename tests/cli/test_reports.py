@@ -68,7 +68,13 @@ def casestore(store_url: str, tmp_path: Path) -> Casestore:
 
 
 ASKED = {
-    "cases": ["cases", "cases --sort -messages --limit 2", "cases --case late"],
+    "cases": [
+        "cases",
+        "cases --sort -messages --limit 2",
+        "cases --case late",
+        "cases --status open --status merged --channel web --channel phone",
+        "cases --closed-from 2026-05-01 --closed-to 2026-06-01",
+    ],
     "promises": [
         "promises --team call-centre",
         "promises --broken",
@@ -76,6 +82,7 @@ ASKED = {
         "promises --rate",
         "promises --customer K-3 --tz Asia/Tokyo",
         "promises --from 2026-05-07 --to 2026-05-08",
+        "promises --state broken --state late --kind callback",
     ],
     "goodwill": [
         "goodwill history C-5120",
@@ -98,7 +105,18 @@ ASKED = {
     ],
     "conflicts": ["conflicts", "conflicts --customer C-5120"],
     "consistency": ["consistency --by team", "consistency"],
-    "breakdown": ["breakdown --by category", "breakdown --by month"],
+    "breakdown": ["breakdown --by category", "breakdown --by month", "breakdown --by team"],
+    "responses": [
+        "responses --team call-centre",
+        "responses --by team",
+        "responses --by month --tz America/New_York",
+    ],
+    "period": [
+        "period",
+        "period --by week --from 2026-08-01 --ages 24h,5d",
+        "period --from 2027-01-01",
+    ],
+    "causes": ["causes --by month", "causes --by category --from 2026-05-01 --to 2026-08-01"],
 }
 FORMATS = ("table", "json", "ndjson", "csv")
 
@@ -182,6 +200,15 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Casestore:
         ("promises --as-of yesterday", "write one like 2026-03-02T17:00:00Z"),
         ("promises --from 2026-01-01T00:00:00", "has no time zone"),
         ("waiting --limit -1", "-1 is not in the range"),
+        ("cases --status shut", "is not one of 'open', 'closed', 'merged'"),
+        ("cases --tz localtime", "localtime is another zone on every machine; name one"),
+        ("cases --as-of 9999-12-31T23:59:59-12:00", "is not in the years 1 to 9999 of UTC"),
+        ("cases --from 0001-01-01T00:00:00+12:00", "write a time that is"),
+        ("cases --closed-to 0001-01-01 --tz Asia/Tokyo", "is not in the years 1 to 9999 of UTC"),
+        ("case diff nine-days 0001-01-01T00:00:00+12:00", "is not in the years 1 to 9999 of UTC"),
+        ("period --ages 3x", "'3x' is not an age; write them like 3d,4w,8w"),
+        ("period --by year", "is not one of 'day', 'week', 'month'"),
+        ("responses --by colour", "is not one of 'agent'"),
     ],
 )
 def test_wrong_usage_says_what_to_write(demo: Casestore, asked: str, says: str) -> None:
@@ -192,12 +219,13 @@ def test_parked_streams_are_told_of(casestore: Casestore, store_url: str) -> Non
     damage(store_url)
     ran = casestore("cases", "--format", "json")
     assert ran.code == 0
-    assert "casestore: 1 stream is missing here" in ran.err
+    assert "casestore: 2 streams are missing here" in ran.err
     status = casestore("projections", "status").fine().out
     assert re.search(r"^cases +case:late +StoreDamaged: .*NoSuchType", status, re.MULTILINE)
+    assert re.search(r"^cases +case:twin +StoreDamaged: case:late, .*NoSuchType", status, re.M)
     again = casestore("projections", "retry")
     assert again.code == 1
-    assert "0 of 2 are well again" in again.out
+    assert "0 of 6 are well again" in again.out
 
 
 def damage(url: str) -> None:

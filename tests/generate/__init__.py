@@ -1,6 +1,7 @@
 """Generated histories of complaints, shaped like real ones: many short cases, few long ones.
 
-    python -m tests.bench generate [--events 1000000] [--seed 1] [--out FILE|-] [--db URL]
+    python -m tests.bench generate [--events 1000000] [--seed 1] [--merged 0.04]
+                                   [--out FILE|-] [--db URL]
 
 Events of cases that go on at the same time are mixed, as in a real log. The same count and seed
 give the same bytes on any machine and in any Python that we run on. The log ends after the number
@@ -34,8 +35,12 @@ from tests.generate.customers import register
 from tests.generate.story import DAY, HOUR, START, Dice, Entry, Story, case_id, customer_id
 
 SPAN = 730 * DAY
-PER_CASE = 11.4
+PER_CASE = 11.6
 """Events of a case on average, as counted, with those on its customer's stream."""
+AGAIN = 0.35
+"""The share of cases whose customer has complained before."""
+MERGED = 0.04
+"""The share of cases that are merged into an earlier one of their customer's."""
 _START_US = to_microseconds(START)
 _COMMIT = 10_000
 """Events in one commit. A commit writes every index page that it touched, and event ids have no
@@ -50,14 +55,15 @@ class _Line(msgspec.Struct):
     recorded_at: Any
 
 
-def lines(events: int, seed: int = 1) -> Iterator[bytes]:
+def lines(events: int, seed: int = 1, merged: float = MERGED) -> Iterator[bytes]:
     """The first events as lines of NDJSON for `casestore import`, in the order of recording.
 
     Args:
         events: how many.
         seed: another one gives another log.
+        merged: the share of cases that are merged into an earlier one, at most AGAIN.
     """
-    for entry in entries(events, seed):
+    for entry in entries(events, seed, merged):
         cls = type(entry.event)
         serializer = cast(Any, cls).__pydantic_serializer__
         data = msgspec.Raw(serializer.to_json(entry.event, exclude_none=True))
@@ -66,13 +72,13 @@ def lines(events: int, seed: int = 1) -> Iterator[bytes]:
         yield b"%s\n" % msgspec.json.encode(line)
 
 
-def fill(store: CaseStore, events: int, seed: int = 1) -> int:
+def fill(store: CaseStore, events: int, seed: int = 1, merged: float = MERGED) -> int:
     """Write the same events into a store, with their times of recording. Gives how many were new.
 
     Raises CaseStoreError if the store holds something else already.
     """
     new = 0
-    log = entries(events, seed)
+    log = entries(events, seed, merged)
     with fewer_collections():
         while batch := list(islice(log, _COMMIT)):
             for outcome in store.write([_append(entry) for entry in batch], stop=True):
@@ -98,12 +104,12 @@ def _recorded_us(entry: Entry) -> int:
 # --- the log ---------------------------------------------------------------------------------
 
 
-def entries(events: int, seed: int = 1) -> Iterator[Entry]:
+def entries(events: int, seed: int = 1, merged: float = MERGED) -> Iterator[Entry]:
     """The first events of all cases, in the order of their recording.
 
     In memory are only the cases that go on at the time, and a few bytes for every earlier one.
     """
-    cases = _Cases(Dice(seed), pace=SPAN * PER_CASE / max(events, 1))
+    cases = _Cases(Dice(seed), pace=SPAN * PER_CASE / max(events, 1), merged=merged)
     # A heap of the open cases, by the time of their next entry: (time, number, entry, later ones).
     open_cases: list[tuple[int, int, Entry, Iterator[Entry]]] = []
     for _ in range(events):
@@ -125,11 +131,13 @@ class _Cases:
     Every case is made as a whole, to its last event, when it opens.
     """
 
-    def __init__(self, dice: Dice, pace: float) -> None:
+    def __init__(self, dice: Dice, pace: float, merged: float) -> None:
         self.count = 0
         self.next_at = 0
         self._dice = dice
         self._pace = pace
+        self._merged = merged / AGAIN
+        """The share of those whose customer has complained before."""
         self._customers = 0
         self._owners = array("L")
         """Each case's customer, by number."""
@@ -139,14 +147,14 @@ class _Cases:
     def next(self) -> list[Entry]:
         dice, number = self._dice, self.count
         # Who complained often complains again: so a few customers have many cases.
-        earlier = number - 1 - dice.between(0, number) if number and dice.chance(0.35) else None
+        earlier = number - 1 - dice.between(0, number) if number and dice.chance(AGAIN) else None
         customer = self._customers if earlier is None else self._owners[earlier]
         story = Story(dice, number, self.next_at, customer)
         if earlier is None:
             self._customers += 1
             register(story)
         opening(story)
-        if earlier is not None and earlier not in self._merged_cases and dice.chance(0.1):
+        if earlier is not None and earlier not in self._merged_cases and dice.chance(self._merged):
             self._merged_cases.add(number)
             self._merge(story, earlier)
         else:
@@ -192,6 +200,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command to its parser."""
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--merged", type=float, default=MERGED, help="the share of cases that are merged"
+    )
     parser.add_argument("--out", metavar="FILE", default="-", help="NDJSON; - is standard output")
     parser.add_argument("--db", metavar="URL", help="a store instead, made if it is not there")
 
@@ -201,13 +212,13 @@ def run(options: argparse.Namespace) -> None:
     start = time.perf_counter()
     if options.db is not None:
         with _store(options.db) as store:
-            done = fill(store, options.events, options.seed)
+            done = fill(store, options.events, options.seed, options.merged)
     else:
         with contextlib.ExitStack() as stack:
             out = sys.stdout.buffer
             if options.out != "-":
                 out = stack.enter_context(Path(options.out).open("wb"))
-            out.writelines(lines(options.events, options.seed))
+            out.writelines(lines(options.events, options.seed, options.merged))
         done = options.events
     taken = time.perf_counter() - start
     print(f"{done} events in {taken:.1f} s, {done / taken:,.0f} a second", file=sys.stderr)

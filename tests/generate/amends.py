@@ -9,6 +9,7 @@ from casestore.events import (
     GestureReversed,
     Ref,
     RemedyGiven,
+    RemedyReversed,
 )
 from casestore.streams.history import stored_data
 from tests.generate.story import DAY, HOUR, Entry, Story
@@ -33,6 +34,9 @@ def remedy(s: Story) -> None:
         apology_id = s.new("z")
         s.record(ApologyGiven, s.agent, apology_id=apology_id, solution=solution, reply_id=reply_id)
     mistyped(s, given)
+    if s.dice.chance(0.04):
+        s.work(HOUR, 9 * DAY)
+        s.record(RemedyReversed, s.agent, remedy_id=remedy_id, words=s.words.sorry)
 
 
 def gesture(s: Story) -> None:

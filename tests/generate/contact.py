@@ -114,6 +114,13 @@ def missing(s: Story) -> None:
         s.reply(resend_of=lost_id)
 
 
+def out_of_office(s: Story) -> None:
+    """A machine of the customer's writes back."""
+    answer(s)
+    s.wait(1, 5 * MINUTE)
+    s.hear(s.dice.pick(s.words.answers), automated=True)
+
+
 def information(s: Story) -> None:
     """We ask for a fact, perhaps one that we could have known."""
     s.work(HOUR, 2 * DAY)

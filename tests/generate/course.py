@@ -16,6 +16,7 @@ from casestore.events import (
     EscalationReturned,
     NoteAdded,
     ResolutionAccepted,
+    SatisfactionRated,
 )
 from casestore.streams.history import stored_data
 from tests.generate.amends import gesture, remedy
@@ -27,6 +28,7 @@ from tests.generate.contact import (
     issue,
     machine_reply,
     missing,
+    out_of_office,
     wish,
 )
 from tests.generate.customers import fact, hold, preference
@@ -138,6 +140,7 @@ EPISODES: tuple[Callable[[Story], None], ...] = weighed(
     (chase, 8),
     (bounce, 4),
     (missing, 2),
+    (out_of_office, 1),
     (information, 4),
     (wish, 3),
     (inquiry, 6),
@@ -187,6 +190,10 @@ def aftermath(s: Story) -> None:
     if s.dice.chance(0.05):
         s.wait(HOUR, 9 * DAY)
         s.hear(s.words.thanks)
+    if s.dice.chance(0.2):
+        s.wait(HOUR, 9 * DAY)
+        rating, words = s.dice.pick((1, 2, 3, 4, 4, 5, 5)), s.dice.maybe(0.3, s.words.thanks)
+        s.record(SatisfactionRated, s.customer, rating=rating, scale=5, words=words)
     if s.dice.chance(0.08):
         s.wait(DAY, 40 * DAY)
         s.hear(s.words.chase, says_unanswered=tuple(s.asks) or None)

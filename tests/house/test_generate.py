@@ -118,12 +118,13 @@ def test_promises_have_every_fate(store: CaseStore, recorded: list[Recorded]) ->
     for stream in dict.fromkeys(each.stream for each in recorded if each.type == "PromiseMade"):
         case = store.case(stream.removeprefix("case:"))
         for promise_id, promise in case.promises.items():
-            if promise.status == "kept" and not case.is_kept(promise_id):
+            keeping = case.keeping(promise_id)
+            if promise.status == "kept" and keeping is None:
                 fates.add("bounced")
             elif promise.due_at is None:
                 fates.add("undated")
-            elif promise.kept_at is not None:
-                fates.add("kept" if promise.kept_at <= promise.due_at else "late")
+            elif keeping is not None:
+                fates.add("kept" if keeping.at <= promise.due_at else "late")
             else:
                 fates.add(promise.status)
     assert fates == {"kept", "late", "open", "bounced", "undated", "released", "withdrawn"}
@@ -202,6 +203,14 @@ def test_another_seed_gives_other_lines() -> None:
     other = list(generate.lines(100, seed=2))
     assert len(other) == 100
     assert other != list(generate.lines(100))
+
+
+@pytest.mark.parametrize("share", [0, 0.1])
+def test_so_many_cases_are_merged(share: float) -> None:
+    made = [json.loads(line) for line in generate.lines(COUNT, merged=share)]
+    types = Counter(each["type"] for each in made)
+    assert types["CaseOpened"] > 400
+    assert 0.7 * share <= types["CaseMerged"] / types["CaseOpened"] <= 1.3 * share
 
 
 def test_the_bench_writes_a_file_or_fills_a_store(

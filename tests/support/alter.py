@@ -27,3 +27,12 @@ def execute(store: CaseStore, *statements: str) -> None:
     with recorder.datastore.transaction(commit=True) as cursor:
         for statement in statements:
             cursor.execute(statement.replace("{t}", recorder.table))
+
+
+def rewrite(store: CaseStore, stream: str, before: str, after: str) -> None:
+    """Put other text in the place of some in the stored events of a stream, whatever is checked
+    when an event is appended."""
+    written = f"convert_to(replace(convert_from(state, 'UTF8'), '{before}', '{after}'), 'UTF8')"
+    if isinstance(store._recorder, SQLiteJournal):
+        written = f"CAST(replace(CAST(state AS TEXT), '{before}', '{after}') AS BLOB)"
+    alter(store, f"UPDATE {{t}} SET state = {written} WHERE originator_id = '{stream}'")

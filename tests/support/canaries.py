@@ -12,6 +12,8 @@ from casestore import (
     HoldPlaced,
     PromiseMade,
     PromiseWithdrawn,
+    RemedyGiven,
+    RemedyReversed,
 )
 from casestore.events import EVENTS, VOCABULARY
 from casestore.events.markers import brings, fields_of, links, personal_fields
@@ -23,7 +25,7 @@ CANARY = "canary-7be1"
 
 def with_canary(cls: type[Event]) -> Event:
     """A sample with a canary in every Personal field, and without optional references to things."""
-    references = {link.field for link in links(cls) if not link.new} | {"supersedes"}
+    references = {link.field for link in links(cls) if not link.new}
     unset = (references - required(cls)) & set(fields_of(cls))
     canaries = dict.fromkeys(personal_fields(cls), CANARY)
     event: Event = changed(full(cls), **canaries, **dict.fromkeys(unset))
@@ -43,6 +45,9 @@ def plant(store: CaseStore) -> int:
             if cls is PromiseWithdrawn:  # the samples' only promise is released already
                 store.append(stream, changed(with_canary(PromiseMade), promise_id="p2", words=None))
                 store.append(stream, changed(with_canary(cls), promise_id="p2"))
+            elif cls is RemedyReversed:  # the vocabulary has it before RemedyGiven
+                store.append(stream, changed(with_canary(RemedyGiven), remedy_id="e2"))
+                store.append(stream, changed(with_canary(cls), remedy_id="e2"))
             elif not personal_fields(cls) and not brings(full(cls)):
                 continue
             else:

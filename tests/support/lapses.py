@@ -9,28 +9,74 @@ is given by the numbers of its conduct, `policy={"max_agents": 2}`, and by who m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from pydantic import TypeAdapter
 
-from casestore.events import VOCABULARY
+from casestore.events import VOCABULARY, Event
 from casestore.events.policy_document import DOCUMENT
+from casestore.streams.history import History
 from casestore.streams.policies import Adopted, Policies
 from projections.history.case_history import CaseHistory
+from projections.history.family import Family, families
 from projections.rules.facts import Facts
-from projections.rules.lapses import RULES
+from projections.rules.lapses import RULES, LapseRow, rows
 from projections.rules.rule import Finding, Outcome
-from tests.support.stories import START, Moment, Story, moment
+from tests.support.stories import START, Learnt, Moment, Story, given, merged, moment, opened
 
 ROOT = Path(__file__).parents[2]
 
 
+Cases = Story | tuple[Story, ...]
+"""A case; or cases of one store, of which the family of the first is judged."""
+
+
+def family(
+    *own: Event | Learnt, c2: Iterable[Event | Learnt], at: Moment = "+0h", begun: Moment = "+0h"
+) -> tuple[Story, Story]:
+    """The cases c1 and c2, of which the second is merged into the first.
+
+    Args:
+        own: what happens in c1 after its opening.
+        c2: what happens in c2 after its opening.
+        at: when it is merged.
+        begun: when both are opened.
+    """
+    member = given(opened(begun), *c2, merged("c1", at), stream="case:c2")
+    return in_one_store(given(opened(begun), *own), member)
+
+
+def in_one_store(*stories: Story) -> tuple[Any, ...]:
+    """The stories with positions in the order in which all was recorded, and ids of events that
+    no two have."""
+    recorded = [
+        msgspec.structs.replace(each, uid=str(UUID(int=number * 1000 + each.version)))
+        for number, story in enumerate(stories)
+        for each in story.recorded
+    ]
+    recorded.sort(key=lambda each: each.recorded_us or 0)
+    numbered = [msgspec.structs.replace(each, position=n) for n, each in enumerate(recorded, 1)]
+    return tuple(
+        Story(story.stream, tuple(each for each in numbered if each.stream == story.stream))
+        for story in stories
+    )
+
+
+def _read(told: Cases, as_of: Moment | None) -> History | Family:
+    if isinstance(told, Story):
+        return told.history(as_of)
+    histories = [story.history(as_of) for story in told]
+    read = families([history for history in histories if len(history)])
+    return next(family for family in read if family.root is histories[0])
+
+
 def facts(
-    story: Story,
+    story: Cases,
     customer: Story | None = None,
     policy: Mapping[str, Any] | None = None,
     as_of: Moment | None = None,
@@ -43,12 +89,12 @@ def facts(
         document = DOCUMENT.validate_python({"conduct": policy or {}, "roles": roles or {}})
         policies = Policies(adopted=(Adopted("house", START - timedelta(days=3650), document),))
     known = None if customer is None else customer.history(as_of)
-    return Facts(CaseHistory(story.history(as_of), known, policies))
+    return Facts(CaseHistory(_read(story, as_of), known, policies))
 
 
 def found(
     rule: str,
-    story: Story,
+    story: Cases,
     customer: Story | None = None,
     policy: Mapping[str, Any] | None = None,
     as_of: Moment | None = None,
@@ -79,7 +125,7 @@ def found(
 
 def findings(
     rule: str,
-    story: Story,
+    story: Cases,
     customer: Story | None = None,
     policy: Mapping[str, Any] | None = None,
     as_of: Moment | None = None,
@@ -89,6 +135,14 @@ def findings(
     """The outcomes of what a rule finds, by subject."""
     by_subject = found(rule, story, customer, policy, as_of, roles=roles)
     return {subject: finding.outcome for subject, finding in by_subject.items()}
+
+
+def lapse(
+    rule: str, story: Cases, customer: Story | None = None, policy: Mapping[str, Any] | None = None
+) -> LapseRow:
+    """The one row that a rule gives."""
+    (row,) = (row for row in rows(facts(story, customer, policy).case) if row.rule == rule)
+    return row
 
 
 def demo() -> dict[str, Story]:

@@ -14,17 +14,16 @@ from random import Random
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
-import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from casestore.events import EVENTS, Actor, Event, EventCorrected
+from casestore.events import EVENTS, Actor, CaseOpened, CustomerRegistered, Event, EventCorrected
 from casestore.events.base import Identity, Money, Personal, Ref
 from casestore.events.markers import amendable_fields, fields_of, marker, per_class
 from casestore.streams import kinds
 from casestore.streams.checks import Context
-from casestore.streams.history import Recorded, stored_data
+from casestore.streams.history import stored_data
 from casestore.streams.kinds import Stream
 from tests.support.stories import ANNA, BOSS, START, Story, amended, learnt, ref, uid, voided
 
@@ -127,18 +126,12 @@ def correction(story: Story, random: Random) -> Event:
     return amended(version, at, **{name: (before, after_)})
 
 
-def after(stream: Stream, recorded: Recorded) -> Stream:
-    """The stream after an event that is no correction."""
-    state = stream.kind.evolve(stream.state, recorded.event)
-    return msgspec.structs.replace(stream, version=recorded.version, state=state)
-
-
 def advance(stream: Stream, story: Story) -> Stream:
     """The stream after the story's last event, made from the stream before it as the store does."""
     last = story.recorded[-1]
     if isinstance(last.event, EventCorrected):
         return story.folded
-    return after(stream, last)
+    return stream.after(last.event, last.version)
 
 
 def story_of(kind: str, seed: int, length: int) -> Story:
@@ -162,6 +155,22 @@ def story_of(kind: str, seed: int, length: int) -> Story:
             story = story.plus(learnt(at, event))
             stream = advance(stream, story)
     return story
+
+
+def told_in_any_order(events: Sequence[Event], random: Random, stream: str) -> Story:
+    """Some events as they may be told one after the other; those that cannot be are left out."""
+    story, left = Story(stream), list(events)
+    random.shuffle(left)
+    left.sort(key=lambda event: not isinstance(event, CaseOpened | CustomerRegistered))
+    at = START
+    while True:
+        folded = story.folded
+        taken = next((e for e in left if kinds.check(folded, e, Context()) is None), None)
+        if taken is None:
+            return story
+        left = [event for event in left if event is not taken]
+        at += timedelta(minutes=1)
+        story = story.plus(learnt(at, taken))
 
 
 hours = st.integers(0, 24).map(lambda n: START + timedelta(hours=n))

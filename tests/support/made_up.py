@@ -9,6 +9,7 @@ from projections import PROJECTIONS
 from projections.engine.runner import Runner
 from projections.history.case_history import CaseHistory
 from projections.models.cases import CASES
+from projections.models.closings import CLOSINGS
 from projections.models.customers import CUSTOMERS
 from projections.models.promises import PROMISES
 from projections.projection import Projection, Row
@@ -60,8 +61,9 @@ LOOKING = Projection(
 )
 FRAGILE = Projection("fragile", version=1, row=FragileRow, rows=fragile)
 ALL = (*PROJECTIONS, LOOKING, FRAGILE)
-SOME = (CASES, PROMISES, CUSTOMERS, LOOKING, FRAGILE)
-"""Fewer projections, for tests that are about how tables are kept, not about what is in them."""
+SOME = (CASES, PROMISES, CLOSINGS, CUSTOMERS, LOOKING, FRAGILE)
+"""Fewer projections, for tests that are about how tables are kept, not about what is in them. The
+report of cases needs no other."""
 
 
 def contents(runner: Runner) -> dict[str, list[Any]]:

@@ -7,14 +7,17 @@ The functions that make events have names in the past tense. They fill in the fi
 does not care about, and take any field by name. Times count from START: "+2h", "-1d", "+5m", "+1s".
 
 A step of a story is an event that was recorded when it happened (or together with the step before,
-if that was recorded later); or it is `learnt("+3h", event)`, an event that was recorded at +3h. The
-event of version 3 has the id `uid(3)`.
+if that was recorded later); or it is `learnt("+3h", event)`, an event that was recorded at +3h.
+
+The event of version 3 is at position 3 of its store, and has the id `uid(3)`. So that two stories
+can be read together, `given(..., after=100)` begins at position 101; its event of version 3 has the
+id `uid(103)`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
@@ -69,10 +72,12 @@ from casestore.events import (
     QualityAssessed,
     Ref,
     RemedyGiven,
+    RemedyReversed,
     ReplySent,
     RequestRefused,
     ResolutionAccepted,
     ResolutionRejected,
+    SatisfactionRated,
     StatementMade,
     StatementRetracted,
 )
@@ -105,9 +110,9 @@ def stamp(at: Moment) -> str:
     return f"{moment(at):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def uid(version: int) -> UUID:
-    """The id of the event of that version."""
-    return UUID(int=version)
+def uid(position: int) -> UUID:
+    """The id of the event at that position."""
+    return UUID(int=position)
 
 
 class Learnt(NamedTuple):
@@ -123,10 +128,15 @@ def learnt(at: Moment, event: Event) -> Learnt:
 
 @dataclass(frozen=True)
 class Story:
-    """A stream with the events that were recorded in it so far."""
+    """A stream with the events that were recorded in it so far.
+
+    Attributes:
+        after: the position in the store after which it begins.
+    """
 
     stream: str
     recorded: tuple[Recorded, ...] = ()
+    after: int = 0
 
     def history(self, as_of: Moment | None = None, known_at: Moment | None = None) -> History:
         return History(
@@ -145,7 +155,15 @@ class Story:
 
     @property
     def case(self) -> Case:
+        """The case as an append is checked against it."""
         state = self.folded.state
+        assert isinstance(state, Case)
+        return state
+
+    @property
+    def read(self) -> Case:
+        """The case as it is read: its events in the order in which they happened."""
+        state = kinds.fold_history(self.history())
         assert isinstance(state, Case)
         return state
 
@@ -175,17 +193,24 @@ class Story:
             step: the event.
             now: the store's clock; if left out, no rule about clocks is checked.
             others: the other streams that exist; if left out, no rule that needs other streams is
-                checked.
+                checked. The event may refer to those that are merged with this one.
             imported: whether the event is imported, and not live.
         """
         event = step if isinstance(step, Event) else step.event
-        states = {story.stream: story.folded.state for story in others or ()}
+        states = {story.stream: story.folded.state for story in (self, *(others or ()))}
+
+        def root(stream: str) -> str:
+            into = getattr(states.get(stream), "merged_into", None)
+            return stream if into is None else root(f"case:{into}")
+
+        family = [s for s in states if s.startswith("case:") and root(s) == root(self.stream)]
         other = kinds.related(event)
         context = Context(
             now=None if now is None else moment(now),
             related=None if others is None else {other: states.get(other)} if other else {},
             history=self.history() if isinstance(event, EventCorrected) else None,
             imported=imported,
+            family=None if others is None else {states[s].case_id: states[s] for s in family},
         )
         return Verdict(self, step, kinds.check(self.folded, event, context))
 
@@ -195,10 +220,11 @@ class Story:
         at = to_microseconds(event.occurred_at if isinstance(step, Event) else step.at)
         last = max((r.recorded_us or 0 for r in self.recorded), default=at)
         version = len(self.recorded) + 1
+        position = self.after + version
         recorded = Recorded(
-            event, self.stream, version, version, str(uid(version)), None, max(at, last)
+            event, self.stream, version, position, str(uid(position)), None, max(at, last)
         )
-        return Story(self.stream, (*self.recorded, recorded))
+        return replace(self, recorded=(*self.recorded, recorded))
 
 
 class Verdict(NamedTuple):
@@ -220,9 +246,9 @@ class Verdict(NamedTuple):
         assert "; " in self.refusal, f"it does not say what to do: {self.refusal}"
 
 
-def given(*steps: Event | Learnt, stream: str = "case:c1") -> Story:
+def given(*steps: Event | Learnt, stream: str = "case:c1", after: int = 0) -> Story:
     """A story of these events. Every one of them must be accepted."""
-    story = Story(stream)
+    story = Story(stream, after=after)
     for step in steps:
         story = story.when(step).accepted()
     return story
@@ -290,6 +316,10 @@ def inquired(request_id: str = "q1", at: Moment = "+0h", **more: Any) -> Informa
 
 def wished(at: Moment = "+0h", **more: Any) -> DesiredOutcomeStated:
     return make(DesiredOutcomeStated, at, more, asked_by_us=True)
+
+
+def rated(rating: int = 4, at: Moment = "+0h", **more: Any) -> SatisfactionRated:
+    return make(SatisfactionRated, at, more, rating=rating, scale=5)
 
 
 # --- judgement
@@ -387,6 +417,10 @@ def remedied(remedy_id: str = "e1", at: Moment = "+0h", **more: Any) -> RemedyGi
     return make(RemedyGiven, at, more, remedy_id=remedy_id, kind="refund")
 
 
+def reclaimed(remedy_id: str = "e1", at: Moment = "+0h", **more: Any) -> RemedyReversed:
+    return make(RemedyReversed, at, more, remedy_id=remedy_id)
+
+
 def gave(gesture_id: str = "g1", at: Moment = "+0h", **more: Any) -> GestureGiven:
     return make(GestureGiven, at, more, gesture_id=gesture_id, kind="voucher")
 
@@ -455,24 +489,24 @@ def noted(at: Moment = "+0h", **more: Any) -> NoteAdded:
 # --- corrections
 
 
-def corrected(version: int, at: Moment = "+0h", **more: Any) -> EventCorrected:
-    fields = {"event_id": uid(version), "reason": "mistyped", "authorised_by": BOSS}
+def corrected(position: int, at: Moment = "+0h", **more: Any) -> EventCorrected:
+    fields = {"event_id": uid(position), "reason": "mistyped", "authorised_by": BOSS}
     return make(EventCorrected, at, more, **fields)
 
 
-def amended(version: int, /, at: Moment = "+0h", **changes: tuple[Any, Any]) -> EventCorrected:
-    """Correct fields of the event of that version: `amended(2, product=("toaster", "kettle"))`."""
+def amended(position: int, /, at: Moment = "+0h", **changes: tuple[Any, Any]) -> EventCorrected:
+    """Correct fields of the event at that position: `amended(2, product=("toaster", "kettle"))`."""
     by_field = {name: {"from": before, "to": after} for name, (before, after) in changes.items()}
-    return corrected(version, at, kind="amended", changes=by_field)
+    return corrected(position, at, kind="amended", changes=by_field)
 
 
-def reworded(version: int, words: str, at: Moment = "+0h") -> EventCorrected:
-    """Say how the personal words in the event of that version should be read."""
-    return corrected(version, at, kind="amended", personal_changes=words)
+def reworded(position: int, words: str, at: Moment = "+0h") -> EventCorrected:
+    """Say how the personal words in the event at that position should be read."""
+    return corrected(position, at, kind="amended", personal_changes=words)
 
 
-def voided(version: int, at: Moment = "+0h") -> EventCorrected:
-    return corrected(version, at, kind="voided")
+def voided(position: int, at: Moment = "+0h") -> EventCorrected:
+    return corrected(position, at, kind="voided")
 
 
 # --- customers and policies

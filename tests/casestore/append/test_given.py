@@ -26,11 +26,13 @@ from tests.support.stories import (
     customer_unmerged,
     declined,
     learnt,
+    merged,
     moment,
     noted,
     opened,
     registered,
     took_back,
+    unmerged,
 )
 
 
@@ -289,6 +291,64 @@ def test_of_those_who_were_never_merged_none_is_counted(desk: Desk) -> None:
     refused(desk, "c5", gift("g2", "6"))
 
 
+# --- a case and what is merged with it
+
+FORTY_A_CASE = {"first_line": {"limits": {"EUR": {"per_case": "40"}}}, "manager": {}}
+
+
+def test_a_limit_of_a_case_forgets_nothing(desk: Desk) -> None:
+    desk.tell("policy", house(FORTY_A_CASE))
+    desk.case("c1", gift("g1", "30"))
+    assert "40 EUR, 30 given" in refused(desk, "c1", gift("g2", "20", "+900d"))
+    desk.case("c2", gift("g1", "40", "+900d"))
+
+
+def test_merged_cases_are_one_case(desk: Desk) -> None:
+    desk.tell("policy", house(FORTY_A_CASE))
+    desk.case("c3", opened(customer_id="k2"))
+    for case_id in ("c1", "c2", "c3"):
+        desk.case(case_id, gift("g1", "10"))
+    desk.case("c2", merged("c1", "+1m"))
+    desk.case("c3", merged("c1", "+1m"))
+    for case_id in ("c1", "c2", "c3"):  # what the other customer was given counts as well
+        assert "40 EUR, 30 given" in refused(desk, case_id, gift("g2", "11", "+1m"))
+    desk.case("c1", gift("g2", "10", "+1m"))
+    desk.case("c2", unmerged("c1", "+2m"))
+    assert "40 EUR, 10 given" in refused(desk, "c2", gift("g2", "31", "+2m"))
+    desk.case("c2", gift("g2", "30", "+2m"))
+    assert "40 EUR, 30 given" in refused(desk, "c1", gift("g3", "11", "+2m"))
+
+
+def test_what_another_customer_was_given_in_the_case_is_not_given_to_this_one(desk: Desk) -> None:
+    desk.tell("policy", house({}, per_year={"EUR": "40"}, gestures_per_year=2))
+    desk.case("c3", opened(customer_id="k2"), gift("g1", "30"), merged("c1", "+1m"))
+    desk.case("c1", gift("g1", "30", "+1m"))
+    assert "40 EUR, 30 given" in refused(desk, "c3", gift("g2", "11", "+1m"))
+    desk.case("c3", gift("g2", "10", "+1m"))
+
+
+def test_a_gesture_may_be_taken_back_from_a_case_that_is_merged_with_its_own(desk: Desk) -> None:
+    desk.tell("policy", house(FORTY_A_CASE, per_year={"EUR": "50"}))
+    desk.case("c1", gift("g1", "40"))
+    desk.case("c2", gift("g1", "10"), merged("c1", "+1m"))
+    refused(desk, "c2", gift("g2", "1", "+1m"))
+    desk.case("c2", took_back("c1/g1", "+2m"))  # each case has a gesture of that name
+    assert "40 EUR, 10 given" in refused(desk, "c1", gift("g2", "31", "+2m"))
+    desk.case("c1", gift("g2", "30", "+2m"))
+    desk.case("c1", declined("c2/g1", "+3m"))
+    desk.case("c1", gift("g3", "10", "+3m"))
+
+
+def test_information_and_invitations_cost_no_money_and_are_counted(desk: Desk) -> None:
+    desk.tell("policy", house(FORTY_A_CASE, per_year={"EUR": "40"}, gestures_per_year=3))
+    desk.case("c1", gift("g1", "1000", kind="information", actor=TEMP))
+    desk.case("c2", gift("g1", "1000", kind="invitation", actor=TEMP))
+    desk.case("c1", gift("g2", "1000", kind="invitation"))
+    assert "customer count per year: 3, 3 given" in refused(
+        desk, "c2", gift("g2", None, kind="information")
+    )
+
+
 # --- several at once
 
 
@@ -385,8 +445,8 @@ def test_what_is_no_live_gesture_asks_for_nothing_more(
     desk.tell("policy", house())
     asked: list[str] = []
 
-    def given_to(customer_id: str, *_: Any) -> tuple[()]:
-        asked.append(customer_id)
+    def given_to(customers: list[str], *_: Any) -> tuple[()]:
+        asked.extend(customers)
         return ()
 
     monkeypatch.setattr("casestore.append.decision.given_to", given_to)

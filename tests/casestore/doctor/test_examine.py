@@ -87,6 +87,41 @@ def test_damage_is_found(store_url: str, check: str, version: int | None, change
     assert command(store_url)("doctor").code == 1
 
 
+def test_what_no_append_takes_any_more_is_told_of_until_it_is_corrected(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = [
+        stories.promised("p1", due_at="9999-12-31T23:59:59Z"),
+        stories.gave(value={"amount": "5", "currency": "ZZZ"}),
+        stories.promised("p2", due="+9d"),
+    ]
+    with CaseStore.open(store_url, clock=lambda: stories.moment("+9d")) as store:
+        with monkeypatch.context() as as_before:
+            as_before.setattr("casestore.streams.checks._wrong_fields", lambda _: iter(()))
+            received = stories.opened(customer_id="k1", received_at=stories.moment("+365d"))
+            uids = store.append("case:c9", received, *wrong).event_ids
+            due = {"due_at": {"from": stories.stamp("+9d"), "to": "9999-12-31T00:00:00Z"}}
+            later = stories.corrected(1, event_id=uids[3], kind="amended", changes=due)
+            store.append("case:c9", later)
+        findings = found(store)
+        assert {(finding.level, finding.check) for finding in findings} == {
+            ("warning", "times and currencies")
+        }
+        assert [finding.what for finding in findings] == [
+            "CaseOpened: received_at is after occurred_at",
+            "PromiseMade: due_at 9999-12-31T23:59:59+00:00 is at an end of the calendar",
+            "GestureGiven: value: ZZZ is not a currency of ISO 4217",
+            "PromiseMade: due_at 9999-12-31T00:00:00+00:00 is at an end of the calendar",
+        ]
+        assert all(finding.where.startswith("case:c9 version ") for finding in findings)
+        for uid in uids[1:]:
+            store.append("case:c9", stories.corrected(1, event_id=uid, kind="voided"))
+        known = {"received_at": {"from": stories.stamp("+365d"), "to": None}}
+        right = stories.corrected(1, event_id=uids[0], kind="amended", changes=known)
+        store.append("case:c9", right)
+        assert found(store) == []
+
+
 def test_positions_out_of_order(tmp_path: Path) -> None:
     # Only SQLite lets even its owner write a position.
     with CaseStore.create(f"sqlite:///{tmp_path}/store.db") as store:

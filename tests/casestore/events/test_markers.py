@@ -47,6 +47,8 @@ from tests.support.stories import (
     opened,
     prefers,
     promised,
+    rated,
+    reclaimed,
     ref,
     released,
     remedied,
@@ -74,6 +76,8 @@ PERSONAL = {
     "PromiseMade": "words",
     "PromiseReleased": "words",
     "PromiseWithdrawn": "words",
+    "RemedyReversed": "words",
+    "SatisfactionRated": "words",
     "GestureGiven": "conditions note",
     "GestureDeclined": "words",
     "GestureReversed": "words",
@@ -128,6 +132,8 @@ NEEDS = {
     "PromiseRenegotiated": "promise_id",
     "PromiseReleased": "promise_id",
     "PromiseWithdrawn": "promise_id",
+    "RemedyReversed": "remedy_id",
+    "SatisfactionRated": "reply_id",
     "RemedyGiven": "issue_ids ask_id reply_id",
     "GestureGiven": "issue_ids ask_id reply_id",
     "GestureDeclined": "gesture_id",
@@ -147,7 +153,7 @@ ELSEWHERE = {
     "CustomerUnmerged": "out_of",
     "EventCorrected": "event_id",
 }
-"""Ids of streams and events, and of statements that another case may have made."""
+"""Ids of streams and events."""
 
 
 def names(table: dict[str, str], cls: type[Event]) -> set[str]:
@@ -197,6 +203,8 @@ BROUGHT_AND_NEEDED: list[tuple[Event, str, str]] = [
     (explained(), "", "consultation:o1"),
     (found("f2", **ON_TWO, supersedes="f1"), "finding:f2", f"{TWO} finding:f1"),
     (stated("s2", **IN_REPLY), "statement:s2", "reply:r1"),
+    (stated("s2", supersedes="s1"), "statement:s2", "statement:s1"),
+    (stated("s2", supersedes="c7/s1"), "statement:s2", "statement:c7/s1"),
     (retracted(), "", "statement:s1"),
     (
         said_no(ask_id="a1", **ON_TWO, **IN_REPLY, alternative_offer_id="x1"),
@@ -220,6 +228,9 @@ BROUGHT_AND_NEEDED: list[tuple[Event, str, str]] = [
     (moved(), "", "promise:p1"),
     (released(), "", "promise:p1"),
     (withdrew(), "", "promise:p1"),
+    (kept("c7/p1", by=ref("reply", "c7/r1")), "", "promise:c7/p1 reply:c7/r1"),
+    (reclaimed(), "", "remedy:e1"),
+    (rated(**IN_REPLY), "", "reply:r1"),
     (remedied(**ON_TWO, ask_id="a1", **IN_REPLY), "remedy:e1", f"{TWO} ask:a1 reply:r1"),
     (gave(**ON_TWO, ask_id="a1", **IN_REPLY), "gesture:g1", f"{TWO} ask:a1 reply:r1"),
     (declined(), "", "gesture:g1"),

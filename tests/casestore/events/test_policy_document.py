@@ -174,6 +174,8 @@ def test_a_document_may_hold_values_that_were_made_before() -> None:
         ({"roles": {"lead": {"final_say": "yes"}}}, "roles.lead.final_say: Input should be a"),
         ({"roles": {"lead": {"gestures_per_year": -1}}}, "roles.lead.gestures_per_year: Input"),
         ({"roles": {"lead": {"limits": {"eur": {}}}}}, "roles.lead.limits.eur.[key]: String"),
+        ({"roles": {"lead": {"limits": {"ZZZ": {}}}}}, "roles.lead.limits.ZZZ: is no currency;"),
+        ({"goodwill": {"per_year": {"EUT": "5"}}}, "goodwill.per_year.EUT: is no currency; write"),
         (
             {"roles": {"lead": {"limits": {"EUR": {"per_gesture": "-1"}}}}},
             "roles.lead.limits.EUR.per_gesture: Input should be greater than or equal to 0",

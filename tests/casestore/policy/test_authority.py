@@ -206,6 +206,15 @@ def test_sums_are_exact() -> None:
     ]
 
 
+def test_a_sum_may_have_more_digits_than_an_amount() -> None:
+    most = "9" * 16 + "." + "9" * 8
+    policy = house(agent=euros(per_case=most))
+    given = [gave(most) for _ in range(3)]
+    (bound,) = bounds(policy, "agent", "EUR", given, case_id="c1", at=NOW)
+    assert bound.used == Decimal("29999999999999999.99999997")
+    assert bound.left == 0
+
+
 # --- whether it was within authority
 
 POLICY = house(
@@ -215,8 +224,29 @@ POLICY = house(
 )
 
 
-def within(value: Money | None, *roles: str | None, policy: Document = POLICY) -> str:
-    return within_authority(policy, roles, value, (), case_id="c1", at=NOW)
+UNRECORDED = "an approver whose role is not on record"
+
+
+def within(
+    value: Money | None,
+    giver: str | None = None,
+    approver: str | None = None,
+    *given: Given,
+    kind: str = "voucher",
+    policy: Document = POLICY,
+) -> str:
+    """The verdict on a gesture in the case c1. Nobody approved it, if no approver is named."""
+    return within_authority(
+        policy,
+        kind,
+        value,
+        given,
+        giver=giver,
+        approver=None if approver == UNRECORDED else approver,
+        approved=approver is not None,
+        case_id="c1",
+        at=NOW,
+    )
 
 
 def test_who_gave_or_who_approved_needs_the_authority() -> None:
@@ -231,15 +261,54 @@ def test_two_do_not_add_up() -> None:
     assert within(eur(30), "lead", "lead") == "no"
 
 
-def test_what_was_not_recorded_or_laid_down_cannot_be_told() -> None:
-    assert within(eur(20)) == within(eur(20), None) == within(eur(20), None, None) == "unknown"
-    assert within(eur(20), "agent", policy=BUILT_IN) == "unknown"
-    assert within(eur(30), None, "lead") == "unknown"  # whoever gave it may have had it
+VERDICTS = [
+    # role of who gave it, role of who approved it
+    ("agent", None, "no"),
+    ("lead", None, "yes"),
+    (None, None, "unknown"),
+    ("agent", "agent", "no"),
+    ("agent", "lead", "yes"),
+    ("agent", UNRECORDED, "unknown"),
+    ("lead", "agent", "yes"),
+    ("lead", "lead", "yes"),
+    ("lead", UNRECORDED, "yes"),
+    (None, "agent", "unknown"),
+    (None, "lead", "yes"),
+    (None, UNRECORDED, "unknown"),
+]
+"""Of 20 EUR: an agent may not give them, a lead may."""
 
 
-def test_who_approved_may_be_known_or_not() -> None:
-    assert within(eur(20), None, "lead") == "yes"
-    assert within(eur(20), "agent", None) == "no"
+@pytest.mark.parametrize(("giver", "approver", "verdict"), VERDICTS)
+def test_yes_if_either_may_else_unknown_if_either_is_unknown_else_no(
+    giver: str | None, approver: str | None, verdict: str
+) -> None:
+    assert within(eur(20), giver, approver) == verdict
+
+
+def test_until_somebody_lays_down_who_may_give_what_nothing_can_be_told() -> None:
+    for policy in (BUILT_IN, house({"per_year": {"EUR": "5"}})):
+        assert within(eur(20), "agent", policy=policy) == "unknown"
+        assert within(None, "agent", kind="information", policy=policy) == "unknown"
+
+
+def test_a_gesture_whose_value_was_not_recorded_may_be_beyond_a_limit_of_money() -> None:
+    for kind in ("cash", "credit", "voucher", "gift", "other"):
+        assert within(None, "lead", kind=kind) == "unknown"
+        assert within(None, "nobody", kind=kind) == "unknown"
+
+
+def test_information_and_invitations_have_no_limit_of_money() -> None:
+    for kind in ("information", "invitation"):
+        assert within(None, "agent", kind=kind) == "yes"
+        assert within(eur(10**6), "nobody", kind=kind) == "yes"
+        assert within(None, None, kind=kind) == "unknown"
+
+
+def test_but_they_are_counted() -> None:
+    policy = house(agent={"gestures_per_year": 1, **euros()})
+    for kind in ("information", "voucher"):
+        assert within(None, "agent", None, gave(None), kind=kind, policy=policy) == "no"
 
 
 def test_a_customers_limit_is_no_matter_of_authority() -> None:
@@ -249,11 +318,22 @@ def test_a_customers_limit_is_no_matter_of_authority() -> None:
 
 def test_a_second_role_is_held_to_its_own_limits_only() -> None:
     policy = house(agent=euros(per_gesture="10"), lead=euros(per_gesture="25", per_case="30"))
-    given = [gave(20)]
-    roles = ["agent", "lead"]
-    for amount, outcome in ((10, "yes"), (11, "no")):
-        told = within_authority(policy, roles, eur(amount), given, case_id="c1", at=NOW)
-        assert told == outcome
+    assert within(eur(10), "agent", "lead", gave(20), policy=policy) == "yes"
+    assert within(eur(11), "agent", "lead", gave(20), policy=policy) == "no"
+
+
+def test_what_was_given_in_the_case_is_never_forgotten() -> None:
+    policy = house(agent=euros(per_case="25", per_year="25"))
+    long_ago = gave(20, at="-9999d")
+    assert beyond(policy, eur(20), long_ago) == ["role per case"]
+    assert beyond(policy, eur(20), gave(20, case_id="c2", at="-9999d")) == []
+
+
+def test_what_another_customer_was_given_in_the_case_counts_for_the_case_alone() -> None:
+    role = {"gestures_per_year": 1, **euros(per_case="25", per_year="25")}
+    policy = house({"per_year": {"EUR": "25"}, "gestures_per_year": 1}, agent=role)
+    of_another = Given("c1", moment("-1d"), eur(20), to_them=False)
+    assert beyond(policy, eur(20), of_another) == ["role per case"]
 
 
 # --- whether somebody could

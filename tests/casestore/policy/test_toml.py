@@ -175,6 +175,8 @@ CURRENCY = "is no currency; write its ISO 4217 code, like EUR"
             f"2: roles.lead.limits.eur: {CURRENCY}; did you mean 'EUR'?",
         ),
         ("[goodwill.per_year]\neuro = 5", f"3: goodwill.per_year.euro: {CURRENCY}"),
+        ("[goodwill.per_year]\nEUT = 5", f"3: goodwill.per_year.EUT: {CURRENCY}"),
+        ("[roles.lead.limits.ZZZ]", f"2: roles.lead.limits.ZZZ: {CURRENCY}"),
         (
             "[goodwill]\nenforcement = 'refused'",
             "3: goodwill.enforcement: is not one of report, refuse; did you mean 'refuse'?",

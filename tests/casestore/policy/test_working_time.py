@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from casestore.events.policy_document import DAYS, DOCUMENT, Calendar, span
-from casestore.policy.working_time import due
+from casestore.policy.working_time import after_working_time, due, working_time
 
 law = settings(
     max_examples=150,
@@ -339,3 +339,74 @@ def test_business_days_are_as_many_as_there_are(
     working = [day for day in days if not is_free(day, hours)]
     assert len(working) == number
     assert working[-1] == last
+
+
+# --- how much lies between two times
+
+EVENINGS = DOCUMENT.validate_python(
+    {
+        "calendar": {
+            "timezone": "America/Los_Angeles",
+            "hours": {day: ["14:00-20:00"] for day in DAYS},  # midnight in UTC is within them
+        }
+    }
+).calendar
+LATE = datetime(2025, 12, 14, 20, tzinfo=UTC)
+"""A day on which the hours that are worked out together end, in the evening."""
+
+
+@settings(law, max_examples=60)
+@given(starts, st.integers(0, 6000), calendars)
+def test_between_two_times_lies_what_the_clock_on_the_wall_shows(
+    start: datetime, number: int, hours: Calendar
+) -> None:
+    end = start + timedelta(minutes=number)
+    if not _changes(start, end, hours):
+        assert working_time(start, end, hours) == worked(start, end, hours)
+
+
+@settings(law, max_examples=60)
+@given(st.integers(0, 600), st.integers(0, 600))
+def test_also_where_a_day_in_utc_ends_while_the_house_works(first: int, second: int) -> None:
+    start, end = (LATE + timedelta(minutes=n) for n in sorted((first, second)))
+    assert working_time(start, end, EVENINGS) == worked(start, end, EVENINGS)
+
+
+@law
+@given(starts, minutes, st.integers(0, 900_000), calendars)
+def test_the_working_time_of_two_spans_adds_up(
+    start: datetime, one: int, other: int, hours: Calendar
+) -> None:
+    middle = start + timedelta(minutes=one)
+    end = middle + timedelta(minutes=other)
+    parts = working_time(start, middle, hours), working_time(middle, end, hours)
+    assert sum(parts, timedelta()) == working_time(start, end, hours)
+
+
+@law
+@given(starts, st.integers(1, 3000), calendars)
+def test_what_is_due_is_due_when_as_much_was_worked(
+    start: datetime, number: int, hours: Calendar
+) -> None:
+    length = timedelta(minutes=number)
+    end = due(start, f"{number} business minutes", hours)
+    assert end == after_working_time(start, length, hours)
+    if end - start < timedelta(days=3000):
+        assert working_time(start, end, hours) == length
+
+
+def test_before_it_began_nothing_was_worked() -> None:
+    assert working_time(LATE, LATE, EVENINGS) == timedelta(0)
+    assert working_time(LATE + timedelta(days=9), LATE, EVENINGS) == timedelta(0)
+
+
+def test_after_no_working_time_it_is_still_the_same_time() -> None:
+    night = datetime(2026, 3, 2, 3, tzinfo=UTC)
+    assert after_working_time(night, timedelta(0), EVENINGS) == night
+
+
+def test_at_either_end_of_time_it_can_be_counted() -> None:
+    first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    for hours in (EVENINGS, Calendar()):
+        assert working_time(first, first + timedelta(days=7), hours) > timedelta(0)
+        assert working_time(last - timedelta(days=7), last, hours) > timedelta(0)

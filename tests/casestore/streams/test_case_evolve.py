@@ -6,7 +6,7 @@ from copy import deepcopy
 from decimal import Decimal
 
 from casestore.events import EVENTS, Event, Money
-from casestore.streams.case import Case, Gesture, Promise, Reply, evolve
+from casestore.streams.case import Case, Gesture, Keeping, Promise, Reply, evolve
 from tests.support.stories import (
     START,
     amended,
@@ -40,6 +40,8 @@ from tests.support.stories import (
     offered,
     opened,
     promised,
+    rated,
+    reclaimed,
     reclassified,
     ref,
     released,
@@ -79,6 +81,7 @@ A_LONG_STORY: list[Event] = [
     chose("refund", "x1", "+11h"),
     apologised("y1", "+11h", issue_ids=["i1"], solution=ref("offer", "x1")),
     remedied("e1", "+12h", issue_ids=["i1"], value={"amount": "49.90", "currency": "EUR"}),
+    reclaimed("e1", "+12h", words="Booked twice."),
     gave("g1", "+12h", value={"amount": "10", "currency": "EUR"}, note="For the wait."),
     declined("g1", "+13h"),
     gave("g2", "+14h", kind="gift"),
@@ -99,12 +102,13 @@ A_LONG_STORY: list[Event] = [
     decided("d1", "+26h", issue_ids=["i1"], reply_id="r3"),
     not_content("+27h"),
     content("+28h", issue_ids=["i1"]),
+    rated(4, "+28h", reply_id="r3"),
     reclassified("+28h", category="batch-fault"),
     closed("+29h"),
     reopened("+30h"),
     noted("+31h", text="Wrong region."),
     amended(1, "+31h", region=("north", "south")),
-    voided(44, "+31h"),
+    voided(46, "+31h"),
     merged("c2", "+32h"),
     unmerged("c2", "+33h"),
 ]
@@ -178,11 +182,12 @@ def test_a_long_story_comes_to_this() -> None:
                 moment("+3h"),
                 moment("+1d"),
                 status="kept",
-                kept_at=moment("+22h"),
-                kept_by=ref("reply", "r3"),
+                kept=(Keeping(moment("+22h"), ref("reply", "r3")),),
                 renegotiations=1,
             ),
-            "p2": Promise("update", moment("+22h"), None, status="released"),
+            "p2": Promise(
+                "update", moment("+22h"), None, status="released", released_at=moment("+23h")
+            ),
             "p3": Promise("visit", moment("+22h"), None, status="withdrawn"),
         },
         "offers": {"x1": ("repair", "refund")},
@@ -238,11 +243,26 @@ def test_a_message_leaves_a_closed_case_closed() -> None:
     assert given(opened(), closed(), wrote(at="+1h")).case.status == "closed"
 
 
-def test_an_assignment_replaces_the_one_before() -> None:
-    case = given(opened(), assigned("anna", "north"), assigned("bert")).case
-    assert (case.agent, case.team) == ("bert", None)
-    case = given(opened(), assigned("anna", "north"), assigned(None, "south")).case
-    assert (case.agent, case.team) == (None, "south")
+def owner(*events: Event) -> tuple[str | None, str | None]:
+    """Who has the case after some events: agent and team."""
+    case = given(opened(), *events).case
+    return case.agent, case.team
+
+
+def test_naming_only_an_agent_leaves_the_team() -> None:
+    assert owner(assigned("anna", "north"), assigned("bert")) == ("bert", "north")
+    assert owner(assigned("anna"), assigned("bert")) == ("bert", None)
+
+
+def test_naming_only_another_team_takes_the_case_from_its_agent() -> None:
+    assert owner(assigned("anna", "north"), assigned(None, "south")) == (None, "south")
+    assert owner(assigned("anna"), assigned(None, "south")) == (None, "south")
+    assert owner(assigned("anna", "north"), assigned(None, "north")) == ("anna", "north")
+
+
+def test_naming_both_gives_it_to_both() -> None:
+    assert owner(assigned("anna", "north"), assigned("bert", "south")) == ("bert", "south")
+    assert owner(assigned(None, "north"), assigned("bert", "north")) == ("bert", "north")
 
 
 def test_a_reclassification_leaves_what_it_does_not_name() -> None:
@@ -270,8 +290,9 @@ def test_the_last_event_is_the_one_that_happened_last() -> None:
 
 
 def test_a_promise_says_what_became_of_it() -> None:
-    promise = given(opened(), promised(due="+2h"), kept(at="+3h")).case.promises["p1"]
-    assert (promise.status, promise.kept_at, promise.kept_by) == ("kept", moment("+3h"), None)
+    case = given(opened(), promised(due="+2h"), kept(at="+3h")).case
+    assert case.promises["p1"].status == "kept"
+    assert case.keeping("p1") == Keeping(moment("+3h"), None)
 
 
 def test_a_case_that_closes_discharges_no_promise() -> None:
@@ -310,7 +331,7 @@ def test_a_promise_without_a_time_may_be_given_one() -> None:
 
 def is_kept(*news: Event) -> bool:
     made = (opened(), promised(due="+1d"), replied("r1"), kept_by_reply("r1"))
-    return given(*made, *news).case.is_kept("p1")
+    return given(*made, *news).case.keeping("p1") is not None
 
 
 def test_a_reply_keeps_a_promise_unless_it_is_known_not_to_have_arrived() -> None:
@@ -337,7 +358,7 @@ def test_a_resend_keeps_it_as_well() -> None:
 def test_a_bounced_reply_takes_nothing_from_a_remedy_of_the_same_id() -> None:
     by_remedy = kept(by=ref("remedy", "1"))
     story = given(opened(), promised(), replied("1"), bounced("1"), remedied("1"), by_remedy)
-    assert story.case.is_kept("p1")
+    assert story.case.keeping("p1") == Keeping(START, by_remedy.by)
 
 
 def test_it_may_have_been_resent_a_thousand_times() -> None:
@@ -346,16 +367,46 @@ def test_it_may_have_been_resent_a_thousand_times() -> None:
     for n in range(1, 1500):
         for event in (replied(f"r{n}", resend_of=f"r{n - 1}"), bounced(f"r{n}")):
             case = evolve(case, event)
-    assert not case.is_kept("p1")
+    assert case.keeping("p1") is None
 
 
-def test_a_promise_kept_again_is_kept_by_the_later_thing() -> None:
-    again = kept(at="+3h", by=ref("remedy", "e1"))
-    story = given(
-        opened(), promised(), replied(), kept_by_reply(), bounced(), remedied(at="+3h"), again
-    )
-    promise = story.case.promises["p1"]
-    assert (promise.kept_at, promise.kept_by) == (moment("+3h"), ref("remedy", "e1"))
+KEPT_TWICE: list[Event] = [
+    opened(),
+    promised(due="+1d"),
+    replied("r1", "+1h"),
+    kept_by_reply("r1", at="+1h"),
+    bounced("r1", at="+1h"),
+    remedied(at="+3h"),
+    kept(at="+3h", by=ref("remedy", "e1")),
+]
+
+
+def test_a_promise_kept_again_is_kept_by_what_holds() -> None:
+    assert given(*KEPT_TWICE).case.keeping("p1") == Keeping(moment("+3h"), ref("remedy", "e1"))
+
+
+def test_of_two_keepings_that_hold_the_first_counts() -> None:
+    case = given(*KEPT_TWICE, delivered("r1", "+4h")).case
+    assert case.keeping("p1") == Keeping(moment("+1h"), ref("reply", "r1"))
+
+
+def test_a_promise_kept_by_a_reply_that_was_sent_again_is_kept_when_that_arrived() -> None:
+    again = replied("r2", "+2d", resend_of="r1")
+    case = given(*KEPT_TWICE[:-2], again).case
+    assert case.keeping("p1") == Keeping(moment("+2d"), ref("reply", "r1"))
+    assert case.promise_state("p1", moment("+9d")) == "late"
+
+
+def test_a_promise_that_we_went_back_on_stays_withdrawn_whatever_arrives_later() -> None:
+    case = given(*KEPT_TWICE[:-2], withdrew(at="+2h"), delivered("r1", "+4h")).case
+    assert case.promise_state("p1", moment("+9d")) == "withdrawn"
+
+
+def test_a_promise_released_after_it_was_due_may_prove_to_have_been_kept() -> None:
+    story = given(*KEPT_TWICE[:-2], released(at="+2d"))
+    assert story.case.promise_state("p1", moment("+9d")) == "broken"
+    story = story.when(delivered("r1", "+3d")).accepted()
+    assert story.case.promise_state("p1", moment("+9d")) == "kept"
 
 
 # --- replies and gestures

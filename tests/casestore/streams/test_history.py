@@ -9,9 +9,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from casestore.events import CaseOpened, Event, EventCorrected, IssueRaised
+from casestore.streams.customer import STORE
 from casestore.streams.history import History, stored_data
 from casestore.streams.kinds import fold_history
 from tests.support.stories import (
+    ANNA,
     amended,
     apologised,
     asked,
@@ -20,6 +22,7 @@ from tests.support.stories import (
     chose,
     closed,
     corrected,
+    customer_merged,
     erased,
     found,
     gave,
@@ -457,9 +460,12 @@ def test_before_it_was_on_record_neither() -> None:
     assert versions(story.history(as_of="+9h", known_at="+1h")) == []
 
 
-def test_nor_before_the_customer_was_registered() -> None:
-    story = given_customer(registered("+2h"), knew(at="+0h"))
-    assert versions(story.history(as_of="+1h")) == []
+def test_what_a_customer_told_us_does_not_wait_for_their_registration() -> None:
+    for by in (ANNA, STORE):
+        story = given_customer(registered("+2h", actor=by), knew(at="+0h"), customer_merged())
+        assert versions(story.history(as_of="-1h")) == []
+        assert versions(story.history(as_of="+1h")) == [2, 3]
+        assert versions(story.history(as_of="+2h")) == [1, 2, 3]
 
 
 def test_what_refers_to_something_that_had_not_happened_is_left_out() -> None:

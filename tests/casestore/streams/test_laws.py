@@ -7,20 +7,22 @@ that `kinds.check` accepts.
 from __future__ import annotations
 
 from copy import deepcopy
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import count
 from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casestore.events import EVENTS, CaseOpened, CustomerRegistered, Event, EventCorrected
+from casestore.events import EVENTS, CaseOpened, Event, EventCorrected
 from casestore.events.markers import brings, needs
 from casestore.streams import kinds
 from casestore.streams.checks import Context
+from casestore.streams.merged import merged_into
+from projections.history.family import families
 from tests.support.laws import (
     advance,
-    after,
     beginnings,
     hours,
     law,
@@ -29,8 +31,10 @@ from tests.support.laws import (
     stories,
     story_of,
     times,
+    told_in_any_order,
 )
-from tests.support.stories import Story, voided
+from tests.support.stories import START, Story, merged, opened, unmerged, voided
+from tests.support.stories import given as given_story
 
 # --- proposing events
 
@@ -71,7 +75,7 @@ def test_what_was_accepted_would_be_accepted_again(story: Story) -> None:
     stream = kinds.empty(story.stream)
     for recorded in story.history():
         assert kinds.check(stream, recorded.event) is None
-        stream = after(stream, recorded)
+        stream = stream.after(recorded.event, recorded.version)
 
 
 @law
@@ -106,7 +110,7 @@ def test_any_selection_folds_and_is_closed_under_reference(
             corrected = str(recorded.event.event_id)
             assert history.find(corrected) or corrected in history.voided
     for first in history.effective[:1]:
-        assert isinstance(first.event, CaseOpened | CustomerRegistered)
+        assert isinstance(first.event, CaseOpened) or story.stream.startswith("customer:")
 
 
 @law
@@ -139,7 +143,90 @@ def test_what_was_known_then_is_what_a_reader_saw_then(
     seen = Story(story.stream, then)
     assert story.history(known_at=known_at).originals == then
     assert story.history(as_of, known_at).effective == seen.history(as_of).effective
-    assert kinds.fold_history(story.history(known_at=known_at)) == seen.folded.state
+    assert kinds.fold_history(story.history(known_at=known_at)) == kinds.fold_history(
+        seen.history()
+    )
+
+
+# --- the order of telling
+
+
+def at_distinct_times(story: Story, random: Random) -> list[Event]:
+    """The facts of a story, each at a time of its own."""
+    events = [r.event for r in story.recorded if not isinstance(r.event, EventCorrected)]
+    minutes = random.sample(range(24 * 60), len(events))
+    return [
+        replace(event, occurred_at=START + timedelta(minutes=minute))
+        for event, minute in zip(events, minutes, strict=True)
+    ]
+
+
+def in_two_orders(story: Story, random: Random) -> tuple[Story, Story] | None:
+    """Facts as they may be told, and the same ones in another order; None if none was accepted."""
+    events = at_distinct_times(story, random)
+    one = told_in_any_order(events, random, story.stream)
+    for _ in range(5):
+        other = told_in_any_order([r.event for r in one.recorded], random, story.stream)
+        if len(other.recorded) == len(one.recorded):
+            return one, other
+    return None
+
+
+@law
+@given(stories, seeds, times)
+def test_whatever_was_told_first_a_stream_reads_the_same(
+    story: Story, seed: int, as_of: datetime | None
+) -> None:
+    if (told := in_two_orders(story, Random(seed))) is None:
+        return
+    one, other = (each.history(as_of) for each in told)
+    assert kinds.fold_history(one) == kinds.fold_history(other)
+    assert [r.event for r in one.in_order] == [r.event for r in other.in_order]
+
+
+def test_most_facts_can_be_told_in_another_order() -> None:
+    told = [in_two_orders(story_of("case", seed, 60), Random(seed)) for seed in range(30)]
+    lengths = [len(pair[0].recorded) for pair in told if pair is not None]
+    assert len(lengths) > 20
+    assert sum(lengths) > 20 * len(lengths)
+    apart = [pair for pair in told if pair is not None and pair[0].read != pair[0].case]
+    assert len(apart) > 5  # of so many the order of recording says something else
+
+
+# --- merges
+
+
+def merged_at_random(seed: int) -> dict[str, Story]:
+    """Four cases that were merged and taken apart again, by several clocks."""
+    random = Random(seed)
+    cases = {}
+    for n, name in enumerate("abcd"):
+        opening = opened(f"+{random.randrange(12)}h")
+        cases[name] = given_story(opening, stream=f"case:{name}", after=100 * n)
+    for _ in range(12):
+        one, other = random.sample("abcd", 2)
+        at = f"+{random.randrange(24)}h"
+        event = merged(other, at) if random.random() < 0.6 else unmerged(other, at)
+        verdict = cases[one].when(event, others=list(cases.values()))
+        if verdict.refusal is None:
+            cases[one] = verdict.accepted()
+    return cases
+
+
+@law
+@given(seeds, times)
+def test_a_case_says_what_it_is_merged_into_as_its_family_does(
+    seed: int, as_of: datetime | None
+) -> None:
+    histories = {name: story.history(as_of) for name, story in merged_at_random(seed).items()}
+    there = [history for history in histories.values() if history.effective]
+    members = 0
+    for family in families(there):
+        for history in (family.root, *family.members):
+            name = history.stream.removeprefix("case:")
+            assert merged_into(history, histories.__getitem__) == family.roots.into(name)
+            members += 1
+    assert members == len(there)
 
 
 # --- corrections

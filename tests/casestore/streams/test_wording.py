@@ -105,3 +105,12 @@ def test_times_in_words() -> None:
     assert instant(moment, ZoneInfo("Europe/London")) == "2026-03-02 17:00 UTC"
     assert clock(moment, timezone(timedelta(hours=-5))) == "2026-03-02 12:00"
     assert instant(datetime(1, 1, 1, tzinfo=UTC)) == "0001-01-01 00:00 UTC"
+
+
+def test_a_time_that_a_zone_does_not_have_is_told_in_utc() -> None:
+    never = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    tokyo = ZoneInfo("Asia/Tokyo")
+    assert instant(never, tokyo) == clock(never, tokyo) == "9999-12-31 23:59:59 UTC"
+    assert clock(never, ZoneInfo("America/New_York")) == "9999-12-31 18:59:59"
+    first = datetime(1, 1, 1, tzinfo=UTC)
+    assert clock(first, ZoneInfo("America/New_York")) == "0001-01-01 00:00 UTC"

@@ -121,6 +121,32 @@ BAD = {
         line(type_="CaseReopened", data=without(OPENED, "customer_id", "channel")),
         "open",
     ),
+    "a date for no date": (
+        line(
+            stream="customer:c1",
+            type_="CustomerRegistered",
+            data={"occurred_at": AT, "actor": AGENT, "since": "9999-12-31T23:59:59Z"},
+        ),
+        "since 9999-12-31T23:59:59.* at an end of the calendar; .* leave since out",
+    ),
+    "received after it was opened": (
+        line(data=OPENED | {"received_at": "2027-03-02T10:00:00Z"}),
+        "received_at is after occurred_at; a case is opened when, or after, it came in",
+    ),
+    "a currency that there is not": (
+        line(
+            stream="policy",
+            type_="PolicyAdopted",
+            data={
+                "occurred_at": AT,
+                "actor": AGENT,
+                "name": "p",
+                "effective_from": AT,
+                "policy": {"goodwill": {"per_year": {"ZZZ": "5"}}},
+            },
+        ),
+        "goodwill.per_year.ZZZ: is no currency; write its ISO 4217 code",
+    ),
     "from the future": (line(data=OPENED | {"occurred_at": "2999-01-01T00:00:00Z"}), "ahead"),
 }
 

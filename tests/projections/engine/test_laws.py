@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from threading import Event as Signal
+from typing import Any
 
 import pytest
 
 from casestore import CaseStore
-from projections import PROJECTIONS
+from projections import PROJECTIONS, reports
+from projections.engine import workers
+from projections.engine.maker import Maker
+from projections.engine.rebuild import rebuild
 from projections.engine.runner import Runner
 from tests.generate import fill
 from tests.support.histories import Histories
@@ -56,6 +61,63 @@ def test_rows_do_not_depend_on_how_they_came_to_be(
             assert runner.catch_up() == max(each.position or 0 for each in store.read())
         assert parked, "nothing failed on the way"
         assert all(grown[name] for name in ("cases", "customers", LOOKING.name))
+
+
+def test_nor_on_whether_they_are_made_for_a_time_that_is_past_by_now(
+    store_url: str, tmp_path: Path
+) -> None:
+    histories = Histories(store_url, tmp_path / "store.key", 7)
+    said: list[tuple[datetime, Any]] = []
+    with histories.store as store:
+        for _ in range(3):
+            histories.go_on(120)
+            said.append((histories.now, all_said(store, histories.now)))
+            histories.now += timedelta(hours=1)
+        for now, then in said:
+            assert all_said(store, now, known_at=now) == then
+        assert len({repr(each) for _, each in said}) == 3
+        with Runner(store, ALL) as runner:
+            runner.catch_up()
+            live = contents(runner)
+            made = Maker(store, ALL, until=runner.head(), as_of=datetime.max.replace(tzinfo=UTC))
+            whole = [made.of_range(*names) for names in (("case:", "case;"), ("customer:", "d"))]
+            some = list(made.of_streams([*store.streams("case"), *store.streams("customer")]))
+            for parts in (whole, some):
+                for name in NAMES:
+                    rows = [tuple(row) for part in parts for row in part.rows[name]]
+                    assert sorted(rows, key=repr) == live[name]
+
+
+def all_said(store: CaseStore, as_of: datetime, **asked: Any) -> list[Any]:
+    """What every report says."""
+    found = []
+    for report in (*reports.REPORTS, reports.lapse_counts, reports.response_counts):
+        needed: dict[str, Any] = {
+            option.name: option.kind[0] if isinstance(option.kind, tuple) else "first_line"
+            for option in report.options
+            if option.required
+        }
+        if report.argument is not None:
+            needed[report.argument] = "x"
+        told = report(store, as_of=as_of, **needed, **asked)
+        found.append((report.name, told.rows, told.summary))
+    return found
+
+
+def test_families_are_made_by_several_as_by_one(store_url: str, tmp_path: Path) -> None:
+    histories = Histories(store_url, tmp_path / "store.key", 5)
+    with histories.store as store, Runner(store, ALL, batch=9) as runner:
+        histories.go_on(200)
+        runner.catch_up()
+        histories.go_on(100)
+        runner.catch_up()
+        grown = contents(runner)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(workers, "EVENTS", 10)
+            rebuild(runner._live, workers=2)
+        assert contents(runner) == grown
+        merged = [row for row in grown["cases"] if row[3] == "merged"]
+        assert merged, "nothing is merged at the end"
 
 
 def test_nor_on_how_many_made_them(store_url: str, tmp_path: Path) -> None:

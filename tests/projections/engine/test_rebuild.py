@@ -306,6 +306,8 @@ def test_no_more_than_so_many_events_are_held_and_a_stream(
             assert len({row[1] for row in found}) <= 10
         elif "originator_id >" in sql and len(params) == 3 and "OFFSET" not in sql:
             ranges.append(len(found))
+        elif "CaseMerged" in sql or "CustomerMerged" in sql or "CaseMerged" in params:
+            pass  # the merges, of which there are few, are all held
         else:
             assert len(found) <= 1
         return found

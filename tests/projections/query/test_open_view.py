@@ -354,7 +354,7 @@ def test_an_older_copy_of_a_store_that_has_grown_differently(
 
 
 def test_merges_that_go_round_at_some_time(store: CaseStore, clock: Clock) -> None:
-    """Told late: the second merge was before the first was undone."""
+    """The second merge was before the first was undone: as it leads to itself, it is left out."""
     for kind, merge, unmerge in (
         ("case", merged, unmerged),
         ("customer", customer_merged, customer_unmerged),
@@ -370,5 +370,6 @@ def test_merges_that_go_round_at_some_time(store: CaseStore, clock: Clock) -> No
         each(store, as_of=moment("+150m"))
         each(store)
     result = reports.cases(store, as_of=moment("+150m"))
-    assert {line.customer_id for line in result.rows} == {"x"}
+    assert {line.customer_id for line in result.rows} == {"y"}
+    assert {line.case_id: line.merged_into for line in result.rows} == {"x": "y", "y": None}
     assert ids(reports.cases(store, as_of=moment("+150m"), customer="y")) == ["x", "y"]

@@ -18,10 +18,12 @@ from projections.reports import BreakdownLine, RepeatLine
 from tests.support.desk import Desk, desk_in
 from tests.support.stories import (
     assigned,
+    bounced,
     closed,
     customer_merged,
     customer_unmerged,
     found,
+    learnt,
     merged,
     moment,
     opened,
@@ -32,6 +34,7 @@ from tests.support.stories import (
 )
 
 BEN = Actor(kind="agent", id="ben", team="south")
+CLEO = Actor(kind="agent", id="cleo")
 MICROSECOND = timedelta(microseconds=1)
 HOUR = 3600
 DAY = 24 * HOUR
@@ -95,28 +98,41 @@ def test_a_whole_breakdown(tmp_path: Path) -> None:
     with desk_in(tmp_path) as desk:
         tell_some(desk)
         told = reports.breakdown(desk.store, by="team", as_of=moment("+1d"))
+        # Anna, of the north, closed the south's case, twice.
         north: dict[str, Any] = {
             "opened": 2,
-            "closed": 1,
-            "reopened": 0,
+            "closed": 2,
+            "reopened": 1,
             "outstanding": 1,
             "first_response_median_s": HOUR,
             "first_response_p90_s": 5 * HOUR,
-            "resolution_median_s": 10 * HOUR,
+            "first_response_working_median_s": HOUR,
+            "first_response_working_p90_s": 5 * HOUR,
+            "resolution_median_s": 10 * HOUR,  # given up for want of contact is no resolution
             "resolution_p90_s": 10 * HOUR,
+            "resolution_working_median_s": 8 * HOUR,
+            "resolution_working_p90_s": 8 * HOUR,
+            "resolution_net_median_s": 10 * HOUR,
+            "resolution_net_p90_s": 10 * HOUR,
             "upheld_share": 0.5,
             "contacts_per_case": 1.5,
             "agents_per_case": 1.5,
         }
         south: dict[str, Any] = {
             "opened": 1,
-            "closed": 1,
-            "reopened": 1,
+            "closed": 0,
+            "reopened": 0,
             "outstanding": 0,
             "first_response_median_s": None,
             "first_response_p90_s": None,
-            "resolution_median_s": None,  # given up for want of contact is no resolution
+            "first_response_working_median_s": None,
+            "first_response_working_p90_s": None,
+            "resolution_median_s": None,
             "resolution_p90_s": None,
+            "resolution_working_median_s": None,
+            "resolution_working_p90_s": None,
+            "resolution_net_median_s": None,
+            "resolution_net_p90_s": None,
             "upheld_share": None,
             "contacts_per_case": 0.0,
             "agents_per_case": 0.0,
@@ -129,11 +145,81 @@ def test_a_whole_breakdown(tmp_path: Path) -> None:
             "by": "team",
             **north,
             "opened": 3,
-            "closed": 2,
-            "reopened": 1,
             "contacts_per_case": 1.0,
             "agents_per_case": 1.0,
         }
+
+
+def by(desk: Desk, what: str, **asked: Any) -> dict[str | None, BreakdownLine]:
+    asked = {"as_of": moment("+9d"), **asked}
+    return {each.group: each for each in reports.breakdown(desk.store, by=what, **asked).rows}
+
+
+def test_a_response_is_with_who_gave_it_a_resolution_with_who_closed(tmp_path: Path) -> None:
+    with desk_in(tmp_path) as desk:
+        desk.case("c1", opened(), assigned("anna", "north"), wrote(), replied("r1", "+1h"))
+        desk.case("c1", assigned("ben", "south", "+2h"), bounced("r1", "+3h"))
+        desk.case("c1", replied("r2", "+4h", resend_of="r1", actor=BEN), found(at="+5h"))
+        desk.case("c1", closed("+6h", actor=CLEO))
+        anna, ben, cleo = (by(desk, "agent")[name] for name in ("anna", "ben", "cleo"))
+        assert (anna.opened, anna.upheld_share, anna.contacts_per_case) == (1, 1.0, 1.0)
+        assert (anna.first_response_median_s, anna.resolution_median_s) == (None, None)
+        assert (ben.opened, ben.first_response_median_s, ben.closed) == (0, 4 * HOUR, 0)
+        assert (ben.upheld_share, ben.agents_per_case) == (None, None)
+        assert (cleo.closed, cleo.resolution_median_s, cleo.opened) == (1, 6 * HOUR, 0)
+        # Cleo names no team: hers is that of the case at that time.
+        assert by(desk, "team")["south"].resolution_median_s == 6 * HOUR
+
+
+def test_a_reopening_is_with_who_had_closed_and_what_is_open_with_who_has_it(
+    tmp_path: Path,
+) -> None:
+    with desk_in(tmp_path) as desk:
+        desk.case("c1", opened(), assigned("anna", "north"), closed("+1h", actor=BEN))
+        desk.case("c1", reopened("+2h", actor=CLEO), closed("+3h"), reopened("+4h"))
+        desk.case("c1", assigned("cleo", "east", "+5h"))
+        told = by(desk, "agent")
+        assert {name: each.reopened for name, each in told.items()} == {
+            "anna": 1,
+            "ben": 1,
+            "cleo": 0,
+        }
+        assert {name: each.outstanding for name, each in told.items()} == {
+            "anna": 0,
+            "ben": 0,
+            "cleo": 1,
+        }
+        assert by(desk, "channel")["email"].reopened == 1
+        # Before anybody had closed it, as clocks tell: it is with nobody.
+        desk.case("c2", opened(), closed("+7h"), learnt("+8h", reopened("+6h")))
+        assert by(desk, "agent")[None].reopened == 1
+
+
+def test_a_case_that_was_opened_without_an_owner_is_with_its_first_one(tmp_path: Path) -> None:
+    with desk_in(tmp_path) as desk:
+        desk.case("c1", opened(), assigned(None, "north", "+1h"), assigned("ben", None, "+2h"))
+        desk.case("c2", opened())
+        assert {name: each.opened for name, each in by(desk, "agent").items()} == {
+            "ben": 1,
+            None: 1,
+        }
+        assert {name: each.opened for name, each in by(desk, "team").items()} == {
+            "north": 1,
+            None: 1,
+        }
+        assert by(desk, "agent", as_of=moment("+30m"))[None].opened == 2
+
+
+def test_what_was_no_complaint_is_in_no_number(tmp_path: Path) -> None:
+    with desk_in(tmp_path) as desk:
+        desk.case("c1", opened(), replied("r1", "+1h"), closed("+2h"))
+        desk.case("c2", opened(), replied("r1", "+9h"), closed("+9h", reason="not_a_complaint"))
+        desk.case("c3", opened(), closed("+9h", reason="duplicate"), reopened("+1d"))
+        (line,) = by(desk, "channel").values()
+        assert (line.opened, line.closed, line.outstanding) == (2, 1, 1)
+        assert line.first_response_p90_s == HOUR
+        assert by(desk, "channel", as_of=moment("+9h"))["email"].opened == 1
+        assert by(desk, "agent")["anna"].reopened == 1
 
 
 def opened_by(desk: Desk, by: str, **asked: Any) -> dict[str | None, int]:
@@ -187,8 +273,14 @@ def test_merged_cases_count_once_with_all_that_belongs_to_them(tmp_path: Path) -
             outstanding=0,
             first_response_median_s=HOUR,
             first_response_p90_s=HOUR,
+            first_response_working_median_s=HOUR,
+            first_response_working_p90_s=HOUR,
             resolution_median_s=8 * HOUR,
             resolution_p90_s=8 * HOUR,
+            resolution_working_median_s=8 * HOUR,
+            resolution_working_p90_s=8 * HOUR,
+            resolution_net_median_s=8 * HOUR,
+            resolution_net_p90_s=8 * HOUR,
             upheld_share=1.0,
             contacts_per_case=2.0,
             agents_per_case=2.0,

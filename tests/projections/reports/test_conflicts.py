@@ -195,7 +195,7 @@ def test_a_part_of_the_conflicts(desk: Desk) -> None:
     assert conflicts(desk, since=moment("+2h"), until=moment("+5h")) == [one, two]
     assert conflicts(desk, as_of=moment("+3h")) == [one]
     desk.case("c1", merged("c2", "+1d"))
-    assert conflicts(desk, case="c2") == [one, two]
+    assert conflicts(desk, case="c2") == [("c2/c1/b", "c2/c1/a"), two]
     desk.case("c1", unmerged("c2", "+2d"))
     assert conflicts(desk, case="c2") == [two]
     told = reports.conflicts(desk.store, as_of=moment("+3d"))

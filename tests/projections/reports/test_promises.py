@@ -17,7 +17,7 @@ from projections import reports
 from projections.models.promises import rows
 from projections.reports import PromiseLine
 from projections.reports.promises import line_of
-from tests.support.desk import desk_in
+from tests.support.desk import Desk, desk_in
 from tests.support.permits import permit_answers, permits
 from tests.support.stories import (
     BOSS,
@@ -305,9 +305,6 @@ def test_closing_the_case_discharges_nothing() -> None:
     again = Told(promised(due="+2h"), closed("+1h"), reopened("+2h"), closed("+3h"))
     assert again.line("+9h").case_status_at_due == "open"
     assert Told(promised(due="+2h")).line("+2h").case_status_at_due == "open"
-    elsewhere = promised(due="+2h"), merged("c2", "+1h")
-    assert Told(*elsewhere).line("+9h").case_status_at_due == "merged"
-    assert Told(*elsewhere, unmerged("c2", "+90m")).line("+9h").case_status_at_due == "open"
 
 
 def test_who_had_the_case_when_it_was_due() -> None:
@@ -369,6 +366,52 @@ def test_the_report_of_promises(tmp_path: Path) -> None:
             (None, 0, None),  # the manager's, which is still open
         ]
         assert reports.promises(store, as_of=moment("+3h")).summary["kept_rate"] is None
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with desk_in(tmp_path) as desk:
+        yield desk
+
+
+def test_promises_of_some_kinds_and_in_some_states(desk: Desk) -> None:
+    desk.case("c1", opened(), promised("p1", due="+1h"), promised("p2", due="+9d", kind="refund"))
+    desk.case("c1", promised("p3"), promised("p4", due="+2h", kind="refund"), kept("p4", at="+1h"))
+
+    def of(**asked: Any) -> list[str]:
+        found = reports.promises(desk.store, as_of=moment("+1d"), **asked)
+        return [each.promise_id for each in found.rows]
+
+    assert of() == ["p1", "p2", "p3", "p4"]
+    assert of(kind=("refund",)) == ["p2", "p4"]
+    assert of(state=("open", "undated")) == ["p2", "p3"]
+    assert of(state=("broken",), kind=("callback", "refund")) == of(broken=True) == ["p1"]
+    assert of(kind=("visit",)) == []
+    told = reports.promises(desk.store, as_of=moment("+1d"), kind=("refund",), state=("open",))
+    assert (told.summary["promises"], told.summary["kept_rate"]) == (2, 1.0)
+
+
+def test_who_had_a_promise_when_it_was_due_is_asked_of_the_case_that_it_led_to_then(
+    desk: Desk,
+) -> None:
+    desk.case("c2", opened(), assigned("ben"))
+    desk.case(
+        "c1", opened(), assigned("anna"), promised("p1", due="+2h"), promised("p2", due="+9h")
+    )
+    desk.case("c1", merged("c2", "+1h"))
+    desk.case("c2", closed("+90m"))
+    desk.case("c1", unmerged("c2", "+8h"))
+
+    def told_of(as_of: str) -> dict[str, PromiseLine]:
+        found = reports.promises(desk.store, as_of=moment(as_of)).rows
+        return {each.promise_id: each for each in found}
+
+    told = told_of("+1d")
+    assert (told["p1"].owner_at_due, told["p1"].case_status_at_due) == ("ben", "closed")
+    assert (told["p2"].owner_at_due, told["p2"].case_status_at_due) == ("anna", "open")
+    together = told_of("+7h")
+    assert together["c1/p1"].owner_at_due == "ben"
+    assert {each.case_id for each in together.values()} == {"c2"}
 
 
 def test_what_is_due_soon_begins_with_what_is_due_this_moment(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_it_may_have_been_resent_a_thousand_times() -> None:
     reading = CaseHistory(History("case:c1", recorded))
     assert reading.arrived("r0") is None
     assert len(list(rows(reading))) == 1100
-    assert next(case_rows(reading)).unanswered == (moment("+0h"),)
+    assert next(case_rows(reading)).waiting == (moment("+0h"),)
 
 
 # --- made good
@@ -176,7 +176,7 @@ def test_a_resend_answers_from_its_own_time() -> None:
 
 def test_a_customer_waits_since_the_earliest_message_that_no_answer_came_after() -> None:
     def waiting(*told: Event | Learnt, as_of: str = "+30d") -> list[datetime]:
-        return list(case_of(*told, as_of=as_of).unanswered)
+        return list(case_of(*told, as_of=as_of).waiting)
 
     asked = wrote("m1", "+1h"), wrote("m2", "+2h")
     both = [moment("+1h"), moment("+2h")]
@@ -193,8 +193,8 @@ def test_a_customer_waits_since_the_earliest_message_that_no_answer_came_after()
 
 
 def test_at_one_moment_what_was_recorded_later_came_after() -> None:
-    assert case_of(wrote(), replied()).unanswered == ()
-    assert case_of(replied(), wrote()).unanswered == (moment("+0h"),)
+    assert case_of(wrote(), replied()).waiting == ()
+    assert case_of(replied(), wrote()).waiting == (moment("+0h"),)
 
 
 # --- the report

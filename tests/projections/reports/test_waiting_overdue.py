@@ -64,6 +64,16 @@ def test_who_waits_longest_comes_first(tmp_path: Path) -> None:
                 unanswered=2,
             ),
             WaitingLine(
+                case_id="c4",  # of which no message is on record: its receipt waits
+                customer_id="k1",
+                status="open",
+                agent=None,
+                team=None,
+                waiting_since=moment("+3h"),
+                waiting_s=3 * 3600,
+                unanswered=1,
+            ),
+            WaitingLine(
                 case_id="c1",
                 customer_id="k1",
                 status="open",
@@ -75,14 +85,17 @@ def test_who_waits_longest_comes_first(tmp_path: Path) -> None:
             ),
         ]
         assert told.summary == {
-            "waiting": 2,
-            "median_s": 3600,
+            "waiting": 3,
+            "median_s": 3 * 3600,
             "p90_s": 3 * 3600,
             "longest_s": 3 * 3600,
         }
         assert waiting(desk, "+1h") == {"c1": moment("+1h")}
         assert waiting(desk, "+6h", agent="anna") == {"c1": moment("+5h")}
-        assert waiting(desk, "+6h", until=moment("+5h")) == {"c2": moment("+3h")}
+        assert waiting(desk, "+6h", until=moment("+5h")) == {
+            "c2": moment("+3h"),
+            "c4": moment("+3h"),
+        }
         assert waiting(desk, "+6h", since=moment("+5h")) == {"c1": moment("+5h")}
 
 
@@ -103,7 +116,8 @@ def test_in_a_closed_case_only_who_wrote_after_the_closing_waits(tmp_path: Path)
         assert waiting(desk, "+2h") == {}
         told = reports.waiting(desk.store, as_of=moment("+3h")).rows
         assert [(each.waiting_since, each.unanswered) for each in told] == [(moment("+3h"), 1)]
-        assert waiting(desk, "+4h") == {"c1": moment("+1h")}
+        # The word of thanks does not wait again.
+        assert waiting(desk, "+4h") == {"c1": moment("+3h")}
 
 
 def test_an_answer_in_the_other_case_is_an_answer(tmp_path: Path) -> None:
@@ -153,14 +167,22 @@ def test_all_that_may_be_overdue(tmp_path: Path) -> None:
                 overdue_s=2 * hour,
                 **ben,
             ),
+            OverdueLine(  # no reply has arrived since the receipt
+                owner=None,
+                kind="reply",
+                id=None,
+                due_at=moment("+24h"),
+                overdue_s=3 * hour,
+                **ben,
+            ),
             OverdueLine(
                 owner=None, kind="return", id="u1", due_at=moment("+26h"), overdue_s=hour, **ben
             ),
         ]
         assert told.summary == {
-            "overdue": 4,
+            "overdue": 5,
             "promise": 1,
-            "reply": 1,
+            "reply": 2,
             "resend": 1,
             "return": 1,
             "policy": "built-in",
@@ -171,7 +193,11 @@ def test_all_that_may_be_overdue(tmp_path: Path) -> None:
             },
         }
         assert overdue(desk, "+27h", agent="ben") == [("resend", "r1")]
-        assert overdue(desk, "+27h", team="east") == [("resend", "r1"), ("return", "u1")]
+        assert overdue(desk, "+27h", team="east") == [
+            ("resend", "r1"),
+            ("reply", None),
+            ("return", "u1"),
+        ]
         assert overdue(desk, "+27h", until=moment("+24h")) == [("promise", "p1")]
         assert overdue(desk, "+27h", customer="k2", since=moment("+26h")) == [("return", "u1")]
 
@@ -219,14 +245,15 @@ def test_a_reply_need_not_be_sent_again_after_an_answer_in_the_other_case(tmp_pa
     with desk_in(tmp_path) as desk:
         desk.case("c1", opened(), replied("r1", "+1h"), bounced("r1", "+2h"))
         desk.case("c2", opened(), replied("r1", "+1h"), replied("r2", "+3h"))
-        assert overdue(desk, "+9d") == [("resend", "r1")]
+        apart = [("resend", "r1"), ("reply", None)]
+        assert overdue(desk, "+9d") == apart
         assert not_made_good(desk, "+9d") == 1
         desk.case("c1", merged("c2", "+10d"))
         assert overdue(desk, "+11d") == []
         assert not_made_good(desk, "+11d") == 0
-        assert overdue(desk, "+9d") == [("resend", "r1")]
+        assert overdue(desk, "+9d") == apart
         desk.case("c1", unmerged("c2", "+12d"))
-        assert overdue(desk, "+13d") == [("resend", "r1")]
+        assert overdue(desk, "+13d") == apart
         assert not_made_good(desk, "+13d") == 1
 
 
@@ -234,7 +261,7 @@ def test_an_answer_before_it_or_one_that_did_not_arrive_makes_nothing_good(tmp_p
     with desk_in(tmp_path) as desk:
         desk.case("c2", opened(), replied("r1", "+1h"), replied("r2", "+3h"), bounced("r2", "+4h"))
         desk.case("c1", opened(), replied("r1", "+1h"), bounced("r1", "+2h"), merged("c2", "+5h"))
-        assert sorted(overdue(desk, "+9d")) == [("resend", "r1"), ("resend", "r2")]
+        assert sorted(overdue(desk, "+9d")) == [("resend", "c1/r1"), ("resend", "r2")]
         assert not_made_good(desk, "+9d") == 2
 
 

@@ -13,7 +13,7 @@ from projections.history.case_history import CaseHistory
 from projections.rules.facts import Facts
 from projections.rules.lapses import RULES
 from projections.rules.rule import Outcome
-from tests.support.lapses import findings, found
+from tests.support.lapses import family, findings, found, in_one_store, lapse
 from tests.support.stories import (
     Learnt,
     Story,
@@ -23,13 +23,13 @@ from tests.support.stories import (
     content,
     given,
     issue,
-    merged,
     moment,
     opened,
     promised,
     replied,
     said_no,
     uid,
+    unmerged,
     wrote,
 )
 
@@ -81,15 +81,35 @@ def test_a_message_of_which_the_asks_were_not_recorded() -> None:
     assert ignored(wrote("m1"), replied("r1", "+1h")) == {"m1": "satisfied"}
 
 
-def test_in_a_merged_case_the_answer_is_recorded_elsewhere() -> None:
-    assert ignored(asked("a1"), merged(at="+1h")) == {}
-    assert ignored(asked("a1"), merged(at="+25h")) == {"m-a1": "violated"}
+def test_a_machine_wants_no_answer_though_it_may_name_an_issue_first() -> None:
+    assert ignored(asked("a1", automated=True)) == {}
+    mail = wrote("m1", automated=True, asks=[], issue_ids=["i1"])
+    later = wrote("m2", "+1h", asks=[], issue_ids=["i1"])
+    assert ignored(issue("i1"), mail, later) == {}, "the issue is not new any more"
+
+
+def test_a_message_of_a_merged_case_is_answered_from_the_other() -> None:
+    answered = family(replied(at="+2h"), c2=[asked("a1")], at="+3h")
+    assert findings("ignored-message", answered) == {"c2/m-a1": "satisfied"}
+    nobody = family(replied(at="-1h"), c2=[asked("a1")], at="+3h")
+    assert findings("ignored-message", nobody, as_of="+9d") == {"c2/m-a1": "violated"}
+    root, member = answered
+    apart = in_one_store(member.plus(unmerged("c1", "+4h")), root)
+    assert findings("ignored-message", apart) == {"m-a1": "violated"}
+
+
+def test_who_had_the_merged_case_then_answers_for_it() -> None:
+    waits = [asked("a1"), assigned("bob", "south"), assigned("cy", "west", "+40h")]
+    before = family(assigned("anna", "north"), c2=waits, at="+30h")
+    assert lapse("ignored-message", before).agent == "bob"
+    after = family(assigned("anna", "north"), c2=waits, at="+20h")
+    assert lapse("ignored-message", after).team == "north"
 
 
 def test_the_policy_says_how_soon_and_who_has_the_case_then_answers_for_it() -> None:
     story = case(asked("a1"), assigned("bo", at="+1h"))
     finding = found("ignored-message", story, policy={"reply_within": "2 hours"})["m-a1"]
-    assert (finding.at, finding.event) == (moment("+2h"), None)
+    assert (finding.at, finding.by_owner) == (moment("+2h"), True)
 
 
 # --- request-for-contact-missed
@@ -109,7 +129,7 @@ def test_who_asks_to_hear_from_us_is_promised_it_or_told_no() -> None:
     assert missed(please, said_no("n1", "+1h", ask_id="a1")) == {"a1": "satisfied"}
     assert missed(please, promised("p1", "+25h", ask_id="a1")) == {"a1": "violated"}
     assert missed(asked("a1")) == {}, "a question is not a wish to hear from us"
-    assert missed(please, merged(at="+1h")) == {}
+    assert missed(wrote("m1", automated=True, **LATER)) == {}, "a machine does not want to"
 
 
 def test_a_promise_that_names_no_ask() -> None:
@@ -121,6 +141,14 @@ def test_a_promise_that_names_no_ask() -> None:
     assert missed(please, promised("p1", "+26h")) == {"a1": "violated"}, "too late, whatever"
     named = promised("p2", "+3h", ask_id="a1")
     assert missed(please, promised("p1", "+2h"), named) == {"a1": "satisfied"}
+
+
+def test_a_wish_to_hear_from_us_is_answered_from_the_case_that_it_was_merged_into() -> None:
+    please = [wrote("m1", **LATER)]
+    rule = "request-for-contact-missed"
+    for answer in (promised("p1", "+2h", ask_id="c2/a1"), said_no("n1", "+2h", ask_id="c2/a1")):
+        assert findings(rule, family(answer, c2=please, at="+1h")) == {"c2/a1": "satisfied"}
+    assert findings(rule, family(c2=please)) == {"c2/a1": "violated"}
 
 
 # --- customer-chasing
@@ -143,7 +171,8 @@ def test_the_first_message_that_waits_is_what_counts() -> None:
     story = case(asked("a1"), wrote("m2", "+20h"), wrote("m3", "+30h"), wrote("m4", "+60h"))
     finding = found("customer-chasing", story)["case"]
     assert finding.at == moment("+30h")
-    assert [each.event_id for each in finding.evidence] == [str(uid(2)), str(uid(4))]
+    assert finding.event.event_id == str(uid(4))
+    assert [each.event_id for each in finding.evidence] == [str(uid(2))]
 
 
 def test_a_customer_comes_back_too_often() -> None:
@@ -151,6 +180,23 @@ def test_a_customer_comes_back_too_often() -> None:
     assert chasing(*told[:5]) == {"case": "satisfied"}, "five times"
     assert chasing(*told) == {"case": "violated"}
     assert chasing(*told, max_contacts=6) == {"case": "satisfied"}
+
+
+def test_a_machine_chases_nobody() -> None:
+    mails = [wrote(f"m{n}", f"+{n}h", automated=True) for n in range(1, 7)]
+    assert chasing(*mails) == {}
+    assert chasing(asked("a1"), *mails, wrote("m9", "+30h", automated=True)) == {
+        "case": "satisfied"
+    }
+
+
+def test_a_customer_chases_in_one_case_what_they_asked_in_the_other() -> None:
+    rule = "customer-chasing"
+    assert findings(rule, family(wrote("m2", "+25h"), c2=[asked("a1")])) == {"case": "violated"}
+    in_time = family(replied(at="+1h"), wrote("m2", "+25h"), c2=[asked("a1")])
+    assert findings(rule, in_time) == {"case": "satisfied"}
+    often = [wrote(f"m{n}", f"+{n}h") for n in range(3)]
+    assert findings(rule, family(*often, c2=often)) == {"case": "violated"}
 
 
 def test_words_of_thanks_wait_for_no_answer() -> None:

@@ -17,7 +17,7 @@ from casestore.streams.policies import Adopted, Policies
 from projections.history.case_history import CaseHistory
 from projections.rules.facts import Facts
 from projections.rules.lapses import RULES
-from tests.support.lapses import findings, found
+from tests.support.lapses import family, findings, found, lapse
 from tests.support.laws import law, seeds, story_of, times
 from tests.support.stories import (
     START,
@@ -38,6 +38,7 @@ from tests.support.stories import (
     offered,
     opened,
     promised,
+    reclaimed,
     remedied,
     reopened,
     replied,
@@ -69,7 +70,7 @@ def given(*more: Event, issues: int = 1) -> Story:
 def shown(rule: str, story: Story, subject: str = "g1", **more: Any) -> tuple[Any, ...]:
     """Outcome, hours after START, and the versions of the judged event and the evidence."""
     each = found(rule, story, **more)[subject]
-    judged = None if each.event is None else each.event.moment.position
+    judged = each.event.moment.position
     evidence = sorted({e.moment.position for e in each.evidence})
     return each.outcome, (each.at - START) / timedelta(hours=1), judged, evidence
 
@@ -136,6 +137,30 @@ def test_a_case_without_issues_is_one() -> None:
     assert findings(BEFORE, story) == SATISFIED
 
 
+def test_a_remedy_that_was_taken_back_before_put_nothing_right() -> None:
+    story = given(finding(), remedied(at="+1h"), reclaimed(at="+2h"), gave(at="+3h"))
+    assert findings(BEFORE, story) == VIOLATED
+    story = given(finding(), remedied(at="+1h"), gave(at="+2h"), reclaimed(at="+3h"))
+    assert findings(BEFORE, story) == SATISFIED
+    twice = (remedied(at="+1h"), remedied("e2", at="+1h"), reclaimed(at="+2h"))
+    assert findings(BEFORE, given(finding(), *twice, gave(at="+3h"))) == SATISFIED
+
+
+THERE: dict[str, Any] = {"issue_ids": ["c2/i1"]}
+FAULT_THERE = [issue(loss=EUR_20), finding()]
+"""What happens in c2."""
+
+
+def test_amends_are_for_the_cases_that_were_one_when_they_were_made() -> None:
+    assert findings(BEFORE, family(gave(at="+2h"), c2=FAULT_THERE, at="+1h")) == VIOLATED
+    sorry = apologised(at="+2h", **THERE)
+    told_ = family(sorry, gave(at="+3h"), c2=FAULT_THERE, at="+1h")
+    assert findings(BEFORE, told_) == SATISFIED
+    elsewhere = family(issue(), apologised(at="+1h"), gave(at="+3h"), c2=FAULT_THERE, at="+2h")
+    assert findings(BEFORE, elsewhere) == VIOLATED
+    assert findings(BEFORE, family(issue(), gave(at="+1h"), c2=FAULT_THERE, at="+2h")) == NO_ROW
+
+
 # --- gesture-late
 
 LATE = "gesture-late"
@@ -181,6 +206,13 @@ def test_without_a_fault_of_ours_or_without_a_gesture_nothing_is_late() -> None:
     assert findings(LATE, given(finding(fault="third_party"), gave(at="+9d"))) == NO_ROW
     assert findings(LATE, given(gave(at="+9d"))) == NO_ROW
     assert findings(LATE, given(finding())) == NO_ROW
+
+
+def test_a_gesture_for_a_fault_of_a_merged_case_may_be_late() -> None:
+    for at, outcome in {"+48h": SATISFIED, "+49h": VIOLATED}.items():
+        assert findings(LATE, family(gave(at=at, **THERE), c2=FAULT_THERE)) == outcome
+    two = family(gave(at="+9d", **THERE), c2=[*FAULT_THERE, gave(at="+1h")], at="+2h")
+    assert findings(LATE, two) == {"c2/g1": "satisfied"}, "on top of the first"
 
 
 # --- gesture-had-to-be-asked
@@ -273,6 +305,28 @@ def test_what_something_else_had_met_is_not_asked_for_any_more() -> None:
     assert findings(ASKED, later) == {"g0": "satisfied", "g1": "violated"}
 
 
+def test_a_machine_asks_for_nothing() -> None:
+    mail = ask(automated=True)
+    assert findings(ASKED, given(mail, replied(at="+3h"), gave(at="+9h", asked_for=False))) == (
+        SATISFIED
+    )
+    named = gave(at="+9h", ask_id="a1", asked_for=False)
+    assert findings(ASKED, given(mail, replied(at="+3h"), named)) == SATISFIED
+
+
+def test_an_ask_of_a_merged_case_may_be_left_unmet_by_the_other() -> None:
+    gesture = gave(at="+9h", asked_for=False)
+    left = replied(at="+3h")
+    for gift in (gesture, gave(at="+9h", ask_id="c2/a1", asked_for=False)):
+        assert findings(ASKED, family(left, gift, c2=[ask()], at="+2h")) == VIOLATED
+    assert findings(ASKED, family(gesture, c2=[ask()], at="+2h")) == SATISFIED
+    refused = said_no(at="+3h", ask_id="c2/a1")
+    assert findings(ASKED, family(refused, gesture, c2=[ask()], at="+2h")) == VIOLATED
+    own = issue(), left, gave(at="+9h", asked_for=False, **ON_1)
+    assert findings(ASKED, family(*own, c2=[issue(), ask()], at="+2h")) == SATISFIED
+    assert findings(ASKED, family(*own, c2=[issue(), ask()], at="+0h")) == VIOLATED
+
+
 # --- said-cant-but-could
 
 CANT = "said-cant-but-could"
@@ -307,6 +361,16 @@ def test_what_was_given_in_the_case_before_is_used_up() -> None:
     assert findings(CANT, given(cant(), later), roles=ROLES) == VIOLATED
 
 
+def test_what_was_given_in_a_merged_case_is_used_up_however_long_ago() -> None:
+    there = [gave("g0", at="-800d", value=EUR_10)]
+    story = family(cant(), c2=there, begun="-900d", at="+1h")
+    assert findings(CANT, story, roles=ROLES) == SATISFIED
+    assert findings(CANT, family(cant(), c2=[]), roles=ROLES) == VIOLATED
+    question = [ask(kind="action")]
+    named = family(cant(None, ask_id="c2/a1"), c2=question, at="+1h")
+    assert findings(CANT, named, roles=ROLES) == NO_ROW
+
+
 def test_what_nobody_recorded_or_laid_down_cannot_be_told() -> None:
     nobody = {"kind": "agent", "id": "tom"}
     assert findings(CANT, given(cant())) == UNKNOWN
@@ -319,6 +383,8 @@ def test_other_reasons_and_other_asks_are_not_a_matter_of_authority() -> None:
     assert findings(CANT, given(cant(reason="policy")), roles=ROLES) == NO_ROW
     story = given(ask(kind="action"), cant(None, ask_id="a1"))
     assert findings(CANT, story, roles=ROLES) == NO_ROW
+    mail = given(ask(kind="action", automated=True), cant(None, ask_id="a1"))
+    assert findings(CANT, mail, roles=ROLES) == NO_ROW
 
 
 def test_the_policy_of_that_time_judges() -> None:
@@ -378,6 +444,16 @@ def test_without_a_verdict_nobody_can_tell() -> None:
     assert findings(GRUDGING, given(ask(), said_no(at="+2h", ask_id="a1"))) == NO_ROW
 
 
+def test_what_was_refused_in_the_merged_case_is_given_in_the_other() -> None:
+    there = [issue(), ask(), said_no(at="+2h", ask_id="a1")]
+    yes = gave(at="+9h", ask_id="c2/a1", **THERE)
+    assert findings(GRUDGING, family(yes, c2=there, at="+3h")) == VIOLATED
+    anew = finding(at="+5h", **THERE)
+    assert findings(GRUDGING, family(anew, yes, c2=there, at="+3h")) == UNKNOWN
+    elsewhere = family(issue(), finding(at="+3h"), yes, c2=there, at="+4h")
+    assert findings(GRUDGING, elsewhere) == VIOLATED
+
+
 # --- qualified-gesture
 
 
@@ -387,6 +463,11 @@ def test_conditions_are_never_told() -> None:
     assert findings(rule, given(gave(conditions_told=False))) == SATISFIED
     assert findings(rule, given(gave())) == UNKNOWN
     assert findings(rule, given()) == NO_ROW
+
+
+def test_a_gesture_of_a_merged_case_is_judged_once_and_under_the_root() -> None:
+    row = lapse("qualified-gesture", family(c2=[gave(conditions_told=True)]))
+    assert (row.case_id, row.subject, row.outcome) == ("c1", "c2/g1", "violated")
 
 
 # --- repeat-goodwill
@@ -439,6 +520,16 @@ def test_what_was_not_given_in_the_end_is_no_precedent() -> None:
     assert findings(UNFOUNDED_RULE, story) == NO_ROW  # for no issue, so it is said
 
 
+def test_a_gift_may_be_for_what_was_unfounded_in_the_merged_case() -> None:
+    there = [issue(), finding(**UNFOUNDED)]
+    assert findings(UNFOUNDED_RULE, family(gave(at="+2h", **THERE), c2=there)) == VIOLATED
+    own = issue(), finding(at="+1h"), gave(at="+2h")
+    assert findings(UNFOUNDED_RULE, family(*own, c2=there)) == SATISFIED
+    assert findings(UNFOUNDED_RULE, family(gave(at="+2h"), c2=there)) == VIOLATED
+    before = family(gave(at="+2h"), c2=there, at="+3h")
+    assert findings(UNFOUNDED_RULE, before) == UNKNOWN, "for its own case, without issues"
+
+
 # --- disproportionate-gesture
 
 RATIO = "disproportionate-gesture"
@@ -486,6 +577,16 @@ def test_what_was_not_given_in_the_end_was_not_too_much() -> None:
         assert findings(RATIO, given(gave(value=EUR_20), end)) == NO_ROW
     assert findings(RATIO, given(gave(value=EUR_20, issue_ids=[]))) == NO_ROW
     assert findings(RATIO, given()) == NO_ROW
+
+
+def test_the_loss_may_be_of_an_issue_of_the_merged_case() -> None:
+    there = [issue(loss=EUR_20)]
+    assert findings(RATIO, family(gave(value=EUR_10, **THERE), c2=there)) == SATISFIED
+    assert findings(RATIO, family(gave(value=EUR_20, **THERE), c2=there)) == VIOLATED
+    both = family(issue(loss=EUR_20), gave(at="+1h", value=EUR_20), c2=there)
+    assert findings(RATIO, both) == SATISFIED, "of both together"
+    by_itself = family(issue(loss=EUR_20), gave(value=EUR_20), c2=there, at="+1h")
+    assert findings(RATIO, by_itself) == VIOLATED
 
 
 # --- no-choice-offered
@@ -563,6 +664,19 @@ def test_only_what_was_upheld_and_decided_or_remedied_is_judged() -> None:
     assert findings(CHOICE, told(opened(), finding(), remedied())) == {"case": "violated"}
 
 
+def test_the_choice_for_an_issue_of_a_merged_case_may_be_offered_by_the_other() -> None:
+    rest = (remedied(at="+4h", **THERE), closed("+9h"))
+    own = (offered(at="+2h", **THERE), chose(at="+3h"))
+    satisfied, violated = {"c2/i1": "satisfied"}, {"c2/i1": "violated"}
+    assert findings(CHOICE, family(*own, *rest, c2=FAULT_THERE, at="+1h")) == satisfied
+    assert findings(CHOICE, family(*rest, c2=FAULT_THERE, at="+1h")) == violated
+    decision = [*FAULT_THERE, offered(), decided(at="+1h")]
+    assert findings(CHOICE, family(closed("+9h"), c2=decision, at="+2h")) == violated
+    assert findings(CHOICE, family(closed("+1h"), c2=decision, at="+2h")) == {}
+    unnamed = family(issue(), offered(at="+2h"), chose(at="+3h"), *rest, c2=FAULT_THERE, at="+3h")
+    assert findings(CHOICE, unnamed) == violated, "offered for the other case alone"
+
+
 # --- terms-not-disclosed
 
 TERMS = "terms-not-disclosed"
@@ -598,6 +712,13 @@ def test_of_several_choices_from_an_offer_the_last_counts() -> None:
 def test_what_nobody_chose_is_not_judged() -> None:
     assert findings(TERMS, given(options(False, False))) == NO_ROW
     assert findings(TERMS, given()) == NO_ROW
+
+
+def test_a_choice_in_a_merged_case_is_judged_once() -> None:
+    there = [options(False), chose("x1-1", at="+2h")]
+    assert findings(TERMS, family(c2=there)) == {"c2/x1-1": "violated"}
+    both = family(options(True), chose("x1-1", at="+2h"), c2=there)
+    assert findings(TERMS, both) == {"x1-1": "satisfied", "c2/x1-1": "violated"}
 
 
 # --- fault-without-remedy, goodwill-instead-of-remedy
@@ -662,6 +783,36 @@ def test_a_gesture_that_does_not_stand_stands_in_for_nothing() -> None:
     after = given(finding(), closed("+9h"), gave(at="+10h"))
     assert findings(INSTEAD, after) == NO_ROW
     assert findings(INSTEAD, told(opened(), finding(), gave(), closed())) == {"case": "violated"}
+
+
+def test_a_remedy_that_was_taken_back_is_none() -> None:
+    gone = (remedied(at="+1h"), reclaimed(at="+2h"))
+    story = given(finding(), *gone, gave(at="+3h"), closed("+9h"))
+    assert shown(WITHOUT, story, "i1") == ("violated", 9, 7, [3, 4, 5])
+    assert findings(INSTEAD, story) == I1_VIOLATED
+    later = given(finding(), remedied(at="+1h"), closed("+9h"), reclaimed(at="+10h"))
+    assert shown(WITHOUT, later, "i1")[:2] == ("violated", 10), "from then on"
+    assert findings(WITHOUT, later, as_of="+9h") == I1_SATISFIED
+    twice = given(finding(), remedied("e2", at="+1h"), *gone, closed("+9h"))
+    assert findings(WITHOUT, twice) == I1_SATISFIED
+    assert findings(WITHOUT, given(finding(remedy_owed=False), *gone, closed("+9h"))) == I1_EXEMPT
+
+
+def test_each_fault_is_judged_at_the_closing_that_was_for_its_case() -> None:
+    satisfied, violated = {"c2/i1": "satisfied"}, {"c2/i1": "violated"}
+    gift = gave(at="+3h", **THERE)
+    for rule in (WITHOUT, INSTEAD):
+        told_ = family(gift, closed("+9h"), c2=FAULT_THERE, at="+2h")
+        assert findings(rule, told_) == violated
+        assert findings(rule, family(closed("+1h"), gift, c2=FAULT_THERE, at="+2h")) == {}
+        refund = remedied(at="+4h", **THERE)
+        told_ = family(gift, refund, closed("+9h"), c2=FAULT_THERE, at="+2h")
+        assert findings(rule, told_) == satisfied
+        own_closing = [*FAULT_THERE, gave("g0", at="+1h"), closed("+1h")]
+        assert findings(rule, family(c2=own_closing, at="+2h")) == violated
+    refund = remedied(at="+1h", issue_ids=None)
+    told_ = family(issue(), refund, closed("+9h"), c2=FAULT_THERE, at="+2h")
+    assert findings(WITHOUT, told_) == violated, "remedied for the other case alone"
 
 
 # --- the rules as they are declared
@@ -738,5 +889,4 @@ def test_any_history_is_judged_once_for_each_subject_and_always_alike(
         by_subject = found(name, story, as_of=as_of, roles=ROLES)
         assert by_subject == found(name, story, as_of=as_of, roles=ROLES)
         for each in by_subject.values():
-            assert each.event is not None
             assert known.issuperset(e.event_id for e in (each.event, *each.evidence))

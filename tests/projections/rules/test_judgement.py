@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from casestore.events import Event
-from tests.support.lapses import findings, found
+from tests.support.lapses import family, findings, found, in_one_store
 from tests.support.stories import (
     ANNA,
     BOSS,
@@ -21,6 +21,7 @@ from tests.support.stories import (
     gave,
     given,
     issue,
+    merged,
     moment,
     opened,
     reclassified,
@@ -29,6 +30,7 @@ from tests.support.stories import (
     replied,
     said_no,
     stated,
+    unmerged,
     wrote,
 )
 from tests.support.stories import found as judged
@@ -88,6 +90,23 @@ def test_issues_are_skipped_only_at_a_close_that_stands() -> None:
     assert findings("grievance-skipped", again) == no_row
     after = given(opened(), closed(at="+1h"), issue(at="+2h"))
     assert findings("grievance-skipped", after) == no_row
+
+
+def test_each_issue_is_judged_at_the_closing_that_was_for_its_case() -> None:
+    rule, violated = "grievance-skipped", {"c2/i1": "violated"}
+    there = [issue()]
+    assert findings(rule, family(closed("+3h"), c2=there, at="+2h")) == violated
+    assert findings(rule, family(closed("+1h"), c2=there, at="+2h")) == {}
+    assert findings(rule, family(closed("+1h"), c2=[*there, closed("+1h")], at="+2h")) == violated
+    answer = replied(at="+3h", addresses=["c2/i1"])
+    assert findings(rule, family(answer, closed("+4h"), c2=there, at="+2h")) == {
+        "c2/i1": "satisfied"
+    }
+    while_merged = [*there, closed("+3h")]
+    assert findings(rule, family(c2=while_merged, at="+2h")) == {}
+    reopened_there = [*there, reopened("+5h")]
+    told = family(closed("+3h"), c2=[closed("-1h"), *reopened_there], at="+2h")
+    assert findings(rule, told) == violated, "what is merged reopens nothing"
 
 
 # --- fault-without-apology
@@ -151,6 +170,47 @@ def test_a_case_without_issues_wants_an_apology_too() -> None:
     assert findings("fault-without-apology", sorry) == {"case": "satisfied"}
 
 
+FAULT_THERE = [issue(), judged(at="+1h")]
+
+
+def test_an_apology_is_for_the_cases_that_were_one_when_it_was_given() -> None:
+    rule = "fault-without-apology"
+    assert findings(rule, family(c2=FAULT_THERE)) == {"c2/i1": "violated"}
+    for at, outcome in {"+1h": "satisfied", "+3h": "violated"}.items():
+        told = family(issue(), apologised(at="+2h"), c2=FAULT_THERE, at=at)
+        assert findings(rule, told) == {"c2/i1": outcome}
+    named = apologised(at="+4h", issue_ids=["c2/i1"])
+    assert findings(rule, family(named, c2=FAULT_THERE, at="+3h")) == {"c2/i1": "satisfied"}
+
+
+def test_a_case_without_issues_stays_judged_when_it_is_merged_with_one_that_has_some() -> None:
+    rule, there = "fault-without-apology", [judged(at="+1h")]
+    assert findings(rule, family(issue(), c2=there, at="+2h")) == {"case": "violated"}
+    told = family(issue(), apologised(at="+3h"), c2=there, at="+2h")
+    assert findings(rule, told) == {"case": "satisfied"}
+    told = family(issue(), apologised(at="+1h"), c2=there, at="+2h")
+    assert findings(rule, told) == {"case": "violated"}, "it was for the other case alone"
+    told = family(issue(), c2=there, at="+0h")
+    assert findings(rule, told) == {"i1": "violated"}, "merged before: it is on the open issue"
+
+
+def test_a_fault_of_a_merged_case_is_to_be_apologised_for_by_its_close() -> None:
+    def due_at(*own: Event, at: str) -> Any:
+        (judged_,) = found("fault-without-apology", family(*own, c2=FAULT_THERE, at=at)).values()
+        return judged_.at
+
+    assert due_at(closed("+4h"), at="+2h") == moment("+4h")
+    assert due_at(closed("+4h"), at="+5h") == moment("+49h")
+
+
+def test_what_a_finding_names_in_a_case_that_is_not_of_the_family_is_nothing() -> None:
+    rule, named = "fault-without-apology", judged(at="+3h", issue_ids=["c2/i1"])
+    root, member = family(named, c2=[issue()], at="+2h")
+    assert findings(rule, (root, member)) == {"c2/i1": "violated"}
+    apart = in_one_store(root, member.plus(unmerged("c1", "+4h")))
+    assert findings(rule, apart) == {}
+
+
 # --- fault-admitted-late
 
 
@@ -204,6 +264,26 @@ def test_a_fault_that_was_admitted_stays_admitted() -> None:
     assert findings("fault-admitted-late", denied) == {"i1": "violated"}
 
 
+def test_a_fault_is_owned_up_to_as_if_it_were_one_case() -> None:
+    rule, there = "fault-admitted-late", [issue(), judged(at="+3h", issue_ids=["i1"])]
+    assert findings(rule, family(c2=there)) == {"c2/i1": "satisfied"}
+    received = opened(received_at=moment("-22h"))
+    early = given(received, merged("c1"), stream="case:c2")
+    assert findings(rule, in_one_store(given(opened(), *there), early)) == {"i1": "violated"}
+    calls = [wrote(f"m{n}", at=f"+{n}h") for n in (1, 2)]
+    assert findings(rule, family(*calls, c2=[*there, *calls])) == {"c2/i1": "violated"}
+    mails = [wrote(f"m{n}", at=f"+{n}h", automated=True) for n in (1, 2)]
+    assert findings(rule, family(*calls, c2=[*there, *mails])) == {"c2/i1": "satisfied"}
+
+
+def test_where_the_receipt_is_not_known_nobody_can_tell_how_late_it_was() -> None:
+    wrong = given(opened(received_at=moment("+9h")), issue(), judged(at="+90h"))
+    assert findings("fault-admitted-late", wrong) == {}
+    answered = (replied(at="+1h"), issue(at="+2h"), judged(at="+90h", issue_ids=["i1"]))
+    later = given(opened(received_at=moment("+9h")), *answered)
+    assert findings("fault-admitted-late", later) == {"i1": "violated"}, "from when it was raised"
+
+
 # --- rejected-without-evidence
 
 
@@ -217,6 +297,11 @@ def test_a_rejection_takes_evidence() -> None:
     assert outcome() == {"f1": "unknown"}
     assert outcome(outcome="out_of_scope", evidence=[]) == {}
     assert outcome(outcome="upheld", evidence=[]) == {}
+
+
+def test_a_rejection_of_a_merged_case_is_judged_once() -> None:
+    there = [judged(outcome="not_upheld", fault="none", evidence=[])]
+    assert findings("rejected-without-evidence", family(c2=there)) == {"c2/f1": "violated"}
 
 
 # --- operations-not-asked
@@ -271,6 +356,28 @@ def test_a_view_counts_for_the_issues_on_which_it_was_asked_for() -> None:
         "f1": "satisfied",
         "f2": "violated",
     }
+
+
+def test_an_issue_has_the_category_of_the_case_that_it_led_to_then() -> None:
+    rule, there = "operations-not-asked", [issue(), judged(at="+3h", issue_ids=["i1"])]
+    venue = reclassified(at="+1h", category="venue")
+    snacks = reclassified(at="+1h", category="snacks")
+    for at, outcome in {"+2h": {"c2/f1": "violated"}, "+4h": {}}.items():
+        told = family(venue, c2=[snacks, *there], at=at)
+        assert findings(rule, told, policy=VENUE) == outcome
+    told = family(venue, judged(at="+3h"), c2=[snacks], at="+4h")
+    assert findings(rule, told, policy=VENUE) == {"f1": "violated"}, "a case without issues"
+
+
+def test_a_view_counts_for_the_cases_that_were_one_when_it_was_asked_for() -> None:
+    rule, there = "operations-not-asked", [issue(category="venue"), judged(at="+5h")]
+    heard = (consulted(at="+1h"), explained(at="+2h"))
+    for at, outcome in {"+0h": "satisfied", "+3h": "violated"}.items():
+        told = family(*heard, c2=there, at=at)
+        assert findings(rule, told, policy=VENUE) == {"c2/f1": outcome}
+    named = (consulted(at="+4h", issue_ids=["c2/i1"]), explained(at="+4h"))
+    told = family(*named, c2=there, at="+3h")
+    assert findings(rule, told, policy=VENUE) == {"c2/f1": "satisfied"}
 
 
 # --- decision-overturned
@@ -365,3 +472,18 @@ def test_not_everybody_has_the_final_say() -> None:
 
 def test_a_gesture_on_a_closed_case_overturns_the_decision_on_what_it_was_about() -> None:
     assert overturned(said_no(at="+2h"), closed(at="+3h"), gave(at="+4h")) == {"d1": "violated"}
+
+
+def test_what_a_machine_wrote_leaves_no_doubt_of_new_evidence() -> None:
+    coupon = gave(at="+9h", issue_ids=["i1"])
+    assert overturned(wrote(at="+3h", automated=True), coupon) == {"d1": "violated"}
+
+
+def test_a_decision_may_be_overturned_from_the_case_that_it_was_merged_into() -> None:
+    rule, there = "decision-overturned", [issue(), decided(at="+2h", actor=BOSS)]
+    for at, outcome in {"+3h": "violated", "+5h": "satisfied"}.items():
+        told = family(gave(at="+4h"), c2=there, at=at)
+        assert findings(rule, told, roles=ROLES) == {"c2/d1": outcome}
+    coupon = gave(at="+5h", issue_ids=["c2/i1"])
+    told = family(wrote(provides=["ticket"], at="+4h"), coupon, c2=there, at="+3h")
+    assert findings(rule, told, roles=ROLES) == {"c2/d1": "satisfied"}

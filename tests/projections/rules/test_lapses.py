@@ -3,15 +3,48 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from datetime import datetime, timedelta
+from random import Random
 
+import hypothesis
 import pytest
+from msgspec.structs import replace
 
-from projections.rules.lapses import RULES, rows
+from casestore.events.policy_document import DOCUMENT
+from casestore.streams.policies import Adopted, Policies
+from projections.history.case_history import CaseHistory
+from projections.history.family import families
+from projections.rules.lapses import RULES, LapseRow, rows
 from projections.rules.rule import judged
+from tests.support.families import (
+    BEGIN,
+    apart,
+    at_distinct_times,
+    in_one_case,
+    in_several_cases,
+    merged_and_unmerged,
+    merged_at_any_time,
+    merged_at_once,
+    shuffled,
+)
+from tests.support.families import facts as facts_of
 from tests.support.lapses import demo, facts
-from tests.support.laws import story_of
-from tests.support.stories import found, given, issue, merged, opened, unmerged
+from tests.support.laws import hours, law, seeds, story_of, times
+from tests.support.stories import (
+    Story,
+    found,
+    given,
+    given_customer,
+    issue,
+    knew,
+    learnt,
+    no_longer_prefers,
+    opened,
+    prefers,
+    registered,
+    said_no,
+    uid,
+)
 
 OURS = ("statements", "course", "judgement", "promises")
 POLICY = {"needs_operations": ["venue"]}
@@ -91,11 +124,114 @@ def test_a_rule_that_is_not_asked_has_nothing_to_judge(length: int) -> None:
     assert asked
 
 
-def test_what_was_still_to_be_done_when_a_case_was_merged_is_asked_of_the_other_one() -> None:
-    def rules(*events: Any) -> set[str]:
-        story = given(opened(), issue(), found(at="+1h", fault="ours"), *events)
-        return {row.rule for row in rows(story.reading()) if row.outcome == "violated"}
+def test_evidence_is_shown_in_the_order_in_which_it_happened() -> None:
+    late_news = learnt("+9h", found(at="+1h", outcome="not_upheld", fault="none", evidence=[]))
+    story = given(opened(), issue("tea"), said_no(at="+2h"), late_news)
+    (row,) = (row for row in rows(story.reading()) if row.rule == "bare-no")
+    assert row.evidence == (str(uid(4)), str(uid(3)))
 
-    assert "fault-without-apology" in rules()
-    assert "fault-without-apology" not in rules(merged("c2", "+2h"))
-    assert "fault-without-apology" in rules(merged("c2", "+2h"), unmerged("c2", "+3h"))
+
+# --- families
+
+HOUSE = DOCUMENT.validate_python(
+    {
+        "conduct": {
+            "reply_within": "3 hours",
+            "resend_within": "3 hours",
+            "apology_within": "3 hours",
+            "chase_after": "3 hours",
+            "admit_within": "3 hours",
+            "gesture_within": "3 hours",
+            "return_within": "3 hours",
+            "resolve_within": "5 business hours",
+            "clock": "net",
+            "needs_operations": ["x"],
+            "failed_attempts": 2,
+            "max_agents": 1,
+            "max_contacts": 2,
+            "admit_contacts": 1,
+            "written_rounds": 1,
+        },
+        "roles": {
+            "manager": {"final_say": True, "limits": {"EUR": {"per_case": "15"}}},
+            "first_line": {"limits": {"EUR": {"per_case": "12"}}},
+        },
+    }
+)
+POLICIES = Policies(adopted=(Adopted("house", BEGIN - timedelta(days=365), HOUSE),))
+CUSTOMER = given_customer(
+    registered("-9d"),
+    prefers("language", "en", "-8d"),
+    prefers("channel", "phone", "+5h"),
+    no_longer_prefers("channel", "+15h"),
+    knew("x", "+3h"),
+)
+
+
+def found_in(*stories: Story, as_of: datetime | None = None) -> list[LapseRow]:
+    """What is found in some cases, those that are merged as one."""
+    customer = CUSTOMER.history(as_of)
+    histories = [story.history(as_of) for story in stories]
+    read = families([history for history in histories if len(history)])
+    rows_of = (rows(CaseHistory(family, customer, POLICIES)) for family in read)
+    return sorted((row for of_case in rows_of for row in of_case), key=_by_subject)
+
+
+def _by_subject(row: LapseRow) -> tuple[str, str, str]:
+    return row.case_id, row.rule, row.subject
+
+
+def found_alone(story: Story, as_of: datetime | None = None) -> list[LapseRow]:
+    """What is found in a case that was never merged."""
+    history = story.history(as_of)
+    case = CaseHistory(history, CUSTOMER.history(as_of), POLICIES)
+    return sorted(rows(case), key=_by_subject)
+
+
+@law
+@hypothesis.given(seeds, times)
+def test_what_is_recorded_in_cases_merged_at_once_is_judged_like_one_case(
+    seed: int, as_of: datetime | None
+) -> None:
+    told = facts_of(seed)
+    several = found_in(*in_several_cases(told, merged_at_once()), as_of=as_of)
+    with_own_ids = [replace(row, subject=row.subject.rpartition("/")[2]) for row in several]
+    assert sorted(with_own_ids, key=_by_subject) == found_alone(in_one_case(told), as_of)
+
+
+@law
+@hypothesis.given(seeds, times, hours)
+def test_cases_merged_for_a_moment_are_judged_as_if_they_never_were(
+    seed: int, as_of: datetime | None, at: datetime
+) -> None:
+    told = facts_of(seed, apart)
+    for_a_moment = in_several_cases(told, merged_and_unmerged(at))
+    never = in_several_cases(told, ())
+    expected = [row for story in never for row in found_alone(story, as_of)]
+    assert found_in(*for_a_moment, as_of=as_of) == expected
+
+
+@law
+@hypothesis.given(seeds, times)
+def test_cases_are_judged_alike_in_whatever_order_facts_are_recorded(
+    seed: int, as_of: datetime | None
+) -> None:
+    random = Random(seed)
+    told = at_distinct_times(facts_of(seed), random)
+    merges = merged_at_any_time(random)
+    first = found_in(*in_several_cases(told, merges), as_of=as_of)
+    other = in_several_cases(shuffled(told, random), random.sample(merges, len(merges)))
+    assert found_in(*other, as_of=as_of) == first
+
+
+@law
+@hypothesis.given(seeds, times)
+def test_rules_judge_any_family_and_each_subject_once(seed: int, as_of: datetime | None) -> None:
+    # References to cases that are not of the family at that time name nothing.
+    told = in_several_cases(facts_of(seed), merged_at_any_time(Random(seed)))
+    all_found = found_in(*told, as_of=as_of)
+    subjects = Counter((row.case_id, row.rule, row.subject) for row in all_found)
+    assert set(subjects.values()) <= {1}
+    known = {str(event.event_id) for story in told for event in story.history(as_of)}
+    known |= {str(event.event_id) for event in CUSTOMER.history(as_of)}
+    assert all(known.issuperset(row.evidence) for row in all_found)

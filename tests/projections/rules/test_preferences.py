@@ -9,7 +9,7 @@ import pytest
 
 from casestore.events import Event
 from projections.rules.rule import Outcome
-from tests.support.lapses import findings, found
+from tests.support.lapses import family, findings, found, in_one_store
 from tests.support.stories import (
     Learnt,
     Story,
@@ -17,6 +17,7 @@ from tests.support.stories import (
     given,
     given_customer,
     learnt,
+    merged,
     moment,
     no_longer_prefers,
     opened,
@@ -129,6 +130,22 @@ def test_who_rings_us_has_chosen_the_channel_and_the_hour() -> None:
     assert preferred(*stated, in_german, replies=(rang, spoke)) == {"r1": "violated"}
 
 
+def test_a_machine_that_rings_has_chosen_nothing() -> None:
+    stated = prefers("channel", "email", "-1d")
+    robot = wrote("m1", channel="phone", automated=True)
+    assert preferred(stated, replies=(robot, replied("r1", "+20m", channel="phone"))) == {
+        "r1": "violated"
+    }
+
+
+def test_a_call_goes_on_in_the_case_that_it_was_merged_into() -> None:
+    rule, stated = "preference-ignored", customer(prefers("channel", "email", "-1d"))
+    rang = [wrote("m1", channel="phone")]
+    during = replied("r1", "+20m", channel="phone")
+    assert findings(rule, family(during, c2=rang), stated) == {"r1": "satisfied"}
+    assert findings(rule, family(c2=[during]), stated) == {"c2/r1": "violated"}
+
+
 # --- no-call
 
 
@@ -177,3 +194,24 @@ def test_who_wants_it_in_writing_is_not_rung() -> None:
     assert uncalled(*rounds(3), known=customer(prefers("language", "fr", "-1d"))) == {
         "case": "violated"
     }
+
+
+def test_a_machines_mail_begins_no_round_and_is_no_call() -> None:
+    mails = [wrote(f"m{n}", f"+{n}h", automated=True) for n in range(3)]
+    assert uncalled(*mails, *(replied(f"r{n}", f"+{n}h") for n in range(3))) == {}
+    robot = wrote("m9", channel="phone", automated=True)
+    assert uncalled(robot, *rounds(3)) == {"case": "violated"}
+
+
+def test_rounds_and_calls_count_over_merged_cases() -> None:
+    one, two = rounds(1), [wrote("m1", "+5h"), replied("r1", "+5h"), wrote("m2", "+6h")]
+    end = replied("r2", "+7h")
+    assert findings("no-call", family(*one, end, c2=two)) == {"case": "violated"}
+    rang = replied("r9", "+6h", channel="phone")
+    assert findings("no-call", family(*one, end, c2=[*two, rang])) == {"case": "satisfied"}
+    by_phone = given(opened("+4h", channel="phone"), *two, merged("c1"), stream="case:c2")
+    called = in_one_store(given(opened(), *one, end), by_phone)
+    assert findings("no-call", called) == {"case": "satisfied"}
+    too_late = given(opened("+8h", channel="phone"), merged("c1", "+8h"), stream="case:c2")
+    root = given(opened(), *rounds(3))
+    assert findings("no-call", in_one_store(root, too_late)) == {"case": "violated"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from casestore.events import Event
-from tests.support.lapses import findings, found
+from tests.support.lapses import family, findings, found, lapse
 from tests.support.stories import (
     Learnt,
     bounced,
@@ -18,7 +18,10 @@ from tests.support.stories import (
     moved,
     opened,
     promised,
+    reclaimed,
+    ref,
     released,
+    remedied,
     reopened,
     replied,
     withdrew,
@@ -38,6 +41,11 @@ def test_promise_what_is_known_to_be_possible() -> None:
     assert told(rule, promised(capability="confirmed")) == {"p1": "satisfied"}
     assert told(rule, promised()) == {"p1": "unknown"}
     assert told(rule) == {}
+
+
+def test_a_promise_of_a_merged_case_is_judged_once_and_under_the_root() -> None:
+    row = lapse("promise-beyond-capability", family(c2=[promised(capability="unconfirmed")]))
+    assert (row.case_id, row.subject, row.outcome) == ("c1", "c2/p1", "violated")
 
 
 # --- promise-broken
@@ -99,6 +107,28 @@ def test_how_a_promise_ended_is_shown() -> None:
     ]
 
 
+def test_a_promise_is_kept_from_the_case_that_it_was_merged_into() -> None:
+    rule, made = "promise-broken", [promised(due="+5h")]
+    assert findings(rule, family(c2=made)) == {"c2/p1": "violated"}
+    for done in (kept("c2/p1", at="+3h"), kept_by_reply("r1", "c2/p1", at="+3h")):
+        told = family(replied(at="+2h"), done, c2=made, at="+1h")
+        assert findings(rule, told) == {"c2/p1": "satisfied"}
+    later = moved("c2/p1", at="+3h", due="+9h")
+    told = family(later, kept("c2/p1", at="+8h"), c2=made, at="+1h")
+    assert findings(rule, told) == {"c2/p1": "satisfied"}
+    other = family(promised(due="+5h"), kept(at="+3h"), c2=made)
+    assert findings(rule, other) == {"p1": "satisfied", "c2/p1": "violated"}
+
+
+def test_a_promise_kept_by_a_remedy_stays_kept_when_that_is_taken_back() -> None:
+    by = ref("remedy", "e1")
+    refund = (remedied(at="+1h"), kept(at="+1h", by=by), reclaimed(at="+2h"))
+    assert broken(*refund)[0] == "satisfied"
+    assert told("promise-open-at-close", promised(), *refund, closed(at="+3h")) == {
+        "p1": "satisfied"
+    }
+
+
 # --- promise-open-at-close
 
 
@@ -124,3 +154,13 @@ def test_reopening_does_not_mend_it_and_what_is_promised_later_is_not_judged() -
     assert told(rule, promised(), *mended) == {"p1": "violated"}
     assert told(rule, closed(), promised(at="+1h")) == {}
     assert told(rule, promised()) == {}
+
+
+def test_only_the_closing_of_cases_that_were_one_counts() -> None:
+    rule, made = "promise-open-at-close", [promised()]
+    assert findings(rule, family(closed("+3h"), c2=made, at="+2h")) == {"c2/p1": "violated"}
+    assert findings(rule, family(closed("+1h"), c2=made, at="+2h")) == {}
+    assert findings(rule, family(c2=[*made, closed("+1h")], at="+2h")) == {"c2/p1": "violated"}
+    assert findings(rule, family(c2=[*made, closed("+3h")], at="+2h")) == {}
+    done = kept("c2/p1", at="+3h")
+    assert findings(rule, family(done, closed("+4h"), c2=made, at="+2h")) == {"c2/p1": "satisfied"}

@@ -6,11 +6,12 @@ from typing import Any
 
 from casestore.events import Event
 from projections.rules.rule import Outcome
-from tests.support.lapses import findings, found
+from tests.support.lapses import family, findings, found
 from tests.support.stories import (
     Learnt,
     Story,
     asked,
+    assigned,
     bounced,
     closed,
     erased,
@@ -89,6 +90,18 @@ def test_what_was_erased_is_not_known_any_more() -> None:
     assert asked_again(need(), known=known) == {"q1": "satisfied"}
 
 
+def test_what_a_machine_gave_is_known_too_but_what_it_did_not_tell_is_no_doubt() -> None:
+    form = wrote("m1", automated=True, provides=["order_no"])
+    assert asked_again(form, need()) == {"q1": "violated"}
+    assert asked_again(wrote("m1", automated=True), need()) == {"q1": "satisfied"}
+
+
+def test_what_was_told_in_the_other_case_is_not_asked_for_again() -> None:
+    told = [wrote("m1", provides=["order_no"])]
+    assert findings("asked-again", family(need(), c2=told, at="+2h")) == {"q1": "violated"}
+    assert findings("asked-again", family(*told, c2=[need()], at="+2h")) == {"c2/q1": "violated"}
+
+
 # --- wrong-question-answered
 
 
@@ -139,6 +152,20 @@ def test_a_question_is_open_again_when_its_answer_got_lost_or_was_none() -> None
     assert lost == {"r1": "satisfied", "r2": "violated"}
     no_answer = wrong(asked("a1"), right, wrote("m2", "+2h", says_unanswered=["a1"]), other)
     assert no_answer == {"r1": "satisfied", "r2": "violated"}
+
+
+def test_a_machine_asks_no_questions() -> None:
+    assert wrong(asked("a1", automated=True), beside()) == {}
+    assert unanswered(asked("a1", automated=True), closed("+2h")) == {}
+
+
+def test_a_question_may_be_passed_by_in_the_other_case() -> None:
+    rule, question = "wrong-question-answered", [asked("a1")]
+    assert findings(rule, family(beside(), c2=question)) == {"r1": "violated"}
+    answer = beside(at="+2h", answers=["c2/a1"])
+    assert findings(rule, family(answer, c2=question, at="+1h")) == {"r1": "satisfied"}
+    refused = said_no("n1", "+2h", ask_id="c2/a1")
+    assert findings(rule, family(refused, beside(at="+3h"), c2=question, at="+1h")) == {}
 
 
 # --- question-unanswered
@@ -194,3 +221,26 @@ def test_before_the_close_and_after_other_ends_nothing_is_judged() -> None:
     assert unanswered(asked("a1"), closed("+1h"), reopened("+2h")) == {}
     assert unanswered(closed("+1h"), asked("a1", "+2h")) == {}
     assert unanswered(wrote("m1"), closed("+1h")) == {}
+
+
+def test_each_question_is_judged_at_the_closing_that_was_for_its_case() -> None:
+    rule, question = "question-unanswered", [asked("a1")]
+    violated = {"c2/a1": "violated"}
+    assert findings(rule, family(closed("+3h"), c2=question, at="+2h")) == violated
+    assert findings(rule, family(closed("+1h"), c2=question, at="+2h")) == {}
+    closed_there = [*question, closed("+1h")]
+    assert findings(rule, family(c2=closed_there, at="+2h")) == violated
+    assert findings(rule, family(c2=[*question, closed("+3h")], at="+2h")) == {}, "merged by then"
+    answer = replied("r1", "+3h", answers=["c2/a1"])
+    told = family(answer, closed("+4h"), c2=closed_there, at="+2h")
+    assert findings(rule, told) == {"c2/a1": "satisfied"}, "at the last closing"
+    again = family(closed("+3h"), reopened("+4h"), c2=closed_there, at="+2h")
+    assert findings(rule, again) == {}
+
+
+def test_what_was_not_answered_may_be_said_in_the_other_case() -> None:
+    says = wrote("m2", "+2h", says_unanswered=["c2/a1"])
+    told = family(says, c2=[asked("a1"), assigned("bob")], at="+1h")
+    assert findings("question-unanswered", told) == {"c2/a1": "violated"}
+    unknown = family(says, c2=[asked("a9")], at="+1h")
+    assert findings("question-unanswered", unknown) == {}, "it names nothing"

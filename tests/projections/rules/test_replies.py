@@ -6,10 +6,11 @@ from typing import Any
 
 from casestore.events import Actor, Event
 from projections.rules.rule import Outcome
-from tests.support.lapses import findings, found
+from tests.support.lapses import family, findings, found, lapse
 from tests.support.stories import (
     Learnt,
     Story,
+    assigned,
     bounced,
     closed,
     content,
@@ -18,6 +19,7 @@ from tests.support.stories import (
     issue,
     moment,
     opened,
+    reclaimed,
     remedied,
     reopened,
     replied,
@@ -97,8 +99,26 @@ def test_the_customer_says_that_nothing_came_and_whoever_has_the_case_answers_fo
         moment("+25h"),
         moment("+25h"),
     )
-    assert finding.event is None
-    assert [each.event_id for each in finding.evidence] == [str(uid(2)), str(uid(3))]
+    assert finding.by_owner
+    assert finding.event.event_id == str(uid(2))
+    assert [each.event_id for each in finding.evidence] == [str(uid(3))]
+
+
+def test_what_did_not_arrive_is_made_good_from_the_case_that_it_was_merged_into() -> None:
+    rule = "undelivered-reply"
+    gone = [issue("i1"), replied("r1", addresses=["i1"]), bounced("r1", "+1h")]
+    for good in (
+        replied("r2", "+3h", addresses=["c2/i1"]),
+        replied("r2", "+3h", resend_of="c2/r1"),
+    ):
+        assert findings(rule, family(good, c2=gone, at="+2h")) == {"c2/r1": "satisfied"}
+    nothing = replied("r2", "+3h", addresses=[])
+    assert findings(rule, family(nothing, c2=gone)) == {"c2/r1": "violated"}
+    elsewhere = replied("r2", "+3h", addresses=["i1"])
+    assert findings(rule, family(issue("i1"), elsewhere, c2=gone)) == {"c2/r1": "violated"}
+    news = wrote("m1", "+1h", automated=True, says_not_received=["c2/r1"])
+    told = family(news, c2=gone[:2])
+    assert findings(rule, told) == {"c2/r1": "violated"}, "a machine tells of deliveries too"
 
 
 # --- too-many-hands
@@ -115,7 +135,8 @@ def test_a_customer_is_handed_from_agent_to_agent() -> None:
     assert hands(*told, max_agents=4) == {"case": "satisfied"}
     assert hands() == {}
     finding = found("too-many-hands", case(*told))["case"]
-    assert (finding.at, len(finding.evidence)) == (moment("+4h"), 4)
+    assert (finding.at, len(finding.evidence)) == (moment("+4h"), 3)
+    assert finding.event.event.reply_id == "r4"
 
 
 def test_machines_and_executives_are_no_hands_of_this_kind() -> None:
@@ -123,6 +144,15 @@ def test_machines_and_executives_are_no_hands_of_this_kind() -> None:
     others = replied("r1", automated=True, actor=MACHINE), replied("r2", actor=boss)
     assert hands(*others) == {}
     assert hands(*others, replied("r3"), max_agents=1) == {"case": "satisfied"}
+
+
+def test_hands_are_counted_over_merged_cases() -> None:
+    own = [replied(f"r{n}", f"+{n}h", actor=agent(n)) for n in "12"]
+    other = [replied(f"r{n}", f"+{n}h", actor=agent(n)) for n in "234"]
+    assert findings("too-many-hands", family(*own, c2=other)) == {"case": "violated"}
+    assert findings("too-many-hands", family(*own, c2=other[:2])) == {"case": "satisfied"}
+    row = lapse("too-many-hands", family(*own, assigned("anna", "north"), c2=other))
+    assert (row.agent, row.at) == ("anna", moment("+4h"))
 
 
 # --- pleasantry-on-unresolved
@@ -168,3 +198,34 @@ def test_with_the_remedy_a_good_day_may_be_wished() -> None:
     assert wished(issue("i1"), kind, remedied("e1", "+2h", reply_id="r1")) == {}
     assert wished(issue("i1"), kind, remedied("e1", "+2h")) == {"r1": "violated"}
     assert wished(kind, remedied("e1", "+2h", reply_id="r1")) == {}, "a case without issues"
+
+
+def test_a_remedy_that_was_taken_back_settles_nothing_from_then_on() -> None:
+    undo = reclaimed("e1", "+3h")
+    before, after = replied("r1", "+2h", **GOOD_DAY), replied("r2", "+4h", **GOOD_DAY)
+    told = (remedied("e1", "+1h"), before, undo, after)
+    assert wished(issue("i1"), *told) == {"r2": "violated"}
+    assert wished(*told) == {"r2": "violated"}, "a case without issues"
+    assert wished(remedied("e2", "+1h"), *told) == {}, "booked twice"
+    early_by_its_clock = (remedied("e1", "+2h"), reclaimed("e1", "+1h"), after)
+    assert wished(issue("i1"), *early_by_its_clock) == {"r2": "violated"}
+    assert wished(*early_by_its_clock) == {"r2": "violated"}
+
+
+def test_no_good_day_is_wished_over_what_is_unsettled_in_the_other_case() -> None:
+    rule, kind = "pleasantry-on-unresolved", replied("r1", "+3h", **GOOD_DAY)
+    own = (issue("i1"), content("+1h"), kind)
+    assert findings(rule, family(*own, c2=[issue("i1")], at="+2h")) == {"r1": "violated"}
+    assert findings(rule, family(*own, c2=[issue("i1")])) == {}, "accepted for both"
+    accepted = content("+2h", issue_ids=["c2/i1"])
+    assert findings(rule, family(*own[:2], accepted, kind, c2=[issue("i1")], at="+90m")) == {}
+
+
+def test_each_of_two_cases_without_issues_is_settled_while_it_is_by_itself() -> None:
+    rule, kind = "pleasantry-on-unresolved", replied("r1", "+3h", **GOOD_DAY)
+    assert findings(rule, family(content("+1h"), kind, c2=[], at="+2h")) == {"r1": "violated"}
+    assert findings(rule, family(content("+1h"), kind, c2=[content()], at="+2h")) == {}
+    assert findings(rule, family(content("+1h"), kind, c2=[], at="+0h")) == {}
+    closing = [closed("+90m")]
+    assert findings(rule, family(content("+1h"), kind, c2=closing, at="+2h")) == {}
+    assert findings(rule, family(kind, c2=closing, at="+1h")) == {"r1": "violated"}

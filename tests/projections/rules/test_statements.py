@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from casestore.events import Event
-from tests.support.lapses import findings, found
+from tests.support.lapses import family, findings, found, lapse
 from tests.support.stories import (
     Learnt,
     apologised,
@@ -67,6 +67,15 @@ def test_or_within_the_hour_where_either_names_no_reply() -> None:
     assert late.at == late.due_at == moment("+1h")
 
 
+def test_a_solution_may_come_from_the_case_that_it_was_merged_into() -> None:
+    rule, sorry = "apology-without-solution", [apologised()]
+    assert findings(rule, family(promised(at="+1h"), c2=sorry)) == {"c2/y1": "satisfied"}
+    assert findings(rule, family(promised(at="+2h"), c2=sorry)) == {"c2/y1": "violated"}
+    named = [replied(), apologised(reply_id="r1")]
+    with_it = promised(at="+5h", reply_id="c2/r1")
+    assert findings(rule, family(with_it, c2=named, at="+4h")) == {"c2/y1": "satisfied"}
+
+
 # --- correction-without-evidence
 
 
@@ -98,6 +107,13 @@ def test_without_a_next_step_it_is_violated_after_the_hour_without_evidence_at_o
     assert (now.at, now.due_at) == (moment("+0h"), None)
 
 
+def test_a_next_step_may_come_from_the_case_that_it_was_merged_into() -> None:
+    rule = "correction-without-evidence"
+    wrong = [stated(corrects_customer=True, evidence=["log"])]
+    assert findings(rule, family(promised(at="+1h"), c2=wrong)) == {"c2/s1": "satisfied"}
+    assert findings(rule, family(c2=wrong)) == {"c2/s1": "violated"}
+
+
 # --- untrue-statement
 
 
@@ -118,6 +134,15 @@ def test_what_we_take_back_as_untrue_was_untrue_when_we_said_it() -> None:
     assert found("untrue-statement", story)["s1"].at == moment("+1h")
     assert findings("untrue-statement", story, as_of="+8h")["s1"] == "satisfied"
     assert told("untrue-statement") == {}
+
+
+def test_a_statement_is_taken_back_from_the_case_that_it_was_merged_into() -> None:
+    rule = "untrue-statement"
+    gone = retracted("c2/s1", at="+2h", reason="untrue_when_made")
+    both = family(stated(), gone, c2=[stated()], at="+1h")
+    assert findings(rule, both) == {"s1": "satisfied", "c2/s1": "violated"}
+    row = lapse(rule, family(gone, c2=[stated()], at="+1h"))
+    assert (row.case_id, row.subject, row.outcome) == ("c1", "c2/s1", "violated")
 
 
 # --- wants-not-asked
@@ -178,6 +203,28 @@ def test_a_refused_wish_was_stated_whatever_the_issue() -> None:
     assert findings("wants-not-asked", story) == {"tea": "satisfied"}
 
 
+def test_a_machine_may_tell_a_wish_but_leaves_none_in_doubt() -> None:
+    rule, no = "wants-not-asked", said_no(at="+1h")
+    assert told(rule, issue(), wrote(automated=True), no) == {"i1": "violated"}
+    asks = [{"ask_id": "a1", "kind": "action"}]
+    assert told(rule, issue(), wrote(automated=True, asks=asks), no) == {"i1": "satisfied"}
+
+
+def test_a_wish_is_for_the_cases_that_were_one_when_it_was_stated() -> None:
+    rule, no = "wants-not-asked", said_no(at="+5h", issue_ids=["i1"])
+    for at, outcome in {"+1h": "satisfied", "+3h": "violated"}.items():
+        elsewhere = family(issue(), no, c2=[wished(at="+2h")], at=at)
+        assert findings(rule, elsewhere) == {"i1": outcome}
+        without_issues = family(said_no(at="+5h"), c2=[wished(at="+2h")], at=at)
+        assert findings(rule, without_issues) == {"case": "satisfied"}
+    merged_later = family(said_no(at="+5h"), c2=[wished(at="+2h")], at="+6h")
+    assert findings(rule, merged_later) == {"case": "violated"}
+    named = wished(at="+4h", issue_ids=["c2/i1"])
+    about_it = said_no(at="+5h", issue_ids=["c2/i1"])
+    two = family(issue(), named, about_it, c2=[issue()], at="+3h")
+    assert findings(rule, two) == {"c2/i1": "satisfied"}
+
+
 # --- bare-no
 
 
@@ -217,3 +264,14 @@ def test_the_finding_stands_and_is_on_all_that_the_no_is_about() -> None:
     assert no(*both, issue_ids=["tea", "cup"]) == "violated"
     overtaken = judged("f2", at="+2h", supersedes="f1")
     assert no(issue(), unfounded(), overtaken) == "violated"
+
+
+def test_a_no_may_be_about_what_was_found_in_the_other_case() -> None:
+    there = [issue(), unfounded(issue_ids=["i1"])]
+    no_to_it = said_no(at="+5h", issue_ids=["c2/i1"])
+    assert findings("bare-no", family(issue(), no_to_it, c2=there)) == {"n1": "exempt"}
+    no_to_all = said_no(at="+5h")
+    assert findings("bare-no", family(issue(), no_to_all, c2=there)) == {"n1": "violated"}
+    for at, outcome in {"+2h": "exempt", "+9h": "violated"}.items():
+        told = family(no_to_all, c2=there, at=at)
+        assert findings("bare-no", told) == {"n1": outcome}, "without issues of its own"

@@ -1,0 +1,155 @@
+"""Families of cases at present, read inside the write lock: what is merged with what, and what the
+cases of a family tell together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import cast
+
+from casestore.events import CaseMerged, Event
+from casestore.events.markers import as_named
+from casestore.journal.recorder import Writing
+from casestore.journal.rows import Row
+from casestore.streams import kinds
+from casestore.streams.case import Case, evolve
+from casestore.streams.codec import Codec
+from casestore.streams.history import History
+from casestore.streams.merged import closure, linked
+
+Cases = Mapping[str, Case]
+"""Cases by id."""
+
+
+def link_of(row: Row, codec: Codec) -> tuple[str, str]:
+    """The case that a CaseMerged is about, and the one that it was merged into."""
+    merged = cast(CaseMerged, codec.decode(row.topic, row.state))
+    return row.stream.removeprefix("case:"), merged.into
+
+
+class Links:
+    """Which cases were ever merged with which, as far as this process has looked."""
+
+    def __init__(self) -> None:
+        self._links: dict[str, set[str]] = {}
+        self._until = 0
+
+    def look(self, writing: Writing, codec: Codec) -> None:
+        """Take note of the merges that were recorded since the last look. Needs the lock."""
+        merges, last = writing.merges_of_cases(self._until)
+        if last < self._until:  # an older database was put in the place of this one
+            self._links.clear()
+            merges, last = writing.merges_of_cases(0)
+        for row in merges:
+            one, other = link_of(row, codec)
+            self._links.setdefault(one, set()).add(other)
+            self._links.setdefault(other, set()).add(one)
+        self._until = last
+
+    def next_to(self, cases: set[str]) -> set[str]:
+        """The cases that were ever merged with some."""
+        return set().union(*(self._links.get(case_id, ()) for case_id in cases))
+
+
+class Families:
+    """The families of cases, as a commit will leave them.
+
+    Args:
+        writing: the transaction; it holds the lock, unless only `line` and `named` are asked.
+        pending: rows that the same commit will write.
+        merges: those of them that are CaseMerged.
+        links: of the store.
+        codec: of the store.
+        case: gives the present state of a case.
+    """
+
+    def __init__(
+        self,
+        writing: Writing,
+        pending: Sequence[Row],
+        merges: Sequence[Row],
+        *,
+        links: Links,
+        codec: Codec,
+        case: Callable[[str], Case],
+    ) -> None:
+        self._writing = writing
+        self._pending = pending
+        self._merges = merges
+        self._links = links
+        self._looked = False
+        self._codec = codec
+        self._case = case
+
+    def line(self, case: Case) -> list[Case]:
+        """A case, what it is merged into, and so on up to the root."""
+        line = [case]
+        while (into := line[-1].merged_into) is not None:
+            if any(case.case_id == into for case in line):
+                break  # a circle, which no append makes: the store was altered
+            line.append(self._case(into))
+        return line
+
+    def root(self, case: Case) -> str:
+        """The id of the case that a case leads to: its own, if it is not merged."""
+        return self.line(case)[-1].case_id
+
+    def named(self, case: Case, names: Iterable[str]) -> Cases:
+        """The cases of a case's family, without itself, that have one of some names."""
+        there = {name for name in names if kinds.is_stream(f"case:{name}")}
+        others = [self._case(name) for name in there - {case.case_id}]
+        return {
+            other.case_id: other
+            for other in others
+            if other.status is not None and self.root(other) == self.root(case)
+        }
+
+    def members(self, case: Case) -> Cases:
+        """All cases of a case's family, itself among them. Needs the lock."""
+        if not self._looked:
+            self._links.look(self._writing, self._codec)
+            self._looked = True
+        pending = linked(link_of(row, self._codec) for row in self._merges)
+
+        def next_to(names: set[str]) -> set[str]:
+            return self._links.next_to(names) | pending(names)
+
+        ever = map(self._case, closure([case.case_id], next_to))
+        root = self.root(case)
+        return {each.case_id: each for each in ever if self.root(each) == root}
+
+    def as_one(self, case: Case, members: Cases) -> Case:
+        """A case's family as one case, with the ids by which that case names what is in it."""
+        whole = Case(case_id=case.case_id)
+        for _, event in self.events(members, case.case_id):
+            whole = evolve(whole, event)  # type: ignore[arg-type]  # of a case's stream
+        return whole
+
+    def events(self, members: Cases, reader: str) -> Iterator[tuple[Case, Event]]:
+        """What happened in a family, with the case that tells it, in the order of recording.
+
+        Args:
+            members: all cases of it.
+            reader: the id of the case whose ids are plain; those of others are "case_id/id".
+        """
+
+        def has(case_id: str, kind: str, name: str) -> bool:
+            return case_id in members and name in members[case_id].ids.get(kind, ())
+
+        pending = {row.event_id: place for place, row in enumerate(self._pending)}
+        found = [
+            (
+                recorded.uid in pending,
+                pending.get(recorded.uid, recorded.position or 0),
+                case,
+                recorded,
+            )
+            for case in members.values()
+            for recorded in self._history(f"case:{case.case_id}")
+        ]
+        for _, _, case, recorded in sorted(found, key=lambda each: each[:2]):
+            yield case, as_named(recorded.event, case.case_id, reader, has)
+
+    def _history(self, stream: str) -> History:
+        pending = (row for row in self._pending if row.stream == stream)
+        rows = [*self._writing.rows(stream, 0), *pending]
+        return History(stream, list(self._codec.recorded(rows)))
