@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from casestore.events import (
+    CaseClosed,
     CaseEscalated,
     CaseReopened,
     EscalationReturned,
@@ -105,7 +106,9 @@ def rows(case: CaseHistory) -> Iterator[CaseRow]:
     humans = [each.event for each in case.of(ReplySent) if not each.event.automated]
     escalations = list(_with_executives(case))
     response = case.reply_at(answers[0][0]) if answers else None
-    closing = case.closings[-1] if closed and case.closings else None
+    # As its status, of its own stream: another's that was merged since may be later.
+    own = [turn for turn in case.of(CaseClosed, CaseReopened) if turn.case_id == case.case_id]
+    closing = own[-1] if closed else None
     resolved = closing is not None and closing.event.reason in RESOLVED
     response_s, response_working_s = _measured(case, response.at if response else None)
     resolution_s, resolution_working_s = _measured(
