@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -45,7 +45,8 @@ def summary(told: Result[Any]) -> dict[str, Any]:
 
 
 def complaints(store: CaseStore, as_of: datetime, **asked: Any) -> int:
-    return summary(reports.cases(store, as_of=as_of, **asked))["cases"]
+    count: int = summary(reports.cases(store, as_of=as_of, **asked))["cases"]
+    return count
 
 
 @pytest.mark.parametrize("by", ["day", "week", "month"])

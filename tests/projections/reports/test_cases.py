@@ -21,6 +21,7 @@ from casestore.transfer.ndjson import import_lines
 from projections import PROJECTIONS, reports
 from projections.history.case_history import CaseHistory
 from projections.history.customer_history import customer_histories
+from projections.history.family import families
 from projections.models.cases import CaseRow, rows
 from projections.models.promises import rows as promise_rows
 from projections.models.promises import state
@@ -237,6 +238,19 @@ def test_what_refers_to_something_that_had_not_happened_is_left_out() -> None:
     assert (before.undelivered, before.events) == (0, 1)
     (after,) = rows(story.reading("+2h"))
     assert (after.undelivered, after.first_response_at) == (1, None)
+
+
+def test_a_closed_case_stays_closed_by_its_own_closing_whatever_was_merged_into_it() -> None:
+    root = given(opened(), closed("+2h", reason="no_contact"))
+    member = given(
+        *(opened(), closed("+1h"), reopened("+3h"), merged("c1", "+4h")),
+        stream="case:c2",
+        after=100,
+    )
+    (family,) = families([root.history(), member.history()])
+    row, other = rows(CaseHistory(family))
+    assert (row.status, row.closed_at, row.closer) == ("closed", moment("+2h"), "anna")
+    assert (other.status, other.merged_into) == ("merged", "c1")
 
 
 # --- laws
