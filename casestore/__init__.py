@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from casestore.events.policy_document import Calendar, Conduct, Document, Goodwill, Limit, Role
     from casestore.journal.application import Journal
     from casestore.store import CaseStore
-    from casestore.streams.case import Case, Gesture, Promise, Reply
+    from casestore.streams.case import Case, Gesture, Keeping, Promise, Reply
     from casestore.streams.customer import Customer
     from casestore.streams.history import (
         Erased,
@@ -83,7 +83,7 @@ _NAMES = {
     "casestore.events.policy_document": "Calendar Conduct Document Goodwill Limit Role",
     "casestore.journal.application": "Journal",
     "casestore.store": "CaseStore",
-    "casestore.streams.case": "Case Gesture Promise Reply",
+    "casestore.streams.case": "Case Gesture Keeping Promise Reply",
     "casestore.streams.customer": "Customer",
     "casestore.streams.history": "Erased History Metadata Moment Privacy Recorded Withheld",
     "casestore.streams.merged": "Merge Roots",
@@ -159,6 +159,7 @@ __all__ = [
     "InvalidStream",
     "IssueRaised",
     "Journal",
+    "Keeping",
     "KeyFileError",
     "Known",
     "Limit",

@@ -85,6 +85,10 @@ class Asked(TypedDict, total=False):
     name: str
     opened_from: datetime | None
     opened_to: datetime | None
+    received_from: datetime | None
+    received_to: datetime | None
+    reopened_from: datetime | None
+    reopened_to: datetime | None
     outcome: str
     role: str
     rule: str | None

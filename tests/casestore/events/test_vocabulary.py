@@ -82,10 +82,10 @@ CASE = {
     "PromiseRenegotiated": "promise_id!, due_at! Instant, agreed_by_customer! bool",
     "PromiseReleased": "promise_id!, words *",
     "PromiseWithdrawn": "promise_id!, words *",
-    "RemedyReversed": "remedy_id!, words *",
     "SatisfactionRated": "rating! int, scale! int, reply_id, words *",
     "RemedyGiven": "remedy_id!, issue_ids [], "
     "kind! refund·replacement·repair·correction·compensation·other, value Money, ask_id, reply_id",
+    "RemedyReversed": "remedy_id!, words *",
     "GestureGiven": "gesture_id!, "
     "kind! cash·credit·voucher·gift·information·invitation·other, value Money, issue_ids [], "
     "reason apology·delay·error·inconvenience·loyalty·other, asked_for bool, "
