@@ -13,7 +13,6 @@ from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from eventsourcing.persistence import (
     DatabaseError,
@@ -24,11 +23,12 @@ from eventsourcing.persistence import (
 
 from casestore.audit.rows import BEFORE_ALL
 from casestore.errors import StoreDamaged, StoreExists, StoreUnavailable
-from casestore.journal.answering import brief
+from casestore.journal.answering import brief, translated
 from casestore.journal.place import backend, known_meta, not_found, shown_as
-from casestore.journal.recorder import UNSCRUBBED, translated
+from casestore.journal.recorder import UNSCRUBBED
 from casestore.journal.rows import COLUMNS
 from casestore.journal.sqlite import SQLiteJournal
+from casestore.journal.sqlite_connect import connect
 from casestore.journal.sqlite_datastore import MANY_PAGES, WRITERS_CACHE, Datastore
 from casestore.journal.url import PostgresUrl, SQLiteUrl
 from casestore.system.files import part_of
@@ -192,9 +192,7 @@ def _known(place: Snapshot) -> Snapshot:
 
 def read_only(path: Path) -> sqlite3.Connection:
     """A connection that sees a SQLite file as it is at one moment, and cannot change it."""
-    connection = sqlite3.connect(
-        f"file:{quote(str(path))}?mode=rw", uri=True, isolation_level=None, timeout=30
-    )
+    connection = connect(path, isolation_level=None, timeout=30)
     try:
         # Not opened with mode=ro: such a connection would leave its -wal and -shm files behind.
         connection.execute("PRAGMA query_only = ON")

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from eventsourcing import persistence
 from eventsourcing.persistence import PersistenceError
 
 from casestore.errors import StoreUnavailable
+
+
+class LockTimeout(persistence.OperationalError):
+    """Another writer held the write lock for all the time that a write waits for it."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"another writer held the write lock for {seconds:g} seconds")
 
 
 def brief(error: BaseException) -> str:
@@ -29,3 +37,12 @@ def database_answers(name: str) -> Iterator[None]:
         yield
     except PersistenceError as error:
         raise StoreUnavailable(f"{name}: the database does not answer: {brief(error)}") from error
+
+
+def translated(error: Exception) -> persistence.PersistenceError:
+    """The eventsourcing error for a database driver's error: both use the names of PEP 249."""
+    for cls in type(error).__mro__:
+        kind = getattr(persistence, cls.__name__, None)
+        if isinstance(kind, type) and issubclass(kind, persistence.PersistenceError):
+            return kind(str(error))
+    return persistence.PersistenceError(str(error))

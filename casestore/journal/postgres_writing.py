@@ -19,9 +19,10 @@ from typing import Any, Self
 import psycopg
 from psycopg import Connection, Cursor
 
+from casestore.journal.answering import translated
 from casestore.journal.memory import Memory
 from casestore.journal.postgres_datastore import Datastore
-from casestore.journal.recorder import UNSCRUBBED, Survey, Writing, translated
+from casestore.journal.recorder import UNSCRUBBED, Survey, Writing
 from casestore.journal.rows import COLUMNS, KeyRow, Row
 
 AS_TEXT = COLUMNS.replace("event_id", "event_id::text")

@@ -120,15 +120,6 @@ class Changes(Protocol):
         """Wait at most `timeout` seconds; whether something may have been appended meanwhile."""
 
 
-def translated(error: Exception) -> persistence.PersistenceError:
-    """The eventsourcing error for a database driver's error: both use the names of PEP 249."""
-    for cls in type(error).__mro__:
-        kind = getattr(persistence, cls.__name__, None)
-        if isinstance(kind, type) and issubclass(kind, persistence.PersistenceError):
-            return kind(str(error))
-    return persistence.PersistenceError(str(error))
-
-
 class JournalRecorder(Questions, ApplicationRecorder, ABC):
     """An ApplicationRecorder over our table."""
 

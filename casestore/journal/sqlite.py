@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import quote
 
 from eventsourcing.persistence import ApplicationRecorder
 from eventsourcing.sqlite import SQLiteFactory
@@ -17,6 +16,7 @@ from eventsourcing.utils import Environment, EnvType
 from casestore.errors import StoreExists, StoreNotFound
 from casestore.journal.memory import Memory
 from casestore.journal.recorder import Changes, JournalRecorder, Writing
+from casestore.journal.sqlite_connect import connect
 from casestore.journal.sqlite_datastore import Connection, Datastore
 from casestore.journal.sqlite_writing import SQLiteWriting
 from casestore.journal.url import SQLiteUrl
@@ -77,8 +77,7 @@ BEGIN SELECT RAISE(ABORT, 'the key-encryption key was rotated'); END;
 def holds_store(where: SQLiteUrl) -> bool:
     """Whether a file holds a store. It is opened read-only, as it may not be ours."""
     try:
-        name = f"file:{quote(str(where.path))}?mode=ro"
-        with closing(sqlite3.connect(name, uri=True)) as connection:
+        with closing(connect(where.path, "ro")) as connection:
             sql = "SELECT 1 FROM sqlite_master WHERE name = 'casestore_meta'"
             return connection.execute(sql).fetchone() is not None
     except sqlite3.Error:

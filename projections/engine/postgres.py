@@ -10,7 +10,7 @@ from hashlib import sha256
 from threading import BoundedSemaphore
 from typing import Any
 
-from casestore.journal.recorder import translated
+from casestore.journal.answering import translated
 from projections.engine.tables import Cursor, Tables
 
 

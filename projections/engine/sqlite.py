@@ -12,7 +12,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from casestore.journal.recorder import translated
+from casestore.journal.answering import translated
 from casestore.journal.sqlite_datastore import LOCK_TIMEOUT, Datastore
 from projections.engine.tables import Cursor, Tables
 
