@@ -48,12 +48,15 @@ from casestore.keys.key_file import create_key_file, kek_id, key_file_for
 from casestore.keys.vault import Vault
 from casestore.streams import kinds
 from casestore.streams.case import Case
+from casestore.streams.customer import Customer
 from casestore.streams.history import History, Recorded
-from casestore.streams.kinds import Stream
+from casestore.streams.kinds import State, Stream
 from casestore.streams.policies import Policies
 
 _READ = 500
 """Rows to read at a time: few enough to stay in the processor's cache."""
+
+_RETRY = Retry()
 
 
 def _now() -> datetime:
@@ -67,36 +70,44 @@ class CaseStore:
         self,
         journal: Journal,
         meta: dict[str, str],
-        vault: Vault,
         url: str,
         *,
+        key_file: Path | None,
         clock: Callable[[], datetime] = _now,
         new_id: Callable[[], UUID] = uuid4,
-        retry: Retry = Retry(),  # noqa: B008  (a NamedTuple, immutable)
+        retry: Retry = _RETRY,
     ) -> None:
         """Use `open` or `create`."""
         self.journal = journal
         self.meta = meta
-        self.vault = vault
+        self._vault = Vault(meta["store_id"], meta.get("kek_id"), key_file)
         self.url = url
         """Names the store from anywhere, and may hold a password."""
         self._clock = clock
         self._new_id = new_id
         self._retry = retry
-        self._codec = journal.codec
+        self._codec = journal._codec
 
     # --- opening ---------------------------------------------------------------------------
 
     @classmethod
     def open(
-        cls, url: str | None = None, *, key_file: Path | str | None = None, **injected: Any
+        cls,
+        url: str | None = None,
+        *,
+        key_file: Path | str | None = None,
+        clock: Callable[[], datetime] = _now,
+        new_id: Callable[[], UUID] = uuid4,
+        retry: Retry = _RETRY,
     ) -> Self:
         """Open a store.
 
         Args:
             url: sqlite:///file.db or postgresql://…?schema=name; CASESTORE_URL if left out.
             key_file: CASESTORE_KEY_FILE, else `<file>.key` beside a SQLite store, if left out.
-            injected: `clock`, `new_id` and `retry`, see the constructor.
+            clock: gives the present time, aware; tests inject theirs.
+            new_id: gives the id of an event that is appended without a key.
+            retry: how to go on when the database does not answer.
 
         Raises:
             StoreNotFound: there is none at that place.
@@ -109,13 +120,12 @@ class CaseStore:
         journal = Journal(env={"CASESTORE_URL": url} if url else None)
         try:
             with database_answers(shown):
-                meta = known_meta(journal.journal.meta(), shown)
+                meta = known_meta(journal._recorder.meta(), shown)
         except BaseException:
             journal.close()
             raise
         file = key_file_for(where, key_file)
-        vault = Vault(meta["store_id"], meta.get("kek_id"), file)
-        return cls(journal, meta, vault, where.url, **injected)
+        return cls(journal, meta, where.url, key_file=file, clock=clock, new_id=new_id, retry=retry)
 
     @classmethod
     def create(
@@ -124,9 +134,13 @@ class CaseStore:
         *,
         sealed: bool = True,
         key_file: Path | str | None = None,
-        **injected: Any,
+        clock: Callable[[], datetime] = _now,
+        new_id: Callable[[], UUID] = uuid4,
+        retry: Retry = _RETRY,
     ) -> Self:
         """Make a new store and open it. A sealed one gets a key file, or uses the one there is.
+
+        Arguments as of `open`.
 
         Raises StoreExists, KeyFileError, StoreUnavailable.
         """
@@ -146,14 +160,14 @@ class CaseStore:
         journal = Journal(env={"CASESTORE_URL": url} if url else None)
         try:
             with database_answers(shown):
-                journal.journal.create_table(meta)
+                journal._recorder.create_table(meta)
         except StoreUnavailable as error:
             if isinstance(error.__cause__, IntegrityError):  # another `create` was faster
                 raise store_exists(shown) from error
             raise
         finally:
             journal.close()
-        return cls.open(url, key_file=key_file, **injected)
+        return cls.open(url, key_file=key_file, clock=clock, new_id=new_id, retry=retry)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -170,9 +184,9 @@ class CaseStore:
         return self._clock()
 
     @property
-    def recorder(self) -> JournalRecorder:
+    def _recorder(self) -> JournalRecorder:
         """The table of events."""
-        return self.journal.journal
+        return self.journal._recorder
 
     # --- appending -------------------------------------------------------------------------
 
@@ -288,12 +302,12 @@ class CaseStore:
         self, appends: Sequence[Append], stop: bool, *, optimistic: bool
     ) -> tuple[list[Outcome], Callable[[Append], Receipt]]:
         outcomes: list[Outcome] = []
-        with self.recorder.writing(optimistic=optimistic) as writing:
+        with self._recorder.writing(optimistic=optimistic) as writing:
             decision = Decision(
                 writing,
                 appends,
                 codec=self._codec,
-                vault=self.vault,
+                vault=self._vault,
                 now=self._clock(),
                 cached=self._cached,
             )
@@ -319,10 +333,10 @@ class CaseStore:
 
     def _was_rotated(self) -> bool:
         """Whether the key-encryption key is another one now; then the vault is told."""
-        named = (self.recorder.meta() or {}).get("kek_id")
-        if named == self.vault.current_kek:
+        named = (self._recorder.meta() or {}).get("kek_id")
+        if named == self._vault.current_kek:
             return False
-        self.vault.turn_to(named)
+        self._vault.turn_to(named)
         return True
 
     def _warm(self, append: Append) -> None:
@@ -356,7 +370,7 @@ class CaseStore:
             if known is not None and not any(isinstance(r.event, EventCorrected) for r in new):
                 return kinds.advance(known, new)
             if known is not None:
-                new = list(self._codec.recorded(self.recorder.stream_rows(name)))
+                new = list(self._codec.recorded(self._recorder.stream_rows(name)))
             return kinds.fold(name, new) if new else None
 
         try:
@@ -373,7 +387,18 @@ class CaseStore:
 
         Raises StreamNotFound.
         """
-        name = f"case:{case_id}"
+        return cast(Case, self._state(f"case:{case_id}", as_of, known_at))
+
+    def customer(
+        self, customer_id: str, *, as_of: datetime | None = None, known_at: datetime | None = None
+    ) -> Customer:
+        """The state of a customer: at present, as of a time, or as known at a time.
+
+        Raises StreamNotFound.
+        """
+        return cast(Customer, self._state(f"customer:{customer_id}", as_of, known_at))
+
+    def _state(self, name: str, as_of: datetime | None, known_at: datetime | None) -> State:
         kinds.parse(name)
         if as_of is None and known_at is None:
             with database_answers(name):
@@ -381,8 +406,8 @@ class CaseStore:
             if stream is None:
                 raise _no_stream(name)
             if stream.in_order:
-                return cast(Case, stream.state)
-        return cast(Case, kinds.fold_history(self.history(name, as_of=as_of, known_at=known_at)))
+                return cast(State, stream.state)
+        return kinds.fold_history(self.history(name, as_of=as_of, known_at=known_at))
 
     def policies(self) -> Policies:
         """The policies adopted."""
@@ -412,8 +437,8 @@ class CaseStore:
             StreamNotFound: the stream has no events at all.
         """
         kinds.parse(stream)
-        rows = self.recorder.stream_rows(stream, lte=at_version)
-        known = rows or (at_version is not None and self.recorder.stream_rows(stream, limit=1))
+        rows = self._recorder.stream_rows(stream, lte=at_version)
+        known = rows or (at_version is not None and self._recorder.stream_rows(stream, limit=1))
         if not known:
             raise _no_stream(stream)
         originals = list(self._decode(rows, reveal))
@@ -428,7 +453,7 @@ class CaseStore:
         Corrections are not applied: they are events like any other here.
         """
         while True:
-            rows = self.recorder.rows(after, _READ, stop=until)
+            rows = self._recorder.rows(after, _READ, stop=until)
             yield from self._decode(rows, reveal)
             if len(rows) < _READ:
                 return
@@ -437,7 +462,7 @@ class CaseStore:
     def _decode(self, rows: Sequence[Any], reveal: bool) -> Iterator[Recorded]:
         recorded = self._codec.recorded(rows)
         if reveal and any(row[5] is not None for row in rows):
-            keys = self.recorder.keys_of(sorted({row[6] for row in rows if row[5] is not None}))
+            keys = self._recorder.keys_of(sorted({row[6] for row in rows if row[5] is not None}))
             return (self._revealed(*each, keys) for each in zip(recorded, rows, strict=True))
         return recorded
 
@@ -446,7 +471,7 @@ class CaseStore:
             return recorded
         key = keys.get(recorded.customer_id or "")
         stream, version, topic = row[1:4]
-        fields = self.vault.reveal(recorded.sealed, key, stream, version, topic)
+        fields = self._vault.reveal(recorded.sealed, key, stream, version, topic)
         if fields == "erased":
             return replace(recorded, privacy="erased")
         event = self._codec.reveal(topic, row[4], fields)
@@ -459,7 +484,7 @@ class CaseStore:
 
         It never ends by itself: leave the loop, or set `stop` (seen within a second).
         """
-        with database_answers("the store"), self.recorder.changes() as changes:
+        with database_answers("the store"), self._recorder.changes() as changes:
             while stop is None or not stop.is_set():
                 for recorded in self.read(after, reveal=reveal):
                     yield recorded
@@ -468,15 +493,15 @@ class CaseStore:
 
     def stream_of(self, event_id: UUID | str) -> str | None:
         """The stream that an event is in; None where there is no such event."""
-        return self.recorder.stream_of(str(event_id))
+        return self._recorder.stream_of(str(event_id))
 
     def streams(self, kind: str) -> Iterator[str]:
         """The names of all streams of a kind ("case", "customer" or "policy"), in id order."""
         if kind == "policy":
-            yield from ["policy"] if self.recorder.stream_rows("policy", limit=1) else []
+            yield from ["policy"] if self._recorder.stream_rows("policy", limit=1) else []
             return
         after = ""
-        while names := self.recorder.streams(f"{kind}:", after, _READ):
+        while names := self._recorder.streams(f"{kind}:", after, _READ):
             yield from names
             after = names[-1]
 

@@ -232,7 +232,3 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # escape what cannot be encoded
     cli(prog_name="casestore")
-
-
-if __name__ == "__main__":
-    main()

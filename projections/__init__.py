@@ -1,29 +1,49 @@
-"""Read models: what the events mean, as rows to report from."""
+"""Read models: what the events mean, as rows to report from.
 
-from projections.models.cases import CASES
-from projections.models.closings import CLOSINGS
-from projections.models.customers import CUSTOMERS
-from projections.models.deliveries import DELIVERIES
-from projections.models.findings import FINDINGS
-from projections.models.goodwill import GOODWILL
-from projections.models.promises import PROMISES
-from projections.models.ratings import RATINGS
-from projections.models.responses import RESPONSES
-from projections.models.statements import STATEMENTS
-from projections.projection import Projection
-from projections.rules.lapses import LAPSES
+What a service imports stands here and in `projections.reports`. Each name is imported from its
+module when it is first asked for.
+"""
 
-PROJECTIONS: tuple[Projection, ...] = (
-    CASES,
-    PROMISES,
-    GOODWILL,
-    DELIVERIES,
-    STATEMENTS,
-    CUSTOMERS,
-    LAPSES,
-    RESPONSES,
-    CLOSINGS,
-    FINDINGS,
-    RATINGS,
-)
-"""Every read model there is."""
+from typing import TYPE_CHECKING
+
+from casestore.system.on_demand import on_demand
+
+if TYPE_CHECKING:
+    from projections.engine.live import Parked, Tick
+    from projections.engine.runner import Runner, Status
+    from projections.history.case_history import CaseHistory, Failure
+    from projections.history.customer_history import CustomerHistory
+    from projections.history.family import Family
+    from projections.history.happened import Happened
+    from projections.projection import Projection, Row
+    from projections.read_models import PROJECTIONS
+
+_PART_OF = "casestore"  # see casestore/__main__.py
+_NAMES = {
+    "projections.engine.live": "Parked Tick",
+    "projections.engine.runner": "Runner Status",
+    "projections.history.case_history": "CaseHistory Failure",
+    "projections.history.customer_history": "CustomerHistory",
+    "projections.history.family": "Family",
+    "projections.history.happened": "Happened",
+    "projections.projection": "Projection Row",
+    "projections.read_models": "PROJECTIONS",
+}
+
+if not TYPE_CHECKING:  # a type checker would take any name to be here
+    __getattr__, __dir__ = on_demand(__name__, _NAMES)
+
+__all__ = [
+    "PROJECTIONS",
+    "CaseHistory",
+    "CustomerHistory",
+    "Failure",
+    "Family",
+    "Happened",
+    "Parked",
+    "Projection",
+    "Row",
+    "Runner",
+    "Status",
+    "Tick",
+]

@@ -20,6 +20,8 @@ from msgspec.structs import astuple
 from casestore.events import Money
 from casestore.events.markers import per_class
 from casestore.streams.history import from_microseconds, to_microseconds
+from projections.history.case_history import CaseHistory
+from projections.history.customer_history import CustomerHistory
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
@@ -124,8 +126,8 @@ class Projection(NamedTuple):
     version: int
     """Raised when `rows` or the columns change: its table, and only that, is then built anew."""
     row: type[Row]
-    rows: Callable[[Any], Iterable[Row]]
-    """From a CaseHistory (of a case) or a History (of a customer) to rows."""
+    rows: Callable[[CaseHistory], Iterable[Row]] | Callable[[CustomerHistory], Iterable[Row]]
+    """What makes the rows: of a case from its CaseHistory, of a customer from their History."""
     of: Literal["case", "customer"] = "case"
     """Whose streams the rows belong to."""
     looks_at: frozenset[str] = frozenset()

@@ -59,7 +59,7 @@ def write_bundle(
     if out.exists():
         raise BundleRefused(f"there is something at {out} already; name another folder")
     stream = f"case:{case_id}"
-    rows = [Row._make(row) for row in store.recorder.stream_rows(stream)]
+    rows = [Row._make(row) for row in store._recorder.stream_rows(stream)]
     if not rows:
         raise StreamNotFound(f"there is no case {case_id} in this store; check the id")
     revealed: Sequence[Recorded | None] = [None] * len(rows)

@@ -151,13 +151,13 @@ def find_row(store: CaseStore, event: str) -> Row:
     stream, _, version = event.rpartition("@")
     row: PlainRow | None
     try:
-        row = store.recorder.row_of_event(str(UUID(event)))
+        row = store._recorder.row_of_event(str(UUID(event)))
     except ValueError:
         if not stream or not version.isascii() or not version.isdigit() or len(version) > 18:
             raise InvalidStream(
                 f"{event!r} is no event; name it by its id, or like case:4711@3"
             ) from None
-        row = store.recorder.row_at(stream, int(version))
+        row = store._recorder.row_at(stream, int(version))
     if row is None:
         raise StreamNotFound(f"there is no event {event} in this store; check the id")
     return Row._make(row)

@@ -42,7 +42,7 @@ def rows_after(store: CaseStore, after: int, until: int, size: int) -> list[Any]
     A row whose text SQLite cannot decode is given as its position and None for each other column,
     so that the other rows can still be read.
     """
-    recorder = store.recorder
+    recorder = store._recorder
     try:
         return recorder.rows(after, size, stop=until)
     except StoreUnavailable as error:

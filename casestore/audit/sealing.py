@@ -84,7 +84,7 @@ def seal(store: CaseStore, *, progress: Progress | None = None) -> Sealed:
         if newest and grown == size:
             return Sealed(newest[1], newest[0].checkpoint, 0, folder.hand_out(newest[0]))
         checkpoint = Checkpoint(origin(store), grown, folder.hashes.subtree(0, grown))
-        new = Seal(signer.sign(checkpoint.text()), last, store.recorder.last_given_position())
+        new = Seal(signer.sign(checkpoint.text()), last, store._recorder.last_given_position())
         folder.keep(new, grown)
         return Sealed(checkpoint, new.checkpoint, grown - size, folder.hand_out(new))
 
@@ -145,7 +145,7 @@ def grow(
         StoreDamaged: a row is not as casestore writes events.
     """
     last = ""
-    end = store.recorder.last_position() if until is None else until
+    end = store._recorder.last_position() if until is None else until
     with hashes.extending(size) as extend:
         for rows in chunks(store, after, end):
             new = hashes_of(log_id(store), rows)

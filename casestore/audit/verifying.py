@@ -111,8 +111,8 @@ class _Verifying:
         """Run all checks, and name what is wrong."""
         targets, seals = self.checkpoints.targets, self.checkpoints.seals
         trusted = self.begin() if incremental else 0
-        last_given = self.store.recorder.last_given_position()
-        until = self.store.recorder.last_position()
+        last_given = self.store._recorder.last_given_position()
+        until = self.store._recorder.last_position()
         self.check_first_position()
         broken = self.walk([t for t in targets if t.size > trusted], until)
         covered = max((t.size for t in targets if t.size <= self.frontier.size), default=0)
@@ -122,7 +122,7 @@ class _Verifying:
         self.check_versions()
         events = self.frontier.size
         if broken:
-            events = self.store.recorder.count_after()
+            events = self.store._recorder.count_after()
         elif targets:
             self.check_kept_hashes(covered)
             self.check_tail(last_given)
@@ -158,7 +158,7 @@ class _Verifying:
 
     def check_first_position(self) -> None:
         """Find rows before position 1: the store never gives such a position, or reads there."""
-        first = self.store.recorder.first_position()
+        first = self.store._recorder.first_position()
         if first is not None and first < 1:
             what = f"stands before the first that a store gives: it was added by hand ({first})"
             self.find("tampered", f"position {first}", what, EVIDENCE)
@@ -246,7 +246,7 @@ class _Verifying:
 
     def position(self, broken: Target) -> int:
         """The position of the last event that a checkpoint covers."""
-        return self.store.recorder.position_of_rank(broken.size - 1)
+        return self.store._recorder.position_of_rank(broken.size - 1)
 
     def first_difference(self, broken: Target, index: int, after: int, until: int) -> str:
         """What became of the event at an index: it was altered or removed, or another was added.
@@ -280,7 +280,7 @@ class _Verifying:
 
     def check_versions(self) -> None:
         """Find streams whose versions are not 1..n."""
-        for stream, count, first, last in self.store.recorder.gaps(limit=3):
+        for stream, count, first, last in self.store._recorder.gaps(limit=3):
             what = f"has {count} events with versions from {first} to {last}: some are missing"
             self.find("tampered", f"{stream}", what, EVIDENCE)
 
@@ -298,12 +298,12 @@ class _Verifying:
         given before the last seal are left out.
         """
         sealed = max((seal.given for seal in self.checkpoints.seals.values()), default=0)
-        if last_given <= max(self.store.recorder.last_position(), sealed):
+        if last_given <= max(self.store._recorder.last_position(), sealed):
             return
         # With the lock we know that every append that had a position by then has ended.
-        with suppress(PersistenceError), self.store.recorder.writing():
+        with suppress(PersistenceError), self.store._recorder.writing():
             pass
-        last = self.store.recorder.last_position()
+        last = self.store._recorder.last_position()
         if last_given > last:
             what = (
                 f"positions up to {last_given} were given, and the last event has {last}: appends "

@@ -102,8 +102,8 @@ def _schema(store: CaseStore) -> Iterator[DoctorFinding]:
 
 
 def _database(store: CaseStore) -> Iterator[DoctorFinding]:
-    ask = store.recorder.fetch
-    if not isinstance(store.recorder, SQLiteJournal):
+    ask = store._recorder.fetch
+    if not isinstance(store._recorder, SQLiteJournal):
         for name in ("fsync", "full_page_writes", "synchronous_commit"):
             if ask("SELECT current_setting(?)", [name])[0][0] == "off":
                 what, do = f"{name} is off: a crash can lose events", "switch it on"
@@ -120,7 +120,7 @@ def _database(store: CaseStore) -> Iterator[DoctorFinding]:
 
 
 def _triggers(store: CaseStore) -> Iterator[DoctorFinding]:
-    for name, in_force in store.recorder.append_only_triggers().items():
+    for name, in_force in store._recorder.append_only_triggers().items():
         if not in_force:
             what = f"the trigger {name} is missing: rows can be changed unnoticed"
             do = "find out who removed it, and verify the store against a sealed checkpoint"
@@ -132,21 +132,21 @@ def _triggers(store: CaseStore) -> Iterator[DoctorFinding]:
 
 def _dense(store: CaseStore) -> Iterator[DoctorFinding]:
     """Find streams whose versions are not 1..n."""
-    for stream, count, first, last in store.recorder.gaps():
+    for stream, count, first, last in store._recorder.gaps():
         what = f"has {count} events with versions from {first} to {last}: some are missing"
         yield DoctorFinding("error", "dense versions", stream, what, RESTORE)
 
 
 def _positions(store: CaseStore) -> Iterator[DoctorFinding]:
     """Find events whose position is not after that of the version before."""
-    for stream, version in store.recorder.out_of_order():
+    for stream, version in store._recorder.out_of_order():
         what, where = "stands before the version before it", f"{stream} version {version}"
         yield DoctorFinding("error", "positions in order", where, what, RESTORE)
 
 
 def _customers(store: CaseStore) -> Iterator[DoctorFinding]:
     """Find streams whose rows have the wrong customer ids: see `Questions.of_mixed_customers`."""
-    for stream in store.recorder.of_mixed_customers():
+    for stream in store._recorder.of_mixed_customers():
         what = "has rows of different customers, or of none"
         yield DoctorFinding("error", "one customer per case", stream, what, RESTORE)
 
@@ -158,7 +158,7 @@ _metadata = msgspec.json.Decoder(Metadata).decode
 def _scan(store: CaseStore, progress: Progress) -> Iterator[DoctorFinding]:
     """Check every row by itself, and its time of recording against the row before it."""
     after, count, last_us = 0, 0, 0
-    while rows := store.recorder.rows(after, _CHUNK):
+    while rows := store._recorder.rows(after, _CHUNK):
         for row in map(Row._make, rows):
             yield from _check_row(store, row)
             if row.recorded_us < last_us:
@@ -173,7 +173,7 @@ def _scan(store: CaseStore, progress: Progress) -> Iterator[DoctorFinding]:
 
 def _check_row(store: CaseStore, row: Row) -> Iterator[DoctorFinding]:
     try:
-        event = store.journal.codec.decode(row.topic, row.state)
+        event = store._codec.decode(row.topic, row.state)
         kind, stream_id = kinds.parse(row.stream)
         personal = _metadata(row.metadata).personal
     except (StoreDamaged, InvalidStream, msgspec.DecodeError) as error:

@@ -18,7 +18,7 @@ from casestore.store import CaseStore
 
 def key_file(store: CaseStore) -> Iterator[DoctorFinding]:
     """Check the key file: whether it opens the store, and whether others can read it."""
-    vault, check = store.vault, "key file"
+    vault, check = store._vault, "key file"
     if not vault.is_sealed:
         what = "was made with --unsealed: personal text can be read by all, and never erased"
         do = "export it with --reveal, and import it into a sealed one"
@@ -33,7 +33,7 @@ def key_file(store: CaseStore) -> Iterator[DoctorFinding]:
         what, _, do = str(error).partition("; ")
         yield DoctorFinding("error", check, where, what, do or "restore it from its backup")
         return
-    if (store.recorder.kek_ids() | {bytes.fromhex(vault.current_kek or "")}) - keys:
+    if (store._recorder.kek_ids() | {bytes.fromhex(vault.current_kek or "")}) - keys:
         what = "does not hold every key that this store's personal text was sealed with"
         yield DoctorFinding("error", check, where, what, "name the right one in CASESTORE_KEY_FILE")
     else:
@@ -54,7 +54,7 @@ def key_file(store: CaseStore) -> Iterator[DoctorFinding]:
 
 def _part_that_fails(store: CaseStore) -> Iterator[tuple[str, str]]:
     """The position of the first personal part in the store, and why it does not open, if so."""
-    first = store.recorder.first_position_with_words()
+    first = store._recorder.first_position_with_words()
     if first is not None:
         try:
             list(store.read(first - 1, until=first, reveal=True))
@@ -64,16 +64,16 @@ def _part_that_fails(store: CaseStore) -> Iterator[tuple[str, str]]:
 
 def _keys_that_fail(store: CaseStore) -> Iterator[tuple[str, str]]:
     """The customers whose data key cannot be unwrapped, and why."""
-    for key in store.recorder.all_keys():
+    for key in store._recorder.all_keys():
         try:
-            store.vault.unwrap(key)
+            store._vault.unwrap(key)
         except CaseStoreError as error:
             yield f"customer {key.customer_id}", str(error)
 
 
 def keys_of_words(store: CaseStore) -> Iterator[DoctorFinding]:
     """Find sealed personal text whose data key is gone, though no erasure is on record."""
-    for customer_id, count, first in store.recorder.words_without_key():
+    for customer_id, count, first in store._recorder.words_without_key():
         what = f"the key of {count} events with words, from position {first} on, is missing, and "
         what += "no erasure is on record: evidence was destroyed"
         do = "restore the key table from a backup, and find out who deleted the key"
@@ -83,13 +83,13 @@ def keys_of_words(store: CaseStore) -> Iterator[DoctorFinding]:
 def erasures(store: CaseStore) -> Iterator[DoctorFinding]:
     """Find erasures that are not finished, or that are in the list but not in this database."""
     check, finish = "erasures", "`casestore doctor --fix` finishes it"
-    for customer_id, _ in store.recorder.keys_that_outlived():
+    for customer_id, _ in store._recorder.keys_that_outlived():
         what = "was erased, but the key is there: what they said before can still be read"
         yield DoctorFinding("error", check, f"customer {customer_id}", what, finish)
-    if UNSCRUBBED in (store.recorder.meta() or {}):
+    if UNSCRUBBED in (store._recorder.meta() or {}):
         what = "may still hold bytes of a key that was destroyed"
         yield DoctorFinding("warning", check, "the database's files", what, finish)
-    if (path := list_file(store)) is None or not store.vault.is_sealed:
+    if (path := list_file(store)) is None or not store._vault.is_sealed:
         return
     recorded = {record.event_id: record for record in erasure.erasures(store)}
     try:

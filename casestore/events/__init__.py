@@ -38,6 +38,7 @@ from casestore.events.course import (
     CaseReclassified,
     CaseReopened,
     CaseUnmerged,
+    Change,
     EscalationReturned,
     EventCorrected,
     FinalDecisionGiven,
@@ -100,9 +101,9 @@ CaseEvent = (
     | PromiseRenegotiated
     | PromiseReleased
     | PromiseWithdrawn
-    | RemedyReversed
     | SatisfactionRated
     | RemedyGiven
+    | RemedyReversed
     | GestureGiven
     | GestureDeclined
     | GestureReversed
@@ -164,6 +165,7 @@ __all__ = [
     "CaseReclassified",
     "CaseReopened",
     "CaseUnmerged",
+    "Change",
     "Channel",
     "CustomerEvent",
     "CustomerFactRecorded",

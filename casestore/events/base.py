@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
+from inspect import get_annotations
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, dataclass_transform
 
 from pydantic import (
@@ -82,7 +83,8 @@ def _slotted(cls: type[T]) -> type[T]:
     event leaves out whether it is set, and an empty slot answers with an exception.
     """
     body = {k: v for k, v in vars(cls).items() if k not in ("__dict__", "__weakref__")}
-    given = [name for name in vars(cls).get("__annotations__", ()) if name not in body]
+    # From Python 3.14 on a class has __annotations__ only once somebody asks for them.
+    given = [name for name in get_annotations(cls) if name not in body]
     body["__slots__"] = (*given, *(() if hasattr(cls.__bases__[0], "__slots__") else ("__dict__",)))
     body |= {"__getstate__": _state, "__setstate__": _restore}
     return cast(type[T], type(cls.__name__, cls.__bases__, body))

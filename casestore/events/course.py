@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, JsonValue, TypeAdapter, model_validator
@@ -178,8 +178,8 @@ class NoteAdded(Event):
 
 
 # pydantic's JsonValue checks that it is plain JSON; msgspec does not know that name, so the field
-# is Any to it.
-_Json = Annotated[Any, AfterValidator(TypeAdapter(JsonValue).validate_python)]
+# is any object to it.
+_Json = Annotated[object, AfterValidator(TypeAdapter(JsonValue).validate_python)]
 
 Change = TypedDict("Change", {"from": _Json, "to": _Json}, total=False)
 """A field's stored value before and after; a value left out is None, *not recorded*."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator
 
@@ -18,5 +18,5 @@ class PolicyAdopted(Event):
 
     name: Code
     effective_from: Instant
-    policy: Annotated[dict[str, Any], AfterValidator(checked)]
+    policy: Annotated[dict[str, object], AfterValidator(checked)]
     """The whole policy document, see `casestore.events.policy_document`."""

@@ -77,7 +77,7 @@ class Journal(Application[str]):
         "AGGREGATE_CACHE_MAXSIZE": "2000",
         "DEEPCOPY_FROM_AGGREGATE_CACHE": "n",
     }
-    codec: ClassVar[Codec] = Codec()
+    _codec: ClassVar[Codec] = Codec()
 
     def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
         """eventsourcing's settings, from a store's URL (CASESTORE_URL). Raises StoreNotFound."""
@@ -96,14 +96,14 @@ class Journal(Application[str]):
 
     def construct_mapper(self) -> Mapper[str]:
         """Our mapper, because eventsourcing's own stores the path of a class as its topic."""
-        return JournalMapper(self.codec)
+        return JournalMapper(self._codec)
 
     def construct_transcoder(self) -> Transcoder:
         """Not used: our mapper encodes and decodes events with the codec."""
         raise NotImplementedError
 
     @property
-    def journal(self) -> JournalRecorder:
+    def _recorder(self) -> JournalRecorder:
         """The recorder, with the type that it has: eventsourcing knows only its own part of it."""
         return cast(JournalRecorder, self.recorder)
 

@@ -79,15 +79,9 @@ class Reapplied(NamedTuple):
 # --- questions ---------------------------------------------------------------------------------
 
 
-def customer(store: CaseStore, customer_id: str) -> Customer:
-    """A customer as an append is checked against it. Raises StreamNotFound, InvalidStream."""
-    name = f"customer:{customer_id}"
-    return cast(Customer, kinds.fold(name, store.history(name).originals).state)
-
-
 def readable(store: CaseStore, customer_id: str) -> list[Words]:
     """The personal text of a customer that can still be read. It is counted, and not read."""
-    rows = store.recorder.readable_parts(customer_id)
+    rows = store._recorder.readable_parts(customer_id)
     words: list[Words] = []
     for (stream, topic), group in groupby(rows, key=lambda row: row[:2]):
         counts: dict[str, int] = {}
@@ -101,8 +95,8 @@ def readable(store: CaseStore, customer_id: str) -> list[Words]:
 
 def same_person(store: CaseStore, customer_id: str) -> list[str]:
     """The other ids of the same person, by the merges that are in force now."""
-    merges = list(map(Row._make, store.recorder.merges("CustomerMerged")))
-    ids = same_as(customer_id, merges, store.journal.codec, store.history) if merges else []
+    merges = list(map(Row._make, store._recorder.merges("CustomerMerged")))
+    ids = same_as(customer_id, merges, store._codec, store.history) if merges else []
     return [other_id for other_id in ids if other_id != customer_id]
 
 
@@ -112,7 +106,7 @@ def holds(store: CaseStore, customer_id: str) -> dict[str, list[str]]:
     The other ids of the same person count too. Raises StreamNotFound, InvalidStream.
     """
     ids = [customer_id, *same_person(store, customer_id)]
-    hold_ids = {one_id: sorted(customer(store, one_id).holds) for one_id in ids}
+    hold_ids = {one_id: sorted(store.customer(one_id).holds) for one_id in ids}
     return {one_id: placed for one_id, placed in hold_ids.items() if placed}
 
 
@@ -122,7 +116,7 @@ def erasures(store: CaseStore, customer_id: str | None = None) -> Iterator[Erasu
     Raises StreamNotFound where there is no such customer.
     """
     if customer_id is None:
-        events = store.journal.codec.recorded(_rows(store, "PersonalDataErased"))
+        events = store._codec.recorded(_rows(store, "PersonalDataErased"))
     else:
         events = iter(store.history(f"customer:{customer_id}").originals)
     for recorded in events:
@@ -134,7 +128,7 @@ def requests(store: CaseStore) -> list[Recorded]:
     """The open requests for erasure: of each customer the first that no erasure followed."""
     first: dict[str | None, Recorded] = {}
     rows = _rows(store, "ErasureRequested", "PersonalDataErased")
-    for recorded in store.journal.codec.recorded(rows):
+    for recorded in store._codec.recorded(rows):
         if isinstance(recorded.event, PersonalDataErased):
             first.pop(recorded.customer_id, None)
         else:
@@ -144,7 +138,7 @@ def requests(store: CaseStore) -> list[Recorded]:
 
 def _rows(store: CaseStore, *topics: str) -> Iterator[Row]:
     after = 0
-    while rows := store.recorder.rows(after, _READ, topics=topics):
+    while rows := store._recorder.rows(after, _READ, topics=topics):
         yield from map(Row._make, rows)
         after = rows[-1][0]
 
@@ -206,7 +200,7 @@ def finish(store: CaseStore) -> tuple[str, ...]:
     key file of a rotation that was interrupted.
     """
     left = _finish(store, erasures(store), None)
-    key_file = store.vault.key_file
+    key_file = store._vault.key_file
     if key_file is not None and key_file.exists():
         try:
             destroy_replaced(key_file)
@@ -219,7 +213,7 @@ def _finish(
     store: CaseStore, records: Iterable[ErasureRecord], customer_id: str | None
 ) -> tuple[str, ...]:
     left = []
-    for erased_id, key_id in store.recorder.keys_that_outlived(customer_id):
+    for erased_id, key_id in store._recorder.keys_that_outlived(customer_id):
         if placed := holds(store, erased_id):
             where = "; ".join(f"{', '.join(ids)} on {held_id!r}" for held_id, ids in placed.items())
             left.append(
@@ -230,7 +224,7 @@ def _finish(
     if (problem := note(store, records)) is not None:
         left.append(problem)
     with database_answers("the store"):
-        if not store.recorder.scrub():
+        if not store._recorder.scrub():
             left.append(
                 "the database's files may still hold bytes of a destroyed key, as a reader has an "
                 "old snapshot open (or, on PostgreSQL, as another role owns the key table); "
@@ -240,7 +234,7 @@ def _finish(
 
 
 def _destroy(store: CaseStore, customer_id: str, key_id: bytes) -> None:
-    with database_answers("the store"), store.recorder.writing() as writing:
+    with database_answers("the store"), store._recorder.writing() as writing:
         key = writing.survey((), (), [customer_id]).keys.get(customer_id)
         if key is not None and key.key_id == key_id:
             writing.delete_key(customer_id)

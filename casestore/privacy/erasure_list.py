@@ -36,7 +36,7 @@ decode = msgspec.json.Decoder(ErasureRecord).decode
 
 def list_file(store: CaseStore) -> Path | None:
     """The path of a store's list; None where no key file is named."""
-    key_file = store.vault.key_file
+    key_file = store._vault.key_file
     return None if key_file is None else key_file.with_name(f"{key_file.name}.erased")
 
 
@@ -65,8 +65,8 @@ def note(store: CaseStore, records: Iterable[ErasureRecord]) -> str | None:
         new = [record for record in records if record.event_id not in listed_ids]
         if new:
             _add(path, b"".join(msgspec.json.encode(record) + b"\n" for record in new))
-            if store.vault.key_file is not None and store.vault.key_file.exists():
-                keep_owner(path, store.vault.key_file)
+            if store._vault.key_file is not None and store._vault.key_file.exists():
+                keep_owner(path, store._vault.key_file)
     except OSError as error:
         return f"the erasure could not be noted in {path}: {error.strerror}"
     return None

@@ -66,7 +66,7 @@ def rotate(
         _check(store, path, keys)
         return Rotation(path, _left(store, kek_id(keys[-1]), len(keys) > 1), len(keys) > 1)
     # Steps 1 and 2, under the write lock, so that no other process begins a rotation meanwhile.
-    with database_answers("the store"), store.recorder.writing() as writing:
+    with database_answers("the store"), store._recorder.writing() as writing:
         keys = load_key_file(path)
         _check(store, path, keys)
         destroy_replaced(path)
@@ -77,35 +77,35 @@ def rotate(
         new = kek_id(keys[-1])
         writing.rewrap(new.hex(), [])
         writing.commit([])
-    store.vault.turn_to(new.hex())
+    store._vault.turn_to(new.hex())
     done = 0
     while count := _wrap_some(store, new):
         done += count
         if progress is not None:
             progress(done)
-    with database_answers("the store"), store.recorder.writing():
+    with database_answers("the store"), store._recorder.writing():
         if load_key_file(path) == keys:  # otherwise another process has finished this rotation
             _check(store, path, keys[-1:])
             replace_key_file(path, keys[-1:], stores_of(path))
-    store.vault.turn_to(_named(store))
+    store._vault.turn_to(_named(store))
     return Rotation(path, done, resumed)
 
 
 def _wrap_some(store: CaseStore, new: bytes) -> int:
     """Wrap up to _BATCH data keys with the new key, and give their number; 0 when all are done."""
-    with database_answers("the store"), store.recorder.writing() as writing:
+    with database_answers("the store"), store._recorder.writing() as writing:
         if _named(store) != new.hex():  # another process has finished this one and begun the next
             return 0
-        rows = store.recorder.keys_not_wrapped_by(new, _BATCH)
-        writing.rewrap(new.hex(), list(map(store.vault.rewrap, rows)))
+        rows = store._recorder.keys_not_wrapped_by(new, _BATCH)
+        writing.rewrap(new.hex(), list(map(store._vault.rewrap, rows)))
         writing.commit([])
     return len(rows)
 
 
 def _own_file(store: CaseStore) -> Path:
     """The path of the store's key file, which no other store must use."""
-    path = store.vault.key_file
-    if not store.vault.is_sealed:
+    path = store._vault.key_file
+    if not store._vault.is_sealed:
         raise KeyFileError("the store was made with --unsealed: it has no key to rotate")
     if path is None:
         raise KeyFileError("no key file is named for this store; set CASESTORE_KEY_FILE")
@@ -121,7 +121,7 @@ def _own_file(store: CaseStore) -> Path:
 
 def _check(store: CaseStore, path: Path, keys: list[bytes]) -> None:
     """Refuse, before anything is written, a key file that lacks a key of the store."""
-    needed = store.recorder.kek_ids() | {bytes.fromhex(_named(store))}
+    needed = store._recorder.kek_ids() | {bytes.fromhex(_named(store))}
     if needed - {kek_id(key) for key in keys}:
         raise KeyFileError(
             f"the key file {path} does not open every key of this store; name the right one in "
@@ -131,9 +131,9 @@ def _check(store: CaseStore, path: Path, keys: list[bytes]) -> None:
 
 def _named(store: CaseStore) -> str:
     """The id, in hex, of the key-encryption key that the store names for new data keys."""
-    return (store.recorder.meta() or {}).get("kek_id", "")
+    return (store._recorder.meta() or {}).get("kek_id", "")
 
 
 def _left(store: CaseStore, new: bytes, begun: bool) -> int:
     """The number of data keys to wrap: all, or the rest if a rotation to `new` was begun."""
-    return store.recorder.count_keys(not_wrapped_by=new if begun else None)
+    return store._recorder.count_keys(not_wrapped_by=new if begun else None)

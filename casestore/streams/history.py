@@ -8,6 +8,7 @@ then; which corrections apply is decided by `known_at` alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from operator import attrgetter
@@ -46,14 +47,16 @@ LAST = Moment(datetime.max.replace(tzinfo=UTC), 1 << 63)
 """After everything."""
 
 
-class Withheld(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Withheld:
     """What stands in the place of words that were not asked for: `reveal=True` reads them."""
 
     def __str__(self) -> str:
         return "[withheld]"
 
 
-class Erased(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Erased:
     """What stands in the place of words whose key was destroyed: no text, and not nothing."""
 
     def __str__(self) -> str:

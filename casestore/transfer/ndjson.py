@@ -103,7 +103,7 @@ class _Reader:
     """Makes appends of lines."""
 
     def __init__(self, store: CaseStore, trust_recorded_at: bool) -> None:
-        self._validate = store.journal.codec.validate_json
+        self._validate = store._codec.validate_json
         self._trust = trust_recorded_at
         self._counts: dict[bytes, int] = {}
         """By SHA-256, how many equal lines were read that have neither event_id nor key."""

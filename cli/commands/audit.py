@@ -87,7 +87,7 @@ def seal() -> None:
       casestore --format json audit seal
     """
     with settings().open_store() as store:
-        last = store.recorder.last_position()
+        last = store._recorder.last_position()
         with progress("events", last) as tick:
             sealed = sealing.seal(store, progress=tick)
     checkpoint = sealed.checkpoint
@@ -125,7 +125,7 @@ def verify(held: Sequence[Path], keys: Sequence[Verifier], incremental: bool) ->
       casestore audit verify --incremental
     """
     with settings().open_store() as store:
-        last = store.recorder.last_position()
+        last = store._recorder.last_position()
         with progress("events", last) as tick:
             verified = verify_store(
                 store,
@@ -254,7 +254,7 @@ def export(folder: Path) -> None:
       casestore audit export log
     """
     with settings().open_store() as store:
-        last = store.recorder.last_position()
+        last = store._recorder.last_position()
         with progress("events", last) as tick:
             checkpoint = export_log(store, folder, progress=tick)
     _say(

@@ -75,8 +75,8 @@ def backup(file: Path, force: bool) -> None:
 def _kept_apart(store: CaseStore) -> list[str]:
     """What belongs to the store, and no backup or copy of it holds."""
     things = []
-    if store.vault.is_sealed:
-        file = store.vault.key_file
+    if store._vault.is_sealed:
+        file = store._vault.key_file
         things.append(f"the key file {file or '(name it in CASESTORE_KEY_FILE)'}")
         if (erased := list_file(store)) is not None and erased.exists():
             things.append(f"the list of who was erased {erased}")
@@ -142,7 +142,7 @@ def copy(to_url: str) -> None:
     """
     db = settings().db
     with settings().open_store() as store:
-        last, kept_apart = store.recorder.last_position(), _kept_apart(store)
+        last, kept_apart = store._recorder.last_position(), _kept_apart(store)
     with progress("events", last) as tick:
         copied = copy_store(db, to_url, progress=tick)
     with CaseStore.open(to_url) as store:
@@ -192,7 +192,7 @@ def _remarks(
     for outcome, customers in (erased or {}).items():
         if customers:
             yield f"{outcome}: {', '.join(customers)}"
-    if store.vault.is_sealed and erased is None:
+    if store._vault.is_sealed and erased is None:
         yield (
             "erasures since the backup are not applied: `casestore privacy reapply` does it, from "
             "the list that is kept beside the key file"
@@ -203,17 +203,17 @@ def _remarks(
 
 def _key_problem(store: CaseStore) -> str | None:
     """Why no words can be read with the key file at hand; None if they can be."""
-    if not store.vault.is_sealed:
+    if not store._vault.is_sealed:
         return None
     try:
-        if store.vault.key_file is None:
+        if store._vault.key_file is None:
             return "no key file is named: set CASESTORE_KEY_FILE to read words"
-        keys = {kek_id(key).hex() for key in load_key_file(store.vault.key_file)}
+        keys = {kek_id(key).hex() for key in load_key_file(store._vault.key_file)}
     except KeyFileError as error:
         return str(error)
-    if store.vault.current_kek in keys:
+    if store._vault.current_kek in keys:
         return None
-    return f"words cannot be read: {store.vault.key_file} does not hold the key of this backup"
+    return f"words cannot be read: {store._vault.key_file} does not hold the key of this backup"
 
 
 def _tell(

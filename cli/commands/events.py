@@ -123,6 +123,7 @@ def _is_required(field: dataclasses.Field[Any]) -> bool:
 _NAMES: dict[Any, str] = {
     str: "text",
     bool: "true or false",
+    int: "whole number",
     datetime: "time, like 2026-03-02T17:00:00Z",
     Decimal: "amount, like 25.00",
     UUID: "UUID",

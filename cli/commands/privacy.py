@@ -107,7 +107,7 @@ def erase(
         raise Usage("on which basis? Give --basis, like gdpr-17")
     event = None if basis is None or dry_run else _erasure(basis, actor)
     with settings().open_store() as store:
-        library.customer(store, customer_id)  # raises StreamNotFound if there is no such customer
+        store.customer(customer_id)  # raises StreamNotFound if there is no such customer
         others = library.same_person(store, customer_id)
         ids = [customer_id, *(others if merged else ())]
         words = {one_id: library.readable(store, one_id) for one_id in ids}
@@ -115,13 +115,13 @@ def erase(
             _would_erase(store, ids, words)
         else:
             _erase(store, ids, words, event)
-        not_erased = [other for other in others if not library.customer(store, other).erased]
+        not_erased = [other for other in others if not store.customer(other).erased]
     if not_erased and not merged:
         _remarks(f"the same person is also {', '.join(not_erased)}: not erased without --merged")
 
 
 def _would_erase(store: CaseStore, ids: list[str], words: dict[str, list[library.Words]]) -> None:
-    if not store.vault.is_sealed:
+    if not store._vault.is_sealed:
         raise EventRefused(f"customer:{ids[0]}: cannot be erased: {UNSEALED}")
     rows = [field._asdict() for fields in words.values() for field in fields]
     print_rows(_WORDS, rows, empty="no words that can be read")
@@ -210,7 +210,7 @@ def status(customer_id: str | None, requested: bool) -> None:
 
 
 def _tell_customer(store: CaseStore, customer_id: str) -> None:
-    customer = library.customer(store, customer_id)
+    customer = store.customer(customer_id)
     words = library.readable(store, customer_id)
     erasures = [msgspec.structs.asdict(noted) for noted in library.erasures(store, customer_id)]
     shown: dict[str, Any] = {

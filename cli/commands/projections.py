@@ -11,9 +11,7 @@ from cli.terminal.options import REFUSED, settings, shared
 from cli.terminal.output import Column, for_people, print_lines, print_rows, table
 from cli.terminal.progress import progress
 from cli.views.report import duration
-from projections import PROJECTIONS
-from projections.engine.rebuild import rebuild as rebuild_tables
-from projections.engine.runner import Parked, Runner
+from projections import PROJECTIONS, Parked, Runner
 
 
 @click.group()
@@ -112,7 +110,7 @@ def rebuild(names: tuple[str, ...], workers: int | None) -> None:
     with settings().open_store() as store, Runner(store) as runner:
         head = runner.head()
         with progress("events", head or None) as tick:
-            rebuild_tables(runner, names or None, workers=workers or _workers(head), tick=tick)
+            runner.rebuild(names or None, workers=workers or _workers(head), tick=tick)
         parked = runner.parked()
     if for_people() and not settings().quiet:
         click.echo(f"built {', '.join(names or _NAMES)}")

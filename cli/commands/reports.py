@@ -211,7 +211,7 @@ def _check_that_they_exist(store: CaseStore, selection: Selection) -> None:
 
 def answered(report: Report[Any], store: CaseStore, **arguments: Any) -> Result[Any]:
     """Ask a report, with a progress bar while projections are brought up to date for it."""
-    events = store.recorder.last_position()
+    events = store._recorder.last_position()
     workers = (cpu_count() or 1) if events > MANY else 1
     with progress("events", events or None) as tick:
         return report(store, workers=workers, tick=tick, **arguments)

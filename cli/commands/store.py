@@ -35,7 +35,7 @@ def init(unsealed: bool) -> None:
     """
     db = settings().db
     with CaseStore.create(db, sealed=not unsealed) as store:
-        key_file = store.vault.key_file if store.vault.is_sealed else None
+        key_file = store._vault.key_file if store._vault.is_sealed else None
     where = parse_url(db)
     place = str(where.path) if isinstance(where, SQLiteUrl) else without_password(where.conninfo)
     if not for_people():
@@ -77,7 +77,7 @@ def doctor(fix: bool) -> None:
         if fix:
             for problem in finish(store):
                 click.echo(f"casestore: not finished yet: {visible(problem)}", err=True)
-        last = store.recorder.last_position()
+        last = store._recorder.last_position()
         with progress("events", last) as tick:
             findings = list(examine(store, progress=tick))
     shown = [finding for finding in findings if finding.level != "ok" or not settings().quiet]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, tzinfo
-from typing import Any
+from typing import Any, get_type_hints
 
 import click
 from msgspec.structs import asdict
 
+from casestore import Money
 from casestore.streams.wording import counted
 from cli.terminal.options import settings
 from cli.terminal.output import Column, cell, print_lines, print_object, print_rows, table
@@ -72,8 +73,11 @@ def lines(
 
 def _column(name: str, report: Report[Any]) -> Column:
     words = re.sub(r"_(s|id|at|share)$", "", name).replace("_", " ")
-    numbers = (int, float, "int", "float", "int | None", "float | None", "Money | None")
-    return Column(name, words, right=report.line.__annotations__[name] in numbers)
+    return Column(name, words, right=_is_number(get_type_hints(report.line)[name]))
+
+
+def _is_number(hint: Any) -> bool:
+    return hint in (int, float, int | None, float | None, Money | None)
 
 
 def _for_people(name: str, value: Any) -> Any:

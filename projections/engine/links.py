@@ -30,7 +30,7 @@ class Links:
 
     def look(self) -> None:
         """Take note of the merges that were recorded since the last look."""
-        recorder = self._store.recorder
+        recorder = self._store._recorder
         if self._upto is None:
             self._upto = recorder.last_position()
             for topic in _TOPICS:
@@ -41,7 +41,7 @@ class Links:
             self._upto = rows[-1][0]
 
     def _note(self, rows: Iterable[PlainRow]) -> None:
-        decode = self._store.journal.codec.decode
+        decode = self._store._codec.decode
         for position, stream, _, topic, state, *_ in rows:
             try:
                 merged = cast(CaseMerged | CustomerMerged, decode(topic, state))

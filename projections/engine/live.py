@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Self
+from typing import NamedTuple, Self
 
 from casestore import CaseStore
 from casestore.errors import StoreDamaged
 from casestore.events import PolicyAdopted
 from casestore.streams.checks import AHEAD
 from casestore.streams.history import to_microseconds
-from projections import PROJECTIONS
 from projections.engine.links import Links
 from projections.engine.maker import Maker
 from projections.engine.open_tables import open_tables
@@ -38,6 +37,14 @@ def to_build(names: Iterable[str], live: Mapping[str, Tracked], head: int) -> li
     return [*(name for name in names if name not in live), *(live if far else ())]
 
 
+class Parked(NamedTuple):
+    """A stream whose rows could not be made."""
+
+    projection: str
+    stream: str
+    error: str
+
+
 class LiveTables:
     """The tables that reports read.
 
@@ -48,11 +55,7 @@ class LiveTables:
     """
 
     def __init__(
-        self,
-        store: CaseStore,
-        projections: Sequence[Projection] = PROJECTIONS,
-        *,
-        batch: int = BATCH,
+        self, store: CaseStore, projections: Sequence[Projection], *, batch: int = BATCH
     ) -> None:
         self.store = store
         self.projections = {each.name: each for each in projections}
@@ -73,7 +76,7 @@ class LiveTables:
 
     def head(self) -> int:
         """The position of the last event; 0 in an empty store."""
-        return self.store.recorder.last_position()
+        return self.store._recorder.last_position()
 
     def current(self, cursor: Cursor | None = None) -> dict[str, Tracked]:
         """The live tables that are of use, by projection: of this version, and of this history."""
@@ -89,11 +92,23 @@ class LiveTables:
         version = None if projection is None else projection.version
         return table.version == version and table.store_id == self.store.meta["store_id"]
 
+    def parked(self, cursor: Cursor | None = None) -> list[Parked]:
+        """The streams whose rows could not be made."""
+        if cursor is None:
+            with unavailable(), self.tables.reading() as own:
+                return self.parked(own)
+        live = {each.table: name for name, each in self.current(cursor).items()}
+        found = cursor.all(
+            f"SELECT table_name, stream, error FROM {self.tables.at('parked')} "
+            "ORDER BY stream, table_name"
+        )
+        return [Parked(live[table], *rest) for table, *rest in found if table in live]
+
     def mark(self, position: int) -> str:
         """What tells the event at a position from any other that might be there."""
         if position == 0:
             return ""
-        rows = self.store.recorder.rows(position - 1, 1, stop=position)
+        rows = self.store._recorder.rows(position - 1, 1, stop=position)
         # Ids made from keys are the same in a history that is told anew; the time is not.
         return f"{rows[0][7]} {rows[0][8]}" if rows else "no such event"
 
@@ -105,7 +120,7 @@ class LiveTables:
         if not behind:
             return False
         after = min(each.position for each in behind)
-        feed = self.store.recorder.feed(after, self.batch)
+        feed = self.store._recorder.feed(after, self.batch)
         if not feed:
             return False
         end = feed[-1][0]
@@ -114,14 +129,14 @@ class LiveTables:
         behind = [each for each in behind if each.position < end]
         for each in behind:
             self.tables.move(cursor, each, end, mark)
-        self._renew(cursor, behind, end, touched)
+        self.renew(cursor, behind, end, touched)
         for what, changed in (("customer", self._cases_of), ("policy", self._cases_judged)):
             looking = [e for e in behind if what in self.projections[e.projection].looks_at]
             if looking:
-                self._renew(cursor, looking, end, changed(touched, after) - touched)
+                self.renew(cursor, looking, end, changed(touched, after) - touched)
         return True
 
-    def _renew(
+    def renew(
         self, cursor: Cursor, behind: Sequence[Tracked], until: int, streams: Iterable[str]
     ) -> None:
         """Make the rows of streams anew, in some tables."""
@@ -134,17 +149,17 @@ class LiveTables:
     def _cases_of(self, touched: set[str], _after: int) -> set[str]:
         """The cases of the customers to whom something happened."""
         names = sorted(stream for stream in touched if stream.startswith("customer:"))
-        return self.store.recorder.cases_of([name.removeprefix("customer:") for name in names])
+        return self.store._recorder.cases_of([name.removeprefix("customer:") for name in names])
 
     def _cases_judged(self, touched: set[str], after: int) -> set[str]:
         """The cases with events that a newly adopted policy may judge, which are those since it
         took effect. They were recorded no earlier, clocks that differ aside."""
         if "policy" not in touched:
             return set()
-        recorder = self.store.recorder
+        recorder = self.store._recorder
         adopted = [row for row in recorder.stream_rows("policy") if row[0] > after]
         try:
-            events = [each.event for each in self.store.journal.codec.recorded(adopted)]
+            events = [each.event for each in self.store._codec.recorded(adopted)]
             effective = [each.effective_from for each in events if isinstance(each, PolicyAdopted)]
             since = min(map(to_microseconds, effective)) - AHEAD // timedelta(microseconds=1)
         except StoreDamaged:  # it may judge anything

@@ -78,8 +78,8 @@ class Maker:
         as_of: datetime | None = None,
         links: Links | None = None,
     ) -> None:
-        self._recorder = store.recorder
-        self._codec = store.journal.codec
+        self._recorder = store._recorder
+        self._codec = store._codec
         self.until, self._as_of = until, as_of
         self._links = Links(store) if links is None else links
         self._of = {

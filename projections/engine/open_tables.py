@@ -18,7 +18,7 @@ def open_tables(store: CaseStore) -> Tables:
     where = parse_url(store.url)
     if isinstance(where, SQLiteUrl):
         return SQLiteTables(where.path.with_name(f"{where.path.name}.projections"))
-    return PostgresTables(cast(Any, store.recorder).datastore, where.conninfo)
+    return PostgresTables(cast(Any, store._recorder).datastore, where.conninfo)
 
 
 def drop_tables(store: CaseStore) -> None:

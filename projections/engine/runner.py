@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from threading import Event as StopSignal
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
+from casestore import CaseStore
 from casestore.journal.answering import database_answers
 from casestore.journal.recorder import LOOK_ANYWAY
 from casestore.streams.history import from_microseconds
-from projections.engine.live import LiveTables, Tick, to_build
+from projections.engine.live import BATCH, LiveTables, Parked, Tick, to_build
 from projections.engine.rebuild import rebuild
-from projections.engine.tables import Cursor, unavailable
+from projections.engine.tables import unavailable
+from projections.projection import Projection
+from projections.read_models import PROJECTIONS
 
 
 class Status(NamedTuple):
@@ -31,16 +34,33 @@ class Status(NamedTuple):
     """Streams whose rows could not be made."""
 
 
-class Parked(NamedTuple):
-    """A stream whose rows could not be made."""
+class Runner:
+    """Brings a store's projections up to date, and keeps them so. Close it, or use it in a `with`.
 
-    projection: str
-    stream: str
-    error: str
+    Args:
+        store: where the events are. It stays the caller's to close.
+        projections: those to look after.
+        batch: events whose streams are brought up to date in one commit.
+    """
 
+    def __init__(
+        self,
+        store: CaseStore,
+        projections: Sequence[Projection] = PROJECTIONS,
+        *,
+        batch: int = BATCH,
+    ) -> None:
+        self._live = LiveTables(store, projections, batch=batch)
 
-class Runner(LiveTables):
-    """Brings a store's projections up to date, and keeps them so. Arguments as of LiveTables."""
+    def close(self) -> None:
+        """Give the connections back."""
+        self._live.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def catch_up(
         self,
@@ -56,39 +76,32 @@ class Runner(LiveTables):
 
         Args:
             names: of the projections; all if left out.
-            workers: processes to build with, where something has to be built.
+            workers: processes to build with, where something has to be built. With more than
+                one, the caller's main module must be importable, as multiprocessing demands.
             stop: ends it early, once it is set.
             tick: told the number of events done so far.
 
-        Returns the position that all of them have reached.
+        Returns the position that all of them have reached. Raises StoreUnavailable.
         """
-        head = self.head()
-        wanted = list(self.projections) if names is None else list(names)
-        begun: int | None = None
-        while True:
-            live = self.current()
-            positions = [live[name].position for name in wanted if name in live]
-            reached = min(positions, default=head)
-            ended = reached >= max([head, *positions]) or (stop is not None and stop.is_set())
-            if len(positions) == len(wanted) and ended:
-                return reached
-            if to_build(wanted, live, head):
-                rebuild(self, wanted, only_needed=True, workers=workers, tick=tick)
-                continue
-            begun = reached if begun is None else begun
-            if tick is not None:
-                tick(reached - begun)
-            with unavailable(), self.tables.writing() as cursor:
-                self.tables.lock(cursor)
-                if not self.advance(cursor, list(self.current(cursor).values())):
-                    head = self.head()  # somebody was faster, or an older copy was put back
+        return catch_up(self._live, names, workers=workers, stop=stop, tick=tick)
 
-    # --- going on --------------------------------------------------------------------------
+    def rebuild(
+        self,
+        names: Iterable[str] | None = None,
+        *,
+        workers: int = 1,
+        tick: Tick | None = None,
+    ) -> None:
+        """Build projections anew, and put them in the place of those that are read meanwhile.
+
+        Arguments as of `catch_up`. Raises StoreUnavailable.
+        """
+        rebuild(self._live, names, workers=workers, tick=tick)
 
     def run(self, *, stop: StopSignal | None = None, tick: Tick | None = None) -> None:
         """Keep the projections up to date until `stop` is set (seen within a second, unless
         something has to be built first)."""
-        with database_answers("the store"), self.store.recorder.changes() as changes:
+        with database_answers("the store"), self._live.store._recorder.changes() as changes:
             while stop is None or not stop.is_set():
                 self.catch_up(stop=stop, tick=tick)
                 changes.wait(LOOK_ANYWAY)
@@ -99,10 +112,10 @@ class Runner(LiveTables):
         Raises TimeoutError.
         """
         deadline = time.monotonic() + timeout
-        wanted = list(self.projections) if names is None else list(names)
+        wanted = list(self._live.projections) if names is None else list(names)
         pause = 0.002
         while True:
-            live = self.current()
+            live = self._live.current()
             late = [n for n in wanted if n not in live or live[n].position < position]
             if not late:
                 return
@@ -114,38 +127,34 @@ class Runner(LiveTables):
             time.sleep(pause)
             pause = min(2 * pause, 0.1)
 
-    # --- what went wrong, and how it stands ---------------------------------------------------
+    def head(self) -> int:
+        """The position of the last event; 0 in an empty store."""
+        return self._live.head()
 
-    def parked(self, cursor: Cursor | None = None) -> list[Parked]:
-        """The streams whose rows could not be made, of the live tables."""
-        if cursor is None:
-            with unavailable(), self.tables.reading() as own:
-                return self.parked(own)
-        live = {each.table: name for name, each in self.current(cursor).items()}
-        found = cursor.all(
-            f"SELECT table_name, stream, error FROM {self.tables.at('parked')} "
-            "ORDER BY stream, table_name"
-        )
-        return [Parked(live[table], *rest) for table, *rest in found if table in live]
+    def parked(self) -> list[Parked]:
+        """The streams whose rows could not be made."""
+        return self._live.parked()
 
     def retry(self) -> list[Parked]:
         """Make the rows of parked streams again, and give those that stay parked."""
-        with unavailable(), self.tables.writing() as cursor:
-            self.tables.lock(cursor)
-            live = self.current(cursor)
+        tables = self._live.tables
+        with unavailable(), tables.writing() as cursor:
+            tables.lock(cursor)
+            live = self._live.current(cursor)
             streams: defaultdict[str, set[str]] = defaultdict(set)
-            for each in self.parked(cursor):
+            for each in self._live.parked(cursor):
                 streams[each.projection].add(each.stream)
             for name, parked in streams.items():
-                self._renew(cursor, [live[name]], live[name].position, parked)
+                self._live.renew(cursor, [live[name]], live[name].position, parked)
         return self.parked()
 
     def status(self) -> list[Status]:
         """How each projection stands."""
-        live, recorder, now = self.current(), self.store.recorder, self.store.now()
+        live, store = self._live.current(), self._live.store
+        recorder, now = store._recorder, store.now()
         parked = self.parked()
         found = []
-        for name, projection in self.projections.items():
+        for name, projection in self._live.projections.items():
             position = live[name].position if name in live else None
             lag = recorder.count_after(position or 0)
             first = recorder.rows(position or 0, 1)
@@ -154,3 +163,34 @@ class Runner(LiveTables):
             lag_s = max(waited.total_seconds(), 0.0)
             found.append(Status(name, projection.version, position, lag, lag_s, count))
         return found
+
+
+def catch_up(
+    live: LiveTables,
+    names: Iterable[str] | None = None,
+    *,
+    workers: int = 1,
+    stop: StopSignal | None = None,
+    tick: Tick | None = None,
+) -> int:
+    """Bring live tables up to the last event there is now: what Runner.catch_up does."""
+    head = live.head()
+    wanted = list(live.projections) if names is None else list(names)
+    begun: int | None = None
+    while True:
+        current = live.current()
+        positions = [current[name].position for name in wanted if name in current]
+        reached = min(positions, default=head)
+        ended = reached >= max([head, *positions]) or (stop is not None and stop.is_set())
+        if len(positions) == len(wanted) and ended:
+            return reached
+        if to_build(wanted, current, head):
+            rebuild(live, wanted, only_needed=True, workers=workers, tick=tick)
+            continue
+        begun = reached if begun is None else begun
+        if tick is not None:
+            tick(reached - begun)
+        with unavailable(), live.tables.writing() as cursor:
+            live.tables.lock(cursor)
+            if not live.advance(cursor, list(live.current(cursor).values())):
+                head = live.head()  # somebody was faster, or an older copy was put back

@@ -30,7 +30,7 @@ def ranges(store: CaseStore, kinds: Iterable[str]) -> Iterator[tuple[str, str]]:
     for kind in kinds:
         after, end = f"{kind}:", f"{kind};"
         while after != end:
-            last = store.recorder.stream_of_nth(after, end, EVENTS) or end
+            last = store._recorder.stream_of_nth(after, end, EVENTS) or end
             yield after, last
             after = last
 

@@ -14,10 +14,10 @@ from datetime import datetime
 from casestore import CaseStore
 from casestore.streams.history import from_microseconds, to_microseconds
 from casestore.streams.policies import Policies
-from projections.engine.live import Tick
+from projections.engine.live import LiveTables, Tick
 from projections.engine.maker import Made, Maker
 from projections.engine.open_tables import scratch_tables
-from projections.engine.runner import Runner
+from projections.engine.runner import catch_up
 from projections.engine.tables import Cursor, Tables, Tracked
 from projections.engine.workers import fill, put, ranges
 from projections.models.cases import CASES
@@ -30,23 +30,23 @@ from projections.query.view import View
 
 @contextmanager
 def open_view(
-    runner: Runner,
+    live: LiveTables,
     needs: Sequence[Projection],
     selection: Selection,
     tick: Tick | None,
     workers: int,
 ) -> Iterator[tuple[View, int]]:
     """The tables for a selection, and how many streams are parked."""
-    with _one_moment(runner, [each.name for each in needs], tick, workers) as (cursor, live):
-        names = {name: runner.tables.at(table.table) for name, table in live.items()}
+    with _one_moment(live, [each.name for each in needs], tick, workers) as (cursor, current):
+        names = {name: live.tables.at(table.table) for name, table in current.items()}
         newest = _newest(cursor, names)
-        as_of = selection.as_of or max(runner.store.now(), newest)
-        position = live[needs[0].name].position
-        known = _known(runner, position, selection.known_at)
-        under = _making(runner, needs, selection, as_of=as_of, until=known, tick=tick)
+        as_of = selection.as_of or max(live.store.now(), newest)
+        position = current[needs[0].name].position
+        known = _known(live, position, selection.known_at)
+        under = _making(live, needs, selection, as_of=as_of, until=known, tick=tick)
         if as_of >= newest and known == position:
-            parked = {each.stream for each in runner.parked(cursor) if each.projection in live}
-            maker = Maker(runner.store, (), until=position)
+            parked = {each.stream for each in live.parked(cursor) if each.projection in current}
+            maker = Maker(live.store, (), until=position)
             view = View(cursor, names, selection=selection, as_of=as_of, maker=maker, under=under)
             yield view, len(parked)
             return
@@ -55,7 +55,7 @@ def open_view(
 
 
 def _making(
-    runner: Runner,
+    live: LiveTables,
     needs: Sequence[Projection],
     selection: Selection,
     *,
@@ -70,12 +70,12 @@ def _making(
     @contextmanager
     def under(policies: Policies | None) -> Iterator[tuple[View, int]]:
         scratch = scratch_tables()
-        streams = related_streams(runner.store, *of) if any(of) else None
+        streams = related_streams(live.store, *of) if any(of) else None
         with closing(scratch):
-            maker = Maker(runner.store, needs, until=until, as_of=as_of)
+            maker = Maker(live.store, needs, until=until, as_of=as_of)
             if policies is not None:
                 maker.policies = policies
-            parked = _fill(scratch, maker, runner.store, needs, streams=streams, tick=tick)
+            parked = _fill(scratch, maker, live.store, needs, streams=streams, tick=tick)
             names = {each.name: scratch.at(each.name) for each in needs}
             with scratch.reading() as cursor:
                 view = View(
@@ -88,16 +88,19 @@ def _making(
 
 @contextmanager
 def _one_moment(
-    runner: Runner, names: Sequence[str], tick: Tick | None, workers: int
+    live: LiveTables, names: Sequence[str], tick: Tick | None, workers: int
 ) -> Iterator[tuple[Cursor, dict[str, Tracked]]]:
     """The live tables of some projections, up to date and all at the same position."""
     while True:
-        runner.catch_up(names, workers=workers, tick=tick)
-        with runner.tables.reading() as cursor:
-            live = {name: each for name, each in runner.current(cursor).items() if name in names}
+        catch_up(live, names, workers=workers, tick=tick)
+        with live.tables.reading() as cursor:
+            current = {name: each for name, each in live.current(cursor).items() if name in names}
             # Else somebody moved some of them, or switched, in between.
-            if len(live) == len(names) and len({each.position for each in live.values()}) == 1:
-                yield cursor, live
+            if (
+                len(current) == len(names)
+                and len({each.position for each in current.values()}) == 1
+            ):
+                yield cursor, current
                 return
 
 
@@ -110,11 +113,11 @@ def _newest(cursor: Cursor, names: Mapping[str, str]) -> datetime:
     return from_microseconds(max(found))
 
 
-def _known(runner: Runner, position: int, known_at: datetime | None) -> int:
+def _known(live: LiveTables, position: int, known_at: datetime | None) -> int:
     """The last position that was on record by a time, up to another one."""
     if known_at is None:
         return position
-    return runner.store.recorder.last_position_by(to_microseconds(known_at), position)
+    return live.store._recorder.last_position_by(to_microseconds(known_at), position)
 
 
 def _fill(

@@ -27,13 +27,13 @@ def related_streams(
     def neighbours(streams: set[str]) -> set[str]:
         case_ids = {s.removeprefix("case:") for s in streams if s.startswith("case:")}
         customer_ids = {s.removeprefix("customer:") for s in streams if s.startswith("customer:")}
-        of_cases = merged_customers(customer_ids) | store.recorder.customers_of(
+        of_cases = merged_customers(customer_ids) | store._recorder.customers_of(
             sorted(f"case:{case_id}" for case_id in case_ids)
         )
         return (
             {f"case:{case_id}" for case_id in merged_cases(case_ids)}
             | {f"customer:{customer_id}" for customer_id in of_cases}
-            | store.recorder.cases_of(sorted(customer_ids))
+            | store._recorder.cases_of(sorted(customer_ids))
         )
 
     start = [*(f"case:{i}" for i in cases), *(f"customer:{i}" for i in customers)]
@@ -43,11 +43,9 @@ def related_streams(
 def _merges(store: CaseStore, topic: str) -> Iterator[tuple[str, str]]:
     """What was ever merged into what, by id."""
     # Those of cases have no index: to look through a million events takes a third of a second.
-    for row in map(Row._make, store.recorder.merges(topic)):
+    for row in map(Row._make, store._recorder.merges(topic)):
         try:
-            event = cast(
-                CaseMerged | CustomerMerged, store.journal.codec.decode(row.topic, row.state)
-            )
+            event = cast(CaseMerged | CustomerMerged, store._codec.decode(row.topic, row.state))
         except StoreDamaged:  # then its stream has no rows that could be merged with others
             continue
         yield row.stream.partition(":")[2], event.into

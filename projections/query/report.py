@@ -5,40 +5,41 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from inspect import signature
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, Unpack
 
 import msgspec
 from eventsourcing.persistence import ProgrammingError
 
 from casestore import CaseStore
-from projections.engine.live import Tick
-from projections.engine.runner import Runner
+from projections.engine.live import LiveTables, Tick
 from projections.engine.tables import unavailable
 from projections.models.cases import CASES
 from projections.models.customers import CUSTOMERS
 from projections.projection import Projection
 from projections.query.open_view import open_view
-from projections.query.selection import FIELDS, Selection
+from projections.query.selection import FIELDS, Asked, Selection
 from projections.query.view import View
-
-R = TypeVar("R", bound=msgspec.Struct)
+from projections.read_models import PROJECTIONS
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
     """A row of a report."""
 
 
-class Answer(NamedTuple, Generic[R]):
+R_co = TypeVar("R_co", bound=Line, covariant=True)
+
+
+class Answer(NamedTuple, Generic[R_co]):
     """What a report's own function gives: rows in its own order, and what they come to."""
 
-    rows: Sequence[R]
+    rows: Sequence[R_co]
     summary: dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Result(Generic[R]):
+class Result(Generic[R_co]):
     """What a report answers."""
 
     report: str
@@ -46,9 +47,10 @@ class Result(Generic[R]):
     known_at: datetime | None
     position: int
     """Of the last event that was taken into account."""
-    rows: Sequence[R]
-    summary: Mapping[str, Any]
-    """Of all rows, also where `limit` leaves some out."""
+    rows: Sequence[R_co]
+    summary: Mapping[str, object]
+    """What all rows come to, also those that `limit` leaves out: numbers, text, Money, and lists
+    or mappings of these; None where it cannot be told. docs/reports.md says what each has."""
     total: int = 0
     """How many rows there are, with those that `limit` leaves out."""
     parked: int = 0
@@ -60,14 +62,14 @@ class Option(NamedTuple):
 
     name: str
     help: str
-    kind: Any = bool
+    kind: type[bool | str | timedelta | datetime] | tuple[str, ...] | Callable[[str], object] = bool
     """bool (a flag), str, timedelta, datetime, a tuple of the codes that may be given, or a
     function that reads a text, and raises ValueError."""
     required: bool = False
     default: str | None = None
     multiple: bool = False
     """Whether several may be given, of which any will do."""
-    instead: Report[Any] | None = None
+    instead: Report[Line] | None = None
     """A report that is answered instead where the option is given, with what it knows of the
     others."""
 
@@ -79,14 +81,14 @@ SELECTS = (
 
 
 @dataclass(frozen=True)
-class Report(Generic[R]):
+class Report(Generic[R_co]):
     """A report. To add one: a function with its rows, and a line in `REPORTS`."""
 
     name: str
     """As the command line has it: "goodwill history" is one of a group."""
     help: str
-    line: type[R]
-    answer: Callable[..., Answer[R]]
+    line: type[R_co]
+    _answer: Callable[..., Answer[R_co]]
     """From a View and the report's own options to rows."""
     needs: tuple[Projection, ...]
     shown: str
@@ -107,36 +109,37 @@ class Report(Generic[R]):
         limit: int | None = None,
         workers: int = 1,
         tick: Tick | None = None,
-        **options: Any,
-    ) -> Result[R]:
+        **asked: Unpack[Asked],
+    ) -> Result[R_co]:
         """Answer.
 
         Args:
             store: what to report on.
-            selection: what of it; fields of a Selection may also be given by name instead, like
-                `as_of` or `customer`.
+            selection: what of it; fields of a Selection may also be given by name, like `as_of`
+                or `customer`, and go before it.
             sort: the field to sort by, with "-" before it for the largest first.
             limit: the number of rows to give at most; the summary is of all.
             workers: processes to share the work with, where tables have to be built first.
             tick: told the number of events done, where it takes long.
-            options: of this report alone, see its docstring.
+            asked: fields of a Selection, and options of this report, which docs/reports.md tells.
 
         Raises ValueError for what cannot be asked, StoreUnavailable.
         """
+        options: dict[str, Any] = {**asked}
         named = {each: options.pop(each) for each in FIELDS if each in options}
-        asked = replace(selection or Selection(), **named)
-        self._check(asked, sort)
+        chosen = replace(selection or Selection(), **named)
+        self._check(chosen, sort)
         try:
-            signature(self.answer).bind(None, **options)
+            signature(self._answer).bind(None, **options)
         except TypeError as error:
             raise ValueError(f"the report {self.name!r}: {error}") from None
         needs = tuple(dict.fromkeys([*self.needs, CASES, CUSTOMERS]))
-        with Runner(store) as runner:
+        with LiveTables(store, PROJECTIONS) as live:
             # PostgreSQL drops a table that a rebuild has replaced under a reader's feet.
             patience: list[AbstractContextManager[Any]]
             patience = [*[suppress(ProgrammingError)] * 5, nullcontext()]
             for again in patience:
-                with unavailable(), again, open_view(runner, needs, asked, tick, workers) as seen:
+                with unavailable(), again, open_view(live, needs, chosen, tick, workers) as seen:
                     return self._result(*seen, sort, limit, options)
         raise AssertionError
 
@@ -147,8 +150,8 @@ class Report(Generic[R]):
         sort: str | None,
         limit: int | None,
         options: Mapping[str, Any],
-    ) -> Result[R]:
-        found = self.answer(view, **options)
+    ) -> Result[R_co]:
+        found = self._answer(view, **options)
         rows = _in_order(found.rows, sort)
         return Result(
             self.name,
@@ -178,7 +181,10 @@ class Report(Generic[R]):
             )
 
 
-def _in_order(rows: Sequence[R], sort: str | None) -> Sequence[R]:
+AnyLine = TypeVar("AnyLine", bound=Line)
+
+
+def _in_order(rows: Sequence[AnyLine], sort: str | None) -> Sequence[AnyLine]:
     if sort is None:
         return rows
     name, largest_first = sort.removeprefix("-"), sort.startswith("-")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import TypedDict
+
+from casestore.events.policy_document import Document
 
 Several = str | Sequence[str] | None
 """One value, several of which any will do, or None: whatever it is."""
@@ -53,3 +56,37 @@ class Selection:
 
 
 FIELDS = tuple(field.name for field in fields(Selection))
+
+
+class Asked(TypedDict, total=False):
+    """What a report takes by name: fields of a Selection, and its own options."""
+
+    as_of: datetime | None
+    known_at: datetime | None
+    since: datetime | None
+    until: datetime | None
+    customer: Several
+    case: Several
+    agent: Several
+    team: Several
+    product: Several
+    region: Several
+    category: Several
+    tz: tzinfo
+    ages: str
+    broken: bool
+    by: str
+    channel: Several
+    closed_from: datetime | None
+    closed_to: datetime | None
+    document: Document
+    due: timedelta | None
+    kind: Several
+    name: str
+    opened_from: datetime | None
+    opened_to: datetime | None
+    outcome: str
+    role: str
+    rule: str | None
+    state: Several
+    status: Several

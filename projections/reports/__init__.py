@@ -5,10 +5,11 @@ for promise in reports.promises(store, customer="C-2207", broken=True).rows:
     print(promise.promise_id, promise.state, promise.due_at)
 """
 
-from projections.query.report import Report, Result
-from projections.query.selection import Selection
+from projections.query.report import Line, Option, Report, Result
+from projections.query.selection import Asked, Selection
 from projections.reports.ageing import AGEING, AgeLine
 from projections.reports.authority import ALLOWANCE, AllowanceLine
+from projections.reports.backtest import BACKTEST, BacktestLine
 from projections.reports.breakdown import BREAKDOWN, BreakdownLine
 from projections.reports.cases import CASES_REPORT, CaseLine
 from projections.reports.causes import CAUSES, CauseLine
@@ -49,8 +50,9 @@ responses = RESPONSES_REPORT
 response_counts = RESPONSE_COUNTS
 period = PERIOD
 causes = CAUSES
+backtest = BACKTEST
 
-REPORTS = (
+REPORTS: tuple[Report[Line], ...] = (
     cases,
     promises,
     goodwill_history,
@@ -69,12 +71,15 @@ REPORTS = (
     period,
     causes,
 )
-"""Every report, in the order in which the command line lists them."""
+"""Every report, in the order in which the command line lists them; `backtest` is one of the
+commands for policies."""
 
 __all__ = [
     "REPORTS",
     "AgeLine",
     "AllowanceLine",
+    "Asked",
+    "BacktestLine",
     "BreakdownLine",
     "CaseLine",
     "CauseLine",
@@ -83,6 +88,8 @@ __all__ = [
     "GoodwillLine",
     "LapseCountLine",
     "LapseLine",
+    "Line",
+    "Option",
     "OverdueLine",
     "PeriodLine",
     "PromiseLine",
@@ -97,6 +104,7 @@ __all__ = [
     "UndeliveredLine",
     "WaitingLine",
     "ageing",
+    "backtest",
     "breakdown",
     "cases",
     "causes",

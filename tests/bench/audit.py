@@ -49,7 +49,7 @@ def bench_audit(folder: Path, count: int, rounds: int) -> list[Floor]:
         write_batches(store, list(events(count)))
         read = race(
             rounds,
-            raw=lambda: seconds(lambda: len(store.recorder.fetch(SCAN))),
+            raw=lambda: seconds(lambda: len(store._recorder.fetch(SCAN))),
             seal=lambda: sealing(store),
             verify=lambda: seconds(lambda: verify(store)),
         )

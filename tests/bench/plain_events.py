@@ -67,4 +67,4 @@ def lines(count: int) -> list[bytes]:
 
 def rows(store: CaseStore) -> list[Row]:
     """What the store holds, as rows to insert elsewhere."""
-    return [Row._make(row) for row in store.recorder.rows(0, 10_000_000)]
+    return [Row._make(row) for row in store._recorder.rows(0, 10_000_000)]

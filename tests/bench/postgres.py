@@ -97,11 +97,11 @@ def bench_postgres(base: str, folder: Path, count: int, rounds: int) -> list[Flo
     with CaseStore.create(fresh()) as store:
         import_lines(store, lines(count))
         raw_rows = [row._replace(event_id=str(row.event_id)) for row in rows(store)]
-        scan = SCAN.replace("stored_events", store.recorder.table)
+        scan = SCAN.replace("stored_events", store._recorder.table)
         read = race(
             rounds,
             ours=lambda: seconds(lambda: sum(1 for _ in store.read())),
-            raw=lambda: seconds(lambda: len(store.recorder.fetch(scan))),
+            raw=lambda: seconds(lambda: len(store._recorder.fetch(scan))),
         )
 
     def raw_each(connection: psycopg.Connection[Any], sql: str) -> None:

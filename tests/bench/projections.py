@@ -16,7 +16,6 @@ from casestore import CaseStore
 from casestore.system.garbage import fewer_collections
 from projections import PROJECTIONS as ALL
 from projections import reports
-from projections.engine.rebuild import rebuild
 from projections.engine.runner import Runner
 from projections.engine.tables import Tables
 from projections.engine.workers import ranges
@@ -95,7 +94,7 @@ def opened(url: str) -> Iterator[CaseStore]:
 def built(url: str, workers: int) -> float:
     """Seconds to rebuild all projections."""
     with CaseStore.open(url) as store, Runner(store) as runner:
-        return seconds(lambda: rebuild(runner, workers=workers))
+        return seconds(lambda: runner.rebuild(workers=workers))
 
 
 def bare(url: str) -> float:
@@ -105,7 +104,7 @@ def bare(url: str) -> float:
     customers reads their events a second time: that is left out here.)
     """
     with opened(url) as store, Runner(store) as runner:
-        where, live = runner.tables, runner.current()
+        where, live = runner._live.tables, runner._live.current()
         with where.reading() as cursor:
             rows = {p: cursor.all(f"SELECT * FROM {where.at(live[p.name].table)}") for p in ALL}
         for projection in ALL:
@@ -120,7 +119,7 @@ def bare(url: str) -> float:
 
 
 def _bare(store: CaseStore, where: Tables, rows: Mapping[Projection, Sequence[Any]]) -> None:
-    recorder, parts = store.recorder, list(ranges(store, ("case", "customer")))
+    recorder, parts = store._recorder, list(ranges(store, ("case", "customer")))
     columns = recorder.columns.replace("personal", "NULL")  # projections read no personal text
     for n, part in enumerate(parts):
         events = recorder.fetch(
@@ -129,7 +128,7 @@ def _bare(store: CaseStore, where: Tables, rows: Mapping[Projection, Sequence[An
             part,
         )
         with fewer_collections():
-            list(store.journal.codec.recorded(events))
+            list(store._codec.recorded(events))
         with where.writing() as cursor:
             for projection, all_rows in rows.items():
                 first, last = (k * len(all_rows) // len(parts) for k in (n, n + 1))
@@ -188,8 +187,8 @@ def median(store: CaseStore, ask: Ask) -> float:
 
 def similar_cases(store: CaseStore) -> Sequence[tuple[str, str]]:
     """Cases of similar length whose customers have no other case, each with its customer."""
-    with Runner(store) as runner, runner.tables.reading() as cursor:
-        table = runner.tables.at(runner.current()["cases"].table)
+    with Runner(store) as runner, runner._live.tables.reading() as cursor:
+        table = runner._live.tables.at(runner._live.current()["cases"].table)
         cases = cursor.all(
             f"SELECT max(case_id), customer_id FROM {table} WHERE merged_into IS NULL "
             f"GROUP BY customer_id HAVING count(*) = 1 AND max(events) BETWEEN ? AND ? "

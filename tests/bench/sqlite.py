@@ -91,7 +91,7 @@ def bench_sqlite(folder: Path, count: int, rounds: int) -> list[Floor]:
         read = race(
             rounds,
             ours=lambda: seconds(lambda: sum(1 for _ in store.read())),
-            raw=lambda: seconds(lambda: len(store.recorder.fetch(SCAN))),
+            raw=lambda: seconds(lambda: len(store._recorder.fetch(SCAN))),
             stock=lambda: 20 * seconds(lambda: stock_read(stock)),
         )
         stock.close()
@@ -165,11 +165,11 @@ def bare_each(store: CaseStore, like: Sequence[Row]) -> None:
 
     Nothing is read from the store, and nothing is checked against its history.
     """
-    codec, vault = store.journal.codec, store.vault
+    codec, vault = store._codec, store._vault
     key = vault.new_key("C")
-    with store.recorder.writing() as writing:
+    with store._recorder.writing() as writing:
         writing.commit([], [key])
-    datastore = cast(SQLiteJournal, store.recorder).datastore
+    datastore = cast(SQLiteJournal, store._recorder).datastore
     writer, cursor = datastore.take_writer()
     registered, n = CustomerRegistered(occurred_at=START, actor=STORE), 0
     for row in like:

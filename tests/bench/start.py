@@ -20,6 +20,6 @@ def bench_start(rounds: int) -> list[Floor]:
     times = race(
         rounds * 3,
         click=lambda: run("-c", "import click"),
-        ours=lambda: run("-m", "cli.main", "--help"),
+        ours=lambda: run("-m", "casestore", "--help"),
     )
     return [Floor("casestore --help", "import click", times["click"] / times["ours"], 0.5)]

@@ -227,6 +227,19 @@ def test_what_is_not_there_is_said_to_be_missing(store: CaseStore) -> None:
             ask()
 
 
+def test_a_customers_state_is_read_like_a_cases(store: CaseStore, clock: Clock) -> None:
+    store.append("case:1", opened())
+    before = clock.now
+    clock.now += timedelta(hours=1)
+    hold = HoldPlaced(occurred_at=clock.now, actor=ANNA, hold_id="h1", reason="lawsuit")
+    store.append("customer:c1", hold)
+    assert store.customer("c1").holds == {"h1": "lawsuit"}
+    assert store.customer("c1", known_at=before).holds == {}
+    assert store.customer("c1", as_of=before).registered
+    with pytest.raises(StreamNotFound, match="customer nope"):
+        store.customer("nope")
+
+
 def test_recorded_at_never_decreases_even_if_the_clock_does(store: CaseStore, clock: Clock) -> None:
     store.append("case:1", opened())
     clock.now -= timedelta(hours=1)
@@ -416,8 +429,8 @@ def test_follow_gives_what_was_and_what_comes(store: CaseStore, store_url: str) 
 )
 def test_the_table_is_append_only(store: CaseStore, store_url: str, statement: str) -> None:
     store.append("case:1", opened(), note())
-    before = store.recorder.fetch(f"SELECT * FROM {store.recorder.table} ORDER BY position")
-    sql = statement.format(t=store.recorder.table)
+    before = store._recorder.fetch(f"SELECT * FROM {store._recorder.table} ORDER BY position")
+    sql = statement.format(t=store._recorder.table)
     if store_url.startswith("sqlite"):
         with (
             sqlite3.connect(store_url.removeprefix("sqlite:///")) as connection,
@@ -434,7 +447,7 @@ def test_the_table_is_append_only(store: CaseStore, store_url: str, statement: s
         assert isinstance(where, PostgresUrl)
         with psycopg.connect(where.conninfo) as postgres, pytest.raises(psycopg.Error):
             postgres.execute(sql)
-    after = store.recorder.fetch(f"SELECT * FROM {store.recorder.table} ORDER BY position")
+    after = store._recorder.fetch(f"SELECT * FROM {store._recorder.table} ORDER BY position")
     assert after == before
 
 
@@ -515,7 +528,7 @@ def test_any_text_and_any_id_come_back(store: CaseStore, text: str, id_: str) ->
         occurred_at=T, actor=ANNA, message_id=id_, channel="web", text=text.replace("\ud800", "")
     )
     stream = f"case:{id_}"
-    if not list(store.recorder.stream_rows(stream, limit=1)):
+    if not list(store._recorder.stream_rows(stream, limit=1)):
         receipt = store.append(stream, opened(customer=id_), message)
         assert store.history(stream, reveal=True).effective[-1].event == message
         assert receipt.versions == (1, 2)

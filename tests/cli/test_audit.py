@@ -206,7 +206,7 @@ def test_on_either_database(
     folder = audit_folder(tmp_path, monkeypatch)
     with CaseStore.create(store_url) as store:
         tell(store, "c1", "k1")
-        sqlite = isinstance(store.recorder, SQLiteJournal)
+        sqlite = isinstance(store._recorder, SQLiteJournal)
     env = {"CASESTORE_AUDIT_DIR": str(folder), "CASESTORE_KEY_FILE": str(tmp_path / "store.key")}
     casestore = Casestore(store_url, **env)
     assert "begin with `casestore audit key`" in casestore("audit", "seal").failed(3)

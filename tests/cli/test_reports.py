@@ -203,14 +203,14 @@ def test_parked_streams_are_told_of(casestore: Casestore, store_url: str) -> Non
 def damage(url: str) -> None:
     """Alter a stored event behind the library's back."""
     with CaseStore.open(url) as store:
-        table = store.recorder.table
+        table = store._recorder.table
         off = (
             [f"ALTER TABLE {table} DISABLE TRIGGER USER"]
             if url.startswith("postgres")
             else ["DROP TRIGGER stored_events_no_update"]
         )
         change = f"UPDATE {table} SET topic = 'NoSuchType' WHERE originator_id = 'case:late'"
-        with store.recorder.datastore.transaction(commit=True) as cursor:  # type: ignore[attr-defined]
+        with store._recorder.datastore.transaction(commit=True) as cursor:  # type: ignore[attr-defined]
             for statement in (*off, f"{change} AND originator_version = 2"):
                 cursor.execute(statement)
 

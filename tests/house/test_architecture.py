@@ -37,10 +37,11 @@ STEPS: dict[str, list[set[str]]] = {
         {"backup", "doctor"},
     ],
     "projections": [
-        {"projection"},
         {"history"},
+        {"projection"},
         {"models"},
         {"rules"},
+        {"read_models"},
         {"engine"},
         {"query"},
         {"reports"},

@@ -30,7 +30,7 @@ CUSTOMERS = ("c1", "c2")
 
 
 def key_rows(store: CaseStore) -> list[KeyRow]:
-    rows = store.recorder.fetch(f"SELECT * FROM {store.recorder.keys_table}")
+    rows = store._recorder.fetch(f"SELECT * FROM {store._recorder.keys_table}")
     return [KeyRow(row[0], bytes(row[1]), bytes(row[2])) for row in rows]
 
 
@@ -44,7 +44,7 @@ def forget(store: CaseStore) -> None:
 
 def secrets_of(store: CaseStore) -> list[bytes]:
     """The data keys as they are, in the encodings that a file might have them in."""
-    keys = [store.vault.unwrap(row) for row in key_rows(store)]
+    keys = [store._vault.unwrap(row) for row in key_rows(store)]
     assert len(keys) == len(CUSTOMERS)
     encoded = [(base64.b64encode(key), key.hex().encode()) for key in keys]
     return [*keys, *(each for pair in encoded for each in pair)]

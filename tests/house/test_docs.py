@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+import casestore
+import projections
 from cli.main import cli
 from projections import reports
 
@@ -93,8 +95,8 @@ def test_the_events_page_is_what_the_code_says() -> None:
     assert made == EVENTS_PAGE.read_text("utf-8"), "CASESTORE_GOLDEN=1 writes it anew"
 
 
-def blocks(language: str) -> list[str]:
-    text = (ROOT / "README.md").read_text("utf-8")
+def blocks(language: str, document: str = "README.md") -> list[str]:
+    text = (ROOT / document).read_text("utf-8")
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
@@ -109,13 +111,37 @@ def test_the_readme_can_be_followed_in_an_empty_folder(tmp_path: Path) -> None:
         "data": {"occurred_at": "2026-03-02T10:00:00Z", "actor": {"kind": "agent", "id": "bo"}},
     }
     (tmp_path / "events.ndjson").write_text(json.dumps(line))
-    script = blocks("sh")[2].replace("casestore ", f"{sys.executable} -m cli.main ")
+    script = blocks("sh")[2].replace("casestore ", f"{sys.executable} -m casestore ")
     subprocess.run(["bash", "-ec", script], cwd=tmp_path, env=env, check=True, text=True)
     command = [sys.executable, "-c", blocks("python")[0]]
     done = subprocess.run(
         command, cwd=tmp_path, env=env, check=True, text=True, capture_output=True
     )
     assert done.stdout.startswith("open ")
+
+
+def test_the_page_for_services_does_what_it_says(tmp_path: Path) -> None:
+    """Its snippets, one after the other, print what stands behind an arrow."""
+    script = "\n".join(blocks("python", "docs/python.md"))
+    env = {name: value for name, value in os.environ.items() if not name.startswith("CASESTORE_")}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        cwd=tmp_path,
+        env={**env, "PYTHONPATH": str(ROOT)},
+        check=False,
+        text=True,
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == re.findall(r"# → (.+)", script)
+
+
+def test_the_page_for_services_has_every_public_name() -> None:
+    page = (ROOT / "docs" / "python.md").read_text("utf-8")
+    on_the_events_page = {cls.__name__ for cls in casestore.VOCABULARY}
+    named = set(re.findall(r"`(\w+)`", page))
+    for face in (casestore, projections, reports):
+        assert set(face.__all__) - on_the_events_page - named == set(), face.__name__
 
 
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]

@@ -66,9 +66,9 @@ def test_incidents_and_tickets_go_in_once_and_move_to_the_other_database(
     given = lines(data_dir)
     with CaseStore.create(f"sqlite:///{tmp_path}/a.db") as here:
         assert import_lines(here, given) == Imported(len(given), len(given), 0, ())
-        before = here.recorder.max_notification_id()
+        before = here._recorder.max_notification_id()
         assert import_lines(here, given) == Imported(len(given), 0, len(given), ())
-        assert here.recorder.max_notification_id() == before
+        assert here._recorder.max_notification_id() == before
         answers_are_right(here, data_dir)
         with CaseStore.create(postgres_schema_url) as there:
             assert import_lines(there, export_lines(here, reveal=True)).refused == ()

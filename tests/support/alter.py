@@ -10,7 +10,7 @@ from casestore.journal.sqlite import SQLiteJournal
 
 def alter(store: CaseStore, *statements: str) -> None:
     """Run statements that the append-only triggers refuse. {t} in them is the table of events."""
-    recorder = store.recorder
+    recorder = store._recorder
     if isinstance(recorder, SQLiteJournal):
         sql = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
         triggers = dict(recorder.fetch(sql))
@@ -23,7 +23,7 @@ def alter(store: CaseStore, *statements: str) -> None:
 
 
 def execute(store: CaseStore, *statements: str) -> None:
-    recorder: Any = store.recorder
+    recorder: Any = store._recorder
     with recorder.datastore.transaction(commit=True) as cursor:
         for statement in statements:
             cursor.execute(statement.replace("{t}", recorder.table))

@@ -63,7 +63,7 @@ class Casestore:
         """Start the command as a process of its own."""
         env = {name: value for name, value in {**os.environ, **self.env}.items() if value}
         return subprocess.Popen(
-            [sys.executable, "-m", "cli.main", *args],
+            [sys.executable, "-m", "casestore", *args],
             cwd=ROOT,
             env=env,
             **{"stdin": subprocess.DEVNULL, **options},

@@ -66,10 +66,10 @@ SOME = (CASES, PROMISES, CUSTOMERS, LOOKING, FRAGILE)
 
 def contents(runner: Runner) -> dict[str, list[Any]]:
     """Every row of the live tables, and what is parked."""
-    with runner.tables.reading() as cursor:
-        rows: dict[str, list[Any]] = {"parked": runner.parked(cursor)}
-        for name, table in runner.current(cursor).items():
+    with runner._live.tables.reading() as cursor:
+        rows: dict[str, list[Any]] = {"parked": runner._live.parked(cursor)}
+        for name, table in runner._live.current(cursor).items():
             rows[name] = sorted(
-                cursor.all(f"SELECT * FROM {runner.tables.at(table.table)}"), key=repr
+                cursor.all(f"SELECT * FROM {runner._live.tables.at(table.table)}"), key=repr
             )
     return rows

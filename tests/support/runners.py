@@ -26,7 +26,7 @@ def process(target: Callable[..., None], *args: Any) -> Iterator[BaseProcess]:
 
 def position(runner: Runner) -> int:
     """The position of the tables, which is always the same for all of them."""
-    (position_of_all,) = {table.position for table in runner.current().values()}
+    (position_of_all,) = {table.position for table in runner._live.current().values()}
     return position_of_all
 
 

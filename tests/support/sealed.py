@@ -80,7 +80,7 @@ def tampered(url: str, **asked: object) -> str:
 
 
 def is_sqlite(store: CaseStore) -> bool:
-    return isinstance(store.recorder, SQLiteJournal)
+    return isinstance(store._recorder, SQLiteJournal)
 
 
 def alter_positions(store: CaseStore, *statements: str) -> None:
@@ -96,7 +96,7 @@ def put_back(store: CaseStore, position: int) -> None:
     if is_sqlite(store):
         execute(store, f"UPDATE sqlite_sequence SET seq = {position}")
     else:
-        sequence = f"pg_get_serial_sequence('{store.recorder.table}', 'position')"
+        sequence = f"pg_get_serial_sequence('{store._recorder.table}', 'position')"
         execute(store, f"SELECT setval({sequence}, {position})")
 
 

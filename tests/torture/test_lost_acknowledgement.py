@@ -213,7 +213,7 @@ def test_who_gives_up_may_ask_again_with_the_same_key(line: Line, store: CaseSto
 @contextmanager
 def busy(store: CaseStore) -> Iterator[None]:
     """The write lock is held: BEGIN IMMEDIATE, or the advisory lock."""
-    with store.recorder.writing() as writing:
+    with store._recorder.writing() as writing:
         writing.survey((), (), ())
         yield
 
@@ -273,7 +273,7 @@ def hung_up(postgres_url: str, postgres_schema_url: str, tmp_path: Path) -> Iter
             other.append("case:not-yet-read", opened())
         with ExitStack() as used:
             for _ in range(8):
-                used.enter_context(store.recorder.changes())
+                used.enter_context(store._recorder.changes())
         with psycopg.connect(postgres_url, autocommit=True) as admin:
             admin.execute(cut, (name,))
         yield store
@@ -323,7 +323,7 @@ def test_a_closed_store_leaves_no_connection_behind(
         url = f"{postgres_schema_url}&application_name={name}"
         with CaseStore.create(url, key_file=tmp_path / "key") as store:
             store.append("case:1", opened())
-            writing = store.recorder.writing(optimistic=True)
+            writing = store._recorder.writing(optimistic=True)
             if busy_then:
                 writing.__enter__()
         if busy_then:

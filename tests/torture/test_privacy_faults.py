@@ -103,8 +103,8 @@ def all_words(store: CaseStore) -> set[object]:
 
 def check_erased_or_not(store: CaseStore, customer_id: str) -> bool:
     """Whether the customer is erased: altogether, or not at all."""
-    sql = f"SELECT 1 FROM {store.recorder.keys_table} WHERE customer_id = ?"
-    there = bool(store.recorder.fetch(sql, [customer_id]))
+    sql = f"SELECT 1 FROM {store._recorder.keys_table} WHERE customer_id = ?"
+    there = bool(store._recorder.fetch(sql, [customer_id]))
     on_record = len(list(erasures(store, customer_id)))
     assert (there, on_record) in ((True, 0), (False, 1))
     assert readable(store, customer_id) == ({"words"} if there else {Erased()})
@@ -120,12 +120,12 @@ def test_an_erasure_that_is_killed_is_done_whole_or_not_at_all(place: Place) -> 
         killed = dies(step, place, lambda s: erase(s, who, basis="x", actor=ANA))  # noqa: B023
         with place.open() as store:
             done.append(check_erased_or_not(store, who))
-            assert store.recorder.keys_that_outlived(who) == []
+            assert store._recorder.keys_that_outlived(who) == []
             if step % 2:  # either finishes it
                 assert finish(store) == ()
             assert erase(store, who, basis="x", actor=ANA).left == ()
             assert check_erased_or_not(store, who)
-            assert UNSCRUBBED not in (store.recorder.meta() or {})
+            assert UNSCRUBBED not in (store._recorder.meta() or {})
             assert who in {each.customer_id for each in listed(store)}
         if not killed:
             break

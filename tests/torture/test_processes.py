@@ -234,7 +234,7 @@ def at_commit(
     store: CaseStore, do: Callable[[Sequence[Row], Sequence[KeyRow], Commit], list[int]]
 ) -> None:
     """Do something where the store commits, between its decision and its return."""
-    real = store.recorder.writing
+    real = store._recorder.writing
 
     @contextmanager
     def writing(*, optimistic: bool = False) -> Iterator[Writing]:
@@ -243,7 +243,7 @@ def at_commit(
             transaction.commit = lambda rows, keys=(): do(rows, keys, commit)  # type: ignore[method-assign]
             yield transaction
 
-    store.recorder.writing = writing  # type: ignore[method-assign]
+    store._recorder.writing = writing  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize("count", [1, 1500])

@@ -36,7 +36,7 @@ ZERO = base64.b64encode(bytes(32)).decode()
 
 def test_every_event_can_be_proven(url: str) -> None:
     with opened(url) as store:
-        rows = store.recorder.rows(0, 100)
+        rows = store._recorder.rows(0, 100)
         for index, row in enumerate(rows):
             proof = proof_of(store, row[7])
             assert proof == proof_of(store, f"{row[1]}@{row[2]}")

@@ -74,7 +74,7 @@ def test_the_uncovered_tail_is_counted(url: str) -> None:
 
 def test_the_root_is_that_of_the_rows_leaves(url: str) -> None:
     with opened(url) as store:
-        rows = store.recorder.rows(0, 100)
+        rows = store._recorder.rows(0, 100)
         leaves = [leaf_of(store.meta["store_id"], row) for row in rows]
         checkpoint = seal(store).checkpoint
     grown = Frontier()
@@ -114,7 +114,7 @@ def test_a_leaf_is_canonical_json(
 
 def test_a_leaf_holds_no_words(url: str) -> None:
     with opened(url) as store:
-        for row in store.recorder.rows(0, 100):
+        for row in store._recorder.rows(0, 100):
             assert "Ach" not in leaf_of("log", row).decode()
 
 
@@ -184,8 +184,8 @@ def test_vacuum_changes_nothing(url: str) -> None:
             with closing(sqlite3.connect(path)) as connection:
                 connection.execute("VACUUM")
         else:
-            with store.recorder.datastore.get_connection() as connection:  # type: ignore[attr-defined]
-                connection.execute(f"VACUUM FULL {store.recorder.table}")
+            with store._recorder.datastore.get_connection() as connection:  # type: ignore[attr-defined]
+                connection.execute(f"VACUUM FULL {store._recorder.table}")
     assert verified(url).verdict == "fine"
 
 
@@ -228,7 +228,7 @@ SIX = "case:c2 version 2 (position 6,"
 )  # fmt: skip
 def test_what_was_changed_is_named(url: str, change: str, says: str) -> None:
     with opened(url) as store:
-        alter(store, change.replace("{t}.position", f"{store.recorder.table}.position"))
+        alter(store, change.replace("{t}.position", f"{store._recorder.table}.position"))
     assert says in tampered(url)
 
 
@@ -237,18 +237,18 @@ def test_any_bit_that_is_flipped_is_named(url: str) -> None:
     random = Random(4711)
     with opened(url) as store:
         mark = "?" if is_sqlite(store) else "%s"
-        datastore = store.recorder.datastore  # type: ignore[attr-defined]
+        datastore = store._recorder.datastore  # type: ignore[attr-defined]
 
         def put(column: str, position: int, value: bytes) -> None:
             with datastore.transaction(commit=True) as cursor:
-                sql = f"UPDATE {store.recorder.table} SET {column} = {mark} "
+                sql = f"UPDATE {store._recorder.table} SET {column} = {mark} "
                 cursor.execute(f"{sql} WHERE position = {mark}", (value, position))
 
         if not is_sqlite(store):
             execute(store, "ALTER TABLE {t} DISABLE TRIGGER USER")
         else:
             execute(store, "DROP TRIGGER stored_events_no_update")
-        for row in store.recorder.rows(0, 100):
+        for row in store._recorder.rows(0, 100):
             for column, value in (("state", row[4]), ("personal", row[5]), ("metadata", row[9])):
                 if value is None:
                     continue
@@ -367,7 +367,7 @@ def test_forged_hashes_are_not_believed(url: str, folder: Path) -> None:
     """Somebody alters a row and the kept hash of it, too."""
     with opened(url) as store:
         alter(store, "UPDATE {t} SET topic = 'NoteAdded' WHERE position = 9")
-        rows = store.recorder.rows(0, 100)
+        rows = store._recorder.rows(0, 100)
         (folder / "hashes" / "0").write_bytes(b"".join(hashes_of(store.meta["store_id"], rows)))
     assert "among events 8 to 11" in tampered(url)
 
@@ -773,7 +773,7 @@ def test_ids_that_were_rolled_back(postgres_schema_url: str, tmp_path: Path, fol
     url = postgres_schema_url
     make_store(url)
     with opened(url) as store:
-        sequence = f"pg_get_serial_sequence('{store.recorder.table}', 'position')"
+        sequence = f"pg_get_serial_sequence('{store._recorder.table}', 'position')"
         execute(store, f"SELECT nextval({sequence})")
         found = verify(store)
         assert found.verdict == "cannot tell"  # an append that failed, or a tail that was cut
@@ -927,5 +927,5 @@ def test_appends_pay_nothing(url: str) -> None:
     """Sealing has no table, no trigger and no column: an append cannot know of it."""
     with opened(url) as store:
         if is_sqlite(store):
-            named = {name for (name,) in store.recorder.fetch("SELECT name FROM sqlite_master")}
+            named = {name for (name,) in store._recorder.fetch("SELECT name FROM sqlite_master")}
             assert not [name for name in named if "audit" in name or "seal" in name]

@@ -97,7 +97,7 @@ def goes_on(url: str) -> None:
     """It can be appended to at the next position, read, and revealed."""
     case = f"case:{uuid4()}"
     with opened(url) as store:
-        last = store.recorder.max_notification_id() or 0
+        last = store._recorder.max_notification_id() or 0
         store.append(case, opening("k1", subject="More"), note("words"))
         positions = [each.position for each in store.read(after=last)]
         assert positions == list(range(last + 1, last + 1 + len(positions)))
@@ -182,7 +182,7 @@ def test_a_backup_is_one_moment_while_writers_write(url: str, file: Path) -> Non
         each.start()
     try:
         with opened(url) as store:
-            while (store.recorder.max_notification_id() or 0) < 60:
+            while (store._recorder.max_notification_id() or 0) < 60:
                 assert all(each.is_alive() for each in writers)
                 time.sleep(0.05)
         files = [file.with_name(f"{n}.backup") for n in range(3)]
@@ -360,7 +360,7 @@ def test_a_full_disk_leaves_no_backup(url: str, file: Path) -> None:
     with opened(url) as store:
         store.append("case:long", opening("k1"), *[note(os.urandom(9000).hex()) for _ in range(20)])
     ran = subprocess.run(
-        [sys.executable, "-m", "cli.main", "--db", url, "backup", str(file)],
+        [sys.executable, "-m", "casestore", "--db", url, "backup", str(file)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -385,11 +385,11 @@ def far(url: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def test_there_and_back_again(url: str, far: str, file: Path) -> None:
     with opened(url) as store:  # as in the middle of a rotation: wrapped by another key
-        execute(store, f"UPDATE {store.recorder.keys_table} SET wrapped = key_id")
+        execute(store, f"UPDATE {store._recorder.keys_table} SET wrapped = key_id")
         if "sqlite" in url:  # and positions that were given and never committed
             execute(store, "UPDATE sqlite_sequence SET seq = 40")
         else:
-            sequence = f"pg_get_serial_sequence('{store.recorder.table}', 'position')"
+            sequence = f"pg_get_serial_sequence('{store._recorder.table}', 'position')"
             execute(store, f"SELECT setval({sequence}, 40)")
         store.append("case:gap", opening("k1", subject=None))
     before = everything(url)

@@ -97,12 +97,12 @@ def test_positions_out_of_order(tmp_path: Path) -> None:
 
 def test_missing_triggers(store_url: str) -> None:
     with CaseStore.open(store_url) as store:
-        sqlite = isinstance(store.recorder, SQLiteJournal)
+        sqlite = isinstance(store._recorder, SQLiteJournal)
         name = "stored_events_no_delete" if sqlite else "stored_events_no_truncate"
         drop = (
-            f"DROP TRIGGER {name}" if sqlite else f"DROP TRIGGER {name} ON {store.recorder.table}"
+            f"DROP TRIGGER {name}" if sqlite else f"DROP TRIGGER {name} ON {store._recorder.table}"
         )
-        with store.recorder.datastore.transaction(commit=True) as cursor:  # type: ignore[attr-defined]
+        with store._recorder.datastore.transaction(commit=True) as cursor:  # type: ignore[attr-defined]
             cursor.execute(drop)
         (finding,) = found(store)
     assert finding.check == "append-only triggers"
@@ -194,7 +194,7 @@ def test_a_database_that_goes_away_is_no_damage(
         raise OperationalError("the server closed the connection")
 
     with CaseStore.open(store_url) as store:
-        monkeypatch.setattr(store.recorder, "rows", gone)
+        monkeypatch.setattr(store._recorder, "rows", gone)
         with pytest.raises(StoreUnavailable, match="stopped answering"):
             found(store)
 

@@ -36,8 +36,8 @@ def everything_stored(store: CaseStore, store_url: str) -> bytes:
     if store_url.startswith("sqlite"):
         path = Path(store_url.removeprefix("sqlite:///"))
         return b"".join(each.read_bytes() for each in path.parent.glob(path.name + "*"))
-    tables = (store.recorder.table, store.recorder.keys_table)
-    rows = [row for table in tables for row in store.recorder.fetch(f"SELECT * FROM {table}")]
+    tables = (store._recorder.table, store._recorder.keys_table)
+    rows = [row for table in tables for row in store._recorder.fetch(f"SELECT * FROM {table}")]
     return repr(rows).encode()
 
 
@@ -72,10 +72,10 @@ def test_the_same_words_never_have_the_same_bytes(store: CaseStore) -> None:
 def test_a_part_moved_elsewhere_does_not_open(store: CaseStore) -> None:
     store.append("case:1", opened(), note("one"))
     store.append("case:2", opened(customer="c2"), note("two"))
-    rows = store.recorder.stream_rows("case:1")
-    (key,) = store.recorder.keys_of(["c1"]).values()
+    rows = store._recorder.stream_rows("case:1")
+    (key,) = store._recorder.keys_of(["c1"]).values()
     part: bytes = rows[1][5] or b""
-    vault = store.vault
+    vault = store._vault
     assert vault.reveal(part, key, "case:1", 2, "NoteAdded") == {"text": "one"}
     for stream, version, topic in [
         ("case:2", 2, "NoteAdded"),
@@ -88,7 +88,7 @@ def test_a_part_moved_elsewhere_does_not_open(store: CaseStore) -> None:
     with pytest.raises(StoreDamaged):
         elsewhere.reveal(part, key, "case:1", 2, "NoteAdded")
     assert (
-        vault.reveal(part, store.recorder.keys_of(["c2"])["c2"], "case:1", 2, "NoteAdded")
+        vault.reveal(part, store._recorder.keys_of(["c2"])["c2"], "case:1", 2, "NoteAdded")
         == "erased"
     )
     for n in range(len(part)):
@@ -104,7 +104,7 @@ def test_a_part_moved_elsewhere_does_not_open(store: CaseStore) -> None:
 
 
 def test_a_wrapped_key_that_was_swapped_does_not_open(store: CaseStore) -> None:
-    vault = store.vault
+    vault = store._vault
     one, two = vault.new_key("c1"), vault.new_key("c2")
     part = vault.seal({"text": "x"}, one, "case:1", 1, "NoteAdded", nonce=next(nonces(1)))
     fresh = Vault(vault.store_id, vault.current_kek, vault.key_file)
@@ -183,7 +183,7 @@ def test_postgres_needs_a_place_for_the_key_file(
     with pytest.raises(KeyFileError, match="CASESTORE_KEY_FILE, or make the store with --unsealed"):
         CaseStore.create(postgres_schema_url)
     with CaseStore.create(postgres_schema_url, sealed=False) as store:
-        assert not store.vault.is_sealed
+        assert not store._vault.is_sealed
 
 
 def test_an_unsealed_store_is_for_those_who_insist(store_url: str) -> None:
@@ -200,7 +200,7 @@ def test_what_is_erased_reads_as_erased_and_never_as_nothing(store: CaseStore) -
     """However the key went, this is what reading then gives."""
     store.append("case:1", opened(), note("words"), key="k")
     store.append("customer:c1", PersonalDataErased(occurred_at=T, actor=ANNA, basis="request"))
-    with store.recorder.writing() as writing:
+    with store._recorder.writing() as writing:
         writing.delete_key("c1")
         writing.commit([])
     history = store.history("case:1", reveal=True)

@@ -78,7 +78,7 @@ def seen(store: CaseStore) -> dict[str, list[str]]:
 
 
 def keys(store: CaseStore) -> dict[str, KeyRow]:
-    rows = store.recorder.fetch(f"SELECT * FROM {store.recorder.keys_table}")
+    rows = store._recorder.fetch(f"SELECT * FROM {store._recorder.keys_table}")
     return {row[0]: KeyRow(row[0], bytes(row[1]), bytes(row[2])) for row in rows}
 
 
@@ -92,10 +92,10 @@ def key_file() -> Path:
 
 def bring_back(store: CaseStore, key: KeyRow) -> None:
     """Put a key that was destroyed back into the key table."""
-    bytes_of = "x'{}'" if isinstance(store.recorder, SQLiteJournal) else "decode('{}', 'hex')"
+    bytes_of = "x'{}'" if isinstance(store._recorder, SQLiteJournal) else "decode('{}', 'hex')"
     values = ", ".join(bytes_of.format(each.hex()) for each in key[1:])
     execute(
-        store, f"INSERT INTO {store.recorder.keys_table} VALUES ('{key.customer_id}', {values})"
+        store, f"INSERT INTO {store._recorder.keys_table} VALUES ('{key.customer_id}', {values})"
     )
 
 
@@ -107,13 +107,13 @@ def all_words(store: CaseStore) -> set[str]:
 
 
 def test_erasing_makes_the_words_unreadable_and_changes_no_event(store: CaseStore) -> None:
-    before = store.recorder.rows(0, 100)
+    before = store._recorder.rows(0, 100)
     made = gone(store)
     assert (made.now, made.noted.basis, made.same_person, made.left) == (True, "gdpr-17", (), ())
     assert seen(store) == {"case:1": ["[erased]"] * 3, "case:2": ["[erased]"], "case:3": ["five"]}
-    assert store.recorder.rows(0, 100)[:-1] == before
+    assert store._recorder.rows(0, 100)[:-1] == before
     assert list(keys(store)) == ["c2"]
-    assert UNSCRUBBED not in (store.recorder.meta() or {})
+    assert UNSCRUBBED not in (store._recorder.meta() or {})
     assert findings(store) == []
 
 
@@ -406,7 +406,7 @@ def test_a_list_that_cannot_be_written_is_told_of(store: CaseStore) -> None:
 
 
 def test_the_doctor_tells_destroyed_evidence_from_an_erasure(store: CaseStore) -> None:
-    execute(store, f"DELETE FROM {store.recorder.keys_table} WHERE customer_id = 'c1'")
+    execute(store, f"DELETE FROM {store._recorder.keys_table} WHERE customer_id = 'c1'")
     (finding,) = findings(store)
     assert (finding.level, finding.check) == ("error", "keys of words")
     assert finding.where == "customer c1"
@@ -417,7 +417,7 @@ def test_the_doctor_tells_destroyed_evidence_from_an_erasure(store: CaseStore) -
 def test_an_erasure_before_the_words_explains_nothing(store: CaseStore) -> None:
     gone(store)
     store.append("customer:c1", CustomerRegistered(occurred_at=T, actor=ANNA, name="back"))
-    execute(store, f"DELETE FROM {store.recorder.keys_table} WHERE customer_id = 'c1'")
+    execute(store, f"DELETE FROM {store._recorder.keys_table} WHERE customer_id = 'c1'")
     (finding,) = findings(store)
     assert (finding.check, "of 1 events" in finding.what) == ("keys of words", True)
 
@@ -448,15 +448,15 @@ def test_a_key_that_outlived_stays_under_a_hold(store: CaseStore) -> None:
 
 
 def test_swapped_and_altered_keys_do_not_open(store: CaseStore) -> None:
-    table = store.recorder.keys_table
+    table = store._recorder.keys_table
     one, two = keys(store)["c1"], keys(store)["c2"]
     for n in range(len(one.wrapped)):
         flipped = bytes([*one.wrapped[:n], one.wrapped[n] ^ 1, *one.wrapped[n + 1 :]])
         with pytest.raises(KeyFileError if n < 32 else StoreDamaged):
-            store.vault.unwrap(one._replace(wrapped=flipped))
+            store._vault.unwrap(one._replace(wrapped=flipped))
     for swapped in (one._replace(wrapped=two.wrapped), two._replace(customer_id="c1")):
         with pytest.raises(StoreDamaged, match="key table was altered"):
-            store.vault.unwrap(swapped)
+            store._vault.unwrap(swapped)
     execute(
         store,
         f"UPDATE {table} SET customer_id = 'x' WHERE customer_id = 'c1'",
@@ -491,7 +491,7 @@ def test_a_part_moved_to_another_customer_does_not_open(store: CaseStore) -> Non
 
 
 def test_a_rotation_changes_every_wrapped_key_and_nothing_else(store: CaseStore) -> None:
-    rows, before, words = store.recorder.rows(0, 100), keys(store), seen(store)
+    rows, before, words = store._recorder.rows(0, 100), keys(store), seen(store)
     (old,) = load_key_file(key_file())
     planned = rotate(store, dry_run=True)
     assert (planned.wrapped, planned.resumed) == (2, False)
@@ -502,7 +502,7 @@ def test_a_rotation_changes_every_wrapped_key_and_nothing_else(store: CaseStore)
     assert new != old
     assert stat.S_IMODE(key_file().stat().st_mode) == 0o600
     assert stores_of(key_file()) == {store.meta["store_id"]}
-    assert store.recorder.rows(0, 100) == rows
+    assert store._recorder.rows(0, 100) == rows
     after = keys(store)
     assert {each: key.key_id for each, key in after.items()} == {
         each: key.key_id for each, key in before.items()
@@ -528,7 +528,7 @@ def test_who_has_the_old_key_cached_takes_the_new_one(store: CaseStore) -> None:
         assert seen(other)["case:6"] == ["eight"]
     assert seen(store)["case:6"] == ["eight"]
     (new,) = {key.wrapped[:32] for key in keys(store).values()}
-    assert new.hex() == (store.recorder.meta() or {})["kek_id"]
+    assert new.hex() == (store._recorder.meta() or {})["kek_id"]
     assert findings(store) == []
 
 
@@ -559,7 +559,7 @@ def test_rotating_is_refused_where_it_would_harm(
         rotate(wrong)
     execute(
         store,
-        f"UPDATE {store.recorder.keys_table} SET key_id = substr(wrapped, 50, 32) "
+        f"UPDATE {store._recorder.keys_table} SET key_id = substr(wrapped, 50, 32) "
         "WHERE customer_id = 'c1'",
     )
     with pytest.raises(StoreDamaged, match="the data key of customer 'c1' does not open"):
@@ -590,7 +590,7 @@ def test_a_key_file_behind_a_link_stays_behind_it(store: CaseStore, tmp_path: Pa
 
 def test_a_reader_in_the_way_of_scrubbing_is_told_of(store: CaseStore) -> None:
     """One who holds the WAL, or the key table as pg_dump does, for longer than we wait."""
-    recorder: Any = store.recorder
+    recorder: Any = store._recorder
     with recorder.datastore.transaction(commit=False) as cursor:
         cursor.execute(f"SELECT count(*) FROM {recorder.keys_table}")
         cursor.fetchall()
@@ -614,7 +614,7 @@ def test_a_snapshot_that_sees_the_key_is_told_of(
         other.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         other.execute("SELECT count(*) FROM pg_class")
         store.append("customer:c1", PersonalDataErased(occurred_at=T, actor=ANNA, basis="x"))
-        assert not store.recorder.scrub(patience=0.1)
+        assert not store._recorder.scrub(patience=0.1)
         other.rollback()
         assert gone(store).left == ()
 
@@ -638,7 +638,7 @@ def test_a_key_table_of_somebody_else_is_told_of(
             with CaseStore.open(url, key_file=tmp_path / "key") as guest:
                 event = PersonalDataErased(occurred_at=T, actor=ANNA, basis="x")
                 guest.append("customer:c1", event)
-                assert not guest.recorder.scrub(patience=0.1)
+                assert not guest._recorder.scrub(patience=0.1)
             assert gone(store).left == ()
         finally:
             admin.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")

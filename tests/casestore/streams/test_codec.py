@@ -207,7 +207,7 @@ def test_an_event_stored_before_an_upgrade_reads_after_it(
 
     Later.__name__ = "PromiseMade"
     others = [cls for cls in VOCABULARY if cls is not PromiseMade]
-    monkeypatch.setattr(Journal, "codec", Codec([*others, Later]))
+    monkeypatch.setattr(Journal, "_codec", Codec([*others, Later]))
     with CaseStore.open(store_url) as store:
         *_, last = store.read(reveal=True)
         assert isinstance(last.event, Later)

@@ -158,7 +158,7 @@ def test_a_refused_line_leaves_no_key_and_no_customer_behind(store: CaseStore) -
     ahead = OPENED | {"occurred_at": "2999-01-01T00:00:00Z", "subject": "x", "customer_id": "new"}
     import_lines(store, [line(data=ahead), *GOOD], on_error="skip")
     assert list(store.streams("customer")) == ["customer:c1"]
-    held = store.recorder.fetch(f"SELECT customer_id FROM {store.recorder.keys_table}")
+    held = store._recorder.fetch(f"SELECT customer_id FROM {store._recorder.keys_table}")
     assert held == [("c1",)]
 
 

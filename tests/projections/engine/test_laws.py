@@ -10,7 +10,6 @@ import pytest
 
 from casestore import CaseStore
 from projections import PROJECTIONS
-from projections.engine.rebuild import rebuild
 from projections.engine.runner import Runner
 from tests.generate import fill
 from tests.support.histories import Histories
@@ -25,7 +24,7 @@ def some_work(runner: Runner, random: Random) -> None:
     some = random.sample(NAMES, random.randrange(1, len(NAMES)))
     match random.randrange(6):
         case 0:
-            rebuild(runner, some)
+            runner.rebuild(some)
         case 1:
             runner.retry()
         case 2:
@@ -52,7 +51,7 @@ def test_rows_do_not_depend_on_how_they_came_to_be(
         with Runner(store, ALL, batch=5) as runner:
             runner.catch_up()
             grown = contents(runner)
-            rebuild(runner)
+            runner.rebuild()
             assert contents(runner) == grown
             assert runner.catch_up() == max(each.position or 0 for each in store.read())
         assert parked, "nothing failed on the way"
@@ -69,9 +68,9 @@ def test_nor_on_how_many_made_them(store_url: str, tmp_path: Path) -> None:
         fill(store, 3_000)
         runner.catch_up()
         grown = contents(runner)
-        rebuild(runner)
+        runner.rebuild()
         assert contents(runner) == grown
-        rebuild(runner, workers=2, tick=done.append)
+        runner.rebuild(workers=2, tick=done.append)
         assert contents(runner) == grown
     assert len(done) > 1
     assert done[-1] == 3_000

@@ -18,7 +18,6 @@ from projections import reports
 from projections.engine import maker as making
 from projections.engine import workers as workers_module
 from projections.engine.postgres import _PostgresCursor
-from projections.engine.rebuild import rebuild
 from projections.engine.runner import Runner
 from projections.engine.sqlite import _SQLiteCursor
 from tests.generate import fill
@@ -48,15 +47,15 @@ def store(place: Place) -> Iterator[CaseStore]:
 def tables_there(runner: Runner) -> set[str]:
     """All tables of projections that there are, live or not."""
     sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-    if not isinstance(runner.store.recorder, SQLiteJournal):
-        schema: Any = runner.tables
+    if not isinstance(runner._live.store._recorder, SQLiteJournal):
+        schema: Any = runner._live.tables
         sql = f"SELECT tablename::text FROM pg_tables WHERE schemaname = '{schema.schema}'"
-    with runner.tables.reading() as cursor:
+    with runner._live.tables.reading() as cursor:
         return {name for (name,) in cursor.all(sql)} - {"tracking", "parked"}
 
 
 def live_tables(runner: Runner) -> dict[str, str]:
-    return {name: each.table for name, each in runner.current().items()}
+    return {name: each.table for name, each in runner._live.current().items()}
 
 
 def assert_tidy(runner: Runner) -> None:
@@ -79,18 +78,18 @@ def test_what_is_live_can_be_read_whole_all_the_time(place: Place, store: CaseSt
             except Exception as error:  # PostgreSQL's: see below
                 if "does not exist" not in str(error):
                     raise
-            seen.add(runner.current()["cases"].table)
+            seen.add(runner._live.current()["cases"].table)
             assert len(reports.cases(store).rows) == len(whole["cases"])
         assert rebuilding.exitcode == 0
         assert len(seen) > 1
-        rebuild(runner)
+        runner.rebuild()
         assert_tidy(runner)
 
 
 def rebuild_often(place: Place) -> None:
     with place.open() as store, Runner(store, SOME) as runner:
         for _ in range(3):
-            rebuild(runner)
+            runner.rebuild()
 
 
 def test_what_is_appended_meanwhile_is_in_it(store: CaseStore) -> None:
@@ -103,10 +102,11 @@ def test_what_is_appended_meanwhile_is_in_it(store: CaseStore) -> None:
 
     with Runner(store, SOME, batch=2) as runner, Runner(store, SOME) as other:
         before = len(contents(runner)["cases"])
-        rebuild(runner, tick=happen)
+        runner.rebuild(tick=happen)
         assert position(runner) == runner.head()
         assert len(contents(runner)["cases"]) == before + next(numbers)
-        real_head = runner.head
+        live = runner._live
+        real_head = live.head
 
         def overtake() -> int:
             happen()
@@ -115,12 +115,12 @@ def test_what_is_appended_meanwhile_is_in_it(store: CaseStore) -> None:
             other.catch_up()  # what is live is then further than what is built would go
             return head
 
-        runner.head = overtake  # type: ignore[method-assign]
-        rebuild(runner)
+        live.head = overtake  # type: ignore[method-assign]
+        runner.rebuild()
         assert position(runner) == position(other) == real_head()
-        runner.head = real_head  # type: ignore[method-assign]
+        live.head = real_head  # type: ignore[method-assign]
         grown = contents(runner)
-        rebuild(runner)
+        runner.rebuild()
         assert contents(runner) == grown
         assert_tidy(runner)
 
@@ -152,7 +152,7 @@ def test_with_a_runner_beside_and_events_that_never_end(place: Place, store: Cas
             assert each.exitcode == 0
         runner.catch_up()
         grown = contents(runner)
-        rebuild(runner)
+        runner.rebuild()
         assert contents(runner) == grown
         assert_tidy(runner)
 
@@ -199,7 +199,7 @@ def die(*_: Any) -> Any:
 
 def build_and_die(place: Place, stage: Stage, workers: int) -> None:
     with place.open() as store, Runner(store, SOME) as runner:
-        tables: Any = runner.tables
+        tables: Any = runner._live.tables
         calls = count()
 
         def third(real: Any) -> Any:
@@ -219,7 +219,7 @@ def build_and_die(place: Place, stage: Stage, workers: int) -> None:
                 tables.drop = die
             case "drop":
                 tables.drop = third(tables.drop)
-        rebuild(runner, workers=workers, tick=tick)
+        runner.rebuild(workers=workers, tick=tick)
 
 
 def is_there(pid: int) -> bool:
@@ -248,7 +248,7 @@ def test_killed_at_any_moment(
         if Path("/proc/self/stat").exists():
             wait_until(lambda: not any(map(is_there, started)))
         there: list[set[str]] = []
-        rebuild(runner, tick=lambda _: there.append(tables_there(runner)))
+        runner.rebuild(tick=lambda _: there.append(tables_there(runner)))
         assert len(there[0]) == 2 * len(SOME)  # what is live, and what is being built
         assert contents(runner) == whole
         assert_tidy(runner)
@@ -265,9 +265,9 @@ def test_a_worker_that_is_killed(store: CaseStore, monkeypatch: pytest.MonkeyPat
     with Runner(store, SOME) as runner:
         live = live_tables(runner)
         with pytest.raises(StoreUnavailable, match="ended early; nothing has changed"):
-            rebuild(runner, workers=2, tick=kill_one)
+            runner.rebuild(workers=2, tick=kill_one)
         assert live_tables(runner) == live
-        rebuild(runner)
+        runner.rebuild()
         assert_tidy(runner)
     assert not active_children()
 
@@ -280,10 +280,10 @@ def test_an_error_of_ours_in_the_middle(store: CaseStore) -> None:
         whole = contents(runner)
         for workers in (1, 2):
             with pytest.raises(KeyboardInterrupt):
-                rebuild(runner, workers=workers, tick=fail)
+                runner.rebuild(workers=workers, tick=fail)
         assert not active_children()
         assert contents(runner) == whole
-        rebuild(runner)
+        runner.rebuild()
         assert_tidy(runner)
 
 
@@ -297,7 +297,7 @@ def test_no_more_than_so_many_events_are_held_and_a_stream(
     monkeypatch.setattr(workers_module, "EVENTS", 20)
     longest = max(len(store.history(name)) for name in store.streams("case"))
     ranges: list[int] = []
-    recorder: Any = store.recorder
+    recorder: Any = store._recorder
     real = recorder.fetch
 
     def fetch(sql: str, params: Any = ()) -> list[Any]:
@@ -313,6 +313,6 @@ def test_no_more_than_so_many_events_are_held_and_a_stream(
     with Runner(store, SOME) as runner:
         runner.catch_up()
         monkeypatch.setattr(recorder, "fetch", fetch)
-        rebuild(runner)
+        runner.rebuild()
     assert sum(ranges) > 5 * 20
     assert 20 <= max(ranges) < 20 + longest

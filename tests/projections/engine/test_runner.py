@@ -18,9 +18,9 @@ from casestore import CaseStore
 from casestore.errors import StoreUnavailable
 from projections import PROJECTIONS, reports
 from projections.engine import live
+from projections.engine.live import Parked
 from projections.engine.postgres import _schema_beside
-from projections.engine.rebuild import rebuild
-from projections.engine.runner import Parked, Runner
+from projections.engine.runner import Runner
 from tests.generate import fill
 from tests.support.alter import alter
 from tests.support.made_up import ALL, FRAGILE, LOOKING, SOME, contents, fragile
@@ -47,7 +47,7 @@ def assert_right(store: CaseStore) -> None:
         head = runner.catch_up()
         assert head == position(runner) == max((e.position or 0 for e in store.read()), default=0)
         grown = contents(runner)
-        rebuild(runner)
+        runner.rebuild()
         assert contents(runner) == grown
 
 
@@ -97,7 +97,7 @@ def test_a_runner_waits_for_one_that_is_at_it(
         slow.catch_up()
         store.append("case:c1", opened(), noted(), noted())
         overtaking: list[Future[int]] = []
-        advance = slow.advance
+        advance = slow._live.advance
 
         def let_one_by(*given: Any) -> bool:
             if not overtaking:
@@ -105,7 +105,7 @@ def test_a_runner_waits_for_one_that_is_at_it(
                 wait(overtaking, 0.3)  # it has to wait for us
             return advance(*given)
 
-        monkeypatch.setattr(slow, "advance", let_one_by)
+        monkeypatch.setattr(slow._live, "advance", let_one_by)
         with ThreadPoolExecutor() as threads:
             after_one = Signal()
             slow.catch_up(stop=after_one, tick=lambda _: after_one.set())
@@ -146,8 +146,8 @@ def test_several_processes_make_the_tables_at_once(place: Place, store: CaseStor
         for each in (one, two, three, four):
             each.join(PATIENCE)
             assert each.exitcode == 0
-    with Runner(store) as runner, runner.tables.reading() as cursor:
-        found = cursor.all(f"SELECT live FROM {runner.tables.at('tracking')}")
+    with Runner(store) as runner, runner._live.tables.reading() as cursor:
+        found = cursor.all(f"SELECT live FROM {runner._live.tables.at('tracking')}")
     assert found == [(1,)] * 3  # what the report needs, once
 
 
@@ -171,7 +171,7 @@ def test_a_stream_whose_rows_raise_is_parked_alone(store: CaseStore) -> None:
         assert {each.projection: each.parked for each in runner.status() if each.parked} == {
             "fragile": 1
         }
-        rebuild(runner)
+        runner.rebuild()
         assert contents(runner) == found
         assert runner.retry() == parked
         store.append("case:c1", noted())
@@ -238,7 +238,7 @@ def test_policies_that_cannot_be_read_park_who_looks_at_them(store: CaseStore) -
     with Runner(store, ALL) as runner:
         runner.catch_up()
         store.append("policy", adopted(at=START, effective=moment("+9000d")))
-        (good,) = (row[4] for row in store.recorder.stream_rows("policy"))
+        (good,) = (row[4] for row in store._recorder.stream_rows("policy"))
         damage(store, "policy")
         runner.catch_up()
         looking = {(each.name, "case:c1") for each in ALL if "policy" in each.looks_at}
@@ -251,7 +251,7 @@ def test_policies_that_cannot_be_read_park_who_looks_at_them(store: CaseStore) -
 def test_a_text_that_no_table_takes_parks_its_stream(store: CaseStore) -> None:
     store.append("case:c1", opened(category="fees"))
     store.append("case:c2", opened(category=r"\u0000"))  # typed so, which is text like any
-    ((*_, state, _, _, _, _, _),) = store.recorder.stream_rows("case:c1")
+    ((*_, state, _, _, _, _, _),) = store._recorder.stream_rows("case:c1")
     damage(store, "case:c1", state.decode().replace("fees", r"\\\u0000"))
     result = reports.cases(store)
     assert ([line.category for line in result.rows], result.parked) == ([r"\u0000"], 1)
@@ -309,7 +309,7 @@ def test_what_is_far_behind_is_built_anew(
             for _ in range(by):
                 store.append("case:c1", noted())
             runner.catch_up()
-            return {each.table for each in runner.current().values()}
+            return {each.table for each in runner._live.current().values()}
 
         store.append("case:c1", opened())
         few = grown(10)
@@ -349,12 +349,15 @@ def test_two_releases_side_by_side(store: CaseStore) -> None:
         old.catch_up()
         new.catch_up()  # and drops what is older, not knowing who is there
         old.catch_up()
-        tables = {old.current()["fragile"].table, new.current()["fragile"].table}
+        tables = {old._live.current()["fragile"].table, new._live.current()["fragile"].table}
         store.append("case:c1", noted())
         for each in (new, old, new, old):
             each.catch_up()
             assert [row[2] for row in contents(each)["fragile"]] == [2]
-        assert {old.current()["fragile"].table, new.current()["fragile"].table} == tables
+        assert {
+            old._live.current()["fragile"].table,
+            new._live.current()["fragile"].table,
+        } == tables
 
 
 def test_any_folder_and_nothing_is_left_open_or_lying_about(tmp_path: Path) -> None:
@@ -366,7 +369,7 @@ def test_any_folder_and_nothing_is_left_open_or_lying_about(tmp_path: Path) -> N
         store.append("case:c1", opened(), promised(due="+1h"))
         assert len(reports.promises(store, as_of=START).rows) == 1
         with Runner(store, SOME) as runner:
-            rebuild(runner, workers=2)
+            runner.rebuild(workers=2)
             assert len(contents(runner)["cases"]) == 1
     name = "s#% t.db"
     assert {each.name for each in folder.iterdir()} == {
@@ -385,9 +388,9 @@ def test_every_connection_is_given_back(postgres_schema_url: str, tmp_path: Path
         reports.cases(store)
         reports.cases(store, as_of=START)
         with Runner(store, SOME) as runner:
-            rebuild(runner)
+            runner.rebuild()
             runner.retry()
-        recorder: Any = store.recorder
+        recorder: Any = store._recorder
         recorder.datastore.check()  # the last writer's is kept for the next one
         lent, until = 1, time.monotonic() + 5
         while lent and time.monotonic() < until:  # the pool takes them back in its own time
@@ -414,12 +417,12 @@ def test_schemas_with_the_longest_of_names(postgres_schema_url: str, tmp_path: P
             assert [each.case_id for each in reports.cases(store).rows] == [end]
             with Runner(store, SOME) as runner:
                 runner.catch_up()
-                tables = {each.table for each in runner.current().values()}
-                where: Any = runner.tables
+                tables = {each.table for each in runner._live.current().values()}
+                where: Any = runner._live.tables
                 schemas.add(where.schema)
     url = f"{postgres_schema_url}{28 * '_'}x"
     with CaseStore.open(url, key_file=tmp_path / "key") as store, Runner(store) as runner:
-        assert "cases" in runner.current()  # not taken for another store's
+        assert "cases" in runner._live.current()  # not taken for another store's
     assert {len(each) for each in schemas} == {63}
     assert len(schemas) == 4
     assert max(map(len, tables)) < 63 - len("_99")  # or PostgreSQL would cut an index's name

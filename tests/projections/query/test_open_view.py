@@ -18,8 +18,8 @@ from casestore.events import Event
 from casestore.journal.sqlite import SQLiteJournal
 from casestore.journal.url import SQLiteUrl, parse_url
 from projections import PROJECTIONS, reports
-from projections.engine.rebuild import rebuild
-from projections.engine.runner import Runner
+from projections.engine.live import LiveTables
+from projections.engine.runner import Runner, catch_up
 from projections.models.cases import CASES
 from projections.models.promises import PROMISES
 from projections.query import open_view
@@ -250,19 +250,19 @@ def test_tables_that_are_not_at_one_position_are_brought_there(
     store: CaseStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock.tell(store, "case:c1", opened(), promised())
-    real, calls = Runner.catch_up, 0
+    calls = 0
 
-    def catch_up(runner: Runner, *args: Any, **named: Any) -> int:
+    def catch_up_and_move(live: LiveTables, *args: Any, **named: Any) -> int:
         nonlocal calls
         calls += 1
-        reached = real(runner, *args, **named)
+        reached = catch_up(live, *args, **named)
         if calls == 1:  # as where a rebuild of some of them ends just then
             store.append("case:c1", promised("p2"))
-            with runner.tables.writing() as cursor:
-                runner.advance(cursor, [runner.current(cursor)["cases"]])
+            with live.tables.writing() as cursor:
+                live.advance(cursor, [live.current(cursor)["cases"]])
         return reached
 
-    monkeypatch.setattr(Runner, "catch_up", catch_up)
+    monkeypatch.setattr(open_view, "catch_up", catch_up_and_move)
     result = reports.cases(store)
     assert [(line.events, line.promises_open) for line in result.rows] == [(3, 2)]
     assert (result.position, calls) == (4, 2)
@@ -277,18 +277,18 @@ def test_a_rebuild_may_switch_while_a_report_reads(store: CaseStore, clock: Cloc
         asked += 1
         if asked < 2:
             with Runner(store) as runner:
-                rebuild(runner)
+                runner.rebuild()
         rows = view.select(PROMISES)
         assert [row.promise_id for row in rows] == ["p1"]
         return Answer([], {})
 
-    result = replace(reports.promises, answer=answer)(store)
+    result = replace(reports.promises, _answer=answer)(store)
     assert result.position == 3
     assert asked == (1 if store.url.startswith("sqlite") else 2)
     with Runner(store) as runner:  # what was still read has been left for the next build to drop
-        rebuild(runner)
-        with runner.tables.reading() as cursor:
-            found = cursor.all(f"SELECT live FROM {runner.tables.at('tracking')}")
+        runner.rebuild()
+        with runner._live.tables.reading() as cursor:
+            found = cursor.all(f"SELECT live FROM {runner._live.tables.at('tracking')}")
     assert found == [(1,)] * len(PROJECTIONS)
 
 
@@ -297,7 +297,7 @@ def test_a_report_that_never_finds_what_it_asks_for_says_so(store: CaseStore) ->
         return Answer(view.select(CASES, "no_such = ?", [1]), {})
 
     with pytest.raises(StoreUnavailable, match="no_such"):
-        replace(reports.cases, answer=answer)(store)
+        replace(reports.cases, _answer=answer)(store)
 
 
 # --- another history at the same place -------------------------------------------------------
@@ -308,8 +308,8 @@ def test_a_new_store_beside_the_tables_of_an_old_one(store_url: str, clock: Cloc
         store.append("case:old", opened())
         store.append("case:same", opened(), key="same")
         assert ids(reports.cases(store)) == ["old", "same"]
-        if not isinstance(store.recorder, SQLiteJournal):
-            execute(store, f"DROP SCHEMA {store.recorder.table.partition('.')[0]} CASCADE")
+        if not isinstance(store._recorder, SQLiteJournal):
+            execute(store, f"DROP SCHEMA {store._recorder.table.partition('.')[0]} CASCADE")
     where = parse_url(store_url)
     if isinstance(where, SQLiteUrl):
         where.path.unlink()
@@ -321,7 +321,7 @@ def test_a_new_store_beside_the_tables_of_an_old_one(store_url: str, clock: Cloc
 
 def put_back(store: CaseStore, position: int) -> None:
     """Make the store what it was at a position, as an older copy of it would be."""
-    if isinstance(store.recorder, SQLiteJournal):
+    if isinstance(store._recorder, SQLiteJournal):
         again = f"UPDATE sqlite_sequence SET seq = {position}"
     else:
         again = f"ALTER TABLE {{t}} ALTER COLUMN position RESTART WITH {position + 1}"

@@ -293,7 +293,7 @@ def test_any_cut_gives_rows_that_can_be_stored_and_tell_nothing_of_later(
     if not history.effective:
         return
     kind, _, _ = story.stream.partition(":")
-    subject = CaseHistory(history) if kind == "case" else history
+    subject: Any = CaseHistory(history) if kind == "case" else history
     for projection in PROJECTIONS:
         if projection.of == kind:
             made = list(projection.rows(subject))

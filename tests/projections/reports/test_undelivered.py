@@ -8,8 +8,8 @@ from typing import Any
 
 from casestore.events import Actor, Event
 from casestore.streams.history import History, Recorded
-from projections import reports
-from projections.engine.runner import Runner
+from projections import PROJECTIONS, reports
+from projections.engine.live import LiveTables
 from projections.history.case_history import CaseHistory
 from projections.models.cases import CaseRow
 from projections.models.cases import rows as case_rows
@@ -259,6 +259,6 @@ def test_a_case_whose_own_row_could_not_be_made(tmp_path: Path) -> None:
     with desk_in(tmp_path) as desk:
         desk.case("c1", opened(), replied("r1"), bounced("r1", "+1h"))
         assert reports.undelivered(desk.store).summary["not_made_good"] == 1
-        with Runner(desk.store) as runner, runner.tables.writing() as cursor:
-            cursor.run(f"DELETE FROM {runner.tables.at(runner.current()['cases'].table)}")
+        with LiveTables(desk.store, PROJECTIONS) as live, live.tables.writing() as cursor:
+            cursor.run(f"DELETE FROM {live.tables.at(live.current()['cases'].table)}")
         assert reports.undelivered(desk.store).summary["not_made_good"] == 1
