@@ -206,7 +206,8 @@ def read_only(path: Path) -> sqlite3.Connection:
 
 def connected(where: PostgresUrl) -> Any:
     """A new connection. Its first statement begins a transaction, which ends when it is closed."""
-    return backend(where).psycopg.connect(where.conninfo)
+    # No statement is prepared: a transaction pooler would give its name to another session.
+    return backend(where).psycopg.connect(where.direct, prepare_threshold=None)
 
 
 _UNREADABLE = (DatabaseError, DataError, IntegrityError)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Event as StopSignal
 
 from eventsourcing import persistence
 from eventsourcing.persistence import PersistenceError
 
 from casestore.errors import StoreUnavailable
+
+log = logging.getLogger("casestore")
 
 
 class LockTimeout(persistence.OperationalError):
@@ -16,6 +20,11 @@ class LockTimeout(persistence.OperationalError):
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"another writer held the write lock for {seconds:g} seconds")
+
+
+def closed() -> StoreUnavailable:
+    """The error for a store that is used after `close`."""
+    return StoreUnavailable("the store was closed; open it again")
 
 
 def brief(error: BaseException) -> str:
@@ -46,3 +55,30 @@ def translated(error: Exception) -> persistence.PersistenceError:
         if isinstance(kind, type) and issubclass(kind, persistence.PersistenceError):
             return kind(str(error))
     return persistence.PersistenceError(str(error))
+
+
+class Outage:
+    """What who goes on through outages of the database waits with, and says in the log.
+
+    Args:
+        doing: what is interrupted, as the log names it.
+    """
+
+    _LONGEST = 5.0
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+        self._pause = 0.0
+
+    def wait(self, error: StoreUnavailable, stop: StopSignal | None) -> None:
+        """Wait before the next try: longer each time, up to 5 seconds, or until `stop` is set."""
+        if not self._pause:
+            log.warning("%s is interrupted, and goes on when it can: %s", self._doing, error)
+        self._pause = min(max(2 * self._pause, 0.1), self._LONGEST)
+        (stop or StopSignal()).wait(self._pause)
+
+    def over(self) -> None:
+        """Note that the database answers again."""
+        if self._pause:
+            log.warning("%s goes on", self._doing)
+        self._pause = 0.0

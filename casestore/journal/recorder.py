@@ -11,6 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import cached_property
 from threading import Thread
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID, uuid4
@@ -24,6 +25,7 @@ from eventsourcing.persistence import (
     Subscription,
 )
 
+from casestore.journal.listening import LOOK_ANYWAY, Changes, Listener
 from casestore.journal.questions import Questions
 from casestore.journal.rows import KeyRow, Row, StoredRow
 
@@ -113,13 +115,6 @@ class DecideAgain(persistence.IntegrityError):
     """
 
 
-class Changes(Protocol):
-    """Waits for appends of any process."""
-
-    def wait(self, timeout: float) -> bool:
-        """Wait at most `timeout` seconds; whether something may have been appended meanwhile."""
-
-
 class JournalRecorder(Questions, ApplicationRecorder, ABC):
     """An ApplicationRecorder over our table."""
 
@@ -136,9 +131,18 @@ class JournalRecorder(Questions, ApplicationRecorder, ABC):
                 there already.
         """
 
-    @abstractmethod
+    @cached_property
+    def listener(self) -> Listener:
+        """Tells all followers in this process of appends."""
+        return Listener(self._listen)
+
     def changes(self) -> AbstractContextManager[Changes]:
         """Watch for appends. Every append after the context began ends a `wait`."""
+        return self.listener.changes()
+
+    @abstractmethod
+    def _listen(self) -> AbstractContextManager[Changes]:
+        """Watch for appends with a connection that does nothing else."""
 
     @abstractmethod
     def create_table(self, meta: Mapping[str, str] | None = None) -> None:
@@ -231,11 +235,6 @@ def _row(stored: StoredEvent, now: int) -> Row:
         metadata = b"{}"
     stream, version = str(stored.originator_id), stored.originator_version
     return Row(0, stream, version, stored.topic, stored.state, *extra, metadata)
-
-
-LOOK_ANYWAY = 0.5
-"""Seconds after which a follower reads even without a notice of an append. A notice can get lost,
-say in a connection pooler between us and the server."""
 
 
 class JournalSubscription(ListenNotifySubscription[JournalRecorder]):

@@ -14,8 +14,9 @@ from eventsourcing.sqlite import SQLiteFactory
 from eventsourcing.utils import Environment, EnvType
 
 from casestore.errors import StoreExists, StoreNotFound
+from casestore.journal.listening import Changes
 from casestore.journal.memory import Memory
-from casestore.journal.recorder import Changes, JournalRecorder, Writing
+from casestore.journal.recorder import JournalRecorder, Writing
 from casestore.journal.sqlite_connect import connect
 from casestore.journal.sqlite_datastore import Connection, Datastore
 from casestore.journal.sqlite_writing import SQLiteWriting
@@ -170,7 +171,7 @@ class SQLiteJournal(JournalRecorder):
         return True
 
     @contextmanager
-    def changes(self) -> Iterator[Changes]:
+    def _listen(self) -> Iterator[Changes]:
         """Watch for appends: PRAGMA data_version changes when another connection commits."""
         with self.datastore.get_connection(commit=False) as connection:
             yield _Changes(cast(Connection, connection))

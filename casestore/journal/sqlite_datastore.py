@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock, get_ident
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, cast
 from weakref import ReferenceType, ref
 
 from eventsourcing.persistence import ConnectionPoolClosedError, OperationalError
@@ -25,7 +25,7 @@ from eventsourcing.sqlite import (
 )
 
 from casestore.errors import HistoryChanged
-from casestore.journal.answering import LockTimeout, translated
+from casestore.journal.answering import LockTimeout, closed, translated
 from casestore.journal.sqlite_connect import Connected, close_before_forks, connect
 from casestore.system.processes import check_process
 
@@ -67,6 +67,11 @@ class Connection(SQLiteConnection):
         """A transaction; with `commit` it has the write lock from the beginning."""
         with _Transaction(self, commit=commit) as cursor, cursor:
             yield cursor
+
+    def end_transaction(self) -> None:
+        """Roll back what an exception at a bad moment may have left open."""
+        if self._sqlite_conn.in_transaction:
+            self._sqlite_conn.rollback()
 
     def pragma(self, name: str) -> Any:
         """Ask or set a pragma, and give the first value of the answer."""
@@ -130,10 +135,18 @@ class _Pool(SQLiteConnectionPool):
 
     def put_connection(self, conn: SQLiteConnection) -> None:
         """Take a connection back, or close it if the pool was closed since it was lent."""
+        cast(Connection, conn).end_transaction()
         try:
             super().put_connection(conn)
         except ConnectionPoolClosedError:
             conn.close()
+
+
+class Turn(Protocol):
+    """What the turn to write is taken for."""
+
+    left: bool
+    """Whether it has ended."""
 
 
 class Datastore(SQLiteDatastore):
@@ -157,8 +170,8 @@ class Datastore(SQLiteDatastore):
         self._turn = RLock()
         """Of the thread that writes. Reentrant, so that a thread that was interrupted by a signal
         handler can give back what it may or may not have taken."""
-        self._owner: tuple[int, int, ReferenceType[object]] | None = None
-        """The thread that has the turn, and the id of what it has it for, and a reference to it."""
+        self._owner: tuple[int, int, ReferenceType[Turn]] | None = None
+        """The thread that took the turn last, and what for: its id, and a reference to it."""
         self._writer: Connected | None = None
         self.writers = 0
         """The number of connections that were opened to write, one after the other."""
@@ -172,12 +185,12 @@ class Datastore(SQLiteDatastore):
         Raises OperationalError, HistoryChanged where the file was deleted or replaced, and
         StoreUnavailable in another process.
         """
-        check_process(self._pid)
+        self._check_usable()
         self._check_file()
         with super().get_connection(commit=commit) as connection:
             yield connection
 
-    def take_writer(self, owner: object) -> tuple[sqlite3.Connection, sqlite3.Cursor]:
+    def take_writer(self, owner: Turn) -> tuple[sqlite3.Connection, sqlite3.Cursor]:
         """The one connection that writes, for one thread at a time, with the write lock.
 
         It is not one of the pool's, for two reasons. A thread that waits in the pool for its turn
@@ -194,9 +207,9 @@ class Datastore(SQLiteDatastore):
             HistoryChanged: the file was deleted or replaced.
             StoreUnavailable: this is another process.
         """
-        check_process(self._pid)
+        self._check_usable()
         begun = time.monotonic()
-        if self._owner is not None and self._owner[0] == get_ident() and self._owner[2]():
+        if self._has_turn():
             raise OperationalError("this thread is writing already; a signal handler must not")
         try:
             self._wait_for_turn()
@@ -210,6 +223,11 @@ class Datastore(SQLiteDatastore):
         except BaseException:
             self._end_turn()
             raise
+
+    def _check_usable(self) -> None:
+        check_process(self._pid)
+        if self.pool.closed:
+            raise closed()
 
     def _wait_for_turn(self) -> None:
         if not self._turn.acquire(timeout=LOCK_TIMEOUT):
@@ -258,7 +276,14 @@ class Datastore(SQLiteDatastore):
             if waited:
                 writer.execute(f"PRAGMA busy_timeout = {LOCK_TIMEOUT * 1000}")
 
-    def give_writer_back(self, owner: object) -> None:
+    def _has_turn(self) -> bool:
+        """Whether this thread has the turn for something that has not ended."""
+        if self._owner is None or self._owner[0] != get_ident():
+            return False
+        owner = self._owner[2]()
+        return owner is not None and not owner.left
+
+    def give_writer_back(self, owner: Turn) -> None:
         """End the turn that this thread took for `owner`, if it has not ended, and its transaction.
 
         It may be called again, where a signal handler may have interrupted it.
@@ -267,14 +292,13 @@ class Datastore(SQLiteDatastore):
             self._end_turn()
 
     def _end_turn(self) -> None:
-        owned = self._owner is not None and self._owner[0] == get_ident()
+        if not self._turn.acquire(blocking=False):
+            return  # another thread has it
         try:
-            if owned and self._writer is not None and self._writer.in_transaction:
+            if self._writer is not None and self._writer.in_transaction:
                 self._end_transaction(self._writer)
         finally:
-            if owned:
-                self._owner = None
-            with suppress(RuntimeError):  # "cannot release un-acquired lock"
+            with suppress(RuntimeError):  # "cannot release un-acquired lock": it is free
                 while True:
                     self._turn.release()
         if self.pool.closed:
@@ -308,7 +332,7 @@ class Datastore(SQLiteDatastore):
     def _close_writer(self) -> None:
         if self._turn.acquire(blocking=False):
             try:
-                if self._writer is not None and self._owner is None:
+                if self._writer is not None and not self._has_turn():
                     self._writer.close()
                     self._writer = None
                     self._many = False

@@ -40,7 +40,7 @@ class SQLiteWriting(Writing):
         self._optimistic = optimistic
         self._complete = False
         """Whether everything was committed, and the memory knows it."""
-        self._left = False
+        self.left = False
 
     def __enter__(self) -> Self:
         self._connection, self._cursor = self._datastore.take_writer(self)
@@ -53,14 +53,14 @@ class SQLiteWriting(Writing):
 
     def __del__(self) -> None:
         # A signal handler may raise an exception where __exit__ has not begun.
-        if not self._left:
+        if not self.left:
             self._leave()
 
     def _leave(self) -> None:
         if not self._complete:  # the commit may have been made, even if it raised
             self._memory.clear()
         self._datastore.give_writer_back(self)
-        self._left = True
+        self.left = True
 
     def survey(
         self, streams: Sequence[str], event_ids: Sequence[str], customers: Sequence[str]

@@ -88,10 +88,13 @@ class PostgresTables(Tables):
         import psycopg  # noqa: PLC0415  (only where there is PostgreSQL)
 
         key = f"hashtextextended('casestore build {self.schema}', 4711)"
-        try:  # a connection of its own: who waits for another's build keeps none from others
-            with psycopg.connect(self._conninfo, autocommit=True) as lock:
-                lock.execute("SET lock_timeout = 0")  # a build may take its time
-                lock.execute(f"SELECT pg_advisory_lock({key})")
+        # A connection of its own: who waits for another's build keeps none from others. And the
+        # lock of a transaction: behind a pooler, a session's would be left to somebody else.
+        try:
+            with psycopg.connect(self._conninfo, prepare_threshold=None) as lock:
+                for name in ("lock_timeout", "idle_in_transaction_session_timeout"):
+                    lock.execute(f"SET LOCAL {name} = 0")  # a build may take its time
+                lock.execute(f"SELECT pg_advisory_xact_lock({key})")
                 yield
         except psycopg.Error as error:
             raise translated(error) from error
