@@ -18,8 +18,8 @@ log = logging.getLogger("casestore")
 class LockTimeout(persistence.OperationalError):
     """Another writer held the write lock for all the time that a write waits for it."""
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"another writer held the write lock for {seconds:g} seconds")
+    def __init__(self, how_long: str) -> None:
+        super().__init__(f"another writer held the write lock for {how_long}")
 
 
 def closed() -> StoreUnavailable:

@@ -21,7 +21,7 @@ from psycopg import Connection, Cursor
 
 from casestore.journal.answering import LockTimeout, translated
 from casestore.journal.memory import Memory
-from casestore.journal.postgres_datastore import LOCK_TIMEOUT, Datastore
+from casestore.journal.postgres_datastore import Datastore
 from casestore.journal.recorder import UNSCRUBBED, Survey, Writing
 from casestore.journal.rows import COLUMNS, KeyRow, Row
 
@@ -92,7 +92,7 @@ class PostgresWriting(Writing):
 
     def _translate(self, error: BaseException | None) -> None:
         if isinstance(error, psycopg.errors.LockNotAvailable):
-            raise LockTimeout(LOCK_TIMEOUT) from error
+            raise LockTimeout("all of lock_timeout") from error
         if isinstance(error, psycopg.Error):
             if isinstance(error, psycopg.OperationalError):
                 self._datastore.check()  # the idle connections may be dead too

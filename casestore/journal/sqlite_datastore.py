@@ -142,6 +142,10 @@ class _Pool(SQLiteConnectionPool):
             conn.close()
 
 
+def _lock_timeout() -> LockTimeout:
+    return LockTimeout(f"{LOCK_TIMEOUT:g} seconds")
+
+
 class Turn(Protocol):
     """What the turn to write is taken for."""
 
@@ -231,7 +235,7 @@ class Datastore(SQLiteDatastore):
 
     def _wait_for_turn(self) -> None:
         if not self._turn.acquire(timeout=LOCK_TIMEOUT):
-            raise LockTimeout(LOCK_TIMEOUT)
+            raise _lock_timeout()
 
     def _check_file(self) -> None:
         """Check that the file is the one that was opened. Raises HistoryChanged.
@@ -269,7 +273,9 @@ class Datastore(SQLiteDatastore):
             writer.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
             busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-            raise (LockTimeout(LOCK_TIMEOUT) if busy else OperationalError(error)) from error
+            raise (
+                LockTimeout(f"{LOCK_TIMEOUT:g} seconds") if busy else OperationalError(error)
+            ) from error
         except sqlite3.Error as error:
             raise translated(error) from error
         finally:
