@@ -46,7 +46,6 @@ from casestore.journal.place import (
     backend,
     known_meta,
     no_key_file,
-    not_found,
     shown_as,
     store_exists,
 )
@@ -129,8 +128,7 @@ class CaseStore:
         """
         where = parse_url(url)
         shown = shown_as(url, where)
-        if not backend(where).holds_store(where):
-            raise not_found(shown)
+        backend(where).check_store(where, shown)
         journal = Journal(env={"CASESTORE_URL": url} if url else None)
         try:
             with database_answers(shown):
@@ -147,6 +145,7 @@ class CaseStore:
         url: str | None = None,
         *,
         sealed: bool = True,
+        group: str | None = None,
         key_file: Path | str | None = None,
         clock: Callable[[], datetime] = _now,
         new_id: Callable[[], UUID] = uuid4,
@@ -154,7 +153,15 @@ class CaseStore:
     ) -> Self:
         """Make a new store and open it. A sealed one gets a key file, or uses the one there is.
 
-        Arguments as of `open`.
+        Args:
+            url: as of `open`.
+            sealed: seal personal text with the key of the key file.
+            group: of a SQLite file: the members of this group may use it too. Without one it is
+                its owner's alone (mode 0600), as the key file always is.
+            key_file: as of `open`, like the rest.
+            clock: see `open`.
+            new_id: see `open`.
+            retry: see `open`.
 
         Raises StoreExists, KeyFileError, StoreUnavailable.
         """
@@ -167,7 +174,7 @@ class CaseStore:
         file = key_file_for(where, key_file)
         if sealed and file is None:
             raise no_key_file()
-        backend(where).make_place(where)
+        backend(where).make_place(where, group)
         if sealed and file is not None:
             meta["kek_id"] = kek_id(create_key_file(file, meta["store_id"])).hex()
         shown = shown_as(url, where)

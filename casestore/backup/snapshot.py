@@ -24,7 +24,7 @@ from eventsourcing.persistence import (
 from casestore.audit.rows import BEFORE_ALL
 from casestore.errors import StoreDamaged, StoreExists, StoreUnavailable
 from casestore.journal.answering import brief, translated
-from casestore.journal.place import backend, known_meta, not_found, shown_as
+from casestore.journal.place import backend, known_meta, shown_as
 from casestore.journal.recorder import UNSCRUBBED
 from casestore.journal.rows import COLUMNS
 from casestore.journal.sqlite import SQLiteJournal
@@ -173,8 +173,7 @@ def reading(where: SQLiteUrl | PostgresUrl) -> Iterator[Snapshot]:
     Raises StoreNotFound, StoreUnavailable, StoreDamaged.
     """
     shown = shown_as(None, where)
-    if not backend(where).holds_store(where):
-        raise not_found(shown)
+    backend(where).check_store(where, shown)
     if isinstance(where, SQLiteUrl):
         with database_errors(shown), closing(read_only(where.path)) as connection:
             yield _known(_SQLite(connection, shown))
@@ -262,7 +261,7 @@ def _new_file(where: SQLiteUrl) -> Iterator[Snapshot]:
                 f"cannot write {where.path}: {present} is there already; use another "
                 "place, or move it away"
             )
-    with part_of(where.path) as part, without_companions(part):
+    with part_of(where.path, 0o600) as part, without_companions(part):
         datastore = Datastore(part)
         SQLiteJournal(datastore).create_table()
         datastore.close()

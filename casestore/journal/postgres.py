@@ -30,6 +30,7 @@ from casestore.errors import StoreExists, StoreUnavailable
 from casestore.journal.answering import translated
 from casestore.journal.listening import Changes, Unheard
 from casestore.journal.memory import Memory
+from casestore.journal.place import not_found
 from casestore.journal.postgres_datastore import Datastore
 from casestore.journal.postgres_writing import AS_TEXT, PostgresWriting, statement
 from casestore.journal.recorder import JournalRecorder, Writing
@@ -151,8 +152,19 @@ def holds_store(where: PostgresUrl) -> bool:
         raise StoreUnavailable(f"PostgreSQL does not answer: {brief}") from None
 
 
-def make_place(where: PostgresUrl) -> None:
+def check_store(where: PostgresUrl, shown: str) -> None:
+    """Check that a schema holds a store; `shown` is how a message names it.
+
+    Raises StoreNotFound, StoreUnavailable.
+    """
+    if not holds_store(where):
+        raise not_found(shown)
+
+
+def make_place(where: PostgresUrl, group: str | None = None) -> None:
     """Check that a new store can be made in a schema. Raises StoreExists, StoreUnavailable."""
+    if group is not None:
+        raise StoreUnavailable("a group is of a file; on PostgreSQL, GRANT says who may do what")
     if holds_store(where):
         raise StoreExists(f"there is a store in schema {where.schema!r} already; use another one")
 

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
+from contextlib import suppress
 from pathlib import Path
 from threading import RLock
 from typing import Any, Literal, Protocol
@@ -65,8 +67,12 @@ def connect(path: Path, mode: Literal["ro", "rw", "rwc"] = "rw", **options: Any)
         mode: "rw" and "ro" need the file to be there; "rwc" makes it.
         options: of sqlite3.connect.
 
+    A file that nobody may write, in a folder where SQLite cannot put its own files beside it, is
+    read as it is.
+
     Raises:
-        StoreUnavailable: a connection of the parent process was in use at the fork.
+        StoreUnavailable: a connection of the parent process was in use at the fork; or the file
+            can only be read by who can write into its folder.
         sqlite3.Error: it cannot be opened.
     """
     process = _process()
@@ -77,12 +83,66 @@ def connect(path: Path, mode: Literal["ro", "rw", "rwc"] = "rw", **options: Any)
             "here: fork before the store is used, or start processes anew (multiprocessing: the "
             "start method spawn)"
         )
-    uri = f"file:{quote(str(path))}?mode={mode}"
     with process.gate:
-        connection = sqlite3.connect(uri, uri=True, factory=Connected, **options)
+        connection = _open(path, f"mode={mode}", options)
         connection.path = resolved
         process.connections.add(connection)
     return connection
+
+
+def _open(path: Path, how: str, options: dict[str, Any]) -> Connected:
+    _share_beside(path)
+    uri = f"file:{quote(str(path))}?{how}"
+    connection = sqlite3.connect(uri, uri=True, factory=Connected, **options)
+    try:  # SQLite opens the file only now
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+    except sqlite3.Error as error:
+        connection.close()
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _BESIDE or "immutable" in how:
+            raise
+        if not _for_good(path):
+            raise StoreUnavailable(
+                f"{path} cannot be read, as SQLite must write its own files beside it, and may not "
+                f"({error}): ask its owner for the group of `casestore init --group`, or for a "
+                "backup to read"
+            ) from None
+        return _open(path, "immutable=1", options)
+    return connection
+
+
+def _share_beside(path: Path) -> None:
+    """Where a file is a group's, make the files beside it the group's as well.
+
+    SQLite would give them the group of whoever comes first, and then others could not come in.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return
+    if not status.st_mode & stat.S_IWGRP or not hasattr(os, "fchown"):
+        return
+    for suffix in ("-wal", "-shm"):
+        beside = path.with_name(path.name + suffix)
+        with suppress(OSError):  # it is there; or this user may not make it
+            descriptor = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                os.fchown(descriptor, -1, status.st_gid)
+                os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+            finally:
+                os.close(descriptor)
+
+
+_BESIDE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+"""The errors where the files beside a database cannot be made."""
+
+
+def _for_good(path: Path) -> bool:
+    """Whether a file stays as it is: nobody may write it, and nothing is left to copy into it."""
+    waiting = path.with_name(f"{path.name}-wal")
+    if not path.exists() or (waiting.exists() and waiting.stat().st_size > 0):
+        return False
+    read_only = bool(os.statvfs(path).f_flag & os.ST_RDONLY) if hasattr(os, "statvfs") else False
+    return read_only or path.stat().st_mode & 0o222 == 0
 
 
 def close_before_forks(holder: Holder) -> None:

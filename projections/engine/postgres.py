@@ -32,6 +32,11 @@ class _PostgresCursor(Cursor):
                     copy.write_row(row)
 
 
+_CAN_WRITE = """
+SELECT current_setting('transaction_read_only') = 'off' AND CASE
+    WHEN to_regclass(%s) IS NULL THEN has_database_privilege(current_database(), 'CREATE')
+    ELSE has_schema_privilege(%s, 'CREATE') END AS can
+"""
 _AT_ONCE = BoundedSemaphore(8)
 """Who holds one of the store's twenty connections for the tables needs another to read events: were
 all of them held by threads that wait for another, none would go on."""
@@ -53,6 +58,15 @@ class PostgresTables(Tables):
                 cursor.all("SELECT pg_advisory_xact_lock(4711)")  # IF NOT EXISTS can race
                 cursor.run(f'CREATE SCHEMA IF NOT EXISTS "{self.schema}"')
                 self.prepare(cursor)
+
+    @staticmethod
+    def can_be_written(datastore: Any) -> bool:
+        """Whether the tables can be made, or changed where they are: not on a hot standby, nor by
+        a user who may only read."""
+        schema = _schema_beside(datastore.schema)
+        with datastore.get_connection() as connection:
+            row = connection.execute(_CAN_WRITE, [f'"{schema}".tracking', schema]).fetchone()
+        return bool(row["can"])
 
     def at(self, name: str) -> str:
         return f'"{self.schema}"."{name}"'

@@ -11,6 +11,7 @@ from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
+from typing import Any, cast
 from urllib.parse import quote, urlencode
 from uuid import uuid4
 
