@@ -17,6 +17,7 @@ from secrets import token_hex
 from typing import Any, Self
 
 import psycopg
+from eventsourcing.persistence import ProgrammingError
 from psycopg import Connection, Cursor
 
 from casestore.journal.answering import LockTimeout, translated
@@ -93,6 +94,10 @@ class PostgresWriting(Writing):
     def _translate(self, error: BaseException | None) -> None:
         if isinstance(error, psycopg.errors.LockNotAvailable):
             raise LockTimeout("all of lock_timeout") from error
+        if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+            raise ProgrammingError(
+                "this server can only be read: it is a hot standby, or set to read only"
+            ) from error
         if isinstance(error, psycopg.Error):
             if isinstance(error, psycopg.OperationalError):
                 self._datastore.check()  # the idle connections may be dead too

@@ -34,7 +34,7 @@ class _PostgresCursor(Cursor):
 
 _CAN_WRITE = """
 SELECT current_setting('transaction_read_only') = 'off' AND CASE
-    WHEN to_regclass(%s) IS NULL THEN has_database_privilege(current_database(), 'CREATE')
+    WHEN to_regnamespace(%s) IS NULL THEN has_database_privilege(current_database(), 'CREATE')
     ELSE has_schema_privilege(%s, 'CREATE') END AS can
 """
 _AT_ONCE = BoundedSemaphore(8)
@@ -65,7 +65,7 @@ class PostgresTables(Tables):
         a user who may only read."""
         schema = _schema_beside(datastore.schema)
         with datastore.get_connection() as connection:
-            row = connection.execute(_CAN_WRITE, [f'"{schema}".tracking', schema]).fetchone()
+            row = connection.execute(_CAN_WRITE, [f'"{schema}"', schema]).fetchone()
         return bool(row["can"])
 
     def at(self, name: str) -> str:
