@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         ConcurrencyConflict,
         CustomerErased,
         EventRefused,
+        HistoryChanged,
         IdempotencyConflict,
         InvalidEvent,
         InvalidNote,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from casestore.streams.case import Case, Gesture, Keeping, Promise, Reply
     from casestore.streams.customer import Customer
     from casestore.streams.history import (
+        Cursor,
         Erased,
         History,
         Metadata,
@@ -60,7 +62,7 @@ _NAMES = {
     "casestore.append.request": "Append Outcome Receipt Retry",
     "casestore.errors": (
         "BadSignature BundleRefused CannotTell CaseStoreError ConcurrencyConflict "
-        "CustomerErased EventRefused IdempotencyConflict InvalidEvent InvalidNote "
+        "CustomerErased EventRefused HistoryChanged IdempotencyConflict InvalidEvent InvalidNote "
         "InvalidPolicy InvalidStream KeyFileError Mistake NotSigned ProofRefused "
         "SealRefused StoreDamaged StoreExists StoreNotFound StoreUnavailable "
         "StreamNotFound"
@@ -85,7 +87,7 @@ _NAMES = {
     "casestore.store": "CaseStore",
     "casestore.streams.case": "Case Gesture Keeping Promise Reply",
     "casestore.streams.customer": "Customer",
-    "casestore.streams.history": "Erased History Metadata Moment Privacy Recorded Withheld",
+    "casestore.streams.history": "Cursor Erased History Metadata Moment Privacy Recorded Withheld",
     "casestore.streams.merged": "Merge Roots",
     "casestore.streams.policies": "Adopted Policies",
     "casestore.streams.standing": "Standing",
@@ -123,6 +125,7 @@ __all__ = [
     "Channel",
     "ConcurrencyConflict",
     "Conduct",
+    "Cursor",
     "Customer",
     "CustomerErased",
     "CustomerEvent",
@@ -148,6 +151,7 @@ __all__ = [
     "GestureReversed",
     "Goodwill",
     "History",
+    "HistoryChanged",
     "HoldPlaced",
     "HoldReleased",
     "IdempotencyConflict",

@@ -52,6 +52,10 @@ class StoreDamaged(CaseStoreError):
     """What is stored is not as casestore wrote it, or is not what was sealed."""
 
 
+class HistoryChanged(CaseStoreError):
+    """The store does not hold what was read before: it was deleted, replaced or restored."""
+
+
 class InvalidEvent(CaseStoreError):
     """It is not an event of the vocabulary, or one of its fields has a wrong value."""
 

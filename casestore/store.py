@@ -9,13 +9,14 @@ can come between a check and its insert, so a caller meets a conflict between wr
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event as StopSignal
-from typing import Any, Self, cast
+from typing import Any, Literal, Self, cast
 from uuid import UUID, uuid4
 
 from eventsourcing.application import AggregateNotFoundError
@@ -30,7 +31,14 @@ from msgspec.structs import replace
 from casestore.append.decision import ENDS_PROMISE, Decision
 from casestore.append.families import Links
 from casestore.append.request import Append, Outcome, Receipt, Retry
-from casestore.errors import CaseStoreError, KeyFileError, StoreUnavailable, StreamNotFound
+from casestore.errors import (
+    CaseStoreError,
+    HistoryChanged,
+    KeyFileError,
+    StoreDamaged,
+    StoreUnavailable,
+    StreamNotFound,
+)
 from casestore.events import (
     CaseMerged,
     Event,
@@ -38,25 +46,25 @@ from casestore.events import (
     GestureGiven,
     PersonalDataErased,
 )
-from casestore.journal.answering import brief, database_answers
+from casestore.journal.answering import LockTimeout, Outage, brief, database_answers, log
 from casestore.journal.application import Journal
+from casestore.journal.listening import LOOK_ANYWAY
 from casestore.journal.place import (
     backend,
     known_meta,
     no_key_file,
-    not_found,
     shown_as,
     store_exists,
 )
-from casestore.journal.recorder import LOOK_ANYWAY, SCHEMA_VERSION, DecideAgain, JournalRecorder
-from casestore.journal.rows import KeyRow
+from casestore.journal.recorder import SCHEMA_VERSION, DecideAgain, JournalRecorder
+from casestore.journal.rows import KeyRow, PlainRow
 from casestore.journal.url import parse_url
 from casestore.keys.key_file import create_key_file, kek_id, key_file_for
 from casestore.keys.vault import Vault
 from casestore.streams import kinds
 from casestore.streams.case import Case
 from casestore.streams.customer import Customer
-from casestore.streams.history import History, Recorded
+from casestore.streams.history import Cursor, History, Recorded
 from casestore.streams.kinds import State, Stream
 from casestore.streams.merged import merged_into
 from casestore.streams.policies import Policies
@@ -64,6 +72,8 @@ from casestore.streams.policies import Policies
 _READ = 500
 """Rows to read at a time: few enough to stay in the processor's cache."""
 
+_LARGEST = 2**63 - 1
+"""The largest position that a database can have."""
 _RETRY = Retry()
 
 
@@ -86,11 +96,14 @@ class CaseStore:
         retry: Retry = _RETRY,
     ) -> None:
         """Use `open` or `create`."""
-        self.journal = journal
+        self._journals = {os.getpid(): journal}
+        """By process: a forked child makes its own, because connections cannot be shared."""
         self.meta = meta
         self._vault = Vault(meta["store_id"], meta.get("kek_id"), key_file)
         self.url = url
         """Names the store from anywhere, and may hold a password."""
+        self.closed = False
+        """Whether `close` was called."""
         self._clock = clock
         self._new_id = new_id
         self._retry = retry
@@ -124,8 +137,7 @@ class CaseStore:
         """
         where = parse_url(url)
         shown = shown_as(url, where)
-        if not backend(where).holds_store(where):
-            raise not_found(shown)
+        backend(where).check_store(where, shown)
         journal = Journal(env={"CASESTORE_URL": url} if url else None)
         try:
             with database_answers(shown):
@@ -142,6 +154,7 @@ class CaseStore:
         url: str | None = None,
         *,
         sealed: bool = True,
+        group: str | None = None,
         key_file: Path | str | None = None,
         clock: Callable[[], datetime] = _now,
         new_id: Callable[[], UUID] = uuid4,
@@ -149,7 +162,15 @@ class CaseStore:
     ) -> Self:
         """Make a new store and open it. A sealed one gets a key file, or uses the one there is.
 
-        Arguments as of `open`.
+        Args:
+            url: as of `open`.
+            sealed: seal personal text with the key of the key file.
+            group: of a SQLite file: the members of this group may use it too. Without one it is
+                its owner's alone (mode 0600), as the key file always is.
+            key_file: as of `open`, like the rest.
+            clock: see `open`.
+            new_id: see `open`.
+            retry: see `open`.
 
         Raises StoreExists, KeyFileError, StoreUnavailable.
         """
@@ -162,7 +183,7 @@ class CaseStore:
         file = key_file_for(where, key_file)
         if sealed and file is None:
             raise no_key_file()
-        backend(where).make_place(where)
+        backend(where).make_place(where, group)
         if sealed and file is not None:
             meta["kek_id"] = kek_id(create_key_file(file, meta["store_id"])).hex()
         shown = shown_as(url, where)
@@ -180,7 +201,9 @@ class CaseStore:
 
     def close(self) -> None:
         """Give the connections back."""
-        self.journal.close()
+        self.closed = True
+        if (journal := self._journals.get(os.getpid())) is not None:
+            journal.close()
 
     def __enter__(self) -> Self:
         return self
@@ -191,6 +214,15 @@ class CaseStore:
     def now(self) -> datetime:
         """What the store's clock says."""
         return self._clock()
+
+    @property
+    def journal(self) -> Journal:
+        """eventsourcing's application over the store."""
+        pid = os.getpid()
+        journal = self._journals.get(pid)
+        if journal is None:  # this process was forked
+            journal = self._journals.setdefault(pid, Journal(env={"CASESTORE_URL": self.url}))
+        return journal
 
     @property
     def _recorder(self) -> JournalRecorder:
@@ -295,6 +327,7 @@ class CaseStore:
                 return self._try_to_write(appends, stop, optimistic=False)
             except PersistenceError as error:
                 passing = isinstance(error, (IntegrityError, OperationalError, InterfaceError))
+                passing = passing and not isinstance(error, LockTimeout)  # it waited long enough
                 if attempt == self._retry.attempts or not passing:
                     raise StoreUnavailable(
                         f"the database did not take the append: {brief(error)}; nothing is lost "
@@ -482,26 +515,49 @@ class CaseStore:
         return History(stream, originals, as_of=_utc(as_of), known_at=_utc(known_at))
 
     def read(
-        self, after: int = 0, *, until: int | None = None, reveal: bool = False
+        self, after: int | Cursor = 0, *, until: int | None = None, reveal: bool = False
     ) -> Iterator[Recorded]:
         """Every event as it was recorded, in position order, after a position.
 
         It ends with the last event there is (or with position `until`); `follow` goes on.
         Corrections are not applied: they are events like any other here.
+
+        Raises HistoryChanged where the store does not hold what `after` names; see `follow`.
         """
         while True:
-            rows = self._recorder.rows(after, _READ, stop=until)
+            rows = self._rows_after(after, until)
             yield from self._decode(rows, reveal)
             if len(rows) < _READ:
                 return
-            after = rows[-1][0]
+            after = _cursor(rows[-1])
+
+    def _rows_after(self, after: int | Cursor, until: int | None = None) -> list[PlainRow]:
+        """At most _READ rows after a place. Raises HistoryChanged."""
+        position = after.position if isinstance(after, Cursor) else after
+        if until is not None and until <= position:
+            return []
+        marked = isinstance(after, Cursor)
+        within = position <= _LARGEST
+        first = position - 1 if marked else position
+        rows = self._recorder.rows(first, _READ + marked, stop=until) if within else []
+        if not marked and (rows or position <= self._recorder.last_given_position()):
+            return rows
+        if marked and rows and _cursor(rows[0]) == after:
+            return rows[1:]
+        raise HistoryChanged(
+            f"the store does not hold the event that was read at position {position}: it was "
+            "restored, or is another one; begin anew, at 0"
+        )
 
     def _decode(self, rows: Sequence[Any], reveal: bool) -> Iterator[Recorded]:
         recorded = self._codec.recorded(rows)
         if reveal and any(row[5] is not None for row in rows):
-            keys = self._recorder.keys_of(sorted({row[6] for row in rows if row[5] is not None}))
+            keys = self._keys_for(rows)
             return (self._revealed(*each, keys) for each in zip(recorded, rows, strict=True))
         return recorded
+
+    def _keys_for(self, rows: Sequence[Any]) -> dict[str, KeyRow]:
+        return self._recorder.keys_of(sorted({row[6] for row in rows if row[5] is not None}))
 
     def _revealed(self, recorded: Recorded, row: Any, keys: dict[str, KeyRow]) -> Recorded:
         if recorded.sealed is None:
@@ -515,18 +571,58 @@ class CaseStore:
         return replace(recorded, event=event, privacy="revealed")
 
     def follow(
-        self, after: int = 0, *, reveal: bool = False, stop: StopSignal | None = None
+        self,
+        after: int | Cursor = 0,
+        *,
+        reveal: bool = False,
+        stop: StopSignal | None = None,
+        on_poison: Literal["raise", "skip"] = "raise",
     ) -> Iterator[Recorded]:
         """Every event after a position, and then each new one as it comes, from any process.
 
-        It never ends by itself: leave the loop, or set `stop` (seen within a second).
+        It never ends by itself: leave the loop, or set `stop` (seen within a second). While the
+        database does not answer it waits, and says so in the log "casestore".
+
+        Args:
+            after: the `cursor` of the last event that was dealt with, or its position, or 0. With
+                a cursor, it is noticed where the store was restored to an earlier state.
+            reveal: read personal text too. Needs the key file.
+            stop: ends it.
+            on_poison: "skip" goes on past an event that cannot be read, say one of a later
+                release, and says so in the log.
+
+        Raises:
+            HistoryChanged: the store does not hold what was read before.
+            StoreDamaged: an event cannot be read, and `on_poison` is "raise".
         """
-        with database_answers("the store"), self._recorder.changes() as changes:
+        outage = Outage("following the store")
+        reading = self._recorder.listener.reading
+        with self._recorder.changes() as changes:
             while stop is None or not stop.is_set():
-                for recorded in self.read(after, reveal=reveal):
-                    yield recorded
-                    after = cast(int, recorded.position)
-                changes.wait(LOOK_ANYWAY)
+                try:
+                    with reading:
+                        rows = self._rows_after(after)
+                        keys = self._keys_for(rows) if reveal else {}
+                except StoreUnavailable as error:
+                    if self.closed:
+                        raise
+                    outage.wait(error, stop)
+                    continue
+                outage.over()
+                for row in rows:
+                    try:
+                        (recorded,) = self._codec.recorded([row])
+                        if reveal:
+                            recorded = self._revealed(recorded, row, keys)
+                    except StoreDamaged as error:
+                        if on_poison == "raise":
+                            raise
+                        log.warning("the event at position %s is left out: %s", row[0], error)
+                    else:
+                        yield recorded
+                    after = _cursor(row)
+                if len(rows) < _READ:
+                    changes.wait(LOOK_ANYWAY)
 
     def stream_of(self, event_id: UUID | str) -> str | None:
         """The stream that an event is in; None where there is no such event."""
@@ -541,6 +637,10 @@ class CaseStore:
         while names := self._recorder.streams(f"{kind}:", after, _READ):
             yield from names
             after = names[-1]
+
+
+def _cursor(row: Sequence[Any]) -> Cursor:
+    return Cursor(row[0], row[7], row[8])
 
 
 def _looks_further(append: Append) -> bool:

@@ -243,12 +243,10 @@ class Folder(NamedTuple):
 
     @contextmanager
     def _hold_lock(self) -> Iterator[None]:
-        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            _lock(descriptor)
+        # The lock goes with the file object, even where a signal handler interrupts us.
+        with (self.path / "lock").open("ab") as file:
+            _lock(file.fileno())
             yield
-        finally:
-            os.close(descriptor)
 
     # --- what was verified -----------------------------------------------------------------
 

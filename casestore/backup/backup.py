@@ -31,7 +31,7 @@ from casestore.backup.snapshot import (
     without_companions,
 )
 from casestore.errors import CannotTell, StoreDamaged, StoreExists
-from casestore.journal.place import backend, known_meta, not_found, shown_as
+from casestore.journal.place import backend, known_meta, shown_as
 from casestore.journal.url import PostgresUrl, SQLiteUrl, parse_url
 from casestore.system.files import part_of
 from casestore.tlog.merkle import Frontier
@@ -80,8 +80,7 @@ def backup(
         OSError: the file cannot be written.
     """
     where = parse_url(url)
-    if not backend(where).holds_store(where):
-        raise not_found(shown_as(url, where))
+    backend(where).check_store(where, shown_as(url, where))
     _may_be_written(file, where, force)
     with part_of(file, 0o600, replace=force) as part, without_companions(part):
         if isinstance(where, SQLiteUrl):

@@ -18,6 +18,7 @@ from typing import IO, Any, cast
 
 from casestore.backup.snapshot import Contents, connected, database_errors
 from casestore.errors import StoreDamaged, StoreUnavailable
+from casestore.journal.place import backend
 from casestore.journal.rows import COLUMNS
 from casestore.journal.url import PostgresUrl
 
@@ -35,6 +36,11 @@ def dump(where: PostgresUrl, file: Path) -> tuple[int, int]:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         sql = f'SELECT pg_export_snapshot(), count(*), max(position) FROM "{where.schema}"'
         snapshot, events, last = connection.execute(f"{sql}.stored_events").fetchone()
+        # As the URL gives it: what psycopg's libpq would add, an older pg_dump does not know.
+        conninfo = backend(where).psycopg.conninfo
+        given = conninfo.conninfo_to_dict(where.direct)
+        secret = given.pop("password", None)
+        password = {} if secret is None else {"PGPASSWORD": str(secret)}
         result = subprocess.run(  # noqa: S603  (no shell, and the program is PostgreSQL's)
             [
                 program,
@@ -46,10 +52,10 @@ def dump(where: PostgresUrl, file: Path) -> tuple[int, int]:
                 f"--schema={where.schema}",
                 f"--snapshot={snapshot}",
                 f"--file={file}",
-                f"--dbname={connection.info.dsn}",
+                f"--dbname={conninfo.make_conninfo(**given)}",
             ],
             # The password is not on the command line: every user of the machine can read that.
-            env={**os.environ, "PGPASSWORD": connection.info.password},
+            env={**os.environ, **password},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

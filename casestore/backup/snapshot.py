@@ -13,7 +13,6 @@ from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from eventsourcing.persistence import (
     DatabaseError,
@@ -24,11 +23,12 @@ from eventsourcing.persistence import (
 
 from casestore.audit.rows import BEFORE_ALL
 from casestore.errors import StoreDamaged, StoreExists, StoreUnavailable
-from casestore.journal.answering import brief
-from casestore.journal.place import backend, known_meta, not_found, shown_as
-from casestore.journal.recorder import UNSCRUBBED, translated
+from casestore.journal.answering import brief, translated
+from casestore.journal.place import backend, known_meta, shown_as
+from casestore.journal.recorder import UNSCRUBBED
 from casestore.journal.rows import COLUMNS
 from casestore.journal.sqlite import SQLiteJournal
+from casestore.journal.sqlite_connect import connect
 from casestore.journal.sqlite_datastore import MANY_PAGES, WRITERS_CACHE, Datastore
 from casestore.journal.url import PostgresUrl, SQLiteUrl
 from casestore.system.files import part_of
@@ -173,8 +173,7 @@ def reading(where: SQLiteUrl | PostgresUrl) -> Iterator[Snapshot]:
     Raises StoreNotFound, StoreUnavailable, StoreDamaged.
     """
     shown = shown_as(None, where)
-    if not backend(where).holds_store(where):
-        raise not_found(shown)
+    backend(where).check_store(where, shown)
     if isinstance(where, SQLiteUrl):
         with database_errors(shown), closing(read_only(where.path)) as connection:
             yield _known(_SQLite(connection, shown))
@@ -192,9 +191,7 @@ def _known(place: Snapshot) -> Snapshot:
 
 def read_only(path: Path) -> sqlite3.Connection:
     """A connection that sees a SQLite file as it is at one moment, and cannot change it."""
-    connection = sqlite3.connect(
-        f"file:{quote(str(path))}?mode=rw", uri=True, isolation_level=None, timeout=30
-    )
+    connection = connect(path, isolation_level=None, timeout=30)
     try:
         # Not opened with mode=ro: such a connection would leave its -wal and -shm files behind.
         connection.execute("PRAGMA query_only = ON")
@@ -208,7 +205,8 @@ def read_only(path: Path) -> sqlite3.Connection:
 
 def connected(where: PostgresUrl) -> Any:
     """A new connection. Its first statement begins a transaction, which ends when it is closed."""
-    return backend(where).psycopg.connect(where.conninfo)
+    # No statement is prepared: a transaction pooler would give its name to another session.
+    return backend(where).psycopg.connect(where.direct, prepare_threshold=None)
 
 
 _UNREADABLE = (DatabaseError, DataError, IntegrityError)
@@ -263,7 +261,7 @@ def _new_file(where: SQLiteUrl) -> Iterator[Snapshot]:
                 f"cannot write {where.path}: {present} is there already; use another "
                 "place, or move it away"
             )
-    with part_of(where.path) as part, without_companions(part):
+    with part_of(where.path, 0o600) as part, without_companions(part):
         datastore = Datastore(part)
         SQLiteJournal(datastore).create_table()
         datastore.close()

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Event as StopSignal
 
+from eventsourcing import persistence
 from eventsourcing.persistence import PersistenceError
 
 from casestore.errors import StoreUnavailable
+
+log = logging.getLogger("casestore")
+
+
+class LockTimeout(persistence.OperationalError):
+    """Another writer held the write lock for all the time that a write waits for it."""
+
+    def __init__(self, how_long: str) -> None:
+        super().__init__(f"another writer held the write lock for {how_long}")
+
+
+def closed() -> StoreUnavailable:
+    """The error for a store that is used after `close`."""
+    return StoreUnavailable("the store was closed; open it again")
 
 
 def brief(error: BaseException) -> str:
@@ -29,3 +46,39 @@ def database_answers(name: str) -> Iterator[None]:
         yield
     except PersistenceError as error:
         raise StoreUnavailable(f"{name}: the database does not answer: {brief(error)}") from error
+
+
+def translated(error: Exception) -> persistence.PersistenceError:
+    """The eventsourcing error for a database driver's error: both use the names of PEP 249."""
+    for cls in type(error).__mro__:
+        kind = getattr(persistence, cls.__name__, None)
+        if isinstance(kind, type) and issubclass(kind, persistence.PersistenceError):
+            return kind(str(error))
+    return persistence.PersistenceError(str(error))
+
+
+class Outage:
+    """What who goes on through outages of the database waits with, and says in the log.
+
+    Args:
+        doing: what is interrupted, as the log names it.
+    """
+
+    _LONGEST = 5.0
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+        self._pause = 0.0
+
+    def wait(self, error: StoreUnavailable, stop: StopSignal | None) -> None:
+        """Wait before the next try: longer each time, up to 5 seconds, or until `stop` is set."""
+        if not self._pause:
+            log.warning("%s is interrupted, and goes on when it can: %s", self._doing, error)
+        self._pause = min(max(2 * self._pause, 0.1), self._LONGEST)
+        (stop or StopSignal()).wait(self._pause)
+
+    def over(self) -> None:
+        """Note that the database answers again."""
+        if self._pause:
+            log.warning("%s goes on", self._doing)
+        self._pause = 0.0

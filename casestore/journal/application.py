@@ -90,8 +90,7 @@ class Journal(Application[str]):
             settings["SQLITE_DBNAME"] = str(url.path)
         else:
             settings["PERSISTENCE_MODULE"] = "casestore.journal.postgres:Factory"
-            settings["CASESTORE_POSTGRES_CONNINFO"] = url.conninfo
-            settings["CASESTORE_POSTGRES_SCHEMA"] = url.schema
+            settings["CASESTORE_URL"] = url.url
         return Environment(name, settings)
 
     def construct_mapper(self) -> Mapper[str]:

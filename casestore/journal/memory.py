@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 
 from casestore.journal.rows import KeyRow
 
@@ -23,10 +23,15 @@ class Memory:
         self.keys: dict[str, KeyRow] = {}
         self.last_us: int | None = None
         """When the last event was recorded, in microseconds since 1970; None if it is not known."""
-        self._version: int | None = None
+        self._version: Hashable = None
 
-    def as_of(self, version: int) -> None:
-        """Empty the cache if it is of another version of the database (PRAGMA data_version)."""
+    def as_of(self, version: Hashable) -> None:
+        """Empty the cache if it is of another version of the database.
+
+        Args:
+            version: which connection it is, and its PRAGMA data_version, which means nothing to
+                another connection.
+        """
         if version != self._version or len(self.heads) + len(self.keys) > _LIMIT:
             self.clear()
             self._version = version

@@ -15,25 +15,29 @@ import psycopg
 from eventsourcing.persistence import (
     ApplicationRecorder,
     InfrastructureFactory,
+    InterfaceError,
     OperationalError,
-    ProgrammingError,
 )
 from eventsourcing.postgres import PostgresFactory
 from eventsourcing.utils import Environment, EnvType, strtobool
 from psycopg import Connection
 from psycopg.errors import Diagnostic
 from psycopg.rows import tuple_row
-from psycopg.sql import SQL, Identifier, Literal
+from psycopg.sql import SQL, Identifier
+from psycopg_pool import PoolTimeout
 
 from casestore.errors import StoreExists, StoreUnavailable
+from casestore.journal.answering import translated
+from casestore.journal.listening import Changes, Unheard
 from casestore.journal.memory import Memory
+from casestore.journal.place import not_found
 from casestore.journal.postgres_datastore import Datastore
 from casestore.journal.postgres_writing import AS_TEXT, PostgresWriting, statement
-from casestore.journal.recorder import Changes, JournalRecorder, Writing
-from casestore.journal.url import PostgresUrl
+from casestore.journal.recorder import JournalRecorder, Writing
+from casestore.journal.url import PostgresUrl, parse_url
 
 _CREATE = """
-CREATE SCHEMA IF NOT EXISTS {schema};
+CREATE SCHEMA IF NOT EXISTS "{schema}";
 CREATE TABLE IF NOT EXISTS {schema}.stored_events (
     position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     originator_id text COLLATE "C" NOT NULL,
@@ -123,6 +127,8 @@ BEGIN
 END
 $$;
 """
+_ATTEMPTS = 6
+"""How often a query is tried, for 1.5 seconds in all if it fails at once."""
 _BRIEFLY = "SET lock_timeout = '200ms'"
 """VACUUM FULL needs the table for itself, and all writers queue up behind it while it waits."""
 
@@ -148,8 +154,19 @@ def holds_store(where: PostgresUrl) -> bool:
         raise StoreUnavailable(f"PostgreSQL does not answer: {brief}") from None
 
 
-def make_place(where: PostgresUrl) -> None:
+def check_store(where: PostgresUrl, shown: str) -> None:
+    """Check that a schema holds a store; `shown` is how a message names it.
+
+    Raises StoreNotFound, StoreUnavailable.
+    """
+    if not holds_store(where):
+        raise not_found(shown)
+
+
+def make_place(where: PostgresUrl, group: str | None = None) -> None:
     """Check that a new store can be made in a schema. Raises StoreExists, StoreUnavailable."""
+    if group is not None:
+        raise StoreUnavailable("a group is of a file; on PostgreSQL, GRANT says who may do what")
     if holds_store(where):
         raise StoreExists(f"there is a store in schema {where.schema!r} already; use another one")
 
@@ -195,11 +212,31 @@ class PostgresJournal(JournalRecorder):
         return dict(self.fetch(f"SELECT name, value FROM {name}"))
 
     def fetch(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
-        """Run a query in a transaction of its own and give plain tuples."""
+        """Run a query in a transaction of its own and give plain tuples.
+
+        Where the server does not answer, say because it was restarted, it is asked again.
+        """
+        wait = 0.05
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return self._fetch(sql, params)
+            except (OperationalError, InterfaceError) as error:
+                if isinstance(error.__cause__, PoolTimeout):  # it has tried for long already
+                    raise
+            time.sleep(wait)
+            wait *= 2
+        return self._fetch(sql, params)
+
+    def _fetch(self, sql: str, params: Sequence[Any]) -> list[Any]:
         with self.datastore.get_connection() as connection:
             cursor = connection.cursor(binary=True, row_factory=tuple_row)
-            cursor.execute(cast(Any, sql.replace("?", "%s")), params)
-            return cursor.fetchall()
+            if not self.datastore.where.pooled:
+                return cursor.execute(cast(Any, sql.replace("?", "%s")), params).fetchall()
+            self.datastore.begin(connection)
+            try:
+                return cursor.execute(cast(Any, sql.replace("?", "%s")), params).fetchall()
+            finally:
+                connection.rollback()
 
     def last_given_position(self) -> int:
         """The last position given to an event, even to one that was not committed or is deleted."""
@@ -240,40 +277,38 @@ class PostgresJournal(JournalRecorder):
             if notice.message_detail:
                 copied.extend(re.findall(r"\d+", notice.message_detail)[:1])
 
+        where = self.datastore.where
+        if where.pooled and where.listen_url is None:
+            return False  # it needs a session: VACUUM runs in no transaction
         with (
-            suppress(OperationalError, ProgrammingError),
-            self.datastore.get_connection() as connection,
+            suppress(psycopg.OperationalError, psycopg.ProgrammingError),
+            psycopg.connect(where.direct, autocommit=True) as connection,
         ):
-            cursor = connection.cursor(row_factory=tuple_row)
-            (timeout,) = cursor.execute("SHOW lock_timeout").fetchone() or ("0",)
             connection.add_notice_handler(read_notice)
-            cursor.execute(_BRIEFLY)
-            try:
-                table = Identifier(self.schema, "customer_keys")
-                cursor.execute(SQL("VACUUM (FULL, VERBOSE) {}").format(table))
-            finally:
-                connection.remove_notice_handler(read_notice)
-                cursor.execute(SQL("SET lock_timeout = {}").format(Literal(timeout)))
+            connection.execute(_BRIEFLY)
+            table = Identifier(self.schema, "customer_keys")
+            connection.execute(SQL("VACUUM (FULL, VERBOSE) {}").format(table))
         return bool(copied) and set(copied) == {"0"}
 
     @contextmanager
-    def changes(self) -> Iterator[Changes]:
-        """Watch for appends with LISTEN."""
-        channel = Identifier(_channel(self.schema))
-        with self.datastore.get_connection() as connection:
-            connection.execute(SQL("LISTEN {}").format(channel))
-            try:
+    def _listen(self) -> Iterator[Changes]:
+        """Watch for appends with LISTEN. A transaction pooler passes no notices on."""
+        where = self.datastore.where
+        if where.pooled and where.listen_url is None:
+            yield Unheard()
+            return
+        # Not one of the pool's, which are for those who append and read.
+        try:
+            with psycopg.connect(where.direct, autocommit=True) as connection:
+                channel = Identifier(_channel(self.schema))
+                connection.execute(SQL("LISTEN {}").format(channel))
                 yield _Changes(connection)
-            finally:
-                if not connection.closed:
-                    connection.execute(SQL("UNLISTEN {}").format(channel))
+        except psycopg.Error as error:
+            raise translated(error) from error
 
 
 class Factory(PostgresFactory):
     """Makes our recorder where eventsourcing's factory would make its own."""
-
-    CONNINFO = "CASESTORE_POSTGRES_CONNINFO"
-    SCHEMA = "CASESTORE_POSTGRES_SCHEMA"
 
     def __init__(self, env: Environment | EnvType | None) -> None:
         InfrastructureFactory.__init__(self, env)
@@ -283,8 +318,8 @@ class Factory(PostgresFactory):
             raise StoreUnavailable(
                 "POSTGRES_ENABLE_DB_FUNCTIONS is set; with it readers lose events: unset it"
             )
-        url = PostgresUrl(self.env.get(self.CONNINFO) or "", self.env.get(self.SCHEMA) or "")
-        self.datastore = Datastore(url)
+        url = parse_url(self.env.get("CASESTORE_URL"))
+        self.datastore = Datastore(cast(PostgresUrl, url))
 
     def application_recorder(self) -> ApplicationRecorder:
         """The recorder of the journal. It creates no table: `CaseStore.create` does."""

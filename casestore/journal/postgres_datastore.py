@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, cast
@@ -12,27 +13,45 @@ from psycopg import Connection, Cursor
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
 
+from casestore.journal.answering import closed
 from casestore.journal.url import PostgresUrl
+from casestore.system.processes import check_process
 
 LOCK_TIMEOUT = 30
 """Seconds to wait for another writer, unless the URL or the server sets its own lock_timeout."""
+
+# What we count on, whatever a server's, database's or role's defaults are.
 # Isolation: the check under the lock must see what was committed since the first read; a stricter
 # level than "read committed" would still show the first read's snapshot.
+# Commits: what is acknowledged has reached the disk, and a standby that is to be waited for.
+# Policies: a row that a policy would hide is an error, and not left out in silence.
+# Arrays: NULL in them is a value that is missing, and not a text.
 # Plans: all our statements find rows by an index, and to plan them each time takes longer than to
 # run them.
 # Timeout: a writer that hangs while it holds the lock must not block all others for ever.
-_SESSION = f"""
-SELECT set_config('default_transaction_isolation', 'read committed', false),
-       set_config('plan_cache_mode', 'force_generic_plan', false),
+_SETTINGS = f"""
+SELECT set_config('default_transaction_isolation', 'read committed', {{local}}),
+       CASE WHEN current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')
+       THEN set_config('synchronous_commit', 'on', {{local}}) END,
+       set_config('row_security', 'off', {{local}}),
+       set_config('array_nulls', 'on', {{local}}),
+       set_config('plan_cache_mode', 'force_generic_plan', {{local}}),
        CASE current_setting('lock_timeout') WHEN '0'
-       THEN set_config('lock_timeout', '{LOCK_TIMEOUT}s', false) END
+       THEN set_config('lock_timeout', '{LOCK_TIMEOUT}s', {{local}}) END
 """
+_SESSION = _SETTINGS.replace("{local}", "false")
+_LOCAL = _SETTINGS.replace("{local}", "true")
 
 
 class Datastore(PostgresDatastore):
     """eventsourcing's datastore on a libpq URL. Its pool opens when it is first used."""
 
     def __init__(self, url: PostgresUrl) -> None:
+        self.where = url
+        self._pid = os.getpid()
+        self._closed = False
+        self._kept: list[tuple[Connection[Any], Cursor[Any]]] = []
+        """At most one, which no thread is using."""
         options = {k: v for k, v in conninfo_to_dict(url.conninfo).items() if v is not None}
         super().__init__(
             dbname=str(options.pop("dbname", "")),
@@ -47,11 +66,11 @@ class Datastore(PostgresDatastore):
             max_waiting=0,
             connect_timeout=30,
         )
-        self._kept: list[tuple[Connection[Any], Cursor[Any]]] = []
-        """At most one, which no thread is using."""
         # libpq knows more options than eventsourcing takes: sslmode, options, and others.
         kwargs = cast("dict[str, Any]", self.pool.kwargs)
-        kwargs.update(options)
+        kwargs.update({"client_encoding": "UTF8", **options})
+        if url.pooled:
+            kwargs["prepare_threshold"] = None
         for name in ("dbname", "host", "port", "user", "password"):
             if not kwargs[name]:
                 del kwargs[name]  # then libpq uses its own default
@@ -59,9 +78,12 @@ class Datastore(PostgresDatastore):
     def after_connect_func(self) -> Callable[[Connection[Any]], None]:
         """The function that sets a new connection's parameters, whatever the server's defaults."""
 
+        pooled = self.where.pooled
+
         def after_connect(connection: Connection[Any]) -> None:
             connection.autocommit = True
-            connection.execute(_SESSION)
+            if not pooled:  # else it would set that of any other client's session
+                connection.execute(_SESSION)
 
         return after_connect
 
@@ -69,9 +91,11 @@ class Datastore(PostgresDatastore):
     def get_connection(self) -> Iterator[Connection[Any]]:
         """Lend a connection.
 
-        Raises eventsourcing's OperationalError. Then the idle connections are checked too: a
+        Raises eventsourcing's OperationalError, and StoreUnavailable where it was closed or this is
+        another process. Then the idle connections are checked too: a
         server that was restarted has closed all of them.
         """
+        self._check_usable()
         try:
             with super().get_connection() as connection:
                 yield connection
@@ -79,12 +103,24 @@ class Datastore(PostgresDatastore):
             self.check()
             raise
 
+    def begin(self, connection: Connection[Any]) -> None:
+        """Begin a transaction. Behind a pooler, no session has our settings: then it gets them."""
+        connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+        if self.where.pooled:
+            connection.execute(_LOCAL)
+
+    def _check_usable(self) -> None:
+        check_process(self._pid)
+        if self._closed:
+            raise closed()
+
     def take_writer(self) -> tuple[Connection[Any], Cursor[Any]]:
         """A connection to append on, and its cursor: the last ones used, if no thread has them.
 
         They are kept out of the pool because the pool, a new cursor, and the nested contexts of
         eventsourcing and psycopg cost a tenth of an append.
         """
+        self._check_usable()
         try:
             return self._kept.pop()
         except IndexError:
@@ -114,6 +150,9 @@ class Datastore(PostgresDatastore):
 
     def close(self) -> None:
         """Close the idle connections now, and each of the others when it is given back."""
+        if self._pid != os.getpid():
+            return  # they are the parent's, and to close one would end the parent's session
+        self._closed = True
         self._give_up_kept()
         super().close()
 

@@ -17,11 +17,13 @@ from secrets import token_hex
 from typing import Any, Self
 
 import psycopg
+from eventsourcing.persistence import ProgrammingError
 from psycopg import Connection, Cursor
 
+from casestore.journal.answering import LockTimeout, translated
 from casestore.journal.memory import Memory
 from casestore.journal.postgres_datastore import Datastore
-from casestore.journal.recorder import UNSCRUBBED, Survey, Writing, translated
+from casestore.journal.recorder import UNSCRUBBED, Survey, Writing
 from casestore.journal.rows import COLUMNS, KeyRow, Row
 
 AS_TEXT = COLUMNS.replace("event_id", "event_id::text")
@@ -44,33 +46,58 @@ class PostgresWriting(Writing):
         self._optimistic = optimistic
         self._surveyed: dict[str, int] = {}
         self._surveyed_keys: dict[str, KeyRow] = {}
+        self._writer: tuple[Connection[Any], Cursor[Any]] | None = None
         self._begun = False
+        self._complete = False
+        """Whether everything was committed, and the memory knows it."""
 
     def __enter__(self) -> Self:
         try:
-            self._connection, self._cursor = self._datastore.take_writer()
-            if not self._optimistic:
+            self._writer = self._datastore.take_writer()
+            if not self._optimistic or self._datastore.where.pooled:
                 self._begun = True
-                self._execute("BEGIN")
+                self._datastore.begin(self._writer[0])
+            if not self._optimistic:
                 self._execute(_LOCK)
         except BaseException as error:
-            self._leave(error)
+            self._leave()
+            self._translate(error)
             raise
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        self._leave(error)
+        self._leave()
+        self._translate(error)
 
-    def _leave(self, error: BaseException | None) -> None:
-        if error is not None:
+    def __del__(self) -> None:
+        # A signal handler may raise an exception where __exit__ has not begun.
+        if self._writer is not None:
+            self._leave()
+
+    @property
+    def _cursor(self) -> Cursor[Any]:
+        assert self._writer is not None  # noqa: S101  (set where the context begins)
+        return self._writer[1]
+
+    def _leave(self) -> None:
+        if not self._complete:
             self._memory.forget(self._surveyed, self._surveyed_keys)
-        connection: Connection[Any] | None = getattr(self, "_connection", None)
-        if connection is not None:
-            if self._begun and not connection.closed:
-                with suppress(psycopg.Error):  # a dead connection; the pool replaces it
-                    connection.rollback()
-            writer = (connection, self._cursor)
-            self._datastore.give_writer_back(writer, sound=error is None)
+        if self._writer is None:
+            return
+        connection = self._writer[0]
+        if self._begun and not connection.closed:
+            with suppress(psycopg.Error):  # a dead connection; the pool replaces it
+                connection.rollback()
+        writer, self._writer = self._writer, None
+        self._datastore.give_writer_back(writer, sound=self._complete)
+
+    def _translate(self, error: BaseException | None) -> None:
+        if isinstance(error, psycopg.errors.LockNotAvailable):
+            raise LockTimeout("all of lock_timeout") from error
+        if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+            raise ProgrammingError(
+                "this server can only be read: it is a hot standby, or set to read only"
+            ) from error
         if isinstance(error, psycopg.Error):
             if isinstance(error, psycopg.OperationalError):
                 self._datastore.check()  # the idle connections may be dead too
@@ -151,11 +178,12 @@ class PostgresWriting(Writing):
             cursor = self._execute(*_append_call([*expected, *new_keys, *events]))
             positions += [position for (position,) in cursor.fetchall()]
             new_keys = [[], [], []]
-        if not self._optimistic:
+        if self._begun:
             self._execute("COMMIT")
             self._begun = False
         heads = {row.stream: row.version for row in rows}
         self._memory.learn(heads, {key.customer_id: key for key in keys})
+        self._complete = True
         return positions
 
     def delete_key(self, customer_id: str) -> None:
@@ -259,5 +287,8 @@ def _append_call(columns: Sequence[list[Any]]) -> tuple[str, list[Any]]:
 
 @cache
 def statement(text: str, schema: str) -> bytes:
-    """A statement with the schema's name put in. parse_url has checked the name."""
-    return text.replace("{schema}", schema).encode()
+    """A statement with the schema's name put in: quoted, as it may be a word of SQL's own.
+
+    parse_url has checked the name.
+    """
+    return text.replace("{schema}.", f'"{schema}".').replace("{schema}", schema).encode()

@@ -11,6 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import cached_property
 from threading import Thread
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID, uuid4
@@ -24,6 +25,7 @@ from eventsourcing.persistence import (
     Subscription,
 )
 
+from casestore.journal.listening import LOOK_ANYWAY, Changes, Listener
 from casestore.journal.questions import Questions
 from casestore.journal.rows import KeyRow, Row, StoredRow
 
@@ -116,22 +118,6 @@ class DecideAgain(persistence.IntegrityError):
     """
 
 
-class Changes(Protocol):
-    """Waits for appends of any process."""
-
-    def wait(self, timeout: float) -> bool:
-        """Wait at most `timeout` seconds; whether something may have been appended meanwhile."""
-
-
-def translated(error: Exception) -> persistence.PersistenceError:
-    """The eventsourcing error for a database driver's error: both use the names of PEP 249."""
-    for cls in type(error).__mro__:
-        kind = getattr(persistence, cls.__name__, None)
-        if isinstance(kind, type) and issubclass(kind, persistence.PersistenceError):
-            return kind(str(error))
-    return persistence.PersistenceError(str(error))
-
-
 class JournalRecorder(Questions, ApplicationRecorder, ABC):
     """An ApplicationRecorder over our table."""
 
@@ -148,9 +134,18 @@ class JournalRecorder(Questions, ApplicationRecorder, ABC):
                 there already.
         """
 
-    @abstractmethod
+    @cached_property
+    def listener(self) -> Listener:
+        """Tells all followers in this process of appends."""
+        return Listener(self._listen)
+
     def changes(self) -> AbstractContextManager[Changes]:
         """Watch for appends. Every append after the context began ends a `wait`."""
+        return self.listener.changes()
+
+    @abstractmethod
+    def _listen(self) -> AbstractContextManager[Changes]:
+        """Watch for appends with a connection that does nothing else."""
 
     @abstractmethod
     def create_table(self, meta: Mapping[str, str] | None = None) -> None:
@@ -243,11 +238,6 @@ def _row(stored: StoredEvent, now: int) -> Row:
         metadata = b"{}"
     stream, version = str(stored.originator_id), stored.originator_version
     return Row(0, stream, version, stored.topic, stored.state, *extra, metadata)
-
-
-LOOK_ANYWAY = 0.5
-"""Seconds after which a follower reads even without a notice of an append. A notice can get lost,
-say in a connection pooler between us and the server."""
 
 
 class JournalSubscription(ListenNotifySubscription[JournalRecorder]):

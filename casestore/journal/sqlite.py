@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import quote
 
 from eventsourcing.persistence import ApplicationRecorder
 from eventsourcing.sqlite import SQLiteFactory
 from eventsourcing.utils import Environment, EnvType
 
-from casestore.errors import StoreExists, StoreNotFound
+from casestore.errors import (
+    CaseStoreError,
+    StoreDamaged,
+    StoreExists,
+    StoreNotFound,
+    StoreUnavailable,
+)
+from casestore.journal.listening import Changes
 from casestore.journal.memory import Memory
-from casestore.journal.recorder import Changes, JournalRecorder, Writing
+from casestore.journal.place import not_found
+from casestore.journal.recorder import JournalRecorder, Writing
+from casestore.journal.sqlite_connect import connect
 from casestore.journal.sqlite_datastore import Connection, Datastore
 from casestore.journal.sqlite_writing import SQLiteWriting
 from casestore.journal.url import SQLiteUrl
@@ -76,26 +87,77 @@ BEGIN SELECT RAISE(ABORT, 'the key-encryption key was rotated'); END;
 """
 
 
-def holds_store(where: SQLiteUrl) -> bool:
-    """Whether a file holds a store. It is opened read-only, as it may not be ours."""
+def check_store(where: SQLiteUrl, shown: str) -> None:
+    """Check that a file holds a store. It is opened read-only, as it may not be ours.
+
+    Args:
+        where: the file.
+        shown: how a message names it where there is nothing.
+
+    Raises:
+        StoreNotFound: there is nothing; or something else, and then the message says so.
+        StoreDamaged: it is empty, or no SQLite file.
+        StoreUnavailable: it cannot be read.
+    """
+    path = where.path
     try:
-        name = f"file:{quote(str(where.path))}?mode=ro"
-        with closing(sqlite3.connect(name, uri=True)) as connection:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise not_found(shown) from None
+    except OSError as error:
+        raise StoreUnavailable(f"{path} cannot be reached: {error.strerror}") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise StoreNotFound(f"{path} is a folder; name the file of a store")
+    if status.st_size == 0:
+        raise StoreDamaged(
+            f"{path} is empty: a store was begun there and never finished, or it was truncated; "
+            "restore it from a backup, or remove it"
+        )
+    if not os.access(path, os.R_OK):
+        raise StoreUnavailable(f"{path} cannot be read: permission denied; see who owns it")
+    try:
+        with closing(connect(path, "ro")) as connection:
             sql = "SELECT 1 FROM sqlite_master WHERE name = 'casestore_meta'"
-            return connection.execute(sql).fetchone() is not None
-    except sqlite3.Error:
+            found = connection.execute(sql).fetchone()
+    except sqlite3.OperationalError as error:
+        raise StoreUnavailable(f"{path} cannot be read: {error}") from None
+    except sqlite3.Error as error:
+        raise StoreDamaged(
+            f"{path} is no SQLite file, or is damaged ({error}); restore it from a backup"
+        ) from None
+    if found is None:
+        raise StoreNotFound(f"{path} is a SQLite file, but no store of casestore; name another one")
+
+
+def holds_store(where: SQLiteUrl) -> bool:
+    """Whether a file holds a store."""
+    try:
+        check_store(where, "")
+    except CaseStoreError:
         return False
+    return True
 
 
-def make_place(where: SQLiteUrl) -> None:
-    """Make the empty file for a new store. Raises StoreExists, StoreNotFound."""
+def make_place(where: SQLiteUrl, group: str | None = None) -> None:
+    """Make the empty file for a new store: its owner's alone, or a group's too.
+
+    Raises StoreExists, StoreNotFound, and StoreUnavailable where the file cannot be made so.
+    """
     path = where.path
     if path.exists():
         present = "a store there" if holds_store(where) else "something else there"
         raise StoreExists(f"cannot create {path}: there is {present} already; use another place")
     if not path.parent.is_dir():
         raise StoreNotFound(f"cannot create {path}: the folder {path.parent} does not exist")
-    path.touch()
+    try:
+        path.touch(0o600)
+        if group is not None:
+            shutil.chown(path, group=group)
+            path.chmod(0o660)
+    except (OSError, LookupError) as error:
+        path.unlink(missing_ok=True)
+        why = error.strerror if isinstance(error, OSError) else f"there is no group {group!r}"
+        raise StoreUnavailable(f"cannot create {path}: {why}") from None
 
 
 class _Changes(Changes):
@@ -173,7 +235,7 @@ class SQLiteJournal(JournalRecorder):
         return True
 
     @contextmanager
-    def changes(self) -> Iterator[Changes]:
+    def _listen(self) -> Iterator[Changes]:
         """Watch for appends: PRAGMA data_version changes when another connection commits."""
         with self.datastore.get_connection(commit=False) as connection:
             yield _Changes(cast(Connection, connection))

@@ -5,13 +5,15 @@ They use the write-ahead log (WAL) with synchronous=FULL: a commit outlives a lo
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Lock
-from typing import Any
-from urllib.parse import quote
+from threading import RLock, get_ident
+from typing import Any, Literal, Protocol, cast
+from weakref import ReferenceType, ref
 
 from eventsourcing.persistence import ConnectionPoolClosedError, OperationalError
 from eventsourcing.sqlite import (
@@ -22,8 +24,13 @@ from eventsourcing.sqlite import (
     SQLiteTransaction,
 )
 
+from casestore.errors import HistoryChanged
+from casestore.journal.answering import LockTimeout, closed, translated
+from casestore.journal.sqlite_connect import Connected, close_before_forks, connect
+from casestore.system.processes import check_process
+
 LOCK_TIMEOUT = 30
-"""Seconds to wait for another process's write lock."""
+"""Seconds to wait for the write lock, behind threads of this process and behind others together."""
 CACHE = 8_192
 """KiB of pages that a connection caches. SQLite's default of 2,000 is less than the upper levels of
 a large store's indexes: with it, to read one history out of a million events takes a fifth longer.
@@ -61,60 +68,89 @@ class Connection(SQLiteConnection):
         with _Transaction(self, commit=commit) as cursor, cursor:
             yield cursor
 
+    def end_transaction(self) -> None:
+        """Roll back what an exception at a bad moment may have left open."""
+        if self._sqlite_conn.in_transaction:
+            self._sqlite_conn.rollback()
+
     def pragma(self, name: str) -> Any:
         """Ask or set a pragma, and give the first value of the answer."""
         return self._sqlite_conn.execute(f"PRAGMA {name}").fetchone()[0]
 
 
 class _Pool(SQLiteConnectionPool):
-    lasting = True
+    def __init__(self, path: Path, *, create: bool, lasting: bool) -> None:
+        super().__init__(db_name=str(path), pool_size=5, max_overflow=20, pool_timeout=30)
+        self._path = path
+        self._mode: Literal["rwc", "rw"] = "rwc" if create else "rw"
+        self._lasting = lasting
 
     def _create_connection(self) -> SQLiteConnection:
         connection = self.connect()
         connection.row_factory = sqlite3.Row  # eventsourcing's own recorders need it
         return Connection(sqlite_conn=connection, max_age=self.max_age)
 
-    def connect(self) -> sqlite3.Connection:
-        """A connection with our settings. Raises OperationalError, ConnectionPoolClosedError."""
+    def connect(self) -> Connected:
+        """A connection with our settings.
+
+        Raises OperationalError, ConnectionPoolClosedError, and StoreUnavailable after a fork.
+        """
         if self._closed:
             raise ConnectionPoolClosedError
         # eventsourcing would connect with a cache of one prepared statement. Then SQLite would
         # compile every statement, with its triggers, each time it is run.
         try:
-            connection = sqlite3.connect(
-                self.db_name,
-                uri=True,
+            connection = connect(
+                self._path,
+                self._mode,
                 check_same_thread=False,
                 isolation_level=None,
-                timeout=self.lock_timeout or LOCK_TIMEOUT,
+                timeout=LOCK_TIMEOUT,
             )
         except sqlite3.Error as error:
             raise OperationalError(error) from error
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA cache_size = -{CACHE}")
-            connection.execute(f"PRAGMA synchronous = {'FULL' if self.lasting else 'NORMAL'}")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if self._lasting else 'NORMAL'}")
             # So a data key that is deleted leaves no copy in free pages: see casestore.keys.vault.
-            connection.execute(f"PRAGMA secure_delete = {'ON' if self.lasting else 'OFF'}")
+            connection.execute(f"PRAGMA secure_delete = {'ON' if self._lasting else 'OFF'}")
         except sqlite3.Error as error:
             connection.close()
             raise OperationalError(error) from error
         return connection
 
-    def close(self) -> None:
-        """Close the idle connections. `put_connection` closes the others when they are given back,
-        because the interpreter crashes if one is closed while another thread runs a statement."""
+    def close_idle(self) -> None:
+        """Close the connections that no thread is using."""
         with self._put_condition:  # so that no thread takes a connection in between
-            self._closed = True
             while self._pool:
                 self._pool.popleft().close()
 
+    def close(self) -> None:
+        """Close the idle connections. `put_connection` closes the others when they are given back,
+        because the interpreter crashes if one is closed while another thread runs a statement."""
+        with self._put_condition:
+            self._closed = True
+            self.close_idle()
+
     def put_connection(self, conn: SQLiteConnection) -> None:
         """Take a connection back, or close it if the pool was closed since it was lent."""
+        cast(Connection, conn).end_transaction()
         try:
             super().put_connection(conn)
         except ConnectionPoolClosedError:
             conn.close()
+
+
+def _lock_timeout() -> LockTimeout:
+    return LockTimeout(f"{LOCK_TIMEOUT:g} seconds")
+
+
+class Turn(Protocol):
+    """What the turn to write is taken for."""
+
+    left: bool
+    """Whether it has ended."""
 
 
 class Datastore(SQLiteDatastore):
@@ -128,36 +164,158 @@ class Datastore(SQLiteDatastore):
     """
 
     def __init__(self, path: Path, *, create: bool = False, lasting: bool = True) -> None:
-        uri = f"file:{quote(str(path))}?mode={'rwc' if create else 'rw'}"
-        super().__init__(uri, originator_id_type="text")
+        self._pid = os.getpid()
+        super().__init__(str(path), originator_id_type="text")
         self.pool.close()
-        self.pool = self._own = _Pool(
-            db_name=uri, lock_timeout=LOCK_TIMEOUT, pool_size=5, max_overflow=20, pool_timeout=30
-        )
-        self._own.lasting = lasting
-        self._turn = Lock()
-        self._writer: sqlite3.Connection | None = None
+        self.path = path
+        self.pool = self._own = _Pool(path, create=create, lasting=lasting)
+        self._file: tuple[int, int] | None = None
+        """Device and inode."""
+        self._turn = RLock()
+        """Of the thread that writes. Reentrant, so that a thread that was interrupted by a signal
+        handler can give back what it may or may not have taken."""
+        self._owner: tuple[int, int, ReferenceType[Turn]] | None = None
+        """The thread that took the turn last, and what for: its id, and a reference to it."""
+        self._writer: Connected | None = None
+        self.writers = 0
+        """The number of connections that were opened to write, one after the other."""
         self._many = False
+        close_before_forks(self)
 
-    def take_writer(self) -> tuple[sqlite3.Connection, sqlite3.Cursor]:
-        """The one connection that appends, for one thread at a time, and a new cursor on it.
+    @contextmanager
+    def get_connection(self, *, commit: bool) -> Iterator[SQLiteConnection]:
+        """Lend a connection.
+
+        Raises OperationalError, HistoryChanged where the file was deleted or replaced, and
+        StoreUnavailable in another process.
+        """
+        self._check_usable()
+        self._check_file()
+        with super().get_connection(commit=commit) as connection:
+            yield connection
+
+    def take_writer(self, owner: Turn) -> tuple[sqlite3.Connection, sqlite3.Cursor]:
+        """The one connection that writes, for one thread at a time, with the write lock.
 
         It is not one of the pool's, for two reasons. A thread that waits in the pool for its turn
         to write also blocks the threads that want to read. And because only appends use this
         connection, its PRAGMA data_version tells whether another connection has written.
 
-        Raises eventsourcing's OperationalError where it waited longer than LOCK_TIMEOUT.
+        Args:
+            owner: what the turn is for. If it is gone without `give_writer_back`, because a signal
+                handler raised an exception at a bad moment, its thread may take the turn again.
+
+        Raises:
+            LockTimeout: it waited longer than LOCK_TIMEOUT.
+            OperationalError: the file cannot be opened; or this thread has the turn already.
+            HistoryChanged: the file was deleted or replaced.
+            StoreUnavailable: this is another process.
         """
-        if not self._turn.acquire(timeout=LOCK_TIMEOUT):
-            raise OperationalError("database is locked")
+        self._check_usable()
+        begun = time.monotonic()
+        if self._has_turn():
+            raise OperationalError("this thread is writing already; a signal handler must not")
         try:
-            if self._writer is None:
-                self._writer = self._own.connect()
-                self._writer.execute(f"PRAGMA cache_size = -{WRITERS_CACHE}")
-            return self._writer, self._writer.cursor()
+            self._wait_for_turn()
+            self._owner = (get_ident(), id(owner), ref(owner))
+            self._check_file()
+            writer = self._connected_writer()
+            if writer.in_transaction:  # that of an owner that is gone
+                writer.rollback()
+            self._begin(writer, begun)
+            return writer, writer.cursor()
         except BaseException:
-            self._turn.release()
+            self._end_turn()
             raise
+
+    def _check_usable(self) -> None:
+        check_process(self._pid)
+        if self.pool.closed:
+            raise closed()
+
+    def _wait_for_turn(self) -> None:
+        if not self._turn.acquire(timeout=LOCK_TIMEOUT):
+            raise _lock_timeout()
+
+    def _check_file(self) -> None:
+        """Check that the file is the one that was opened. Raises HistoryChanged.
+
+        What is appended to a file that was deleted or replaced is lost when it is closed.
+        """
+        try:
+            status = os.stat(self.path)
+        except FileNotFoundError:
+            found = None
+        else:
+            found = (status.st_dev, status.st_ino)
+        if self._file is None:
+            self._file = found
+        elif found != self._file:
+            raise HistoryChanged(
+                f"{self.path} was deleted or replaced while it was open: look what happened to it, "
+                "close the store, and open it again"
+            )
+
+    def _connected_writer(self) -> Connected:
+        if self._writer is None:
+            self._writer = self._own.connect()
+            self._writer.execute(f"PRAGMA cache_size = -{WRITERS_CACHE}")
+            self.writers += 1
+        return self._writer
+
+    @staticmethod
+    def _begin(writer: Connected, begun: float) -> None:
+        waited = time.monotonic() - begun > 1  # then what is left of LOCK_TIMEOUT is shorter
+        try:
+            if waited:
+                left = max(0, begun + LOCK_TIMEOUT - time.monotonic())
+                writer.execute(f"PRAGMA busy_timeout = {left * 1000:.0f}")
+            writer.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            raise (
+                LockTimeout(f"{LOCK_TIMEOUT:g} seconds") if busy else OperationalError(error)
+            ) from error
+        except sqlite3.Error as error:
+            raise translated(error) from error
+        finally:
+            if waited:
+                writer.execute(f"PRAGMA busy_timeout = {LOCK_TIMEOUT * 1000}")
+
+    def _has_turn(self) -> bool:
+        """Whether this thread has the turn for something that has not ended."""
+        if self._owner is None or self._owner[0] != get_ident():
+            return False
+        owner = self._owner[2]()
+        return owner is not None and not owner.left
+
+    def give_writer_back(self, owner: Turn) -> None:
+        """End the turn that this thread took for `owner`, if it has not ended, and its transaction.
+
+        It may be called again, where a signal handler may have interrupted it.
+        """
+        if self._owner is not None and self._owner[:2] == (get_ident(), id(owner)):
+            self._end_turn()
+
+    def _end_turn(self) -> None:
+        if not self._turn.acquire(blocking=False):
+            return  # another thread has it
+        try:
+            if self._writer is not None and self._writer.in_transaction:
+                self._end_transaction(self._writer)
+        finally:
+            with suppress(RuntimeError):  # "cannot release un-acquired lock": it is free
+                while True:
+                    self._turn.release()
+        if self.pool.closed:
+            self._close_writer()
+
+    def _end_transaction(self, writer: Connected) -> None:
+        try:
+            writer.rollback()
+        except sqlite3.Error:  # the disk fails; to close the connection ends it too
+            self._writer = None
+            writer.close()
 
     def expect_many(self) -> None:
         """Tell the writer that an import has begun: the WAL may then grow to MANY_PAGES."""
@@ -165,20 +323,24 @@ class Datastore(SQLiteDatastore):
             self._writer.execute(f"PRAGMA wal_autocheckpoint = {MANY_PAGES}")
             self._many = True
 
-    def give_writer_back(self) -> None:
-        """End this thread's turn to write."""
-        self._turn.release()
-        if self.pool.closed:
-            self._close_writer()
-
     def close(self) -> None:
         """Close the idle connections. The writer is closed when its thread gives it back."""
-        super().close()
-        self._close_writer()
+        if self._pid == os.getpid():  # in a forked child they are the parent's
+            super().close()
+            self._close_writer()
+
+    def close_idle(self) -> None:
+        """Close the idle connections. They are opened again when they are needed."""
+        if self._pid == os.getpid():
+            self._own.close_idle()
+            self._close_writer()
 
     def _close_writer(self) -> None:
         if self._turn.acquire(blocking=False):
-            if self._writer is not None:
-                self._writer.close()
-                self._writer = None
-            self._turn.release()
+            try:
+                if self._writer is not None and not self._has_turn():
+                    self._writer.close()
+                    self._writer = None
+                    self._many = False
+            finally:
+                self._turn.release()

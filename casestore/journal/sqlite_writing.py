@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from secrets import token_hex
 from typing import Any, Self
 
+from casestore.journal.answering import translated
 from casestore.journal.memory import Memory
-from casestore.journal.recorder import UNSCRUBBED, DecideAgain, Survey, Writing, translated
+from casestore.journal.recorder import UNSCRUBBED, DecideAgain, Survey, Writing
 from casestore.journal.rows import COLUMNS, KeyRow, Row
 from casestore.journal.sqlite_datastore import Datastore
 
@@ -37,33 +38,36 @@ class SQLiteWriting(Writing):
         self._datastore = datastore
         self._memory = memory
         self._optimistic = optimistic
+        self._complete = False
+        """Whether everything was committed, and the memory knows it."""
+        self.left = False
 
     def __enter__(self) -> Self:
-        self._connection, self._cursor = self._datastore.take_writer()
-        try:
-            self._cursor.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:
-            self._datastore.give_writer_back()
-            raise translated(error) from error
+        self._connection, self._cursor = self._datastore.take_writer(self)
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        try:
-            if self._connection.in_transaction:
-                self._connection.rollback()
-            if error is not None:  # the commit may have been made, even if it raised
-                self._memory.clear()
-            if isinstance(error, sqlite3.Error):
-                raise translated(error) from error
-        finally:
-            self._datastore.give_writer_back()
+        self._leave()
+        if isinstance(error, sqlite3.Error):
+            raise translated(error) from error
+
+    def __del__(self) -> None:
+        # A signal handler may raise an exception where __exit__ has not begun.
+        if not self.left:
+            self._leave()
+
+    def _leave(self) -> None:
+        if not self._complete:  # the commit may have been made, even if it raised
+            self._memory.clear()
+        self._datastore.give_writer_back(self)
+        self.left = True
 
     def survey(
         self, streams: Sequence[str], event_ids: Sequence[str], customers: Sequence[str]
     ) -> Survey:
         # We hold the lock: the cache is right unless another connection has committed.
         memory, one = self._memory, self._one
-        memory.as_of(one("PRAGMA data_version")[0])
+        memory.as_of((self._datastore.writers, one("PRAGMA data_version")[0]))
         last_us, heads, keys = memory.last_us, memory.heads, memory.keys
         if last_us is None:
             last = one("SELECT recorded_at FROM stored_events ORDER BY position DESC LIMIT 1")
@@ -142,6 +146,7 @@ class SQLiteWriting(Writing):
             heads = {row.stream: row.version for row in rows}
             self._memory.learn(heads, {key.customer_id: key for key in keys})
             self._memory.last_us = rows[-1].recorded_us
+        self._complete = True
         # One transaction writes at a time, and its positions have no gaps: they end with `last`.
         return list(range(last - len(rows) + 1, last + 1))
 

@@ -16,6 +16,7 @@ from casestore.errors import StoreNotFound
 DEFAULT_URL = "sqlite:///casestore.db"
 _SECRET = {"password", "sslpassword", "oauth_client_secret"}
 """Parameters of libpq that are secret. Source: PostgreSQL 18, 32.1.2, Parameter Key Words."""
+_OURS = {"schema", "prepare_threshold", "listen_url"}
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
@@ -34,13 +35,26 @@ class PostgresUrl(NamedTuple):
     """A schema of a PostgreSQL database: one tenant, one store."""
 
     conninfo: str
-    """The URL as libpq reads it, without our own parameter `schema`."""
+    """The URL as libpq reads it, without our own parameters."""
     schema: str
+    pooled: bool = False
+    """Whether there is a transaction pooler between us and the server (prepare_threshold=none):
+    each transaction may then be in another session, so nothing of a session can be used."""
+    listen_url: str | None = None
+    """The URL, as libpq reads it, of the server itself, where a session is needed all the same."""
+
+    @property
+    def direct(self) -> str:
+        """The URL of the server itself as libpq reads it, as far as it is known."""
+        return self.listen_url or self.conninfo
 
     @property
     def url(self) -> str:
         """The URL that names the schema, with its password if there is one."""
-        return f"{self.conninfo}{'&' if '?' in self.conninfo else '?'}schema={self.schema}"
+        options = [f"schema={self.schema}"]
+        options += ["prepare_threshold=none"] if self.pooled else []
+        options += [f"listen_url={quote(self.listen_url, safe='')}"] if self.listen_url else []
+        return f"{self.conninfo}{'&' if '?' in self.conninfo else '?'}{'&'.join(options)}"
 
 
 def parse_url(url: str | None) -> SQLiteUrl | PostgresUrl:
@@ -66,13 +80,20 @@ def _parse_postgres(url: str) -> PostgresUrl:
     # host. libpq understands neither.
     base, _, query = url.partition("?")
     options = [option.partition("=") for option in query.split("&") if option]
-    schema = next((unquote(value) for name, _, value in options if name == "schema"), "casestore")
+    ours = {name: unquote(value) for name, _, value in options if name in _OURS}
+    schema = ours.get("schema", "casestore")
     if not _SCHEMA.fullmatch(schema):
         raise StoreNotFound(
             f"the schema {schema!r} must be of small letters, digits and _, at most 63"
         )
-    rest = "&".join("".join(option) for option in options if option[0] != "schema")
-    return PostgresUrl(f"{base}?{rest}" if rest else base, schema)
+    if (prepare := ours.get("prepare_threshold", "none")) != "none":
+        raise StoreNotFound(
+            f"prepare_threshold={prepare} cannot be set; write prepare_threshold=none where there "
+            "is a transaction pooler in between, and leave it out elsewhere"
+        )
+    rest = "&".join("".join(option) for option in options if option[0] not in _OURS)
+    conninfo = f"{base}?{rest}" if rest else base
+    return PostgresUrl(conninfo, schema, "prepare_threshold" in ours, ours.get("listen_url"))
 
 
 def without_password(url: str) -> str:
@@ -80,6 +101,12 @@ def without_password(url: str) -> str:
     base, mark, query = url.partition("?")
     base = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", base)
     options = [option.partition("=") for option in query.split("&")]
-    shown = ("***" if unquote(name) in _SECRET else value for name, _, value in options)
+    shown = (_shown_value(unquote(name), value) for name, _, value in options)
     parts = (name + sign + value for (name, sign, _), value in zip(options, shown, strict=True))
     return base + mark + "&".join(parts)
+
+
+def _shown_value(name: str, value: str) -> str:
+    if name == "listen_url":
+        return quote(without_password(unquote(value)), safe="*")
+    return "***" if name in _SECRET else value

@@ -7,6 +7,7 @@ then; which corrections apply is decided by `known_at` alone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -61,6 +62,34 @@ class Erased:
 
     def __str__(self) -> str:
         return "[erased]"
+
+
+class Cursor(NamedTuple):
+    """A place in the history of a store, and the mark by which it is known to be the same history.
+
+    A position alone would fit the history of a restored store too, and mean something else in it.
+    """
+
+    position: int
+    uid: str
+    """The id of the event at the position."""
+    recorded_us: int
+    """When it was recorded, in microseconds since 1970."""
+
+    def __str__(self) -> str:
+        """Like "4711:5d0c…:1772445600000000", to be kept as text."""
+        return f"{self.position}:{self.uid}:{self.recorded_us}"
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor:
+        """A cursor from its text. Raises ValueError."""
+        match = _CURSOR.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text[:80]!a} is not a cursor; it is what str() of one gave")
+        return cls(int(match[1]), match[2], int(match[3]))
+
+
+_CURSOR = re.compile(r"([0-9]{1,19}):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):([0-9]{1,19})")
 
 
 class Metadata(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -139,6 +168,13 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
     def recorded_at(self) -> datetime | None:
         """When the store took it, in UTC; never decreasing with position."""
         return None if self.recorded_us is None else from_microseconds(self.recorded_us)
+
+    @property
+    def cursor(self) -> Cursor:
+        """Where `follow` goes on after this event. Raises ValueError where it has no position."""
+        if self.position is None or self.recorded_us is None:
+            raise ValueError("the event is not recorded yet, so it has no position")
+        return Cursor(self.position, self.uid, self.recorded_us)
 
     @property
     def metadata(self) -> Metadata:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from casestore.errors import StoreExists, StoreNotFound
@@ -116,3 +117,19 @@ def move_new(part: Path, path: Path) -> None:
         part.rename(path)
     else:
         part.unlink()
+
+
+def share_like(path: Path, model: Path) -> None:
+    """Give a file the mode, the group and, where root does it, the owner of another one.
+
+    A user who may not give the group away leaves it as it is. Raises OSError.
+    """
+    wanted, present = model.stat(), path.stat()
+    owner = wanted.st_uid if hasattr(os, "geteuid") and os.geteuid() == 0 else -1
+    other = wanted.st_gid != present.st_gid or owner not in (-1, present.st_uid)
+    if other and hasattr(os, "chown"):
+        with suppress(PermissionError):
+            os.chown(path, owner, wanted.st_gid)
+    if stat.S_IMODE(present.st_mode) != stat.S_IMODE(wanted.st_mode):
+        with suppress(PermissionError):  # of another user, who gave it its mode
+            path.chmod(stat.S_IMODE(wanted.st_mode))

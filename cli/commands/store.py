@@ -20,8 +20,9 @@ from cli.terminal.text import visible
     is_flag=True,
     help="Keep personal text as it is, without a key file. It can then never be erased.",
 )
+@click.option("--group", metavar="NAME", help="Let a group use the file too, not its owner alone.")
 @shared
-def init(unsealed: bool) -> None:
+def init(unsealed: bool, group: str | None) -> None:
     """Make a new store.
 
     Personal text is sealed with a key from a key file, which is made too: beside a SQLite store,
@@ -34,7 +35,7 @@ def init(unsealed: bool) -> None:
       CASESTORE_KEY_FILE=/etc/casestore.key casestore --db postgresql:///desk?schema=acme init
     """
     db = settings().db
-    with CaseStore.create(db, sealed=not unsealed) as store:
+    with CaseStore.create(db, sealed=not unsealed, group=group) as store:
         key_file = store._vault.key_file if store._vault.is_sealed else None
     where = parse_url(db)
     place = str(where.path) if isinstance(where, SQLiteUrl) else without_password(where.conninfo)

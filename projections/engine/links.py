@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from threading import Lock
 from typing import cast
@@ -29,6 +30,8 @@ class Links:
         self._mark: str | None = ""
         """Of the event at that position; None where all is to be read anew."""
         self._lock = Lock()
+        self.pid = os.getpid()
+        """Of a forked child it is another: the lock that it inherits may be taken for good."""
 
     def look(self, store: CaseStore, until: int) -> None:
         """Take note of the merges on record, which are at least those up to a position."""
@@ -77,5 +80,8 @@ _LINKS: WeakKeyDictionary[CaseStore, Links] = WeakKeyDictionary()
 
 
 def links_of(store: CaseStore) -> Links:
-    """The links of a store, which are kept as long as it is open."""
-    return _LINKS.setdefault(store, Links())
+    """The links of a store, which are kept as long as it is open, by each process for itself."""
+    links = _LINKS.setdefault(store, Links())
+    if links.pid != os.getpid():
+        links = _LINKS[store] = Links()
+    return links

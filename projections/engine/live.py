@@ -51,16 +51,22 @@ class LiveTables:
         store: where the events are. It stays the caller's to close.
         projections: those to look after.
         batch: events whose streams are brought up to date in one commit.
+        for_one_report: see `open_tables`.
     """
 
     def __init__(
-        self, store: CaseStore, projections: Sequence[Projection], *, batch: int = BATCH
+        self,
+        store: CaseStore,
+        projections: Sequence[Projection],
+        *,
+        batch: int = BATCH,
+        for_one_report: bool = False,
     ) -> None:
         self.store = store
         self.projections = {each.name: each for each in projections}
         self.batch = batch
         with unavailable():
-            self.tables: Tables = open_tables(store)
+            self.tables: Tables = open_tables(store, for_one_report=for_one_report)
 
     def close(self) -> None:
         """Give the connections back."""

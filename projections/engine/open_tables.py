@@ -1,24 +1,65 @@
-"""Opening the tables that belong to a store, whatever its database."""
+"""Opening the tables that belong to a store, whatever its database.
+
+They stand beside the store; or, where CASESTORE_PROJECTIONS names a file, in that SQLite file: the
+place of a reader who may not write beside the store.
+"""
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from glob import escape
+from pathlib import Path
 from typing import Any, cast
 
-from casestore import CaseStore
-from casestore.journal.url import SQLiteUrl, parse_url
+from casestore import CaseStore, StoreUnavailable
+from casestore.journal.url import PostgresUrl, SQLiteUrl, parse_url
 from projections.engine.postgres import PostgresTables
 from projections.engine.sqlite import ScratchTables, SQLiteTables
 from projections.engine.tables import Tables
 
 
-def open_tables(store: CaseStore) -> Tables:
-    """The tables of a store's projections, made if they are not there."""
+def open_tables(store: CaseStore, *, for_one_report: bool = False) -> Tables:
+    """The tables of a store's projections, made if they are not there.
+
+    Args:
+        store: the store.
+        for_one_report: where they cannot be written, say on a hot standby, give tables for one
+            report alone.
+
+    Raises StoreUnavailable.
+    """
     where = parse_url(store.url)
-    if isinstance(where, SQLiteUrl):
-        return SQLiteTables(where.path.with_name(f"{where.path.name}.projections"))
-    return PostgresTables(cast(Any, store._recorder).datastore, where.conninfo)
+    file = _file(where)
+    if file is None:
+        assert isinstance(where, PostgresUrl)  # noqa: S101  (else there is a file)
+        datastore = cast(Any, store._recorder).datastore
+        if PostgresTables.can_be_written(datastore):
+            return PostgresTables(datastore, where.conninfo)
+        place = f"the schema beside {where.schema!r}"
+    else:
+        model = None
+        if isinstance(where, SQLiteUrl) and file == _beside(where):
+            model = where.path
+        if os.access(file if file.exists() else file.parent, os.W_OK):
+            return SQLiteTables(file, model)
+        place = str(file)
+    if for_one_report:
+        return ScratchTables()
+    raise StoreUnavailable(
+        f"the tables of the projections cannot be written: {place} may only be read; name a file "
+        "of your own for them in CASESTORE_PROJECTIONS"
+    )
+
+
+def _file(where: SQLiteUrl | PostgresUrl) -> Path | None:
+    if named := os.environ.get("CASESTORE_PROJECTIONS"):
+        return Path(named)
+    return _beside(where) if isinstance(where, SQLiteUrl) else None
+
+
+def _beside(where: SQLiteUrl) -> Path:
+    return where.path.with_name(f"{where.path.name}.projections")
 
 
 def drop_tables(store: CaseStore) -> None:
@@ -26,9 +67,8 @@ def drop_tables(store: CaseStore) -> None:
 
     A report makes them anew.
     """
-    where = parse_url(store.url)
-    if isinstance(where, SQLiteUrl):
-        for file in where.path.parent.glob(f"{escape(where.path.name)}.projections*"):
+    if (path := _file(parse_url(store.url))) is not None:
+        for file in path.parent.glob(f"{escape(path.name)}*"):
             file.unlink(missing_ok=True)
         return
     with closing(open_tables(store)) as tables, tables.writing() as cursor:

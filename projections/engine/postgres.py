@@ -10,7 +10,7 @@ from hashlib import sha256
 from threading import BoundedSemaphore
 from typing import Any
 
-from casestore.journal.recorder import translated
+from casestore.journal.answering import translated
 from projections.engine.tables import Cursor, Tables
 
 
@@ -32,6 +32,11 @@ class _PostgresCursor(Cursor):
                     copy.write_row(row)
 
 
+_CAN_WRITE = """
+SELECT current_setting('transaction_read_only') = 'off' AND CASE
+    WHEN to_regnamespace(%s) IS NULL THEN has_database_privilege(current_database(), 'CREATE')
+    ELSE has_schema_privilege(%s, 'CREATE') END AS can
+"""
 _AT_ONCE = BoundedSemaphore(8)
 """Who holds one of the store's twenty connections for the tables needs another to read events: were
 all of them held by threads that wait for another, none would go on."""
@@ -53,6 +58,15 @@ class PostgresTables(Tables):
                 cursor.all("SELECT pg_advisory_xact_lock(4711)")  # IF NOT EXISTS can race
                 cursor.run(f'CREATE SCHEMA IF NOT EXISTS "{self.schema}"')
                 self.prepare(cursor)
+
+    @staticmethod
+    def can_be_written(datastore: Any) -> bool:
+        """Whether the tables can be made, or changed where they are: not on a hot standby, nor by
+        a user who may only read."""
+        schema = _schema_beside(datastore.schema)
+        with datastore.get_connection() as connection:
+            row = connection.execute(_CAN_WRITE, [f'"{schema}"', schema]).fetchone()
+        return bool(row["can"])
 
     def at(self, name: str) -> str:
         return f'"{self.schema}"."{name}"'
@@ -88,10 +102,13 @@ class PostgresTables(Tables):
         import psycopg  # noqa: PLC0415  (only where there is PostgreSQL)
 
         key = f"hashtextextended('casestore build {self.schema}', 4711)"
-        try:  # a connection of its own: who waits for another's build keeps none from others
-            with psycopg.connect(self._conninfo, autocommit=True) as lock:
-                lock.execute("SET lock_timeout = 0")  # a build may take its time
-                lock.execute(f"SELECT pg_advisory_lock({key})")
+        # A connection of its own: who waits for another's build keeps none from others. And the
+        # lock of a transaction: behind a pooler, a session's would be left to somebody else.
+        try:
+            with psycopg.connect(self._conninfo, prepare_threshold=None) as lock:
+                for name in ("lock_timeout", "idle_in_transaction_session_timeout"):
+                    lock.execute(f"SET LOCAL {name} = 0")  # a build may take its time
+                lock.execute(f"SELECT pg_advisory_xact_lock({key})")
                 yield
         except psycopg.Error as error:
             raise translated(error) from error

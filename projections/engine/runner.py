@@ -9,9 +9,9 @@ from datetime import timedelta
 from threading import Event as StopSignal
 from typing import NamedTuple, Self
 
-from casestore import CaseStore
-from casestore.journal.answering import database_answers
-from casestore.journal.recorder import LOOK_ANYWAY
+from casestore import CaseStore, StoreUnavailable
+from casestore.journal.answering import Outage
+from casestore.journal.listening import LOOK_ANYWAY
 from casestore.streams.history import from_microseconds
 from projections.engine.live import BATCH, LiveTables, Parked, Tick, to_build
 from projections.engine.rebuild import rebuild
@@ -100,10 +100,21 @@ class Runner:
 
     def run(self, *, stop: StopSignal | None = None, tick: Tick | None = None) -> None:
         """Keep the projections up to date until `stop` is set (seen within a second, unless
-        something has to be built first)."""
-        with database_answers("the store"), self._live.store._recorder.changes() as changes:
+        something has to be built first).
+
+        While the database does not answer it waits, and says so in the log "casestore".
+        """
+        outage, store = Outage("keeping the projections up to date"), self._live.store
+        with store._recorder.changes() as changes:
             while stop is None or not stop.is_set():
-                self.catch_up(stop=stop, tick=tick)
+                try:
+                    self.catch_up(stop=stop, tick=tick)
+                except StoreUnavailable as error:
+                    if store.closed:
+                        raise
+                    outage.wait(error, stop)
+                    continue
+                outage.over()
                 changes.wait(LOOK_ANYWAY)
 
     def wait(self, position: int, timeout: float = 5.0, names: Iterable[str] | None = None) -> None:

@@ -12,8 +12,9 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from casestore.journal.recorder import translated
+from casestore.journal.answering import translated
 from casestore.journal.sqlite_datastore import LOCK_TIMEOUT, Datastore
+from casestore.system.files import share_like
 from projections.engine.tables import Cursor, Tables
 
 
@@ -35,10 +36,17 @@ class _SQLiteCursor(Cursor):
 
 
 class SQLiteTables(Tables):
-    """Tables in a file beside the store's."""
+    """Tables in a file, which is beside the store's or in a place of the reader's.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: of the file.
+        model: the store's file, whose mode and group it gets, so that whoever may use the one may
+            use the other.
+    """
+
+    def __init__(self, path: Path, model: Path | None = None) -> None:
         self._path = path
+        self._model = model
         if not path.exists():
             self._make()
         self._datastore = Datastore(path, lasting=False)
@@ -55,6 +63,8 @@ class SQLiteTables(Tables):
             with closing(sqlite3.connect(new, isolation_level=None)) as made:
                 made.execute("PRAGMA journal_mode = WAL")
                 self.prepare(_SQLiteCursor(made.cursor()))
+            if self._model is not None:
+                share_like(new, self._model)
             new.rename(self._path)
 
     @contextmanager
@@ -81,8 +91,10 @@ class SQLiteTables(Tables):
     def building(self) -> Iterator[None]:
         # A lock that goes with its process, on any system: that of another small database.
         with _translating():
-            lock = sqlite3.connect(f"{self._path}-build", isolation_level=None, timeout=0)
-            with closing(lock):
+            file = self._path.with_name(f"{self._path.name}-build")
+            with closing(sqlite3.connect(file, isolation_level=None, timeout=0)) as lock:
+                if self._model is not None:
+                    share_like(file, self._model)
                 _take(lock.cursor(), "BEGIN EXCLUSIVE", every=0.05, patience=inf)
                 yield
 
@@ -115,6 +127,8 @@ def _translating() -> Iterator[None]:
 
 class ScratchTables(Tables):
     """Tables for one report, gone with it. They spill to a temporary file where they grow."""
+
+    shared = False
 
     def __init__(self) -> None:
         self._connection = sqlite3.connect("", isolation_level=None)

@@ -75,6 +75,8 @@ class Tables(ABC):
 
     text = "TEXT"
     """The type of text that is ordered by its bytes."""
+    shared = True
+    """Whether other processes can open them too."""
 
     def at(self, name: str) -> str:
         """A table's name as statements write it."""

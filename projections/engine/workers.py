@@ -12,7 +12,7 @@ from threading import Thread
 from typing import Any
 
 from casestore import CaseStore
-from casestore.errors import StoreUnavailable
+from casestore.errors import CaseStoreError, StoreUnavailable
 from casestore.system.garbage import fewer_collections
 from projections.engine.live import LiveTables
 from projections.engine.maker import Made, Maker
@@ -53,7 +53,7 @@ def put(where: Tables, into: Sequence[Tracked], made: Made) -> None:
 class _Worker:
     """What a process of a build keeps between its ranges."""
 
-    it: _Worker
+    it: _Worker | CaseStoreError
 
     def __init__(
         self, url: str, projections: Sequence[Projection], built: Sequence[Tracked]
@@ -65,12 +65,17 @@ class _Worker:
 
     @classmethod
     def begin(cls, *given: Any) -> None:
-        """Open what the process needs."""
-        cls.it = cls(*given)
+        """Open what the process needs. What is raised here would end the pool, with a traceback."""
+        try:
+            cls.it = cls(*given)
+        except CaseStoreError as error:
+            cls.it = error
 
     @classmethod
     def fill(cls, streams: tuple[str, str]) -> int:
         """Make the rows of a range of streams."""
+        if isinstance(cls.it, CaseStoreError):
+            raise StoreUnavailable(f"a process of the rebuild could not begin: {cls.it}")
         return fill(*cls.it.given, streams).events
 
 
@@ -88,7 +93,7 @@ def fill_all(
     """Make the rows of all streams, and give the number of events in each part that is done."""
     store = live.store
     parts = ranges(store, sorted({each.of for each in projections}))
-    if workers <= 1:
+    if workers <= 1 or not live.tables.shared:
         maker = Maker(store, projections, until=built[0].position)
         for streams in parts:
             yield fill(live.tables, maker, built, streams).events

@@ -134,7 +134,7 @@ class Report(Generic[R_co]):
         except TypeError as error:
             raise ValueError(f"the report {self.name!r}: {error}") from None
         needs = tuple(dict.fromkeys([*self.needs, CASES, CUSTOMERS]))
-        with LiveTables(store, PROJECTIONS) as live:
+        with LiveTables(store, PROJECTIONS, for_one_report=True) as live:
             # PostgreSQL drops a table that a rebuild has replaced under a reader's feet.
             patience: list[AbstractContextManager[Any]]
             patience = [*[suppress(ProgrammingError)] * 5, nullcontext()]

@@ -160,6 +160,10 @@ def append_each(store: CaseStore, count: int) -> None:
         store.append(f"case:{case}", event_of(case, number), key=f"k{n}")
 
 
+class _Turn:
+    left = False
+
+
 def bare_each(store: CaseStore, like: Sequence[Row]) -> None:
     """The least work of an append: make (validate), encode and seal an event, and commit its row.
 
@@ -170,7 +174,8 @@ def bare_each(store: CaseStore, like: Sequence[Row]) -> None:
     with store._recorder.writing() as writing:
         writing.commit([], [key])
     datastore = cast(SQLiteJournal, store._recorder).datastore
-    writer, cursor = datastore.take_writer()
+    turn = _Turn()
+    writer, cursor = datastore.take_writer(turn)
     registered, n = CustomerRegistered(occurred_at=START, actor=STORE), 0
     for row in like:
         if row.topic == "CustomerRegistered":
@@ -189,7 +194,7 @@ def bare_each(store: CaseStore, like: Sequence[Row]) -> None:
         cursor.execute("BEGIN IMMEDIATE")
         cursor.execute(_INSERT, values)
         writer.commit()
-    datastore.give_writer_back()
+    datastore.give_writer_back(turn)
 
 
 def write_batches(store: CaseStore, all_events: Sequence[tuple[str, Event]]) -> None:

@@ -34,6 +34,7 @@ from casestore import (
     PolicyAdopted,
     PromiseMade,
     Receipt,
+    StoreDamaged,
     StoreExists,
     StoreNotFound,
     StreamNotFound,
@@ -502,7 +503,7 @@ def test_where_there_is_no_store_init_is_named(store_url: str) -> None:
 def test_what_is_no_store_at_all_is_not_opened(tmp_path: Path) -> None:
     junk = tmp_path / "junk.db"
     junk.write_bytes(b"\x00\x01not a database" * 1000)
-    with pytest.raises(StoreNotFound):
+    with pytest.raises(StoreDamaged, match="no SQLite file"):
         CaseStore.open(f"sqlite:///{junk}")
     with pytest.raises(StoreExists, match="something else there already"):
         CaseStore.create(f"sqlite:///{junk}")
@@ -511,7 +512,7 @@ def test_what_is_no_store_at_all_is_not_opened(tmp_path: Path) -> None:
         connection.execute("CREATE TABLE notes (text)")
     connection.close()
     as_it_was = other.read_bytes()
-    with pytest.raises(StoreNotFound):
+    with pytest.raises(StoreNotFound, match="is a SQLite file, but no store"):
         CaseStore.open(f"sqlite:///{other}")
     assert other.read_bytes() == as_it_was
     for url in ("sqlite://", "mysql://x", "sqlite:///:memory:", "postgresql://h/d?schema=A-b"):

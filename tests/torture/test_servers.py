@@ -1,0 +1,334 @@
+"""PostgreSQL as others run it: their settings and names, restarts, standbys, poolers, crowds."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import islice
+from pathlib import Path
+from uuid import uuid4
+
+import msgspec
+import psycopg
+import pytest
+
+from casestore import CaseStore, PersonalDataErased, StoreUnavailable
+from casestore.backup.backup import backup, restore
+from casestore.doctor.examine import examine
+from casestore.privacy.erasure import erase
+from projections import Runner, reports
+from tests.support import stories
+from tests.support.command_line import Casestore
+from tests.support.pooler import pooler
+from tests.support.postgres_server import Server, standby_of
+
+
+@pytest.fixture(autouse=True)
+def _key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CASESTORE_KEY_FILE", str(tmp_path / "key"))
+
+
+def use(url: str) -> None:
+    """Everything that a service and an operator do with a store."""
+    with CaseStore.create(url) as store:
+        use_store(store)
+        for finding in examine(store):
+            assert finding.level == "ok", finding
+
+
+def use_store(store: CaseStore) -> None:
+    number = uuid4().hex
+    store.append(f"case:{number}", stories.opened(customer_id=number), key="k")
+    for _ in range(12):  # psycopg prepares what is run more than five times
+        store.append(f"case:{number}", stories.noted())
+    store.append(f"case:{number}", stories.gave())
+    assert store.append(f"case:{number}", stories.opened(customer_id=number), key="k").versions == (
+        1,
+    )
+    assert store.case(number).status == "open"
+    assert len(store.history(f"case:{number}", reveal=True)) == 14
+    assert len(list(islice(store.follow(), 10))) == 10
+    assert number in {row.case_id for row in reports.cases(store).rows}
+    with Runner(store) as runner:
+        runner.rebuild()
+        assert runner.catch_up() == runner.head()
+    erase(store, number, basis="gdpr-17", actor=stories.ANNA)
+    assert any(isinstance(r.event, PersonalDataErased) for r in store.read())
+
+
+# --- settings and names ----------------------------------------------------------------------
+
+HARMFUL = {
+    "synchronous_commit": "off",
+    "default_transaction_isolation": "serializable",
+    "array_nulls": "off",
+    "row_security": "on",
+    "plan_cache_mode": "force_custom_plan",
+    "lock_timeout": "0",
+}
+
+
+@pytest.mark.parametrize("of", ["role", "database"])
+def test_what_a_server_is_set_to_does_not_matter(postgres_server: Server, of: str) -> None:
+    with psycopg.connect(postgres_server.url, autocommit=True) as admin:
+        for name, value in HARMFUL.items():
+            admin.execute(f"ALTER {of} postgres SET {name} = '{value}'")
+    url = f"{postgres_server.url}&schema=s"
+    use(url)
+    with CaseStore.open(url) as store:
+        asked = {
+            name: store._recorder.fetch("SELECT current_setting(?)", [name]) for name in HARMFUL
+        }
+        with store._recorder.writing() as writing:
+            cursor = writing._cursor  # type: ignore[attr-defined]
+            shown = cursor.execute("SHOW synchronous_commit").fetchone()
+    assert shown == ("on",)
+    assert {name: value for name, ((value,),) in asked.items()} == {
+        "synchronous_commit": "on",
+        "default_transaction_isolation": "read committed",
+        "array_nulls": "on",
+        "row_security": "off",
+        "plan_cache_mode": "force_generic_plan",
+        "lock_timeout": "30s",
+    }
+
+
+def test_a_stricter_setting_stays(postgres_server: Server) -> None:
+    with psycopg.connect(postgres_server.url, autocommit=True) as admin:
+        admin.execute("ALTER ROLE postgres SET synchronous_commit = 'remote_apply'")
+        admin.execute("ALTER ROLE postgres SET lock_timeout = '5s'")
+    with CaseStore.create(f"{postgres_server.url}&schema=s") as store:
+        for name, value in (("synchronous_commit", "remote_apply"), ("lock_timeout", "5s")):
+            assert store._recorder.fetch("SELECT current_setting(?)", [name]) == [(value,)]
+
+
+@pytest.mark.parametrize("schema", ["user", "order", "select", "table"])
+def test_a_schema_may_have_a_word_of_sql_as_its_name(
+    postgres_server: Server, schema: str, tmp_path: Path, programs: None
+) -> None:
+    url = f"{postgres_server.url}&schema={schema}"
+    use(url)
+    backup(url, tmp_path / "kept")
+    restore(tmp_path / "kept", f"{postgres_server.url}&schema=grant")
+    assert Casestore(f"{postgres_server.url}&schema=grant")("cases").code == 0
+
+
+# --- restarts --------------------------------------------------------------------------------
+
+
+@contextmanager
+def in_background(work: Callable[[threading.Event], object]) -> Iterator[list[BaseException]]:
+    failed: list[BaseException] = []
+    stop = threading.Event()
+
+    def run() -> None:
+        try:
+            work(stop)
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield failed
+    finally:
+        stop.set()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("ends", ["stop", "kill"])
+def test_followers_and_runners_go_on_after_a_restart(
+    postgres_server: Server, ends: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "casestore")
+    with CaseStore.create(f"{postgres_server.url}&schema=s") as store, Runner(store) as runner:
+        seen: list[int] = []
+
+        def follow(stop: threading.Event) -> None:
+            seen.extend(recorded.position or 0 for recorded in store.follow(stop=stop))
+
+        def run(stop: threading.Event) -> None:
+            runner.run(stop=stop)
+
+        with in_background(follow) as failed, in_background(run) as failed_too:
+            store.append("case:1", stories.opened())
+            wait_for(lambda: len(seen) == 2)
+            getattr(postgres_server, ends)()
+            time.sleep(0.5)
+            with pytest.raises(StoreUnavailable):
+                store.history("case:1")
+            postgres_server.start()
+            position = store.append("case:1", stories.noted()).position
+            wait_for(lambda: len(seen) == 3)
+            runner.wait(position, timeout=30)
+        assert failed == failed_too == []
+        assert seen == sorted(set(seen))
+    said = [record.message for record in caplog.records]
+    for what in ("following the store", "keeping the projections up to date"):
+        assert [line for line in said if line.startswith(f"{what} is interrupted")]
+        assert f"{what} goes on" in said
+
+
+# --- crowds ----------------------------------------------------------------------------------
+
+
+def test_two_hundred_followers_need_two_connections(store_url: str) -> None:
+    """And whoever reads or appends beside them does not wait for one."""
+    with CaseStore.create(store_url) as store:
+        store.append("case:1", stories.opened())
+        seen = [0] * 200
+        stop = threading.Event()
+
+        def follow(number: int) -> None:
+            for _ in store.follow(stop=stop):
+                seen[number] += 1
+
+        threads = [threading.Thread(target=follow, args=[n], daemon=True) for n in range(200)]
+        for thread in threads:
+            thread.start()
+        wait_for(lambda: set(seen) == {2})
+        begun = time.monotonic()
+        for _ in range(5):
+            store.append("case:1", stories.noted())
+            assert store.case("1").status == "open"
+        wait_for(lambda: set(seen) == {7})
+        assert time.monotonic() - begun < 20
+        if "postgres" in store_url:
+            name = store_url.rpartition("=")[2]
+            channel = f"casestore_{name}"[:63]
+            sessions = store._recorder.fetch(
+                "SELECT count(*) FROM pg_stat_activity WHERE query LIKE ?", [f"%{channel}%"]
+            )
+            assert sessions[0][0] <= 2  # the one that listens, and this one
+            used = store._recorder.fetch(
+                "SELECT count(*) FROM pg_stat_activity WHERE query LIKE ?", [f'%"{name}"%']
+            )
+            assert used[0][0] <= 4
+        stop.set()
+        for thread in threads:
+            thread.join(10)
+
+
+# --- poolers and standbys --------------------------------------------------------------------
+
+
+@pytest.fixture
+def pooled(postgres_server: Server) -> Iterator[str]:
+    with pooler(postgres_server) as url:
+        yield url
+
+
+def test_behind_a_transaction_pooler(pooled: str, postgres_server: Server) -> None:
+    use(f"{pooled}&prepare_threshold=none&schema=s")
+    with ExitStack() as stack:
+        url = f"{pooled}&prepare_threshold=none&schema=s"
+        stores = [stack.enter_context(CaseStore.open(url)) for _ in range(8)]
+
+        def append(store: CaseStore) -> None:
+            for number in range(15):
+                store.append("case:busy", stories.noted(), key=f"{id(store)} {number}")
+                store.history("case:busy")
+
+        stores[0].append("case:busy", stories.opened())
+        for store in stores:
+            stack.enter_context(_threaded(append, store))
+    with CaseStore.open(f"{postgres_server.url}&schema=s") as direct:
+        versions = [r.version for r in direct.history("case:busy").originals]
+        assert versions == list(range(1, 8 * 15 + 2))
+        # It left nothing of ours in the sessions, which others have next.
+        with psycopg.connect(pooled) as other:
+            assert other.execute("SHOW plan_cache_mode").fetchone() == ("auto",)
+
+
+@contextmanager
+def _threaded(work: Callable[[CaseStore], object], store: CaseStore) -> Iterator[None]:
+    with in_background(lambda _: work(store)) as failed:
+        yield
+    assert failed == []
+
+
+def test_behind_a_pooler_the_server_can_be_named_for_what_needs_a_session(
+    pooled: str, postgres_server: Server, tmp_path: Path, programs: None
+) -> None:
+    listen = postgres_server.url.replace(":", "%3A").replace("/", "%2F").replace("?", "%3F")
+    listen = listen.replace("&", "%26").replace("=", "%3D")
+    url = f"{pooled}&prepare_threshold=none&schema=s&listen_url={listen}"
+    use(url)
+    backup(url, tmp_path / "kept")
+    with CaseStore.open(url) as store:
+        assert len(list(islice(store.follow(), 3))) == 3
+        assert store._recorder.scrub()
+
+
+def test_reports_of_a_hot_standby_are_those_of_its_server(
+    postgres_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with CaseStore.create(f"{postgres_server.url}&schema=s") as store:
+        store.append("case:1", stories.opened())
+        before = msgspec.to_builtins(reports.cases(store).rows)
+        with standby_of(postgres_server) as standby:
+            url = f"{standby.url}&schema=s"
+            store.append("case:2", stories.opened())
+            with CaseStore.open(url) as copy:
+                wait_for(lambda: len(list(copy.read())) == len(list(store.read())))
+                with pytest.raises(StoreUnavailable, match="can only be read"):
+                    copy.append("case:1", stories.noted())
+                for known in (None, copy.now()):
+                    rows = msgspec.to_builtins(reports.cases(copy, known_at=known).rows)
+                    assert rows == msgspec.to_builtins(reports.cases(store).rows)
+                    assert rows != before
+                with pytest.raises(StoreUnavailable, match="CASESTORE_PROJECTIONS"), Runner(copy):
+                    pass
+            assert Casestore(url)("cases").code == 0
+            monkeypatch.setenv("CASESTORE_PROJECTIONS", str(tmp_path / "tables"))
+            with CaseStore.open(url) as copy, Runner(copy) as runner:
+                assert runner.catch_up() == runner.head()
+                assert reports.cases(copy).total == 2
+            assert (tmp_path / "tables").exists()
+
+
+def test_who_may_only_select_gets_reports(postgres_server: Server) -> None:
+    with CaseStore.create(f"{postgres_server.url}&schema=s") as store:
+        store.append("case:1", stories.opened())
+        expected = msgspec.to_builtins(reports.cases(store).rows)
+        with psycopg.connect(postgres_server.url, autocommit=True) as admin:
+            admin.execute("CREATE ROLE reader LOGIN")
+            admin.execute("GRANT USAGE ON SCHEMA s TO reader")
+            admin.execute("GRANT SELECT ON ALL TABLES IN SCHEMA s TO reader")
+        url = postgres_server.url.replace("postgres@", "reader@") + "&schema=s"
+        with CaseStore.open(url) as reading:
+            assert msgspec.to_builtins(reports.cases(reading).rows) == expected
+            with pytest.raises(StoreUnavailable, match="permission denied"):
+                reading.append("case:1", stories.noted())
+
+
+# --- connections that cannot be had ----------------------------------------------------------
+
+
+def test_a_worker_that_cannot_connect_prints_one_line(postgres_server: Server) -> None:
+    url = f"{postgres_server.url}&schema=s"
+    with CaseStore.create(url) as store:
+        for number in range(50):
+            store.append(f"case:{number}", stories.opened())
+    with psycopg.connect(postgres_server.url, autocommit=True) as admin:
+        admin.execute("CREATE ROLE desk LOGIN CONNECTION LIMIT 2")
+        admin.execute("GRANT ALL ON DATABASE postgres TO desk")
+        admin.execute("GRANT ALL ON SCHEMA s TO desk")
+        admin.execute("GRANT ALL ON ALL TABLES IN SCHEMA s TO desk")
+    ran = Casestore(url.replace("postgres@", "desk@")).spawn(
+        "projections", "rebuild", "--workers", "3"
+    )
+    assert ran.code == 3
+    assert ran.err.count("\n") == 1, ran.err
+    assert "Traceback" not in ran.err
