@@ -49,16 +49,11 @@ from casestore.events import (
 from casestore.journal.answering import LockTimeout, Outage, brief, database_answers, log
 from casestore.journal.application import Journal
 from casestore.journal.listening import LOOK_ANYWAY
-from casestore.journal.place import (
-    backend,
-    known_meta,
-    no_key_file,
-    shown_as,
-    store_exists,
-)
+from casestore.journal.place import backend, shown_as
 from casestore.journal.recorder import SCHEMA_VERSION, DecideAgain, JournalRecorder
 from casestore.journal.rows import KeyRow, PlainRow
 from casestore.journal.url import parse_url
+from casestore.journal.usable import known_meta, no_key_file, store_exists
 from casestore.keys.key_file import create_key_file, kek_id, key_file_for
 from casestore.keys.vault import Vault
 from casestore.streams import kinds

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, cast
+from weakref import proxy
 
 from msgspec.structs import replace
 
@@ -97,13 +98,16 @@ class Decision:
         self.recorded_us = 0
         self.imported = False
         self.nonces = nonces(min(len(appends), 1000))
+        # Without a circle of references: `writing` ends its transaction when nothing names it any
+        # more, which is all that is left where a signal handler raised at a bad moment.
+        itself = proxy(self)
         self.families = Families(
             writing,
             self.rows,
             self.merges,
             links=links,
             codec=codec,
-            case=lambda case_id: cast(Case, self._stream(f"case:{case_id}").state),
+            case=lambda case_id: cast(Case, itself._stream(f"case:{case_id}").state),
         )
         names = _names(appends)
         known = {n: stream for n in names if (stream := cached(n)) is not None}

@@ -31,8 +31,9 @@ from casestore.backup.snapshot import (
     without_companions,
 )
 from casestore.errors import CannotTell, StoreDamaged, StoreExists
-from casestore.journal.place import backend, known_meta, shown_as
+from casestore.journal.place import backend, shown_as
 from casestore.journal.url import PostgresUrl, SQLiteUrl, parse_url
+from casestore.journal.usable import known_meta
 from casestore.system.files import part_of
 from casestore.tlog.merkle import Frontier
 from casestore.tlog.note import Verifier

@@ -24,13 +24,14 @@ from eventsourcing.persistence import (
 from casestore.audit.rows import BEFORE_ALL
 from casestore.errors import StoreDamaged, StoreExists, StoreUnavailable
 from casestore.journal.answering import brief, translated
-from casestore.journal.place import backend, known_meta, shown_as
+from casestore.journal.place import backend, shown_as
 from casestore.journal.recorder import UNSCRUBBED
 from casestore.journal.rows import COLUMNS
 from casestore.journal.sqlite import SQLiteJournal
 from casestore.journal.sqlite_connect import connect
 from casestore.journal.sqlite_datastore import MANY_PAGES, WRITERS_CACHE, Datastore
 from casestore.journal.url import PostgresUrl, SQLiteUrl
+from casestore.journal.usable import known_meta
 from casestore.system.files import part_of
 
 CHUNK = 1000

@@ -30,11 +30,11 @@ from casestore.errors import StoreExists, StoreUnavailable
 from casestore.journal.answering import translated
 from casestore.journal.listening import Changes, Unheard
 from casestore.journal.memory import Memory
-from casestore.journal.place import not_found
 from casestore.journal.postgres_datastore import Datastore
 from casestore.journal.postgres_writing import AS_TEXT, PostgresWriting, statement
 from casestore.journal.recorder import JournalRecorder, Writing
 from casestore.journal.url import PostgresUrl, parse_url
+from casestore.journal.usable import not_found
 
 _CREATE = """
 CREATE SCHEMA IF NOT EXISTS "{schema}";

@@ -25,12 +25,12 @@ from casestore.errors import (
 )
 from casestore.journal.listening import Changes
 from casestore.journal.memory import Memory
-from casestore.journal.place import not_found
 from casestore.journal.recorder import JournalRecorder, Writing
 from casestore.journal.sqlite_connect import connect
 from casestore.journal.sqlite_datastore import Connection, Datastore
 from casestore.journal.sqlite_writing import SQLiteWriting
 from casestore.journal.url import SQLiteUrl
+from casestore.journal.usable import not_found
 
 _SHORT = 200
 """Milliseconds to wait for readers when the WAL (write-ahead log) is emptied. Writers wait as long,

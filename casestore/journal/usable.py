@@ -1,0 +1,60 @@
+"""Whether a place has a store that this version can use, and the errors where none can be made.
+
+`shown` is always the place as a message may name it: see `place.shown_as`.
+"""
+
+from __future__ import annotations
+
+from casestore.errors import (
+    KeyFileError,
+    StoreDamaged,
+    StoreExists,
+    StoreNotFound,
+    StoreUnavailable,
+)
+from casestore.journal.recorder import SCHEMA_VERSION
+
+
+def known_meta(meta: dict[str, str] | None, shown: str) -> dict[str, str]:
+    """A store's metadata, if this version of casestore can work with it.
+
+    Args:
+        meta: the rows of casestore_meta (schema_version, store_id ...); None where there are none.
+        shown: the place.
+
+    Raises:
+        StoreNotFound: there is no store.
+        StoreUnavailable: a later version of casestore made it.
+        StoreDamaged: its metadata does not say which version made it.
+    """
+    if meta is None:
+        raise not_found(shown)
+    made_by = meta.get("schema_version", "")
+    if not made_by.isdecimal():
+        raise StoreDamaged(
+            f"{shown} does not say which version of casestore made it: its table casestore_meta "
+            "was altered; restore it from a backup"
+        )
+    if int(made_by) > SCHEMA_VERSION:
+        raise StoreUnavailable(
+            f"{shown} was made by a later version of casestore; upgrade to open it"
+        )
+    return meta
+
+
+def not_found(shown: str) -> StoreNotFound:
+    """The error for a place where no store is."""
+    return StoreNotFound(f"there is no store at {shown}; make one with `casestore init`")
+
+
+def store_exists(shown: str) -> StoreExists:
+    """The error for a place where a store is already."""
+    return StoreExists(f"there is a store at {shown} already; use another place")
+
+
+def no_key_file() -> KeyFileError:
+    """The error for a new sealed store whose URL tells no place for its key file."""
+    return KeyFileError(
+        "a sealed store on PostgreSQL needs a key file: name a place for it in "
+        "CASESTORE_KEY_FILE, or make the store with --unsealed"
+    )
