@@ -13,6 +13,7 @@ import psycopg
 
 from tests.support.postgres_server import NoServer, Server, surroundings
 
+# What Debian's package of the name installs; None where it is missing.
 PROGRAM = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
 
 
@@ -20,10 +21,9 @@ PROGRAM = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin:/opt
 def pooler(server: Server) -> Iterator[str]:
     """Give the URL of the server through a pooler with five sessions of the server.
 
-    Raises NoServer where pgbouncer is not here.
+    Raises NoServer where it does not start.
     """
-    if PROGRAM is None:
-        raise NoServer("pgbouncer is not here")
+    assert PROGRAM is not None
     folder = server.folder / "pooler"
     folder.mkdir()
     server.own(folder)
