@@ -1,7 +1,8 @@
-"""The documents are true: the events' page is made from the code, the README's commands work."""
+"""The documents are true: what is made from the code is as the code is, what is shown works."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -15,11 +16,15 @@ from click.testing import CliRunner
 
 import casestore
 import projections
+from casestore.events.policy_document import Conduct
 from cli.main import cli
 from projections import reports
+from projections.rules.lapses import RULES
+from tests.support import policy_page
 
 ROOT = Path(__file__).parents[2]
 EVENTS_PAGE = ROOT / "docs" / "events.md"
+POLICY_PAGE = ROOT / "docs" / "policy.md"
 HEAD = """# Every event, and what an append refuses
 
 Made from the code (`CASESTORE_GOLDEN=1 pytest tests/house/test_docs.py`); `casestore events TYPE`
@@ -88,11 +93,36 @@ def page() -> str:
     return "".join(told)
 
 
-def test_the_events_page_is_what_the_code_says() -> None:
-    made = page()
+def check_page(path: Path, made: str) -> None:
     if os.environ.get("CASESTORE_GOLDEN") == "1":
-        EVENTS_PAGE.write_text(made, "utf-8")
-    assert made == EVENTS_PAGE.read_text("utf-8"), "CASESTORE_GOLDEN=1 writes it anew"
+        path.write_text(made, "utf-8")
+    assert made == path.read_text("utf-8"), "CASESTORE_GOLDEN=1 writes it anew"
+
+
+def test_the_events_page_is_what_the_code_says() -> None:
+    check_page(EVENTS_PAGE, page())
+
+
+def test_the_policy_page_is_what_the_code_says() -> None:
+    check_page(POLICY_PAGE, policy_page.page())
+
+
+def test_the_policy_on_its_page_is_one(tmp_path: Path) -> None:
+    """It is accepted as it stands, and so is a name alone."""
+    (whole,) = blocks("toml", "docs/policy.md")
+    for text in (whole, 'name = "house"\n'):
+        path = tmp_path / "policy.toml"
+        path.write_text(text, "utf-8")
+        assert run("policy", "check", str(path))["name"] in text
+
+
+def test_the_numbers_that_a_rule_is_said_to_go_by_are_those_in_its_code() -> None:
+    numbers = {field.name for field in dataclasses.fields(Conduct)}
+    for rule in RULES.values():
+        found = numbers & policy_page.named(rule.judge)
+        own = {name for name in rule.numbers if "." not in name}
+        # `clock` says how resolve_within is counted; it is no number of its own.
+        assert found - {"clock"} == own, rule.name
 
 
 def blocks(language: str, document: str = "README.md") -> list[str]:
