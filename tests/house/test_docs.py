@@ -20,10 +20,11 @@ from casestore.events.policy_document import Conduct
 from cli.main import cli
 from projections import reports
 from projections.rules.lapses import RULES
-from tests.support import policy_page
+from tests.support import feeds, policy_page
 
 ROOT = Path(__file__).parents[2]
 EVENTS_PAGE = ROOT / "docs" / "events.md"
+REPORTS_PAGE = ROOT / "docs" / "reports.md"
 POLICY_PAGE = ROOT / "docs" / "policy.md"
 HEAD = """# Every event, and what an append refuses
 
@@ -105,6 +106,13 @@ def test_the_events_page_is_what_the_code_says() -> None:
 
 def test_the_policy_page_is_what_the_code_says() -> None:
     check_page(POLICY_PAGE, policy_page.page())
+
+
+def test_the_table_of_what_feeds_the_reports_is_what_they_read(tmp_path: Path) -> None:
+    text = REPORTS_PAGE.read_text("utf-8")
+    before, _, rest = text.partition(feeds.HEADING)
+    _, heading, after = rest.partition("\n## ")
+    check_page(REPORTS_PAGE, f"{before}{feeds.table(tmp_path)}{heading}{after}")
 
 
 def test_the_policy_on_its_page_is_one(tmp_path: Path) -> None:

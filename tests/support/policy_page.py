@@ -229,4 +229,6 @@ def named(function: Callable[..., Any]) -> frozenset[str]:
                         found.update(each for each in meant if isinstance(each, str))
                     elif isfunction(meant) and meant.__module__.startswith("projections."):
                         left.append(meant)
+                case _:
+                    pass
     return frozenset(found)
