@@ -43,19 +43,26 @@ Streams: `case:<case_id>` · `customer:<customer_id>` · `policy`.
 The log is of facts: bad practice is recorded, never refused. Only structure is refused, with a
 message that names the stream, the event and what to do:
 
-- ids that are used already, or that are referred to and unknown;
+- ids that are used already, or that are referred to and unknown. What belongs to another case of
+  the same family (cases that are merged with one another at present) is named `case_id/id`;
 - a first event that is not `CaseOpened` (`CustomerRegistered` on a customer's stream), or a second
-  one; a customer may be registered again after erasure;
+  one; a customer may be registered again after erasure, and once after the store did it by itself;
 - closing a closed case, reopening an open one;
 - keeping, renegotiating, releasing or withdrawing a promise that was kept, released or withdrawn
   already (past its due time it can still be kept, late; kept by a reply that then proved
   undelivered, it can be kept again);
-- a `due_at` that is not after `occurred_at`; an event more than five minutes ahead of the store's
-  clock; a time without a zone;
+- a `due_at` that is not after `occurred_at`; a `received_at` that is after it; an event more than
+  five minutes ahead of the store's clock; a time without a zone;
+- a time in the first or the last two days of the calendar, like 9999-12-31: where there is no such
+  time, the field is left out; a currency that is none of ISO 4217;
 - merging in a circle, into itself, or into what is itself merged;
 - a correction whose `from` is not the present value; of an event that was voided, of a correction,
   of an id or a Personal field; or after which the stream would not hold when replayed;
-- erasure under a legal hold; a policy that takes effect before its adoption.
+- erasure under a legal hold; a policy that takes effect before its adoption; and, only where the
+  policy in force says so ([policy.md](policy.md)), a live gesture beyond a limit.
+
+What an append refuses is decided in the order of recording. What it accepts is read in the order in
+which things happened, whenever it was told ([reports.md](reports.md)).
 
 Facts may arrive late and after closure: a bounce, a kept promise, a message, a correction are all
 accepted on a closed case.
