@@ -88,9 +88,10 @@ ABOUT_THE_TABLE = """\
 Made from the code (`CASESTORE_GOLDEN=1 pytest tests/house/test_docs.py`): histories are read with
 and without each type of event, and what the reports then say is compared. Every event of a case
 counts in `events` and `last_event_at` of `cases`; the table leaves these two out. A correction
-(EventCorrected) feeds what the corrected event feeds. What feeds `lapses` or `goodwill history` feeds
-`policy backtest`. Which issues are meant where an event names none depends on what had settled them
-by then; that is left out as well. What feeds nothing is there for `case timeline` and for auditors.
+(EventCorrected) feeds what the corrected event feeds. `policy backtest` is fed by what `lapses` and
+`goodwill history` are fed by. Which issues an event means that names none depends on what had
+settled them by then; that is left out as well. What feeds nothing is there for `case timeline` and
+for auditors.
 """
 OF_EVERY_EVENT = ("events", "last_event_at")
 """Fields of `cases` that every event of a case feeds."""
