@@ -121,10 +121,12 @@ class Calendar:
     """When the house works: what business hours and days are counted in."""
 
     timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    """The zone of the hours and holidays, like Europe/Dublin."""
     hours: Annotated[dict[Day, tuple[Hours, ...]], AfterValidator(_week)] = field(
         default_factory=_nine_to_five
     )
-    """By day; a day that is left out is free."""
+    """The working hours of each day, like mon = ["09:00-12:30", "13:30-17:30"]. Where hours are
+    given, a day that is left out is free."""
     holidays: dict[Annotated[str, AfterValidator(_day)], str] = field(default_factory=dict)
     """Free days, by date, with their names. They are written out when a policy is adopted, so
     that no later version of a calendar changes what was late."""
@@ -137,31 +139,46 @@ class Calendar:
 
 @value
 class Conduct:
-    """What is expected of how a complaint is handled: the P.x of the rules."""
+    """What is expected of how a complaint is handled."""
 
     resend_within: Within = "24 hours"
+    """How soon a reply that did not arrive is made good, from the news of it."""
     reply_within: Within = "24 hours"
+    """How soon a customer's message is answered, from when it came."""
     apology_within: Within = "48 hours"
+    """How soon we apologise, from the finding that it was our fault."""
     chase_after: Within = "24 hours"
+    """How long a customer has waited for an answer when writing again counts as running after
+    us."""
     admit_within: Within = "24 hours"
+    """How soon we find that it was our fault, from receipt."""
     gesture_within: Within = "48 hours"
+    """How soon a gesture is made, from the finding that it was our fault."""
     return_within: Within = "24 hours"
+    """How soon an executive hands a case back, from the escalation."""
     resolve_within: Within = "5 days"
+    """How soon a complaint is resolved, from receipt."""
     clock: Literal["all", "net"] = "all"
     """What counts of the time to resolution: all of it, or net of waiting for the customer."""
     max_agents: Count = 3
+    """How many agents may have replied in one case."""
     max_contacts: Count = 5
+    """How often a customer may have had to write in one case."""
     failed_attempts: Count = 3
+    """After how many failed answers a case must have gone to somebody who knows more. An answer
+    failed if the customer says that something is unanswered, or rejects the resolution."""
     written_rounds: Count = 3
+    """After how many rounds of letter and answer somebody must have called."""
     admit_contacts: Count = 3
+    """How often a customer may have had to write before we find that it was our fault."""
     max_ratio: Share = 0.5
-    """Of a gesture to the loss that it is for."""
+    """How much a gesture may come to, as a share of the loss that it is for."""
     needs_operations: tuple[Code, ...] = ()
     """Categories in which no finding is made before operations were heard."""
     min_group: Annotated[Count, Field(ge=2)] = 5
-    """Gestures from which on a group is compared with others."""
+    """Gestures from which on a group is compared with others: 2 or more."""
     band: Share = 0.25
-    """How far apart the medians of two groups may be, of the smaller one."""
+    """How far apart the medians of two groups may be, as a share of the smaller one."""
 
 
 @value
@@ -169,8 +186,9 @@ class Limit:
     """What a role may give in one currency. What is left out has no limit."""
 
     per_gesture: Amount | None = None
+    """In one gesture."""
     per_case: Amount | None = None
-    """Over all that was given in the case, by whomever."""
+    """Over all that was given in the case, by whomever and however long ago."""
     per_year: Amount | None = None
     """Over all that was given to the customer in 365 days, by whomever."""
 
@@ -180,9 +198,11 @@ class Role:
     """What a role may decide. In a currency without a limit it may give nothing."""
 
     final_say: Flag = False
+    """Whether its final decisions are final. The rule decision-overturned goes by it."""
     gestures_per_year: Count | None = None
-    """To one customer in 365 days, by whomever."""
+    """How many gestures may have been made to one customer in 365 days, by whomever."""
     limits: dict[Currency, Limit] = field(default_factory=dict)
+    """What it may give, in each currency in which it may give anything; see below."""
 
 
 @value
@@ -190,9 +210,12 @@ class Goodwill:
     """Limits that hold for a customer, whoever gives."""
 
     enforcement: Literal["report", "refuse"] = "report"
+    """Whether a live gesture beyond authority or a limit is refused, or only reported."""
     gestures_per_year: Count | None = None
-    """Where it is left out, the rule repeat-goodwill goes by 4."""
+    """How many gestures one customer may be made in 365 days. Where it is left out, the rule
+    repeat-goodwill goes by 4, and nothing is refused."""
     per_year: dict[Currency, Amount] = field(default_factory=dict)
+    """What one customer may be given in 365 days, in each currency."""
 
 
 @value

@@ -1,7 +1,8 @@
-"""The documents are true: the events' page is made from the code, the README's commands work."""
+"""The documents are true: what is made from the code is as the code is, what is shown works."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -15,11 +16,16 @@ from click.testing import CliRunner
 
 import casestore
 import projections
+from casestore.events.policy_document import Conduct
 from cli.main import cli
 from projections import reports
+from projections.rules.lapses import RULES
+from tests.support import feeds, policy_page
 
 ROOT = Path(__file__).parents[2]
 EVENTS_PAGE = ROOT / "docs" / "events.md"
+REPORTS_PAGE = ROOT / "docs" / "reports.md"
+POLICY_PAGE = ROOT / "docs" / "policy.md"
 HEAD = """# Every event, and what an append refuses
 
 Made from the code (`CASESTORE_GOLDEN=1 pytest tests/house/test_docs.py`); `casestore events TYPE`
@@ -37,19 +43,26 @@ Streams: `case:<case_id>` · `customer:<customer_id>` · `policy`.
 The log is of facts: bad practice is recorded, never refused. Only structure is refused, with a
 message that names the stream, the event and what to do:
 
-- ids that are used already, or that are referred to and unknown;
+- ids that are used already, or that are referred to and unknown. What belongs to another case of
+  the same family (cases that are merged with one another at present) is named `case_id/id`;
 - a first event that is not `CaseOpened` (`CustomerRegistered` on a customer's stream), or a second
-  one; a customer may be registered again after erasure;
+  one; a customer may be registered again after erasure, and once after the store did it by itself;
 - closing a closed case, reopening an open one;
 - keeping, renegotiating, releasing or withdrawing a promise that was kept, released or withdrawn
   already (past its due time it can still be kept, late; kept by a reply that then proved
   undelivered, it can be kept again);
-- a `due_at` that is not after `occurred_at`; an event more than five minutes ahead of the store's
-  clock; a time without a zone;
+- a `due_at` that is not after `occurred_at`; a `received_at` that is after it; an event more than
+  five minutes ahead of the store's clock; a time without a zone;
+- a time in the first or the last two days of the calendar, like 9999-12-31: where there is no such
+  time, the field is left out; a currency that is none of ISO 4217;
 - merging in a circle, into itself, or into what is itself merged;
 - a correction whose `from` is not the present value; of an event that was voided, of a correction,
   of an id or a Personal field; or after which the stream would not hold when replayed;
-- erasure under a legal hold; a policy that takes effect before its adoption.
+- erasure under a legal hold; a policy that takes effect before its adoption; and, only where the
+  policy in force says so ([policy.md](policy.md)), a live gesture beyond a limit.
+
+What an append refuses is decided in the order of recording. What it accepts is read in the order in
+which things happened, whenever it was told ([reports.md](reports.md)).
 
 Facts may arrive late and after closure: a bounce, a kept promise, a message, a correction are all
 accepted on a closed case.
@@ -88,11 +101,43 @@ def page() -> str:
     return "".join(told)
 
 
-def test_the_events_page_is_what_the_code_says() -> None:
-    made = page()
+def check_page(path: Path, made: str) -> None:
     if os.environ.get("CASESTORE_GOLDEN") == "1":
-        EVENTS_PAGE.write_text(made, "utf-8")
-    assert made == EVENTS_PAGE.read_text("utf-8"), "CASESTORE_GOLDEN=1 writes it anew"
+        path.write_text(made, "utf-8")
+    assert made == path.read_text("utf-8"), "CASESTORE_GOLDEN=1 writes it anew"
+
+
+def test_the_events_page_is_what_the_code_says() -> None:
+    check_page(EVENTS_PAGE, page())
+
+
+def test_the_policy_page_is_what_the_code_says() -> None:
+    check_page(POLICY_PAGE, policy_page.page())
+
+
+def test_the_table_of_what_feeds_the_reports_is_what_they_read(tmp_path: Path) -> None:
+    text = REPORTS_PAGE.read_text("utf-8")
+    before, _, rest = text.partition(feeds.HEADING)
+    _, heading, after = rest.partition("\n## ")
+    check_page(REPORTS_PAGE, f"{before}{feeds.table(tmp_path)}{heading}{after}")
+
+
+def test_the_policy_on_its_page_is_one(tmp_path: Path) -> None:
+    """It is accepted as it stands, and so is a name alone."""
+    (whole,) = blocks("toml", "docs/policy.md")
+    for text in (whole, 'name = "house"\n'):
+        path = tmp_path / "policy.toml"
+        path.write_text(text, "utf-8")
+        assert run("policy", "check", str(path))["name"] in text
+
+
+def test_the_numbers_that_a_rule_is_said_to_go_by_are_those_in_its_code() -> None:
+    numbers = {field.name for field in dataclasses.fields(Conduct)}
+    for rule in RULES.values():
+        found = numbers & policy_page.named(rule.judge)
+        own = {name for name in rule.numbers if "." not in name}
+        # `clock` says how resolve_within is counted; it is no number of its own.
+        assert found - {"clock"} == own, rule.name
 
 
 def blocks(language: str, document: str = "README.md") -> list[str]:

@@ -502,14 +502,24 @@ def test_only_what_was_given_is_kept() -> None:
 # --- as the documents show it
 
 
+def shown(page: str) -> str:
+    text = (Path(__file__).parents[3] / "docs" / page).read_text("utf-8")
+    (policy,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    return str(policy)
+
+
 def test_the_policy_in_the_documents_can_be_adopted() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "operating.md").read_text("utf-8")
-    (text,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
-    found = read(text)
-    assert found.name == "care-2027"
-    assert set(found.document.calendar.hours) == {"mon", "tue"}
-    assert found.document.calendar.holidays["2027-12-24"] == "Christmas Eve"
-    assert found.document.calendar.holidays["2036-03-17"] == "Saint Patrick's Day"
+    found = read(shown("policy.md"))
+    assert found.name == "care-2099"
+    assert set(found.document.calendar.hours) == {"mon", "tue", "wed", "thu", "fri"}
+    assert found.document.calendar.holidays == {"2099-12-25": "Christmas Day"}
     assert list(found.document.roles) == ["first_line", "team_lead"]
     assert found.document.goodwill.enforcement == "refuse"
     assert {*found.policy} == {"calendar", "conduct", "roles", "goodwill"}  # each part is shown
+
+
+def test_the_holidays_in_the_documents_can_be_adopted() -> None:
+    named = 'name = "care-2027"\neffective_from = 2027-01-01T00:00:00+00:00\n'
+    found = read(named + shown("operating.md"))
+    assert found.document.calendar.holidays["2027-12-24"] == "Christmas Eve"
+    assert found.document.calendar.holidays["2036-03-17"] == "Saint Patrick's Day"
