@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import cast
 
 from casestore.events import CaseMerged, Event
-from casestore.events.markers import as_named
+from casestore.events.markers import as_named, names_apart
 from casestore.journal.recorder import Writing
 from casestore.journal.rows import Row
 from casestore.streams import kinds
@@ -135,6 +135,13 @@ class Families:
         def has(case_id: str, kind: str, name: str) -> bool:
             return case_id in members and name in members[case_id].ids.get(kind, ())
 
+        names = names_apart(
+            reader,
+            {
+                case_id: [(kind, name) for kind, ids in case.ids.items() for name in ids]
+                for case_id, case in members.items()
+            },
+        )
         pending = {row.event_id: place for place, row in enumerate(self._pending)}
         found = [
             (
@@ -147,7 +154,7 @@ class Families:
             for recorded in self._history(f"case:{case.case_id}")
         ]
         for _, _, case, recorded in sorted(found, key=lambda each: each[:2]):
-            yield case, as_named(recorded.event, case.case_id, reader, has)
+            yield case, as_named(recorded.event, case.case_id, reader, has, names)
 
     def _history(self, stream: str) -> History:
         pending = (row for row in self._pending if row.stream == stream)

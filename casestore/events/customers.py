@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, ClassVar, Literal, get_args
-from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -23,6 +22,7 @@ from casestore.events.base import (
     PersonalText,
     event,
 )
+from casestore.events.zones import zone
 
 
 @event
@@ -79,8 +79,8 @@ def _check_preference(preference: str, value: str | None) -> str | None:
             return "needs a BCP 47 language tag, like en or pt-BR"
     if preference == "timezone":
         try:
-            ZoneInfo(value if value != "localtime" else "")  # which is another one on each machine
-        except (KeyError, ValueError, OSError):  # not found; no such path; a folder's name
+            zone(value)
+        except ValueError:
             return "needs an IANA time zone, like Europe/Berlin"
     return None
 

@@ -8,7 +8,7 @@ a correction may touch all rest on these two, so a new event type needs nothing 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from copy import copy
 from datetime import datetime
 from functools import cache
@@ -202,9 +202,34 @@ def cases_named(event: Event) -> list[str]:
 
 Has = Callable[[str, str, str], bool]
 """Whether a case has an id: of the case, of the kind, and the id itself."""
+Names = Mapping[tuple[str, str, str], str]
+"""By what other name than "case_id/id" something is read: by case, kind and id."""
 
 
-def as_named(event: Event, case_id: str, reader: str, has: Has) -> Event:
+def names_apart(reader: str, own: Mapping[str, Collection[IdKey]]) -> Names:
+    """Names for what would be read under a name that is taken, as ids may hold a slash themselves:
+    with more slashes.
+
+    Args:
+        reader: the id of the case that reads, whose ids are plain.
+        own: the ids of each case of its family.
+    """
+    taken = set(own.get(reader, ()))
+    found = {}
+    for case_id in sorted(own.keys() - {reader}):
+        for kind, name in sorted(own[case_id]):
+            full_id = f"{case_id}/{name}"
+            while (kind, full_id) in taken:
+                full_id = f"{case_id}/{full_id.removeprefix(case_id)}"
+                found[case_id, kind, name] = full_id
+            taken.add((kind, full_id))
+    return found
+
+
+_NONE: Names = {}
+
+
+def as_named(event: Event, case_id: str, reader: str, has: Has, names: Names = _NONE) -> Event:
     """An event of a case with the ids that another case of its family would use: those of the
     reader plain, and all others as "case_id/id".
 
@@ -214,18 +239,22 @@ def as_named(event: Event, case_id: str, reader: str, has: Has) -> Event:
         reader: the id of the case that reads it; its own, to write what is named "case_id/id"
             there plainly.
         has: of the cases of the family; False for any other case.
+        names: from `names_apart`.
     """
     if case_id == reader and not any("/" in name for _, name in needs(event)):
         return event
+
+    def full(other: str, kind: str, name: str) -> str:
+        return names.get((other, kind, name)) or f"{other}/{name}"
 
     def rename(kind: str, name: str) -> str:
         if not has(case_id, kind, name):
             for other, inner in places(name):
                 if has(other, kind, inner):
-                    return inner if other == reader else f"{other}/{inner}"
+                    return inner if other == reader else full(other, kind, inner)
             if kind in FAMILY_KINDS:
                 return name  # of a case that is not of the family: it names nothing
-        return name if case_id == reader else f"{case_id}/{name}"
+        return name if case_id == reader else full(case_id, kind, name)
 
     return renamed(event, rename)
 

@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from casestore.events.base import Code, Flag, value
 from casestore.events.currencies import CURRENCIES
+from casestore.events.zones import zone
 
 
 class Span(NamedTuple):
@@ -62,8 +63,8 @@ def _span(text: str) -> str:
 
 def _zone(name: str) -> str:
     try:
-        ZoneInfo(name if name != "localtime" else "")  # which is another one on every machine
-    except (KeyError, ValueError, OSError):
+        zone(name)
+    except ValueError:
         raise PydanticCustomError(
             "zone", "is not a time zone; write one like Europe/Dublin"
         ) from None

@@ -97,14 +97,12 @@ class _Zone(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
     ) -> tzinfo:
         if isinstance(value, tzinfo):
             return value
-        from zoneinfo import ZoneInfo  # noqa: PLC0415  (seldom needed)
+        from casestore.events.zones import zone  # noqa: PLC0415  (seldom needed)
 
         try:
-            if value == "localtime":
-                self.fail("localtime is another zone on every machine; name one", param, ctx)
-            return UTC if value == "UTC" else ZoneInfo(value)
-        except (KeyError, ValueError, OSError):  # not found; no such path; a folder's name
-            self.fail(f"{value!r} is not a time zone; write one like Europe/Berlin", param, ctx)
+            return UTC if value == "UTC" else zone(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class _Moment(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none

@@ -116,8 +116,11 @@ class Maker:
         together: list[list[str]] = []
         elsewhere: set[str] = set()
         more: list[str] = []
+        known: dict[str, list[str]] = {}  # a family is looked up once, however many are in it
         for name in dict.fromkeys(map(_stream_of, rows)):
-            related = self._links.related(name, self.until)
+            related = known.get(name) or self._links.related(name, self.until)
+            if len(related) > 1 and name not in known:
+                known.update(dict.fromkeys(related, related))
             if related[0] != name:
                 elsewhere.add(name)
             elif len(related) > 1:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from casestore.events import Event
-from casestore.events.markers import IdKey, as_named, brings, needs, places
+from casestore.events.markers import IdKey, as_named, brings, names_apart, needs, places
 from casestore.streams.history import History, Recorded
 from casestore.streams.merged import Roots, merges_in
 from projections.history.happened import Happened
@@ -64,8 +64,10 @@ def happenings(family: Family) -> list[Happened]:
 
     root, *_ = histories
     found = []
-    for case_id, recorded in _that_had_happened(histories, own):
-        event = as_named(recorded.event, case_id, root, has)
+    happened = _that_had_happened(histories, own)
+    names = names_apart(root, own)
+    for case_id, recorded in happened:
+        event = as_named(recorded.event, case_id, root, has, names)
         moment = recorded.moment
         found.append(Happened(moment.at, moment, event, recorded.uid, case_id))
     found.sort(key=lambda happened: happened.moment)

@@ -10,8 +10,8 @@ from typing import Any
 from casestore.events import Money
 from projections.models.cases import CASES, CaseRow
 from projections.models.closings import CLOSINGS, ClosingRow
-from projections.models.goodwill import GOODWILL
-from projections.models.ratings import RATINGS
+from projections.models.goodwill import GOODWILL, GoodwillRow
+from projections.models.ratings import RATINGS, RatingRow
 from projections.query.measures import STEPS, Step, grouped, period, periods, share, shifted, sums
 from projections.query.report import Answer, Line, Option, Report
 from projections.query.view import View, is_complaint
@@ -74,11 +74,15 @@ def _answer(view: View, *, by: Step = "month", ages: Ages | None = None) -> Answ
         for case in every
         if case.closed_at is not None and not is_complaint(case)
     )
-    given = view.chosen(GOODWILL, "status = 'given'", time=None, agent="given_by")
+    given: list[GoodwillRow] = view.chosen(
+        GOODWILL, "status = 'given'", time=None, agent="given_by"
+    )
     money = grouped(given, lambda row: (row.ledger, named(row.given_at)))
-    ratings = grouped(view.chosen(RATINGS, time=None), lambda row: named(row.at))
+    rated_at: list[RatingRow] = view.chosen(RATINGS, time=None)
+    ratings = grouped(rated_at, lambda row: named(row.at))
     lines, outstanding = [], 0
-    for name in _periods(view, every, turns, by):
+    besides = [*(row.given_at for row in given), *(row.at for row in rated_at)]
+    for name in _periods(view, every, turns, besides, by):
         closings = closed.get(name, [])
         start = outstanding
         outstanding += opened[name] + reopened[name] - len(closings)
@@ -117,13 +121,20 @@ _AT_ONCE = timedelta()
 
 
 def _periods(
-    view: View, cases: Sequence[CaseRow], turns: Sequence[ClosingRow], by: Step
+    view: View,
+    cases: Sequence[CaseRow],
+    turns: Sequence[ClosingRow],
+    besides: Sequence[datetime],
+    by: Step,
 ) -> Iterator[str]:
-    """Every period from the first receipt to as-of."""
+    """Every period from the first receipt to as-of, and earlier where something else happened."""
     begins = [case.receipt or case.opened_at for case in cases]
     # By clocks that differ, a case may have been opened or closed before.
     begins += [case.opened_at for case in cases]
+    begins += [case.closed_at for case in cases if case.closed_at is not None]
     begins += [turn.at for turn in turns]
+    # Who gives something has not always a case of their own.
+    begins += besides
     if not begins:
         return iter(())
     return periods(min(begins), view.as_of, by, view.selection.tz)

@@ -174,8 +174,11 @@ def some_facts(
     streams: Sequence[str] = ("case:x", "case:y", "case:z", "customer:x", "customer:y"),
     merges: float = 0.15,
     without: tuple[type[Event], ...] = (),
+    theme: tuple[type[Event], ...] = (),
 ) -> list[Fact]:
     """Facts that a store accepts in this order, each minutes after the one before.
+
+    A third of what is proposed for cases is of the types of the theme, if there is one.
 
     Every stream begins with a fact of its own. There are no corrections or erasures: what they
     are about depends on when they are told.
@@ -194,7 +197,9 @@ def some_facts(
             if begun and random.random() < merges:
                 event = merge(stream, random, streams, at, merged)
             else:
-                event = proposal(story, random)
+                about_cases = theme and stream.startswith("case:")
+                of_theme = theme if about_cases and random.random() < 0.4 else ()
+                event = proposal(story, random, of_theme)
                 if event is None or isinstance(event, (*_TOLD_ONCE, *without)):
                     continue
                 event = replace(event, occurred_at=at)

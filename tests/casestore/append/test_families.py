@@ -287,6 +287,13 @@ def test_ids_may_hold_slashes(desk: Desk) -> None:
     )
 
 
+def test_a_promise_is_not_taken_for_another_with_a_slash_in_its_id(desk: Desk) -> None:
+    desk.case("c1", promised("c2/p", "+4m"))
+    desk.case("c2", promised("p", "+4m"), kept("p", "+5m"))
+    desk.case("c1", kept("c2/p", "+6m"))
+    assert "kept already" in str(refused(desk, "c1", kept("c2/p", "+7m")))
+
+
 def test_a_cases_own_id_is_its_own_whatever_it_looks_like(desk: Desk) -> None:
     desk.case("c8", opened(at="+3m"), promised("c9/p1", "+3m"))
     desk.case("c8", kept("c9/p1", "+4m"))

@@ -149,6 +149,7 @@ def test_a_document_may_hold_values_that_were_made_before() -> None:
         ({"calendar": {"timezone": "Europe"}}, "calendar.timezone: is not a time zone"),
         ({"calendar": {"timezone": "../etc"}}, "calendar.timezone: is not a time zone"),
         ({"calendar": {"timezone": "localtime"}}, "calendar.timezone: is not a time zone"),
+        ({"calendar": {"timezone": "posixrules"}}, "calendar.timezone: is not a time zone"),
         ({"calendar": {"timezone": ""}}, "calendar.timezone: is not a time zone"),
         ({"calendar": {"hours": {}}}, "calendar.hours: has no working hours on any day"),
         ({"calendar": {"hours": {"mon": []}}}, "calendar.hours: has no working hours on any day"),

@@ -148,6 +148,7 @@ def test_a_value_that_fits(preference: str, value: str | None) -> None:
         ("timezone", "Berlin", "IANA"),
         ("timezone", "../etc/passwd", "IANA"),
         ("timezone", "localtime", "IANA"),
+        ("timezone", "right/Europe/Berlin", "IANA"),
         ("timezone", "Europe", "IANA"),
         ("contact_hours", "9-17", "hours like 09:00-17:30"),
         ("contact_hours", "24:00-25:00", "hours like 09:00-17:30"),

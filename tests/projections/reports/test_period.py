@@ -185,6 +185,25 @@ def test_what_was_taken_back_or_declined_is_in_no_sum(desk: Desk) -> None:
     assert (line.remedies, line.goodwill) == ([money("21")], [money("11")])
 
 
+def test_what_was_given_before_the_first_receipt_has_a_period_too(desk: Desk) -> None:
+    desk.case("c1", opened(customer_id="k1"))
+    desk.case("c1", learnt("+1d", gift("g1", "5", "-2d")), learnt("+1d", rated(4, at="-1d")))
+    days = lines(desk, as_of="+1d")
+    assert list(days) == ["2026-02-28", "2026-03-01", "2026-03-02", "2026-03-03"]
+    assert days["2026-02-28"].goodwill == [money("5")]
+    assert days["2026-03-01"].ratings == 1
+
+
+def test_who_gives_before_they_have_a_case_of_their_own(desk: Desk) -> None:
+    desk.case("c1", opened(), assigned("anna"), gift("g1", "5", "+1h", actor=BEN))
+    assert lines(desk, as_of="+1d", agent="ben")["2026-03-02"].goodwill == [money("5")]
+    desk.case("c2", opened("+2d"), assigned("ben", at="+2d"))
+    days = lines(desk, agent="ben")
+    assert list(days) == ["2026-03-02", "2026-03-03", "2026-03-04", "2026-03-05"]
+    assert [line.opened for line in days.values()] == [0, 0, 1, 0]
+    assert days["2026-03-02"].goodwill == [money("5")]
+
+
 def test_days_begin_in_the_zone_that_is_asked_for(desk: Desk) -> None:
     desk.case("c1", opened(datetime(2026, 3, 31, 22, 30, tzinfo=UTC)))
     as_of = "+31d"
