@@ -223,6 +223,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Casestore:
         ("cases --team hotlnie", "no event names the team 'hotlnie'; did you mean 'hotline'?"),
         ("lapses --agent nobody-at-all", "no event names the agent 'nobody-at-all'"),
         ("goodwill spend --by team --region zz", "no event names the region 'zz'"),
+        ("lapses --rule bare-on", "'bare-on' is none of them; did you mean 'bare-no'?"),
         ("caes", "there is no command 'caes'; did you mean 'cases'?"),
         ("lessons bare-on", "there is no rule 'bare-on'; did you mean 'bare-no'?"),
         ("events PromisMade", "did you mean 'PromiseMade'?"),
@@ -269,8 +270,8 @@ def test_explanations_are_for_programs_too(demo: Casestore) -> None:
         assert line["policy"] == "care-2026"
         assert len(line["told"]) == len(line["evidence"]) > 0
         assert all("case:upload-limit" in told for told in line["told"])
-    slow = demo(*asked, "--rule", "late-first-reply", "--format", "ndjson").fine().out
-    assert "reply_within" in json.loads(slow.splitlines()[0])["numbers"]
+    slow = demo(*asked, "--rule", "too-many-hands", "--format", "ndjson").fine().out
+    assert "max_agents" in json.loads(slow.splitlines()[0])["numbers"]
 
 
 def test_parked_streams_are_told_of(casestore: Casestore, store_url: str) -> None:
