@@ -122,6 +122,18 @@ class Commands(click.Group):
         command: click.Command = getattr(import_module(f"cli.commands.{module}"), name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command, or say which one may be meant."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            from cli.terminal.nearest import did_you_mean  # noqa: PLC0415  (only when mistyped)
+
+            hint = did_you_mean(name, COMMANDS) or "; `casestore --help` lists them"
+            raise Usage(f"there is no command {name!r}{hint}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(
         self,
         ctx: click.Context,  # noqa: ARG002  (click's interface)

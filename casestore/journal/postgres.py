@@ -186,6 +186,8 @@ class _Changes(Changes):
 class PostgresJournal(JournalRecorder):
     """The journal's recorder in a PostgreSQL schema."""
 
+    has_text = "position(?::bytea in state) > 0"
+
     def __init__(self, datastore: Datastore) -> None:
         self.datastore = datastore
         self.schema = datastore.schema

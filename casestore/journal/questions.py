@@ -10,6 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from casestore.journal.answering import database_answers
 from casestore.journal.rows import COLUMNS, KeyRow, PlainRow
 
@@ -25,6 +27,8 @@ class Questions(ABC):
     table = "stored_events"
     columns = COLUMNS
     keys_table = "customer_keys"
+    has_text = "instr(state, ?) > 0"
+    """The condition that what is stored of an event contains some bytes."""
 
     @abstractmethod
     def fetch(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
@@ -245,6 +249,14 @@ class Questions(ABC):
         sql = f"SELECT DISTINCT originator_id FROM {self.table} WHERE recorded_at >= ?"
         answers = self._ask(sql, [recorded_us])
         return {stream for (stream,) in answers if stream.startswith("case:")}
+
+    def mentions(self, text: str) -> bool:
+        """Whether a text stands in any event as the whole value of a field that is not sealed.
+
+        All events are looked through, until one is found.
+        """
+        sql = f"SELECT 1 FROM {self.table} WHERE {self.has_text} LIMIT 1"
+        return bool(self._ask(sql, [msgspec.json.encode(text)]))
 
     # --- positions ---------------------------------------------------------------------------
 

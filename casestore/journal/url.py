@@ -1,6 +1,7 @@
 """Where a store is: `sqlite:///path/to/file.db` or `postgresql://user@host/db?schema=name`.
 
-As in SQLAlchemy, three slashes begin a relative path, and four an absolute one.
+As in SQLAlchemy, three slashes begin a relative path, and four an absolute one. A plain path, like
+path/to/file.db, names a file too.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ DEFAULT_URL = "sqlite:///casestore.db"
 _SECRET = {"password", "sslpassword", "oauth_client_secret"}
 """Parameters of libpq that are secret. Source: PostgreSQL 18, 32.1.2, Parameter Key Words."""
 _OURS = {"schema", "prepare_threshold", "listen_url"}
+_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:|:memory:")  # a letter and a colon are a drive
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
@@ -62,16 +64,19 @@ def parse_url(url: str | None) -> SQLiteUrl | PostgresUrl:
 
     Without one, CASESTORE_URL is read, and without that, DEFAULT_URL. Raises StoreNotFound.
     """
-    url = url or os.environ.get("CASESTORE_URL") or DEFAULT_URL
+    if url is None:
+        url = os.environ.get("CASESTORE_URL") or DEFAULT_URL
     if url.startswith("sqlite:///"):
         path = unquote(url.removeprefix("sqlite:///"))
         if path and ":memory:" not in path and "?" not in path:
             return SQLiteUrl(Path(path).absolute())
     elif url.startswith(("postgresql://", "postgres://")):
         return _parse_postgres(url)
+    elif url and _SCHEME.match(url) is None and "\0" not in url:
+        return SQLiteUrl(Path(url).absolute())
     raise StoreNotFound(
-        f"{without_password(url)!r} is not a store's URL; write sqlite:///file.db for a file, or "
-        "postgresql://user@host/database?schema=name"
+        f"{without_password(url)!r} is not a store's URL; write file.db or "
+        "sqlite:///file.db for a file, or postgresql://user@host/database?schema=name"
     )
 
 

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 from casestore.events import EVENTS, VOCABULARY, Event
 from casestore.events.base import FullId, Id, Known, New, Personal
 from casestore.events.markers import fields_of, marker, parts
+from cli.terminal.nearest import did_you_mean
 from cli.terminal.options import EVENT_TYPE, Usage, shared
 from cli.terminal.output import (
     Column,
@@ -48,7 +49,9 @@ def events(type_: str | None) -> None:
         return
     cls = {cls.__name__.lower(): cls for cls in VOCABULARY}.get(type_.lower())
     if cls is None:
-        raise Usage(f"there is no event type {type_!r}; `casestore events` lists them")
+        names = [cls.__name__ for cls in VOCABULARY]
+        hint = did_you_mean(type_, names) or "; `casestore events` lists them"
+        raise Usage(f"there is no event type {type_!r}{hint}")
     if not for_people():
         schema = TypeAdapter(cls).json_schema()
         print_object({**_listed(cls), "fields": list(_fields(cls)), "schema": schema})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import IO, Any, cast
@@ -88,10 +89,17 @@ _ERASED = (
 @click.option("--basis", metavar="CODE", help="Why, like gdpr-17. Needed, unless --dry-run.")
 @click.option("--merged", is_flag=True, help="Erase all ids that are merged with this one, too.")
 @click.option("--dry-run", is_flag=True, help="List what would become unreadable, and stop.")
+@click.option("--yes", is_flag=True, help="Do not ask. Needed where nobody can be asked.")
 @_actor
 @shared
 def erase(
-    customer_id: str, basis: str | None, merged: bool, dry_run: bool, actor: str | None
+    *,
+    customer_id: str,
+    basis: str | None,
+    merged: bool,
+    dry_run: bool,
+    yes: bool,
+    actor: str | None,
 ) -> None:
     """Make all that a customer said unreadable, for ever.
 
@@ -101,7 +109,7 @@ def erase(
     \b
     Examples:
       casestore privacy erase C-3318 --basis gdpr-17 --dry-run
-      casestore privacy erase C-3318 --basis gdpr-17 --merged --actor agent:anna
+      casestore privacy erase C-3318 --basis gdpr-17 --merged --actor agent:anna --yes
     """
     if basis is None and not dry_run:
         raise Usage("on which basis? Give --basis, like gdpr-17")
@@ -114,10 +122,24 @@ def erase(
         if event is None:
             _would_erase(store, ids, words)
         else:
+            if not yes:
+                _ask(ids, words)
             _erase(store, ids, words, event)
         not_erased = [other for other in others if not store.customer(other).erased]
     if not_erased and not merged:
         _remarks(f"the same person is also {', '.join(not_erased)}: not erased without --merged")
+
+
+def _ask(ids: Sequence[str], words: dict[str, list[library.Words]]) -> None:
+    """Ask on a terminal whether to go on. Raises Usage elsewhere, and Abort for a no."""
+    texts = sum(field.events for fields in words.values() for field in fields)
+    if not texts:  # nothing is lost
+        return
+    what = f"{counted(texts, 'text')} of {', '.join(ids)}"
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise Usage(f"{what} would be unreadable for ever; give --yes, or --dry-run to see them")
+    question = f"Make {what} unreadable for ever?"
+    click.confirm(visible(question), default=False, abort=True, err=True)
 
 
 def _would_erase(store: CaseStore, ids: list[str], words: dict[str, list[library.Words]]) -> None:

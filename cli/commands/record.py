@@ -12,11 +12,12 @@ from uuid import UUID
 import click
 import msgspec
 
-from casestore import CaseStore, Event, StreamNotFound
+from casestore import CaseStore, Event, InvalidEvent, StreamNotFound
 from casestore.events import VOCABULARY
 from casestore.events.markers import fields_of, parts
 from casestore.streams.codec import Codec
 from cli.terminal.actor import read_actor
+from cli.terminal.nearest import did_you_mean
 from cli.terminal.options import EVENT_TYPE, Usage, settings, shared
 from cli.terminal.output import for_people, print_object
 from cli.terminal.text import visible
@@ -76,12 +77,17 @@ def record(
     data = _read_json(json_text) if json_text is not None else {}
     for name, text in map(_split, fields):
         _put(data, name.split("."), text, cls)
+    for name in data.keys() - fields_of(cls).keys():
+        raise Usage(_no_field(cls, name))
     if "actor" not in data or actor is not None:
         data["actor"] = read_actor(actor)
     with settings().open_store() as store:
         if "occurred_at" not in data:
             data["occurred_at"] = _occurred_at(store, stream, append_options["key"])
-        event = Codec().validate_json(type_, msgspec.json.encode(data))
+        try:
+            event = Codec().validate_json(cls.__name__, msgspec.json.encode(data))
+        except InvalidEvent as error:
+            raise Usage(f"{error}; `casestore events {cls.__name__}` lists its fields") from None
         receipt = store.append(stream, event, **append_options)
     placed = {
         "stream": stream,
@@ -100,10 +106,17 @@ def record(
 
 
 def _event_class(name: str) -> type[Event]:
-    for cls in VOCABULARY:
-        if cls.__name__ == name:
-            return cls
-    raise Usage(f"there is no event type {name!r}; `casestore events` lists them")
+    classes = {cls.__name__: cls for cls in VOCABULARY}
+    if name not in classes:
+        hint = did_you_mean(name, classes) or "; `casestore events` lists them"
+        raise Usage(f"there is no event type {name!r}{hint}")
+    return classes[name]
+
+
+def _no_field(cls: type[Any], name: str) -> str:
+    fields = fields_of(cls)
+    hint = did_you_mean(name, fields) or f"; its fields are {', '.join(fields)}"
+    return f"{cls.__name__} has no field {name!r}{hint}"
 
 
 def _read_json(json_text: str) -> dict[str, Any]:
@@ -128,8 +141,10 @@ def _put(data: dict[str, Any], path: list[str], text: str, cls: type[Any]) -> No
     """
     name, *rest = path
     hint = fields_of(cls).get(name)
+    if hint is None:
+        raise Usage(_no_field(cls, name))
     if not rest:
-        data[name] = text if hint is None else _read(text, hint, name)
+        data[name] = _read(text, hint, name)
         return
     inner = next((part for part in parts(hint) if hasattr(part, "__pydantic_fields__")), None)
     if inner is None or get_origin(_bare(hint)) is tuple:
@@ -152,13 +167,21 @@ def _read(text: str, hint: Any, name: str) -> Any:
         return text.split(",") if text else []
     if kind in _WRITTEN_AS_TEXT:  # read as JSON, the id 007 would be wrong and the word true a flag
         return text
+    has_parts = isinstance(kind, type) and dataclasses.is_dataclass(kind)
     try:
-        return msgspec.json.decode(text)
+        value = msgspec.json.decode(text)
     except msgspec.DecodeError as error:
-        in_parts = ""
-        if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-            in_parts = f"; or write {name}.{next(iter(fields_of(kind)))}=…"
-        raise Usage(f"{name} is not JSON ({error}){in_parts}") from None
+        if not has_parts:
+            raise Usage(f"{name} is not JSON ({error})") from None
+        value = None
+    if has_parts and not isinstance(value, dict):
+        parts_of = " ".join(f"{name}.{part}={_EXAMPLES.get(part, '…')}" for part in fields_of(kind))
+        raise Usage(f"{name} is {text!r}, and has parts; write {parts_of}")
+    return value
+
+
+_EXAMPLES = {"amount": "25.00", "currency": "EUR", "kind": "reply", "id": "r1"}
+"""What the part of a value may look like, by its name."""
 
 
 _WRITTEN_AS_TEXT = (str, Literal, datetime, Decimal, UUID)

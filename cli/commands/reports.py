@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from inspect import isfunction
 from os import cpu_count
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from casestore import CaseStore
+from cli.terminal.nearest import did_you_mean
 from cli.terminal.options import (
+    Usage,
     as_of_option,
     known_at_option,
     moment,
@@ -26,10 +30,11 @@ from cli.terminal.options import (
 )
 from cli.terminal.output import for_people, print_lines
 from cli.terminal.progress import progress
-from cli.views.lapses import explained_lapses
-from cli.views.report import show, warn_of_parked
+from cli.views.lapses import ExplainedLine, explained_lapses, with_words
+from cli.views.report import heading, show, warn_of_parked
 from projections import reports
-from projections.query.report import Option, Report, Result
+from projections.query.known_names import not_known
+from projections.query.report import CannotAsk, Option, Report, Result
 from projections.query.selection import Selection
 
 MANY = 200_000
@@ -50,6 +55,16 @@ class _Duration(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes n
         if match is None:
             self.fail(f"{value!r} is not a duration; write one like 90m, 12h, 7d or 2w", param, ctx)
         return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+class _Code(click.Choice[str]):
+    """One of some codes. What was mistyped gets the nearest."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read it, or say which one may be meant."""
+        if meant := did_you_mean(value, self.choices) if value not in self.choices else "":
+            self.fail(f"{value!r} is none of them{meant}", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class _Read(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
@@ -97,29 +112,24 @@ def _command(report: Report[Any], explain: Explain | None = None) -> click.Comma
         # An option that may be given several times, and was not, is an empty tuple.
         selected = {name: value for name, value in values.items() if value != ()}
         selection = Selection(since=since, until=until, **selected)
-        # Some options ask another report instead, which does not know all options of this one.
-        others = (
-            option.instead
-            for option in report.options
-            if option.instead and own[_python_name(option)]
-        )
-        chosen = next(others, report)
+        chosen = _chosen(report, explained)
         known = {_python_name(option) for option in chosen.options if option.instead is None}
         own = {name: value for name, value in own.items() if name in known}
+        sort = None if sort is None else sort_field(chosen, sort)
         with settings().open_store() as store:
             _check_that_they_exist(store, selection)
-            result = answered(chosen, store, selection=selection, sort=sort, limit=limit, **own)
-            if explain is not None and explained and chosen is report and for_people():
-                warn_of_parked(result.parked)
-                print_lines(explain(result, store, selection.tz))
-                return
+            try:
+                result = answered(chosen, store, selection=selection, sort=sort, limit=limit, **own)
+            except CannotAsk as error:
+                raise Usage(str(error)) from None
+            if explain is not None and explained:
+                if for_people():
+                    warn_of_parked(result.parked)
+                    print_lines(explain(result, store, selection.tz))
+                    return
+                result = replace(result, rows=list(with_words(result, store, selection.tz)))
+                chosen = replace(chosen, line=ExplainedLine)
         show(chosen, result, selection.tz)
-
-    def sort_by(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-        fields = report.line.__struct_fields__
-        if value is not None and value.removeprefix("-") not in fields:
-            raise click.BadParameter(f"{value!r} is no field; sort by one of {', '.join(fields)}")
-        return value
 
     decorators = [
         *([] if report.argument is None else [click.argument(report.argument, metavar="ID")]),
@@ -148,8 +158,7 @@ def _command(report: Report[Any], explain: Explain | None = None) -> click.Comma
         click.option(
             "--sort",
             metavar="FIELD",
-            callback=sort_by,
-            help="Sort by a field; -FIELD puts the largest first.",
+            help="Sort by a field, or by a column's heading; -FIELD puts the largest first.",
         ),
         click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most N rows."),
         zone_option,
@@ -161,6 +170,47 @@ def _command(report: Report[Any], explain: Explain | None = None) -> click.Comma
     page = f"{report.help}\n\n\b\nExample:\n  casestore {report.example}"
     made: click.Command = click.command(name=report.name.rpartition(" ")[2], help=page)(command)
     return made
+
+
+def _chosen(report: Report[Any], explained: bool) -> Report[Any]:
+    """The report that answers: some options ask another one instead.
+
+    Raises Usage where options are given that it does not know, rather than leave them out.
+    """
+    ctx = click.get_current_context()
+    given = [
+        option
+        for option in report.options
+        if ctx.get_parameter_source(_python_name(option)) is ParameterSource.COMMANDLINE
+    ]
+    asking = next((option for option in given if option.instead is not None), None)
+    if asking is None or asking.instead is None:
+        return report
+    known = {option.name for option in asking.instead.options}
+    unknown = [f"--{each.name}" for each in given if each.name not in known and each is not asking]
+    if explained:
+        unknown.append("--explain")
+    if unknown:
+        raise Usage(
+            f"--{asking.name} counts, and {unknown[0]} is about what is not shown then; "
+            "leave one of them out"
+        )
+    return asking.instead
+
+
+def sort_field(report: Report[Any], text: str) -> str:
+    """The field to sort by, with its "-", by its name or by the heading of its column.
+
+    Raises Usage.
+    """
+    fields = report.line.__struct_fields__
+    names = {heading(field).replace(" ", "_"): field for field in reversed(fields)}
+    names |= {field: field for field in fields}
+    wanted = re.sub(r"[\s-]", "_", text.removeprefix("-").strip()).lower()
+    if wanted not in names:
+        hint = did_you_mean(wanted, names) or f"; sort by one of {', '.join(fields)}"
+        raise Usage(f"{text.removeprefix('-')!r} is no field of this report{hint}")
+    return f"{'-' if text.startswith('-') else ''}{names[wanted]}"
 
 
 _EXPLAIN = click.option(
@@ -186,7 +236,7 @@ def _option(option: Option) -> Any:
     if isinstance(option.kind, tuple):
         codes = "|".join(option.kind)
         attributes["metavar"] = codes if len(codes) < _LONG else option.name.upper()
-        return click.option(name, type=click.Choice(option.kind), **attributes)
+        return click.option(name, type=_Code(option.kind), **attributes)
     if isfunction(option.kind):
         return click.option(name, type=_Read(option.name, option.kind), **attributes)
     if option.kind is datetime:
@@ -202,11 +252,15 @@ _LONG = 80
 def _check_that_they_exist(store: CaseStore, selection: Selection) -> None:
     """Raise StreamNotFound if a case or a customer that is selected does not exist.
 
-    Otherwise a customer whose id was mistyped would look like one without complaints.
+    Otherwise a customer whose id was mistyped would look like one without complaints. Raises Usage
+    for an agent, a team and so on that no event has ever named.
     """
     for kind in ("case", "customer"):
         for selected_id in selection.wanted(kind) or ():
             store.history(f"{kind}:{selected_id}", at_version=1)
+    if (mistyped := not_known(store, selection)) is not None:
+        field, name, known = mistyped
+        raise Usage(f"no event names the {field} {name!r}{did_you_mean(name, known)}")
 
 
 def answered(report: Report[Any], store: CaseStore, **arguments: Any) -> Result[Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +53,8 @@ def import_(file: IO[bytes], on_error: Literal["stop", "skip"], trust_recorded_a
       zcat old.ndjson.gz | casestore import - --on-error skip
     """
     name = getattr(file, "name", "<stdin>")
+    if (other := _other_than_ndjson(file)) is not None:
+        raise Usage(f"{visible(name)}: {other}")
     with (
         settings().open_store() as store,
         progress("lines", _size(file), lambda _: file.tell()) as tick,
@@ -65,6 +69,37 @@ def import_(file: IO[bytes], on_error: Literal["stop", "skip"], trust_recorded_a
     _report(result, name)
     if result.refused:
         raise click.exceptions.Exit(REFUSED)
+
+
+_MAIL = re.compile(
+    rb"From \S|(Return-Path|Received|Delivered-To|From|To|Subject|Date|Message-ID|MIME-Version):",
+    re.IGNORECASE,
+)
+_OTHERS = (
+    (
+        re.compile(rb"\x1f\x8b"),
+        "this is gzip; write `zcat FILE | casestore import -`",
+    ),
+    (re.compile(rb"PK\x03\x04"), "this is a ZIP archive (or a spreadsheet); unpack it first"),
+    (re.compile(rb"SQLite format 3\0"), "this is a SQLite file; `casestore copy` copies a store"),
+    (re.compile(rb"\xff\xfe|\xfe\xff"), "this is UTF-16; write it as UTF-8 first"),
+    (_MAIL, "this looks like a mail; `--from mail` comes in a later release"),
+    (re.compile(rb"\s*\["), "this is a JSON array; write one object a line: `jq -c '.[]' FILE`"),
+    (re.compile(rb"<"), "this looks like XML or HTML; an import reads NDJSON, one event a line"),
+    (
+        re.compile(rb"[^{\n]*[,;\t]"),
+        "this looks like CSV; `--from csv` comes in a later release",
+    ),
+)
+"""How other files begin that people have, and what to say of each."""
+
+
+def _other_than_ndjson(file: IO[bytes]) -> str | None:
+    """What a file looks like that is not NDJSON; None where it may be."""
+    if not isinstance(file, io.BufferedReader):
+        return None
+    begin = file.peek(1024)[:1024].removeprefix(b"\xef\xbb\xbf")
+    return next((told for pattern, told in _OTHERS if pattern.match(begin)), None)
 
 
 def limited_lines(file: IO[bytes], longest: int = MAX_LINE) -> Iterator[bytes]:

@@ -17,6 +17,7 @@ def read_actor(text: str | None) -> dict[str, Any]:
     if not text:
         raise Usage("who did it? Give --actor, like agent:anna, or set CASESTORE_ACTOR")
     parts = text.split(":", 3)
-    if len(parts) < 2 or not all(parts):
+    if len(parts) < 2 or not all(parts[:2]):
         raise Usage(f"{text!r} is not an actor; write KIND:ID[:ROLE[:TEAM]]")
-    return dict(zip(("kind", "id", "role", "team"), parts, strict=False))
+    named = zip(("kind", "id", "role", "team"), parts, strict=False)
+    return {name: part for name, part in named if part}  # agent:anna::north has no role

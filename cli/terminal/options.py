@@ -51,6 +51,8 @@ def settings() -> Settings:
 
 def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
     # An option left out after the command has no value: the one given before the command stays.
+    if param.name == "db" and value is not None and not value.strip():
+        raise click.BadParameter("it is empty; name a store, or leave --db out", ctx, param)
     if value and param.name:
         setattr(ctx.find_root().ensure_object(Settings), param.name, value)
 
@@ -82,7 +84,7 @@ def shared(command: F) -> F:
             metavar="URL",
             expose_value=False,
             callback=_keep,
-            help="The store. Default: CASESTORE_URL, else sqlite:///casestore.db.",
+            help="The store: a URL, or a file. Default: CASESTORE_URL, else sqlite:///casestore.db.",
         ),
     ):
         command = option(command)

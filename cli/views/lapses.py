@@ -7,6 +7,8 @@ from datetime import tzinfo
 from textwrap import wrap
 from typing import Any
 
+from msgspec.structs import asdict
+
 from casestore import CaseStore, History
 from casestore.events.policy_document import number
 from casestore.streams.policies import Policies
@@ -14,6 +16,7 @@ from casestore.streams.wording import clock, counted, tell, words
 from cli.terminal.output import cell, heading
 from cli.terminal.text import visible
 from projections.query.report import Result
+from projections.reports.lapses import LapseLine
 from projections.rules.lapses import RULES
 
 _WIDTH = 100
@@ -35,6 +38,33 @@ def explained_lapses(result: Result[Any], store: CaseStore, zone: tzinfo) -> Ite
         yield ""
     count = len(result.rows)
     yield f"{counted(count, 'finding')}, as of {cell(result.as_of, zone)}"
+
+
+class ExplainedLine(LapseLine, frozen=True, kw_only=True):
+    """What a rule finds of one subject, in words too."""
+
+    lesson: str
+    policy: str
+    """The one in force at the time of the finding."""
+    numbers: dict[str, str | None]
+    """Those of the policy that the rule applied."""
+    told: tuple[str, ...]
+    """The events that are the evidence, in words."""
+
+
+def with_words(result: Result[Any], store: CaseStore, zone: tzinfo) -> Iterator[ExplainedLine]:
+    """The rows of a report of lapses, each with the words that explain it."""
+    policies = store.policies()
+    histories: dict[str, History] = {}
+    for lapse in result.rows:
+        rule, in_force = RULES[lapse.rule], policies.in_force(lapse.at)
+        yield ExplainedLine(
+            **asdict(lapse),
+            lesson=" ".join(rule.lesson.split()),
+            policy=in_force.name or "built-in",
+            numbers={name: words(number(in_force.document, name)) or None for name in rule.numbers},
+            told=tuple(_event(uid, histories, store, zone).strip() for uid in lapse.evidence),
+        )
 
 
 def _numbers(names: tuple[str, ...], policies: Policies, lapse: Any) -> Iterator[str]:

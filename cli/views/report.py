@@ -87,9 +87,13 @@ def lines(
 
 
 def _column(name: str, report: Report[Any]) -> Column:
-    words = re.sub(r"_(s|id|at|share)$", "", name).replace("_", " ")
     kind = get_type_hints(report.line).get(name, int)  # of a mapping's entries, which count
-    return Column(name, words, right=_is_number(kind))
+    return Column(name, heading(name), right=_is_number(kind))
+
+
+def heading(name: str) -> str:
+    """The heading of a field's column."""
+    return re.sub(r"_(s|id|at|share)$", "", name).replace("_", " ")
 
 
 def _is_number(hint: Any) -> bool:

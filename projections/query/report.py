@@ -24,6 +24,10 @@ from projections.query.view import View
 from projections.read_models import PROJECTIONS
 
 
+class CannotAsk(ValueError):  # noqa: N818  (named as the errors of casestore are)
+    """A report cannot be asked so. The message says why, and what to ask instead."""
+
+
 class Line(msgspec.Struct, frozen=True, kw_only=True):
     """A row of a report."""
 
@@ -123,7 +127,7 @@ class Report(Generic[R_co]):
             tick: told the number of events done, where it takes long.
             asked: fields of a Selection, and options of this report, which docs/reports.md tells.
 
-        Raises ValueError for what cannot be asked, StoreUnavailable.
+        Raises CannotAsk, which is a ValueError, and StoreUnavailable.
         """
         options: dict[str, Any] = {**asked}
         named = {each: options.pop(each) for each in FIELDS if each in options}
@@ -132,7 +136,7 @@ class Report(Generic[R_co]):
         try:
             signature(self._answer).bind(None, **options)
         except TypeError as error:
-            raise ValueError(f"the report {self.name!r}: {error}") from None
+            raise CannotAsk(f"the report {self.name!r}: {error}") from None
         needs = tuple(dict.fromkeys([*self.needs, CASES, CUSTOMERS]))
         with LiveTables(store, PROJECTIONS, for_one_report=True) as live:
             # PostgreSQL drops a table that a rebuild has replaced under a reader's feet.
@@ -167,17 +171,21 @@ class Report(Generic[R_co]):
     def _check(self, asked: Selection, sort: str | None) -> None:
         for at in (asked.as_of, asked.known_at, asked.since, asked.until):
             if at is not None and at.utcoffset() is None:
-                raise ValueError("the time has no time zone; give an aware datetime")
+                raise CannotAsk("the time has no time zone; give an aware datetime")
             if at is not None and not _is_in_utc(at):
-                raise ValueError(f"{at} is not in the years 1 to 9999 of UTC; give a time that is")
+                raise CannotAsk(f"{at} is not in the years 1 to 9999 of UTC; give a time that is")
+        if asked.since is not None and asked.until is not None and asked.since >= asked.until:
+            raise CannotAsk(
+                f"from {asked.since} to {asked.until} is no time at all; give the earlier one first"
+            )
         for name in set(SELECTS) - set(self.selects):
             if getattr(asked, name) is not None:
-                raise ValueError(f"the report {self.name!r} cannot be asked for one {name}")
+                raise CannotAsk(f"the report {self.name!r} cannot be asked for one {name}")
         if self.argument is not None and getattr(asked, self.argument) is None:
-            raise ValueError(f"the report {self.name!r} needs to be told which {self.argument}")
+            raise CannotAsk(f"the report {self.name!r} needs to be told which {self.argument}")
         fields = self.line.__struct_fields__
         if sort is not None and sort.removeprefix("-") not in fields:
-            raise ValueError(
+            raise CannotAsk(
                 f"{sort!r} is not a field of the report {self.name!r}; sort by one of "
                 f"{', '.join(fields)}"
             )

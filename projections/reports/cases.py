@@ -12,7 +12,7 @@ from projections.models.cases import CASES, CaseRow
 from projections.models.closings import CLOSINGS
 from projections.models.promises import PROMISES, PromiseRow, state
 from projections.query.measures import counted, grouped, percentile
-from projections.query.report import Answer, Line, Option, Report
+from projections.query.report import Answer, CannotAsk, Line, Option, Report
 from projections.query.view import View, is_complaint
 
 STATUSES = ("open", "closed", "merged")
@@ -149,7 +149,12 @@ def _answer(
 
 
 def _between(column: str, begin: datetime | None, end: datetime | None) -> list[str]:
-    """The conditions that a time is neither before the one nor at or after the other."""
+    """The conditions that a time is neither before the one nor at or after the other.
+
+    Raises CannotAsk where no time can be.
+    """
+    if begin is not None and end is not None and begin >= end:
+        raise CannotAsk(f"from {begin} to {end} is no time at all; give the earlier one first")
     limits = ((">=", begin), ("<", end))
     return [f"{column} {than} {to_microseconds(at)}" for than, at in limits if at is not None]
 

@@ -11,7 +11,7 @@ from casestore.streams.promise_state import PromiseState
 from projections.models.promises import PROMISES, PromiseRow
 from projections.models.promises import state as state_at
 from projections.query.measures import counted, grouped, seconds, share, shifted
-from projections.query.report import Answer, Line, Option, Report
+from projections.query.report import Answer, CannotAsk, Line, Option, Report
 from projections.query.view import View
 
 STATES: tuple[PromiseState, ...] = (
@@ -113,6 +113,8 @@ def _answer(
     state: Sequence[str] = (),
     kind: Sequence[str] = (),
 ) -> Answer[PromiseLine]:
+    if broken + (due is not None) + bool(state) > 1:
+        raise CannotAsk("broken, due and state each say how a promise stands; give one of them")
     also = []
     if due is not None:
         soon = to_microseconds(view.as_of), to_microseconds(shifted(view.as_of, due))

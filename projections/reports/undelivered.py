@@ -15,9 +15,9 @@ KINDS = ("permanent", "no_answer", "reported_missing")
 class UndeliveredLine(Line, frozen=True, kw_only=True):
     """A reply that did not arrive."""
 
-    reply: str
-    case: str
-    customer: str
+    reply_id: str
+    case_id: str
+    customer_id: str
     channel: str
     kind: str
     code: str | None
@@ -35,9 +35,9 @@ def _answer(view: View) -> Answer[UndeliveredLine]:
     roots = view.roots(row.customer_id for row in rows)
     lines = [
         UndeliveredLine(
-            reply=row.reply_id,
-            case=row.case_id,
-            customer=roots[row.customer_id],
+            reply_id=row.reply_id,
+            case_id=row.case_id,
+            customer_id=roots[row.customer_id],
             channel=row.channel,
             kind=row.kind,
             code=row.code,
@@ -62,6 +62,6 @@ UNDELIVERED = Report(
     UndeliveredLine,
     _answer,
     needs=(DELIVERIES,),
-    shown="reply case customer channel kind code failed_at resent_by age_s",
+    shown="reply_id case_id customer_id channel kind code failed_at resent_by age_s",
     example="undelivered --from 2026-03-01",
 )

@@ -47,7 +47,9 @@ def test_the_steps_after_a_disaster(casestore: Casestore, tmp_path: Path) -> Non
     casestore("audit", "seal").fine()
     casestore("backup", str(file)).fine()
     customer = casestore("case", "show", "roadshow", "--format", "json").fine().json["customer_id"]
-    casestore("privacy", "erase", customer, "--basis", "gdpr-17", "--actor", "agent:anna").fine()
+    casestore(
+        "privacy", "erase", customer, "--basis", "gdpr-17", "--yes", "--actor", "agent:anna"
+    ).fine()
     casestore("audit", "seal").fine()
     casestore("cases").fine()
     assert "already" in casestore("restore", str(file)).failed(1)
@@ -81,7 +83,9 @@ def test_erasures_can_be_left(casestore: Casestore, tmp_path: Path) -> None:
     casestore("backup", str(file)).fine()
     before = casestore(*WORDS).fine().json
     customer = casestore("case", "show", "roadshow", "--format", "json").fine().json["customer_id"]
-    casestore("privacy", "erase", customer, "--basis", "gdpr-17", "--actor", "agent:anna").fine()
+    casestore(
+        "privacy", "erase", customer, "--basis", "gdpr-17", "--yes", "--actor", "agent:anna"
+    ).fine()
     there = at(casestore, f"sqlite:///{tmp_path}/there.db")
     shutil.copy(tmp_path / "demo.db.key", tmp_path / "there.db.key")
     shutil.copy(tmp_path / "demo.db.key.erased", tmp_path / "there.db.key.erased")

@@ -13,7 +13,7 @@ import pytest
 from casestore import CaseStore, CustomerMerged, PersonalDataErased
 from cli.main import COMMANDS
 from projections.reports import REPORTS
-from tests.support.command_line import Casestore, demo_store
+from tests.support.command_line import Casestore, demo_store, in_terminal
 from tests.support.holds import held
 from tests.support.notes import ANNA, T, note, opened
 
@@ -29,7 +29,7 @@ def casestore(store_url: str) -> Casestore:
     return Casestore(store_url, CASESTORE_ACTOR="agent:anna", CASESTORE_KEY_FILE=key_file)
 
 
-ERASE = ("privacy", "erase", "c1", "--basis", "gdpr-17")
+ERASE = ("privacy", "erase", "c1", "--basis", "gdpr-17", "--yes")
 
 
 def rows(casestore: Casestore, *args: str) -> list[dict[str, object]]:
@@ -67,6 +67,19 @@ def test_erase(casestore: Casestore) -> None:
     assert "the same person" not in casestore(*ERASE).fine().out
     assert casestore("doctor").fine().out.endswith("the store is whole\n")
     assert casestore(*ERASE, "--quiet").fine().out == ""
+
+
+@pytest.mark.parametrize("answer", ["", "n", "y"])
+def test_an_erasure_asks_a_person_first(
+    casestore: Casestore, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    asked = ERASE[:-1]
+    refused = casestore(*asked).failed(2)
+    assert refused.startswith("3 texts of c1 would be unreadable for ever; give --yes")
+    ran = in_terminal(casestore, *asked, answer=answer)
+    assert "Make 3 texts of c1 unreadable for ever? [y/N]" in ran
+    timeline = casestore("case", "timeline", "1", "--reveal").fine().out
+    assert timeline.count("[erased]") == (3 if answer == "y" else 0)
 
 
 def test_what_cannot_be_erased(casestore: Casestore, store_url: str, tmp_path: Path) -> None:
@@ -145,7 +158,7 @@ def test_a_restored_file_and_reapply(tmp_path: Path) -> None:
     shutil.copy(tmp_path / "demo.db", tmp_path / "backup")
     customer_id = casestore("case", "show", "roadshow", "--format", "json").json["customer_id"]
     before = casestore("case", "timeline", "roadshow", "--reveal").fine().out
-    casestore("privacy", "erase", customer_id, "--basis", "gdpr-17").fine()
+    casestore("privacy", "erase", customer_id, "--basis", "gdpr-17", "--yes").fine()
     (tmp_path / "list").write_text(casestore("privacy", "status", "--format", "ndjson").fine().out)
     shutil.copy(tmp_path / "backup", tmp_path / "demo.db")
     assert casestore("case", "timeline", "roadshow", "--reveal").fine().out == before
@@ -181,7 +194,7 @@ def test_everything_goes_on_without_the_words(tmp_path: Path) -> None:
     lines = casestore("cases", "--format", "ndjson").fine().out.splitlines()
     customers = {json.loads(line)["customer_id"] for line in lines}
     for customer_id in customers:
-        casestore("privacy", "erase", customer_id, "--basis", "x").fine()
+        casestore("privacy", "erase", customer_id, "--basis", "x", "--yes").fine()
     after = [casestore(*command).fine().out for command in told]
     for command, one, other in zip(told, before, after, strict=True):
         same_place = re.sub(r"position \d+", "position 0", one)

@@ -136,6 +136,8 @@ def test_who_did_it(casestore: Casestore) -> None:
     assert recorded(casestore)["actor"] == {"kind": "customer", "id": "k1"}
     casestore("record", "case:1", "NoteAdded", "actor.kind=system", "actor.id=desk").fine()
     assert recorded(casestore)["actor"] == {"kind": "system", "id": "desk"}
+    casestore("record", "case:1", "NoteAdded", "--actor", "agent:anna::north").fine()
+    assert recorded(casestore)["actor"] == {"kind": "agent", "id": "anna", "team": "north"}
     nobody = Casestore(casestore.env["CASESTORE_URL"])
     assert "set CASESTORE_ACTOR" in nobody("record", "case:1", "NoteAdded").failed(2)
     for wrong in ("anna", "agent:", "agent::x"):
@@ -145,19 +147,26 @@ def test_who_did_it(casestore: Casestore) -> None:
 @pytest.mark.parametrize(
     ("args", "code", "says"),
     [
-        (("case:1", "NoteAded"), 2, "`casestore events` lists them"),
+        (("case:1", "NoteAded"), 2, "did you mean 'NoteAdded'?"),
+        (("case:1", "Zzz"), 2, "`casestore events` lists them"),
         (("case:1", "NoteAdded", "text"), 2, "write it like kind=callback"),
         (("case:1", "ReplySent", "automated=yes"), 2, "write true or false"),
         (("case:1", "MessageReceived", "asks=[1,"), 2, "asks is not JSON"),
-        (("case:1", "GestureGiven", "value=5 EUR"), 2, "or write value.amount=…"),
+        (
+            ("case:1", "GestureGiven", "value=5 EUR"),
+            2,
+            "write value.amount=25.00 value.cur",
+        ),
         (("case:1", "NoteAdded", "--json", "[]"), 2, "--json is not a JSON object"),
         (("case:1", "NoteAdded", "text.x=1"), 2, "has no field 'x' inside"),
         (("case:1", "MessageReceived", "asks.ask_id=a1"), 2, "has no field 'ask_id' inside"),
-        (("case:1", "GestureGiven", "value=5", "value.amount=5"), 2, "give it once"),
+        (("case:1", "GestureGiven", "value=5"), 2, "write value.amount=25.00 value.cur"),
         (("desk:1", "NoteAdded"), 2, "write case:<case_id>"),
-        (("case:1", "NoteAdded", "txt=x"), 1, "NoteAdded.txt unknown field"),
-        (("case:1", "ReplySent", "reply_id=r1"), 1, "ReplySent.channel is missing"),
-        (("case:1", "NoteAdded", "occurred_at=2026-03-02T10:00"), 1, "add one, like Z"),
+        (("case:1", "NoteAdded", "txt=x"), 2, "NoteAdded has no field 'txt'; did you mean 'text'?"),
+        (("case:1", "NoteAdded", "zzzz=x"), 2, "its fields are occurred_at, actor, text"),
+        (("case:1", "GestureGiven", "value.amout=5"), 2, "did you mean 'amount'?"),
+        (("case:1", "ReplySent", "reply_id=r1"), 2, "`casestore events ReplySent` lists"),
+        (("case:1", "NoteAdded", "occurred_at=2026-03-02T10:00"), 2, "add one, like Z"),
         (("case:1", "PromiseKept", "promise_id=p9"), 1, "record it first"),
         (("customer:k1", "NoteAdded"), 1, "append it to case:<id>"),
     ],

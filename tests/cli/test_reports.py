@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from casestore import CaseStore
+from casestore import Actor, CaseStore
 from casestore.transfer.ndjson import import_lines
 from cli.views.report import duration
 from projections import reports
 from tests.support.command_line import NOW, ROOT, Casestore, demo_store
 from tests.support.golden import check_golden
+from tests.support.stories import assigned, noted, opened
 
 # What the demo's stories do not have: merges, a customer who waits, several currencies, unequal
 # clocks, and ids that spreadsheets and terminals take for something else.
@@ -212,10 +213,68 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Casestore:
         ("period --ages 3x", "'3x' is not an age; write them like 3d,4w,8w"),
         ("period --by year", "is not one of 'day', 'week', 'month'"),
         ("responses --by colour", "is not one of 'agent'"),
+        ("cases --sort opend_at", "did you mean 'opened_at'?"),
+        ("lapses --by agent --sort at", "is no field of this report"),
+        ("promises --rate --sort made_at", "sort by one of team, kept"),
+        ("lapses --by agent --explain", "--explain is about what is not shown then"),
+        ("lapses --by agent --outcome unknown", "--outcome is about what is not shown then"),
+        ("promises --rate --broken", "--broken is about what is not shown then"),
+        ("promises --broken --due 7d", "give one of them"),
+        ("promises --broken --state kept", "give one of them"),
+        ("cases --from 2026-03-10 --to 2026-03-01", "give the earlier one first"),
+        ("cases --closed-from 2026-03-10 --closed-to 2026-03-01", "give the earlier one first"),
+        ("cases --team hotlnie", "no event names the team 'hotlnie'; did you mean 'hotline'?"),
+        ("lapses --agent nobody-at-all", "no event names the agent 'nobody-at-all'"),
+        ("goodwill spend --by team --region zz", "no event names the region 'zz'"),
+        ("lapses --rule bare-on", "'bare-on' is none of them; did you mean 'bare-no'?"),
+        ("caes", "there is no command 'caes'; did you mean 'cases'?"),
+        ("lessons bare-on", "there is no rule 'bare-on'; did you mean 'bare-no'?"),
+        ("events PromisMade", "did you mean 'PromiseMade'?"),
+        ("--db= cases", "it is empty; name a store, or leave --db out"),
     ],
 )
 def test_wrong_usage_says_what_to_write(demo: Casestore, asked: str, says: str) -> None:
     assert says in demo(*asked.split()).failed(2)
+
+
+@pytest.mark.parametrize(
+    ("asked", "like"),
+    [
+        ("cases --sort opened", "cases --sort opened_at"),
+        ("cases --sort -Opened", "cases --sort -opened_at"),
+        ("promises --sort late-by", "promises --sort late_by_s"),
+        ("lapses --by agent --sort -violated", "lapses --by agent --sort -violated"),
+        ("lapses --by agent --rule bare-no", "lapses --by agent --rule bare-no"),
+    ],
+)
+def test_a_columns_heading_sorts_by_it(demo: Casestore, asked: str, like: str) -> None:
+    told = demo(*asked.split(), "--as-of", "2026-09-01").fine().out
+    assert told == demo(*like.split(), "--as-of", "2026-09-01").fine().out
+
+
+def test_whom_any_event_names_may_be_asked_for(casestore: Casestore, store_url: str) -> None:
+    """Though no case is with them at present, nor ever was."""
+    with CaseStore.open(store_url) as store:
+        once = Actor(kind="agent", id="bea", team="once")
+        store.append("case:plain", opened(actor=once))
+        store.append("case:plain", assigned(team="then"))
+        store.append("case:plain", assigned(team="now", at="+1h"))
+        store.append("case:plain", noted(actor=Actor(kind="agent", id="quoted “name”, Ü")))
+    for asked in (("--team", "once"), ("--team", "then"), ("--agent", "quoted “name”, Ü")):
+        casestore("promises", *asked).fine()
+    assert "no event names the team 'onc'" in casestore("promises", "--team", "onc").failed(2)
+    assert "no event" in casestore("cases", "--team", "then", "--team", "onc").failed(2)
+
+
+def test_explanations_are_for_programs_too(demo: Casestore) -> None:
+    asked = ("lapses", "--case", "upload-limit", "--explain", "--as-of", "2026-09-01")
+    for line in demo(*asked, "--format", "json").fine().json["rows"]:
+        assert line["lesson"].endswith(".")
+        assert line["policy"] == "care-2026"
+        assert len(line["told"]) == len(line["evidence"]) > 0
+        assert all("case:upload-limit" in told for told in line["told"])
+    slow = demo(*asked, "--rule", "too-many-hands", "--format", "ndjson").fine().out
+    assert "max_agents" in json.loads(slow.splitlines()[0])["numbers"]
 
 
 def test_parked_streams_are_told_of(casestore: Casestore, store_url: str) -> None:

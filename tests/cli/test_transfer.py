@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import stat
@@ -57,6 +58,32 @@ def test_bad_lines_are_named_on_stderr(casestore: Casestore, tmp_path: Path) -> 
 def test_a_missing_file_is_wrong_usage(casestore: Casestore, tmp_path: Path) -> None:
     assert "No such file" in casestore("import", str(tmp_path / "none.ndjson")).failed(2)
     assert "Is a directory" in casestore("import", str(tmp_path)).failed(2)
+
+
+@pytest.mark.parametrize(
+    ("begin", "says"),
+    [
+        (gzip.compress(GOOD), "this is gzip; write `zcat FILE | casestore import -`"),
+        (b"PK\x03\x04rest", "this is a ZIP archive"),
+        (b"SQLite format 3\0rest", "`casestore copy` copies a store"),
+        (b"id,opened_at\n1,2026-03-02\n", "this looks like CSV; `--from csv` comes"),
+        (b"\xef\xbb\xbfid;opened_at\n1;2026-03-02\n", "this looks like CSV"),
+        (b"Received: from mail.example\n", "this looks like a mail; `--from mail` comes"),
+        (b"From MAILER-DAEMON Mon Mar  2\n", "this looks like a mail"),
+        (b'[{"stream":"case:1"}]', "this is a JSON array; write one object a line"),
+        ('{"stream"'.encode("utf-16"), "write it as UTF-8 first"),
+        (b"<?xml version='1.0'?>", "this looks like XML or HTML"),
+    ],
+)
+def test_a_file_of_another_kind_is_called_what_it_is(
+    casestore: Casestore, tmp_path: Path, begin: bytes, says: str
+) -> None:
+    file = tmp_path / "export"
+    file.write_bytes(begin)
+    assert casestore("import", str(file)).failed(2).startswith(f"{file}: {says}"[:30])
+    assert says in casestore("import", str(file)).failed(2)
+    with file.open("rb") as piped:
+        assert says in casestore.spawn("import", "-", stdin=piped).failed(2)
 
 
 def test_a_line_that_is_too_long_is_refused_and_not_kept(casestore: Casestore) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +22,9 @@ ROOT = Path(__file__).resolve().parents[2]
 ENV = dict.fromkeys(
     ("CASESTORE_URL", "CASESTORE_ACTOR", "CASESTORE_KEY_FILE", "CASESTORE_DEBUG", "NO_COLOR")
 )
+
+
+_STREAMS = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
 
 
 class Ran(NamedTuple):
@@ -66,14 +71,12 @@ class Casestore:
             [sys.executable, "-m", "casestore", *args],
             cwd=ROOT,
             env=env,
-            **{"stdin": subprocess.DEVNULL, **options},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            **{**_STREAMS, **options},
         )
 
-    def spawn(self, *args: str) -> Ran:
+    def spawn(self, *args: str, **options: Any) -> Ran:
         """Run the command as a process of its own, to its end."""
-        process = self.process(*args)
+        process = self.process(*args, **options)
         out, err = process.communicate(timeout=60)
         return Ran(process.returncode, out.decode(), err.decode())
 
@@ -89,3 +92,18 @@ def demo_store(folder: Path) -> Casestore:
         result = import_lines(store, (ROOT / "cli" / "stories.ndjson").read_bytes().splitlines())
     assert not result.refused
     return Casestore(url)
+
+
+def in_terminal(casestore: Casestore, *args: str, answer: str = "") -> str:
+    """What a terminal shows of a command, to which somebody types an answer and Enter."""
+    keyboard, terminal = pty.openpty()
+    process = casestore.process(*args, stdin=terminal, stdout=terminal, stderr=terminal)
+    os.close(terminal)
+    os.write(keyboard, answer.encode() + b"\n")
+    shown = b""
+    with suppress(OSError):  # so the end of a terminal is told
+        while got := os.read(keyboard, 4096):
+            shown += got
+    process.wait(60)
+    os.close(keyboard)
+    return shown.decode()

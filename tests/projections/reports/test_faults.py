@@ -301,7 +301,7 @@ def test_a_reply_about_nothing_makes_an_undelivered_one_not_good(desk: Desk) -> 
     desk.case("c1", bounced("r1", "+2h"), replied("r2", "+3h", addresses=[]))
     assert ("resend", "r1") in [(e.kind, e.id) for e in rows(desk, reports.overdue, "+18d")]
     told = reports.undelivered(desk.store, as_of=moment("+18d"))
-    assert [each.reply for each in told.rows] == ["r1"]
+    assert [each.reply_id for each in told.rows] == ["r1"]
     assert told.summary["not_made_good"] == 1
 
 

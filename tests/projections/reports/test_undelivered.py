@@ -214,9 +214,9 @@ def test_the_report_of_what_did_not_arrive(tmp_path: Path) -> None:
         told = reports.undelivered(store, as_of=as_of)
         assert told.rows == [
             UndeliveredLine(
-                reply="r1",
-                case="c1",
-                customer="k1",
+                reply_id="r1",
+                case_id="c1",
+                customer_id="k1",
                 channel="email",
                 kind="permanent",
                 code="5.1.1",
@@ -225,9 +225,9 @@ def test_the_report_of_what_did_not_arrive(tmp_path: Path) -> None:
                 age_s=71 * 3600,
             ),
             UndeliveredLine(
-                reply="r1",
-                case="c2",
-                customer="k1",
+                reply_id="r1",
+                case_id="c2",
+                customer_id="k1",
                 channel="phone",
                 kind="no_answer",
                 code=None,
@@ -246,7 +246,7 @@ def test_the_report_of_what_did_not_arrive(tmp_path: Path) -> None:
         }
 
         def cases(**asked: Any) -> list[str]:
-            return [row.case for row in reports.undelivered(store, as_of=as_of, **asked).rows]
+            return [row.case_id for row in reports.undelivered(store, as_of=as_of, **asked).rows]
 
         assert cases(product="phone") == cases(case="c2") == ["c2"]
         assert cases(customer="k2") == cases(agent="anna", team="north") == ["c1", "c2"]
