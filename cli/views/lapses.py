@@ -46,8 +46,8 @@ class ExplainedLine(LapseLine, frozen=True, kw_only=True):
     lesson: str
     policy: str
     """The one in force at the time of the finding."""
-    numbers: dict[str, str | None]
-    """Those of the policy that the rule applied."""
+    numbers: tuple[str, ...]
+    """Those of the policy that the rule applied, like "max_agents 3"."""
     told: tuple[str, ...]
     """The events that are the evidence, in words."""
 
@@ -62,7 +62,10 @@ def with_words(result: Result[Any], store: CaseStore, zone: tzinfo) -> Iterator[
             **asdict(lapse),
             lesson=" ".join(rule.lesson.split()),
             policy=in_force.name or "built-in",
-            numbers={name: words(number(in_force.document, name)) or None for name in rule.numbers},
+            numbers=tuple(
+                f"{name} {words(number(in_force.document, name)) or 'not set'}"
+                for name in rule.numbers
+            ),
             told=tuple(_event(uid, histories, store, zone).strip() for uid in lapse.evidence),
         )
 
