@@ -208,10 +208,9 @@ class CaseHistory:
 
     @property
     def received_at(self) -> datetime | None:
-        """The receipt, if it is another time than that of the opening; else None.
+        """The `received_at` that was recorded when the case was opened; None if none was.
 
-        It is another time if `received_at` was recorded, or if a case that is merged into this
-        one reached us earlier.
+        If a case that is merged into this one reached us earlier, it is that case's receipt.
         """
         own: CaseOpened = self.opened.event
         receipt = self.receipt
