@@ -1,4 +1,4 @@
-"""The customer's own stream: who they are, what they prefer, and what the law asks of us."""
+"""Events of a customer's stream: facts, preferences, merges, erasures and legal holds."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _LANGUAGE = TypeAdapter[str](Language)
 
 
 def _check_preference(preference: str, value: str | None) -> str | None:
-    """What is wrong with the value of a preference, or None."""
+    """What is wrong with the value of a preference; None if nothing is."""
     if preference in ("form_of_address", "accessibility", "culture_note"):
         return "takes no value; put it into words" if value is not None else None
     if value is None:
@@ -79,8 +79,8 @@ def _check_preference(preference: str, value: str | None) -> str | None:
             return "needs a BCP 47 language tag, like en or pt-BR"
     if preference == "timezone":
         try:
-            ZoneInfo(value if value != "localtime" else "")  # which is another one on each machine
-        except (KeyError, ValueError, OSError):  # not found; no such path; a folder's name
+            ZoneInfo(value if value != "localtime" else "")  # "localtime" differs by machine
+        except (KeyError, ValueError, OSError):  # not found; no valid path; a folder's name
             return "needs an IANA time zone, like Europe/Berlin"
     return None
 
