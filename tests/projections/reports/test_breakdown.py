@@ -1,4 +1,4 @@
-"""How cases went in groups, how old the open ones are, and who had to complain again."""
+"""The reports `breakdown`, `ageing` and `repeats`, and the measures that reports use."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ DAY = 24 * HOUR
 @pytest.mark.parametrize(
     ("values", "percent", "expected"),
     [
-        # The example of the nearest-rank method that everybody copies.
+        # A well-known example of the nearest-rank method.
         ([15, 20, 35, 40, 50], 30, 20),
         ([15, 20, 35, 40, 50], 40, 20),
         ([15, 20, 35, 40, 50], 50, 35),
@@ -98,7 +98,7 @@ def test_a_whole_breakdown(tmp_path: Path) -> None:
     with desk_in(tmp_path) as desk:
         tell_some(desk)
         told = reports.breakdown(desk.store, by="team", as_of=moment("+1d"))
-        # Anna, of the north, closed the south's case, twice.
+        # Anna, of the team north, closed a case of the team south, twice.
         north: dict[str, Any] = {
             "opened": 2,
             "closed": 2,
@@ -108,7 +108,7 @@ def test_a_whole_breakdown(tmp_path: Path) -> None:
             "first_response_p90_s": 5 * HOUR,
             "first_response_working_median_s": HOUR,
             "first_response_working_p90_s": 5 * HOUR,
-            "resolution_median_s": 10 * HOUR,  # given up for want of contact is no resolution
+            "resolution_median_s": 10 * HOUR,  # a closing for "no_contact" is no resolution
             "resolution_p90_s": 10 * HOUR,
             "resolution_working_median_s": 8 * HOUR,
             "resolution_working_p90_s": 8 * HOUR,
@@ -190,7 +190,7 @@ def test_a_reopening_is_with_who_had_closed_and_what_is_open_with_who_has_it(
             "cleo": 1,
         }
         assert by(desk, "channel")["email"].reopened == 1
-        # Before anybody had closed it, as clocks tell: it is with nobody.
+        # By the clocks, it was reopened before anybody had closed it: it counts for nobody.
         desk.case("c2", opened(), closed("+7h"), learnt("+8h", reopened("+6h")))
         assert by(desk, "agent")[None].reopened == 1
 
@@ -384,7 +384,7 @@ def test_a_year_is_365_days(tmp_path: Path) -> None:
         year = moment("+365d")
         assert repeating(desk, year - MICROSECOND) == {"k1": ("c1", "c2")}
         assert repeating(desk, year) == {}
-        # Of an earlier time one asks for the year up to it.
+        # With an earlier `until`, the year ends there.
         assert repeating(desk, "+900d") == {}
         assert repeating(desk, "+900d", until=moment("+200d")) == {"k1": ("c1", "c2")}
 

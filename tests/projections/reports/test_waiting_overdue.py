@@ -1,4 +1,4 @@
-"""Who waits for us, and what is past its time."""
+"""The reports `waiting` and `overdue`."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_in_a_closed_case_only_who_wrote_after_the_closing_waits(tmp_path: Path)
         assert waiting(desk, "+2h") == {}
         told = reports.waiting(desk.store, as_of=moment("+3h")).rows
         assert [(each.waiting_since, each.unanswered) for each in told] == [(moment("+3h"), 1)]
-        # The word of thanks does not wait again.
+        # The word of thanks does not wait again after the reopening.
         assert waiting(desk, "+4h") == {"c1": moment("+3h")}
 
 
@@ -241,7 +241,7 @@ def test_closing_a_case_leaves_its_promises_to_be_kept(tmp_path: Path) -> None:
 
 
 def test_a_reply_need_not_be_sent_again_after_an_answer_in_the_other_case(tmp_path: Path) -> None:
-    """Nor is it a reply that was not made good. The two are one matter only while merged."""
+    """Nor is it listed as a reply that was not made good. Both hold only while they are merged."""
     with desk_in(tmp_path) as desk:
         desk.case("c1", opened(), replied("r1", "+1h"), bounced("r1", "+2h"))
         desk.case("c2", opened(), replied("r1", "+1h"), replied("r2", "+3h"))

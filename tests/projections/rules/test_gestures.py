@@ -1,4 +1,4 @@
-"""Lessons about gestures, about what customers had to ask for, and about remedies."""
+"""Lessons about gestures, grudging gestures, and remedies, as stories."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def given(*more: Event, issues: int = 1) -> Story:
 
 
 def shown(rule: str, story: Story, subject: str = "g1", **more: Any) -> tuple[Any, ...]:
-    """Outcome, hours after START, and the versions of the judged event and the evidence."""
+    """The outcome, hours after START, and the versions of the judged event and the evidence."""
     each = found(rule, story, **more)[subject]
     judged = each.event.moment.position
     evidence = sorted({e.moment.position for e in each.evidence})
@@ -84,7 +84,9 @@ def test_something_sweet_before_an_apology_or_a_remedy_is_too_soon() -> None:
     story = given(finding(at="+1h"), gave(at="+2h"), apologised(at="+3h"), remedied(at="+4h"))
     assert findings(BEFORE, story) == VIOLATED
     assert shown(BEFORE, story) == ("violated", 2, 4, [3, 5])
-    assert findings(BEFORE, given(finding(), gave(at="+2h"))) == VIOLATED  # and nothing after it
+    assert (
+        findings(BEFORE, given(finding(), gave(at="+2h"))) == VIOLATED
+    )  # nothing follows it either
 
 
 def test_one_of_the_two_before_it_is_enough() -> None:
@@ -148,7 +150,7 @@ def test_a_remedy_that_was_taken_back_before_put_nothing_right() -> None:
 
 THERE: dict[str, Any] = {"issue_ids": ["c2/i1"]}
 FAULT_THERE = [issue(loss=EUR_20), finding()]
-"""What happens in c2."""
+"""The events of the case c2."""
 
 
 def test_amends_are_for_the_cases_that_were_one_when_they_were_made() -> None:
@@ -238,7 +240,7 @@ def test_an_ask_that_a_reply_left_unmet_tells_it_too() -> None:
     assert findings(ASKED, given(ask(), gave(at="+9h"))) == UNKNOWN
 
 
-def test_so_does_a_refusal() -> None:
+def test_an_ask_that_was_refused_shows_it_too() -> None:
     story = given(ask(), said_no(at="+2h", ask_id="a1"), gave(at="+9h", asked_for=False))
     assert shown(ASKED, story) == ("violated", 9, 5, [3, 4])
 
@@ -252,7 +254,7 @@ def test_what_is_no_answer_leaves_nothing_unmet(kind: dict[str, Any]) -> None:
     assert findings(ASKED, story) == SATISFIED
 
 
-def test_neither_does_an_earlier_reply_or_one_sent_again() -> None:
+def test_an_earlier_reply_or_a_resend_leaves_nothing_unmet() -> None:
     story = given(
         replied(at="+0h"),
         ask(at="+1h"),
@@ -566,7 +568,7 @@ def test_what_was_not_recorded_or_is_in_another_currency_cannot_be_compared() ->
     assert findings(RATIO, told(opened(), gave(value=EUR_5))) == UNKNOWN
 
 
-def test_nothing_is_never_too_much_and_for_nothing_all_is() -> None:
+def test_a_gesture_of_nothing_is_never_too_much_and_for_a_loss_of_nothing_any_other_is() -> None:
     assert findings(RATIO, told(opened(), *loss(NOTHING), gave(value=NOTHING))) == SATISFIED
     assert findings(RATIO, told(opened(), *loss(None), gave(value=NOTHING))) == SATISFIED
     assert findings(RATIO, told(opened(), *loss(NOTHING), gave(value=EUR_5))) == VIOLATED
@@ -740,7 +742,7 @@ def test_a_gesture_does_not_make_it_good() -> None:
     assert shown(INSTEAD, story, "i1") == ("violated", 9, 5, [3, 4])
 
 
-def test_a_remedy_does() -> None:
+def test_a_remedy_makes_it_good() -> None:
     story = given(finding(), remedied(at="+1h"), gave(at="+2h"), closed("+9h"))
     assert shown(WITHOUT, story, "i1") == ("satisfied", 9, 6, [3, 4])
     assert shown(INSTEAD, story, "i1") == ("satisfied", 9, 6, [3, 4, 5])

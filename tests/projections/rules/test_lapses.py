@@ -1,4 +1,4 @@
-"""The demo's stories, as rules judge them; and what holds of every rule, whatever the history."""
+"""What the rules find in the demo's stories, and laws that hold for every rule and history."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ CUSTOMER = given_customer(
 
 
 def found_in(*stories: Story, as_of: datetime | None = None) -> list[LapseRow]:
-    """What is found in some cases, those that are merged as one."""
+    """The findings in some cases, where merged cases are read as one."""
     customer = CUSTOMER.history(as_of)
     histories = [story.history(as_of) for story in stories]
     read = families([history for history in histories if len(history)])
@@ -182,7 +182,7 @@ def _by_subject(row: LapseRow) -> tuple[str, str, str]:
 
 
 def found_alone(story: Story, as_of: datetime | None = None) -> list[LapseRow]:
-    """What is found in a case that was never merged."""
+    """The findings in a case that was never merged."""
     history = story.history(as_of)
     case = CaseHistory(history, CUSTOMER.history(as_of), POLICIES)
     return sorted(rows(case), key=_by_subject)
@@ -227,7 +227,7 @@ def test_cases_are_judged_alike_in_whatever_order_facts_are_recorded(
 @law
 @hypothesis.given(seeds, times)
 def test_rules_judge_any_family_and_each_subject_once(seed: int, as_of: datetime | None) -> None:
-    # References to cases that are not of the family at that time name nothing.
+    # A reference to a case that is not in the family at that time refers to nothing.
     told = in_several_cases(facts_of(seed), merged_at_any_time(Random(seed)))
     all_found = found_in(*told, as_of=as_of)
     subjects = Counter((row.case_id, row.rule, row.subject) for row in all_found)
