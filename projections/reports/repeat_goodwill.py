@@ -39,7 +39,7 @@ def _in_cases_of(
 ) -> Iterator[GoodwillRow]:
     """What other customers were given in the same cases.
 
-    There is such a thing only where cases of several customers are merged.
+    This happens only where cases of several customers are merged.
     """
     for case_id in {row.case_id for row in gestures}:
         yield from of_cases[case_id]

@@ -48,7 +48,7 @@ def test_who_waits_longest_comes_first(tmp_path: Path) -> None:
                 unanswered=2,
             ),
             WaitingLine(
-                case_id="c4",  # of which no message is on record: its receipt waits
+                case_id="c4",  # it has no message, so its receipt waits
                 customer_id="k1",
                 status="open",
                 agent=None,
