@@ -1,7 +1,7 @@
-"""Read models: what the events mean, as rows to report from.
+"""Read models: tables of rows that are made from the events, and reports over them.
 
-What a service imports stands here and in `projections.reports`. Each name is imported from its
-module when it is first asked for.
+A service imports from here and from `projections.reports`. Each name is imported from its module
+when it is first used.
 """
 
 from typing import TYPE_CHECKING

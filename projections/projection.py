@@ -1,10 +1,10 @@
 """What a projection is: a name, a version, a class of rows, and a pure function that makes them.
 
-The rows of a case are a function of what happened in it (and, where a projection says so, of its
-customer's history and the policies). Nothing is incremental: after a new event a stream's rows are
-made anew and replace the old ones, so it does not matter how often, in which batches, in what
-order or where that is done. What time alone changes (a promise broken by waiting) is no row's
-business: rows hold times, and reports compare them with theirs.
+The rows of a case are a function of its history (and of its customer's history and the policies,
+if the projection says so). Nothing is incremental: after a new event all rows of the stream are
+made anew and replace the old ones. So it does not matter how often, in which batches, in what
+order or by which process they are made. Rows do not hold what changes as time passes, such as
+whether a promise is broken: they hold times, and a report compares these with its own time.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from projections.history.customer_history import CustomerHistory
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
-    """A row of a projection. Its fields are the table's columns, in their order.
+    """A row of a projection. Its fields are the table's columns, in the same order.
 
-    They may be text, whole numbers, flags, instants, money and lists of text or instants.
+    A field is a str, int, bool, datetime, Money, a tuple of str or of datetime, a Literal of str,
+    or one of these or None.
     """
 
 
@@ -61,7 +62,7 @@ _STORED: dict[Any, tuple[str, Convert | None, Convert | None]] = {
         lambda text: tuple(map(from_microseconds, _decode_numbers(text))),
     ),
 }
-"""For each type of column: the database's type, and the ways there and back."""
+"""By type of field: the database's type, and the functions that convert to it and back."""
 
 
 class Shape(NamedTuple):
@@ -70,16 +71,17 @@ class Shape(NamedTuple):
     columns: tuple[str, ...]
     types: tuple[str, ...]
     store: tuple[tuple[int, Convert], ...]
-    """By place, counted with the stream's name before the columns."""
+    """Fields to convert before they are stored: the index, counting the stream's name as 0."""
     load: tuple[tuple[int, Convert], ...]
+    """Fields to convert when they are read: the index, counting the first column as 0."""
 
 
 def _kind(hint: Any) -> Any:
-    """What of `_STORED` a field's annotation comes down to."""
+    """The key of `_STORED` for a field's annotation."""
     if hint in _STORED:
         return hint
     kind = next(each for each in get_args(hint) if each is not type(None))
-    return str if isinstance(kind, str) else _kind(kind)  # str: of the codes of a Literal
+    return str if isinstance(kind, str) else _kind(kind)  # a str here is a code of a Literal
 
 
 @per_class
@@ -96,7 +98,7 @@ def shape(cls: type[Row]) -> Shape:
 
 
 def to_stored(stream: str, cls: type[Row], rows: Iterable[Row]) -> list[list[Any]]:
-    """A stream's rows of a class as the database takes them, the stream's name before each."""
+    """Convert a stream's rows to what the database stores: the stream's name, then the columns."""
     store = shape(cls).store
     found = []
     for row in rows:
@@ -109,7 +111,7 @@ def to_stored(stream: str, cls: type[Row], rows: Iterable[Row]) -> list[list[Any
 
 
 def from_stored(cls: type[Any], found: Iterable[Sequence[Any]]) -> Iterator[Any]:
-    """Rows of a class from what the database gives."""
+    """Make rows of a class from the tuples that the database gives."""
     load = shape(cls).load
     for each in found:
         values = list(each)
@@ -120,17 +122,17 @@ def from_stored(cls: type[Any], found: Iterable[Sequence[Any]]) -> Iterator[Any]
 
 
 class Projection(NamedTuple):
-    """A read model. To add one: a module with its rows, and a line in `PROJECTIONS`."""
+    """A read model. To add one, write a module with its rows and add a line to `PROJECTIONS`."""
 
     name: str
     version: int
-    """Raised when `rows` or the columns change: its table, and only that, is then built anew."""
+    """Raise it when `rows` or the columns change: then this table, and no other, is built anew."""
     row: type[Row]
     rows: Callable[[CaseHistory], Iterable[Row]] | Callable[[CustomerHistory], Iterable[Row]]
-    """What makes the rows: of a case from its CaseHistory, of a customer from their History."""
+    """The function that makes the rows of a case, or of a customer."""
     of: Literal["case", "customer"] = "case"
-    """Whose streams the rows belong to."""
+    """The kind of stream that the rows are made from."""
     looks_at: frozenset[str] = frozenset()
-    """What else a case's rows are made from: "customer", "policy", or both."""
+    """What else the rows of a case depend on: "customer", "policy", or both."""
     indexes: tuple[str, ...] = ()
-    """Columns to find rows by. A case's rows are found by their stream."""
+    """Columns that get an index, because rows are looked up by them. `stream` always has one."""

@@ -26,4 +26,4 @@ PROJECTIONS: tuple[Projection, ...] = (
     FINDINGS,
     RATINGS,
 )
-"""Every read model there is."""
+"""Every read model. `casestore projections status` lists them in this order."""

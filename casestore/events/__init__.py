@@ -1,7 +1,7 @@
 """The vocabulary: every event that a case history can hold, one module per theme.
 
-`CaseEvent`, `CustomerEvent` and `PolicyEvent` say which events each kind of stream holds. They
-are unions, so that a type checker sees at once where a new event has no arm yet.
+`CaseEvent`, `CustomerEvent` and `PolicyEvent` say which events each kind of stream holds. They are
+unions, so that a type checker finds every `match` that does not handle a new event yet.
 """
 
 from typing import get_args
@@ -147,7 +147,7 @@ EVENTS: dict[str, tuple[type[Event], ...]] = {
 VOCABULARY: tuple[type[Event], ...] = tuple(
     dict.fromkeys(cls for classes in EVENTS.values() for cls in classes)
 )
-"""Every event class once."""
+"""Every event class, each once."""
 
 __all__ = [
     "EVENTS",

@@ -1,4 +1,4 @@
-"""Apologies, choices, what was owed (remedies) and what was given beyond it (gestures)."""
+"""Events about apologies, options, remedies (what was owed) and gestures (given beyond that)."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
 """What every event is made of: the base class, the value types and the markers on fields.
 
-An event is a frozen, keyword-only pydantic dataclass with slots for what it always has. pydantic
-validates it once, when it is made; what is stored is decoded by msgspec straight into the same
+An event is a frozen, keyword-only pydantic dataclass with slots for its required fields. pydantic
+validates it once, when it is made. Stored events are decoded by msgspec directly into the same
 class (`casestore.streams.codec`).
 
-Two kinds of marker stand on fields and are all that the rest of the library needs to know:
+Fields have two kinds of markers. They are all that the rest of the library needs to know:
 
-* `Personal`: words about or from a person, sealed apart from the rest of the event;
-* `New(kind)` and `Known(kind)`: the field brings an id into its stream, or refers to one that
-  the stream must already hold. `casestore.events.markers` reads both off the declarations.
+* `Personal`: the field holds words about or from a person, and is sealed apart from the rest;
+* `New(kind)` and `Known(kind)`: the field brings an id into its stream, or refers to an id that the
+  stream must already have. `casestore.events.markers` reads them from the declarations.
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ class Personal:
 
 
 class Identity:
-    """Marks a field that holds ids: a correction may not amend it."""
+    """Marks a field that holds ids. A correction may not amend it."""
 
 
 class New(Identity):
-    """Marks a field whose ids must not yet be used in the stream, by kind (`New("reply")`)."""
+    """Marks a field whose ids, of some kind, must not be used in the stream yet: `New("reply")`."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
 
 
 class Known(Identity):
-    """Marks a field whose ids must already be known in the stream, or in the family, by kind.
+    """Marks a field whose ids, of some kind, must already be known in the stream or its family.
 
-    On a `Ref` the kind is "*": the reference names it.
+    On a `Ref` the kind is "*", because the reference itself names the kind.
     """
 
     def __init__(self, kind: str) -> None:
@@ -76,12 +76,12 @@ def value(cls: type[T]) -> type[T]:
 def _slotted(cls: type[T]) -> type[T]:
     """The same class with a slot for each field that has no default.
 
-    The others stand in `__dict__` where they were given, and are the class's where not. With a
-    slot for each, decoding takes three times as long: msgspec asks of every field that a stored
-    event leaves out whether it is set, and an empty slot answers with an exception.
+    A field with a default is kept in `__dict__` if it was given; if not, the class's attribute is
+    its value. With a slot for every field, decoding would take three times as long: msgspec asks
+    whether each field that a stored event leaves out is set, and an empty slot raises an exception.
     """
     body = {k: v for k, v in vars(cls).items() if k not in ("__dict__", "__weakref__")}
-    # From Python 3.14 on a class has __annotations__ only once somebody asks for them.
+    # From Python 3.14 on, a class gets __annotations__ only when they are first asked for.
     given = [name for name in get_annotations(cls) if name not in body]
     body["__slots__"] = (*given, *(() if hasattr(cls.__bases__[0], "__slots__") else ("__dict__",)))
     body |= {"__getstate__": _state, "__setstate__": _restore}
@@ -99,7 +99,7 @@ def _restore(made: Any, state: dict[str, Any]) -> None:
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(Field,))
 def event(cls: type[T]) -> type[T]:
-    """The same for an event: the word says what stands below it."""
+    """Like `value`, for a class of events."""
     return value(cls)
 
 
@@ -124,7 +124,7 @@ def _instant(given: Any) -> datetime:
 
 
 def _amount(given: Decimal) -> Decimal:
-    # Written out, so that equal amounts typed alike have equal bytes: 1E+3 is 1000, -0 is 0.
+    # Exponents and -0 are normalised (1E+3 is 1000, -0 is 0), so that equal bytes are stored.
     return abs(Decimal(format(given, "f")))
 
 
@@ -144,7 +144,7 @@ Id = Annotated[
 FullId = Annotated[
     str, StringConstraints(min_length=1, max_length=401, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")
 ]
-"""An id, or one of another case of the same family with that case's id before it: "case_id/id"."""
+"""An id of the same case, or "case_id/id" for an id of another case of the same family."""
 Code = Id
 """A short identifier (product, region, reason, reference …), never prose."""
 Instant = Annotated[datetime, BeforeValidator(_instant)]
@@ -181,12 +181,12 @@ class Money:
         AfterValidator(_amount),
     ]
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
-    """ISO 4217, three capital letters. Whether it is on the list is asked when it is appended: what
-    is stored stays readable, whatever becomes of the list."""
+    """The ISO 4217 code, three capital letters. An append checks that the list has it; reading does
+    not, so that stored events stay readable however the list changes."""
 
     @classmethod
     def exact(cls, amount: Decimal, currency: str) -> Money:
-        """An amount as it is, not validated: a sum may have more digits than one amount."""
+        """An amount without validation: a sum may have more digits than a single amount."""
         made = cls.__new__(cls)
         object.__setattr__(made, "amount", amount)
         object.__setattr__(made, "currency", currency)

@@ -1,4 +1,4 @@
-"""What the customer said, what we sent, and whether it arrived."""
+"""Events about contact: what the customer said, what we sent, and whether it arrived."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class MessageReceived(Event):
     says_unanswered: Annotated[tuple[FullId, ...] | None, Known("ask")] = None
     sentiment: Literal["calm", "upset", "angry"] | None = None
     automated: Flag | None = None
-    """A machine's mail: it is no contact, and waits for nothing."""
+    """Whether a machine sent it. It is then no contact and never waits for an answer."""
     text: PersonalText = None
 
 
@@ -118,7 +118,7 @@ class DeliveryFailed(Event):
     reply_id: Annotated[FullId, Known("reply")]
     kind: Literal["permanent", "temporary", "no_answer", "reported_missing"]
     code: Annotated[str, StringConstraints(pattern=r"^[245]\.\d{1,3}\.\d{1,3}$")] | None = None
-    """An enhanced mail system status code, RFC 3463, like 5.1.1."""
+    """An enhanced mail system status code of RFC 3463, like 5.1.1."""
     diagnostic: PersonalText = None
     recipient: PersonalText = None
 
@@ -157,7 +157,7 @@ class SatisfactionRated(Event):
 
     rating: Annotated[int, Field(ge=1, strict=True)]
     scale: Annotated[int, Field(ge=2, le=1000, strict=True)]
-    """The best that can be given."""
+    """The best rating that can be given; the worst is 1."""
     reply_id: ReplyId = None
     words: PersonalText = None
 

@@ -1,4 +1,4 @@
-"""The course of a case: opened, passed on, decided, closed, merged, and put right on the record."""
+"""Events about the course of a case: opened, assigned, escalated, closed, merged, corrected."""
 
 from __future__ import annotations
 
@@ -177,12 +177,12 @@ class NoteAdded(Event):
     text: PersonalText = None
 
 
-# pydantic's JsonValue checks that it is plain JSON; msgspec does not know that name, so the field
-# is any object to it.
+# pydantic's JsonValue checks that a value is plain JSON. msgspec does not know JsonValue, so for
+# msgspec the field is any object.
 _Json = Annotated[object, AfterValidator(TypeAdapter(JsonValue).validate_python)]
 
 Change = TypedDict("Change", {"from": _Json, "to": _Json}, total=False)
-"""A field's stored value before and after; a value left out is None, *not recorded*."""
+"""A field's stored value before and after. A value that is left out is None (not recorded)."""
 
 
 @event

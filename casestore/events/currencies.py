@@ -1,7 +1,7 @@
-"""The currencies that an amount may be in: ISO 4217's list, pinned.
+"""The currencies that an amount may be in: a fixed copy of the list of ISO 4217.
 
-Source: ISO 4217 list one as its maintenance agency (SIX) published it on 2026-01-01, and of list
-three what was withdrawn since the end of 1998, because histories reach back.
+Sources: ISO 4217 list one, as its maintenance agency (SIX) published it on 2026-01-01; and from
+list three the currencies withdrawn since the end of 1998, because histories may be that old.
 """
 
 from __future__ import annotations
@@ -26,4 +26,4 @@ WITHDRAWN = frozenset(
     """.split()  # noqa: SIM905  (a code a line would be 230 lines)
 )
 CURRENCIES = CURRENT | WITHDRAWN
-"""The codes, like EUR."""
+"""All codes, like EUR."""

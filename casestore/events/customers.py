@@ -1,4 +1,4 @@
-"""The customer's own stream: who they are, what they prefer, and what the law asks of us."""
+"""Events of a customer's stream: facts, preferences, merges, erasures and legal holds."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _LANGUAGE = TypeAdapter[str](Language)
 
 
 def _check_preference(preference: str, value: str | None) -> str | None:
-    """What is wrong with the value of a preference, or None."""
+    """What is wrong with the value of a preference; None if nothing is."""
     if preference in ("form_of_address", "accessibility", "culture_note"):
         return "takes no value; put it into words" if value is not None else None
     if value is None:

@@ -1,4 +1,4 @@
-"""What we found out, what we told the customer was so, and what we refused."""
+"""Events about judgement: operations' views, findings, statements, refusals and assessments."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class StatementMade(Event):
     corrects_customer: Flag | None = None
     evidence: Codes = None
     supersedes: Annotated[FullId | None, Known("statement")] = None
-    """A statement of this case, or "case_id/statement_id" of another one."""
+    """The statement that it replaces: its id, or "case_id/statement_id" for another case's."""
 
 
 @event

@@ -1,8 +1,8 @@
-"""Ids and what refers to them, read off the events' declarations (`New`, `Known`).
+"""The ids in events and the references to them, read from the events' declarations.
 
-`brings` and `needs` list the ids that an event introduces and refers to, as (kind, id) pairs.
-Checking ids, leaving out events whose referent is not in a selection, and telling which fields
-a correction may touch all rest on these two, so a new event type needs nothing but its markers.
+`brings` lists the ids that an event introduces, `needs` those that it refers to, as pairs (kind,
+id). Other code uses these two to check ids, to leave out events whose referent is not there, and to
+know which fields a correction may amend. So a new event type needs only its markers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 def per_class(function: Callable[[type[Any]], T]) -> Callable[[type[Any]], T]:
-    """Work something out once for each class. (mypy does not take a class to be hashable.)"""
+    """Like `functools.cache`, for a function of a class. (mypy says a class is not hashable.)"""
     return cast(Callable[[type[Any]], T], cache(function))
 
 
@@ -34,22 +34,22 @@ class Link(NamedTuple):
     field: str
     new: bool
     ids: Callable[[Any], list[IdKey]]
-    """From the field's value, never None, to the ids in it."""
+    """Takes the field's value, which is never None, and returns the ids in it."""
 
 
 def fields_of(cls: type[Any]) -> dict[str, Any]:
-    """The fields of an event or value class with their annotations, markers included."""
+    """The fields of an event or value class, with their annotations and markers."""
     hints = get_type_hints(cls, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
 
 def marker(hint: Any, kind: type[Any]) -> Any:
-    """The first marker of a kind on an annotation itself (not on what is nested in it)."""
+    """The first marker of a kind on an annotation, but not on the types inside it."""
     return next((m for m in getattr(hint, "__metadata__", ()) if isinstance(m, kind)), None)
 
 
 def parts(hint: Any) -> Iterable[Any]:
-    """An annotation and everything in it."""
+    """An annotation and all types inside it."""
     yield hint
     for arg in get_args(hint):
         yield from parts(arg)
@@ -64,7 +64,7 @@ def links(cls: type[Event]) -> tuple[Link, ...]:
         if mark is not None:
             found.append(Link(name, isinstance(mark, New), _reader(mark)))
             continue
-        for part in parts(hint):  # a value class inside, like the asks of a message
+        for part in parts(hint):  # a value class inside may hold ids, like the asks of a message
             if isinstance(part, type) and dataclasses.is_dataclass(part):
                 for inner, inner_hint in fields_of(part).items():
                     if (mark := marker(inner_hint, New)) is not None:
@@ -116,16 +116,16 @@ def brings(event: Event) -> list[IdKey]:
 
 
 def needs(event: Event) -> list[IdKey]:
-    """The ids that an event refers to: of its own stream, or of another case of the family."""
+    """The ids that an event refers to, in its own stream or in another case of the family."""
     return _collect(event, _known(type(event)))
 
 
 Rename = Callable[[str, str], str]
-"""From a kind and an id to another id."""
+"""Takes a kind and an id, and returns the new id."""
 
 
 def renamed(event: Event, rename: Rename) -> Event:
-    """The event with other ids, wherever it brings or names one."""
+    """A copy of an event in which every id that it brings or refers to is renamed."""
     changes: dict[str, Any] = {}
     for field, write in _writers(type(event)):
         if (held := getattr(event, field)) is not None:
@@ -172,7 +172,7 @@ def _nested_writer(kinds: dict[str, str]) -> Callable[[Any, Rename], Any]:
 
 
 def _with(held: T, changes: dict[str, Any]) -> T:
-    """A copy of an event or value with other values, which are not validated again."""
+    """A copy of an event or value with some changed fields, which are not validated again."""
     made = copy(held)
     for name, value in changes.items():
         object.__setattr__(made, name, value)
@@ -180,18 +180,18 @@ def _with(held: T, changes: dict[str, Any]) -> T:
 
 
 FAMILY_KINDS = frozenset({"reply", "ask", "promise", "issue", "statement", "gesture", "remedy"})
-"""What may be referred to in another case of the same family, as "case_id/id"."""
+"""The kinds of id that another case of the same family may refer to, as "case_id/id"."""
 
 
 def places(full_id: str) -> Iterator[tuple[str, str]]:
-    """The ways to read "case_id/id": either may hold a slash itself."""
+    """All ways to split "case_id/id", as either part may have a slash itself."""
     for at, character in enumerate(full_id):
         if character == "/" and 0 < at < len(full_id) - 1:
             yield full_id[:at], full_id[at + 1 :]
 
 
 def cases_named(event: Event) -> list[str]:
-    """The cases whose ids an event may refer to, its own among them if it is named."""
+    """The cases whose ids an event may refer to; its own case only if the event names it."""
     return [
         case_id
         for kind, full_id in needs(event)
@@ -201,14 +201,16 @@ def cases_named(event: Event) -> list[str]:
 
 
 Has = Callable[[str, str, str], bool]
-"""Whether a case has an id: of the case, of the kind, and the id itself."""
+"""Whether a case has an id. The arguments are the case's id, the kind, and the id."""
 Names = Mapping[tuple[str, str, str], str]
-"""By what other name than "case_id/id" something is read: by case, kind and id."""
+"""By which name other than "case_id/id" an id is read. The keys are the case's id, the kind and the
+id."""
 
 
 def names_apart(reader: str, own: Mapping[str, Collection[IdKey]]) -> Names:
-    """Names for what would be read under a name that is taken, as ids may hold a slash themselves:
-    with more slashes.
+    """Names for ids whose "case_id/id" is taken: ids may contain a slash themselves.
+
+    Such a name has more slashes.
 
     Args:
         reader: the id of the case that reads, whose ids are plain.
@@ -230,16 +232,17 @@ _NONE: Names = {}
 
 
 def as_named(event: Event, case_id: str, reader: str, has: Has, names: Names = _NONE) -> Event:
-    """An event of a case with the ids that another case of its family would use: those of the
-    reader plain, and all others as "case_id/id".
+    """A copy of an event with ids as another case of its family would write them.
+
+    Ids of the reading case become plain ids, and all others become "case_id/id".
 
     Args:
-        event: as it stands in the stream of its case.
-        case_id: of its case.
-        reader: the id of the case that reads it; its own, to write what is named "case_id/id"
-            there plainly.
-        has: of the cases of the family; False for any other case.
-        names: from `names_apart`.
+        event: the event as it is in the stream of its case.
+        case_id: the id of its case.
+        reader: the id of the case that reads it. If this is the event's own case, ids that were
+            written as "case_id/id" with its own case_id become plain.
+        has: says whether a case of the family has an id; False for any other case.
+        names: what `names_apart` gives for the family.
     """
     if case_id == reader and not any("/" in name for _, name in needs(event)):
         return event
@@ -253,7 +256,7 @@ def as_named(event: Event, case_id: str, reader: str, has: Has, names: Names = _
                 if has(other, kind, inner):
                     return inner if other == reader else full(other, kind, inner)
             if kind in FAMILY_KINDS:
-                return name  # of a case that is not of the family: it names nothing
+                return name  # the case is not of the family, so this refers to nothing
         return name if case_id == reader else full(case_id, kind, name)
 
     return renamed(event, rename)
@@ -261,7 +264,7 @@ def as_named(event: Event, case_id: str, reader: str, has: Has, names: Names = _
 
 @per_class
 def _holding(cls: type[Event]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The fields of an event class that hold an instant, and those that hold money somewhere."""
+    """The fields of an event class that are instants, and the fields that contain money."""
     hints = fields_of(cls).items()
     instants = tuple(name for name, hint in hints if datetime in parts(hint))
     money = tuple(name for name, hint in hints if any(part is Money for part in _deep_parts(hint)))
@@ -277,14 +280,14 @@ def _deep_parts(hint: Any) -> Iterator[Any]:
 
 
 def instants(event: Event) -> Iterator[tuple[str, datetime]]:
-    """The instants that an event holds, by field."""
+    """The instants in an event, each with its field's name."""
     for name in _holding(type(event))[0]:
         if (at := getattr(event, name)) is not None:
             yield name, at
 
 
 def amounts(event: Event) -> Iterator[tuple[str, Money]]:
-    """The amounts of money that an event holds, by field."""
+    """The amounts of money in an event, each with its field's name."""
     for name in _holding(type(event))[1]:
         held = getattr(event, name)
         for money in _money_in(held):
@@ -310,7 +313,7 @@ def personal_fields(cls: type[Event]) -> tuple[str, ...]:
 
 @per_class
 def amendable_fields(cls: type[Event]) -> frozenset[str]:
-    """The fields that a correction may amend: neither Personal nor holding ids."""
+    """The fields that a correction may amend: those that are neither Personal nor hold ids."""
     return frozenset(
         name
         for name, hint in fields_of(cls).items()

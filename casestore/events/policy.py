@@ -1,4 +1,4 @@
-"""The policy stream: the rules that the house judges itself by."""
+"""The event of the policy stream: a policy is adopted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What we said we would do, and what became of it."""
+"""Events about promises: made, attempted, kept, renegotiated, released or withdrawn."""
 
 from __future__ import annotations
 

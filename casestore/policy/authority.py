@@ -1,8 +1,9 @@
-"""Who may give what: a role's authority, and what a customer may be given at all.
+"""Authority: who may give what, and what a customer may be given at all.
 
-Sums are of gestures that stand (neither declined nor reversed), in one currency, in the 365 days
-that end with the gesture asked about. A sum of a case is of that case alone, with what is merged
-with it, however long ago. The policy in force at that time decides.
+A limit is on a sum or a number of gestures that stand, which means that they were neither declined
+nor reversed. The limits of a year are on the 365 days that end with the gesture that is asked
+about. The limit of a case is on that case and the cases merged with it, however long ago. Amounts
+of different currencies are never added up. The policy in force at that time decides.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from casestore.events.policy_document import Document
 
 YEAR = timedelta(days=365)
 _EXACTLY = Context(prec=100)
-"""An amount has up to 24 digits: sums of very many still fit."""
+"""Enough digits for exact sums: an amount has at most 24."""
 WITHOUT_VALUE = ("information", "invitation")
-"""Kinds of gesture on which money limits do not bear."""
+"""Kinds of gesture that limits on money do not apply to."""
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -29,15 +30,16 @@ class Given(msgspec.Struct, frozen=True):
     """A gesture that stands."""
 
     case_id: str
-    """The case that it counts under."""
+    """The root of the case that it was given in."""
     given_at: datetime
     value: Money | None
     to_them: bool = True
-    """Whether to the customer that is asked about: a case that is merged may be of another one."""
+    """Whether the customer that is asked about got it. A case that is merged into this one may be
+    of another customer."""
 
 
 class Bound(msgspec.Struct, frozen=True):
-    """A limit, and how much of it is used up."""
+    """A limit, and how much of it is used up. Amounts are in the limit's currency."""
 
     what: Literal[
         "role per gesture",
@@ -50,16 +52,16 @@ class Bound(msgspec.Struct, frozen=True):
     limit: Decimal
     used: Decimal
     currency: str | None
-    """None: it counts gestures."""
+    """None for a limit on the number of gestures."""
 
     @property
     def left(self) -> Decimal:
-        """What may still be given."""
+        """How much may still be given."""
         return max(self.limit - self.used, Decimal(0))
 
     @property
     def of_role(self) -> bool:
-        """Whether it is a matter of authority; else it holds for everybody."""
+        """Whether it is a limit of the role's authority. If not, it holds for everybody."""
         return self.what.startswith("role")
 
 
@@ -75,12 +77,12 @@ def bounds(
     """The limits for one more gesture.
 
     Args:
-        policy: in force then.
-        role: of who gives; one that the policy does not name may give nothing.
-        currency: of the gesture; None where it has no value in money.
-        given: what was given before to the customer, over all their cases, and in the case.
+        policy: the policy in force at that time.
+        role: the role of the giver. A role that the policy does not name may give nothing.
+        currency: the gesture's currency; None if it has no value in money.
+        given: the gestures that were given before, to the customer and in the case.
         case_id: the case that it is given in, if that is known.
-        at: when.
+        at: the time at which it is given.
     """
     before = [each for each in given if each.given_at <= at]
     year = [each for each in before if each.to_them and at - each.given_at < YEAR]
@@ -118,7 +120,7 @@ def exceeded(
     case_id: str | None,
     at: datetime,
 ) -> list[Bound]:
-    """The limits that a gesture would go beyond. See `bounds`; `given` is without the gesture."""
+    """The limits that a gesture would exceed. See `bounds`; `given` is without the gesture."""
     currency = value.currency if value is not None else None
     found = []
     for bound in bounds(policy, role, currency, given, case_id=case_id, at=at):
@@ -140,8 +142,8 @@ def may_give(
 ) -> bool | None:
     """Whether a role has the authority for a gesture.
 
-    None where nobody can tell: the role is not on record, nobody has laid down who may give what,
-    or money limits bear on a gesture whose value was not recorded.
+    None if it is unknown: the role was not recorded, the policy names no roles, or the value of a
+    gesture that limits on money apply to was not recorded.
     """
     if role is None or not policy.roles:
         return None
@@ -164,11 +166,18 @@ def within_authority(
     case_id: str,
     at: datetime,
 ) -> Literal["yes", "no", "unknown"]:
-    """Whether who gave, or who approved, had the authority.
+    """Whether the giver or the approver of a gesture had the authority for it.
 
     Args:
-        giver, approver: their roles; None where they are not on record.
-        approved: whether there is somebody who approved.
+        policy: the policy in force at that time.
+        giver: the giver's role; None if it was not recorded.
+        approver: the approver's role; None if it was not recorded.
+        approved: whether somebody approved.
+        kind: the kind of gesture.
+        value: its value; None if it was not recorded.
+        given: see `bounds`.
+        case_id: see `bounds`.
+        at: see `bounds`.
     """
     roles = [giver, approver] if approved else [giver]
     verdicts = [
@@ -180,21 +189,21 @@ def within_authority(
 
 
 class GoodwillLimits(msgspec.Struct, frozen=True):
-    """What a live gesture is held to, read inside the write lock."""
+    """What a live gesture is checked against. It is read inside the write lock."""
 
     policy: Document
     given: tuple[Given, ...]
-    """What the customer was given, over all their cases."""
+    """What was given before: to the customer over all their cases, and in this case."""
     case_id: str
-    """The case that the gesture counts under."""
+    """The root of the case that the gesture is given in."""
 
 
 def check_gesture(event: GestureGiven, limits: GoodwillLimits) -> str | None:
-    """Why a policy that refuses does not allow a gesture, in words; None where it does."""
+    """Why a policy whose enforcement is "refuse" refuses a gesture; None if it does not."""
     approver = event.approved_by.role if event.approved_by is not None else None
     at, policy = event.occurred_at, limits.policy
-    # Clocks differ: what is on record already may have been given a little later than this. The
-    # year that ends with each of those holds this one too, and must not hold too much either.
+    # Clocks differ, so a gesture on record may have a later time than this one. The year that ends
+    # with such a gesture contains this one, and its sum must not exceed the limit either.
     later = (e.given_at for e in limits.given if timedelta(0) < e.given_at - at < YEAR)
     ends = [at, *sorted(later)]
 
@@ -233,8 +242,10 @@ def could_give(
     case_id: str = "",
     at: datetime = _ANY_TIME,
 ) -> bool | None:
-    """Whether a role's authority covers an amount, after what was given; None where that cannot
-    be told: the role or the amount was not recorded, or nobody has laid down who may give what."""
+    """Whether a role's authority covers an amount on top of what was given.
+
+    None if it is unknown: the role or the amount was not recorded, or the policy names no roles.
+    """
     if role is None or amount is None or not policy.roles:
         return None
     beyond = exceeded(policy, role, amount, given, case_id=case_id, at=at)

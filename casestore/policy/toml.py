@@ -1,8 +1,8 @@
-"""A policy as people write it: a TOML file, read into the document that is adopted.
+"""Reads a policy file (TOML) into the document that is adopted.
 
-Every mistake is named with its line and, where one can be guessed, what was meant. Holidays may be
-asked for by country; they are written out for ten years, so that what is adopted says by itself
-which days are free.
+Every mistake is reported with its line and, if there is a likely one, the name that was meant.
+Holidays may be given as a country. They are then written out for ten years, so that the adopted
+document itself says which days are free.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from casestore.events.policy_document import (
 )
 
 YEARS = 10
-"""For how many years holidays are written out, the year of `effective_from` the first."""
+"""The number of years for which holidays are written out, from that of `effective_from` on."""
 
 _TOP = ("name", "effective_from", *Document.__dataclass_fields__)
 _HOLIDAYS = ("country", "subdivision", "language", "also", "without")
@@ -37,13 +37,13 @@ _NAMED = TypeAdapter[str](Code)
 
 
 class PolicyFile(NamedTuple):
-    """What a policy file says."""
+    """The contents of a policy file."""
 
     name: str
     effective_from: datetime | None
-    """When it is to take effect; at once, where that is not said."""
+    """When it takes effect; None means at once."""
     policy: dict[str, Any]
-    """The document as PolicyAdopted takes it, holidays written out."""
+    """The document for PolicyAdopted, with holidays written out."""
     document: Document
 
 
@@ -51,16 +51,18 @@ def read_policy(text: str, now: datetime) -> PolicyFile:
     """Read a policy file.
 
     Args:
-        text: of the file.
-        now: from which year on holidays are written out, where `effective_from` is left out.
+        text: the file's contents.
+        now: the present time. Holidays are written out from its year on, if `effective_from` is
+            left out.
 
-    Raises InvalidPolicy.
+    Raises:
+        InvalidPolicy: the file has mistakes; it names all of them.
     """
     try:
         given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         what, _, place = str(error).partition(" (at ")
-        found = re.match(r"line (\d+)", place)  # else at the end of the document
+        found = re.match(r"line (\d+)", place)  # no match: the mistake is at the document's end
         line = int(found[1]) if found else len(text.splitlines())
         raise InvalidPolicy([Mistake(line, "", what)]) from None
     lines = _Lines(text)
@@ -103,13 +105,13 @@ def _is_instant(value: Any) -> bool:
         return False
     try:
         value.astimezone(UTC)
-    except OverflowError:  # outside the years that there are
+    except OverflowError:  # in UTC it is outside of the calendar
         return False
     return True
 
 
 def _plain(value: Any) -> Any:
-    """TOML's values as JSON has them: dates as text."""
+    """Convert a TOML value to JSON: dates become text."""
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, list):
@@ -138,7 +140,7 @@ _SHOULD_BE = {
     "dict_type": "a table",
     "dataclass_type": "a table",
 }
-"""pydantic's words are about Python; these are about TOML."""
+"""Words for pydantic's error types. Its own words are about Python, these are about TOML."""
 
 
 def _invalid(error: ValidationError, lines: _Lines) -> Iterator[Mistake]:
@@ -167,10 +169,10 @@ def _invalid(error: ValidationError, lines: _Lines) -> Iterator[Mistake]:
 
 
 def _meant(path: Sequence[str]) -> str | None:
-    """The name of a setting that is most like the last part of a path."""
+    """The name of the setting that is most similar to the last part of a path."""
     known: Any = Document
     for part in path[:-1]:
-        by_name = get_origin(known) is dict  # of roles or currencies, with names of their own
+        by_name = get_origin(known) is dict  # the keys are names of roles or currencies
         known = get_args(known)[1] if by_name else fields_of(known).get(part)
         if get_origin(known) is Annotated:
             known = get_args(known)[0]
@@ -182,7 +184,7 @@ def _meant(path: Sequence[str]) -> str | None:
 
 
 def _expand_holidays(given: dict[str, Any], lines: _Lines, begin: int) -> Iterator[Mistake]:
-    """Put dates in the place of a country. Gives what is wrong with it."""
+    """Replace a country by the dates of its holidays. Yields the mistakes."""
     calendar = given.get("calendar")
     asked = calendar.get("holidays") if isinstance(calendar, dict) else None
     if (
@@ -236,7 +238,7 @@ class _Wrong(NamedTuple):
 
 
 def _dates(asked: Mapping[str, str], begin: int) -> dict[str, str] | _Wrong:
-    """The holidays of a country by date, or what is wrong with what was asked for."""
+    """The holidays of a country by date, or the mistake in what the file says."""
     try:
         import holidays  # noqa: PLC0415  (only who asks for a country's needs it)
         from holidays.registry import COUNTRIES  # noqa: PLC0415  (the same)
@@ -268,7 +270,7 @@ def _dates(asked: Mapping[str, str], begin: int) -> dict[str, str] | _Wrong:
     return {day.isoformat(): name for day, name in sorted(found.items())}
 
 
-# --- where a setting stands ------------------------------------------------------------------
+# --- line numbers ----------------------------------------------------------------------------
 
 _NAME = r"""(?:[\w-]+|"[^"]*"|'[^']*')"""
 _PATH = rf"({_NAME}(?:\s*\.\s*{_NAME})*)"
@@ -278,7 +280,7 @@ _PART = re.compile(_NAME)
 
 
 class _Lines:
-    """Finds the line on which a setting stands: tomllib does not tell."""
+    """Finds the line of a setting, as tomllib does not give line numbers."""
 
     def __init__(self, text: str) -> None:
         self._found: dict[tuple[str, ...], int] = {}
@@ -294,7 +296,7 @@ class _Lines:
                 self._found.setdefault(path[:length], number)
 
     def of(self, *path: str) -> int | None:
-        """The line of a setting, or of the nearest that it stands in."""
+        """The line of a setting, or of the nearest table around it that has a line."""
         for length in range(len(path), 0, -1):
             if (line := self._found.get(path[:length])) is not None:
                 return line
@@ -307,6 +309,6 @@ def _parts(dotted: str) -> tuple[str, ...]:
 
 def _unquoted(part: str) -> str:
     if part[0] in "\"'":
-        with suppress(tomllib.TOMLDecodeError):  # inside of some text, and no key at all
+        with suppress(tomllib.TOMLDecodeError):  # it is part of a text and no key
             return str(tomllib.loads(f"key = {part}")["key"])
     return part

@@ -1,8 +1,8 @@
-"""Working time: when something is due that may take so many business hours or days.
+"""Working time: when something is due that may take some business hours or business days.
 
-Hours are those of the policy's calendar, in its time zone; on a day when clocks change, as many
-real hours pass as do. A time of day that is skipped then is the moment of the change; of one that
-comes twice the first is meant.
+The hours are those of the policy's calendar, in its time zone. On a day on which clocks change,
+real hours are counted. A time of day that is skipped on that day means the moment of the change. A
+time of day that comes twice means the first one.
 """
 
 from __future__ import annotations
@@ -17,32 +17,39 @@ from casestore.events.policy_document import DAYS, Calendar, Span, clock, span
 _DAY = timedelta(days=1)
 _END = datetime.max.replace(tzinfo=UTC)
 _FAR = 4000
-"""Days to look ahead: nobody waits for so long, nor has so long a holiday."""
+"""The number of days to look ahead. No due time and no holiday is longer than that."""
 
 
 def due(start: datetime, within: str, calendar: Calendar) -> datetime:
-    """When something that begins at a time and may take so long is due, in UTC.
+    """When something is due that begins at a time and may take some time.
 
-    By the clock it is that much later. In business hours, those of the calendar are counted. In
-    business days it is the same time of day on the so many-th working day after. What would be
-    due after the year 9999 is due at its end.
+    Args:
+        start: when it begins.
+        within: how long it may take, like "24h", "8 business hours" or "2 business days". Clock
+            time is added to `start`. Business hours are counted in the calendar's hours. n business
+            days mean the same time of day on the n-th working day after.
+        calendar: the working hours and days.
+
+    Returns:
+        The due time in UTC; at most the end of the year 9999.
     """
     length = span(within)
     try:
         return _due(start.astimezone(UTC), length, calendar)
     except OverflowError:
-        # In the first and the last days that a date can hold, some zone's day is outside of them.
+        # Near the first and the last date there is, a zone's local day may be outside of the
+        # calendar.
         return _END if start.year > 1 else start.astimezone(UTC) + length.amount
 
 
 def working_time(start: datetime, end: datetime, calendar: Calendar) -> timedelta:
-    """How much of the calendar's working time lies between two times; none if the first is later.
+    """How much of the calendar's working time is between two times; 0 if `start` is later.
 
-    A day's hours are those that passed on the clock, also where clocks change.
+    On a day on which clocks change, real hours are counted.
     """
     if end <= start:
         return timedelta()
-    # Kept with the calendar, which never changes: a rebuild asks a million times.
+    # The blocks are kept with the calendar, which never changes: a rebuild asks a million times.
     blocks: dict[int, _Block] = calendar.__dict__.setdefault("_blocks", {})
     begin, until = start.astimezone(UTC), end.astimezone(UTC)
     first, last = (at.toordinal() // _BLOCK for at in (begin, until))
@@ -53,20 +60,20 @@ def working_time(start: datetime, end: datetime, calendar: Calendar) -> timedelt
 
 
 _BLOCK = 400
-"""Days whose working hours are worked out together."""
+"""The number of days in a block, whose working hours are computed together."""
 
 
 class _Block(NamedTuple):
-    """The working hours of some days as UTC tells them, what is before or after left out."""
+    """The working hours of some days in UTC, cut off at the block's begin and end."""
 
     begins: list[datetime]
     ends: list[datetime]
     sums: list[timedelta]
-    """The working time before each."""
+    """For each interval, the block's working time before it."""
     total: timedelta
 
     def before(self, at: datetime) -> timedelta:
-        """The block's working time before a time."""
+        """How much of the block's working time is before a time."""
         place = bisect_right(self.begins, at) - 1
         if place < 0:
             return timedelta()
@@ -79,7 +86,7 @@ def _block(blocks: dict[int, _Block], number: int, calendar: Calendar) -> _Block
         total = timedelta()
         first, last = number * _BLOCK, (number + 1) * _BLOCK
         since, until = _midnight(first), _midnight(last)
-        for ordinal in range(first - 1, last + 1):  # some zone's day is the one before or after
+        for ordinal in range(first - 1, last + 1):  # in UTC, a local day may begin a day earlier
             for opens, closes in _hours_of(ordinal, calendar):
                 begin, end = max(opens, since), min(closes, until)
                 if begin < end:
@@ -100,7 +107,7 @@ def _midnight(ordinal: int) -> datetime:
 
 
 def _hours_of(ordinal: int, calendar: Calendar) -> Iterator[tuple[datetime, datetime]]:
-    """The hours of a day, in UTC. The first and the last days that there are have none."""
+    """The working hours of a day, in UTC. The first and the last date there is have none."""
     if not 2 < ordinal < date.max.toordinal() - 1:
         return
     day = date.fromordinal(ordinal)
@@ -111,7 +118,7 @@ def _hours_of(ordinal: int, calendar: Calendar) -> Iterator[tuple[datetime, date
 
 
 def after_working_time(start: datetime, length: timedelta, calendar: Calendar) -> datetime:
-    """The time after a length of the calendar's working time."""
+    """The time at which a length of the calendar's working time has passed since `start`."""
     if not length:
         return start
     left = length
@@ -144,7 +151,7 @@ def _working_day(start: datetime, count: int, calendar: Calendar) -> datetime:
 
 
 def _working_hours(start: datetime, calendar: Calendar) -> Iterator[tuple[datetime, datetime]]:
-    """The calendar's hours from a time on, in UTC."""
+    """The calendar's working hours from a time on, in UTC."""
     day = start.astimezone(calendar.zone).date()
     for _ in range(_FAR):
         if _is_working(day, calendar):
@@ -172,8 +179,8 @@ def _at(day: date, at: time, calendar: Calendar) -> datetime:
     found = told.astimezone(UTC)
     if found.astimezone(calendar.zone).replace(tzinfo=None) == told.replace(tzinfo=None):
         return found
-    # Clocks skip it. Told either way (PEP 495) it is on either side of the change, which is where
-    # the old offset ends.
+    # Clocks skip this time. Its two readings (fold, PEP 495) are on the two sides of the change.
+    # The change is where the old offset ends.
     old, before = told.utcoffset(), told.replace(fold=1, microsecond=0).astimezone(UTC)
 
     def changed(seconds: int) -> bool:

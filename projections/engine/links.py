@@ -1,4 +1,4 @@
-"""What was ever merged with what in a store: the streams whose rows are made together."""
+"""Which streams of a store were ever merged with one another: their rows are made together."""
 
 from __future__ import annotations
 
@@ -17,26 +17,27 @@ from casestore.streams.merged import closure
 
 
 class Links:
-    """The merges on record, also those that were undone or voided: links are never taken away.
+    """The merges on record. A merge that was undone or voided stays a link.
 
-    To know of a link too many makes no difference to any row.
+    A link too many changes no row: it only means that more streams are read together.
     """
 
     def __init__(self) -> None:
         self._next_to: dict[str, list[tuple[int, str]]] = {}
-        """Of a stream, others and the positions from which on they are linked."""
+        """By stream: the streams it is linked to, each with the position of the merge."""
         self._merged: set[str] = set()
         self._upto = 0
         self._mark: str | None = ""
-        """Of the event at that position; None where all is to be read anew."""
+        """The mark of the event at that position; None if all merges have to be read anew."""
         self._lock = Lock()
         self.pid = os.getpid()
-        """Of a forked child it is another: the lock that it inherits may be taken for good."""
+        """The process that made this. A forked child makes its own: the lock that it inherits may
+        be held for ever."""
 
     def look(self, store: CaseStore, until: int) -> None:
-        """Take note of the merges on record, which are at least those up to a position."""
+        """Read the merges that were recorded since the last call, at least up to a position."""
         with self._lock:
-            # Where an older copy was put back, another event is there.
+            # If an older copy of the store was put back, another event is at that position.
             if store._recorder.mark(self._upto) != self._mark:
                 self._next_to, self._merged, self._upto = {}, set(), 0
             if self._upto < until:
@@ -46,12 +47,12 @@ class Links:
                 self._upto, self._mark = head, store._recorder.mark(head) if whole else None
 
     def _note(self, store: CaseStore, rows: Iterable[PlainRow]) -> bool:
-        """Take note of merges; whether all of them could be read."""
+        """Add the merges in some rows. Returns whether all of them could be read."""
         decode, whole = store._codec.decode, True
         for position, stream, _, topic, state, *_ in rows:
             try:
                 merged = cast(CaseMerged | CustomerMerged, decode(topic, state))
-            except StoreDamaged:  # the rows of its stream cannot be made either, until it is mended
+            except StoreDamaged:  # nor can its stream's rows be made, until it is mended
                 whole = False
                 continue
             other = f"{stream.partition(':')[0]}:{merged.into}"
@@ -61,14 +62,14 @@ class Links:
         return whole
 
     def next_to(self, streams: Iterable[str], until: int) -> Iterator[str]:
-        """The streams that were merged with one of some, by merges up to a position."""
+        """The streams that were merged with one of the given ones, by merges up to a position."""
         for stream in streams:
             yield from (other for at, other in self._next_to.get(stream, ()) if at <= until)
 
     def related(self, stream: str, until: int) -> list[str]:
-        """The streams that were ever merged with one, by merges up to a position; itself included.
+        """The stream and all that were ever merged with it, by merges up to a position.
 
-        The first is one that was merged, and so surely has events.
+        The first of them was merged into another one, and so surely has events.
         """
         if stream not in self._next_to:
             return [stream]
@@ -80,7 +81,7 @@ _LINKS: WeakKeyDictionary[CaseStore, Links] = WeakKeyDictionary()
 
 
 def links_of(store: CaseStore) -> Links:
-    """The links of a store, which are kept as long as it is open, by each process for itself."""
+    """The links of a store. Each process keeps its own, as long as the store is open."""
     links = _LINKS.setdefault(store, Links())
     if links.pid != os.getpid():
         links = _LINKS[store] = Links()

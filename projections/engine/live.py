@@ -1,8 +1,9 @@
-"""The live tables of a store's projections: which of them are of use, and moving them on.
+"""The live tables of a store's projections: which of them can be used, and bringing them forward.
 
-One scan of the feed feeds all projections. A batch is a set of streams; their rows and the
-position are committed together, and the rows are those of the events up to that position and no
-further. So whoever moves the tables, and after a crash, every event is in the rows exactly once.
+One scan of the feed serves all projections. A batch is a set of streams. Their rows and the
+position are committed together, and the rows are made from the events up to that position and no
+further. So every event is in the rows exactly once, whichever process moves the tables, and after a
+crash too.
 """
 
 from __future__ import annotations
@@ -22,16 +23,19 @@ from projections.engine.tables import Cursor, Tables, Tracked, unavailable
 from projections.projection import Projection
 
 BATCH = 2_000
-"""Events whose streams are brought up to date in one commit."""
+"""How many events one commit takes in: the rows of their streams are brought up to date."""
 FAR = 20_000
-"""Events that tables may be behind, however few there are, before they are built anew."""
+"""Tables that are at most so many events behind catch up; they are not built anew."""
 Tick = Callable[[int], None]
-"""Told the number of events done so far."""
+"""A function that is called with the number of events done so far."""
 
 
 def to_build(names: Iterable[str], live: Mapping[str, Tracked], head: int) -> list[str]:
-    """Of some projections those that are not there; and all that are, where they are so far behind
-    that it is faster to build them than to catch up stream by stream."""
+    """The projections that have to be built.
+
+    They are those without a live table, and those that are so far behind that it is faster to
+    build them anew than to catch up stream by stream.
+    """
     far = any(head - table.position > max(FAR, head // 3) for table in live.values())
     return [*(name for name in names if name not in live), *(live if far else ())]
 
@@ -48,9 +52,9 @@ class LiveTables:
     """The tables that reports read.
 
     Args:
-        store: where the events are. It stays the caller's to close.
-        projections: those to look after.
-        batch: events whose streams are brought up to date in one commit.
+        store: where the events are. The caller closes it.
+        projections: the projections to keep tables of.
+        batch: the number of events whose streams are brought up to date in one commit.
         for_one_report: see `open_tables`.
     """
 
@@ -69,7 +73,7 @@ class LiveTables:
             self.tables: Tables = open_tables(store, for_one_report=for_one_report)
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self.tables.close()
 
     def __enter__(self) -> Self:
@@ -83,7 +87,10 @@ class LiveTables:
         return self.store._recorder.last_position()
 
     def current(self, cursor: Cursor | None = None) -> dict[str, Tracked]:
-        """The live tables that are of use, by projection: of this version, and of this history."""
+        """The live tables that can be used, by projection.
+
+        They have the projection's present version, and were made from this store's history.
+        """
         if cursor is None:
             with unavailable(), self.tables.reading() as own:
                 return self.current(own)
@@ -109,13 +116,14 @@ class LiveTables:
         return [Parked(live[table], *rest) for table, *rest in found if table in live]
 
     def mark(self, position: int) -> str:
-        """What tells the event at a position from any other that might be there."""
+        """The mark of the event at a position: it differs if another history is there."""
         return self.store._recorder.mark(position)
 
     def advance(self, cursor: Cursor, behind: Sequence[Tracked]) -> bool:
-        """Bring tables one batch further, unless there are none or no event comes after them.
+        """Bring tables forward by one batch.
 
-        In a transaction in which nobody else moves them.
+        Call it in a transaction in which nobody else moves them (see `Tables.lock`). Returns
+        whether it did anything: not if there are no tables, or no event comes after them.
         """
         if not behind:
             return False
@@ -139,7 +147,7 @@ class LiveTables:
     def renew(
         self, cursor: Cursor, behind: Sequence[Tracked], until: int, streams: Iterable[str]
     ) -> None:
-        """Make the rows of streams anew, in some tables."""
+        """Make the rows of some streams anew in some tables, from the events up to `until`."""
         projections = [self.projections[each.projection] for each in behind]
         maker = Maker(self.store, projections, until=until)
         for made in maker.of_streams(streams):
@@ -147,13 +155,16 @@ class LiveTables:
                 self.tables.replace(cursor, each, made)
 
     def _cases_of(self, touched: set[str], _after: int) -> set[str]:
-        """The cases of the customers to whom something happened."""
+        """The cases of the customers whose streams have new events."""
         names = sorted(stream for stream in touched if stream.startswith("customer:"))
         return self.store._recorder.cases_of([name.removeprefix("customer:") for name in names])
 
     def _cases_judged(self, touched: set[str], after: int) -> set[str]:
-        """The cases with events that a newly adopted policy may judge, which are those since it
-        took effect. They were recorded no earlier, clocks that differ aside."""
+        """The cases with events that a newly adopted policy may judge.
+
+        It judges what happened since it took effect. Such an event was recorded no earlier than
+        that, except for clocks that differ; hence AHEAD.
+        """
         if "policy" not in touched:
             return set()
         recorder = self.store._recorder
@@ -162,6 +173,6 @@ class LiveTables:
             events = [each.event for each in self.store._codec.recorded(adopted)]
             effective = [each.effective_from for each in events if isinstance(each, PolicyAdopted)]
             since = min(map(to_microseconds, effective)) - AHEAD // timedelta(microseconds=1)
-        except StoreDamaged:  # it may judge anything
+        except StoreDamaged:  # the policy cannot be read, so it may judge any event
             since = 0
         return recorder.cases_recorded_since(since)

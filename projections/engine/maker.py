@@ -1,7 +1,8 @@
-"""From events to rows: every projection's rows of whatever streams are asked for.
+"""Makes the rows of every projection from the events of given streams.
 
-The live tables, a rebuild and a report on another time differ only in which streams they ask for
-and what they do with the rows. Nothing personal is read: events come as they are stored.
+The live tables, a rebuild and a report as of another time all make their rows here. They differ
+only in which streams they ask for and what they do with the rows. Personal text is not read: it
+stays sealed.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ from projections.history.family import Family, families
 from projections.projection import Projection, to_stored
 
 CHUNK = 400
-"""Streams to read in one query by their names: as many as any database takes as parameters."""
+"""How many streams one query asks for by name: every database takes so many parameters."""
 
 _stream_of = itemgetter(1)
 _nul_in = re.compile(rb"(?<!\\)(\\\\)*\\u0000").search
-"""Finds an escaped NUL in JSON; after a backslash that is itself escaped it is text like any."""
+"""Finds an escaped NUL in JSON. Where the backslash is itself escaped, it is ordinary text."""
 
 
 def _may_have_nul(rows: Sequence[Any]) -> bool:
@@ -42,30 +43,30 @@ def _may_have_nul(rows: Sequence[Any]) -> bool:
 
 
 class Made:
-    """The rows of some streams, for each projection by name."""
+    """The rows of some streams, by the projection's name."""
 
     def __init__(self, streams: Sequence[str], events: int) -> None:
         self.streams = streams
-        """Those that were asked for by name."""
+        """The streams that were asked for by name."""
         self.events = events
         self.rows: defaultdict[str, list[list[Any]]] = defaultdict(list)
         self.parked: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
-        """The streams whose rows could not be made, each with the error."""
+        """By projection: the streams whose rows could not be made, each with the error."""
 
     def park(self, projection: str, stream: str, error: Exception) -> None:
-        """Take note that a stream's rows could not be made."""
+        """Note that a stream's rows could not be made."""
         told = f"{type(error).__name__}: {brief(error)}"[:500].replace("\0", "\N{SYMBOL FOR NULL}")
         self.parked[projection].append((stream, told))
 
 
 class Maker:
-    """Makes rows of the events of a store.
+    """Makes rows from the events of a store.
 
     Args:
         store: where the events are.
-        projections: whose rows to make.
-        until: only of what was on record by that position.
-        as_of: only of what had happened by then.
+        projections: the projections to make rows of.
+        until: the last position to read; all events if left out.
+        as_of: leave out what happened after this time.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class Maker:
         self._with_policy = "policy" in looked_at
 
     def of_streams(self, names: Iterable[str]) -> Iterator[Made]:
-        """The rows of some streams, and of all that were ever merged with them, some at a time."""
+        """The rows of some streams and of all that were ever merged with them, in chunks."""
         self._links.look(self._store, self.until)
         left = set(names)
         some: list[list[str]] = []
@@ -107,9 +108,10 @@ class Maker:
         return self._make(names, self._rows_of(names), together)
 
     def of_range(self, after: str, last: str) -> Made:
-        """The rows of all streams after one name up to another, which is included.
+        """The rows of all streams whose names come after `after`, up to and including `last`.
 
-        Streams that were ever merged are made together, in the range of the first of them.
+        The rows of streams that were ever merged with one another are made together, in the range
+        that holds the first of them.
         """
         self._links.look(self._store, self.until)
         rows = self._recorder.rows_of_range(after, last, self.until)
@@ -142,8 +144,8 @@ class Maker:
 
         Args:
             names: the streams that were asked for by name.
-            rows: of streams, each together.
-            together: streams that were ever merged with one another.
+            rows: the events as stored; those of one stream stand together.
+            together: lists of streams that were ever merged with one another.
         """
         made = Made(names, len(rows))
         beside = self._beside(rows)
@@ -160,7 +162,7 @@ class Maker:
     def _make_some(
         self, made: Made, streams: Mapping[str, list[PlainRow]], beside: dict[str, Any]
     ) -> None:
-        """Make the rows of a stream, or of some that were ever merged with one another."""
+        """Make the rows of one stream, or of streams that were ever merged with one another."""
         projections = self._of.get(next(iter(streams), "").partition(":")[0])
         if not projections:
             return
@@ -189,13 +191,15 @@ class Maker:
     def _history(self, stream: str, rows: Iterable[Any]) -> History:
         rows = list(rows)
         if "\0" in stream or (_may_have_nul(rows) and any(_nul_in(row[4]) for row in rows)):
-            # No event may have one, but a store that was altered can.
+            # An append refuses a NUL, but somebody may have altered the store.
             raise StoreDamaged("a text has a NUL, which no database takes")
         return History(stream, list(self._codec.recorded(rows)), as_of=self._as_of)
 
     def _beside(self, found: list[Any]) -> dict[str, Any]:
-        """What the rows of cases may look at: their customers and the policies, by stream. One
-        that cannot be read is the error."""
+        """What the rows of cases may depend on: customers and policies, by stream.
+
+        In the place of one that cannot be read stands the error.
+        """
         beside: dict[str, Any] = {}
         if self._with_policy:
             beside["policy"] = self.policies
@@ -210,14 +214,14 @@ class Maker:
 
     @cached_property
     def policies(self) -> Policies | Exception:
-        """The policies adopted by then; what is wrong with their stream, if anything is."""
+        """The adopted policies, or the error if their stream cannot be read."""
         history = self._read("policy", self._rows_of(["policy"]))
         return history if isinstance(history, Exception) else cast(Policies, fold_history(history))
 
     def _read(self, stream: str, rows: Iterable[Any]) -> History | Exception:
         try:
             return self._history(stream, rows)
-        except Exception as error:  # whoever looks at it is parked with it
+        except Exception as error:  # streams whose rows depend on it are parked with this error
             return error
 
 
@@ -231,13 +235,14 @@ def _stored(
     stored = to_stored(stream, projection.row, rows)
     if isinstance(subject, CaseHistory) and subject.members:
         for values, row in zip(stored, rows, strict=True):
-            # What is merged has a row of its own, which is found by its own name.
+            # The row of a merged case is stored under the stream of that case.
             values[0] = f"case:{getattr(row, 'case_id', subject.case_id)}"
     return stored
 
 
 _Subject = tuple[str, Any, dict[str, Exception]]
-"""A stream, what rows are made of, and the errors of what they may look at besides."""
+"""A stream, the history that its rows are made from, and the errors by what could not be read
+("customer", "policy")."""
 
 
 def _subjects(histories: Sequence[History], beside: dict[str, Any]) -> Iterator[_Subject]:
@@ -254,7 +259,7 @@ def _subjects(histories: Sequence[History], beside: dict[str, Any]) -> Iterator[
 
 
 def _unread(stream: str, error: Exception) -> StoreDamaged:
-    """Why rows cannot be made of what was ever merged with a stream that cannot be read."""
+    """The error of a stream that was ever merged with one that cannot be read."""
     return StoreDamaged(f"{stream}, which was merged with it, cannot be read: {brief(error)}")
 
 
@@ -263,7 +268,7 @@ def _was_merged(history: History) -> bool:
 
 
 def _case(root: History, case: History | Family, beside: dict[str, Any]) -> _Subject:
-    """A case with what its rows may look at, and the errors of what of that cannot be read."""
+    """A case with its customer and the policies, and the errors of those that cannot be read."""
     amiss: dict[str, Exception] = {}
     if not beside:
         return root.stream, CaseHistory(case), amiss

@@ -1,7 +1,7 @@
-"""Opening the tables that belong to a store, whatever its database.
+"""Opens the tables that belong to a store, on either database.
 
-They stand beside the store; or, where CASESTORE_PROJECTIONS names a file, in that SQLite file: the
-place of a reader who may not write beside the store.
+They stand beside the store. If CASESTORE_PROJECTIONS names a file, they stand in that SQLite file
+instead: this is for a reader who may not write beside the store.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from projections.engine.tables import Tables
 
 
 def open_tables(store: CaseStore, *, for_one_report: bool = False) -> Tables:
-    """The tables of a store's projections, made if they are not there.
+    """Open the tables of a store's projections, and make them if there are none.
 
     Args:
         store: the store.
-        for_one_report: where they cannot be written, say on a hot standby, give tables for one
-            report alone.
+        for_one_report: where the tables cannot be written, as on a hot standby, give tables that
+            are made for one report and gone after it.
 
-    Raises StoreUnavailable.
+    Raises:
+        StoreUnavailable: the tables cannot be opened or made.
     """
     where = parse_url(store.url)
     file = _file(where)
@@ -63,9 +64,9 @@ def _beside(where: SQLiteUrl) -> Path:
 
 
 def drop_tables(store: CaseStore) -> None:
-    """Drop what the projections of an earlier store at the same place left there.
+    """Drop the tables that an earlier store at the same place left behind.
 
-    A report makes them anew.
+    The next report makes new ones.
     """
     if (path := _file(parse_url(store.url))) is not None:
         for file in path.parent.glob(f"{escape(path.name)}*"):
@@ -80,5 +81,5 @@ def drop_tables(store: CaseStore) -> None:
 
 
 def scratch_tables() -> Tables:
-    """Tables for one report, gone when they are closed."""
+    """Tables for one report. They are gone when they are closed."""
     return ScratchTables()

@@ -1,6 +1,6 @@
 """The tables of the projections in a PostgreSQL schema beside the store's."""
 
-# ruff: noqa: D102  (what each does, Tables and Cursor say)
+# ruff: noqa: D102  (the docstrings are those of Tables and Cursor)
 
 from __future__ import annotations
 
@@ -38,8 +38,11 @@ SELECT current_setting('transaction_read_only') = 'off' AND CASE
     ELSE has_schema_privilege(%s, 'CREATE') END AS can
 """
 _AT_ONCE = BoundedSemaphore(8)
-"""Who holds one of the store's twenty connections for the tables needs another to read events: were
-all of them held by threads that wait for another, none would go on."""
+"""How many threads may use the tables at once.
+
+Each of them holds one of the store's twenty connections for the tables, and needs a second one to
+read events. Without this limit, threads could hold all connections and wait for one another.
+"""
 
 
 class PostgresTables(Tables):
@@ -61,8 +64,8 @@ class PostgresTables(Tables):
 
     @staticmethod
     def can_be_written(datastore: Any) -> bool:
-        """Whether the tables can be made, or changed where they are: not on a hot standby, nor by
-        a user who may only read."""
+        """Whether the tables can be made or changed. They cannot on a hot standby, nor by a user
+        who may only read."""
         schema = _schema_beside(datastore.schema)
         with datastore.get_connection() as connection:
             row = connection.execute(_CAN_WRITE, [f'"{schema}"', schema]).fetchone()
@@ -94,7 +97,7 @@ class PostgresTables(Tables):
         cursor.run(f"LOCK TABLE {self.at('tracking')} IN SHARE ROW EXCLUSIVE MODE")
 
     def drop(self, cursor: Cursor, table: str) -> None:
-        cursor.run("SET LOCAL lock_timeout = '1s'")  # a report may read it for long still
+        cursor.run("SET LOCAL lock_timeout = '1s'")  # a report may still read it for a long time
         super().drop(cursor, table)
 
     @contextmanager
@@ -102,8 +105,9 @@ class PostgresTables(Tables):
         import psycopg  # noqa: PLC0415  (only where there is PostgreSQL)
 
         key = f"hashtextextended('casestore build {self.schema}', 4711)"
-        # A connection of its own: who waits for another's build keeps none from others. And the
-        # lock of a transaction: behind a pooler, a session's would be left to somebody else.
+        # The lock has a connection of its own, so that waiting for another process's build takes
+        # none of the store's connections. It is a lock of a transaction, because behind a pooler a
+        # lock of the session would pass to another client.
         try:
             with psycopg.connect(self._conninfo, prepare_threshold=None) as lock:
                 for name in ("lock_timeout", "idle_in_transaction_session_timeout"):
@@ -115,7 +119,7 @@ class PostgresTables(Tables):
 
 
 def _schema_beside(schema: str) -> str:
-    """The schema for the tables of the store in a schema. A name may have 63 letters."""
+    """The name of the schema for the tables of a store. PostgreSQL allows 63 bytes."""
     if len(schema) <= 63 - len("_projections"):
         return f"{schema}_projections"
     return f"{schema[:42]}_{sha256(schema.encode()).hexdigest()[:8]}_projections"

@@ -1,9 +1,9 @@
-"""Builds projections beside the live ones and switches: blue and green.
+"""Builds new tables beside the live ones and then switches to them: a blue/green deployment.
 
-Streams are read in the order of their names, so memory does not grow with the store, and in
-ranges, so that several processes can share the work. What happens meanwhile is caught up before
-the switch, which is one transaction. Interrupted at any moment, a build leaves the live tables as
-they were, and its own to be dropped by the next one.
+Streams are read in the order of their names, so that memory does not grow with the store, and in
+ranges, so that several processes can share the work. Events that arrive meanwhile are caught up
+before the switch, which is one transaction. A build that is interrupted at any moment leaves the
+live tables as they were. The next build drops the tables that it left.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ def rebuild(
 
     Args:
         live: the live tables of the store.
-        names: of the projections; all if left out.
-        only_needed: only what `to_build` names once it is our turn.
-        workers: processes to share the work. With more than one, the caller's main module must
-            be importable, as multiprocessing demands.
-        tick: told the number of events done so far.
+        names: the projections to build; all if left out.
+        only_needed: build only those that `to_build` names once no other process builds.
+        workers: the number of processes that share the work. With more than one, the caller's
+            main module must be importable, as multiprocessing demands.
+        tick: called with the number of events done so far.
 
-    Raises StoreUnavailable.
+    Raises:
+        StoreUnavailable: a database does not answer or cannot be written.
     """
     wanted = list(live.projections) if names is None else list(names)
     with unavailable(), live.tables.building():
@@ -76,21 +77,21 @@ def _build(
 
 
 def _switch(live: LiveTables, built: Collection[str]) -> None:
-    """Make what was built live, no less far on than what is live."""
+    """Make the built tables live, once they have reached the position of the live ones."""
     where, head = live.tables, live.head()
     behind = True
-    while behind:  # with what came meanwhile, in small transactions between those of runners
+    while behind:  # take in what came meanwhile, in small transactions that let runners in between
         with where.writing() as cursor:
             behind = live.advance(cursor, _behind(where, cursor, built, head))
     with where.writing() as cursor:
-        where.lock(cursor)  # from here on what is live stands still
+        where.lock(cursor)  # from here on nobody moves the live tables
         there = live.current(cursor)
         ready = [each for each in where.tracked(cursor) if each.table in built]
         old = [there[each.projection].position for each in ready if each.projection in there]
         while live.advance(cursor, _behind(where, cursor, built, max(old, default=0))):
             pass
         for each in ready:
-            # A later version may be live beside, for whoever runs a later release by now.
+            # A later version stays live: processes of a later release may use it already.
             cursor.run(
                 f"UPDATE {where.at('tracking')} SET live = 0 WHERE projection = ? AND version <= ?",
                 [each.projection, each.version],
@@ -106,11 +107,11 @@ def _behind(where: Tables, cursor: Cursor, built: Collection[str], position: int
 
 
 def _drop_leftovers(where: Tables) -> None:
-    """Drop what is not live: tables that were replaced, and those of builds that never ended."""
+    """Drop tables that are not live: those that were replaced, and those of unfinished builds."""
     with where.reading() as cursor:
         left = [each for each in where.tracked(cursor) if not each.live]
     for each in left:
-        # What a report reads still is left to the next build.
+        # A table that a report still reads is left to the next build.
         with suppress(OperationalError), where.writing() as cursor:
             where.drop(cursor, each.table)
             for table in ("tracking", "parked"):

@@ -1,4 +1,4 @@
-"""Keeps the projections' tables up to date with the events, by catching up or building anew."""
+"""Keeps the tables of projections up to date, by catching up or by building them anew."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from projections.read_models import PROJECTIONS
 
 
 class Status(NamedTuple):
-    """How a projection stands."""
+    """How far a projection has got."""
 
     projection: str
     version: int
     position: int | None
-    """None where it was never built, or has to be built anew."""
+    """The last event in its rows; None if it was never built or has to be built anew."""
     lag_events: int
     lag_s: float
-    """Seconds since the first event that is not in its rows was recorded; 0 where all are."""
+    """Seconds since the first event that is not in its rows was recorded; 0 if all are in them."""
     parked: int
-    """Streams whose rows could not be made."""
+    """The number of streams whose rows could not be made."""
 
 
 class Runner:
     """Brings a store's projections up to date, and keeps them so. Close it, or use it in a `with`.
 
     Args:
-        store: where the events are. It stays the caller's to close.
-        projections: those to look after.
-        batch: events whose streams are brought up to date in one commit.
+        store: where the events are. The caller closes it.
+        projections: the projections to keep up to date.
+        batch: the number of events whose streams are brought up to date in one commit.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Runner:
         self._live = LiveTables(store, projections, batch=batch)
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections of the tables. The store stays open."""
         self._live.close()
 
     def __enter__(self) -> Self:
@@ -70,18 +70,22 @@ class Runner:
         stop: StopSignal | None = None,
         tick: Tick | None = None,
     ) -> int:
-        """Bring projections up to the last event there is now, building those that are not there.
+        """Bring projections up to the last event there is now, and build those without a table.
 
-        Whatever else is live moves along, so that all tables stay at one position.
+        The other live tables move along, so that all tables stay at one position.
 
         Args:
-            names: of the projections; all if left out.
-            workers: processes to build with, where something has to be built. With more than
-                one, the caller's main module must be importable, as multiprocessing demands.
+            names: the projections; all if left out.
+            workers: the number of processes that build, if something has to be built. With more
+                than one, the caller's main module must be importable, as multiprocessing demands.
             stop: ends it early, once it is set.
-            tick: told the number of events done so far.
+            tick: called with the number of events done so far.
 
-        Returns the position that all of them have reached. Raises StoreUnavailable.
+        Returns:
+            The position that all of these projections have reached.
+
+        Raises:
+            StoreUnavailable: a database does not answer or cannot be written.
         """
         return catch_up(self._live, names, workers=workers, stop=stop, tick=tick)
 
@@ -92,17 +96,17 @@ class Runner:
         workers: int = 1,
         tick: Tick | None = None,
     ) -> None:
-        """Build projections anew, and put them in the place of those that are read meanwhile.
+        """Build projections anew. Reports read the old tables until the new ones replace them.
 
-        Arguments as of `catch_up`. Raises StoreUnavailable.
+        The arguments and errors are those of `catch_up`.
         """
         rebuild(self._live, names, workers=workers, tick=tick)
 
     def run(self, *, stop: StopSignal | None = None, tick: Tick | None = None) -> None:
-        """Keep the projections up to date until `stop` is set (seen within a second, unless
-        something has to be built first).
+        """Keep the projections up to date until `stop` is set.
 
-        While the database does not answer it waits, and says so in the log "casestore".
+        `stop` is noticed within a second, unless something has to be built first. While the
+        database does not answer, this waits and says so in the log "casestore".
         """
         outage, store = Outage("keeping the projections up to date"), self._live.store
         with store._recorder.changes() as changes:
@@ -118,9 +122,16 @@ class Runner:
                 changes.wait(LOOK_ANYWAY)
 
     def wait(self, position: int, timeout: float = 5.0, names: Iterable[str] | None = None) -> None:
-        """Wait until every event up to a position is in the rows, by whatever runner.
+        """Wait until some runner has brought every event up to a position into the rows.
 
-        Raises TimeoutError.
+        Args:
+            position: the position of an event, as a Receipt gives it.
+            timeout: seconds to wait.
+            names: the projections to wait for; all if left out.
+
+        Raises:
+            TimeoutError: it took longer.
+            StoreUnavailable: a database does not answer.
         """
         deadline = time.monotonic() + timeout
         wanted = list(self._live.projections) if names is None else list(names)
@@ -147,7 +158,7 @@ class Runner:
         return self._live.parked()
 
     def retry(self) -> list[Parked]:
-        """Make the rows of parked streams again, and give those that stay parked."""
+        """Make the rows of parked streams again. Returns those that are still parked."""
         tables = self._live.tables
         with unavailable(), tables.writing() as cursor:
             tables.lock(cursor)
@@ -160,7 +171,7 @@ class Runner:
         return self.parked()
 
     def status(self) -> list[Status]:
-        """How each projection stands."""
+        """How far each projection has got."""
         live, store = self._live.current(), self._live.store
         recorder, now = store._recorder, store.now()
         parked = self.parked()
@@ -184,7 +195,7 @@ def catch_up(
     stop: StopSignal | None = None,
     tick: Tick | None = None,
 ) -> int:
-    """Bring live tables up to the last event there is now: what Runner.catch_up does."""
+    """Bring live tables up to the last event there is now; see `Runner.catch_up`."""
     head = live.head()
     wanted = list(live.projections) if names is None else list(names)
     begun: int | None = None
@@ -204,4 +215,4 @@ def catch_up(
         with unavailable(), live.tables.writing() as cursor:
             live.tables.lock(cursor)
             if not live.advance(cursor, list(live.current(cursor).values())):
-                head = live.head()  # somebody was faster, or an older copy was put back
+                head = live.head()  # another process was faster, or an older copy was put back

@@ -1,6 +1,6 @@
 """The tables of the projections in a SQLite file beside the store, or for one report alone."""
 
-# ruff: noqa: D102  (what each does, Tables and Cursor say)
+# ruff: noqa: D102  (the docstrings are those of Tables and Cursor)
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class _SQLiteCursor(Cursor):
 
 
 class SQLiteTables(Tables):
-    """Tables in a file, which is beside the store's or in a place of the reader's.
+    """Tables in a file, which is beside the store's file or where the reader wants it.
 
     Args:
-        path: of the file.
-        model: the store's file, whose mode and group it gets, so that whoever may use the one may
-            use the other.
+        path: the file.
+        model: the store's file. The new file gets its mode and group, so that the same users may
+            use both.
     """
 
     def __init__(self, path: Path, model: Path | None = None) -> None:
@@ -52,14 +52,16 @@ class SQLiteTables(Tables):
         self._datastore = Datastore(path, lasting=False)
 
     def _make(self) -> None:
-        """Put a file there that is ready: of several processes that make one ready where all see
-        it, some would find it locked."""
+        """Make the file under another name, and rename it when it is ready.
+
+        If several processes made it at its place, some of them would find it locked.
+        """
         new = self._path.with_name(f"{self._path.name}-new")
         with self.building():
             if self._path.exists():
                 return
             for each in (f"{new}", f"{new}-wal", f"{self._path}-wal", f"{self._path}-shm"):
-                Path(each).unlink(missing_ok=True)  # of one that somebody deleted, or broke off
+                Path(each).unlink(missing_ok=True)  # left by a deleted file, or a broken-off try
             with closing(sqlite3.connect(new, isolation_level=None)) as made:
                 made.execute("PRAGMA journal_mode = WAL")
                 self.prepare(_SQLiteCursor(made.cursor()))
@@ -71,15 +73,15 @@ class SQLiteTables(Tables):
     def writing(self) -> Iterator[Cursor]:
         with _translating(), self._datastore.get_connection(commit=True) as connection:
             cursor = connection.cursor().sqlite_cursor
-            # SQLite itself looks ever more seldom, and who writes batch after batch would shut
-            # everybody else out.
+            # SQLite's own waiting looks less and less often. A process that writes batch after
+            # batch would then keep all others out.
             cursor.execute("PRAGMA busy_timeout = 0")
             try:
                 _take(cursor, "BEGIN IMMEDIATE", every=0.002, patience=LOCK_TIMEOUT)
                 yield _SQLiteCursor(cursor)
                 connection.commit()
             finally:
-                connection.rollback()  # what was not committed
+                connection.rollback()  # drops what was not committed
                 cursor.execute(f"PRAGMA busy_timeout = {LOCK_TIMEOUT * 1000}")
 
     @contextmanager
@@ -89,7 +91,8 @@ class SQLiteTables(Tables):
 
     @contextmanager
     def building(self) -> Iterator[None]:
-        # A lock that goes with its process, on any system: that of another small database.
+        # The lock is the write lock of another small database: on every system it ends with the
+        # process that holds it.
         with _translating():
             file = self._path.with_name(f"{self._path.name}-build")
             with closing(sqlite3.connect(file, isolation_level=None, timeout=0)) as lock:
@@ -103,7 +106,14 @@ class SQLiteTables(Tables):
 
 
 def _take(cursor: sqlite3.Cursor, begin: str, *, every: float, patience: float) -> None:
-    """Begin a transaction as soon as its lock is free, looking every so many seconds."""
+    """Begin a transaction as soon as its lock is free.
+
+    Args:
+        cursor: of the connection.
+        begin: the statement that begins it.
+        every: seconds between two tries.
+        patience: seconds after which the last error is raised.
+    """
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -126,7 +136,7 @@ def _translating() -> Iterator[None]:
 
 
 class ScratchTables(Tables):
-    """Tables for one report, gone with it. They spill to a temporary file where they grow."""
+    """Tables for one report, in memory. SQLite moves them to a temporary file if they grow."""
 
     shared = False
 

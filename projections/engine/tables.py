@@ -1,4 +1,4 @@
-"""The tables of the projections, in a place apart from the events: a rebuild blocks no appender.
+"""The tables of the projections. They stand apart from the events, so no rebuild blocks an append.
 
 On SQLite that is the file `<db>.projections`, on PostgreSQL the schema `<schema>_projections`.
 `tracking` says for each table which projection it holds, in which version, up to which position,
@@ -40,7 +40,7 @@ CREATE TABLE IF NOT EXISTS {parked} (
 
 
 class Tracked(NamedTuple):
-    """What `tracking` says of a table."""
+    """A row of `tracking`: what is known of a table."""
 
     table: str
     projection: str
@@ -48,10 +48,10 @@ class Tracked(NamedTuple):
     store_id: str
     live: bool
     position: int
-    """Of the last event that is in its rows."""
+    """The position of the last event that is in its rows."""
     mark: str
-    """What tells that event from any other, so that another history at the same positions is
-    noticed, as where an older copy of a store was put back."""
+    """The mark of that event. It shows whether the store still has the same event there: not if an
+    older copy of the store was put back and went on differently."""
 
 
 class Cursor(ABC):
@@ -59,7 +59,7 @@ class Cursor(ABC):
 
     @abstractmethod
     def all(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
-        """Run a query and give plain tuples."""
+        """Run a query and return plain tuples."""
 
     @abstractmethod
     def run(self, sql: str, params: Sequence[Any] = ()) -> None:
@@ -74,50 +74,50 @@ class Tables(ABC):
     """The tables of one store's projections."""
 
     text = "TEXT"
-    """The type of text that is ordered by its bytes."""
+    """The database's type for text that is sorted by its bytes."""
     shared = True
-    """Whether other processes can open them too."""
+    """Whether other processes can open the same tables."""
 
     def at(self, name: str) -> str:
-        """A table's name as statements write it."""
+        """A table's name as SQL needs it."""
         return f'"{name}"'
 
     @abstractmethod
     def writing(self) -> AbstractContextManager[Cursor]:
-        """Write in one transaction."""
+        """A transaction that writes."""
 
     @abstractmethod
     def reading(self) -> AbstractContextManager[Cursor]:
-        """Read as of one moment, whatever is written meanwhile."""
+        """A transaction that reads one snapshot, whatever others write meanwhile."""
 
     @abstractmethod
     def building(self) -> AbstractContextManager[None]:
-        """One build at a time: wait until no other process builds."""
+        """The lock of builds: waits until no other process builds."""
 
-    def lock(self, cursor: Cursor) -> None:  # noqa: B027  (to write is to lock, on SQLite)
-        """From here to the end of its transaction nobody else moves a table.
+    def lock(self, cursor: Cursor) -> None:  # noqa: B027  (on SQLite a writer has the lock already)
+        """Let nobody else move a table until the end of this transaction.
 
-        To be taken before anything is read or written: what is read then still holds at the end.
+        Take it before anything is read or written, so that what is read holds until the end.
         """
 
-    def close(self) -> None:  # noqa: B027  (what belongs to the store is not ours to close)
-        """Give the connections back."""
+    def close(self) -> None:  # noqa: B027  (PostgreSQL: the connections belong to the store)
+        """Close the connections."""
 
     def prepare(self, cursor: Cursor) -> None:
-        """Create what keeps track, unless it is there."""
+        """Create `tracking` and `parked`, if they are not there."""
         names = {"tracking": self.at("tracking"), "parked": self.at("parked")}
         for statement in (TRACKING, PARKED):
             cursor.run(statement.format(**names).replace(" TEXT", f" {self.text}"))
 
     def create(self, cursor: Cursor, table: str, projection: Projection) -> None:
-        """Create a projection's table, still without indexes: it is filled faster so."""
+        """Create a projection's table, without indexes, as it is filled faster so."""
         form = shape(projection.row)
         columns = [f'"{name}" {kind}' for name, kind in zip(form.columns, form.types, strict=True)]
         listed = ", ".join(["stream TEXT NOT NULL", *columns]).replace("TEXT", self.text)
         cursor.run(f"CREATE TABLE {self.at(table)} ({listed})")
 
     def index(self, cursor: Cursor, table: str, projection: Projection) -> None:
-        """Create a table's indexes and measure it, for whoever plans queries."""
+        """Create a table's indexes, and its statistics for the query planner."""
         for n, column in enumerate(("stream", *projection.indexes)):
             cursor.run(f'CREATE INDEX "{table}_{n}" ON {self.at(table)} ("{column}")')
         cursor.run(f"ANALYZE {self.at(table)}")
@@ -126,23 +126,23 @@ class Tables(ABC):
         """Drop a table."""
         cursor.run(f"DROP TABLE IF EXISTS {self.at(table)}")
 
-    # --- keeping track ---------------------------------------------------------------------
+    # --- the table `tracking` --------------------------------------------------------------
 
     def tracked(self, cursor: Cursor) -> list[Tracked]:
-        """What is kept track of, in the order of the tables' names."""
+        """All rows of `tracking`, in the order of the tables' names."""
         columns = ", ".join("table_name" if name == "table" else name for name in Tracked._fields)
         found = cursor.all(f"SELECT {columns} FROM {self.at('tracking')} ORDER BY table_name")
         return [Tracked._make(row)._replace(live=bool(row[4])) for row in found]
 
     def move(self, cursor: Cursor, table: Tracked, end: int, mark: str) -> None:
-        """Move a table's position on."""
+        """Set a table's position and mark."""
         cursor.run(
             f"UPDATE {self.at('tracking')} SET position = ?, mark = ? WHERE table_name = ?",
             [end, mark, table.table],
         )
 
     def replace(self, cursor: Cursor, table: Tracked, made: Made) -> None:
-        """Put rows in the place of those that a table holds of their streams."""
+        """Replace the rows that a table has of the streams that were asked for."""
         for start in range(0, len(made.streams), CHUNK):
             some = made.streams[start : start + CHUNK]
             marks = ", ".join("?" * len(some))
@@ -154,7 +154,7 @@ class Tables(ABC):
         self.insert(cursor, table, made)
 
     def insert(self, cursor: Cursor, table: Tracked, made: Made) -> None:
-        """Insert rows, and the streams whose rows could not be made."""
+        """Insert rows into a table, and parked streams into `parked`."""
         cursor.insert(self.at(table.table), made.rows[table.projection])
         parked = made.parked[table.projection]
         cursor.insert(self.at("parked"), [(table.table, *stream) for stream in parked])
@@ -162,7 +162,7 @@ class Tables(ABC):
 
 @contextmanager
 def unavailable() -> Iterator[None]:
-    """What the tables' database cannot do in here is StoreUnavailable."""
+    """Raise StoreUnavailable for errors of the tables' database."""
     try:
         yield
     except PersistenceError as error:

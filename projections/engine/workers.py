@@ -1,4 +1,4 @@
-"""Making the rows of a whole store, a range of streams at a time, by one process or several."""
+"""Makes the rows of a whole store, one range of streams at a time, by one process or several."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ from projections.engine.tables import Tables, Tracked, unavailable
 from projections.projection import Projection
 
 EVENTS = 4_000
-"""To read and write at a time, more only where one stream has more."""
+"""How many events are read and written at a time; more only if one stream has more."""
 
 
 def ranges(store: CaseStore, kinds: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Ranges of streams that have some EVENTS together: the name after which each begins, and its
-    last one."""
+    """Divide the streams into ranges of about EVENTS events.
+
+    Each range is a pair: the name after which it begins, and its last name.
+    """
     for kind in kinds:
         after, end = f"{kind}:", f"{kind};"
         while after != end:
@@ -36,7 +38,7 @@ def ranges(store: CaseStore, kinds: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def fill(where: Tables, maker: Maker, into: Sequence[Tracked], streams: tuple[str, str]) -> Made:
-    """Make the rows of a range of streams, and put them into tables that hold none of them."""
+    """Make the rows of a range of streams, and insert them into tables that have none of them."""
     with fewer_collections():
         made = maker.of_range(*streams)
     put(where, into, made)
@@ -44,7 +46,7 @@ def fill(where: Tables, maker: Maker, into: Sequence[Tracked], streams: tuple[st
 
 
 def put(where: Tables, into: Sequence[Tracked], made: Made) -> None:
-    """Put rows into tables that hold none of their streams."""
+    """Insert rows into tables that have none of these streams."""
     with unavailable(), where.writing() as cursor:
         for table in into:
             where.insert(cursor, table, made)
@@ -59,13 +61,13 @@ class _Worker:
         self, url: str, projections: Sequence[Projection], built: Sequence[Tracked]
     ) -> None:
         Thread(target=_end_with_parent, daemon=True).start()
-        self.store = CaseStore.open(url)  # closed where nobody holds it
+        self.store = CaseStore.open(url)  # it is closed when it is garbage
         maker = Maker(self.store, projections, until=built[0].position)
         self.given = (open_tables(self.store), maker, built)
 
     @classmethod
     def begin(cls, *given: Any) -> None:
-        """Open what the process needs. What is raised here would end the pool, with a traceback."""
+        """Open what the process needs. An error raised here would end the pool with a traceback."""
         try:
             cls.it = cls(*given)
         except CaseStoreError as error:
@@ -80,7 +82,7 @@ class _Worker:
 
 
 def _end_with_parent() -> None:
-    """A process that was killed cannot end those that it started."""
+    """End this process when its parent has ended: a parent that was killed cannot do it."""
     parent = parent_process()
     if parent is not None:
         parent.join()
@@ -90,7 +92,7 @@ def _end_with_parent() -> None:
 def fill_all(
     live: LiveTables, projections: Sequence[Projection], built: Sequence[Tracked], workers: int
 ) -> Iterator[int]:
-    """Make the rows of all streams, and give the number of events in each part that is done."""
+    """Make the rows of all streams. Yields the number of events of each part when it is done."""
     store = live.store
     parts = ranges(store, sorted({each.of for each in projections}))
     if workers <= 1 or not live.tables.shared:
@@ -98,7 +100,7 @@ def fill_all(
         for streams in parts:
             yield fill(live.tables, maker, built, streams).events
         return
-    spawn = get_context("spawn")  # a fork would share the connections
+    spawn = get_context("spawn")  # a forked process would share the connections
     pool = ProcessPoolExecutor(workers, spawn, _Worker.begin, (store.url, projections, built))
     waiting: deque[Future[int]] = deque()
     try:

@@ -1,7 +1,8 @@
-"""A case as its rows read it: what happened to it and to the cases merged with it, in order.
+"""The history of a case, from which its rows are made.
 
-Facts may be recorded late, so everything goes by the order in which things happened: by
-`occurred_at`, then by position. What is merged into a case is part of its history (see `family`).
+Facts may be recorded late. So events are ordered by when they happened: by `occurred_at`, then by
+position. A case that is merged into this one is part of its history: see
+`projections.history.family`.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ E = TypeVar("E", bound=Event)
 
 NO_POLICIES = Policies()
 CASE = "case"
-"""In the place of an issue where a case as a whole is meant."""
+"""Stands in the place of an issue's id where the case as a whole is meant."""
 
 
 _ABOUT_ISSUES = (
@@ -52,7 +53,7 @@ _ABOUT_ISSUES = (
 
 
 _FIRST = itemgetter(0)
-"""Of a pair: its moment."""
+"""Takes the moment out of a pair."""
 
 
 class Failure(NamedTuple):
@@ -64,12 +65,12 @@ class Failure(NamedTuple):
 
 
 class CaseHistory:
-    """What happened to a case, its customer's history, and the policies.
+    """What happened to a case, with its customer's history and the policies.
 
     Args:
-        case: the case's events, not none; or those of its family.
+        case: the case's events, at least one; or the family that the case is the root of.
         customer: the customer's events, for projections that look at them.
-        policies: those adopted, for projections that look at them.
+        policies: the adopted policies, for projections that look at them.
     """
 
     def __init__(
@@ -82,11 +83,11 @@ class CaseHistory:
         self.policies = policies
         self._family = case if isinstance(case, Family) else None
         self.history = case.root if isinstance(case, Family) else case
-        """Of the case itself, without what is merged into it."""
+        """The events of the case itself, without the cases that are merged into it."""
         self.case_id = self.history.stream.removeprefix("case:")
         events = _in_order(case)
         self.count = len(events)
-        """How many events there are."""
+        """The number of events, those of merged cases included."""
         self._by_type: dict[type[Event], list[Happened]] = {}
         self._by_types: dict[tuple[type[Event], ...], list[Happened]] = {}
         self._stood: dict[str, list[tuple[Moment, Standing]]] = {}
@@ -100,7 +101,7 @@ class CaseHistory:
 
     @property
     def types(self) -> frozenset[type[Event]]:
-        """The types of its events."""
+        """The types of events that occur in this history."""
         return frozenset(self._by_type)
 
     def of(self, first: type[Event], *more: type[Event]) -> Sequence[Happened]:
@@ -109,7 +110,7 @@ class CaseHistory:
             return self._by_type.get(first, ())
         types = (first, *more)
         known = self._by_types.get(types)
-        if known is None:  # the same are asked for again and again
+        if known is None:  # rules ask for the same types again and again
             known = [happened for cls in types for happened in self._by_type.get(cls, ())]
             known.sort(key=MOMENT)
             self._by_types[types] = known
@@ -123,14 +124,14 @@ class CaseHistory:
         return () if self._family is None else self._family.members
 
     def led_to(self, case_id: str, before: Moment = LAST) -> str:
-        """The case that one of the family led to right before a moment."""
+        """The root that a case of the family had right before a moment."""
         return case_id if self._family is None else self._family.roots.root(case_id, before)
 
     def covers(self, happened: Happened, case_id: str) -> bool:
-        """Whether what an event says of its case as a whole holds for a case of the family.
+        """Whether an event about its whole case also holds for another case of the family.
 
-        It does where the two were one at that moment. A closing or reopening of what is merged
-        holds for nothing.
+        It does if the two cases were merged at that moment. A closing or a reopening of a case
+        that was then merged into another one holds for no case.
         """
         if self._family is None:
             return True
@@ -140,13 +141,13 @@ class CaseHistory:
         return leads_to == self.led_to(case_id, happened.moment)
 
     def together(self, one: Happened, other: Happened) -> bool:
-        """Whether the cases of two events were one by the time of the second."""
+        """Whether the cases of two events were merged when the second event happened."""
         before = other.moment
         return self.led_to(one.case_id, before) == self.led_to(other.case_id, before)
 
     @cached_property
     def closings(self) -> Sequence[Happened]:
-        """The closings and reopenings that hold for something, in order."""
+        """The closings and reopenings that hold for some case (see `covers`), in order."""
         found = self.of(CaseClosed, CaseReopened)
         if self._family is None:
             return found
@@ -154,8 +155,10 @@ class CaseHistory:
 
     @cached_property
     def closing(self) -> Happened | None:
-        """What closed the case, where it is closed. What closed those that are merged into it
-        does not close it."""
+        """The CaseClosed that closed the case; None if the case is open.
+
+        The closing of a case that is merged into this one does not close this one.
+        """
         own = [each for each in self.of(CaseClosed, CaseReopened) if each.case_id == self.case_id]
         return own[-1] if own and isinstance(own[-1].event, CaseClosed) else None
 
@@ -163,32 +166,35 @@ class CaseHistory:
 
     @cached_property
     def opened(self) -> Happened:
-        """How the case began."""
+        """The case's CaseOpened."""
         if self._family is None:
             return self.of(CaseOpened)[0]
         return next(each for each in self.of(CaseOpened) if each.case_id == self.case_id)
 
     @property
     def customer_id(self) -> str:
-        """Whose case it is."""
+        """The customer whose case it is."""
         return cast(str, self.opened.event.customer_id)
 
     def customer_of(self, case_id: str) -> str:
-        """Whose case one of the family is."""
+        """The customer of a case of the family."""
         return cast(str, self.standing_of(case_id).customer_id)
 
     def standing_of(self, case_id: str) -> Standing:
-        """How one of the family stands by itself, whatever it is merged into."""
+        """The state of a case of the family by its own events, whatever it is merged into."""
         return self._standings(case_id)[-1][1]
 
     def merged_into(self, case_id: str) -> str | None:
-        """What one of the family is merged into."""
+        """The case that a case of the family is merged into; None if it is not merged."""
         return None if self._family is None else self._family.roots.into(case_id)
 
     @cached_property
     def received(self) -> Happened | None:
-        """The opening of the case that reached us first; None where that is recorded as after
-        the opening, and so is not known."""
+        """The CaseOpened of the case in the family that reached us first.
+
+        A case that is recorded as received after it was opened is left out, as that cannot be
+        so. None if no case is left.
+        """
         if self._family is None:
             return self.opened if _receipt(self.opened) is not None else None
         own_first = sorted(self.of(CaseOpened), key=lambda each: each.case_id != self.case_id)
@@ -202,7 +208,10 @@ class CaseHistory:
 
     @property
     def received_at(self) -> datetime | None:
-        """The same, where it was recorded, or a case merged into this one was earlier."""
+        """The `received_at` that was recorded when the case was opened; None if none was.
+
+        If a case that is merged into this one reached us earlier, it is that case's receipt.
+        """
         own: CaseOpened = self.opened.event
         receipt = self.receipt
         early = receipt is not None and receipt < (own.received_at or own.occurred_at)
@@ -210,37 +219,37 @@ class CaseHistory:
 
     @property
     def standing(self) -> Standing:
-        """How the case stands."""
+        """The state of the case after all its events."""
         return self.standing_of(self.case_id)
 
     @property
     def about(self) -> tuple[str | None, str | None, str | None]:
-        """Product, region and category, as they were last judged to be."""
+        """Product, region and category, as the last classification says."""
         standing = self.standing
         return standing.product, standing.region, standing.category
 
     def standing_at(self, at: datetime, case_id: str | None = None) -> Standing:
-        """How the case that one of the family led to at a time stood then.
+        """The state that the root of a case had at a time.
 
         Args:
-            at: with all that happened by then.
-            case_id: of the family; the case itself, if left out.
+            at: the time; what happened at exactly that time counts.
+            case_id: a case of the family; this case if left out.
         """
         if self._family is None:
             since, standing = self._standings(self.case_id)[-1]
-            if since.at <= at:  # mostly it stands as it still does
+            if since.at <= at:  # the common case: nothing has changed since
                 return standing
         return self.standing_before(Moment(at, LAST.position + 1), case_id or self.case_id)
 
     def standing_before(self, moment: Moment, case_id: str) -> Standing:
-        """How the case that one of the family led to right before a moment stood then."""
+        """The state that the root of a case of the family had right before a moment."""
         root = case_id if self._family is None else self.led_to(case_id, moment)
         standings = self._standings(root)
         place = bisect_left(standings, moment, key=_FIRST)
         return standings[place - 1][1] if place else Standing()
 
     def _standings(self, case_id: str) -> list[tuple[Moment, Standing]]:
-        """How a case stood from each moment on at which that changed."""
+        """The states of a case, each with the moment from which it held, in order."""
         known = self._stood.get(case_id)
         if known is None:
             known = self._stood[case_id] = self._fold(case_id)
@@ -261,8 +270,10 @@ class CaseHistory:
 
     @property
     def first_owners(self) -> tuple[str | None, str | None]:
-        """The agent and the team that had the case when it was opened; of each that had it not
-        then, the first that got it."""
+        """The agent and the team that had the case when it was opened.
+
+        If no agent (or no team) had it then, the first agent (or team) that got it later.
+        """
         then = self.standing_at(self.opened.at)
         standings = [then, *(standing for _, standing in self._standings(self.case_id))]
         agents = (standing.agent for standing in standings if standing.agent is not None)
@@ -271,7 +282,7 @@ class CaseHistory:
 
     @property
     def handovers(self) -> int:
-        """How often one who had a case was followed by another, in all cases of the family."""
+        """How often a case of the family went from one agent to another."""
         return sum(map(self._handovers, (self.case_id, *_ids(self.members))))
 
     def _handovers(self, case_id: str) -> int:
@@ -282,7 +293,7 @@ class CaseHistory:
         return max(len(owners) - 2, 0)
 
     def team_of(self, happened: Happened) -> str | None:
-        """The team of who did something; where that was not recorded, the case's at that time."""
+        """The team of the actor; if it was not recorded, the team that had the case then."""
         team: str | None = happened.event.actor.team
         return team or self.standing_at(happened.at, happened.case_id).team
 
@@ -290,12 +301,12 @@ class CaseHistory:
 
     @cached_property
     def issues(self) -> Mapping[str, Happened]:
-        """When each issue was raised, by id."""
+        """The event that raised each issue, by the issue's id."""
         return {each.event.issue_id: each for each in self.of(IssueRaised)}
 
     @cached_property
     def issue_turns(self) -> list[tuple[Moment, frozenset[str]]]:
-        """The issues that are open from each moment on at which that may change."""
+        """The open issues after each event that may change them, with its moment, in order."""
         if not self.of(IssueRaised):
             return []
         if self._family is None:
@@ -307,23 +318,28 @@ class CaseHistory:
         )
 
     def open_issues(self, moment: Moment) -> frozenset[str]:
-        """The issues that are open right before a moment."""
+        """The issues that were open right before a moment."""
         turns = self.issue_turns
         before = bisect_left(turns, moment, key=_FIRST)
         return turns[before - 1][1] if before else frozenset()
 
     def about_issues(self, happened: Happened, field: str = "issue_ids") -> frozenset[str]:
-        """The issues that an event is about: those it names, or all that were open then in the
-        cases that were one with its own."""
+        """The issues that an event is about.
+
+        They are those it names. If it names none, they are all that were open then in its own
+        case and in those that were merged with it at that moment.
+        """
         named = getattr(happened.event, field)
         if named is not None:
             return self._raised(named)
         return self._covered(happened, self.open_issues(happened.moment))
 
     def matters(self, happened: Happened) -> frozenset[str]:
-        """The issues that a finding, or something given, is for: what it is about; where it names
-        none and none was open any more, all that had been raised. CASE, where it names none, stands
-        for a case that never had an issue.
+        """The issues that a finding, a gesture or a remedy is for.
+
+        They are those it is about (see `about_issues`). If it names none and none was open any
+        more, they are all that had been raised. For a case that never had an issue, CASE stands
+        in their place.
         """
         if happened.event.issue_ids is not None:
             return self._raised(happened.event.issue_ids)
@@ -340,8 +356,11 @@ class CaseHistory:
 
     @cached_property
     def _judged_as_a_whole(self) -> frozenset[str]:
-        """The cases of the family without issues of which something was said before they were one
-        with a case that has some."""
+        """The cases of the family that were judged as a whole.
+
+        They have no issues, and something was said of them before they were merged with a case
+        that has some.
+        """
         with_issues = {issue.case_id for issue in self.issues.values()}
         return frozenset(
             happened.case_id
@@ -352,7 +371,7 @@ class CaseHistory:
         )
 
     def _raised(self, named: Iterable[str]) -> frozenset[str]:
-        """Of what is named, the issues of this case or its family."""
+        """The named issues that were raised in this case or its family."""
         return frozenset(issue_id for issue_id in named if issue_id in self.issues)
 
     def _covered(self, happened: Happened, issues: Iterable[str]) -> frozenset[str]:
@@ -364,7 +383,7 @@ class CaseHistory:
 
     @cached_property
     def contacts(self) -> Sequence[Happened]:
-        """The customer's messages, without those of machines."""
+        """The customer's messages, without automated ones."""
         return [each for each in self.of(MessageReceived) if not each.event.automated]
 
     @cached_property
@@ -374,8 +393,11 @@ class CaseHistory:
 
     @cached_property
     def failures(self) -> dict[str, Failure]:
-        """The replies that are known not to have arrived: the first such news since the last
-        confirmation. A temporary failure is none."""
+        """The replies that are known not to have arrived, by id.
+
+        Each comes with the first news of the failure since its delivery was last confirmed. A
+        temporary failure does not count.
+        """
         found: dict[str, Failure] = {}
         for each in self.of(DeliveryFailed, DeliveryConfirmed, MessageReceived):
             event = each.event
@@ -400,8 +422,11 @@ class CaseHistory:
         return found
 
     def arrived(self, reply_id: str) -> Moment | None:
-        """When a reply arrived as far as is known: when it was sent, or else when a resend of it
-        was, which stands for it from its own time. None where nothing arrived."""
+        """When a reply arrived, as far as is known.
+
+        It is the moment when the reply was sent, or, if the reply failed, the moment of the first
+        resend that arrived. None if nothing arrived.
+        """
         return self._arrivals.get(reply_id)
 
     @cached_property

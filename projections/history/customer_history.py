@@ -1,4 +1,4 @@
-"""A customer as their row reads them, with what they were merged with."""
+"""The history of a customer, from which the customer's row is made."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from casestore.streams.merged import Roots, merges_in
 
 
 class CustomerHistory(NamedTuple):
-    """What happened to a customer."""
+    """What happened to a customer, and the customers that they were merged with."""
 
     history: History
     roots: Roots
-    """What each customer that was ever merged with this one led to."""
+    """The root of each customer that was ever merged with this one, at any time."""
 
     @property
     def customer_id(self) -> str:
@@ -23,10 +23,11 @@ class CustomerHistory(NamedTuple):
 
 
 def customer_histories(histories: Sequence[History]) -> Iterator[CustomerHistory]:
-    """Customers that were ever merged with one another.
+    """The histories of customers that were ever merged with one another.
 
     Args:
-        histories: of all of them to whom something had happened by the time asked for.
+        histories: the events of each of these customers, without those to whom nothing had
+            happened by the time that is asked about.
     """
     there = {history.stream.removeprefix("customer:") for history in histories}
     roots = Roots((merge for history in histories for merge in merges_in(history)), there)

@@ -1,7 +1,8 @@
-"""Families: cases that are merged are read as one history, that of the case that they lead to.
+"""Families: merged cases are read as one history, that of their root.
 
-A member's ids are read as "case_id/id", so that they stay apart from those of the root. Nobody who
-reads a family's history needs to know of merges.
+The root is the case that all merges end at; the others are its members. An id of a member is read
+as "case_id/id", so that it differs from the root's ids. Code that reads a family's history needs to
+know nothing of merges.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from projections.history.happened import Happened
 
 @dataclass(frozen=True)
 class Family:
-    """A case with all that is merged into it.
+    """A case with all cases that are merged into it.
 
     Attributes:
-        root: the case that the others lead to.
+        root: the case that the others are merged into, directly or by way of another one.
         members: the others.
-        related: all cases that were ever merged with these, by id, as they may have had one of
-            these at some time.
-        roots: what each of them led to, at any time.
+        related: all cases that were ever merged with these, by id. One of them may have been the
+            root of one of these at an earlier time.
+        roots: the root of each related case, at any time.
     """
 
     root: History
@@ -35,10 +36,11 @@ class Family:
 
 
 def families(histories: Sequence[History]) -> Iterator[Family]:
-    """The families of cases that were ever merged with one another, by root.
+    """Divide cases that were ever merged with one another into the families they form now.
 
     Args:
-        histories: of all of them that had been opened by the time asked for.
+        histories: the events of each of these cases, without those that had not been opened by
+            the time that is asked about.
     """
     related = {history.stream.partition(":")[2]: history for history in histories}
     merges = [merge for history in histories for merge in merges_in(history)]
@@ -52,7 +54,7 @@ def families(histories: Sequence[History]) -> Iterator[Family]:
 
 
 def happenings(family: Family) -> list[Happened]:
-    """All that happened in a family, in order, with ids that are apart."""
+    """All events of a family in the order of happening; a member's ids are "case_id/id"."""
     histories = {each.stream.partition(":")[2]: each for each in (family.root, *family.members)}
     own = {
         case_id: {key for recorded in history for key in brings(recorded.event)}
@@ -77,8 +79,11 @@ def happenings(family: Family) -> list[Happened]:
 def _that_had_happened(
     histories: Mapping[str, History], own: Mapping[str, set[IdKey]]
 ) -> list[tuple[str, Recorded]]:
-    """The events of all, less those that refer to something of another member that had not
-    happened; and what refers to these."""
+    """The events of all cases, each with its case's id, that refer only to what had happened.
+
+    An event may refer to something of another member that had not happened by the time that is
+    asked about. It is left out, and so is every event that refers to it.
+    """
     events = [(case_id, each) for case_id, history in histories.items() for each in history]
     not_yet = {case_id: set(history.not_yet) for case_id, history in histories.items()}
     if not any(not_yet.values()):

@@ -1,4 +1,4 @@
-"""An event and its place in the order in which things happened."""
+"""An event with its place in the order of happening."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from casestore.streams.history import Moment, Recorded
 __all__ = ["MOMENT", "Happened", "Moment"]
 
 MOMENT = attrgetter("moment")
-"""What happenings are sorted by."""
+"""The key to sort them by: the order of happening."""
 
 
 class Happened(msgspec.Struct, frozen=True, gc=False):
-    """An event and its place in the order of what happened."""
+    """An event with its place in the order of happening."""
 
     at: datetime
     """When it happened."""
@@ -25,11 +25,11 @@ class Happened(msgspec.Struct, frozen=True, gc=False):
     event: Any
     event_id: str
     case_id: str
-    """The case on whose stream it stands, which may be merged into another one."""
+    """The case whose stream has the event. It may be merged into another case."""
 
     @classmethod
     def of(cls, recorded: Recorded) -> Happened:
-        """An event as recorded."""
+        """Make one from a recorded event of a case."""
         moment = recorded.moment
         case_id = recorded.stream.partition(":")[2]
         return cls(moment.at, moment, recorded.event, recorded.uid, case_id)

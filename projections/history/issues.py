@@ -1,9 +1,9 @@
-"""Which issues of a case were open when.
+"""When which issues of a case were open.
 
-An issue is settled by its acceptance, a remedy, a finding that it is not so, or the closing of
-the case, and open again once that resolution is rejected or the case reopened. What names no
-issues is for all that have been raised. A finding that was superseded, and a remedy that was taken
-back, settle nothing any more.
+An issue is settled when the customer accepts its resolution, a remedy is given, a finding says that
+it was unfounded, or the case is closed. It is open again when the customer rejects the resolution
+or the case is reopened. An event that names no issues holds for all that have been raised. A
+superseded finding and a reversed remedy settle nothing.
 """
 
 from __future__ import annotations
@@ -24,21 +24,25 @@ from casestore.events.markers import IdKey
 from projections.history.happened import Happened, Moment
 
 SETTLING = (ResolutionAccepted, ResolutionRejected, RemedyGiven, CaseClosed, CaseReopened)
-"""What settles issues or opens them again, findings aside."""
+"""Events that settle issues or open them again, except findings."""
 UNFOUNDED = ("not_upheld", "out_of_scope")
 CHANGING = (IssueRaised, FindingMade, RemedyReversed, *SETTLING)
-"""What may change which issues are open."""
+"""Events that may change which issues are open."""
 
 Covers = Callable[[Happened, str], bool]
-"""Whether what names no issues is for an issue: that of a case which was then one with its own."""
+"""Whether an event that names no issues holds for an issue.
+
+It does if the issue's case and the event's case were merged at that moment.
+"""
 
 
 def turns(events: Sequence[Happened], covers: Covers | None) -> list[tuple[Moment, frozenset[str]]]:
-    """The issues that are open from each moment on at which that may change, in order.
+    """The open issues after each event that may change them, with its moment, in order.
 
     Args:
-        events: all that are of CHANGING, in the order in which they happened.
-        covers: asked of each issue that an event does not name; None: it is for all of them.
+        events: all events of the types in CHANGING, in the order of happening.
+        covers: asked about each issue where an event names none. None means that such an event
+            holds for every issue.
     """
     found: list[tuple[Moment, frozenset[str]]] = []
     is_open: dict[str, bool] = {}

@@ -1,9 +1,9 @@
-"""Which of a customer's messages wait for us, and which were answered by whom.
+"""Which of a customer's messages wait for a reply, and who answered the others.
 
-A message waits until a human reply arrives after it. A closing ends the waiting of a word of
-thanks (a message without an ask, a new issue or a says_… field), unless its answer proved
-undelivered. Where no message is on record at all, the receipt of an open case waits until a human
-reply arrived. What a machine wrote waits for nothing.
+A message waits until a human reply that was sent after it arrives. A message without an ask, a new
+issue or a says_… field is taken for a word of thanks: the closing of the case ends its waiting,
+unless a reply to it did not arrive. If a case has no message at all, it waits from its receipt
+until a human reply arrives, as long as it is open. Automated messages never wait.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class Waited(NamedTuple):
 
     message: Happened
     reply: Happened | None
-    """The reply that arrived, by which it was answered: the resend, where that one did."""
+    """The reply that answered it: the one that arrived, which may be a resend. None: it waits."""
 
 
 def waited(case: CaseHistory) -> Iterator[Waited]:
-    """The customer's messages that waited until they were answered, or still wait, in order."""
+    """The customer's messages that waited for an answer or still wait, in order."""
     answers = [moment for moment, _ in case.answers]
     sent = [
         (reply.moment, reply_id)
@@ -52,7 +52,7 @@ def waited(case: CaseHistory) -> Iterator[Waited]:
 def _ended(
     case: CaseHistory, message: Happened, answered: Moment | None, sent: list[tuple[Moment, str]]
 ) -> bool:
-    """Whether a closing ended the waiting of a word of thanks."""
+    """Whether a closing ended a message's waiting (see above)."""
     closing = next(
         (
             each.moment
@@ -73,7 +73,7 @@ def _ended(
 
 
 def waiting(case: CaseHistory) -> tuple[datetime, ...]:
-    """Since when each of the customer's messages that still wait does so, the earliest first."""
+    """For each of the customer's messages that still waits, the time since when; earliest first."""
     if case.contacts:
         return tuple(each.message.at for each in waited(case) if each.reply is None)
     if case.answers or case.standing.status != "open":

@@ -1,4 +1,4 @@
-"""One row for each case: its present state, and what happened how often and when."""
+"""One row for each case: its present state, and counts and times of what happened."""
 
 from __future__ import annotations
 
@@ -27,13 +27,15 @@ from projections.projection import Projection, Row
 
 RESOLVED = ("resolved", "final_response")
 NOT_COMPLAINTS = ("not_a_complaint", "duplicate")
-"""Why a case may be closed that is left out of what complaints come to."""
+"""Reasons for a closing after which the case no longer counts as a complaint."""
 _SECOND = timedelta(seconds=1)
 
 
 class CaseRow(Row, frozen=True):
-    """A case, with what is merged into it. What is merged has a row of its own that counts
-    nothing."""
+    """A case, together with the cases that are merged into it.
+
+    A merged case has a row of its own, in which all counts are 0.
+    """
 
     case_id: str
     customer_id: str
@@ -47,58 +49,60 @@ class CaseRow(Row, frozen=True):
     opened_at: datetime
     received_at: datetime | None
     receipt: datetime | None
-    """When it reached us: received, else opened; None where that cannot be so."""
+    """When it reached us: `received_at`, else `opened_at`. None if `received_at` is after the
+    opening, which cannot be."""
     closed_at: datetime | None
     close_reason: str | None
     messages: int
     contacts: int
-    """Messages without those of machines."""
+    """The customer's messages, without automated ones."""
     replies: int
-    """Human ones."""
+    """Replies by people, not automated ones."""
     agents: tuple[str, ...]
-    """Those who replied."""
+    """The ids of the agents who replied, sorted."""
     handovers: int
     escalations: int
     reopens: int
     first_response_at: datetime | None
-    """Of the first human reply that arrived, or whose resend did."""
+    """When the first human reply that arrived was sent, or its resend if that one arrived."""
     first_response_s: int | None
     first_response_working_s: int | None
     responder: str | None
     responder_team: str | None
-    """Who gave the first response."""
+    """The team of the responder, who gave the first response."""
     resolution_s: int | None
-    """From receipt to the closing as resolved, or with a final response."""
+    """Seconds from the receipt to the closing, if it is a resolution or a final response."""
     resolution_working_s: int | None
     resolution_net_s: int | None
-    """Without the time in which we waited for the customer."""
+    """The same without the seconds in which we waited for the customer."""
     closer: str | None
     closer_team: str | None
-    """Who closed it, where it is closed."""
+    """The team of the closer, who closed the case; None while it is open."""
     opener: str | None
     opener_team: str | None
-    """Who had it when it was opened; who got it first, where nobody had."""
+    """The team of the opener, who had the case when it was opened, or else got it first."""
     resolve_due_at: datetime | None
     waiting: tuple[datetime, ...]
-    """Since when each of the customer's messages that wait does so."""
+    """For each of the customer's messages that still waits, the time since when; earliest first."""
     undelivered: int
-    """Replies that did not arrive, whether sent again or not."""
+    """The number of replies that did not arrive, whether they were sent again or not."""
     issues: int
     issues_open: int
     upheld: bool | None
-    """Whether a finding that stands upholds an issue, or part of one; None without findings."""
+    """Whether a finding that stands upholds an issue, wholly or partly; None without findings."""
     gestures: int
-    """Given, whether or not they were declined or reversed then."""
+    """The number of gestures given, also those that were then declined or reversed."""
     executive_escalations: tuple[str, ...]
-    """The escalations to an executive that were not returned, the earliest first."""
+    """The ids of escalations to an executive that were not returned, the earliest first."""
     executive_since: tuple[datetime, ...]
+    """When each of them was escalated, in the same order."""
     last_event_at: datetime
     events: int
     merged_into: str | None
 
 
 def rows(case: CaseHistory) -> Iterator[CaseRow]:
-    """The case's row, and one for each that is merged into it."""
+    """The case's row, and one for each case that is merged into it."""
     standing, opened = case.standing, case.opened
     answers = case.answers
     humans = [each.event for each in case.of(ReplySent) if not each.event.automated]
@@ -220,8 +224,10 @@ def _merged(case: CaseHistory, member: History) -> CaseRow:
 
 
 def _measured(case: CaseHistory, until: datetime | None) -> tuple[int | None, int | None]:
-    """Seconds and working seconds from receipt to a time; none of what cannot be measured: there
-    is no such time, or it is before the receipt."""
+    """Seconds and working seconds from the receipt to a time.
+
+    None if there is no such time, the receipt is not known, or the time is before the receipt.
+    """
     receipt = case.receipt
     if until is None or receipt is None or until < receipt:
         return None, None
@@ -230,7 +236,10 @@ def _measured(case: CaseHistory, until: datetime | None) -> tuple[int | None, in
 
 
 def resolve_due_at(case: CaseHistory) -> datetime | None:
-    """When a case is to be resolved, by the policy in force at its receipt."""
+    """When a case has to be resolved, by the policy in force at its receipt.
+
+    None if the receipt is not known.
+    """
     if case.receipt is None:
         return None
     policy = case.policies.at(case.receipt)
@@ -238,9 +247,11 @@ def resolve_due_at(case: CaseHistory) -> datetime | None:
 
 
 def resolution_due(case: CaseHistory) -> datetime | None:
-    """The same, as `too-slow` judges it: without the time in which we waited for the customer,
-    where the policy says so. None where the receipt is not known, or where we still wait for the
-    customer, so that no time is too late."""
+    """When a case has to be resolved, as the rule `too-slow` judges it.
+
+    If the policy says so, the time in which we waited for the customer does not count. None if
+    the receipt is not known, or if we still wait for the customer, so that no time is too late.
+    """
     begin = case.receipt
     if begin is None:
         return None
@@ -268,8 +279,11 @@ def resolution_due(case: CaseHistory) -> datetime | None:
 
 
 def waits_for_customer(case: CaseHistory) -> Iterator[tuple[datetime, datetime | None]]:
-    """From when to when we waited for the customer: from a request for information that arrived to
-    the next contact; None: to this day. In order; one may begin within another."""
+    """The times in which we waited for the customer, in the order of the requests.
+
+    Each begins with a request for information that arrived, and ends with the customer's next
+    contact; the end is None if there was none yet. They may overlap.
+    """
     contacts = case.contacts
     for request in case.of(InformationRequested):
         event: InformationRequested = request.event
@@ -309,7 +323,7 @@ def _upheld(case: CaseHistory) -> bool | None:
 
 
 def standing_findings(case: CaseHistory) -> list[Happened]:
-    """The findings that none has superseded, in order."""
+    """The findings that no later one has superseded, in order."""
     findings = case.of(FindingMade)
     superseded = {each.event.supersedes for each in findings}
     return [each for each in findings if each.event.finding_id not in superseded]

@@ -1,4 +1,4 @@
-"""One row for each closing and reopening of a case: who closed it, and whether that counts."""
+"""One row for each closing and reopening of a case, with who closed it."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ class ClosingRow(Row, frozen=True):
     what: Literal["closed", "reopened"]
     at: datetime
     turns: bool
-    """Whether the case was open, and is closed by it, or the other way round. What is merged into
-    a case neither closes nor opens it."""
+    """Whether this changes the case from open to closed, or from closed to open. The closing or
+    reopening of a case that is merged into this one does not."""
     reason: str | None
-    """Of a closing."""
+    """The reason for a closing; None for a reopening."""
     agent: str | None
+    """Who closed the case; for a reopening, who had closed it last. None if nobody had."""
     team: str | None
-    """Of who closed it, also where it is reopened; None where nobody had closed it before."""
+    """The team of that agent."""
 
 
 def rows(case: CaseHistory) -> Iterator[ClosingRow]:
-    """The closings and reopenings of a case and of what is merged into it, in order."""
+    """The closings and reopenings of a case and of the cases merged into it, in order."""
     last: dict[str, Happened] = {}
     closed: dict[str, Happened] = {}
     for happened in case.of(CaseClosed, CaseReopened):

@@ -1,4 +1,4 @@
-"""One row for each customer: since when we know them, and under whom they count."""
+"""One row for each customer: since when we know them, and whom they are merged into."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class CustomerRow(Row, frozen=True):
 
     customer_id: str
     registered_at: datetime | None
-    """For the first time, as somebody told it; else when the store did it by itself."""
+    """When they were first registered: by a recorded CustomerRegistered, else by the store."""
     merged_into: str | None
     root: str
-    """The customer that this one counts under: itself, if it is not merged."""
+    """The id under which reports count this customer: its own, if it is not merged."""
     erased: bool
-    """Whether their personal data was erased, and they have not been registered since."""
+    """Whether their personal data was erased and they were not registered again since."""
     last_event_at: datetime
 
 

@@ -22,12 +22,12 @@ class DeliveryRow(Row, frozen=True):
     sent_at: datetime
     failed_at: datetime
     resent_by: str | None
-    """A resend of it, or of a resend of it: the first that arrived, else the latest."""
+    """The first resend that arrived, else the latest; a resend of a resend counts too."""
     made_good_at: datetime | None
-    """When a resend, or a later human reply on the same issues, arrived. A reply that is said to
-    address nothing makes nothing good."""
+    """When a resend, or a later human reply on the same issues, arrived. A reply that addresses no
+    issue (`addresses` is empty) does not count."""
     agent: str
-    """Who, or what, sent it."""
+    """Who sent it: a person, or a system."""
     team: str | None
     product: str | None
     region: str | None
@@ -35,7 +35,7 @@ class DeliveryRow(Row, frozen=True):
 
 
 def rows(case: CaseHistory) -> Iterator[DeliveryRow]:
-    """The case's replies that did not arrive, in the order of the news."""
+    """The case's replies that did not arrive, in the order in which their failure was told."""
     if not case.failures:
         return
     product, region, category = case.about

@@ -1,4 +1,7 @@
-"""One row for each finding that none has superseded: the cause of a grievance, and its cost."""
+"""One row for each finding that stands: the cause of a grievance, and its cost.
+
+A finding stands if no later one has superseded it.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,14 @@ class FindingRow(Row, frozen=True):
     outcome: str
     root_cause: str | None
     issues: tuple[str, ...]
-    """Those that it is on, in the order in which they were raised."""
+    """The issues that it is on, in the order in which they were raised."""
     losses: tuple[str, ...]
-    """The loss of each of them, like "25.00 EUR"; empty where it was not recorded."""
+    """The loss for each of these issues, like "25.00 EUR"; "" if none was recorded."""
     given: tuple[str, ...]
-    """The event ids of the remedies and gestures for one of them."""
+    """The event ids of the remedies and gestures for one of these issues."""
     agent: str
     team: str | None
-    """Of who made it."""
+    """The team of whoever made the finding."""
     product: str | None
     region: str | None
     category: str | None

@@ -27,21 +27,21 @@ class GoodwillRow(Row, frozen=True):
     id: str
     case_id: str
     customer_id: str
-    """To whom it was given: a case that is merged may be of another customer."""
+    """Who got it. A case that is merged into this one may be of another customer."""
     given_at: datetime
     kind: str
     value: Money | None
     given_by: str
     role: str | None
     team: str | None
-    """Of who gave it; where that was not recorded, the case's at that time."""
+    """The team of whoever gave it; if that was not recorded, the team that had the case then."""
     approved_by: str | None
     reason: str | None
     asked_for: bool | None
     conditions: bool | None
-    """Whether conditions were told with it."""
+    """Whether the customer was told conditions with it."""
     receipt: datetime | None
-    """When the complaint reached us: received, else opened; None where that is not known."""
+    """When the complaint reached us; see CaseRow."""
     contacts_before: int
     status: Literal["given", "declined", "reversed"]
     product: str | None
@@ -50,7 +50,7 @@ class GoodwillRow(Row, frozen=True):
     event_id: str
     approver_role: str | None
     position: int
-    """Of several at one time, those that were recorded first come first."""
+    """The event's position. Rows of one time are sorted by it."""
 
 
 def rows(case: CaseHistory) -> Iterator[GoodwillRow]:
@@ -95,7 +95,7 @@ def rows(case: CaseHistory) -> Iterator[GoodwillRow]:
 
 
 def _status(case: CaseHistory) -> dict[tuple[Ledger, str], Literal["declined", "reversed"]]:
-    """What became of gestures and remedies that do not stand; the last that happened counts."""
+    """The status of each gesture and remedy that was declined or reversed: the last one counts."""
     status: dict[tuple[Ledger, str], Literal["declined", "reversed"]] = {}
     for each in case.of(GestureDeclined, GestureReversed, RemedyReversed):
         match each.event:

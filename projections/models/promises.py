@@ -1,6 +1,6 @@
-"""One row for each promise: what it was, when it was due, and how it ended if it did.
+"""One row for each promise: what it was, when it was due, and how it ended, if it has.
 
-Whether it is broken is a question of when one asks: `state` answers it.
+Whether a promise is broken depends on the time that is asked about: see `state`.
 """
 
 from __future__ import annotations
@@ -32,17 +32,18 @@ class PromiseRow(Row, frozen=True):
     made_at: datetime
     made_by: str
     team: str | None
-    """Of who made it; where that was not recorded, the case's at that time."""
+    """The team of whoever made it; if that was not recorded, the team that had the case then."""
     first_due_at: datetime | None
     due_at: datetime | None
-    """What judges it: a later time counts only if the customer agreed before the old one."""
+    """The time that it is judged by. A new time counts only if the customer agreed to it before
+    the old one had passed."""
     kept_at: datetime | None
-    """Of the first keeping that holds: a reply that did not arrive keeps nothing, and one that
-    was sent again keeps it when that arrived."""
+    """When it was first kept. If the reply that should keep it did not arrive, this is when a
+    resend of it arrived."""
     withdrawn_at: datetime | None
     released_at: datetime | None
     renegotiations: int
-    """Agreed or not."""
+    """The number of new times, whether the customer agreed to them or not."""
     owner_at_due: str | None
     status_at_due: Literal["open", "closed"] | None
     product: str | None
@@ -51,7 +52,7 @@ class PromiseRow(Row, frozen=True):
 
 
 def state(promise: PromiseRow, at: datetime) -> PromiseState:
-    """How a promise stands at a time."""
+    """The state of a promise at a time."""
     return promise_state(
         at,
         due_at=promise.due_at,
@@ -114,7 +115,7 @@ def rows(case: CaseHistory) -> Iterator[PromiseRow]:
 
 
 def kept_at(case: CaseHistory, keeping: Happened) -> datetime | None:
-    """From when a PromiseKept holds; None where it does not, its reply not having arrived."""
+    """From when a PromiseKept holds; None if it was kept by a reply that did not arrive."""
     by = keeping.event.by
     if by is None or by.kind != "reply" or by.id not in case.failures:
         return keeping.at

@@ -21,7 +21,7 @@ class RatingRow(Row, frozen=True):
     """The best that can be given; the worst is 1."""
     agent: str | None
     team: str | None
-    """Who had the case then."""
+    """The team that had the case at that time, as `agent` is the agent who had it."""
     product: str | None
     region: str | None
     category: str | None

@@ -22,22 +22,22 @@ class ResponseRow(Row, frozen=True):
     channel: str
     at: datetime
     due_at: datetime
-    """By the policy in force when it came."""
+    """When an answer was due, by the policy in force when the message came."""
     answered_at: datetime | None
     answered_by: str | None
-    """Who sent the reply that arrived: of a resend, who sent that."""
+    """Who sent the reply that arrived; if it was a resend, who sent the resend."""
     seconds: int | None
     working_seconds: int | None
     agent: str | None
     team: str | None
-    """Of who answered; of an unanswered one, who has the case now."""
+    """The team of whoever answered; for an unanswered message, the team that has the case now."""
     product: str | None
     region: str | None
     category: str | None
 
 
 def rows(case: CaseHistory) -> Iterator[ResponseRow]:
-    """The messages that waited until they were answered, or still wait."""
+    """A row for each message that waited for an answer or still waits, in order."""
     if not case.contacts:
         return
     standing = case.standing

@@ -1,4 +1,4 @@
-"""One row for each thing that we told a customer was so."""
+"""One row for each statement: something that we told a customer to be true."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class StatementRow(Row, frozen=True):
     case_id: str
     customer_id: str
     name: str
-    """As "case_id/statement_id", of the case on whose stream it stands."""
+    """Its id as "case_id/statement_id", where case_id is the case whose stream it is in."""
     topic: str
     value: str
     stated_at: datetime
@@ -25,7 +25,7 @@ class StatementRow(Row, frozen=True):
     team: str | None
     reply_id: str | None
     supersedes: str | None
-    """The name of another statement."""
+    """The name of the statement that it replaces."""
     retracted_at: datetime | None
     retract_reason: str | None
     event_id: str
@@ -33,7 +33,7 @@ class StatementRow(Row, frozen=True):
     region: str | None
     category: str | None
     position: int
-    """Of several at one time, those that were recorded first come first."""
+    """The event's position. Rows of one time are sorted by it."""
 
 
 def rows(case: CaseHistory) -> Iterator[StatementRow]:
@@ -72,7 +72,7 @@ def rows(case: CaseHistory) -> Iterator[StatementRow]:
 
 
 def _name(statement_id: str, case_id: str, of_root: Collection[str]) -> str:
-    """A statement's name: one of another case is read as "case_id/statement_id" already."""
+    """A statement's name. The id of a member's statement already has the form of a name."""
     if statement_id in of_root or "/" not in statement_id:
         return f"{case_id}/{statement_id}"
     return statement_id

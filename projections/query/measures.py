@@ -1,4 +1,4 @@
-"""What reports count and measure with."""
+"""Functions that reports count and measure with: percentiles, shares, sums, periods."""
 
 from __future__ import annotations
 
@@ -14,30 +14,33 @@ T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _EXACTLY = Context(prec=100)
-"""An amount has up to 24 digits: sums of very many still fit."""
+"""Enough digits for exact sums: an amount has at most 24."""
 
 
 def percentile(values: Iterable[T], percent: int) -> T | None:
-    """The nearest-rank percentile: the smallest value that so many percent do not exceed.
+    """The nearest-rank percentile, or None if there are no values.
 
-    None of no values. (ISO 2602 and NIST call it the nearest-rank method.)
+    It is the smallest of the values such that at least `percent` per cent of them are not above
+    it: of n values in order, the one at rank ceil(percent / 100 * n). (This is the inverse of the
+    empirical distribution function, definition 1 in Hyndman and Fan, "Sample Quantiles in
+    Statistical Packages", 1996.)
     """
     ordered: list[Any] = sorted(values)
     return ordered[-(-len(ordered) * percent // 100) - 1] if ordered else None
 
 
 def share(part: int, whole: int) -> float | None:
-    """A share, rounded to four places; None of nothing."""
+    """part / whole, rounded to four places; None if whole is 0."""
     return round(part / whole, 4) if whole else None
 
 
 def seconds(passed: timedelta) -> int:
-    """Whole seconds, rounded down."""
+    """A duration in whole seconds, rounded down."""
     return passed // timedelta(seconds=1)
 
 
 def shifted(at: datetime, by: timedelta) -> datetime:
-    """A time so much later, or earlier; at most at the end of the calendar."""
+    """`at` plus `by`. A result outside of the calendar is moved to the calendar's end."""
     try:
         return at + by
     except OverflowError:
@@ -45,7 +48,8 @@ def shifted(at: datetime, by: timedelta) -> datetime:
 
 
 def sums(values: Iterable[Money | None]) -> list[Money]:
-    """The sum in each currency, in the order of their names: currencies are never added up."""
+    """The sum in each currency, in the order of the codes. Amounts of different currencies are
+    never added up."""
     total: dict[str, Decimal] = {}
     with localcontext(_EXACTLY):
         for money in values:
@@ -55,7 +59,7 @@ def sums(values: Iterable[Money | None]) -> list[Money]:
 
 
 def grouped(rows: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
-    """Rows by a key, in the order in which the keys come."""
+    """Rows by their key. The keys are in the order in which they first occur."""
     found: dict[K, list[T]] = {}
     for row in rows:
         found.setdefault(key(row), []).append(row)
@@ -63,7 +67,7 @@ def grouped(rows: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
 
 
 def counted(values: Iterable[str], order: Sequence[str]) -> dict[str, int]:
-    """How often each of some codes occurs."""
+    """How often each code occurs among values; the codes are those of `order`, in its order."""
     found = dict.fromkeys(order, 0)
     for value in values:
         found[value] += 1
@@ -71,7 +75,7 @@ def counted(values: Iterable[str], order: Sequence[str]) -> dict[str, int]:
 
 
 def one_sum(values: Iterable[Money | None]) -> Money | None:
-    """The sum of amounts in one currency; None of none."""
+    """The sum of amounts that are in one currency; None if there are none."""
     return next(iter(sums(values)), None)
 
 
@@ -96,7 +100,7 @@ def period(at: datetime, by: Step, zone: tzinfo) -> str:
 
 
 def periods(begin: datetime, end: datetime, by: Step, zone: tzinfo) -> Iterator[str]:
-    """Every day, week or month from that of a time to that of another."""
+    """Every day, week or month from that of `begin` to that of `end`, both included."""
     day, last = in_zone(begin, zone).date(), period(end, by, zone)
     if by == "week":
         day -= timedelta(days=day.weekday())

@@ -1,8 +1,9 @@
-"""Opening the tables that a report reads.
+"""Opens the tables that a report reads.
 
-They are the live tables, brought up to date first; or, where another time is asked for, tables made
-for the one report by the same functions from what had happened, or was on record, by then: of the
-whole store, or of what one case or customer has to do with.
+They are the live tables, which are brought up to date first. If the report is as of another time,
+they are tables that are made for this report alone. The same functions make their rows, from what
+had happened, or was on record, by that time. If the report is about certain cases or customers,
+only their streams are read.
 """
 
 from __future__ import annotations
@@ -36,7 +37,15 @@ def open_view(
     tick: Tick | None,
     workers: int,
 ) -> Iterator[tuple[View, int]]:
-    """The tables for a selection, and how many streams are parked."""
+    """The tables for a selection, and the number of parked streams.
+
+    Args:
+        live: the live tables of the store.
+        needs: the projections whose rows the report reads.
+        selection: what the report is asked about.
+        tick: called with the number of events done so far.
+        workers: the number of processes that build, if tables have to be built first.
+    """
     with _one_moment(live, [each.name for each in needs], tick, workers) as (cursor, current):
         names = {name: live.tables.at(table.table) for name, table in current.items()}
         newest = _newest(cursor, names)
@@ -63,8 +72,10 @@ def _making(
     until: int,
     tick: Tick | None,
 ) -> Callable[[Policies | None], AbstractContextManager[tuple[View, int]]]:
-    """Makes tables for one report, as of a time and a position, judged by other policies if any
-    are given."""
+    """A function that makes tables for one report, as of a time and up to a position.
+
+    It takes the policies to judge by; None means those that were adopted.
+    """
     of = [selection.wanted(name) or () for name in ("case", "customer")]
 
     @contextmanager
@@ -95,7 +106,7 @@ def _one_moment(
         catch_up(live, names, workers=workers, tick=tick)
         with live.tables.reading() as cursor:
             current = {name: each for name, each in live.current(cursor).items() if name in names}
-            # Else somebody moved some of them, or switched, in between.
+            # If not, another process moved or replaced some of them in between: try again.
             if (
                 len(current) == len(names)
                 and len({each.position for each in current.values()}) == 1
@@ -105,7 +116,7 @@ def _one_moment(
 
 
 def _newest(cursor: Cursor, names: Mapping[str, str]) -> datetime:
-    """The latest time at which anything on record happened (clocks may differ from ours)."""
+    """The latest time at which an event on record happened. It may be later than our clock's."""
     found = [
         cursor.all(f"SELECT max(last_event_at) FROM {names[each.name]}")[0][0] or 0
         for each in (CASES, CUSTOMERS)
@@ -114,7 +125,7 @@ def _newest(cursor: Cursor, names: Mapping[str, str]) -> datetime:
 
 
 def _known(live: LiveTables, position: int, known_at: datetime | None) -> int:
-    """The last position that was on record by a time, up to another one."""
+    """The last position that was on record at a time, but at most `position`."""
     if known_at is None:
         return position
     return live.store._recorder.last_position_by(to_microseconds(known_at), position)
@@ -129,8 +140,10 @@ def _fill(
     streams: Iterable[str] | None,
     tick: Tick | None,
 ) -> set[str]:
-    """Make the rows of some streams, or else of a whole store, and give the streams whose rows
-    could not be made."""
+    """Make the rows of some streams, or of the whole store if `streams` is None.
+
+    Returns the streams whose rows could not be made.
+    """
     parked: set[str] = set()
     done = 0
     with scratch.writing() as cursor:

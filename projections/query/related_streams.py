@@ -1,8 +1,8 @@
-"""The streams that a report on one case or customer may read.
+"""The streams that a report on certain cases or customers may need.
 
-Where tables are made for one report, as of another time, they need hold no more than these: the
-cases, their customers, and all that was ever merged with them. Merges that were undone since count
-here, as they may have stood at that time: too much makes no difference.
+They are the cases, their customers, and all that was ever merged with them. Tables that are made
+for one report, as of another time, need no more rows than those of these streams. A merge that was
+undone since also counts, as it may have held at that time: a stream too many changes no result.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ from projections.engine.links import links_of
 def related_streams(
     store: CaseStore, cases: Iterable[str] = (), customers: Iterable[str] = ()
 ) -> list[str]:
-    """The streams that hang together with some cases and customers, by id, these included."""
+    """The streams that are related to some cases and customers, these included.
+
+    Args:
+        store: the store.
+        case_ids: ids of cases.
+        customer_ids: ids of customers.
+    """
     links, recorder = links_of(store), store._recorder
     until = recorder.last_position()
     links.look(store, until)

@@ -1,4 +1,4 @@
-"""What a report is: which rows it reads, a function over them, and what it answers with."""
+"""What a report is: the projections that it reads, a function over their rows, and its result."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ R_co = TypeVar("R_co", bound=Line, covariant=True)
 
 
 class Answer(NamedTuple, Generic[R_co]):
-    """What a report's own function gives: rows in its own order, and what they come to."""
+    """What a report's function returns: rows in the report's order, and their summary."""
 
     rows: Sequence[R_co]
     summary: dict[str, Any]
@@ -44,38 +44,38 @@ class Answer(NamedTuple, Generic[R_co]):
 
 @dataclass(frozen=True)
 class Result(Generic[R_co]):
-    """What a report answers."""
+    """The result of a report."""
 
     report: str
     as_of: datetime
     known_at: datetime | None
     position: int
-    """Of the last event that was taken into account."""
+    """The position of the last event that was taken into account."""
     rows: Sequence[R_co]
     summary: Mapping[str, object]
-    """What all rows come to, also those that `limit` leaves out: numbers, text, Money, and lists
-    or mappings of these; None where it cannot be told. docs/reports.md says what each has."""
+    """Totals over all rows, also those that `limit` leaves out: numbers, text, Money, and lists or
+    mappings of these; None for a value that cannot be known. docs/reports.md describes each."""
     total: int = 0
-    """How many rows there are, with those that `limit` leaves out."""
+    """The number of rows, also those that `limit` leaves out."""
     parked: int = 0
-    """Streams that are missing, because their rows could not be made."""
+    """The number of streams that are left out, because their rows could not be made."""
 
 
 class Option(NamedTuple):
-    """An option of one report alone."""
+    """An option that only this report has."""
 
     name: str
     help: str
     kind: type[bool | str | timedelta | datetime] | tuple[str, ...] | Callable[[str], object] = bool
-    """bool (a flag), str, timedelta, datetime, a tuple of the codes that may be given, or a
-    function that reads a text, and raises ValueError."""
+    """The type of its value: bool (a flag), str, timedelta or datetime; a tuple of the codes that
+    may be given; or a function that parses a text and raises ValueError."""
     required: bool = False
     default: str | None = None
     multiple: bool = False
-    """Whether several may be given, of which any will do."""
+    """Whether several values may be given; a row needs to match only one of them."""
     instead: Report[Line] | None = None
-    """A report that is answered instead where the option is given, with what it knows of the
-    others."""
+    """The report that runs instead if this option is given. It gets the other options that it
+    knows."""
 
 
 SELECTS = (
@@ -86,22 +86,22 @@ SELECTS = (
 
 @dataclass(frozen=True)
 class Report(Generic[R_co]):
-    """A report. To add one: a function with its rows, and a line in `REPORTS`."""
+    """A report. To add one, write a function that makes its rows and add a line to `REPORTS`."""
 
     name: str
-    """As the command line has it: "goodwill history" is one of a group."""
+    """The name on the command line. "goodwill history" belongs to the group "goodwill"."""
     help: str
     line: type[R_co]
     _answer: Callable[..., Answer[R_co]]
-    """From a View and the report's own options to rows."""
+    """The function that makes the rows. It takes a View and the report's own options."""
     needs: tuple[Projection, ...]
     shown: str
-    """The fields that people are shown in a table, in order."""
+    """The fields that a table for people shows, in order, with spaces between."""
     options: tuple[Option, ...] = ()
     selects: tuple[str, ...] = SELECTS
-    """What of a Selection it heeds, beside the times."""
+    """The fields of a Selection that it takes, besides `as_of`, `known_at` and `tz`."""
     argument: str | None = None
-    """The field of a Selection without which it cannot be asked."""
+    """The field of a Selection that has to be given."""
     example: str = ""
 
     def __call__(
@@ -115,19 +115,22 @@ class Report(Generic[R_co]):
         tick: Tick | None = None,
         **asked: Unpack[Asked],
     ) -> Result[R_co]:
-        """Answer.
+        """Run the report.
 
         Args:
-            store: what to report on.
-            selection: what of it; fields of a Selection may also be given by name, like `as_of`
-                or `customer`, and go before it.
+            store: the store to report on.
+            selection: what the report is about.
             sort: the field to sort by, with "-" before it for the largest first.
-            limit: the number of rows to give at most; the summary is of all.
-            workers: processes to share the work with, where tables have to be built first.
-            tick: told the number of events done, where it takes long.
-            asked: fields of a Selection, and options of this report, which docs/reports.md tells.
+            limit: the largest number of rows to return; the summary is always over all rows.
+            workers: the number of processes that build, if tables have to be built first.
+            tick: called with the number of events done so far, if it takes long.
+            asked: fields of a Selection, like `as_of` or `customer`, which replace those in
+                `selection`; and this report's own options, see docs/reports.md.
 
-        Raises CannotAsk, which is a ValueError, and StoreUnavailable.
+        Raises:
+            CannotAsk: a ValueError: an option, a field or its value is not one that this report
+                takes.
+            StoreUnavailable: a database does not answer or cannot be written.
         """
         options: dict[str, Any] = {**asked}
         named = {each: options.pop(each) for each in FIELDS if each in options}
@@ -139,7 +142,7 @@ class Report(Generic[R_co]):
             raise CannotAsk(f"the report {self.name!r}: {error}") from None
         needs = tuple(dict.fromkeys([*self.needs, CASES, CUSTOMERS]))
         with LiveTables(store, PROJECTIONS, for_one_report=True) as live:
-            # PostgreSQL drops a table that a rebuild has replaced under a reader's feet.
+            # On PostgreSQL, a rebuild may drop a table while a report reads it: try again.
             patience: list[AbstractContextManager[Any]]
             patience = [*[suppress(ProgrammingError)] * 5, nullcontext()]
             for again in patience:
@@ -209,11 +212,11 @@ def _in_order(rows: Sequence[AnyLine], sort: str | None) -> Sequence[AnyLine]:
     known = [row for row in rows if getattr(row, name) is not None]
     unknown = [row for row in rows if getattr(row, name) is None]
     known.sort(key=lambda row: sortable(getattr(row, name)), reverse=largest_first)
-    return [*known, *unknown]  # what is not known comes last, either way
+    return [*known, *unknown]  # None comes last in either direction
 
 
 def sortable(value: Any) -> Any:
-    """A value that can be compared with others of its column: plain ones come before money."""
+    """A key that makes all values of a column comparable: money is sorted after other values."""
     if hasattr(value, "currency"):
         return (value.currency, value.amount)
     return ("", value)

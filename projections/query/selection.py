@@ -1,4 +1,4 @@
-"""What of a store a report is asked about."""
+"""Which part of a store, and which time, a report is about."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ from typing import TypedDict
 from casestore.events.policy_document import Document
 
 Several = str | Sequence[str] | None
-"""One value, several of which any will do, or None: whatever it is."""
+"""One value, several values of which a row has to match one, or None for no condition."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What of the store a report is about."""
+    """Which part of a store, and which time, a report is about."""
 
     as_of: datetime | None = None
-    """Only what had happened by then; now, if left out."""
+    """The time that the report is made for: later events are left out. Now, if left out."""
     known_at: datetime | None = None
-    """Only what was on record by then."""
+    """Leave out what was recorded after this time. Nothing is left out, if it is None."""
     since: datetime | None = None
-    """Only rows whose own time is not before."""
+    """Only rows whose own time is at or after this; docs/reports.md names each report's time."""
     until: datetime | None = None
-    """Only rows whose own time is before."""
+    """Only rows whose own time is before this."""
     customer: Several = None
-    """And whoever is merged with them."""
+    """Only rows of these customers, and of customers merged with them."""
     case: Several = None
-    """And what it is merged with."""
+    """Only rows of these cases, and of cases merged with them."""
     agent: Several = None
     team: Several = None
     product: Several = None
     region: Several = None
     category: Several = None
     tz: tzinfo = UTC
-    """Where months and days begin."""
+    """The time zone in which days, weeks and months begin."""
 
     def in_window(self, at: datetime) -> bool:
-        """Whether a time is neither before `since` nor at or after `until`."""
+        """Whether since <= at < until. A bound that is None does not count."""
         after = self.since is None or at >= self.since
         return after and (self.until is None or at < self.until)
 
     def wanted(self, name: str) -> tuple[str, ...] | None:
-        """The values of a field of which any will do; None: whatever it is."""
+        """The values of a field of which a row has to match one; None for no condition."""
         value: Several = getattr(self, name)
         if value is None:
             return None
         return (value,) if isinstance(value, str) else tuple(value)
 
     def takes(self, name: str, value: str | None) -> bool:
-        """Whether a value will do for a field."""
+        """Whether a row's value matches what is asked for a field."""
         wanted = self.wanted(name)
         return wanted is None or value in wanted
 
@@ -59,7 +59,7 @@ FIELDS = tuple(field.name for field in fields(Selection))
 
 
 class Asked(TypedDict, total=False):
-    """What a report takes by name: fields of a Selection, and its own options."""
+    """What a report takes as keyword arguments: fields of a Selection, and its own options."""
 
     as_of: datetime | None
     known_at: datetime | None

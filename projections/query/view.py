@@ -1,4 +1,4 @@
-"""The tables that a report reads, as of one moment. `open_view` opens them."""
+"""The tables that a report reads, all as of one moment. See `projections.query.open_view`."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from projections.projection import Projection, from_stored, shape
 from projections.query.selection import Selection
 
 MANY = 1_000
-"""Ids from which on it is faster to read a table whole than to look each up."""
+"""For more ids than this, it is faster to read a whole table than to look up each id."""
 
 
 class View:
-    """The tables that a report reads, as of one moment."""
+    """The tables that a report reads, all as of one moment."""
 
     def __init__(
         self,
@@ -43,7 +43,11 @@ class View:
 
     @property
     def policies(self) -> Policies:
-        """The policies adopted by then. Raises what is wrong with their stream."""
+        """The policies adopted by that moment.
+
+        Raises:
+            CaseStoreError: their stream cannot be read.
+        """
         policies = self._maker.policies
         if isinstance(policies, Exception):
             raise policies
@@ -51,12 +55,12 @@ class View:
 
     @contextmanager
     def under(self, policies: Policies) -> Iterator[View]:
-        """The same, judged by other policies."""
+        """The same view, but with rows that are judged by other policies."""
         with self._under(policies) as (view, _):
             yield view
 
     def select(self, projection: Projection, where: str = "", params: Sequence[Any] = ()) -> Any:
-        """Rows of a projection, all or those that a condition holds for."""
+        """The rows of a projection that satisfy an SQL condition; all rows if it is ""."""
         columns = ", ".join(f'"{name}"' for name in shape(projection.row).columns)
         sql = f"SELECT {columns} FROM {self._names[projection.name]}"
         rows = self._cursor.all(f"{sql} WHERE {where}" if where else sql, params)
@@ -70,14 +74,14 @@ class View:
         agent: str | None = "agent",
         params: Sequence[Any] = (),
     ) -> Any:
-        """The rows that the selection asks for.
+        """The rows of a projection that the selection asks for.
 
         Args:
-            projection: whose rows.
-            also: further conditions.
-            params: theirs.
-            time: the column that the window is about; None leaves it to the caller.
-            agent: the column that the agent is about; None leaves it to the caller.
+            projection: the projection.
+            also: further SQL conditions.
+            params: the parameters of these conditions.
+            time: the column to compare with `since` and `until`; None: the caller does it.
+            agent: the column to compare with `agent`; None: the caller does it.
         """
         return self.select(projection, *self._asked_for(also, params, time, agent))
 
@@ -89,8 +93,11 @@ class View:
         time: str | None,
         params: Sequence[Any] = (),
     ) -> Any:
-        """How many rows the selection asks for, by some columns as they are stored: tuples of
-        these and the number. Arguments as of `chosen`."""
+        """Count the rows that the selection asks for, grouped by some columns.
+
+        Returns tuples of the columns' values, as they are stored, and the count. The other
+        arguments are those of `chosen`.
+        """
         where, values = self._asked_for(also, params, time, "agent")
         by = ", ".join(f'"{name}"' for name in columns)
         sql = f"SELECT {by}, count(*) FROM {self._names[projection.name]}"
@@ -100,7 +107,7 @@ class View:
     def _asked_for(
         self, also: Sequence[str], params: Sequence[Any], time: str | None, agent: str | None
     ) -> tuple[str, list[Any]]:
-        """The condition for what the selection asks for, and its parameters."""
+        """The SQL condition for the rows that the selection asks for, and its parameters."""
         asked = self.selection
         where = list(also)
         values: list[Any] = [*params]
@@ -125,12 +132,12 @@ class View:
         return " AND ".join(where), values
 
     def lookup(self, projection: Projection, column: str, ids: Collection[str]) -> Any:
-        """The rows that have one of some ids in a column."""
+        """The rows that have one of the given ids in a column."""
         if len(ids) > MANY:
             rows = self.select(projection, f"{column} IS NOT NULL")
             return [row for row in rows if getattr(row, column) in ids]
         wanted, found = sorted(ids), []
-        if column == "case_id":  # by the index that there is
+        if column == "case_id":  # `stream` has an index, `case_id` has none
             column, wanted = "stream", _streams(wanted)
         for start in range(0, len(wanted), 400):
             some = wanted[start : start + 400]
@@ -138,10 +145,10 @@ class View:
             found += self.select(projection, f"{column} IN ({marks})", some)
         return found
 
-    # --- whom and what it is about -----------------------------------------------------------
+    # --- cases and customers -----------------------------------------------------------------
 
     def families_of(self, case_ids: Collection[str]) -> list[str]:
-        """Some cases, what they are merged into, and what is merged into them."""
+        """The given cases, the cases they are merged into, and all cases merged into these."""
         families = {*case_ids, *(row.case_id for row in self._roots_of(case_ids))}
         new = set(families)
         while new:
@@ -157,7 +164,7 @@ class View:
 
     @property
     def case(self) -> str | None:
-        """The one case that the selection is about, by the id under which it counts."""
+        """The id of the root of the case that the selection names; None if it names none."""
         case_ids = self.selection.wanted("case")
         if case_ids is None:
             return None
@@ -165,25 +172,28 @@ class View:
         return roots[0] if roots else case_ids[0]
 
     def cases(self, *, time: str | None = "opened_at", agent: str | None = "agent") -> Any:
-        """The cases that the selection asks for, each family once, in the order of opening."""
+        """The cases that the selection asks for, each family once, in the order of opening.
+
+        The arguments are those of `chosen`.
+        """
         rows: list[CaseRow] = self.chosen(CASES, "status <> 'merged'", time=time, agent=agent)
         rows.sort(key=lambda row: (row.opened_at, row.case_id))
         return rows
 
     def complaints(self, *, time: str | None = "opened_at", agent: str | None = "agent") -> Any:
-        """The same, without those that were closed as no complaint, or as a duplicate."""
+        """The same, without cases that were closed as a duplicate or as not a complaint."""
         return [row for row in self.cases(time=time, agent=agent) if is_complaint(row)]
 
     def same_customers(self, *customer_ids: str) -> list[str]:
-        """Some customers under every id that they have."""
+        """The given customers and all that are merged with them, by id, sorted."""
         roots = {*customer_ids, *self.roots(customer_ids).values()}
         members = {row.customer_id for row in self.lookup(CUSTOMERS, "root", roots)}
         return sorted({*customer_ids, *members})
 
     def roots(self, customer_ids: Iterable[str]) -> dict[str, str]:
-        """Under which id each customer counts."""
+        """The root of each customer: the id under which reports count them."""
         ids = set(customer_ids)
-        if len(ids) > MANY:  # few are merged
+        if len(ids) > MANY:  # few customers are merged, so this reads few rows
             rows = self.select(CUSTOMERS, "merged_into IS NOT NULL")
         else:
             rows = self.lookup(CUSTOMERS, "customer_id", ids)
@@ -192,7 +202,7 @@ class View:
 
 
 def is_complaint(case: CaseRow) -> bool:
-    """Whether a case counts among complaints."""
+    """Whether a case counts as a complaint."""
     return case.status != "closed" or case.close_reason not in NOT_COMPLAINTS
 
 

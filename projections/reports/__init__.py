@@ -71,8 +71,8 @@ REPORTS: tuple[Report[Line], ...] = (
     period,
     causes,
 )
-"""Every report, in the order in which the command line lists them; `backtest` is one of the
-commands for policies."""
+"""Every report, in the order in which the command line lists them. `backtest` is left out: it is
+the command `casestore policy backtest`."""
 
 __all__ = [
     "REPORTS",

@@ -11,11 +11,11 @@ from projections.query.report import Answer, Line, Report
 from projections.query.view import View
 
 BUCKETS = (0, 1, 3, 7, 14, 30, 90)
-"""Days at which a bucket begins; the last has no end."""
+"""The days at which the buckets begin. The last bucket has no end."""
 
 
 class AgeLine(Line, frozen=True, kw_only=True):
-    """The open cases of some age, from the earliest receipt to as-of."""
+    """The open cases in one bucket of age. The age is from the receipt to as-of."""
 
     bucket: str
     from_days: int

@@ -1,4 +1,4 @@
-"""Whether a gesture was within the authority of who gave or approved it, and what may be given."""
+"""`goodwill allowance`, and whether a gesture was within the authority of its giver or approver."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ Verdict = Literal["yes", "no", "unknown"]
 
 
 class Dated(NamedTuple):
-    """A gesture or a remedy, and what was given before it."""
+    """A gesture or a remedy, with what was given before it."""
 
     row: GoodwillRow
     year: Sequence[GoodwillRow]
-    """The gestures that stand in the 365 days that end with it, itself included."""
+    """The gestures that stand in the 365 days that end with this row, itself included."""
     in_case: Sequence[GoodwillRow]
-    """Those in its case before it, however long ago."""
+    """The gestures that stand in its case before it, however long ago."""
 
 
 def in_order(row: GoodwillRow) -> tuple[datetime, int]:
-    """What goodwill is sorted by: of several at one time, what was recorded first comes first."""
+    """The key to sort goodwill by: time, then position."""
     return row.given_at, row.position
 
 
 def with_before(rows: Iterable[GoodwillRow], others: Iterable[GoodwillRow] = ()) -> Iterator[Dated]:
-    """Each row of one customer, in order, with what they were given before it.
+    """Each row of one customer, in order, with what was given before it.
 
     Args:
-        rows: of the customer, in order.
-        others: of other customers in the same cases.
+        rows: the customer's rows, sorted by `in_order`.
+        others: rows of other customers in the same cases.
     """
     rows = list(rows)
     by_case = grouped(sorted({*rows, *others}, key=in_order), lambda row: row.case_id)
@@ -60,7 +60,7 @@ def _stands(row: GoodwillRow) -> bool:
 
 
 def before(given: Dated) -> list[Given]:
-    """What was given before, as authority counts it."""
+    """What was given before a row, in the form that `casestore.policy.authority` takes."""
     rows = {each.event_id: each for each in (*given.year, *given.in_case)}
     rows.pop(given.row.event_id, None)
     mine = {each.event_id for each in given.year}
@@ -72,8 +72,10 @@ def before(given: Dated) -> list[Given]:
 
 
 def verdict(given: Dated, policies: Policies) -> Verdict:
-    """Whether a gesture was within authority, by the policy in force when it was given. A remedy
-    was owed: nobody's authority is asked for it."""
+    """Whether a gesture was within authority, by the policy in force when it was given.
+
+    A remedy was owed, so it needs nobody's authority.
+    """
     row = given.row
     policy = policies.at(row.given_at)
     if row.ledger == "remedy" or not policy.roles:
@@ -100,14 +102,14 @@ class AllowanceLine(Line, frozen=True, kw_only=True):
     """A limit, and what it leaves for one more gesture."""
 
     currency: str | None
-    """None: it counts gestures."""
+    """None for a limit on the number of gestures."""
     limit: str
-    """What it limits, and for whom."""
+    """What is limited, and for whom."""
     at_most: Money | int
     used: Money | int
     left: Money | int
     binds: bool
-    """Whether it is the one that leaves least in its currency."""
+    """Whether this limit leaves the least in its currency, so that no other one matters."""
 
 
 def _allowance(view: View, *, role: str, kind: str | None = None) -> Answer[AllowanceLine]:

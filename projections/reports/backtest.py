@@ -1,4 +1,4 @@
-"""`policy backtest`: what another policy would have made of the same history."""
+"""`policy backtest`: which verdicts another policy would have changed in the same history."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from projections.rules.lapses import LAPSES, LapseRow
 
 
 class BacktestLine(Line, frozen=True, kw_only=True):
-    """A verdict that would have been another one."""
+    """A verdict that would have been different."""
 
     about: Literal["lapse", "gesture"]
     rule: str | None
@@ -34,11 +34,12 @@ class BacktestLine(Line, frozen=True, kw_only=True):
     agent: str | None
     team: str | None
     before: str | None
-    """The outcome of a rule, or allowed or refused, by the policies in force; None: no finding."""
+    """The verdict by the policies in force: a rule's outcome, or "allowed" or "refused" for a
+    gesture. None if there was no finding."""
     after: str | None
-    """By the other one."""
+    """The verdict by the other policy."""
     value: Money | None
-    """Of a gesture."""
+    """The value of a gesture."""
 
 
 Key = tuple[str, str, str]
@@ -49,7 +50,7 @@ def _lapses(view: View) -> dict[Key, LapseRow]:
 
 
 def _gestures(view: View) -> dict[Key, tuple[GoodwillRow, str]]:
-    """Each gesture that stands, and whether the policy would have it refused."""
+    """Each gesture that stands, with whether the policy allows or refuses it."""
     found = {}
     for gestures in standing_gestures(view).values():
         for dated in gestures:
@@ -75,7 +76,7 @@ def _answer(view: View, *, name: str, document: Document) -> Answer[BacktestLine
     with view.under(Policies(adopted=(always,))) as other:
         was, would_be = _lapses(view), _lapses(other)
         given, would = _gestures(view), _gestures(other)
-        # What cannot be read any more (it was altered, say) has no other verdict.
+        # A case that cannot be read any more (it was altered, say) has no verdict to compare.
         cases = {row.case_id for row in other.select(CASES)}
     lines = [*_changed_lapses(was, would_be), *_changed_gestures(given, would)]
     lines = [line for line in lines if line.case_id in cases]

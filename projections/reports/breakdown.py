@@ -1,4 +1,4 @@
-"""`breakdown`: the cases of each agent, team, product and so on, and how they went."""
+"""`breakdown`: numbers of cases by agent, team, product and so on."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ BY = ("agent", "team", "product", "region", "channel", "category", "month")
 
 
 class BreakdownLine(Line, frozen=True, kw_only=True):
-    """The complaints of one group, each counted once.
+    """The complaints of one group. Each complaint is counted once.
 
-    By agent or team each number is with whom it belongs to: an opening with who had the case then,
-    a response with who gave it, a resolution with who closed, a reopening with who had closed,
-    what is outstanding with who has it now.
+    If the groups are agents or teams, each number belongs to the agent who caused it: an opening
+    to whoever had the case then, a response to whoever gave it, a resolution to whoever closed the
+    case, a reopening to whoever had closed it, an open case to whoever has it now.
     """
 
     group: str | None
     opened: int
     closed: int
-    """Closed now."""
+    """Cases that are closed as of the report."""
     reopened: int
-    """Reopened at least once; by agent or team, after they had closed it."""
+    """Cases that were reopened at least once; by agent or team, after they had closed them."""
     outstanding: int
-    """Open now."""
+    """Cases that are open as of the report."""
     first_response_median_s: int | None
     first_response_p90_s: int | None
     first_response_working_median_s: int | None
     first_response_working_p90_s: int | None
     resolution_median_s: int | None
-    """From receipt to the closing as resolved, or with a final response."""
+    """Seconds from the receipt to the closing, if it is a resolution or a final response."""
     resolution_p90_s: int | None
     resolution_working_median_s: int | None
     resolution_working_p90_s: int | None
     resolution_net_median_s: int | None
-    """Without the time in which we waited for the customer."""
+    """The same without the seconds in which we waited for the customer."""
     resolution_net_p90_s: int | None
     upheld_share: float | None
-    """Of the cases with a finding, those that it upholds, or in part."""
+    """The share of upheld cases, wholly or in part, among those with a finding."""
     contacts_per_case: float | None
     agents_per_case: float | None
 
@@ -81,7 +81,7 @@ def _again(cases: Sequence[CaseRow]) -> int:
 def _attributed(
     cases: Sequence[CaseRow], reopenings: Sequence[ClosingRow], by: str
 ) -> list[BreakdownLine]:
-    """A line for each agent or team, with what belongs to them."""
+    """A line for each agent or team, with the numbers that belong to them."""
     of_team = by == "team"
     opened = grouped(cases, lambda case: case.opener_team if of_team else case.opener)
     responded = grouped(

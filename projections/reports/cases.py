@@ -1,4 +1,4 @@
-"""`cases`: every case and how it stands."""
+"""`cases`: every case and its state."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ STATUSES = ("open", "closed", "merged")
 
 
 class CaseLine(Line, frozen=True, kw_only=True):
-    """A case, with what is merged into it. What is merged has a row of its own in which nothing is
-    counted, so that each column sums up once."""
+    """A case, together with the cases that are merged into it.
+
+    A merged case has a row of its own, in which all counts are 0, so that a column's sum counts
+    everything once.
+    """
 
     case_id: str
     customer_id: str
@@ -149,9 +152,9 @@ def _answer(
 
 
 def _between(column: str, begin: datetime | None, end: datetime | None) -> list[str]:
-    """The conditions that a time is neither before the one nor at or after the other.
+    """The SQL conditions for begin <= column < end. A bound that is None does not count.
 
-    Raises CannotAsk where no time can be.
+    Raises CannotAsk if begin is not before end.
     """
     if begin is not None and end is not None and begin >= end:
         raise CannotAsk(f"from {begin} to {end} is no time at all; give the earlier one first")
@@ -174,12 +177,12 @@ def _summary(rows: Sequence[CaseRow]) -> dict[str, Any]:
 
 
 def medians(rows: Sequence[CaseRow], what: str, *also: str) -> dict[str, int | None]:
-    """Median and 90th percentile of a duration, and of the same in working time.
+    """The median and the 90th percentile of a duration, in seconds and in working seconds.
 
     Args:
-        rows: of cases.
+        rows: rows of cases.
         what: "first_response" or "resolution".
-        also: further measures of it, like "net".
+        also: further measures of this duration, like "net".
     """
     found = {}
     for measure in (what, f"{what}_working", *(f"{what}_{each}" for each in also)):

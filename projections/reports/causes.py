@@ -1,4 +1,4 @@
-"""`causes`: what caused the complaints that were upheld, and what that came to."""
+"""`causes`: the root causes of upheld complaints, with their losses, remedies and goodwill."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ BY = ("month", "product", "region", "category")
 
 
 class CauseLine(Line, frozen=True, kw_only=True):
-    """A cause, in one group. What is for issues of two causes counts with each."""
+    """A root cause in one group. A remedy or gesture for issues of two causes counts for both."""
 
     group: str | None
     root_cause: str | None
-    """None: it was not recorded."""
+    """None if it was not recorded."""
     findings: int
-    """Upheld, wholly or in part."""
+    """Findings that uphold an issue, wholly or in part."""
     cases: int
     change: int | None
-    """Cases more, or fewer, than in the period before: the month before, or as long a time before
-    --from; None where there is none."""
+    """The number of cases minus that of the period before: the month before, or as long a time
+    before --from. None if there is no such period."""
     loss: list[Money]
-    """Of the issues that they are on."""
+    """The losses of the issues that the findings are on, a sum for each currency."""
     remedies: list[Money]
     goodwill: list[Money]
-    """For these issues, what stands; a sum for each currency."""
+    """The gestures for these issues that stand, a sum for each currency."""
 
 
 def _answer(view: View, *, by: str) -> Answer[CauseLine]:
@@ -76,7 +76,7 @@ def _answer(view: View, *, by: str) -> Answer[CauseLine]:
 
 
 def _before(view: View, rows: Sequence[FindingRow]) -> list[FindingRow]:
-    """The findings of as long a time before the one that is asked about."""
+    """The findings of the period before the one that is asked about, which is as long."""
     asked = view.selection
     if asked.since is None:
         return []

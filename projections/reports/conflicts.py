@@ -1,4 +1,4 @@
-"""`conflicts`: statements to one customer that disagree; and the rule conflicting-statements."""
+"""`conflicts`: statements to one customer that disagree, and the rule `conflicting-statements`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from projections.rules.lapses import LapseRow
 
 
 class ConflictLine(Line, frozen=True, kw_only=True):
-    """A statement that disagrees with an earlier one to the same customer, in any case."""
+    """A statement that disagrees with an earlier one to the same customer, in whichever case."""
 
     customer_id: str
     topic: str
@@ -32,7 +32,7 @@ class ConflictLine(Line, frozen=True, kw_only=True):
 
 
 class Judged(NamedTuple):
-    """A statement that has an earlier one on its topic, and the latest with which it disagrees."""
+    """A statement with an earlier one on its topic, and the latest one that it disagrees with."""
 
     customer_id: str
     statement: StatementRow
@@ -57,29 +57,29 @@ def _judged(view: View) -> Iterator[Judged]:
 def compared(
     statements: Iterable[StatementRow],
 ) -> Iterator[tuple[StatementRow, StatementRow | None]]:
-    """Each statement on a topic but the first, in order, with the latest that it disagrees with."""
+    """Each statement on a topic except the first, with the latest one that it disagrees with."""
     standing: list[StatementRow] = []
     replaced: set[str | None] = set()
     for number, row in enumerate(statements):
-        # What was taken back, or in whose place another came, is no longer what we say.
+        # A statement that was retracted or superseded is no longer what we say.
         standing = [each for each in standing if _stands(each, row)]
         against = [e for e in standing if e.value != row.value and e.supersedes != row.name]
         if number:
             yield row, against[-1] if against else None
-        if row.name not in replaced:  # at one moment, that one may come first by its id
+        if row.name not in replaced:  # at the same time, the superseding one may stand first
             standing.append(row)
         replaced.add(row.supersedes)
 
 
 def _stands(earlier: StatementRow, later: StatementRow) -> bool:
-    """Whether a statement still holds beside a later one."""
+    """Whether a statement still held when a later one was made."""
     if earlier.retracted_at is not None and earlier.retracted_at <= later.stated_at:
         return False
     return later.supersedes != earlier.name
 
 
 def judged_statements(view: View) -> Iterator[LapseRow]:
-    """What is found of each statement that has an earlier one on its topic."""
+    """The finding on each statement that has an earlier one on its topic."""
     for _, row, against in _judged(view):
         yield LapseRow(
             rule="conflicting-statements",

@@ -1,4 +1,4 @@
-"""`consistency`: whether like complaints are given alike, in every region and by every team."""
+"""`consistency`: whether similar complaints got similar gestures in every region and team."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ BY = ("region", "team")
 
 
 class ConsistencyLine(Line, frozen=True, kw_only=True):
-    """A group whose median gesture differs from another's for like complaints."""
+    """A group whose median gesture differs from another group's for similar complaints."""
 
     category: str | None
     product: str | None
     outcome: str | None
-    """Of the findings: upheld (wholly or in part), not_upheld, or none."""
+    """The outcome of the findings: "upheld" (wholly or in part), "not_upheld", or None."""
     currency: str
     group: str
     gestures: int
     median: Money
-    """Nearest rank."""
+    """The nearest-rank median."""
     over_lowest: float | None
-    """By which part of the lowest group's median this one is higher; None over nothing."""
+    """median / lowest group's median - 1; None if the lowest median is 0."""
 
 
 def _answer(view: View, *, by: str = "region") -> Answer[ConsistencyLine]:
@@ -65,7 +65,7 @@ def _answer(view: View, *, by: str = "region") -> Answer[ConsistencyLine]:
 def _compared(
     key: tuple[str | None, ...], rows: Sequence[GoodwillRow], by: str, least: int, band: float
 ) -> Iterator[ConsistencyLine]:
-    """The groups of like complaints, where they differ by more than the band."""
+    """The groups of similar complaints that differ by more than the policy's band."""
     medians: dict[str, tuple[int, Decimal]] = {}
     for group, each in sorted(grouped(rows, lambda row: str(getattr(row, by))).items()):
         middle = percentile([row.value.amount for row in each if row.value], 50)

@@ -1,4 +1,4 @@
-"""`goodwill history` and `goodwill spend`: what customers were given, and what it came to."""
+"""`goodwill history` and `goodwill spend`: what customers were given, and the sums."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class GoodwillLine(Line, frozen=True, kw_only=True):
     asked_for: bool | None
     conditions: bool | None
     hours_since_received: float | None
-    """From the earliest receipt of the case, or of what is merged with it."""
+    """Hours from the receipt of the case to this row; see CaseRow."""
     contacts_before: int
     within_authority: Literal["yes", "no", "unknown"]
     year_count: int | None
-    """Gestures that stand, to the customer in the 365 days that end with this row: of several at
-    one moment, those up to it in the order of the rows."""
+    """The number of gestures to this customer that stand, in the 365 days that end with this row.
+    If several were given at one time, those up to this row in the order of the rows count."""
     year_value: Money | None
-    """Their sum in this one's currency."""
+    """The sum of these gestures in this row's currency."""
     status: Literal["given", "declined", "reversed"]
 
 
@@ -64,7 +64,10 @@ def _history(view: View) -> Answer[GoodwillLine]:
 
 
 def _asked(view: View) -> Callable[[GoodwillRow], bool]:
-    """Whether the selection asks for a row. The year before it counts whole, asked for or not."""
+    """A function that says whether the selection asks for a row.
+
+    The sums over a year are over all rows, also those that are not asked for.
+    """
     asked = view.selection
     wanted = asked.wanted("case")
     cases = None if wanted is None else view.families_of(wanted)
@@ -130,19 +133,19 @@ BY = ("agent", "team", "product", "region", "category", "month", "kind")
 
 
 class SpendLine(Line, frozen=True, kw_only=True):
-    """What was given in one currency, in one group. Declined and reversed gestures are left out."""
+    """What was given in one currency in one group, without what was declined or reversed."""
 
     group: str | None
     currency: str | None
-    """None: of what has no value in money."""
+    """None for what has no value in money."""
     gestures: int
     sum: Money | None
     median: Money | None
-    """Nearest rank."""
+    """The nearest-rank median."""
     unasked_share: float | None
-    """Of the gestures of which it is recorded."""
+    """The share of gestures that nobody asked for, among those where this was recorded."""
     beyond_authority_share: float | None
-    """Of the gestures of which it is known."""
+    """The share of gestures beyond authority, among those where this is known."""
     remedies: int
     remedies_sum: Money | None
 
@@ -178,7 +181,7 @@ def _currency(row: GoodwillRow) -> str | None:
 
 
 def _verdicts(view: View) -> dict[str, Verdict]:
-    """Whether each gesture was within authority, by event id; nothing where no policy says."""
+    """By event id, whether the gesture was within authority, where a policy says so."""
     if not any(each.document.roles for each in view.policies.adopted):
         return {}
     return {

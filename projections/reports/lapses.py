@@ -1,7 +1,7 @@
-"""`lapses`: what the rules find. `lapses --by`: how often, with the share that cannot be told.
+"""`lapses`: what the rules find. `lapses --by`: how often, with the share that is unknown.
 
-Most findings are rows of the lapses projection. Two rules span a customer's cases, and are worked
-out here: gestures beyond the yearly limit, and statements that disagree.
+Most findings are rows of the projection `lapses`. Two rules look at all cases of a customer and are
+judged when the report runs: `repeat-goodwill` and `conflicting-statements`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ACROSS_CASES = {"repeat-goodwill": judged_gestures, "conflicting-statements": ju
 
 
 class LapseLine(Line, frozen=True, kw_only=True):
-    """What a rule finds of one subject."""
+    """The finding of a rule on one subject."""
 
     rule: str
     subject: str
@@ -34,15 +34,15 @@ class LapseLine(Line, frozen=True, kw_only=True):
     customer_id: str
     outcome: Outcome
     at: datetime
-    """When it became violated; else by when it was judged."""
+    """When the rule was violated; for other outcomes, the time by which it was judged."""
     agent: str | None
     team: str | None
     evidence: tuple[str, ...]
-    """Event ids."""
+    """The ids of the events that show it."""
 
 
 class LapseCountLine(Line, frozen=True, kw_only=True):
-    """How often the rules found what, in one group."""
+    """How often the rules came to each outcome in one group."""
 
     group: str | None
     violated: int
@@ -50,12 +50,17 @@ class LapseCountLine(Line, frozen=True, kw_only=True):
     exempt: int
     unknown: int
     unknown_share: float | None
-    """Unknown ÷ (violated + satisfied + unknown)."""
+    """unknown / (violated + satisfied + unknown)."""
 
 
 def findings(view: View, rule: str | None = None, outcome: str | None = None) -> list[LapseRow]:
-    """What the rules, or one of them, find of what the selection asks for, as of the view; with
-    one outcome, or any."""
+    """The findings that the selection asks for, as of the view.
+
+    Args:
+        view: the view.
+        rule: only findings of this rule.
+        outcome: only findings with this outcome.
+    """
     where, params = _stored(view, rule)
     if outcome is not None:
         where.append("outcome = ?")
@@ -67,7 +72,7 @@ def findings(view: View, rule: str | None = None, outcome: str | None = None) ->
 
 
 def _stored(view: View, rule: str | None) -> tuple[list[str], list[Any]]:
-    """The condition for the rows of the projection that hold as of the view."""
+    """The SQL conditions for the rows that hold as of the view, and their parameters."""
     where, params = ["(due_at IS NULL OR due_at < ?)"], [to_microseconds(view.as_of)]
     return (where, params) if rule is None else ([*where, "rule = ?"], [*params, rule])
 
@@ -121,8 +126,10 @@ def _by(view: View, *, by: str, rule: str | None = None) -> Answer[LapseCountLin
 
 
 def _counted(view: View, by: str, rule: str | None) -> dict[str | None, Counter[str]]:
-    """How often the rules found what, by a column or by month. Counted where the rows are: there
-    are about as many as events."""
+    """How often the rules came to each outcome, by a column or by month.
+
+    The database counts, as there are about as many rows as events.
+    """
     found: defaultdict[str | None, Counter[str]] = defaultdict(Counter)
     zone = view.selection.tz
     where, params = _stored(view, rule)
@@ -145,7 +152,7 @@ def _shares(counts: Iterable[Counter[str]]) -> dict[str, Any]:
 
 
 def _policy(view: View) -> dict[str, Any]:
-    """Which policy is in force as of the view; each finding is judged by that of its own time."""
+    """The policy in force as of the view. Each finding is judged by the policy of its own time."""
     return {"policy": view.policies.in_force(view.as_of).name or "built-in"}
 
 

@@ -1,4 +1,4 @@
-"""`overdue`: promises, replies, resends and returns past their time, by who has to act."""
+"""`overdue`: promises, replies, resends and returns that are past their due time."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ KINDS: tuple[Kind, ...] = ("promise", "reply", "resend", "return")
 
 
 class OverdueLine(Line, frozen=True, kw_only=True):
-    """Something past its time and still to be done."""
+    """Something that is past its due time and still has to be done."""
 
     owner: str | None
-    """Who has the case now, or else made the promise or sent the reply."""
+    """Who has to act: who has the case now, or else made the promise or sent the reply."""
     team: str | None
     kind: Kind
     id: str | None
-    """Of the promise, the reply to send again, or the escalation to return; None for a reply."""
+    """The id of the promise, of the reply to send again, or of the escalation to return. None if a
+    reply has to be written."""
     case_id: str
     customer_id: str
     due_at: datetime
     overdue_s: int
-    """Seconds to as-of."""
+    """Seconds from the due time to as-of."""
 
 
 def _lines(view: View) -> Iterator[OverdueLine]:
@@ -72,7 +73,7 @@ def _lines(view: View) -> Iterator[OverdueLine]:
 
 
 def _due(view: View, start: datetime, within: str) -> datetime:
-    """When something is due by the policy in force when it began."""
+    """When something is due, by the policy in force at its start."""
     policy = view.policies.at(start)
     return due_at(start, getattr(policy.conduct, within), policy.calendar)
 

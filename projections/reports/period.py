@@ -1,4 +1,4 @@
-"""`period`: complaints by day, week or month: what came in, what went out, what is outstanding."""
+"""`period`: complaints received, closed, reopened and outstanding by day, week or month."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ from projections.query.view import View, is_complaint
 
 AGES = "3d,4w,8w"
 Ages = Mapping[str, timedelta]
-"""By what each age is called."""
+"""Ages by their names, like "3d"."""
 
 
 class PeriodLine(Line, frozen=True, kw_only=True):
-    """A day, a week or a month. At its end are outstanding those of its start, and what was opened
-    and reopened, less what was closed."""
+    """A day, a week or a month.
+
+    outstanding = outstanding of the period before + opened + reopened - closed.
+    """
 
     period: str
-    """2026-05-20, 2026-W21 (ISO 8601) or 2026-05."""
+    """The name: 2026-05-20, 2026-W21 (ISO 8601) or 2026-05."""
     received: int
-    """By the earliest receipt."""
+    """Complaints whose receipt is in it."""
     opened: int
     closed: int
     """Closings that found the case open."""
@@ -37,19 +39,18 @@ class PeriodLine(Line, frozen=True, kw_only=True):
     outstanding_at_start: int
     outstanding_at_end: int
     closed_within: dict[str, int]
-    """For each age: closings no later than that after the receipt. Programs are given a column for
-    each, like closed_within_3d."""
+    """For each age, the closings that came no later than that after the receipt. JSON and CSV have
+    a column for each, like closed_within_3d."""
     upheld_share: float | None
-    """Of the cases closed in it that have a finding."""
+    """The share of upheld cases, among those closed in it that have a finding."""
     remedies: list[Money]
     goodwill: list[Money]
-    """What was given in it and stands, a sum for each currency."""
+    """The gestures given in it that stand, a sum for each currency."""
     ratings: int
     satisfaction: float | None
     """The mean of (rating - 1) / (scale - 1): 0 is the worst, 1 the best."""
     not_complaints: int
-    """Cases closed in it as no complaint, or as a duplicate; they are in no other number of
-    cases."""
+    """Cases closed in it as a duplicate or as not a complaint. No other number counts them."""
 
 
 def _answer(view: View, *, by: Step = "month", ages: Ages | None = None) -> Answer[PeriodLine]:
@@ -129,7 +130,7 @@ def _periods(
 ) -> Iterator[str]:
     """Every period from the first receipt to as-of, and earlier where something else happened."""
     begins = [case.receipt or case.opened_at for case in cases]
-    # By clocks that differ, a case may have been opened or closed before.
+    # If clocks differ, a case may have been opened or closed before its receipt.
     begins += [case.opened_at for case in cases]
     begins += [case.closed_at for case in cases if case.closed_at is not None]
     begins += [turn.at for turn in turns]
@@ -158,7 +159,11 @@ def _upheld(closings: Sequence[ClosingRow], cases: dict[str, CaseRow]) -> float 
 
 
 def read_ages(text: str) -> Ages:
-    """Ages like 3d,4w,8w, by what they are called. Raises ValueError."""
+    """Parse ages like "3d,4w,8w". Returns them by name.
+
+    Raises:
+        ValueError: the text says no ages.
+    """
     found = {}
     for age in text.split(","):
         number, unit = age.strip()[:-1], age.strip()[-1:]

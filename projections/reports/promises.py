@@ -1,4 +1,4 @@
-"""`promises`: what we promised, and how each promise stands."""
+"""`promises`: every promise and its state, and the rates by team."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _BROKEN: tuple[PromiseState, ...] = ("late", "broken", "withdrawn")
 
 
 class PromiseLine(Line, frozen=True, kw_only=True):
-    """A promise as it stands."""
+    """A promise and its state."""
 
     promise_id: str
     case_id: str
@@ -44,17 +44,18 @@ class PromiseLine(Line, frozen=True, kw_only=True):
     due_at: datetime | None
     state: PromiseState
     broken_at: datetime | None
-    """The earlier of due time and withdrawal, of what was not kept in time."""
+    """The earlier of the due time and the withdrawal, if the promise was not kept in time."""
     kept_at: datetime | None
     late_by_s: int | None
-    """Seconds from due to kept; of a broken one to as-of, or to when the customer let us off."""
+    """Seconds from the due time to when it was kept; if it is broken, to as-of or to when the
+    customer released us from it."""
     renegotiations: int
     owner_at_due: str | None
     case_status_at_due: str | None
 
 
 class RateLine(Line, frozen=True, kw_only=True):
-    """A team's promises."""
+    """The promises of one team."""
 
     team: str | None
     kept: int
@@ -65,7 +66,13 @@ class RateLine(Line, frozen=True, kw_only=True):
 
 
 def line_of(promise: PromiseRow, customer_id: str, as_of: datetime) -> PromiseLine:
-    """A promise as it stands at a time, under the customer it counts under."""
+    """The line of a promise as of a time.
+
+    Args:
+        promise: the promise.
+        customer_id: the customer under whom reports count it.
+        as_of: the time.
+    """
     now, due = state_at(promise, as_of), promise.due_at
     ended = [at for at in (due, promise.withdrawn_at) if at is not None]
     late_until = {"late": promise.kept_at, "broken": promise.released_at or as_of}.get(now)

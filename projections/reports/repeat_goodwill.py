@@ -1,4 +1,4 @@
-"""The rule repeat-goodwill, which spans a customer's cases."""
+"""The rule `repeat-goodwill`, which looks at all cases of a customer."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from projections.rules.lapses import LapseRow
 
 
 def standing_gestures(view: View) -> dict[str, list[Dated]]:
-    """The gestures that stand, by customer, in order, of the customers whom the selection is
-    about."""
+    """The gestures that stand, in order, by customer.
+
+    They are those of the customers that the selection is about.
+    """
     asked = view.selection.wanted("customer")
     where = "ledger = 'goodwill' AND status = 'given'"
     every: list[GoodwillRow] = view.select(GOODWILL, where)
@@ -35,14 +37,19 @@ def standing_gestures(view: View) -> dict[str, list[Dated]]:
 def _in_cases_of(
     gestures: list[GoodwillRow], of_cases: Mapping[str, list[GoodwillRow]]
 ) -> Iterator[GoodwillRow]:
-    """What others were given in the same cases, where cases of several customers are merged."""
+    """What other customers were given in the same cases.
+
+    This happens only where cases of several customers are merged.
+    """
     for case_id in {row.case_id for row in gestures}:
         yield from of_cases[case_id]
 
 
 def judged_gestures(view: View) -> Iterator[LapseRow]:
-    """What is found of each gesture: whether it went beyond what the policy lets a customer have
-    in the 365 days that end with it."""
+    """The finding on each gesture: whether it exceeded the policy's yearly limits for a customer.
+
+    The year is the 365 days that end with the gesture.
+    """
     for gestures in standing_gestures(view).values():
         for row, year, _ in gestures:
             limits = view.policies.at(row.given_at).goodwill

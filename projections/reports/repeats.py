@@ -12,7 +12,7 @@ from projections.query.view import View
 
 
 class RepeatLine(Line, frozen=True, kw_only=True):
-    """A customer with two cases or more in the 365 days up to as-of, or up to an earlier --to."""
+    """A customer with at least two cases in the 365 days up to as-of, or to an earlier --to."""
 
     customer_id: str
     cases: int

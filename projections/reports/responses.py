@@ -1,4 +1,4 @@
-"""`responses`: customer messages, who answered each and how soon."""
+"""`responses`: the customers' messages, with who answered each and how soon."""
 
 from __future__ import annotations
 
@@ -26,26 +26,27 @@ class ResponseLine(Line, frozen=True, kw_only=True):
     answered_at: datetime | None
     answered_by: str | None
     team: str | None
-    """Of who answered; of an unanswered one, of who has the case now."""
+    """The team of whoever answered; for an unanswered message, the team that has the case now."""
     seconds: int | None
     working_seconds: int | None
     within: Literal["yes", "no", "open"]
-    """Whether in the time that the policy gave when it came; open: not answered, and not due."""
+    """Whether it was answered in the time that the policy of then allows. "open" means that it is
+    not answered and not due yet."""
 
 
 class ResponseCountLine(Line, frozen=True, kw_only=True):
-    """How soon messages were answered, in one group."""
+    """How soon the messages of one group were answered."""
 
     group: str | None
     n: int
-    """Answered."""
+    """The number of answered messages."""
     unanswered: int
     median_s: int | None
     p90_s: int | None
     working_median_s: int | None
     working_p90_s: int | None
     within_share: float | None
-    """Of what is due."""
+    """The share answered in time, among those that are answered or due."""
 
 
 def _within(row: ResponseRow, as_of: datetime) -> Literal["yes", "no", "open"]:

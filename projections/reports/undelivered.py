@@ -21,10 +21,10 @@ class UndeliveredLine(Line, frozen=True, kw_only=True):
     channel: str
     kind: str
     code: str | None
-    """RFC 3463."""
+    """The enhanced status code of RFC 3463, like "5.1.1"; None if none was recorded."""
     failed_at: datetime
     resent_by: str | None
-    """The first resend of it that arrived, else the latest; of a resend of it as well."""
+    """The first resend that arrived, else the latest; a resend of a resend counts too."""
     age_s: int
     """Seconds from the failure to as-of."""
 

@@ -1,4 +1,4 @@
-"""`waiting`: customers whom nobody has answered."""
+"""`waiting`: cases whose customers still wait for an answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from projections.query.view import View
 
 
 class WaitingLine(Line, frozen=True, kw_only=True):
-    """A case whose customer waits: a message, or the receipt, that no human reply has answered."""
+    """A case whose customer waits: no human reply has answered a message, or the receipt."""
 
     case_id: str
     customer_id: str
@@ -20,9 +20,9 @@ class WaitingLine(Line, frozen=True, kw_only=True):
     team: str | None
     waiting_since: datetime
     waiting_s: int
-    """Seconds to as-of."""
+    """Seconds from the earliest of them to as-of."""
     unanswered: int
-    """Messages."""
+    """The number of messages that wait; 1 if it is the receipt that waits."""
 
 
 def _answer(view: View) -> Answer[WaitingLine]:

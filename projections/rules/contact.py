@@ -1,6 +1,6 @@
 """Lessons about listening, to each message and over a whole case.
 
-Nobody in particular lets a customer wait: the owner at that time answers for it.
+If a customer is left waiting, the owner of the case at that time answers for it.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from projections.rules.facts import Facts
 from projections.rules.rule import Finding, Outcome, rule
 
 _CONTACT = ("callback", "reply", "update", "visit", "other")
-"""What a promise that names no ask must be of, if it could be meant for one to be in touch."""
+"""Kinds of promise that may answer an ask for contact, although the promise names no ask."""
 
 
 class Done(NamedTuple):
-    """What was to be done, and from when it counts as done."""
+    """The event that did what was due, and the time from which it counts as done."""
 
     at: datetime
     by: Happened
@@ -40,7 +40,7 @@ def in_time(
     *evidence: Happened,
     missed: Outcome = "violated",
 ) -> Finding:
-    """Done by the time when it was due, or missed then."""
+    """A finding: satisfied if it was done by the due time, else missed at the due time."""
     if done is None:
         return Finding(subject, missed, due, event, evidence, due_at=due, by_owner=True)
     outcome: Outcome = "satisfied" if done.at <= due else missed
@@ -49,7 +49,7 @@ def in_time(
 
 
 def answer_after(case: Facts, moment: Moment) -> Done | None:
-    """The first human reply after a moment that arrived."""
+    """The first human reply that arrived after a moment."""
     answers = case.case.answers
     place = bisect_right(answers, moment, key=itemgetter(0))
     if place == len(answers):
@@ -59,10 +59,11 @@ def answer_after(case: Facts, moment: Moment) -> Done | None:
 
 
 def _messages(case: Facts) -> Iterator[tuple[Happened, bool | None]]:
-    """Each message, and whether it wants an answer: it asks for something, no message before it
-    names its issue, or it says that something did not come. None where asks were not recorded.
+    """Each message, and whether it wants an answer; None if its asks were not recorded.
 
-    A machine's message wants nothing, though an issue that it names is not new any more.
+    It wants one if it asks for something, names an issue that no message before it names, or says
+    that something did not come. Automated messages are left out, but an issue that one of them
+    names is not new any more.
     """
     named: set[str] = set()
     for message in case.of(MessageReceived):
@@ -125,7 +126,8 @@ def request_for_contact_missed(case: Facts) -> Iterator[Finding]:
 def customer_chasing(case: Facts) -> Iterator[Finding]:
     """A customer should not have to run after us: neither write again because nobody answered,
     nor come back time after time."""
-    # Words of thanks when all is settled wait for no answer; until it is, every message does.
+    # As long as something is unsettled, every message waits for an answer. After that, a word of
+    # thanks does not.
     waits: set[str] = set()
     may_wait: set[str] = set()
     for message, wants in _messages(case):
@@ -150,7 +152,7 @@ def customer_chasing(case: Facts) -> Iterator[Finding]:
 def _chased(
     case: Facts, contacts: Sequence[Happened], waits: set[str]
 ) -> Sequence[Happened] | None:
-    """The first message that came too long after one that still waited, and that one."""
+    """A message that still waited, and the first later one that came too long after it."""
     waiting: Happened | None = None
     answer: Done | None = None
     for message in contacts:
@@ -165,7 +167,7 @@ def _chased(
 
 
 def _too_many(case: Facts, contacts: Sequence[Happened]) -> Sequence[Happened] | None:
-    """The contacts up to the first that was too many."""
+    """The contacts up to the first one beyond the policy's number; None if there is none."""
     for count, message in enumerate(contacts, 1):
         if count > case.number(message.at).max_contacts:
             return contacts[:count]

@@ -1,4 +1,4 @@
-"""Lessons about the course of a case: when it is passed on, who answers, how and when it ends."""
+"""Lessons about the course of a case: escalations, and how and when a case ends."""
 
 from __future__ import annotations
 
@@ -35,10 +35,9 @@ from projections.rules.rule import Finding, Outcome, rule
 )
 def late_escalation(case: Facts) -> Iterator[Finding]:
     """When answers keep missing the point, pass the case to somebody who knows more."""
-    # An attempt has failed when the customer says that a question was not answered, in however
-    # many words, or rejects what we call a resolution. Whoever has the case then answers for it.
-    # A customer's message after our first answer of which nobody recorded what it says was
-    # unanswered may tell of a failure.
+    # An attempt has failed if the customer says that a question was not answered, or rejects a
+    # resolution. The owner of the case at that time answers for it. If nobody recorded what a
+    # message after our first answer says was not answered, it may tell of a failed attempt.
     passed_on = next((e for e in case.of(CaseEscalated) if e.event.kind == "expertise"), None)
     answered = next((moment for moment, _ in case.case.answers), None)
     failed: list[Happened] = []
@@ -63,12 +62,12 @@ def late_escalation(case: Facts) -> Iterator[Finding]:
 
 
 def _untold(message: MessageReceived) -> bool:
-    """Whether nobody recorded what a customer says was unanswered."""
+    """Whether nobody recorded what a message says was not answered."""
     return message.says_unanswered is None and not message.automated
 
 
 def _with_executives(case: Facts) -> Iterator[tuple[Happened, Happened | None]]:
-    """The escalations to executives, each with its return."""
+    """The escalations to executives, each with its return, if there was one."""
     escalations = [e for e in case.of(CaseEscalated) if e.event.kind == "executive"]
     if escalations:
         returns = {e.event.escalation_id: e for e in reversed(case.of(EscalationReturned))}
@@ -79,7 +78,7 @@ def _with_executives(case: Facts) -> Iterator[tuple[Happened, Happened | None]]:
 @rule("executive-not-returned", "003", on=CaseEscalated, numbers="return_within")
 def executive_not_returned(case: Facts) -> Iterator[Finding]:
     """A complaint that reaches an executive goes back to customer service, soon."""
-    # Whoever has the case answers for it: they are to fetch it back.
+    # The owner of the case answers for it, as they have to get it back.
     for each, returned in _with_executives(case):
         name = each.event.escalation_id
         due = case.due(each.at, "return_within")
@@ -95,8 +94,8 @@ def executive_not_returned(case: Facts) -> Iterator[Finding]:
 def executive_bypass(case: Facts) -> Iterator[Finding]:
     """An executive who is asked passes the customer on to customer service, and neither settles
     nor gives anything over its head."""
-    # To acknowledge a letter is to pass it on. It is judged once the case is returned, or as soon
-    # as an executive acts.
+    # An acknowledgement does not count as an act. The rule judges when the case is returned, or as
+    # soon as an executive acts.
     acts: list[Happened] | None = None
     for each, returned in _with_executives(case):
         acts = _of_executives(case) if acts is None else acts
@@ -113,7 +112,7 @@ def executive_bypass(case: Facts) -> Iterator[Finding]:
 
 
 def _of_executives(case: Facts) -> list[Happened]:
-    """What executives replied and gave."""
+    """The replies, gestures and remedies of executives, without acknowledgements."""
     return [
         each
         for each in case.of(ReplySent, GestureGiven, RemedyGiven)
@@ -129,9 +128,9 @@ def _of_executives(case: Facts) -> list[Happened]:
 @rule("closed-without-acceptance", "000", on=CaseClosed)
 def closed_without_acceptance(case: Facts) -> Iterator[Finding]:
     """A complaint is resolved when the customer says so, not when we do."""
-    # Every closing as resolved counts, even if the case was reopened. An acceptance holds until
-    # the customer rejects the resolution, or the case is reopened. Before cases were merged, each
-    # was accepted, rejected and reopened by itself.
+    # Every closing as resolved is judged, even if the case was reopened later. An acceptance holds
+    # until the customer rejects the resolution or the case is reopened. As long as cases were not
+    # merged, an acceptance, rejection or reopening of one did not hold for another.
     accepted: list[Happened] = []
     found: Finding | None = None
     for each in case.of(ResolutionAccepted, ResolutionRejected, CaseClosed, CaseReopened):
@@ -152,11 +151,11 @@ def closed_without_acceptance(case: Facts) -> Iterator[Finding]:
 @rule("too-slow", "004", on=CaseOpened, numbers="resolve_within")
 def too_slow(case: Facts) -> Iterator[Finding]:
     """A complaint is resolved within days, and stays so."""
-    # From the earliest receipt to the closing that stands, by the policy in force at the receipt,
-    # which also says whether the time counts in which we waited for the customer. A case that was
-    # resolved in time and reopened later is too slow from then on. One that ended otherwise is
-    # judged only if the customer gave up after the time was over; a duplicate and what is no
-    # complaint have nothing to resolve.
+    # The time is from the receipt to the closing that stands. The policy in force at the receipt
+    # judges it, and says whether the time in which we waited for the customer counts. A case that
+    # was resolved in time and reopened after that time is too slow from the reopening on. A case
+    # that was closed for another reason is judged only if the customer gave up after the time was
+    # over. A duplicate, and what is not a complaint, have nothing to resolve.
     received = case.case.received
     if received is None:
         return
@@ -179,7 +178,7 @@ def too_slow(case: Facts) -> Iterator[Finding]:
 
 
 def _open_from(turns: Sequence[Happened], due: datetime) -> datetime:
-    """When a case was open first, from a time on."""
+    """The first time, from a given one on, at which a case was open."""
     is_open = True
     for each in turns:
         if each.at > due and is_open:

@@ -1,5 +1,7 @@
-"""What rules ask of a case, beyond its events: which issues were open, what covers an issue, when
-something was due, whether the case was closed for good."""
+"""What rules ask about a case beyond its events.
+
+Which issues were open, what an event is about, when something was due, how the case ended.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +31,11 @@ OUR_FAULT = ("ours", "shared")
 
 
 class Facts:
-    """A case as rules judge it.
+    """A case, as rules see it.
 
     Attributes:
-        case: the case; `case.of(Type, …)` gives its events in the order in which they happened.
+        case: the history of the case.
+        of: `of(Type, …)` gives the events of these types, in the order of happening.
     """
 
     def __init__(self, case: CaseHistory) -> None:
@@ -41,8 +44,7 @@ class Facts:
         self._closes: dict[str, Happened | None] = {}
 
     def of_customer(self, *types: type[Event]) -> list[Happened]:
-        """The events of some types in the customer's history, in the order in which they
-        happened."""
+        """The events of some types in the customer's history, in the order of happening."""
         found = [
             Happened.of(each) for each in self.case.customer or () if isinstance(each.event, types)
         ]
@@ -52,20 +54,20 @@ class Facts:
     # --- the policy ------------------------------------------------------------------------
 
     def policy(self, at: datetime) -> Document:
-        """The policy that judges what happens at a time."""
+        """The policy that judges what happens at a time: the one in force then."""
         return self.case.policies.at(at)
 
     def number(self, at: datetime) -> Conduct:
-        """Its numbers."""
+        """The numbers of that policy."""
         return self.policy(at).conduct
 
     def due(self, start: datetime, number: str, at: datetime | None = None) -> datetime:
-        """When something is due by a number like "reply_within" of the policy in force then.
+        """When something is due, by one of the policy's numbers.
 
         Args:
-            start: when it begins to count.
-            number: the name of the number.
-            at: the time of the judged event, if not `start`.
+            start: the time at which counting begins.
+            number: the name of the number, like "reply_within".
+            at: the time of the event that is judged, whose policy counts; `start` if left out.
         """
         policy = self.policy(at or start)
         return due(start, getattr(policy.conduct, number), policy.calendar)
@@ -74,26 +76,27 @@ class Facts:
 
     @property
     def issues(self) -> Mapping[str, Happened]:
-        """When each issue was raised, by id."""
+        """The event that raised each issue, by the issue's id."""
         return self.case.issues
 
     def open_issues(self, moment: Moment) -> frozenset[str]:
-        """The issues that are open right before a moment."""
+        """The issues that were open right before a moment."""
         return self.case.open_issues(moment)
 
     def about(self, each: Happened, field: str = "issue_ids") -> frozenset[str]:
-        """The issues that an event is about: those it names, or all that were open then."""
+        """The issues that an event is about; see `CaseHistory.about_issues`."""
         return self.case.about_issues(each, field)
 
     def matters(self, each: Happened) -> frozenset[str]:
-        """The issues that a finding, or something given, is for; see CaseHistory."""
+        """The issues that a finding, gesture or remedy is for; see `CaseHistory.matters`."""
         return self.case.matters(each)
 
     def is_about(self, said: Happened, issue_id: str, later: Happened) -> bool:
-        """Whether an event is about an issue, open or not: it names it, or it names none and the
-        issue's case was one with its own at that moment.
+        """Whether an event is about an issue, which need not be open.
 
-        Where a case without issues is meant, the two cases must be one by the later event.
+        It is if it names the issue, or if it names none and the issue's case was merged with its
+        own at that moment. If `issue_id` is CASE, the cases of the two events must have been
+        merged when the later one happened.
         """
         if named := said.event.issue_ids:
             return issue_id in named
@@ -102,7 +105,8 @@ class Facts:
         return self.case.together(said, later)
 
     def unsettled(self, moment: Moment) -> bool:
-        """Whether an issue, or a case without issues, is unsettled right before a moment."""
+        """Whether something was unsettled right before a moment: an issue was open, or, if the
+        case has no issues, the case itself was."""
         if self.issues:
             return bool(self.open_issues(moment))
         turns = self._turns_without_issues
@@ -111,8 +115,10 @@ class Facts:
 
     @cached_property
     def _turns_without_issues(self) -> list[tuple[Moment, bool]]:
-        """Whether a case without issues is unsettled from each moment on at which that may
-        change: it is, as long as one of the cases in its family is."""
+        """Whether a case without issues was unsettled after each event that may change it.
+
+        It was, as long as one of the cases in its family was.
+        """
         turns: list[tuple[Moment, bool]] = []
         past: list[Happened] = []
         taken_back: set[str] = set()
@@ -146,12 +152,12 @@ class Facts:
 
     @cached_property
     def taken_back(self) -> dict[str, Happened]:
-        """What took back each remedy that does not stand."""
+        """The event that reversed a remedy, by the remedy's id."""
         return {each.event.remedy_id: each for each in reversed(self.of(RemedyReversed))}
 
     @cached_property
     def findings_on(self) -> dict[str, list[Happened]]:
-        """The findings on each issue, in order, those superseded among them."""
+        """The findings on each issue, in order, superseded ones included."""
         found: dict[str, list[Happened]] = {}
         for each in self.of(FindingMade):
             for issue_id in sorted(self.matters(each)):
@@ -164,8 +170,10 @@ class Facts:
         return {each.event.supersedes: each.moment for each in made}
 
     def finding_on(self, issue_id: str, before: Moment | None = None) -> Happened | None:
-        """The finding on an issue that stands: the last one, at present or right before a
-        moment, that none had superseded by then."""
+        """The finding on an issue that stands now, or stood right before a moment.
+
+        It is the last finding that no other one had superseded.
+        """
         made = self.findings_on.get(issue_id, [])
         if before is not None:
             made = made[: bisect_left(made, before, key=lambda each: each.moment)]
@@ -177,8 +185,11 @@ class Facts:
 
     @cached_property
     def fault_since(self) -> dict[str, Happened]:
-        """The finding since which it stands that an issue, or a case without issues, is our
-        fault; without those that are not, as far as we found."""
+        """The issues that are our fault, each with the finding since which this has held.
+
+        CASE stands for a case without issues. An issue is left out if the finding that stands
+        says it is not our fault.
+        """
         since: dict[str, Happened] = {}
         for issue_id, made in self.findings_on.items():
             last = self.finding_on(issue_id)
@@ -195,13 +206,16 @@ class Facts:
 
     @property
     def messages(self) -> Sequence[Happened]:
-        """The customer's messages, one contact each, without those of machines."""
+        """The customer's messages, without automated ones. Each is one contact."""
         return self.case.contacts
 
     def close(self, case_id: str) -> Happened | None:
-        """The closing as resolved or with a final response that stands, for what is on the stream
-        of a case: its own, or that of a case that it was merged into. None where it is open, or was
-        closed for another reason."""
+        """The closing that stands for a case of the family, if it resolves the case.
+
+        It does with the reason "resolved" or "final_response".
+        It is the case's own, or that of the case it was merged into. None if the case is open or
+        was closed for another reason.
+        """
         if case_id not in self._closes:
             turns = (t for t in reversed(self.case.closings) if self.case.covers(t, case_id))
             self._closes[case_id] = next(turns, None)
@@ -211,7 +225,9 @@ class Facts:
         return last if last.event.reason in RESOLVED else None
 
     def close_of(self, issue_id: str, found: Happened) -> Happened | None:
-        """The closing that stands for an issue, or for a case without issues of which something
-        was found."""
+        """The closing that stands for an issue; see `close`.
+
+        If `issue_id` is CASE, it is the closing of the case in which something was found.
+        """
         issue = self.issues.get(issue_id, found)
         return self.close(issue.case_id)

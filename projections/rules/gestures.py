@@ -1,7 +1,7 @@
 """Lessons about gestures: what is given beyond what was owed.
 
-How a gesture was made is judged also where the customer declined it or we took it back: that is
-how we met the customer. Where the lesson is about what was given, such a gesture is left out.
+Rules about how a gesture was made also judge gestures that were declined or reversed, since they
+show how we treated the customer. Rules about what was given leave these out.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from projections.rules.facts import Facts
 from projections.rules.rule import Finding, Outcome, rule
 
 WENT_WRONG: dict[bool | None, Outcome] = {True: "violated", False: "satisfied", None: "unknown"}
-"""Of an assertion that it went wrong."""
+"""The outcome for an assertion that something went wrong; None was not recorded."""
 
 
 def undone(case: Facts) -> frozenset[str]:
-    """The gestures that were declined or taken back."""
+    """The ids of gestures that were declined or reversed."""
     ends = case.of(GestureDeclined, GestureReversed)
     return frozenset(each.event.gesture_id for each in ends)
 
@@ -34,8 +34,8 @@ def undone(case: Facts) -> frozenset[str]:
 @rule("goodwill-before-repair", "000", on=GestureGiven)
 def goodwill_before_repair(case: Facts) -> Iterator[Finding]:
     """Where we were at fault, first say sorry or put it right; something sweet comes last."""
-    # One of the two before it is enough, and in the same reply none comes before the other. A
-    # remedy that we had taken back by then put nothing right.
+    # An apology or a remedy before the gesture is enough; in the same reply, it counts as before.
+    # A remedy that had been reversed by then does not count.
     gestures = case.of(GestureGiven)
     faults = case.fault_since if gestures else {}
     if not faults:
@@ -64,7 +64,7 @@ def goodwill_before_repair(case: Facts) -> Iterator[Finding]:
 
 
 def _first(case: Facts, amends: Sequence[Happened], gesture: Happened) -> Happened | None:
-    """The first of some amends that still stood when a gesture was made."""
+    """The first apology or remedy that still stood when a gesture was made."""
     for made in amends:
         taken_back = case.taken_back.get(getattr(made.event, "remedy_id", ""))
         if taken_back is None or taken_back.moment > gesture.moment:
@@ -75,8 +75,8 @@ def _first(case: Facts, amends: Sequence[Happened], gesture: Happened) -> Happen
 @rule("gesture-late", "002", on=GestureGiven, numbers="gesture_within")
 def gesture_late(case: Facts) -> Iterator[Finding]:
     """If you are going to give something for a fault of ours, give it quickly."""
-    # The first gesture for an issue is judged: what is given on top of it is never late. One that
-    # came before the finding is as quick as can be; one that we took back did not come.
+    # Only the first gesture for an issue is judged; what is given on top of it is never late. A
+    # gesture before the finding is in time. A gesture that was reversed does not count.
     gestures = case.of(GestureGiven)
     faults = dict(case.fault_since) if gestures else {}
     gone = {each.event.gesture_id for each in case.of(GestureReversed)} if faults else set()
@@ -113,15 +113,15 @@ def qualified_gesture(case: Facts) -> Iterator[Finding]:
 )
 def repeat_goodwill(_case: Facts) -> Iterable[Finding]:
     """A gesture is for once: who is given one for every complaint is taught to complain."""
-    return ()  # judged in projections.reports.lapses
+    return ()  # judged in projections.reports.repeat_goodwill
 
 
 @rule("goodwill-on-unfounded", "003", on=GestureGiven)
 def goodwill_on_unfounded(case: Facts) -> Iterator[Finding]:
     """Where we did what was promised, be kind and give nothing: a gift for nothing sets a
     precedent."""
-    # Judged by what had been found when it was given, on the issues that it is for. What was
-    # declined or taken back is no precedent.
+    # A gesture is judged by the findings, at that time, on the issues that it is for. If it was
+    # declined or reversed, it is no precedent and is not judged.
     gestures = case.of(GestureGiven)
     gone = undone(case) if gestures else ()
     for gesture in gestures:
@@ -141,8 +141,8 @@ def goodwill_on_unfounded(case: Facts) -> Iterator[Finding]:
 @rule("disproportionate-gesture", "003", on=GestureGiven, numbers="max_ratio")
 def disproportionate_gesture(case: Facts) -> Iterator[Finding]:
     """Keep a gesture reasonable: it says sorry, it does not pay the loss."""
-    # Of several issues the losses count together. A loss of nothing allows a gesture of nothing;
-    # a loss that nobody recorded, or in another currency, tells nothing.
+    # The losses of several issues are added up. If the loss is 0, only a gesture of 0 is in
+    # proportion. If a loss was not recorded, or is in another currency, the outcome is unknown.
     gestures = case.of(GestureGiven)
     gone = undone(case) if gestures else ()
     for gesture in gestures:
@@ -158,7 +158,7 @@ def disproportionate_gesture(case: Facts) -> Iterator[Finding]:
             same = [loss.amount for loss in losses if loss and loss.currency == value.currency]
             most = Decimal(str(case.number(gesture.at).max_ratio)) * sum(same, Decimal(0))
             if value.amount <= most:
-                outcome = "satisfied"  # whatever the other losses are
+                outcome = "satisfied"  # the unknown losses could only allow more
             elif len(same) == len(issues):
                 outcome = "violated"
         yield Finding(event.gesture_id, outcome, gesture.at, gesture, raised)

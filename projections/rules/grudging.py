@@ -1,4 +1,4 @@
-"""Lessons about asking: what a customer had to ask for, and what was said to it."""
+"""Lessons about gestures that were given grudgingly: asked for, denied first, or unwilling."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ from projections.rules.gestures import WENT_WRONG, undone
 from projections.rules.rule import Finding, Outcome, rule
 
 _SAME_TIME = timedelta(hours=1)
-"""Where no reply is named, what was said so shortly before belongs to it."""
+"""If an event names no reply, it belongs to a reply that was sent at most so long before it."""
 
 
 @rule("gesture-had-to-be-asked", "002", on=GestureGiven)
 def gesture_had_to_be_asked(case: Facts) -> Iterator[Finding]:
     """Know where the conversation is going and get there first: no customer should have to ask
     for a gesture."""
-    # Acknowledging an ask, holding it, sending an earlier reply again, or promising what was
-    # asked for does not leave it unmet. A no does, whether or not a reply is on record for it.
+    # An ask is not left unmet by an acknowledgement, a holding reply, a resend, or a promise of
+    # what was asked for. It is left unmet by any other reply, and by a refusal, with or without a
+    # reply on record.
     asks = _asks_answered(case)
     for gesture in case.of(GestureGiven):
         event = gesture.event
@@ -48,9 +49,9 @@ def gesture_had_to_be_asked(case: Facts) -> Iterator[Finding]:
 @rule("said-cant-but-could", "002", on=RequestRefused)
 def said_cant_but_could(case: Facts) -> Iterator[Finding]:
     """Never say that you can't if you can."""
-    # What was given in this case before is used up. Other cases of the customer are not looked
-    # at: a refusal for a yearly limit has the reason `policy`. What was asked for and is no
-    # compensation is nothing that authority is laid down for.
+    # What was given in this case before uses up the authority. Other cases of the customer do not
+    # count: a refusal because of a yearly limit has the reason `policy`. Authority is only about
+    # compensation, so a refusal of anything else is not judged by it.
     refusals = [
         each
         for each in case.of(RequestRefused)
@@ -82,8 +83,9 @@ def said_cant_but_could(case: Facts) -> Iterator[Finding]:
 def grudging_gesture(case: Facts) -> Iterator[Finding]:
     """Give it happily: a gesture that was refused first, or is made with reluctance, is a toy
     thrown at a sibling."""
-    # Nobody can tell how it was given unless the reply was judged for it; one poor verdict is
-    # enough. A new finding on the issues is a good reason to think again.
+    # Whether it was given with reluctance is unknown unless somebody assessed the reply; one poor
+    # assessment is enough. A gesture after a refusal is fine if there was a new finding on its
+    # issues in between.
     gestures = case.of(GestureGiven)
     if not gestures:
         return
@@ -120,8 +122,11 @@ class _Ask(NamedTuple):
 
 
 def _asks_answered(case: Facts) -> dict[str, list[_Ask]]:
-    """The customer's asks that each gesture answers, by its id: the one that it names; else those
-    for compensation that nothing had met before, on the same issues."""
+    """By the gesture's id, the customer's asks that the gesture answers.
+
+    They are the ask that it names; if it names none, the asks for compensation on the same issues
+    that nothing had met before.
+    """
     given = case.of(RemedyGiven, GestureGiven)
     if not case.of(GestureGiven):
         return {}
@@ -152,16 +157,16 @@ def _asks_answered(case: Facts) -> dict[str, list[_Ask]]:
 
 
 _NO_MONEY = ("repair", "correction")
-"""Remedies that do not answer who asks for compensation."""
+"""Kinds of remedy that do not answer an ask for compensation."""
 
 
 def _on(case: Facts, message: Happened, issues: frozenset[str], given: Happened) -> bool:
-    """Whether a message may be on any of the issues that something was given for."""
+    """Whether a message may be about one of the issues that something was given for."""
     return not issues or any(case.is_about(message, issue_id, given) for issue_id in issues)
 
 
 def _left_unmet(case: Facts, ask: _Ask, gesture: Happened) -> Happened | None:
-    """What told the customer, between the ask and what met it, that there would be nothing."""
+    """What left the ask unmet between the ask and the gesture that met it: a reply or a refusal."""
     promises = (each for each in case.of(PromiseMade) if each.event.ask_id == ask.ask_id)
     end = min([gesture, *promises], key=lambda each: each.moment)
     for each in case.of(RequestRefused):
@@ -183,14 +188,14 @@ def _moment(each: Happened) -> Moment:
 
 
 def _carries(reply: Happened, deed: Happened) -> bool:
-    """Whether a reply before it is the one with which something was given or promised."""
+    """Whether a reply, which was sent before, is the one that gave or promised something."""
     if deed.event.reply_id is not None:
         return bool(deed.event.reply_id == reply.event.reply_id)
     return deed.at - reply.at <= _SAME_TIME
 
 
 def _found_anew(case: Facts, since: Moment, gesture: Happened) -> bool:
-    """Whether there was a finding on a gesture's issues between a moment and it."""
+    """Whether there was a finding on a gesture's issues between a moment and the gesture."""
     issues = case.matters(gesture)
     lists = [case.findings_on.get(issue_id, ()) for issue_id in issues]
     return any(since < each.moment < gesture.moment for made in lists for each in made)

@@ -34,9 +34,9 @@ def _before(events: Sequence[Happened], moment: Moment) -> int:
 @rule("grievance-skipped", "000", "003", on=CaseClosed)
 def grievance_skipped(case: Facts) -> Iterator[Finding]:
     """Answer every grievance in a complaint, not only the first, before you close it."""
-    # A reply of which nobody recorded which issues it addresses may have addressed those raised
-    # by then; one that repeats another says what that one says. Before cases were merged, each was
-    # closed by itself.
+    # If nobody recorded which issues a reply addresses, it may have addressed any that had been
+    # raised. A resend addresses what the original addresses. As long as cases were not merged, the
+    # closing of one did not hold for another.
     answers: dict[Moment, _Answers] = {}
     for issue_id, raised in case.issues.items():
         close = case.close(raised.case_id)
@@ -55,8 +55,7 @@ def grievance_skipped(case: Facts) -> Iterator[Finding]:
 
 
 _Answers = tuple[dict[str, Happened], tuple[Moment, Happened] | None]
-"""The reply that first addressed each issue, and the last of which nobody recorded which issues it
-addresses."""
+"""The first reply that addresses each issue, and the last reply whose issues were not recorded."""
 
 
 def _answers_before(case: Facts, close: Moment) -> _Answers:
@@ -79,7 +78,7 @@ def _answers_before(case: Facts, close: Moment) -> _Answers:
 @rule("fault-without-apology", "000", "002", on=FindingMade, numbers="apology_within")
 def fault_without_apology(case: Facts) -> Iterator[Finding]:
     """When it is our fault, even in part, say sorry: soon, and before the case is closed."""
-    # Time runs from the finding; an apology before it is as good.
+    # Time runs from the finding. An apology before the finding is in time.
     if not case.fault_since:
         return
     said = _apologies(case)
@@ -100,8 +99,10 @@ def fault_without_apology(case: Facts) -> Iterator[Finding]:
 
 
 def _apologies(case: Facts) -> dict[str, tuple[datetime, Happened]]:
-    """The first apology for each issue, and when the customer had it: what was said in a reply
-    that did not arrive was not said, until it was sent again."""
+    """The first apology for each issue, and when the customer got it.
+
+    An apology in a reply that did not arrive counts from when a resend arrived.
+    """
     said: dict[str, tuple[datetime, Happened]] = {}
     for each in case.of(ApologyGiven):
         at, reply_id = each.at, each.event.reply_id
@@ -119,8 +120,9 @@ def _apologies(case: Facts) -> dict[str, tuple[datetime, Happened]]:
 @rule("fault-admitted-late", "002", on=FindingMade, numbers="admit_within admit_contacts")
 def fault_admitted_late(case: Facts) -> Iterator[Finding]:
     """Own up to a mistake at once; nobody should have to come back again and again for it."""
-    # An issue that came up after we had answered counts from when it was raised: it was no part
-    # of the complaint as we received it. Where the receipt is not known, neither is the time.
+    # Time runs from the receipt. If an issue was raised after our first answer, it runs from then,
+    # as the issue was not part of the complaint that we received. If the receipt is not known, the
+    # issue is not judged.
     if not case.fault_since:
         return
     messages, answers = case.messages, case.case.answers
@@ -159,8 +161,8 @@ def rejected_without_evidence(case: Facts) -> Iterator[Finding]:
 @rule("operations-not-asked", "003", on=FindingMade, numbers="needs_operations")
 def operations_not_asked(case: Facts) -> Iterator[Finding]:
     """Hear the department that did the work before you judge what happened."""
-    # An issue without a category has its case's, as it was judged to be by then. A view counts for
-    # the issues on which it was asked for; where none were named, for all of the case.
+    # An issue without a category has the category that its case had then. A view counts for the
+    # issues that operations were asked about; if none were named, for all issues of the case.
     if not case.of(FindingMade):
         return
     asked = {each.event.consultation_id: each for each in case.of(OperationsConsulted)}
@@ -197,7 +199,7 @@ def _category(case: Facts, issue_id: str, found: Happened) -> str | None:
 def _heard(
     case: Facts, views: list[tuple[Happened, Happened]], issue_id: str, found: Happened
 ) -> Happened | None:
-    """The first view on an issue."""
+    """The first view of operations on an issue."""
     return next((v for asked, v in views if case.is_about(asked, issue_id, found)), None)
 
 
@@ -207,8 +209,9 @@ def _heard(
 @rule("decision-overturned", "003", on=FinalDecisionGiven)
 def decision_overturned(case: Facts) -> Iterator[Finding]:
     """Somebody is empowered to have the final say; then only new evidence changes it."""
-    # What is given in the decision's own reply is part of it, and what had been found to be owed
-    # may be given after it. Until a policy names roles, it is unknown whose say is final.
+    # What is given in the decision's own reply is part of the decision. A remedy that had been
+    # found to be owed may be given after it. Until a policy names roles, it is unknown who has the
+    # final say.
     decisions = case.of(FinalDecisionGiven)
     if not decisions:
         return
@@ -229,7 +232,7 @@ def decision_overturned(case: Facts) -> Iterator[Finding]:
 
 
 def _final_say(case: Facts, decision: Happened) -> bool | None:
-    """Whether who decided, or in whose authority they did, has the final say."""
+    """Whether the person who decided, or who gave them authority, has the final say."""
     roles = case.policy(decision.at).roles
     told = [r for r in (decision.event.actor.role, decision.event.authority) if r is not None]
     if not roles or not told:
@@ -238,8 +241,11 @@ def _final_say(case: Facts, decision: Happened) -> bool | None:
 
 
 def _overturned(case: Facts) -> tuple[dict[str, Happened], dict[str, Happened]]:
-    """What first overturned each decision; and what may have, as nobody recorded whether there
-    was new evidence. Only the last decision on an issue can be."""
+    """The first event that overturned each decision, and the first that may have, by decision.
+
+    It may have if nobody recorded whether there was new evidence. Only the last decision on an
+    issue can be overturned.
+    """
     surely, perhaps = _news(case)
     overturned: dict[str, Happened] = {}
     doubtful: dict[str, Happened] = {}
@@ -270,10 +276,10 @@ def _part_of(each: Happened, decision: Happened, owed: bool) -> bool:
 
 
 def _news(case: Facts) -> tuple[list[Moment], list[Moment]]:
-    """When new evidence came; and when it may have, as nobody recorded whether it did.
+    """When new evidence came, and when it may have come, as nobody recorded it.
 
-    Evidence is what is named for the first time, what the customer or operations told us, and an
-    external escalation, which no final say stands against.
+    New evidence is evidence that is named for the first time, and what the customer or operations
+    told us. An external escalation counts too, because it overrides our final say.
     """
     known: set[str] = set()
     surely: list[Moment] = []
@@ -300,6 +306,8 @@ def _news(case: Facts) -> tuple[list[Moment], list[Moment]]:
 
 
 def _between(moments: list[Moment], decision: Happened, each: Happened) -> bool:
-    """Whether one of some moments is after the decision, up to something that came later: a
-    finding brings its own evidence."""
+    """Whether one of some moments is after the decision and not after a later event.
+
+    The moment of the later event counts, because a finding brings its own evidence.
+    """
     return bisect_right(moments, decision.moment) < bisect_right(moments, each.moment)

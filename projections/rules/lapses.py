@@ -1,4 +1,4 @@
-"""The lessons of the stories as rules, and what they find: one row for each judged subject."""
+"""The projection of lapses: one row for each finding of the rules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from projections.projection import Projection, Row
 from projections.rules.facts import Facts
 from projections.rules.rule import RULES, Outcome, judged
 
-# Each module declares its rules; `casestore lessons` lists them in this order.
+# Importing a module declares its rules. `casestore lessons` lists them in this order.
 # isort: off
 from projections.rules import statements, grudging, contact, course, gestures  # noqa: F401
 from projections.rules import judgement, preferences, promises, questions  # noqa: F401
@@ -22,7 +22,7 @@ __all__ = ["LAPSES", "RULES", "LapseRow"]
 
 
 class LapseRow(Row, frozen=True):
-    """What a rule finds of one subject."""
+    """The finding of a rule on one subject."""
 
     rule: str
     subject: str
@@ -31,29 +31,29 @@ class LapseRow(Row, frozen=True):
     outcome: Outcome
     at: datetime
     due_at: datetime | None
-    """Where time alone decides: there is no finding before it has passed."""
+    """Set if it is violated because time passed: the finding holds only after this time."""
     agent: str | None
     team: str | None
     evidence: tuple[str, ...]
-    """The ids of events, in the order in which they happened."""
+    """The ids of the events that show it, in the order of happening."""
     product: str | None
     region: str | None
     category: str | None
 
 
 _OUTSIDERS = ("customer", "system", "third_party")
-"""Kinds of actors who are nobody of the house."""
+"""Kinds of actors who do not belong to the house. The owner answers for what they did."""
 
 
 def rows(case: CaseHistory) -> Iterator[LapseRow]:
-    """What all rules find of a case."""
+    """A row for each finding of the rules on a case."""
     case_id, customer_id = case.case_id, case.customer_id
     product, region, category = case.about
     for rule, found in judged(Facts(case)):
         event = found.event
         actor = None if found.by_owner else event.event.actor
         if actor is not None and actor.kind in _OUTSIDERS:
-            actor = None  # the owner answers for it
+            actor = None  # the owner at that time answers for it
         known = actor is not None and actor.team is not None
         owner = None if known else case.standing_at(found.at, event.case_id)
         yield LapseRow(

@@ -1,4 +1,4 @@
-"""Lessons about reaching customers in the way that is theirs."""
+"""Lessons about reaching customers in the way that they prefer."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from projections.rules.facts import Facts
 from projections.rules.rule import Finding, Outcome, rule
 
 Held = Mapping[str, Happened]
-"""What was stated last, by preference, for those in force."""
+"""The preferences in force: by preference, the event that stated it last."""
 
 _LIVE = SPOKEN | {"chat"}
-"""Where one answers the other at once."""
+"""Channels on which both sides talk at the same time."""
 _AT_ONCE = _LIVE | {"sms"}
-"""What comes at the hour at which it is sent; a letter waits until it is read."""
+"""Channels that reach the customer at the hour of sending. A letter or mail waits to be read."""
 _TALK = timedelta(hours=1)
-"""So long a reply still belongs to the call, or the chat, that the customer began."""
+"""For so long, a reply belongs to a call or chat that the customer began."""
 
 
 class Preferences:
@@ -46,7 +46,7 @@ class Preferences:
             self._held.append(held)
 
     def at(self, at: datetime) -> Held:
-        """Those in force at a time."""
+        """The preferences in force at a time."""
         place = bisect_right(self.since, at)
         return self._held[place - 1] if place else {}
 
@@ -55,8 +55,8 @@ class Preferences:
 def preference_ignored(case: Facts) -> Iterator[Finding]:
     """Treat customers as they want to be treated: on the channel, in the language and at the
     hours that they named."""
-    # Who rings us, or opens a chat, has chosen that channel and that hour: while they talk with
-    # us only the language is judged.
+    # A customer who calls us or opens a chat has chosen that channel and that hour. So during that
+    # talk only the language is judged.
     preferences = Preferences(case)
     if not preferences.since:
         return
@@ -76,7 +76,7 @@ def preference_ignored(case: Facts) -> Iterator[Finding]:
 
 
 def _judged(reply: ReplySent, held: Held, chosen: bool) -> Iterator[tuple[Outcome, Happened]]:
-    """How a reply agrees with each preference, and where that was stated."""
+    """The outcome of a reply for each preference, and the event that stated the preference."""
     for name, stated in held.items():
         value = stated.event.value
         match name:
@@ -93,24 +93,26 @@ def _fits(it: bool | str | None) -> Outcome:
 
 
 def _tongue(tag: str) -> tuple[str, ...]:
-    """The language and, where it is told, the script of a BCP 47 tag: whoever asked for en-GB
-    can read en-US."""
+    """The language of a BCP 47 tag, and the script if the tag has one.
+
+    The rest does not count: a customer who asked for en-GB can read en-US.
+    """
     language, *rest = tag.casefold().split("-")
     return (language, *(each for each in rest[:1] if len(each) == 4 and each.isalpha()))
 
 
 def _local(at: datetime, held: Held) -> str | None:
-    """The customer's time of day, like 07:35; None where they did not tell their time zone."""
+    """The customer's time of day, like 07:35; None if their time zone is not known."""
     if "timezone" not in held:
         return None
     try:
         return f"{at.astimezone(ZoneInfo(held['timezone'].event.value)):%H:%M}"
-    except OverflowError:  # in the year 1
+    except OverflowError:  # the local time is outside of the calendar
         return None
 
 
 def _within(hours: str, at: str | None) -> bool | None:
-    """Whether a time of day is in hours like 17:30-21:00, or over midnight, like 22:00-06:00."""
+    """Whether a time of day is within hours like 17:30-21:00, or 22:00-06:00 over midnight."""
     if at is None:
         return None
     begin, _, end = hours.partition("-")
@@ -121,9 +123,9 @@ def _within(hours: str, at: str | None) -> bool | None:
 def no_call(case: Facts) -> Iterator[Finding]:
     """When letters have gone to and fro and it is still not settled, pick up the phone, unless
     the customer wants it in writing."""
-    # A round is a customer's written message and a person's written reply that arrived. Judged is
-    # the reply that ends the last round: who wrote it should have rung. A call in which nobody
-    # picked up is no contact, and one that comes later comes too late.
+    # A round is a customer's written message and a person's written reply that arrived. The rule
+    # judges the reply that ends the last allowed round: its writer should have called instead. A
+    # call that nobody picked up is no contact. A later call is too late.
     rounds: list[Happened] = []
     talked: Happened | None = None
     waiting = False

@@ -36,8 +36,8 @@ def beyond_capability(case: Facts) -> Iterator[Finding]:
 @rule("promise-broken", "001", "004", on=PromiseMade)
 def broken(case: Facts) -> Iterator[Finding]:
     """What was promised is done, and in time."""
-    # As the report of promises tells it: a new time counts if the customer agreed to it before
-    # the old one had passed, and a reply that did not arrive keeps nothing.
+    # The states are those of the report `promises`. A new time counts if the customer agreed to it
+    # before the old one had passed. A reply that did not arrive keeps no promise.
     if not case.of(PromiseMade):
         return
     course: dict[str, list[Happened]] = {}
@@ -62,7 +62,7 @@ def broken(case: Facts) -> Iterator[Finding]:
 @rule("promise-open-at-close", "004", on=PromiseMade)
 def open_at_close(case: Facts) -> Iterator[Finding]:
     """Before a case is closed, what was promised in it is done."""
-    # Closing discharges nothing: a promise whose time had passed was still to be kept.
+    # A closing discharges no promise, nor does the due time: it still has to be kept.
     closings = [turn for turn in case.case.closings if isinstance(turn.event, CaseClosed)]
     if not closings:
         return

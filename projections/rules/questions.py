@@ -1,4 +1,4 @@
-"""Lessons about questions: those that we put, and those that were put to us."""
+"""Lessons about questions: those that we asked, and those that customers asked us."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from projections.rules.facts import Facts
 from projections.rules.rule import Finding, Outcome, rule
 
 _NOT_AN_ANSWER = ("acknowledgement", "holding")
-"""What replies are for that are not meant to answer anything yet."""
+"""Purposes of replies that are not meant to answer anything yet."""
 
 
 @rule("asked-again", "000", "001", on=InformationRequested)
 def asked_again(case: Facts) -> Iterator[Finding]:
     """Look before you ask: what the customer has told us, and what stands on their record, is not
     asked for a second time."""
-    # To verify is to ask for what is known, so that is not judged. A fact without an end is not
-    # stale. What was erased is not known any more. Where it was not recorded what a customer's
-    # message before gave, nobody can tell that it gave no such thing.
+    # A request for verification asks for what is known, so it is not judged. A fact without an end
+    # never becomes stale. An erased fact is no longer known. If nobody recorded what an earlier
+    # message gave us, it may have given the same fact.
     if not any(each.event.purpose != "verify" for each in case.of(InformationRequested)):
         return
     told: dict[str, Happened] = {}
@@ -59,7 +59,7 @@ def asked_again(case: Facts) -> Iterator[Finding]:
 
 
 def _fresh(fact: Happened | None, at: datetime) -> Happened | None:
-    """A fact on record, if one could still rely on it."""
+    """The fact, if it could still be relied on at a time; else None."""
     if fact is None or (fact.event.stale_after is not None and fact.event.stale_after < at):
         return None
     return fact
@@ -68,8 +68,8 @@ def _fresh(fact: Happened | None, at: datetime) -> Happened | None:
 @rule("wrong-question-answered", "001", on=ReplySent)
 def wrong_question_answered(case: Facts) -> Iterator[Finding]:
     """Read to the end and answer what was asked, not what you are used to being asked."""
-    # A question is open until a reply that arrived answers it, or it is refused; and again when
-    # the customer says that it was not answered. A reply sent again is not judged again.
+    # A question is open until a reply that arrived answers it, or until it is refused. It is open
+    # again when the customer says that it was not answered. A resend is not judged.
     asked = dict(_questions(case))
     if not asked:
         return
@@ -94,7 +94,7 @@ def wrong_question_answered(case: Facts) -> Iterator[Finding]:
 
 
 def _answers(reply: ReplySent) -> Outcome:
-    """How a reply is judged that was sent while a question was open."""
+    """The outcome for a reply that was sent while a question was open."""
     if reply.purpose in _NOT_AN_ANSWER:
         return "exempt"
     if reply.answers or reply.addresses:
@@ -104,7 +104,7 @@ def _answers(reply: ReplySent) -> Outcome:
 
 
 def _questions(case: Facts) -> Iterator[tuple[str, Happened]]:
-    """Each question, with the customer's message that asked it."""
+    """Each question's id, with the customer's message that asked it."""
     for message in case.messages:
         for ask in message.event.asks or ():
             if ask.kind == "question":
@@ -112,7 +112,7 @@ def _questions(case: Facts) -> Iterator[tuple[str, Happened]]:
 
 
 def _answered_at(case: Facts) -> dict[Moment, tuple[str, ...]]:
-    """The asks that are answered at each moment, by a reply that arrived."""
+    """By moment, the asks that were answered then by a reply that arrived."""
     found: dict[Moment, tuple[str, ...]] = {}
     for reply_id, reply in case.case.replies.items():
         if reply.event.answers and (moment := case.case.arrived(reply_id)) is not None:
@@ -124,8 +124,8 @@ def _answered_at(case: Facts) -> dict[Moment, tuple[str, ...]]:
 def question_unanswered(case: Facts) -> Iterator[Finding]:
     """No case is closed over an open question: each gets its answer, or an honest no. When the
     customer says that it was not answered, it was not."""
-    # What the customer says holds at once, and for whatever they asked. Before cases were merged,
-    # each was closed by itself.
+    # If the customer says that a question was not answered, the rule is violated at once, whatever
+    # was recorded. As long as cases were not merged, the closing of one did not hold for another.
     asks = {ask.ask_id for each in case.of(MessageReceived) for ask in each.event.asks or ()}
     says: set[str] = set()
     for message in case.of(MessageReceived):
@@ -150,8 +150,10 @@ def question_unanswered(case: Facts) -> Iterator[Finding]:
 
 
 def _answers_before(case: Facts, close: Moment) -> dict[str | None, Happened]:
-    """What answered each ask, or refused it, by the close. None: the last reply or refusal of
-    which it was not recorded what it answers."""
+    """By ask, the reply or refusal that answered it before the close.
+
+    Under None stands the last reply or refusal for which nobody recorded what it answers.
+    """
     found: dict[str | None, Happened] = {}
     for each in case.of(ReplySent, RequestRefused):
         event = each.event

@@ -25,9 +25,9 @@ from projections.rules.rule import Finding, Outcome, rule
 def no_choice_offered(case: Facts) -> Iterator[Finding]:
     """Present options and let the customer make the final choice: who is right has a say in how
     it is put right."""
-    # Judged by what was offered and chosen before the first remedy that leaves room for a choice.
-    # Without a remedy, by what was offered before the final decision or with it; the choice may
-    # come after that, until the case is closed.
+    # What counts are the options offered and chosen before the first remedy that leaves room for a
+    # choice. If there is no remedy, what counts are the options offered before the final decision
+    # or with it. The choice may then come later, until the case is closed.
     if not case.of(RemedyGiven, FinalDecisionGiven):
         return
     remedies = _by_issue(case, case.of(RemedyGiven))
@@ -63,7 +63,8 @@ def no_choice_offered(case: Facts) -> Iterator[Finding]:
 @rule("terms-not-disclosed", "003", on=OptionChosen)
 def terms_not_disclosed(case: Facts) -> Iterator[Finding]:
     """Full disclosure: nobody can choose well without knowing the terms."""
-    # Who made the offer answers for it. Of a choice that the customer made anew the last counts.
+    # The actor who made the offer answers for it. If the customer chose more than once, the last
+    # choice counts.
     offers = {each.event.offer_id: each for each in case.of(OptionsOffered)}
     last = {each.event.offer_id: each for each in case.of(OptionChosen)}
     outcomes: dict[bool | None, Outcome] = {True: "satisfied", False: "violated", None: "unknown"}
@@ -80,14 +81,14 @@ def terms_not_disclosed(case: Facts) -> Iterator[Finding]:
 @rule("fault-without-remedy", "003", on=FindingMade)
 def fault_without_remedy(case: Facts) -> Iterator[Finding]:
     """Where the customer had a poor experience and we are responsible, make it better."""
-    # A remedy is owed unless the finding says that none is.
+    # A remedy is owed unless the finding says that none is owed.
     yield from _at_close(case)
 
 
 @rule("goodwill-instead-of-remedy", "003", on=GestureGiven)
 def goodwill_instead_of_remedy(case: Facts) -> Iterator[Finding]:
     """Keep what is owed apart from what is kind: a gesture never stands in for the remedy."""
-    # A gesture that was declined or taken back stands in for nothing.
+    # A gesture that was declined or reversed does not count.
     gestures = case.of(GestureGiven)
     gone = undone(case) if gestures else ()
     given = [each for each in gestures if each.event.gesture_id not in gone]
@@ -102,7 +103,8 @@ def goodwill_instead_of_remedy(case: Facts) -> Iterator[Finding]:
 
 def _at_close(case: Facts) -> Iterator[Finding]:
     """Whether there was a remedy for each issue that was known to be our fault at the close."""
-    # A remedy that was taken back is none, from then on where that was after the close.
+    # A reversed remedy does not count. If it was reversed after the close, the rule is violated
+    # from then on.
     if not case.case.closings or not case.fault_since:
         return
     remedies = _by_issue(case, case.of(RemedyGiven))
@@ -140,6 +142,6 @@ def _correction(each: Happened) -> bool:
 
 
 def _in_time(offer: Happened, end: Happened) -> bool:
-    """Whether options were offered before a remedy or decision, or with it."""
+    """Whether options were offered before or together with a remedy or decision."""
     together = offer.event.reply_id is not None and offer.event.reply_id == end.event.reply_id
     return offer.moment < end.moment or together

@@ -1,4 +1,4 @@
-"""Lessons about what we send: that it arrives, from few hands, and does not jar."""
+"""Lessons about replies: they arrive, come from few agents, and have a fitting tone."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ from projections.rules.rule import Finding, Outcome, rule
 def undelivered_reply(case: Facts) -> Iterator[Finding]:
     """A reply that did not arrive was no reply: send it again, or say it anew, as soon as you
     hear of it."""
-    # It is due from the news on, and of whoever has the case then: who wrote it may be away.
-    # Where the replies' issues were not recorded, nobody can tell whether a later one was on them.
+    # Time runs from when we heard of the failure. The owner at that time answers for it, as the
+    # writer may be away. If the issues of a reply were not recorded, it is unknown whether a later
+    # reply was about the same ones.
     if not case.case.failures:
         return
     news = _news(case)
@@ -44,7 +45,7 @@ def undelivered_reply(case: Facts) -> Iterator[Finding]:
 
 
 def _news(case: Facts) -> dict[str, list[Happened]]:
-    """What told of each reply that it did not arrive."""
+    """By reply, the events that told us that it did not arrive."""
     found: dict[str, list[Happened]] = {}
     for each in case.of(DeliveryFailed, MessageReceived):
         event = each.event
@@ -64,13 +65,13 @@ class _LaterReplies:
         self._all: list[Moment] = []
         self._on: dict[str | None, list[Moment]] = {}
         for moment, reply in case.case.answers:
-            if reply.addresses != ():  # what addresses nothing makes nothing good
+            if reply.addresses != ():  # a reply that addresses no issue replaces no other reply
                 self._all.append(moment)
             for issue_id in (None,) if reply.addresses is None else reply.addresses:
                 self._on.setdefault(issue_id, []).append(moment)
 
     def on_the_same(self, reply: Happened) -> tuple[Moment | None, Moment | None]:
-        """When the first after a reply came that is on its issues, and the first that could be."""
+        """The first later reply that is about a reply's issues, and the first that may be."""
         addresses = reply.event.addresses
         if self._no_issues or addresses == ():  # about the case as a whole
             return _after(self._all, reply.moment), None
@@ -89,7 +90,7 @@ def _after(moments: list[Moment], moment: Moment) -> Moment | None:
 @rule("pleasantry-on-unresolved", "004", on=ReplySent)
 def pleasantry_on_unresolved(case: Facts) -> Iterator[Finding]:
     """Do not wish a good day to a customer whose day you have not put right yet."""
-    # What a reply itself brings as the remedy is settled by it, though recorded after it.
+    # A remedy that is given with the reply settles its issues, even if it is recorded after it.
     remedies: dict[str | None, list[Happened]] = {}
     for each in case.of(RemedyGiven):
         remedies.setdefault(each.event.reply_id, []).append(each)

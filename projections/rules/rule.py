@@ -1,8 +1,9 @@
 """What a rule is: a lesson, and a function from a case to findings, one for each judged subject.
 
-`violated`, `satisfied`, `exempt`, or `unknown`: the assertion that it takes was never recorded.
-What does not apply, or is not due yet, makes no finding; where time alone decides, the finding is
-violated with a `due_at`, and counts once that has passed. Nothing is inferred from prose.
+The outcome of a finding is "violated", "satisfied", "exempt", or "unknown" if what the rule needs
+was never recorded. A rule makes no finding where it does not apply. If something is violated
+because time passes, the finding has a `due_at` and holds only after that time. Rules never read
+text that people wrote.
 """
 
 from __future__ import annotations
@@ -24,21 +25,21 @@ OUTCOMES: tuple[Outcome, ...] = ("violated", "satisfied", "exempt", "unknown")
 
 
 class Finding(msgspec.Struct, frozen=True, gc=False):
-    """What a rule finds of one subject."""
+    """The finding of a rule on one subject."""
 
     subject: str
     """What is judged: the id of a reply, a promise, an issue …, or "case"."""
     outcome: Outcome
     at: datetime
-    """When it became violated; else when it was judged by."""
+    """When the rule was violated; for other outcomes, the time by which it was judged."""
     event: Happened
-    """What is judged. Its actor answers for it."""
+    """The event that is judged. Its actor answers for it."""
     evidence: tuple[Happened, ...] = ()
-    """What else shows it."""
+    """Other events that show it."""
     due_at: datetime | None = None
-    """Only of what time alone has violated: from when on it is."""
+    """Set if it is violated because time passed: the finding holds only after this time."""
     by_owner: bool = False
-    """The owner at that time answers for it, instead of the event's actor."""
+    """Whether the owner at that time answers for it, instead of the event's actor."""
 
 
 Judge = Callable[[Facts], Iterable[Finding]]
@@ -51,18 +52,19 @@ class Rule(NamedTuple):
     stories: tuple[str, ...]
     """The seed stories that teach it, by number."""
     lesson: str
-    """In one sentence."""
+    """The lesson in one sentence."""
     numbers: tuple[str, ...]
-    """The numbers of the policy that it goes by."""
+    """The names of the policy's numbers that it uses."""
     on: frozenset[type[Event]]
-    """It finds something only in a case with an event of one of these types."""
+    """The rule can find something only in a case with an event of one of these types."""
     judge: Judge
     across_cases: bool
-    """It spans a customer's cases: the report of lapses judges it, and `judge` finds nothing."""
+    """Whether it looks at all cases of a customer. The report `lapses` then judges it, and `judge`
+    finds nothing."""
 
 
 RULES: dict[str, Rule] = {}
-"""Every rule by name, in the order in which they are written down."""
+"""Every rule by name, in the order in which they are declared."""
 
 
 def rule(
@@ -72,14 +74,15 @@ def rule(
     numbers: str = "",
     across_cases: bool = False,
 ) -> Callable[[Judge], Judge]:
-    """Make a function a rule. Its docstring is the lesson.
+    """Make a function a rule. The function's docstring is the lesson.
 
     Args:
-        name: of the rule.
-        stories: the seed stories that teach it, by number.
-        on: the type of event, or types, without any of which a case gives it nothing to judge.
-        numbers: the names of the policy's numbers that it goes by, with spaces between.
-        across_cases: it spans a customer's cases: projections.reports.lapses judges it.
+        name: the name of the rule.
+        stories: the numbers of the seed stories that teach it.
+        on: one type of event, or several: the rule is asked only about a case that has one.
+        numbers: the names of the policy's numbers that it uses, with spaces between.
+        across_cases: it looks at all cases of a customer, and `projections.reports.lapses`
+            judges it.
     """
 
     def declare(judge: Judge) -> Judge:
@@ -94,7 +97,7 @@ def rule(
 
 
 def judged(case: Facts) -> Iterator[tuple[Rule, Finding]]:
-    """What all rules find of a case."""
+    """All findings of all rules on a case, each with its rule."""
     for each in _with_something_to_judge(case.case.types):
         for finding in each.judge(case):
             yield each, finding

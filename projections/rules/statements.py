@@ -1,4 +1,4 @@
-"""Lessons about what we tell the customer: that we are sorry, that something is so, and no."""
+"""Lessons about what we tell the customer: apologies, statements and refusals."""
 
 from __future__ import annotations
 
@@ -30,8 +30,11 @@ _HOUR = timedelta(hours=1)
 
 
 def _beside(case: Facts, *types: type[Event]) -> Callable[[Happened], Happened | None]:
-    """Finds what of some types came in the same reply as something; or, where one of the two
-    names no reply, within an hour of it."""
+    """A function that finds the event of some types that came together with another event.
+
+    The two came together if they name the same reply; if one of them names no reply, if they
+    happened within an hour of each other.
+    """
     found = case.of(*types)
     in_reply: dict[str | None, Happened] = {e.event.reply_id: e for e in reversed(found)}
 
@@ -73,8 +76,9 @@ def apology_without_solution(case: Facts) -> Iterator[Finding]:
 @rule("correction-without-evidence", "000", on=StatementMade)
 def correction_without_evidence(case: Facts) -> Iterator[Finding]:
     """A customer who is mistaken is put right gently: show why, and say what they can do next."""
-    # Whether a statement corrects the customer, and on what evidence, is unknown where it was
-    # never recorded; but without an option or a promise beside it no evidence is enough.
+    # If it was not recorded whether a statement corrects the customer, or on what evidence, the
+    # outcome is unknown. Without an option or a promise together with it, it is violated whatever
+    # the evidence.
     statements = [e for e in case.of(StatementMade) if e.event.corrects_customer is not False]
     if not statements:
         return
@@ -98,8 +102,8 @@ def correction_without_evidence(case: Facts) -> Iterator[Finding]:
 @rule("untrue-statement", "003", "004", on=StatementMade)
 def untrue_statement(case: Facts) -> Iterator[Finding]:
     """Tell the customer the truth, not what they want to hear."""
-    # Nobody's words are read: a statement was untrue if we took it back as untrue when made, and
-    # then it was so from the beginning. What was merely overtaken or misquoted was true.
+    # The words are not read. A statement was untrue, from the beginning, if we retracted it as
+    # untrue when made. A statement that was retracted for another reason was true.
     untrue = {
         each.event.statement_id: each
         for each in case.of(StatementRetracted)
@@ -116,15 +120,15 @@ def untrue_statement(case: Facts) -> Iterator[Finding]:
 @rule("conflicting-statements", "004", across_cases=True)
 def conflicting_statements(_case: Facts) -> Iterable[Finding]:
     """Talk to each other, so that the customer is not told one thing today and another tomorrow."""
-    return ()  # judged in projections.reports.lapses
+    return ()  # judged in projections.reports.conflicts
 
 
 @rule("wants-not-asked", "001", "002", "003", on=(RequestRefused, FinalDecisionGiven))
 def wants_not_asked(case: Facts) -> Iterator[Finding]:
     """Ask customers what they want, and listen, before you decide or say no."""
-    # An issue is judged by the first refusal or final decision on it. A wish that names no issues
-    # is for all of the case; so is what somebody asks us to do, or to pay. A customer's message of
-    # which nobody recorded what it asked for may have held one.
+    # An issue is judged at the first refusal or final decision on it. A desired outcome that names
+    # no issues is about the whole case, and so is an ask for an action or for compensation. If
+    # nobody recorded what a message asked for, it may have told us what the customer wants.
     answers = case.of(RequestRefused, FinalDecisionGiven)
     if not answers:
         return
@@ -156,8 +160,10 @@ def wants_not_asked(case: Facts) -> Iterator[Finding]:
 
 
 def _before(case: Facts, answer: Happened, said: list[Happened], issue_id: str) -> Happened | None:
-    """The first of what was said on an issue before an answer on it; rather one that names the
-    issue."""
+    """The first event that says something on an issue before an answer on it.
+
+    An event that names the issue is preferred.
+    """
     by_then = [each for each in said if each.moment < answer.moment]
     naming = (each for each in by_then if issue_id in (each.event.issue_ids or ()))
     about = (each for each in by_then if case.is_about(each, issue_id, answer))
@@ -167,8 +173,8 @@ def _before(case: Facts, answer: Happened, said: list[Happened], issue_id: str) 
 @rule("bare-no", "001", "003", on=RequestRefused)
 def bare_no(case: Facts) -> Iterator[Finding]:
     """Never just say no: say why, and what can be done instead."""
-    # Where we looked into it and can show that the complaint is unfounded, a kind no may be all
-    # that there is. That takes a finding with evidence on each issue that the no is about.
+    # If there is a finding with evidence that the complaint is unfounded, on each issue that the
+    # refusal is about, a refusal without an alternative is exempt.
     for each in case.of(RequestRefused):
         no = each.event
         instead = True if no.alternative_offer_id is not None else no.alternative_told

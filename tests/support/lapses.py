@@ -27,13 +27,31 @@ from projections.history.family import Family, families
 from projections.rules.facts import Facts
 from projections.rules.lapses import RULES, LapseRow, rows
 from projections.rules.rule import Finding, Outcome
-from tests.support.stories import START, Learnt, Moment, Story, given, merged, moment, opened
+from tests.support.stories import (
+    START,
+    Learnt,
+    Moment,
+    Story,
+    given,
+    issue,
+    merged,
+    moment,
+    opened,
+)
 
 ROOT = Path(__file__).parents[2]
 
 
+EUR_20 = {"amount": "20", "currency": "EUR"}
+
 Cases = Story | tuple[Story, ...]
 """A case; or cases of one store, of which the family of the first is judged."""
+
+
+def with_issues(*more: Event, issues: int = 1) -> Story:
+    """A case with the issues i1, i2 …, each with a loss of EUR 20, and then more events."""
+    raised = [issue(f"i{number}", loss=EUR_20) for number in range(1, issues + 1)]
+    return given(opened(), *raised, *more)
 
 
 def family(
@@ -135,6 +153,14 @@ def findings(
     """The outcomes of what a rule finds, by subject."""
     by_subject = found(rule, story, customer, policy, as_of, roles=roles)
     return {subject: finding.outcome for subject, finding in by_subject.items()}
+
+
+def shown(rule: str, story: Cases, subject: str = "g1", **more: Any) -> tuple[Any, ...]:
+    """The outcome, hours after START, and the positions of the judged event and the evidence."""
+    each = found(rule, story, **more)[subject]
+    judged = each.event.moment.position
+    evidence = sorted({e.moment.position for e in each.evidence})
+    return each.outcome, (each.at - START) / timedelta(hours=1), judged, evidence
 
 
 def lapse(

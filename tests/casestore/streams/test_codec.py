@@ -120,9 +120,9 @@ def test_topics_do_not_depend_on_modules() -> None:
 
 
 def test_what_queries_ask_for_by_its_topic_has_one_schema() -> None:
-    """Where a later one is shipped, `@2` is to be asked for too: see the topics in casestore's
-    SQL (its journals, privacy, doctor_keys), ledger.py and decision.py, the index of merges, and
-    reach.py of the reports."""
+    """If one of these events gets a second schema, every query for its topic has to ask for `@2`
+    too: see the SQL in `casestore.journal`, with its index of merges, and MERGES in
+    `casestore.journal.questions`."""
     for cls in (CaseMerged, CustomerMerged, ErasureRequested, GestureGiven, PersonalDataErased):
         assert cls.SCHEMA == 1, cls
 

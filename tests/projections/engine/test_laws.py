@@ -1,4 +1,4 @@
-"""However a history is cut, and whoever makes the rows: they are those of one build."""
+"""However events are divided, and whoever makes their rows, the rows are those of one build."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAMES = [each.name for each in ALL]
 
 
 def some_work(runner: Runner, random: Random) -> None:
-    """What may be done with a store's projections, in any order."""
+    """Do with a store's projections what may be done, in a random order."""
     some = random.sample(NAMES, random.randrange(1, len(NAMES)))
     match random.randrange(6):
         case 0:
@@ -63,9 +63,7 @@ def test_rows_do_not_depend_on_how_they_came_to_be(
         assert all(grown[name] for name in ("cases", "customers", LOOKING.name))
 
 
-def test_nor_on_whether_they_are_made_for_a_time_that_is_past_by_now(
-    store_url: str, tmp_path: Path
-) -> None:
+def test_rows_do_not_depend_on_whether_their_time_is_past(store_url: str, tmp_path: Path) -> None:
     histories = Histories(store_url, tmp_path / "store.key", 7)
     said: list[tuple[datetime, Any]] = []
     with histories.store as store:
@@ -89,7 +87,7 @@ def test_nor_on_whether_they_are_made_for_a_time_that_is_past_by_now(
 
 
 def all_said(store: CaseStore, as_of: datetime, **asked: Any) -> list[Any]:
-    """What every report says."""
+    """The results of all reports."""
     found = []
     for report in (*reports.REPORTS, reports.lapse_counts, reports.response_counts):
         needed: dict[str, Any] = {
@@ -104,7 +102,9 @@ def all_said(store: CaseStore, as_of: datetime, **asked: Any) -> list[Any]:
     return found
 
 
-def test_families_are_made_by_several_as_by_one(store_url: str, tmp_path: Path) -> None:
+def test_rows_of_families_do_not_depend_on_the_number_of_workers(
+    store_url: str, tmp_path: Path
+) -> None:
     histories = Histories(store_url, tmp_path / "store.key", 5)
     with histories.store as store, Runner(store, ALL, batch=9) as runner:
         histories.go_on(200)
@@ -120,13 +120,13 @@ def test_families_are_made_by_several_as_by_one(store_url: str, tmp_path: Path) 
         assert merged, "nothing is merged at the end"
 
 
-def test_nor_on_how_many_made_them(store_url: str, tmp_path: Path) -> None:
+def test_rows_do_not_depend_on_the_number_of_workers(store_url: str, tmp_path: Path) -> None:
     done: list[int] = []
     with (
         CaseStore.create(store_url, key_file=tmp_path / "store.key") as store,
         Runner(store, ALL, batch=300) as runner,
     ):
-        runner.catch_up()  # of nothing
+        runner.catch_up()  # there are no events yet
         fill(store, 3_000)
         runner.catch_up()
         grown = contents(runner)
@@ -145,7 +145,7 @@ def test_a_policy_may_judge_what_is_on_record_already(store_url: str) -> None:
         CaseStore.create(store_url, clock=lambda: now) as store,
         Runner(store, [LOOKING], batch=1) as runner,
     ):
-        store.append("case:early", opened(), noted(at="+4m"))  # which clocks that differ allow
+        store.append("case:early", opened(), noted(at="+4m"))  # clocks may differ by so much
         now = moment("+7m")
         store.append("case:late", opened(at="+7m"))
         runner.catch_up()

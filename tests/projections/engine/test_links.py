@@ -1,5 +1,5 @@
-"""Streams that were ever merged are made together: nothing stale is left, and they are parked
-together."""
+"""The rows of streams that were ever merged are made together: none is stale, and if one stream
+cannot be read, all are parked."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def tell_some(desk: Desk) -> None:
         desk.case(case_id, promised(due="+1h"), gave(), stated(), replied("r1", "+1h"))
 
 
-# --- nothing stale is left --------------------------------------------------------------------
+# --- no row is stale --------------------------------------------------------------------------
 
 TURNS: list[tuple[str, Event]] = [
     ("case:a", merged("b", "+2h")),
@@ -107,7 +107,7 @@ def test_an_older_copy_that_was_put_back_has_merges_of_its_own(tmp_path: Path) -
     links = Links()
 
     def related(name: str, *told: tuple[str, Event]) -> list[str]:
-        """What a is related to in a store of such a history, which is where the first one was."""
+        """The streams related to case a, in a store with this history, at the first one's place."""
         with Desk(
             f"sqlite:///{tmp_path}/{name}.db", key_file=tmp_path / f"{name}.key"
         ).store as store:
@@ -124,7 +124,7 @@ def test_an_older_copy_that_was_put_back_has_merges_of_its_own(tmp_path: Path) -
     assert related("longer", *(("case:b", noted()),) * 9) == ["case:a"]
 
 
-# --- what cannot be read parks its family -------------------------------------------------------
+# --- a stream that cannot be read parks its family ----------------------------------------------
 
 
 def statuses(desk: Desk) -> dict[str, str]:

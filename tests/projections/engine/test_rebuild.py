@@ -1,4 +1,4 @@
-"""Rebuilding: beside what is live, switched at once, and nothing lost where it breaks off."""
+"""A rebuild works beside the live tables, switches at once, and loses nothing if it breaks off."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def store(place: Place) -> Iterator[CaseStore]:
 
 
 def tables_there(runner: Runner) -> set[str]:
-    """All tables of projections that there are, live or not."""
+    """All tables of projections, live or not."""
     sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     if not isinstance(runner._live.store._recorder, SQLiteJournal):
         schema: Any = runner._live.tables
@@ -65,7 +65,7 @@ def assert_tidy(runner: Runner) -> None:
     assert tables_there(runner) == {*live.values()}
 
 
-# --- while it goes on ------------------------------------------------------------------------
+# --- during a rebuild ------------------------------------------------------------------------
 
 
 def test_what_is_live_can_be_read_whole_all_the_time(place: Place, store: CaseStore) -> None:
@@ -111,7 +111,7 @@ def test_what_is_appended_meanwhile_is_in_it(store: CaseStore) -> None:
             happen()
             head = real_head()
             happen()
-            other.catch_up()  # what is live is then further than what is built would go
+            other.catch_up()  # the live tables are then ahead of the built ones
             return head
 
         live.head = overtake  # type: ignore[method-assign]
@@ -191,7 +191,7 @@ Stage = Literal["create", "fill", "index", "switch", "switched", "drop"]
 
 
 def die(*_: Any) -> Any:
-    """Tell which processes were started, and be killed."""
+    """Write down which processes were started, then be killed."""
     Path(os.environ["TOLD"]).write_text(" ".join(str(each.pid) for each in active_children()))
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -248,13 +248,13 @@ def test_killed_at_any_moment(
             wait_until(lambda: not any(map(is_there, started)))
         there: list[set[str]] = []
         runner.rebuild(tick=lambda _: there.append(tables_there(runner)))
-        assert len(there[0]) == 2 * len(SOME)  # what is live, and what is being built
+        assert len(there[0]) == 2 * len(SOME)  # the live tables, and those being built
         assert contents(runner) == whole
         assert_tidy(runner)
 
 
 def test_a_worker_that_is_killed(store: CaseStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers_module, "EVENTS", 2)  # so that much is left to do
+    monkeypatch.setattr(workers_module, "EVENTS", 2)  # so that many ranges are left to do
 
     def kill_one(_: int) -> None:
         if workers := active_children():
@@ -306,7 +306,7 @@ def test_no_more_than_so_many_events_are_held_and_a_stream(
         elif "originator_id >" in sql and len(params) == 3 and "OFFSET" not in sql:
             ranges.append(len(found))
         elif "CaseMerged" in sql or "CustomerMerged" in sql or "CaseMerged" in params:
-            pass  # the merges, of which there are few, are all held
+            pass  # all merges are held in memory, as there are few
         else:
             assert len(found) <= 1
         return found

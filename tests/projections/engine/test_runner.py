@@ -1,4 +1,4 @@
-"""The runner: exactly once whoever runs, what cannot be made is parked alone, and waiting."""
+"""The runner: every event counts exactly once, only a bad stream is parked, and waiting works."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def store(place: Place) -> Iterator[CaseStore]:
 
 
 def assert_right(store: CaseStore) -> None:
-    """The tables are up to date, and hold what a build gives."""
+    """Assert that the tables are up to date and hold the same rows as a new build."""
     with Runner(store, SOME) as runner:
         head = runner.catch_up()
         assert head == position(runner) == max((e.position or 0 for e in store.read()), default=0)
@@ -148,10 +148,10 @@ def test_several_processes_make_the_tables_at_once(place: Place, store: CaseStor
             assert each.exitcode == 0
     with Runner(store) as runner, runner._live.tables.reading() as cursor:
         found = cursor.all(f"SELECT live FROM {runner._live.tables.at('tracking')}")
-    assert found == [(1,)] * 4  # what the report needs, once
+    assert found == [(1,)] * 4  # each table that the report needs, once
 
 
-# --- what cannot be made ---------------------------------------------------------------------
+# --- rows that cannot be made ----------------------------------------------------------------
 
 
 def test_a_stream_whose_rows_raise_is_parked_alone(store: CaseStore) -> None:
@@ -187,7 +187,7 @@ def test_what_was_parked_is_retried(store: CaseStore) -> None:
         runner.catch_up()
         assert len(runner.parked()) == 1
         store.append("case:c1", noted())
-        assert len(runner.retry()) == 1  # its rows are those of its position, not later ones
+        assert len(runner.retry()) == 1  # rows are made up to the tables' position and no further
     mended = FRAGILE._replace(rows=lambda case: islice(fragile(case), 1))
     with Runner(store, [mended]) as runner:
         assert runner.retry() == []
@@ -250,7 +250,7 @@ def test_policies_that_cannot_be_read_park_who_looks_at_them(store: CaseStore) -
 
 def test_a_text_that_no_table_takes_parks_its_stream(store: CaseStore) -> None:
     store.append("case:c1", opened(category="fees"))
-    store.append("case:c2", opened(category=r"\u0000"))  # typed so, which is text like any
+    store.append("case:c2", opened(category=r"\u0000"))  # these six characters are ordinary text
     ((*_, state, _, _, _, _, _),) = store._recorder.stream_rows("case:c1")
     damage(store, "case:c1", state.decode().replace("fees", r"\\\u0000"))
     result = reports.cases(store)
@@ -305,7 +305,7 @@ def test_what_is_far_behind_is_built_anew(
     with Runner(store, SOME) as runner:
 
         def grown(by: int) -> set[str]:
-            """The tables that are live once so many more events have come."""
+            """The live tables after so many more events."""
             for _ in range(by):
                 store.append("case:c1", noted())
             runner.catch_up()
@@ -321,7 +321,7 @@ def test_what_is_far_behind_is_built_anew(
     assert_right(store)
 
 
-def test_how_it_stands(store: CaseStore) -> None:
+def test_the_status_of_each_projection(store: CaseStore) -> None:
     with Runner(store, [*PROJECTIONS[:1], FRAGILE]) as runner:
         assert [each[:1] + each[2:] for each in runner.status()] == [
             ("cases", None, 0, 0, 0),
@@ -342,12 +342,12 @@ def test_how_it_stands(store: CaseStore) -> None:
 
 
 def test_two_releases_side_by_side(store: CaseStore) -> None:
-    """Each has its own version of a projection; neither builds for ever what the other drops."""
+    """Two releases have different versions of a projection. They do not drop and build for ever."""
     later = FRAGILE._replace(version=2)
     store.append("case:c1", opened())
     with Runner(store, [FRAGILE]) as old, Runner(store, [later]) as new:
         old.catch_up()
-        new.catch_up()  # and drops what is older, not knowing who is there
+        new.catch_up()  # it drops the older table, as it does not know of the other release
         old.catch_up()
         tables = {old._live.current()["fragile"].table, new._live.current()["fragile"].table}
         store.append("case:c1", noted())
@@ -360,7 +360,7 @@ def test_two_releases_side_by_side(store: CaseStore) -> None:
         } == tables
 
 
-def test_any_folder_and_nothing_is_left_open_or_lying_about(tmp_path: Path) -> None:
+def test_a_store_may_be_in_any_folder_and_no_file_is_left_open_or_behind(tmp_path: Path) -> None:
     folder = tmp_path / "a b #1 100% é'\"+&"
     folder.mkdir()
     url, key = f"sqlite:///{folder}/s#%25 t.db", folder / "key"
@@ -400,7 +400,7 @@ def test_every_connection_is_given_back(postgres_schema_url: str, tmp_path: Path
 
 
 def test_many_threads_with_one_store(store: CaseStore) -> None:
-    """More than there are connections; the first of them have to build."""
+    """There are more threads than connections, and the first ones have to build."""
     store.append("case:c1", opened())
     with ThreadPoolExecutor(40) as threads:
         asked = [threads.submit(reports.cases, store) for _ in range(60)]

@@ -1,4 +1,4 @@
-"""Families: what is read of cases that are merged, as one history."""
+"""Families: merged cases are read as one history."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def roots(*stories: Story) -> dict[str, list[str]]:
 
 
 def test_merges_told_late_never_lead_in_a_circle() -> None:
-    # x was in y, and is told to have been so again later, when b is in x already; then it goes
-    # from y into b, which leads to y through x itself.
+    # x was merged into y. It is merged into y again at a later time, when b is already merged into
+    # x. Then y is merged into b, which would lead from y back to y by way of x.
     x = given(
         opened(), merged("y", "+1h"), unmerged("y", "+2h"), merged("b", "+9h"), stream="case:x"
     )

@@ -1,4 +1,4 @@
-"""Laws of reading: it does not matter in which order things are told, or in which of two cases."""
+"""Laws of reading: the order of recording changes nothing, nor does the split of a merged case."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ OF_THE_ROOT = (
 
 
 def accepted(told: Told, facts: Sequence[Fact]) -> list[Fact]:
-    """Tell facts, and those that are refused again after others; gives those that were accepted."""
+    """Append facts; try refused ones again after others. Returns the accepted ones."""
     done: list[Fact] = []
     left = list(facts)
     while left:
@@ -59,7 +59,7 @@ def test_any_order_of_telling_reads_alike(tmp_path: Path, seed: int, merges: flo
         with Told(tmp_path / f"{again}-some.db") as told:
             there = {fact.key for fact in accepted(told, [*begun, *random.sample(rest, len(rest))])}
             some, said = told.rows(), everything(told)
-        # What this order could not tell, the other one leaves out as well.
+        # Facts that are refused in this order are left out of the other order too.
         facts = [fact for fact in facts if fact.key in there]
         with Told(tmp_path / f"{again}-in-order.db") as told:
             in_order = [fact for fact in facts if told.tell(fact)]
@@ -73,7 +73,7 @@ def test_any_order_of_telling_reads_alike(tmp_path: Path, seed: int, merges: flo
 
 
 def everything(told: Told) -> list[Any]:
-    """What every report says, but for the positions."""
+    """The results of all reports, without positions."""
     found = []
     for report in reports.REPORTS:
         needed: dict[str, Any] = {
@@ -115,7 +115,7 @@ def test_merged_and_taken_out_with_nothing_between_is_as_never_merged(
 
 
 def pairs_that_are_apart(facts: Sequence[Fact]) -> Iterator[tuple[int, str, str]]:
-    """Places in the facts, each with two cases that are not merged by then."""
+    """Indexes into the facts, each with two cases that are not merged at that point."""
     merged: dict[str, str] = {}
     there: list[str] = []
     for place, fact in enumerate(facts):
@@ -130,7 +130,7 @@ def pairs_that_are_apart(facts: Sequence[Fact]) -> Iterator[tuple[int, str, str]
 
 
 def told_in_two(facts: Sequence[Fact], random: Random) -> list[Fact]:
-    """The same facts, some of them told in a case y, which is merged into x at once."""
+    """The same facts, but some of them in a case y, which is merged into x at once."""
     home: dict[IdKey, str] = {}
     moved: list[Fact] = []
     for fact in facts:
@@ -143,7 +143,7 @@ def told_in_two(facts: Sequence[Fact], random: Random) -> list[Fact]:
             moved += [fact, fact._replace(stream="case:y"), Fact("case:y", merged, "merged")]
             continue
         case_id = "x" if isinstance(event, OF_THE_ROOT) else random.choice("xy")
-        for key in needs(event):  # other things are known in their own stream alone
+        for key in needs(event):  # ids of other kinds may be referred to in their own stream only
             if key[0] not in FAMILY_KINDS:
                 case_id = home[key]
         named = set(needs(event))
@@ -172,10 +172,10 @@ def test_two_cases_merged_at_once_are_one(tmp_path: Path, seed: int) -> None:
     ids = {event_id(fact.stream, fact.key, 0): fact.key for fact in (*facts, *two_facts)}
     two["cases"] = [row for row in two["cases"] if row["status"] != "merged"]
     for row in two["cases"]:
-        row["events"] -= 2  # that it was opened and merged
+        row["events"] -= 2  # y has two more events: it was opened and merged
 
     def plain(value: Any) -> Any:
-        """A value without what tells one case from the other."""
+        """A value in which the ids of both cases are the same."""
         if isinstance(value, tuple):
             return tuple(map(plain, value))
         if isinstance(value, str):

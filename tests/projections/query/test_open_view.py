@@ -1,4 +1,4 @@
-"""Reports on another time, and what a report says of the time and the place that it read."""
+"""Reports as of another time, and the time and position that a report is made for."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ ASKED: list[Callable[..., Result[Any]]] = [
     partial(reports.breakdown, by="month"),
 ]
 LATE = START + timedelta(days=30)
-"""After all that happens in a story."""
+"""A time after everything that happens in a story."""
 
 
 def said(result: Result[Any]) -> tuple[Any, ...]:
@@ -75,14 +75,14 @@ def ids(result: Result[CaseLine]) -> list[str]:
 
 def assert_nothing(result: Result[Any], position: int) -> None:
     assert (result.position, result.parked) == (position, 0)
-    if result.report == "ageing":  # its rows are there for their names' sake
+    if result.report == "ageing":  # it has a row for each bucket, even if there are no cases
         assert all(line.cases == 0 for line in result.rows)
     else:
         assert not result.rows
 
 
 class Clock:
-    """Shows the time that it is set to."""
+    """A clock that shows the time that it is set to."""
 
     def __init__(self) -> None:
         self.now = START
@@ -91,7 +91,7 @@ class Clock:
         return self.now
 
     def tell(self, store: CaseStore, stream: str, *events: Event) -> None:
-        """Let events be recorded as they happen."""
+        """Append each event at the time at which it happens."""
         for event in events:
             self.now = max(self.now, event.occurred_at)
             store.append(stream, event)
@@ -189,7 +189,7 @@ def test_where_all_has_happened_now_is_by_the_clock(store: CaseStore, clock: Clo
     assert reports.cases(store).as_of == clock.now
 
 
-# --- nothing there ---------------------------------------------------------------------------
+# --- an empty store --------------------------------------------------------------------------
 
 
 def test_reports_on_a_store_without_events(store: CaseStore) -> None:
@@ -256,7 +256,7 @@ def test_tables_that_are_not_at_one_position_are_brought_there(
         nonlocal calls
         calls += 1
         reached = catch_up(live, *args, **named)
-        if calls == 1:  # as where a rebuild of some of them ends just then
+        if calls == 1:  # as if a rebuild of some tables ended just then
             store.append("case:c1", promised("p2"))
             with live.tables.writing() as cursor:
                 live.advance(cursor, [live.current(cursor)["cases"]])
@@ -320,7 +320,7 @@ def test_a_new_store_beside_the_tables_of_an_old_one(store_url: str, clock: Cloc
 
 
 def put_back(store: CaseStore, position: int) -> None:
-    """Make the store what it was at a position, as an older copy of it would be."""
+    """Set the store back to a position, as if an older copy of it were put back."""
     if isinstance(store._recorder, SQLiteJournal):
         again = f"UPDATE sqlite_sequence SET seq = {position}"
     else:
@@ -342,7 +342,7 @@ def test_an_older_copy_of_a_store_that_has_grown_differently(
     with CaseStore.open(store_url, clock=clock) as store:
         told = [("other", "other"), ("c3", "c3"), ("c4", "c4")][:grown]
         for name, key in told:
-            # The one that has the same key, and so the same id, is at the same position again.
+            # The event with the same key, and so the same id, is at the same position again.
             store.append(f"case:{name}", opened(), key=key)
         expected = ["c1", *(name for name, _ in told)]
         assert sorted(ids(reports.cases(store))) == sorted(expected)
@@ -350,11 +350,12 @@ def test_an_older_copy_of_a_store_that_has_grown_differently(
             assert runner.catch_up() == 2 + grown
 
 
-# --- what is merged --------------------------------------------------------------------------
+# --- merges ----------------------------------------------------------------------------------
 
 
 def test_merges_that_go_round_at_some_time(store: CaseStore, clock: Clock) -> None:
-    """The second merge was before the first was undone: as it leads to itself, it is left out."""
+    """The second merge happened before the first was undone. It would make a circle, so it is left
+    out."""
     for kind, merge, unmerge in (
         ("case", merged, unmerged),
         ("customer", customer_merged, customer_unmerged),

@@ -1,6 +1,6 @@
-"""A report on one case or customer as of another time reads no more than it has to.
+"""A report on one case or customer as of another time reads only related streams.
 
-And it says what it would say if it read everything.
+Its result is the same as if it read all streams.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def everything(store: CaseStore, *_: object) -> list[str]:
 
 
 def telling(store: CaseStore, *types: type[Event]) -> list[str]:
-    """The ids of the cases or customers of which such events tell, each once."""
+    """The ids of the cases or customers that have events of these types, each once."""
     found = [r.stream.partition(":")[2] for r in store.read() if isinstance(r.event, types)]
     assert found
     return list(dict.fromkeys(found))
@@ -110,8 +110,8 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         yield desk
 
 
-def test_what_hangs_together(desk: Desk) -> None:
-    """Whatever was merged, whichever way, and whether or not it was undone."""
+def test_which_streams_are_related(desk: Desk) -> None:
+    """Every merge relates two streams, in both directions, even if it was undone."""
     desk.case("a", opened(customer_id="k1"))
     desk.case("b", opened(customer_id="k2"), merged("a", "+1h"))
     desk.case("c", opened(customer_id="k2"))
@@ -137,7 +137,7 @@ def test_what_hangs_together(desk: Desk) -> None:
     assert related_streams(desk.store, cases=["no such case"]) == ["case:no such case"]
 
 
-def test_of_a_customer_with_a_thousand_cases(desk: Desk) -> None:
+def test_a_customer_with_a_thousand_cases(desk: Desk) -> None:
     for number in range(1_000):
         desk.case(f"n{number}", opened(customer_id="k1"))
     assert len(related_streams(desk.store, customers=["k1"])) == 1_001
@@ -158,7 +158,7 @@ def test_a_report_as_of_a_time_between(desk: Desk) -> None:
 
 
 def test_a_merge_that_cannot_be_read(desk: Desk) -> None:
-    """Its stream has no rows, so what it says of others makes no difference: the rest goes on."""
+    """The stream has no rows, so its merges make no difference. The rest works as before."""
     desk.case("a", opened(customer_id="k1"))
     desk.case("b", opened(customer_id="k1"), merged("a", "+1h"))
     desk.case("c", opened(customer_id="k1", at="+3h"))

@@ -1,4 +1,4 @@
-"""Reports agree with one another over random histories: what they count is the same."""
+"""Over random histories, different reports give the same numbers."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_every_number_of_a_period_can_be_listed(store: CaseStore, by: Step) -> N
             listed = complaints(store, as_of, **{f"{what}_from": begin, f"{what}_to": end})
             if what in ("received", "opened"):
                 assert listed == count, what
-            else:  # a case may be closed twice in a day
+            else:  # a case may be closed twice in one period
                 assert (listed > 0) == (count > 0), what
                 assert listed <= count, what
 

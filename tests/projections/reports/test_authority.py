@@ -1,4 +1,4 @@
-"""Who gave within their authority, and what may be given now."""
+"""Whether gestures were within authority, and the allowance: what may be given now."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_without_a_policy_it_is_unknown(desk: Desk) -> None:
     assert within(desk) == {"g1": "unknown", "g2": "unknown"}  # nobody said who may give what
 
 
-def test_of_who_gives(desk: Desk) -> None:
+def test_the_authority_of_the_giver(desk: Desk) -> None:
     desk.tell("policy", report_only())
     desk.case(
         "c1",
@@ -80,14 +80,14 @@ def test_of_who_gives(desk: Desk) -> None:
         "lead": "yes",
         "nobody-named-it": "no",
         "who-knows": "unknown",
-        "thing": "unknown",  # what it is worth was not recorded, and there are limits in money
+        "thing": "unknown",  # its value was not recorded, and there are limits on money
         "dollar": "no",
         "boss": "yes",
         "owed": "unknown",
     }
 
 
-def test_of_who_approved(desk: Desk) -> None:
+def test_the_authority_of_the_approver(desk: Desk) -> None:
     desk.tell("policy", report_only())
     desk.case(
         "c1",
@@ -100,19 +100,19 @@ def test_of_who_approved(desk: Desk) -> None:
     assert within(desk) == {
         "lead": "yes",
         "beyond-both": "no",
-        "by-somebody": "unknown",  # who approved it may be anybody
+        "by-somebody": "unknown",  # the approver's role was not recorded
         "for-nobody": "yes",
         "needless": "yes",
     }
 
 
-def test_after_what_was_given_in_the_case_and_in_the_year(desk: Desk) -> None:
+def test_what_was_given_before_in_the_case_and_in_the_year_counts(desk: Desk) -> None:
     desk.tell("policy", report_only())
     desk.case("c2", opened())
     desk.case("c1", gift("a", "25"), gift("b", "15", "+1d"), gift("c", "1", "+2d"))
     desk.case("c2", gift("d", "19", "+3d"), gift("e", "1", "+4d"), gift("f", "20", "+366d"))
     assert within(desk) == {"a": "yes", "b": "yes", "c": "no", "d": "yes", "e": "no", "f": "yes"}
-    # The year counts whole, whatever part of it is asked for.
+    # The sums of the year are over the whole year, whatever part of it is asked for.
     assert within(desk, case="c2", since=moment("+4d")) == {"e": "no", "f": "yes"}
 
 
@@ -132,7 +132,7 @@ def last_gesture(desk: Desk) -> UUID:
     return list(gestures)[-1].event_id
 
 
-def test_over_all_cases_of_merged_customers(desk: Desk) -> None:
+def test_all_cases_of_merged_customers_count(desk: Desk) -> None:
     desk.tell("policy", report_only())
     desk.case("c2", opened(customer_id="k2"))
     desk.case("c1", gift("a", "25"), gift("a2", "15"))
@@ -144,7 +144,7 @@ def test_over_all_cases_of_merged_customers(desk: Desk) -> None:
     assert within(desk) == {"a": "yes", "a2": "yes"}
 
 
-def test_by_the_policy_of_its_own_time(desk: Desk) -> None:
+def test_the_policy_of_its_own_time_judges_a_gesture(desk: Desk) -> None:
     roomy: dict[str, Any] = {"first_line": {"limits": {"EUR": {}}}}
     desk.case("c1", gift("before", "100"))
     desk.tell("policy", report_only("+1d"), report_only("+2d", roles=roomy, effective="+3d"))

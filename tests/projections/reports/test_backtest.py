@@ -1,4 +1,4 @@
-"""What another policy would have made of the same history."""
+"""The backtest: which verdicts another policy would have changed in the same history."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def backtest(desk: Desk, policy: dict[str, Any], **asked_for: Any) -> Result[Bac
 
 
 def changed(desk: Desk, policy: dict[str, Any], **asked_for: Any) -> dict[str, str]:
-    """Each verdict that would have been another one."""
+    """Each verdict that would have been different."""
     told = backtest(desk, policy, **asked_for)
     return {f"{each.rule or 'gesture'} {each.subject}": f"{each.before} > {each.after}"
             for each in told.rows}  # fmt: skip
@@ -64,7 +64,7 @@ def euros(amount: str, currency: str = "EUR") -> Money:
 
 
 def a_history(desk: Desk) -> None:
-    """Some of everything that a policy judges."""
+    """Append some of everything that a policy judges."""
     desk.case("c1", asked(), replied(at="+1h"), replied("r2", "+2h", actor=BEN), found(at="+3h"))
     desk.case("c1", gift("g1", "20", "+4h"), gift("g2", "20", "+5h", actor=BEN))
     desk.case("c1", content("+6h"), closed("+6h"))
@@ -90,7 +90,7 @@ def test_adopting_nothing_changes_nothing(desk: Desk) -> None:
     }
 
 
-def test_nor_does_adopting_what_has_been_in_force_all_along(desk: Desk) -> None:
+def test_adopting_what_has_always_been_in_force_changes_nothing(desk: Desk) -> None:
     policy = {**LIMIT_10, "conduct": {"max_agents": 1}, "goodwill": {"gestures_per_year": 1}}
     desk.tell("policy", adopted(effective="+0h", policy=policy))
     a_history(desk)
@@ -190,7 +190,7 @@ def test_limits_of_the_customer_hold_for_everybody(desk: Desk) -> None:
     }
 
 
-def test_whatever_its_enforcement(desk: Desk) -> None:
+def test_gestures_are_judged_whatever_the_policys_enforcement(desk: Desk) -> None:
     desk.case("c1", gift("a", "11"))
     for enforcement in ("report", "refuse"):
         policy = {**LIMIT_10, "goodwill": {"enforcement": enforcement}}
@@ -198,7 +198,7 @@ def test_whatever_its_enforcement(desk: Desk) -> None:
 
 
 def test_what_was_given_before_counts_as_it_was(desk: Desk) -> None:
-    # The second would have been refused; the third is judged after what was in fact given.
+    # The second would have been refused. The third is judged after what was actually given.
     desk.case("c1", *(gift(f"g{n}", "20", f"+{n}h") for n in range(3)))
     policy = {"roles": {"first_line": {"limits": {"EUR": {"per_case": "30"}}}}}
     refused = {f"gesture g{n}": "allowed > refused" for n in (1, 2)}
@@ -252,7 +252,7 @@ def test_what_is_due_later_is_no_lapse_yet(desk: Desk) -> None:
         "ignored-message m-a1": "None > violated",
         "too-slow case": "None > violated",
     }
-    assert changed(desk, policy, as_of=moment("+9d")) == {}  # by then it is one, either way
+    assert changed(desk, policy, as_of=moment("+9d")) == {}  # by then it is a lapse either way
 
 
 def test_a_working_calendar_judges_too(desk: Desk) -> None:

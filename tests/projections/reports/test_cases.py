@@ -1,4 +1,4 @@
-"""What a case's row says, and what the report of cases says of many, merged ones among them."""
+"""The row of a case, and the report `cases`, with merged cases too."""
 
 from __future__ import annotations
 
@@ -232,7 +232,7 @@ def test_a_case_has_no_row_before_it_opened() -> None:
 
 
 def test_what_refers_to_something_that_had_not_happened_is_left_out() -> None:
-    # By somebody's clock the bounce came before the reply that bounced.
+    # By the clocks, the bounce came before the reply that bounced.
     story = given(opened(), replied("r1", "+2h"), learnt("+3h", bounced("r1", "+1h")))
     (before,) = rows(story.reading("+1h"))
     assert (before.undelivered, before.events) == (0, 1)
@@ -272,7 +272,7 @@ def test_a_row_is_the_present_state_at_any_cut(
     for name in (
         *("case_id", "customer_id", "status", "channel", "product", "region", "category"),
         *("agent", "team", "opened_at", "received_at", "closed_at", "close_reason"),
-        "last_event_at",  # (what it is merged into is not there: a row leaves such a merge out)
+        "last_event_at",  # the target of a merge is missing here, and then a row ignores the merge
     ):
         assert getattr(row, name) == getattr(case, name), name
     assert row.undelivered == sum(reply.undelivered for reply in case.replies.values())
@@ -369,7 +369,7 @@ def test_a_whole_row(tmp_path: Path) -> None:
                 reopens=1,
                 first_response_at=moment("+6h"),
                 first_response_s=7 * 3600,
-                first_response_working_s=6 * 3600,  # from nine on, when work begins
+                first_response_working_s=6 * 3600,  # work begins at nine
                 resolution_s=None,  # it is open again
                 resolution_working_s=None,
                 resolution_net_s=None,
@@ -408,7 +408,7 @@ def test_without_a_time_of_receipt_it_is_measured_from_the_opening(tmp_path: Pat
         desk.case("c2", opened("+2h"), learnt("+2h", replied("r1", "+1h")))
         one, two = reports.cases(desk.store, as_of=moment("+1d")).rows
         assert (one.received_at, one.first_response_s) == (None, 3600)
-        # Answered before it was put on record: that cannot be measured.
+        # It was answered before it was opened, so the time cannot be measured.
         assert (two.first_response_at, two.first_response_s) == (moment("+1h"), None)
         assert two.first_response_working_s is None
 
@@ -450,7 +450,7 @@ def test_a_customer_who_is_not_answered_waits_in_one_case_of_a_family(tmp_path: 
         desk.case("c2", opened("+1h"), replied("r1", "+1h"), wrote("m1", "+1h"))
         desk.case("c1", opened("+2h"), wrote("m1", "+2h"), merged("c2", "+2h"))
         together = lines(desk, "+3h")
-        # The message came at the very time of the reply, but after it.
+        # The message has the same time as the reply, but was recorded after it.
         assert [each.waiting_since for each in together.values()] == [moment("+1h"), None]
 
 
@@ -466,7 +466,7 @@ def test_cases_merged_one_after_the_other_are_one(tmp_path: Path) -> None:
         assert told["c4"].received_at == moment("+1h")
         assert told["c4"].first_response_at == moment("+9h")
         assert told["c4"].waiting_since is None
-        assert told["c3"].received_at is None  # a merged row tells of its own stream alone
+        assert told["c3"].received_at is None  # the row of a merged case is of its own stream only
         assert set(lines(desk, "+1d", case="c4")) == set(told)
         assert reports.cases(desk.store, as_of=moment("+1d")).summary["cases"] == 1
         # As of the time between, each step on its own.
@@ -479,7 +479,7 @@ def test_a_case_counts_for_itself_while_what_it_is_merged_into_is_not_there(
 ) -> None:
     with desk_in(tmp_path) as desk:
         desk.case("c2", opened("+9h"), wrote("m1", "+9h"))
-        # By somebody's clock.
+        # Clocks differ.
         desk.case("c1", opened(), wrote(), learnt("+9h", merged("c2", "+1h")))
         told = lines(desk, "+2h")["c1"]
         assert (told.status, told.merged_into, told.waiting_since) == ("open", None, moment("+0h"))
@@ -495,7 +495,7 @@ def test_clocks_that_differ_into_a_circle_lose_no_case(tmp_path: Path) -> None:
         desk.case("c2", opened(received_at=moment("-1h")), wrote())
         desk.case("c1", merged("c2", "+1h"), unmerged("c2", "+5h"))
         desk.case("c2", learnt("+6h", merged("c1", "+4h")))
-        # The second merge would lead c2 to itself: it is left out of the reading.
+        # The second merge would lead from c2 back to c2: reading leaves it out.
         one, two = lines(desk, "+4h").values()
         assert (one.status, one.merged_into) == ("merged", "c2")
         assert (two.status, two.merged_into, two.received_at) == ("open", None, moment("-1h"))
@@ -541,7 +541,7 @@ def test_cases_of_one_customer_agent_kind_or_time(tmp_path: Path) -> None:
         assert list(lines(desk, "+4h", product="phone")) == ["c1", "c3"]
 
 
-def test_cases_that_stand_so_came_in_so_or_were_opened_or_closed_then(tmp_path: Path) -> None:
+def test_cases_by_status_channel_and_time_of_opening_or_closing(tmp_path: Path) -> None:
     with desk_in(tmp_path) as desk:
         desk.case("c1", opened("+1h", received_at=moment("-1d")), closed("+1d"), reopened("+2d"))
         desk.case("c2", opened("+2h", channel="phone"), closed("+3d"))
@@ -558,7 +558,7 @@ def test_cases_that_stand_so_came_in_so_or_were_opened_or_closed_then(tmp_path: 
         assert of(opened_from=moment("+2h")) == ["c2", "c3"]
         assert of(opened_from=moment("+1h"), opened_to=moment("+2h")) == ["c1"]
         assert of(received_to=moment("+0h")) == ["c1"]
-        # It was closed then, although it has been reopened since; the last closing of another.
+        # The first was closed then, although it has been reopened since.
         assert of(closed_from=moment("+1d"), closed_to=moment("+3d")) == ["c1"]
         assert of(closed_from=moment("+3d")) == ["c2"]
         assert of(reopened_from=moment("+1d")) == ["c1"]
@@ -566,7 +566,7 @@ def test_cases_that_stand_so_came_in_so_or_were_opened_or_closed_then(tmp_path: 
         assert of(closed_to=moment("+9d"), status=("closed",)) == ["c2"]
 
 
-def test_of_several_values_any_will_do(tmp_path: Path) -> None:
+def test_a_row_needs_to_match_only_one_of_several_values(tmp_path: Path) -> None:
     with desk_in(tmp_path) as desk:
         desk.case("c1", opened("+1h", product="phone"), assigned("anna", "north", "+1h"))
         desk.case("c2", opened("+2h", customer_id="k2"), assigned("ben", "south", "+2h"))
@@ -590,11 +590,11 @@ def test_working_time_and_the_time_without_waiting_for_the_customer(tmp_path: Pa
         case = lines(desk, "+9d")["c1"]
         assert (case.first_response_s, case.first_response_working_s) == (3600, 3600)
         assert (case.resolution_s, case.resolution_working_s) == (26 * 3600, 10 * 3600)
-        # From one to three, and from four to seven: a machine's mail ends nothing.
+        # We waited from one to three and from four to seven: an automated message ends no waiting.
         assert case.resolution_net_s == 21 * 3600
         desk.case("c2", opened(), replied("r1", "+1h"), inquired("q1", "+1h", reply_id="r1"))
         desk.case("c2", bounced("r1", "+2h"), closed("+10h"))
-        # The request did not arrive: nobody waited for the customer.
+        # The request did not arrive, so we did not wait for the customer.
         assert lines(desk, "+9d")["c2"].resolution_net_s == 10 * 3600
         desk.case("c3", opened(), inquired("q1", "+2h"), closed("+10h"))
         assert lines(desk, "+9d")["c3"].resolution_net_s == 2 * 3600
@@ -624,7 +624,7 @@ def test_what_closed_a_family_closed_its_root(tmp_path: Path) -> None:
         root, member = lines(desk, "+9d").values()
         assert (root.closed_at, root.close_reason) == (moment("+3h"), "resolved")
         assert (root.resolution_s, member.resolution_s) == (3 * 3600, None)
-        # Closed while it was merged, and taken out again: by itself it is closed.
+        # It was closed while it was merged, and unmerged later: by its own events it is closed.
         desk.case("c3", opened("+1d"), closed("+25h"), reopened("+26h"), merged("c1", "+27h"))
         desk.case("c3", closed("+28h"), unmerged("c1", "+29h"))
         case = lines(desk, "+9d")["c3"]

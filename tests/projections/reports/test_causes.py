@@ -1,4 +1,4 @@
-"""What caused the complaints that were upheld, and what that came to."""
+"""The report `causes`: the root causes of upheld complaints, with losses and goodwill."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_whole_row(desk: Desk) -> None:
             findings=2,
             cases=1,
             change=None,
-            loss=[money("30"), money("7", "USD")],  # of an issue that has two findings once
+            loss=[money("30"), money("7", "USD")],  # the loss of an issue with two findings, once
             remedies=[money("30")],
             goodwill=[money("4")],
         )
@@ -102,7 +102,7 @@ def test_more_or_fewer_than_in_the_month_before(desk: Desk) -> None:
         desk.case(f"c{n}", opened(at), found(at=at, root_cause="fire"))
     told = [("2026-03", "fire", 2, 2), ("2026-04", "fire", 1, -1), ("2026-05", "fire", 1, 0)]
     assert cases(desk, "month") == told
-    # The month before counts whole, asked for or not.
+    # The whole month before counts, whether it is asked for or not.
     april = datetime(2026, 4, 1, tzinfo=UTC)
     assert cases(desk, "month", since=april) == told[1:]
     auckland = ZoneInfo("Pacific/Auckland")

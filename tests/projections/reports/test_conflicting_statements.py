@@ -15,7 +15,7 @@ def says(statement_id: str, value: str, at: str = "+1h", **more: Any) -> Event:
 
 
 def told(*events: Any) -> dict[str, str | None]:
-    """For each statement on the topic but the first, with which one it disagrees."""
+    """For each statement on the topic except the first, the one that it disagrees with."""
     found = sorted(rows(given(opened(), *events).reading()), key=lambda row: row.stated_at)
     return {
         row.statement_id: against.statement_id if against else None

@@ -1,4 +1,4 @@
-"""Statements to one customer that disagree, within a case and across cases."""
+"""The report `conflicts`: statements to one customer that disagree, within and across cases."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def said(statement_id: str, value: str, at: str = "+1h", **more: Any) -> Any:
 
 
 def conflicts(desk: Desk, **asked: Any) -> list[tuple[str, str]]:
-    """Each statement that disagrees, and with which."""
+    """Each statement that disagrees, with the one that it disagrees with."""
     told = reports.conflicts(desk.store, **{"as_of": moment("+30d"), **asked})
     assert told.summary["conflicts"] == len(told.rows)
     return [
@@ -118,7 +118,7 @@ def test_what_is_learnt_late_stands_where_it_was_said(desk: Desk) -> None:
 def test_who_corrects_it_says_so(desk: Desk) -> None:
     desk.case("c1", said("a", "12"), said("b", "14", "+2h", supersedes="a"))
     desk.case("c2", said("a", "15", "+3h", supersedes="c1/b"), said("b", "16", "+4h"))
-    # "c2/b" takes the place of nothing; "c1/a" and "c1/b" do not stand any more.
+    # "c2/b" supersedes nothing; "c1/a" and "c1/b" do not stand any more.
     assert conflicts(desk) == [("c2/b", "c2/a")]
     assert outcomes(desk) == {"c1/b": "satisfied", "c2/a": "satisfied", "c2/b": "violated"}
 
@@ -135,7 +135,7 @@ def test_an_id_with_a_slash_may_be_of_the_same_case(desk: Desk) -> None:
 
 
 def test_of_two_at_one_moment_the_one_that_supersedes_is_the_later(desk: Desk) -> None:
-    # By their ids the other one would come first.
+    # In the order of ids, the other one would come first.
     desk.case("c1", said("s9", "12"), said("s10", "14", supersedes="s9"))
     desk.case("c2", said("a", "14", topic="date"), said("b", "12", topic="date"))
     assert conflicts(desk) == [("c2/b", "c2/a")]

@@ -1,4 +1,4 @@
-"""Like complaints that were given unlike gestures."""
+"""The report `consistency`: similar complaints that got different gestures."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def complain(
     team: str | None = "north",
     **about: Any,
 ) -> None:
-    """A case for each gesture of a region."""
+    """Append one case for each gesture of a region."""
     actor = Actor(kind="agent", id="anna", team=team)
     for amount in amounts:
         about = {"category": "delay", "product": "parcel", **about}
@@ -179,7 +179,7 @@ def test_by_team(desk: Desk) -> None:
     complain(desk, "west", MORE, team=None)
     assert medians(desk, by="team") == [("blue", 5, "10"), ("red", 5, "13")]
     assert told(desk, by="team").summary["by"] == "team"
-    # As regions, all of the east are one group.
+    # By region, all of the east are one group.
     assert medians(desk) == []
 
 

@@ -1,4 +1,4 @@
-"""The reports over each database: the same story gives the same answers, live and as of then."""
+"""All reports on each database: the same story gives the same results, live and as of that time."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def desk(store_url: str) -> Iterator[Desk]:
 
 
 def tell_all(desk: Desk) -> None:
-    """Three days with something for every report."""
+    """Append three days of events, with something for every report."""
     desk.case("c1", opened(received_at=moment("-1h"), product="phone", category="billing"))
     desk.case("c1", wrote(), issue(), assigned("anna", "north"), promised("p1", due="+2h"))
     desk.case("c1", promised("p2", due="+5d"), promised("p3"), replied("r1", "+1h"))
@@ -69,7 +69,7 @@ def tell_all(desk: Desk) -> None:
 
 
 def every_report(desk: Desk, **times: Any) -> dict[str, Any]:
-    """What each report says in all the ways in which it can be asked."""
+    """The results of each report, with all its options."""
     ways: dict[str, list[dict[str, Any]]] = {
         "goodwill history": [{"customer": "k1"}, {"customer": "k2"}],
         "goodwill allowance": [{"customer": "k1", "role": "agent"}],
@@ -117,7 +117,7 @@ def test_promises_as_of_a_time_and_as_was_known_then(desk: Desk) -> None:
     assert states("-1h") == {}
     assert states("+30m") == {"p1": "open", "p2": "open", "p3": "undated"}
     assert states("+3h") == {"p1": "kept", "p2": "open", "p3": "undated"}
-    # The reply that kept p1 bounced; three days later it came out that there had been a call.
+    # The reply that kept p1 bounced. Three days later somebody recorded that there had been a call.
     assert states("+7h", "+7h") == {"p1": "broken", "p2": "open", "p3": "withdrawn"}
     assert states("+7h") == {"p1": "kept", "p2": "open", "p3": "withdrawn"}
     assert states("+9d") == {"p1": "kept", "p2": "kept", "p3": "withdrawn"}
@@ -144,7 +144,7 @@ def test_a_customers_year_over_all_their_cases(desk: Desk) -> None:
         told = reports.goodwill_history(desk.store, customer=customer, as_of=moment(as_of))
         return [(each.case_id, each.year_count, each.year_value) for each in told.rows]
 
-    # The case c2 is merged into c1 by then.
+    # At that time, the case c2 is merged into c1.
     together = [("c1", 1, EUROS), ("c1", 2, DOLLARS), ("c3", None, None)]
     assert year("k1", "+5h") == year("k2", "+5h") == together
     assert year("k1", "+2d") == [("c1", 1, EUROS)]

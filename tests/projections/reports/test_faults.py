@@ -1,4 +1,4 @@
-"""Small histories that were once read wrongly: late telling, merges, and values at the ends."""
+"""Small histories that were once read wrongly: late recording, merges, and extreme values."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def row(desk: Desk, report: Report[Any], as_of: str = "+400d", **asked: Any) -> 
     return only
 
 
-# --- told late
+# --- recorded late
 
 
 def test_an_earlier_closing_and_reopening_are_told_after_the_last_closing(desk: Desk) -> None:
@@ -157,7 +157,7 @@ def test_a_case_was_reopened_and_then_merged(desk: Desk) -> None:
     assert of_anna.reopened == 1  # she had closed it
 
 
-# --- values at the ends
+# --- extreme values
 
 
 def line(stream: str, type_: str, at: datetime = START, **data: Any) -> bytes:
@@ -260,7 +260,7 @@ def test_a_stored_receipt_after_the_opening_measures_nothing_and_the_doctor_tell
     assert "EventCorrected" in finding.do
 
 
-# --- words of the contract
+# --- definitions of the reports
 
 
 def test_an_assignment_that_names_only_an_agent_leaves_the_team(desk: Desk) -> None:

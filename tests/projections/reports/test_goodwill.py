@@ -1,4 +1,4 @@
-"""What customers were given: each gesture and remedy, and what they come to."""
+"""The reports `goodwill history` and `goodwill spend`, and the rows that they read."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_the_year_is_the_365_days_that_end_with_the_gesture(tmp_path: Path) -> N
             ("fourth", 3),  # the first was given exactly 365 days before
             ("fifth", 4),
         ]
-        # The year counts whole, also where only a part of it is asked for.
+        # The sums are over the whole year, also if only a part of it is asked for.
         assert counts(desk, since=moment("+365d")) == [("fourth", 3), ("fifth", 4)]
         assert counts(desk, case="c1", until=moment("+100d")) == [("first", 1), ("e1", None)]
 
@@ -199,7 +199,7 @@ def test_what_was_declined_or_taken_back_counts_in_no_year(tmp_path: Path) -> No
             (1, money("7")),
             (2, money("16")),
         ]
-        # Before it was declined it did.
+        # Before it was declined, it counted.
         assert counts(desk, as_of=moment("+1d")) == [("g1", 1), ("g2", 2)]
         told = reports.goodwill_history(desk.store, customer="k1", as_of=moment("+9d"))
         assert told.summary["gestures_sum"] == [money("16")]
@@ -264,7 +264,7 @@ def test_a_part_of_a_customers_history(tmp_path: Path) -> None:
         assert [each.id for each in history(desk, agent="ben")] == ["b"]
         whole = ["a", "b", "c2/c"]
         assert [each.id for each in history(desk, team="north")] == ["a", "c2/c"]
-        # What the family is about is what its root is.
+        # The family has the product, region and category of its root.
         assert [each.id for each in history(desk, product="phone")] == whole
         assert history(desk, region="emea") == []
         assert [each.id for each in history(desk, case="c1")] == whole
@@ -301,7 +301,7 @@ def test_a_whole_spend(tmp_path: Path) -> None:
                 gestures=5,
                 sum=money("24"),
                 median=money("4"),
-                unasked_share=0.75,  # of the four of which it is known
+                unasked_share=0.75,  # among the four where this was recorded
                 beyond_authority_share=None,
                 remedies=1,
                 remedies_sum=money("50"),

@@ -1,4 +1,4 @@
-"""What came in, what went out and what is outstanding, by day, week and month."""
+"""The report `period`: complaints received, closed and outstanding by day, week and month."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_a_window_shows_periods_that_begin_with_what_is_outstanding(desk: Desk) 
 def test_a_closing_counts_where_it_found_the_case_open_and_a_reopening_where_closed(
     desk: Desk,
 ) -> None:
-    """By clocks that differ, or told late, a case may be closed twice, or before it was opened."""
+    """If clocks differ, a case may be closed twice, or before it was opened."""
     desk.case("c1", opened(), closed("+2d"), reopened("+1d"), closed("+3d"))
     told = {day: flow(line) for day, line in lines(desk).items()}
     # The reopening of the second day found it open.

@@ -1,4 +1,4 @@
-"""What a promise's state is at a time, and what the report of promises says of many."""
+"""The state of a promise at a time, and the report `promises`."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 class Told:
-    """A case with one promise, asked how it stands."""
+    """A case with one promise, whose state is asked for."""
 
     def __init__(self, *told: Event | Learnt) -> None:
         self.story = given(opened(), *told)
@@ -108,7 +108,7 @@ def test_a_promise_without_a_time_is_never_late() -> None:
 
 
 def test_a_time_is_a_moment_wherever_the_clock_was_read() -> None:
-    # In Berlin clocks go from 02:00 to 03:00 on 29 March: due in two hours, not in three.
+    # In Berlin, clocks go from 02:00 to 03:00 on 29 March, so it is due in two hours, not in three.
     made = datetime.fromisoformat("2026-03-29T01:30:00+01:00")
     due = datetime.fromisoformat("2026-03-29T04:30:00+02:00")
     callback = promised(at=made, due=due)
@@ -171,7 +171,7 @@ def test_a_promise_without_a_time_may_be_given_one() -> None:
     assert state(promised(), moved(at="+1h", due="+5h", agreed_by_customer=False)) == "undated"
 
 
-# --- let off, or gone back on
+# --- released or withdrawn
 
 
 def test_the_customer_can_let_us_off_until_the_promise_is_broken() -> None:
@@ -256,7 +256,7 @@ def test_a_remedy_of_the_same_id_has_nothing_to_do_with_a_reply_that_bounced() -
     assert state(promised(due="+2h"), *by_remedy) == "kept"
 
 
-# --- what was put right, and what came on record late
+# --- corrections and late recording
 
 
 def test_another_time_on_the_record_judges_as_if_it_had_always_been_there() -> None:

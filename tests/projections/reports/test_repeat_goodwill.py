@@ -1,4 +1,4 @@
-"""The lesson repeat-goodwill: how often a customer was given something, over all their cases."""
+"""The rule `repeat-goodwill`: how often a customer was given something, over all their cases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Customer messages, who answered each, and how soon."""
+"""The report `responses`: the customers' messages, who answered each, and how soon."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_a_message_whose_waiting_a_closing_ended_has_no_row(desk: Desk) -> None:
     desk.case("c1", issue("i1", "+3h"), wrote("m3", "+4h", issue_ids=["i1"]), reopened("+5h"))
     assert list(answered_by(desk)) == ["m1", "m-a1", "m3"]
     assert "thanks" in [each.message_id for each in responses(desk, as_of="+2h")]
-    # It was an answer after all that the closing cut off: that reply did not arrive.
+    # The reply to it did not arrive, so the closing did not end its waiting.
     desk.case("c2", opened("+1d"), wrote("thanks", "+1d"), replied("r1", "+25h"), closed("+26h"))
     assert [each.message_id for each in responses(desk, case="c2")] == ["thanks"]
     desk.case("c2", bounced("r1", "+27h"))
@@ -136,7 +136,7 @@ def test_within_is_judged_by_the_policy_in_force_when_the_message_came(desk: Des
 
     assert within("+42h") == {"old": "yes", "slow": "no", "quick": "yes", "last": "open"}
     assert within("+43h")["last"] == "no"
-    # Of what is due: neither answered nor late yet is left out.
+    # The share is of what is due: a message that is neither answered nor late is left out.
     assert reports.responses(desk.store, as_of=moment("+42h")).summary["within_share"] == 0.6667
     assert reports.responses(desk.store, as_of=moment("+43h")).summary["within_share"] == 0.5
 

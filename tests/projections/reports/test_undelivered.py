@@ -1,4 +1,4 @@
-"""Which replies are known not to have arrived, and which of a case's replies count as an answer."""
+"""The report `undelivered`: which replies did not arrive, and which replies count as an answer."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_a_resend_answers_from_its_own_time() -> None:
     lost = wrote(), replied("r1", "+1h"), bounced("r1", "+2h")
     again = *lost, replied("r2", "+3h", resend_of="r1")
     assert case_of(*again).first_response_at == moment("+3h")
-    # What a machine sends again, a person wrote: it answers. What it wrote itself does not.
+    # A resend by a machine of a person's reply is an answer. An automated reply is not.
     machine = *lost, replied("r2", "+3h", resend_of="r1", automated=True)
     assert case_of(*machine).first_response_at == moment("+3h")
     assert case_of(*lost, replied("r2", "+3h", automated=True)).first_response_at is None
@@ -255,7 +255,7 @@ def test_the_report_of_what_did_not_arrive(tmp_path: Path) -> None:
 
 
 def test_a_case_whose_own_row_could_not_be_made(tmp_path: Path) -> None:
-    """It is told of as parked; what is known of its replies counts all the same."""
+    """The report counts it as parked; the rows of its replies are still listed."""
     with desk_in(tmp_path) as desk:
         desk.case("c1", opened(), replied("r1"), bounced("r1", "+1h"))
         assert reports.undelivered(desk.store).summary["not_made_good"] == 1

@@ -1,4 +1,4 @@
-"""The lessons about listening, and what the demo's stories tell of all about contact."""
+"""Lessons about listening, as stories, and what the demo's stories show about contact."""
 
 from __future__ import annotations
 

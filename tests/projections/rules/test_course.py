@@ -207,7 +207,7 @@ def test_a_closing_counts_as_long_as_its_case_was_not_merged() -> None:
 
 
 def slow(*events: Event | Learnt, **more: Any) -> tuple[Any, ...]:
-    """Outcome, when, and whether time alone decides it."""
+    """The outcome, its time, and whether it holds only because time passed."""
     judged = found("too-slow", given(opened(**more), *events)).get("case")
     if judged is None:
         return ()
@@ -243,7 +243,7 @@ def test_who_gave_up_after_the_time_was_over_waited_too_long() -> None:
 
 
 def net(*events: Event | Learnt, within: str = "5 days", **more: Any) -> Any:
-    """Outcome and when, where the time does not count in which we waited for the customer."""
+    """The outcome and its time, by a policy where waiting for the customer does not count."""
     policy = {"clock": "net", "resolve_within": within}
     judged = found("too-slow", given(opened(), *events), policy=policy, **more).get("case")
     return () if judged is None else (judged.outcome, judged.at)
@@ -282,7 +282,7 @@ def test_what_overlaps_is_waited_for_once() -> None:
     two = (inquired("q1", at="+1d"), inquired("q2", at="+2d"), wrote(at="+3d"))
     assert net(*two) == ("violated", moment("+7d"))
     apart = (inquired("q1", at="+1d"), wrote("m1", at="+2d"))
-    again = (inquired("q2", at="+6d"), wrote("m2", at="+8d"))  # after what would have been due
+    again = (inquired("q2", at="+6d"), wrote("m2", at="+8d"))  # after the first due time
     assert net(*apart, *again) == ("violated", moment("+6d"))
     before = (inquired("q2", at="+5d"), wrote("m2", at="+8d"))
     assert net(*apart, *before) == ("violated", moment("+9d"))

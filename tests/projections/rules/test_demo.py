@@ -1,4 +1,4 @@
-"""The demo's stories give exactly the lapses that they tell of."""
+"""The demo's stories give exactly the lapses that they are meant to show."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ from tests.support.stories import found as judged
 
 
 def at_fault(*told: Event | Learnt) -> Story:
-    """A story that goes on after an hour in which the issue i1 was found to be our fault."""
+    """A story: after an hour the issue i1 is found to be our fault, then these events happen."""
     return given(opened(), issue("i1"), judged("f1", at="+1h", issue_ids=["i1"]), *told)
 
 
@@ -386,7 +386,7 @@ ROLES: dict[str, Any] = {"manager": {"final_say": True}, "first_line": {}}
 
 
 def overturned(*told: Event | Learnt, roles: Any = ROLES) -> Any:
-    """What is found after the boss has decided on i1, found not upheld, at +2h."""
+    """The finding of the rule when the boss has decided, at +2h, on i1, which was not upheld."""
     story = given(
         opened(),
         issue("i1"),

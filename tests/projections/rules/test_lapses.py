@@ -1,4 +1,4 @@
-"""The demo's stories, as rules judge them; and what holds of every rule, whatever the history."""
+"""What the rules find in the demo's stories, and laws that hold for every rule and history."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ from tests.support.families import (
     shuffled,
 )
 from tests.support.families import facts as facts_of
-from tests.support.lapses import demo, facts
+from tests.support.lapses import demo, facts, findings
+from tests.support.lapses import found as found_by
 from tests.support.laws import hours, law, seeds, story_of, times
 from tests.support.stories import (
     Story,
@@ -113,6 +114,10 @@ def test_rules_judge_any_history_and_each_subject_once(seed: int) -> None:
         assert set(subjects.values()) <= {1}
 
 
+def test_every_rule_has_its_lesson_in_sentences() -> None:
+    assert [rule.name for rule in RULES.values() if not rule.lesson.endswith(".")] == []
+
+
 @pytest.mark.parametrize("length", [1, 3, 8, 20])
 def test_a_rule_that_is_not_asked_has_nothing_to_judge(length: int) -> None:
     asked = 0
@@ -129,6 +134,52 @@ def test_evidence_is_shown_in_the_order_in_which_it_happened() -> None:
     story = given(opened(), issue("tea"), said_no(at="+2h"), late_news)
     (row,) = (row for row in rows(story.reading()) if row.rule == "bare-no")
     assert row.evidence == (str(uid(4)), str(uid(3)))
+
+
+# --- gestures, grudging and remedies
+
+ABOUT_GOODWILL = sorted(
+    rule.name
+    for rule in RULES.values()
+    if rule.judge.__module__.split(".")[-1] in ("gestures", "grudging", "remedies")
+)
+WHO_MAY_GIVE = {
+    "agent": {},
+    "specialist": {},
+    "supervisor": {"limits": {"USD": {"per_gesture": "25"}}},
+    "care-lead": {"final_say": True, "limits": {"CAD": {"per_gesture": "8"}}},
+}
+GRUDGING = [
+    *("gesture-had-to-be-asked", "gesture-late", "grudging-gesture"),
+    *("qualified-gesture", "said-cant-but-could"),
+]
+
+
+@pytest.mark.parametrize("case_id", VIOLATED)
+def test_only_the_roaming_bill_shows_goodwill_handled_badly(case_id: str) -> None:
+    story, policy = demo()[f"case:{case_id}"], {"needs_operations": ["venue"]}
+    outcomes = {
+        name: findings(name, story, None, policy, roles=WHO_MAY_GIVE) for name in ABOUT_GOODWILL
+    }
+    violated = [n for n, by in outcomes.items() for each in by.values() if each == "violated"]
+    assert violated == (GRUDGING if case_id == "roaming-bill" else [])
+
+
+@law
+@hypothesis.given(seeds, times)
+def test_goodwill_is_judged_always_alike_and_by_what_had_happened(
+    seed: int, as_of: datetime | None
+) -> None:
+    story = story_of("case", seed, 150)
+    history = story.history(as_of)
+    if not len(history):
+        return
+    known = {each.uid for each in history}
+    for name in ABOUT_GOODWILL:
+        by_subject = found_by(name, story, as_of=as_of, roles=WHO_MAY_GIVE)
+        assert by_subject == found_by(name, story, as_of=as_of, roles=WHO_MAY_GIVE)
+        for each in by_subject.values():
+            assert known.issuperset(e.event_id for e in (each.event, *each.evidence))
 
 
 # --- families
@@ -169,7 +220,7 @@ CUSTOMER = given_customer(
 
 
 def found_in(*stories: Story, as_of: datetime | None = None) -> list[LapseRow]:
-    """What is found in some cases, those that are merged as one."""
+    """The findings in some cases, where merged cases are read as one."""
     customer = CUSTOMER.history(as_of)
     histories = [story.history(as_of) for story in stories]
     read = families([history for history in histories if len(history)])
@@ -182,7 +233,7 @@ def _by_subject(row: LapseRow) -> tuple[str, str, str]:
 
 
 def found_alone(story: Story, as_of: datetime | None = None) -> list[LapseRow]:
-    """What is found in a case that was never merged."""
+    """The findings in a case that was never merged."""
     history = story.history(as_of)
     case = CaseHistory(history, CUSTOMER.history(as_of), POLICIES)
     return sorted(rows(case), key=_by_subject)
@@ -227,7 +278,7 @@ def test_cases_are_judged_alike_in_whatever_order_facts_are_recorded(
 @law
 @hypothesis.given(seeds, times)
 def test_rules_judge_any_family_and_each_subject_once(seed: int, as_of: datetime | None) -> None:
-    # References to cases that are not of the family at that time name nothing.
+    # A reference to a case that is not in the family at that time refers to nothing.
     told = in_several_cases(facts_of(seed), merged_at_any_time(Random(seed)))
     all_found = found_in(*told, as_of=as_of)
     subjects = Counter((row.case_id, row.rule, row.subject) for row in all_found)

@@ -1,4 +1,4 @@
-"""The lessons about reaching customers in the way that is theirs."""
+"""Lessons about reaching customers in the way that they prefer, as stories."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_hours_are_nothing_without_a_time_zone_and_nothing_to_a_letter() -> None
     assert preferred(AT_NIGHT, IN_DUBLIN, replies=(replied("r1", channel="letter"),)) == {}
     wrong_channel = prefers("channel", "letter", "-1d")
     assert preferred(AT_NIGHT, wrong_channel, replies=(call,)) == {"r1": "violated"}
-    year_1 = datetime(1, 1, 1, tzinfo=UTC)  # in Lima, no year at all
+    year_1 = datetime(1, 1, 1, tzinfo=UTC)  # in Lima it is the year 0, which does not exist
     hours = prefers("contact_hours", "09:00-17:00", year_1)
     in_lima = prefers("timezone", "America/Lima", year_1)
     story = given(opened(year_1), replied("r1", year_1, channel="phone"))

@@ -52,7 +52,7 @@ def test_a_promise_of_a_merged_case_is_judged_once_and_under_the_root() -> None:
 
 
 def broken(*events: Event | Learnt, due: str | None = "+2h") -> tuple[Any, ...]:
-    """Outcome, when, and whether time alone decides it, of a promise."""
+    """The outcome for a promise, its time, and whether it holds only because time passed."""
     judged = found("promise-broken", given(opened(), promised(due=due), *events)).get("p1")
     if judged is None:
         return ()

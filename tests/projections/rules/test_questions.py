@@ -1,4 +1,4 @@
-"""The lessons about questions: those that we put, and those that were put to us."""
+"""Lessons about questions that we ask or that customers ask us, as stories."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lessons about what we send: that it arrives, from few hands, and does not jar."""
+"""Lessons about replies, as stories."""
 
 from __future__ import annotations
 

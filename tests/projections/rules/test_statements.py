@@ -47,7 +47,7 @@ def test_an_apology_names_a_solution() -> None:
     assert told(rule, remedied()) == {}
 
 
-def test_or_one_comes_in_the_same_reply() -> None:
+def test_a_solution_may_come_in_the_same_reply() -> None:
     rule = "apology-without-solution"
     begun = (replied("r1"), replied("r2"), apologised(reply_id="r1"))
     for solution in (offered, promised, remedied, gave):
@@ -55,7 +55,7 @@ def test_or_one_comes_in_the_same_reply() -> None:
         assert told(rule, *begun, solution(reply_id="r2")) == {"y1": "violated"}
 
 
-def test_or_within_the_hour_where_either_names_no_reply() -> None:
+def test_a_solution_may_come_within_the_hour_if_either_names_no_reply() -> None:
     rule = "apology-without-solution"
     sent = (replied("r1"), replied("r2"))
     assert told(rule, *sent, apologised(), promised(at="+1h", reply_id="r2")) == {"y1": "satisfied"}
