@@ -15,6 +15,7 @@ from eventsourcing.persistence import DatabaseError, InterfaceError, Operational
 
 from casestore.doctor import keys
 from casestore.doctor.finding import RESTORE, DoctorFinding
+from casestore.doctor.server import server
 from casestore.errors import (
     InvalidStream,
     StoreDamaged,
@@ -81,6 +82,7 @@ def _all_checks(progress: Progress) -> Iterator[tuple[tuple[str, ...], Find]]:
     """The names of the checks, and the function that makes them: one may make several."""
     yield ("schema version",), _schema
     yield ("database",), _database
+    yield ("server",), server
     yield ("append-only triggers",), _triggers
     yield ("dense versions",), _dense
     yield ("positions in order",), _positions
@@ -105,10 +107,6 @@ def _schema(store: CaseStore) -> Iterator[DoctorFinding]:
 def _database(store: CaseStore) -> Iterator[DoctorFinding]:
     ask = store._recorder.fetch
     if not isinstance(store._recorder, SQLiteJournal):
-        for name in ("fsync", "full_page_writes", "synchronous_commit"):
-            if ask("SELECT current_setting(?)", [name])[0][0] == "off":
-                what, do = f"{name} is off: a crash can lose events", "switch it on"
-                yield DoctorFinding("warning", "database", "PostgreSQL", what, do)
         return
     for (answer,) in ask("PRAGMA quick_check(20)"):
         if answer != "ok":

@@ -91,7 +91,7 @@ def doctor(fix: bool) -> None:
 
 def _row(finding: DoctorFinding) -> dict[str, str]:
     what = f"{finding.where}: {finding.what}; {finding.do}"
-    return {**finding._asdict(), "finding": "" if finding.level == "ok" else what.lstrip(": ")}
+    return {**finding._asdict(), "finding": what.strip(":; ")}
 
 
 def _verdict(findings: list[DoctorFinding]) -> str:

@@ -96,6 +96,22 @@ def test_what_a_server_is_set_to_does_not_matter(postgres_server: Server, of: st
     }
 
 
+def test_what_a_server_is_set_to_meanwhile_does_not_matter(postgres_server: Server) -> None:
+    with CaseStore.create(f"{postgres_server.url}&schema=s") as store:
+        store.append("case:1", stories.opened())
+        with psycopg.connect(postgres_server.url, autocommit=True) as admin:
+            for setting in ("synchronous_commit = off", "lock_timeout = 0"):
+                admin.execute(f"ALTER SYSTEM SET {setting}")
+            admin.execute("SELECT pg_reload_conf()")
+            ask = "SELECT current_setting('synchronous_commit')"
+            wait_for(lambda: admin.execute(ask).fetchone() == ("off",))
+        store.append("case:1", stories.noted())
+        assert store._recorder.fetch(ask) == [("on",)]
+        with store._recorder.writing() as writing:
+            cursor = writing._cursor  # type: ignore[attr-defined]
+            assert cursor.execute(ask).fetchone() == ("on",)
+
+
 def test_a_stricter_setting_stays(postgres_server: Server) -> None:
     with psycopg.connect(postgres_server.url, autocommit=True) as admin:
         admin.execute("ALTER ROLE postgres SET synchronous_commit = 'remote_apply'")
