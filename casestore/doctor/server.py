@@ -1,10 +1,10 @@
-"""The doctor's check of a PostgreSQL server: what it is set to, and whether a crash loses events."""
+"""The doctor's check of a PostgreSQL server: what it is set to, and what a crash may lose."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from casestore.doctor.finding import DoctorFinding
+from casestore.doctor.finding import DoctorFinding, Level
 from casestore.journal.sqlite import SQLiteJournal
 from casestore.store import CaseStore
 
@@ -39,7 +39,7 @@ def server(store: CaseStore) -> Iterator[DoctorFinding]:
     if settings["synchronous_standby_names"][0] and not count and not is_standby:
         do.append("start a standby, or empty synchronous_standby_names: every append waits for one")
     what = f"{', '.join(told)}; {_replication(is_standby, count, waited_for, unseen)}"
-    level = "warning" if do else "ok"
+    level: Level = "warning" if do else "ok"
     yield DoctorFinding(level, "server", f"PostgreSQL {version.split()[0]}", what, "; ".join(do))
 
 

@@ -88,7 +88,7 @@ def test_who_may_not_look_at_standbys(store: CaseStore, postgres_server: Server)
         admin.execute("GRANT USAGE ON SCHEMA s TO desk")
         admin.execute("GRANT SELECT ON ALL TABLES IN SCHEMA s TO desk")
     url = f"{postgres_server.url}&schema=s".replace("postgres@", "desk@")
-    with standby_of(postgres_server), CaseStore.open(url) as store:
-        assert told(store).what.endswith(
+    with standby_of(postgres_server), CaseStore.open(url) as reading:
+        assert told(reading).what.endswith(
             "; 1 standby (a role with pg_read_all_stats sees whether commits wait for it)"
         )
