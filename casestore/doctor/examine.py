@@ -7,6 +7,7 @@ cannot find out that somebody changed a row carefully; the audit can, with its s
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 
@@ -82,7 +83,6 @@ def _all_checks(progress: Progress) -> Iterator[tuple[tuple[str, ...], Find]]:
     """The names of the checks, and the function that makes them: one may make several."""
     yield ("schema version",), _schema
     yield ("database",), _database
-    yield ("server",), server
     yield ("append-only triggers",), _triggers
     yield ("dense versions",), _dense
     yield ("positions in order",), _positions
@@ -105,14 +105,16 @@ def _schema(store: CaseStore) -> Iterator[DoctorFinding]:
 
 
 def _database(store: CaseStore) -> Iterator[DoctorFinding]:
-    ask = store._recorder.fetch
-    if not isinstance(store._recorder, SQLiteJournal):
+    journal = store._recorder
+    if not isinstance(journal, SQLiteJournal):
+        yield from server(store)
         return
+    ask = journal.fetch
     for (answer,) in ask("PRAGMA quick_check(20)"):
         if answer != "ok":
             yield DoctorFinding("error", "database", "the SQLite file", answer, RESTORE)
     mode = ask("PRAGMA journal_mode")[0][0]
-    if mode != "wal":
+    if mode != "wal" and os.access(journal.datastore.path, os.W_OK):
         what = f"its journal mode is {mode}, not wal: readers and writers wait for each other"
         do = "keep the file on a local disk, not on a network share"
         yield DoctorFinding("warning", "database", "the SQLite file", what, do)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from casestore.doctor.finding import DoctorFinding, Level
-from casestore.journal.sqlite import SQLiteJournal
 from casestore.store import CaseStore
 
 _SETTINGS = """
@@ -23,8 +22,6 @@ FROM pg_stat_replication WHERE state IS DISTINCT FROM 'backup'
 
 def server(store: CaseStore) -> Iterator[DoctorFinding]:
     """Tell what the server is set to; a warning where that can lose events, or stops appends."""
-    if isinstance(store._recorder, SQLiteJournal):
-        return
     ask = store._recorder.fetch
     settings = {name: (value, elsewhere) for name, value, elsewhere in ask(_SETTINGS)}
     ((version, is_standby),) = ask(_SERVER)
@@ -40,7 +37,7 @@ def server(store: CaseStore) -> Iterator[DoctorFinding]:
         do.append("start a standby, or empty synchronous_standby_names: every append waits for one")
     what = f"{', '.join(told)}; {_replication(is_standby, count, waited_for, unseen)}"
     level: Level = "warning" if do else "ok"
-    yield DoctorFinding(level, "server", f"PostgreSQL {version.split()[0]}", what, "; ".join(do))
+    yield DoctorFinding(level, "database", f"PostgreSQL {version.split()[0]}", what, "; ".join(do))
 
 
 def _replication(is_standby: bool, count: int, waited_for: int, unseen: int) -> str:

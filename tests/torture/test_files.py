@@ -9,6 +9,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -245,17 +246,21 @@ def as_user(path: Path, story: str, *, uid: int, groups: Sequence[int] = ()) -> 
 
 
 @pytest.fixture
-def shared(tmp_path: Path) -> Iterator[Path]:
-    """A store's file in a folder that other users can reach."""
+def shared() -> Iterator[Path]:
+    """A store's file in a folder that other users can reach.
+
+    Not in one of pytest's: whenever another run of it begins, it closes them to others.
+    """
     if os.geteuid() != 0:
         pytest.skip("needs root, to become other users")
-    folder = tmp_path / "shared"
-    folder.mkdir()
-    for parent in (folder, *folder.parents):
-        if parent.owner() == "root" and parent.stat().st_mode & 0o005 != 0o005:
-            parent.chmod(parent.stat().st_mode | 0o005)
-    yield folder / "store.db"
-    folder.chmod(0o755)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "shared"
+        folder.mkdir()
+        for parent in (folder, *folder.parents):
+            if parent.owner() == "root" and parent.stat().st_mode & 0o005 != 0o005:
+                parent.chmod(parent.stat().st_mode | 0o005)
+        yield folder / "store.db"
+        folder.chmod(0o755)
 
 
 REPORT = "print(json.dumps(rows(url), default=str))"
@@ -279,6 +284,32 @@ def test_who_may_only_read_gets_the_same_report(shared: Path, left: str) -> None
     named = f"os.environ['CASESTORE_PROJECTIONS'] = {str(place / 'tables')!r}\n"
     assert as_user(shared, named + REPORT, uid=1234) == json.loads(expected)
     assert (place / "tables").exists()
+
+
+def test_who_may_only_read_a_backup_gets_the_same_report(shared: Path) -> None:
+    """A backup is not in WAL mode until somebody writes to it."""
+    with CaseStore.create(f"sqlite:///{shared}") as store:
+        store.append("case:1", stories.opened())
+        expected = json.dumps(msgspec.to_builtins(reports.cases(store).rows), default=str)
+    kept = shared.with_name("kept.db")
+    backup(f"sqlite:///{shared}", kept)
+    told = """
+refused = ""
+with CaseStore.open(url) as store:
+    try:
+        store.append("case:1", CaseReclassified(occurred_at=AT, actor=ANNA, category="x"))
+    except StoreUnavailable as error:
+        refused = str(error)
+    level = {f.check: f.level for f in casestore.doctor.examine.examine(store)}
+print(json.dumps([rows(url), refused, level["database"]], default=str))
+"""
+    for mode, folder_mode in ((0o444, 0o555), (0o644, 0o755)):
+        kept.chmod(mode)
+        shared.parent.chmod(folder_mode)
+        read, refused, level = as_user(kept, told, uid=1234)
+        assert read == json.loads(expected)
+        assert "can only be read" in refused
+        assert level == "ok"
 
 
 def test_who_may_not_read_a_store_is_told_so(shared: Path) -> None:

@@ -27,7 +27,7 @@ def store(
 
 
 def told(store: CaseStore) -> DoctorFinding:
-    (finding,) = [finding for finding in examine(store) if finding.check == "server"]
+    (finding,) = [finding for finding in examine(store) if finding.check == "database"]
     return finding
 
 
