@@ -331,6 +331,29 @@ except CaseStoreError as error:
     assert "init --group" in words
 
 
+def test_who_may_not_read_the_key_file_is_told_so(shared: Path) -> None:
+    """To the doctor that is no damage: a key file is its owner's alone."""
+    group = grp.getgrall()[-1]
+    shared.parent.chmod(0o777)
+    with CaseStore.create(f"sqlite:///{shared}", group=group.gr_name) as store:
+        store.append("case:1", stories.opened(subject="Oh."))
+    story = """
+with CaseStore.open(url) as store:
+    try:
+        store.append("case:1", NoteAdded(occurred_at=AT, actor=ANNA, text="Ah."))
+    except KeyFileError as error:
+        refused = str(error)
+    found = [f for f in casestore.doctor.examine.examine(store) if f.level != "ok"]
+print(json.dumps([refused, [[f.level, f.check, f.what] for f in found]]))
+"""
+    refused, found = as_user(shared, story, uid=1234, groups=[group.gr_gid])
+    what = f"the key file {shared}.key cannot be read: permission denied"
+    assert refused == (
+        f"{what}; it is its owner's alone: name a copy of your own in CASESTORE_KEY_FILE"
+    )
+    assert found == [["warning", "key file", what]]
+
+
 def test_the_users_of_a_group_share_a_store(shared: Path) -> None:
     """Whoever is first makes the files beside it, and whoever is next can use them."""
     group = grp.getgrall()[-1]
