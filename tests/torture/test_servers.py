@@ -15,7 +15,7 @@ import msgspec
 import psycopg
 import pytest
 
-from casestore import CaseStore, PersonalDataErased, StoreUnavailable
+from casestore import CaseStore, HistoryChanged, PersonalDataErased, StoreUnavailable
 from casestore.backup.backup import backup, restore
 from casestore.doctor.examine import examine
 from casestore.privacy.erasure import erase
@@ -329,6 +329,11 @@ def test_who_may_only_select_gets_reports(postgres_server: Server) -> None:
             assert msgspec.to_builtins(reports.cases(reading).rows) == expected
             with pytest.raises(StoreUnavailable, match="permission denied"):
                 reading.append("case:1", stories.noted())
+            # It may not see the last position that was given.
+            (head,) = (r.position or 0 for r in islice(reading.follow(1), 1))
+            assert list(reading.read(head)) == []
+            with pytest.raises(HistoryChanged):
+                list(reading.read(head + 1))
 
 
 # --- connections that cannot be had ----------------------------------------------------------
