@@ -12,7 +12,7 @@ from casestore.errors import CaseStoreError, KeyFileError
 from casestore.journal.recorder import UNSCRUBBED
 from casestore.keys.key_file import kek_id, load_key_file, replaced_is_left
 from casestore.privacy import erasure
-from casestore.privacy.erasure_list import list_file, listed
+from casestore.privacy.erasure_list import GIVE, list_file, listed
 from casestore.store import CaseStore
 
 
@@ -97,9 +97,8 @@ def erasures(store: CaseStore) -> Iterator[DoctorFinding]:
     try:
         noted = {record.event_id: record for record in listed(store)}
     except OSError as error:
-        yield DoctorFinding(
-            "warning", check, str(path), f"cannot be read: {error.strerror}", finish
-        )
+        do = GIVE if isinstance(error, PermissionError) else finish
+        yield DoctorFinding("warning", check, str(path), f"cannot be read: {error.strerror}", do)
         return
     for event_id in recorded.keys() - noted.keys():
         what = f"their erasure is not noted in {path}"

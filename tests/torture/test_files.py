@@ -354,6 +354,30 @@ print(json.dumps([refused, [[f.level, f.check, f.what] for f in found]]))
     assert found == [["warning", "key file", what]]
 
 
+def test_an_erasure_by_who_does_not_own_the_key_file(shared: Path) -> None:
+    """The list of erasures is then theirs, and not the owner's, who restores backups."""
+    group = grp.getgrall()[-1]
+    shared.parent.chmod(0o777)
+    with CaseStore.create(f"sqlite:///{shared}", group=group.gr_name) as store:
+        store.append("case:1", stories.opened(subject="Oh."))
+    os.chown(f"{shared}.key", 1235, group.gr_gid)
+    erase = """
+from casestore.privacy.erasure import erase
+with CaseStore.open(url) as store:
+    print(json.dumps(erase(store, "k1", basis="gdpr-17", actor=ANNA).left))
+"""
+    (left,) = as_user(shared, erase, uid=1234, groups=[group.gr_gid])
+    assert left.startswith(f"the list of erasures {shared}.key.erased is not readable")
+    assert "chown" in left
+    look = """
+with CaseStore.open(url) as store:
+    found = [f for f in casestore.doctor.examine.examine(store) if f.level != "ok"]
+print(json.dumps([[f.level, f.check, f.do] for f in found]))
+"""
+    found = as_user(shared, look, uid=1235, groups=[group.gr_gid])
+    assert found == [["warning", "erasures", "give it to the owner of the key file (chown)"]]
+
+
 def test_the_users_of_a_group_share_a_store(shared: Path) -> None:
     """Whoever is first makes the files beside it, and whoever is next can use them."""
     group = grp.getgrall()[-1]
