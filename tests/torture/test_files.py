@@ -206,7 +206,7 @@ def test_what_is_damaged_is_not_called_absent(path: Path, harm: Any) -> None:
 # --- other users -----------------------------------------------------------------------------
 
 AS_USER = """
-import json, os, sys
+import encodings.ascii, json, os, sys
 from datetime import UTC, datetime
 import msgspec
 import casestore.doctor.examine
