@@ -6,6 +6,7 @@
     ├── StoreUnavailable      the database cannot be reached, or stayed busy too long
     │   └── CannotTell        a seal, key or folder that the answer needs is missing
     ├── StoreDamaged          what is stored is not as casestore wrote it
+    ├── HistoryChanged        the store was deleted, replaced or restored under its reader
     ├── InvalidPolicy         a policy file cannot be read
     ├── InvalidEvent          not an event of the vocabulary, or a field has a wrong value
     ├── InvalidStream         not case:<id>, customer:<id> or policy

@@ -16,7 +16,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event as StopSignal
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, NoReturn, Self, cast
 from uuid import UUID, uuid4
 
 from eventsourcing.application import AggregateNotFoundError
@@ -205,6 +205,12 @@ class CaseStore:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "an open store cannot be sent to another process: give it the store's url, and open it "
+            "there"
+        )
 
     def now(self) -> datetime:
         """What the store's clock says."""

@@ -7,6 +7,7 @@ cannot find out that somebody changed a row carefully; the audit can, with its s
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 
@@ -15,6 +16,7 @@ from eventsourcing.persistence import DatabaseError, InterfaceError, Operational
 
 from casestore.doctor import keys
 from casestore.doctor.finding import RESTORE, DoctorFinding
+from casestore.doctor.server import server
 from casestore.errors import (
     InvalidStream,
     StoreDamaged,
@@ -103,18 +105,16 @@ def _schema(store: CaseStore) -> Iterator[DoctorFinding]:
 
 
 def _database(store: CaseStore) -> Iterator[DoctorFinding]:
-    ask = store._recorder.fetch
-    if not isinstance(store._recorder, SQLiteJournal):
-        for name in ("fsync", "full_page_writes", "synchronous_commit"):
-            if ask("SELECT current_setting(?)", [name])[0][0] == "off":
-                what, do = f"{name} is off: a crash can lose events", "switch it on"
-                yield DoctorFinding("warning", "database", "PostgreSQL", what, do)
+    journal = store._recorder
+    if not isinstance(journal, SQLiteJournal):
+        yield from server(store)
         return
+    ask = journal.fetch
     for (answer,) in ask("PRAGMA quick_check(20)"):
         if answer != "ok":
             yield DoctorFinding("error", "database", "the SQLite file", answer, RESTORE)
     mode = ask("PRAGMA journal_mode")[0][0]
-    if mode != "wal":
+    if mode != "wal" and os.access(journal.datastore.path, os.W_OK):
         what = f"its journal mode is {mode}, not wal: readers and writers wait for each other"
         do = "keep the file on a local disk, not on a network share"
         yield DoctorFinding("warning", "database", "the SQLite file", what, do)

@@ -13,7 +13,7 @@ class DoctorFinding(NamedTuple):
     """One finding of one check."""
 
     level: Level
-    """"ok": the check found nothing, and the last three fields are empty."""
+    """"ok": the check found nothing amiss, and only tells what there is, if anything."""
     check: str
     """The name of the check."""
     where: str = ""

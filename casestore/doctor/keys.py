@@ -7,12 +7,12 @@ import stat
 from collections.abc import Iterator
 from itertools import chain
 
-from casestore.doctor.finding import RESTORE, DoctorFinding
+from casestore.doctor.finding import RESTORE, DoctorFinding, Level
 from casestore.errors import CaseStoreError, KeyFileError
 from casestore.journal.recorder import UNSCRUBBED
 from casestore.keys.key_file import kek_id, load_key_file, replaced_is_left
 from casestore.privacy import erasure
-from casestore.privacy.erasure_list import list_file, listed
+from casestore.privacy.erasure_list import GIVE, list_file, listed
 from casestore.store import CaseStore
 
 
@@ -31,7 +31,9 @@ def key_file(store: CaseStore) -> Iterator[DoctorFinding]:
         keys = {kek_id(key) for key in load_key_file(vault.key_file)}
     except KeyFileError as error:
         what, _, do = str(error).partition("; ")
-        yield DoctorFinding("error", check, where, what, do or "restore it from its backup")
+        not_ours = isinstance(error.__cause__, PermissionError)  # the owner's doctor looks at it
+        level: Level = "warning" if not_ours else "error"
+        yield DoctorFinding(level, check, where, what, do or "restore it from its backup")
         return
     if (store._recorder.kek_ids() | {bytes.fromhex(vault.current_kek or "")}) - keys:
         what = "does not hold every key that this store's personal text was sealed with"
@@ -95,9 +97,8 @@ def erasures(store: CaseStore) -> Iterator[DoctorFinding]:
     try:
         noted = {record.event_id: record for record in listed(store)}
     except OSError as error:
-        yield DoctorFinding(
-            "warning", check, str(path), f"cannot be read: {error.strerror}", finish
-        )
+        do = GIVE if isinstance(error, PermissionError) else finish
+        yield DoctorFinding("warning", check, str(path), f"cannot be read: {error.strerror}", do)
         return
     for event_id in recorded.keys() - noted.keys():
         what = f"their erasure is not noted in {path}"

@@ -127,6 +127,14 @@ BEGIN
 END
 $$;
 """
+_LAST_GIVEN = """
+SELECT greatest(
+    (SELECT position FROM {table} ORDER BY position DESC LIMIT 1),
+    CASE WHEN has_sequence_privilege(name, 'USAGE, SELECT')
+    THEN pg_sequence_last_value(name::regclass) END,
+    0
+) FROM pg_get_serial_sequence(?, 'position') AS name
+"""
 _ATTEMPTS = 6
 """How often a query is tried, for 1.5 seconds in all if it fails at once."""
 _BRIEFLY = "SET lock_timeout = '200ms'"
@@ -241,9 +249,11 @@ class PostgresJournal(JournalRecorder):
                 connection.rollback()
 
     def last_given_position(self) -> int:
-        """The last position given to an event, even to one that was not committed or is deleted."""
-        sql = "SELECT pg_sequence_last_value(pg_get_serial_sequence(?, 'position')::regclass)"
-        return int(self._ask(sql, [self.table])[0][0] or 0)
+        """The last position given to an event, even to one that was not committed or is deleted.
+
+        To a role that may not see the sequence, that of the last event there is.
+        """
+        return int(self._ask(_LAST_GIVEN.format(table=self.table), [self.table])[0][0])
 
     def append_only_triggers(self) -> dict[str, bool]:
         """For each trigger that keeps the table append-only, whether it is there and enabled."""

@@ -29,15 +29,16 @@ LOCK_TIMEOUT = 30
 # Plans: all our statements find rows by an index, and to plan them each time takes longer than to
 # run them.
 # Timeout: a writer that hangs while it holds the lock must not block all others for ever.
+# What is right already is set too, so that no reload of the server's settings can change it.
 _SETTINGS = f"""
 SELECT set_config('default_transaction_isolation', 'read committed', {{local}}),
-       CASE WHEN current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')
-       THEN set_config('synchronous_commit', 'on', {{local}}) END,
+       set_config('synchronous_commit', CASE current_setting('synchronous_commit')
+       WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, {{local}}),
        set_config('row_security', 'off', {{local}}),
        set_config('array_nulls', 'on', {{local}}),
        set_config('plan_cache_mode', 'force_generic_plan', {{local}}),
-       CASE current_setting('lock_timeout') WHEN '0'
-       THEN set_config('lock_timeout', '{LOCK_TIMEOUT}s', {{local}}) END
+       set_config('lock_timeout', CASE current_setting('lock_timeout')
+       WHEN '0' THEN '{LOCK_TIMEOUT}s' ELSE current_setting('lock_timeout') END, {{local}})
 """
 _SESSION = _SETTINGS.replace("{local}", "false")
 _LOCAL = _SETTINGS.replace("{local}", "true")

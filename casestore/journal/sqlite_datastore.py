@@ -24,7 +24,7 @@ from eventsourcing.sqlite import (
     SQLiteTransaction,
 )
 
-from casestore.errors import HistoryChanged
+from casestore.errors import HistoryChanged, StoreUnavailable
 from casestore.journal.answering import LockTimeout, closed, translated
 from casestore.journal.sqlite_connect import Connected, close_before_forks, connect
 from casestore.system.processes import check_process
@@ -110,7 +110,7 @@ class _Pool(SQLiteConnectionPool):
         except sqlite3.Error as error:
             raise OperationalError(error) from error
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _use_wal(connection)
             connection.execute(f"PRAGMA cache_size = -{CACHE}")
             connection.execute(f"PRAGMA synchronous = {'FULL' if self._lasting else 'NORMAL'}")
             # So a data key that is deleted leaves no copy in free pages: see casestore.keys.vault.
@@ -142,8 +142,26 @@ class _Pool(SQLiteConnectionPool):
             conn.close()
 
 
+def _use_wal(connection: Connected) -> None:
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
+            raise  # else it is a backup, which is no WAL file, and may only be read
+
+
 def _lock_timeout() -> LockTimeout:
     return LockTimeout(f"{LOCK_TIMEOUT:g} seconds")
+
+
+def not_written(error: sqlite3.Error, writer: Connected) -> Exception:
+    """What is raised where SQLite refuses a write."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_READONLY:
+        return StoreUnavailable(
+            f"{writer.path} can only be read: this user may not write it, or into its folder"
+        )
+    return _lock_timeout() if code == sqlite3.SQLITE_BUSY else translated(error)
 
 
 class Turn(Protocol):
@@ -194,7 +212,7 @@ class Datastore(SQLiteDatastore):
         with super().get_connection(commit=commit) as connection:
             yield connection
 
-    def take_writer(self, owner: Turn) -> tuple[sqlite3.Connection, sqlite3.Cursor]:
+    def take_writer(self, owner: Turn) -> tuple[Connected, sqlite3.Cursor]:
         """The one connection that writes, for one thread at a time, with the write lock.
 
         It is not one of the pool's, for two reasons. A thread that waits in the pool for its turn
@@ -209,7 +227,7 @@ class Datastore(SQLiteDatastore):
             LockTimeout: it waited longer than LOCK_TIMEOUT.
             OperationalError: the file cannot be opened; or this thread has the turn already.
             HistoryChanged: the file was deleted or replaced.
-            StoreUnavailable: this is another process.
+            StoreUnavailable: it can only be read; or this is another process.
         """
         self._check_usable()
         begun = time.monotonic()
@@ -271,13 +289,8 @@ class Datastore(SQLiteDatastore):
                 left = max(0, begun + LOCK_TIMEOUT - time.monotonic())
                 writer.execute(f"PRAGMA busy_timeout = {left * 1000:.0f}")
             writer.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-            raise (
-                LockTimeout(f"{LOCK_TIMEOUT:g} seconds") if busy else OperationalError(error)
-            ) from error
         except sqlite3.Error as error:
-            raise translated(error) from error
+            raise not_written(error, writer) from error
         finally:
             if waited:
                 writer.execute(f"PRAGMA busy_timeout = {LOCK_TIMEOUT * 1000}")

@@ -9,11 +9,10 @@ from collections.abc import Iterator, Sequence
 from secrets import token_hex
 from typing import Any, Self
 
-from casestore.journal.answering import translated
 from casestore.journal.memory import Memory
 from casestore.journal.recorder import UNSCRUBBED, DecideAgain, Survey, Writing
 from casestore.journal.rows import COLUMNS, KeyRow, Row
-from casestore.journal.sqlite_datastore import Datastore
+from casestore.journal.sqlite_datastore import Datastore, not_written
 
 _MANY = 100
 """A commit of more events than this is an import's."""
@@ -49,7 +48,7 @@ class SQLiteWriting(Writing):
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         self._leave()
         if isinstance(error, sqlite3.Error):
-            raise translated(error) from error
+            raise not_written(error, self._connection) from error
 
     def __del__(self) -> None:
         # A signal handler may raise an exception where __exit__ has not begun.

@@ -96,6 +96,11 @@ def _lines(path: Path) -> list[str]:
             f"the key file {path} is missing; restore it from its backup, or name it in "
             "CASESTORE_KEY_FILE (everything but personal text works without it)"
         ) from None
+    except PermissionError as error:
+        raise KeyFileError(
+            f"the key file {path} cannot be read: permission denied; it is its owner's alone: name "
+            "a copy of your own in CASESTORE_KEY_FILE"
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise KeyFileError(f"the key file {path} cannot be read: {error}") from None
 

@@ -31,6 +31,8 @@ class ErasureRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Of the PersonalDataErased."""
 
 
+GIVE = "give it to the owner of the key file (chown)"
+"""What to do with a list that is another user's."""
 decode = msgspec.json.Decoder(ErasureRecord).decode
 
 
@@ -66,9 +68,17 @@ def note(store: CaseStore, records: Iterable[ErasureRecord]) -> str | None:
         if new:
             _add(path, b"".join(msgspec.json.encode(record) + b"\n" for record in new))
             if store._vault.key_file is not None and store._vault.key_file.exists():
-                keep_owner(path, store._vault.key_file)
+                return _give_to_owner(path, store._vault.key_file)
     except OSError as error:
         return f"the erasure could not be noted in {path}: {error.strerror}"
+    return None
+
+
+def _give_to_owner(path: Path, key_file: Path) -> str | None:
+    try:
+        keep_owner(path, key_file)
+    except PermissionError:
+        return f"the list of erasures {path} is not readable to the owner of the key file; {GIVE}"
     return None
 
 

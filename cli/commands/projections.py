@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from os import cpu_count
+from signal import SIGTERM, signal
+from threading import Event as StopSignal
 
 import click
 
@@ -72,6 +74,8 @@ def status() -> None:
 def run(once: bool) -> None:
     """Keep the projections up to date until stopped.
 
+    SIGTERM ends it with exit code 0. While the database does not answer it waits, and says so.
+
     \b
     Examples:
       casestore projections run
@@ -81,10 +85,13 @@ def run(once: bool) -> None:
         head = runner.head()
         with progress("events", head or None) as tick:
             position = runner.catch_up(workers=_workers(head), tick=tick)
+        stop = StopSignal()
+        if not once:
+            signal(SIGTERM, lambda *_: stop.set())
         if for_people() and not settings().quiet:
             click.echo(f"up to date with position {position}")
         if not once:
-            runner.run()
+            runner.run(stop=stop)
 
 
 _NAMES = [projection.name for projection in PROJECTIONS]

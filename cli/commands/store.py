@@ -38,7 +38,7 @@ def init(unsealed: bool, group: str | None) -> None:
     with CaseStore.create(db, sealed=not unsealed, group=group) as store:
         key_file = store._vault.key_file if store._vault.is_sealed else None
     where = parse_url(db)
-    place = str(where.path) if isinstance(where, SQLiteUrl) else without_password(where.conninfo)
+    place = str(where.path) if isinstance(where, SQLiteUrl) else without_password(where.url)
     if not for_people():
         print_object({"store": place, "key_file": None if key_file is None else str(key_file)})
     elif not settings().quiet:
@@ -91,7 +91,7 @@ def doctor(fix: bool) -> None:
 
 def _row(finding: DoctorFinding) -> dict[str, str]:
     what = f"{finding.where}: {finding.what}; {finding.do}"
-    return {**finding._asdict(), "finding": "" if finding.level == "ok" else what.lstrip(": ")}
+    return {**finding._asdict(), "finding": what.strip(":; ")}
 
 
 def _verdict(findings: list[DoctorFinding]) -> str:

@@ -55,7 +55,12 @@ def open_tables(store: CaseStore, *, for_one_report: bool = False) -> Tables:
 
 def _file(where: SQLiteUrl | PostgresUrl) -> Path | None:
     if named := os.environ.get("CASESTORE_PROJECTIONS"):
-        return Path(named)
+        file = Path(named).absolute()
+        if not file.parent.is_dir():
+            raise StoreUnavailable(
+                f"CASESTORE_PROJECTIONS names {named}: the folder {file.parent} does not exist"
+            )
+        return file
     return _beside(where) if isinstance(where, SQLiteUrl) else None
 
 

@@ -167,6 +167,6 @@ def unavailable() -> Iterator[None]:
         yield
     except PersistenceError as error:
         raise StoreUnavailable(
-            f"the projections cannot be read or written: {brief(error)}; they hold nothing that "
-            "cannot be made anew from the events: where they are broken, delete them"
+            f"the projections cannot be read or written: {brief(error)}; if this stays while the "
+            "database answers, delete them: a report makes them anew from the events"
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -211,6 +212,11 @@ def test_two_connections_see_what_the_other_one_wrote(store: CaseStore, store_ur
         other.append("case:1", correction)
         store.append("case:1", note())
         assert store.case("1").channel == other.case("1").channel == "letter"
+
+
+def test_a_store_is_not_sent_to_another_process(store: CaseStore) -> None:
+    with pytest.raises(TypeError, match="give it the store's url, and open it there"):
+        pickle.dumps(store)
 
 
 @pytest.mark.parametrize(

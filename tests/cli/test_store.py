@@ -42,6 +42,8 @@ def test_init_on_each_database(store_url: str, tmp_path: Path) -> None:
     casestore = Casestore(store_url, CASESTORE_KEY_FILE=str(tmp_path / "store.key"))
     told = casestore("init").fine().out
     assert str(tmp_path / "store.key") in told
+    place = store_url.removeprefix("sqlite:///")  # which names the schema on PostgreSQL
+    assert f"made the store {place}\n" in told
     casestore(
         "record", "case:1", "CaseOpened", "customer_id=k1", "channel=email", "--actor", "agent:a"
     ).fine()

@@ -9,6 +9,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -205,7 +206,7 @@ def test_what_is_damaged_is_not_called_absent(path: Path, harm: Any) -> None:
 # --- other users -----------------------------------------------------------------------------
 
 AS_USER = """
-import json, os, sys
+import encodings.ascii, json, os, sys
 from datetime import UTC, datetime
 import msgspec
 import casestore.doctor.examine
@@ -245,17 +246,21 @@ def as_user(path: Path, story: str, *, uid: int, groups: Sequence[int] = ()) -> 
 
 
 @pytest.fixture
-def shared(tmp_path: Path) -> Iterator[Path]:
-    """A store's file in a folder that other users can reach."""
+def shared() -> Iterator[Path]:
+    """A store's file in a folder that other users can reach.
+
+    Not in one of pytest's: whenever another run of it begins, it closes them to others.
+    """
     if os.geteuid() != 0:
         pytest.skip("needs root, to become other users")
-    folder = tmp_path / "shared"
-    folder.mkdir()
-    for parent in (folder, *folder.parents):
-        if parent.owner() == "root" and parent.stat().st_mode & 0o005 != 0o005:
-            parent.chmod(parent.stat().st_mode | 0o005)
-    yield folder / "store.db"
-    folder.chmod(0o755)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "shared"
+        folder.mkdir()
+        for parent in (folder, *folder.parents):
+            if parent.owner() == "root" and parent.stat().st_mode & 0o005 != 0o005:
+                parent.chmod(parent.stat().st_mode | 0o005)
+        yield folder / "store.db"
+        folder.chmod(0o755)
 
 
 REPORT = "print(json.dumps(rows(url), default=str))"
@@ -281,6 +286,32 @@ def test_who_may_only_read_gets_the_same_report(shared: Path, left: str) -> None
     assert (place / "tables").exists()
 
 
+def test_who_may_only_read_a_backup_gets_the_same_report(shared: Path) -> None:
+    """A backup is not in WAL mode until somebody writes to it."""
+    with CaseStore.create(f"sqlite:///{shared}") as store:
+        store.append("case:1", stories.opened())
+        expected = json.dumps(msgspec.to_builtins(reports.cases(store).rows), default=str)
+    kept = shared.with_name("kept.db")
+    backup(f"sqlite:///{shared}", kept)
+    told = """
+refused = ""
+with CaseStore.open(url) as store:
+    try:
+        store.append("case:1", CaseReclassified(occurred_at=AT, actor=ANNA, category="x"))
+    except StoreUnavailable as error:
+        refused = str(error)
+    level = {f.check: f.level for f in casestore.doctor.examine.examine(store)}
+print(json.dumps([rows(url), refused, level["database"]], default=str))
+"""
+    for mode, folder_mode in ((0o444, 0o555), (0o644, 0o755)):
+        kept.chmod(mode)
+        shared.parent.chmod(folder_mode)
+        read, refused, level = as_user(kept, told, uid=1234)
+        assert read == json.loads(expected)
+        assert "can only be read" in refused
+        assert level == "ok"
+
+
 def test_who_may_not_read_a_store_is_told_so(shared: Path) -> None:
     with CaseStore.create(f"sqlite:///{shared}") as store:
         store.append("case:1", stories.opened())
@@ -298,6 +329,53 @@ except CaseStoreError as error:
     kind, words = as_user(shared, refused, uid=1234)
     assert kind == "StoreUnavailable"
     assert "init --group" in words
+
+
+def test_who_may_not_read_the_key_file_is_told_so(shared: Path) -> None:
+    """To the doctor that is no damage: a key file is its owner's alone."""
+    group = grp.getgrall()[-1]
+    shared.parent.chmod(0o777)
+    with CaseStore.create(f"sqlite:///{shared}", group=group.gr_name) as store:
+        store.append("case:1", stories.opened(subject="Oh."))
+    story = """
+with CaseStore.open(url) as store:
+    try:
+        store.append("case:1", NoteAdded(occurred_at=AT, actor=ANNA, text="Ah."))
+    except KeyFileError as error:
+        refused = str(error)
+    found = [f for f in casestore.doctor.examine.examine(store) if f.level != "ok"]
+print(json.dumps([refused, [[f.level, f.check, f.what] for f in found]]))
+"""
+    refused, found = as_user(shared, story, uid=1234, groups=[group.gr_gid])
+    what = f"the key file {shared}.key cannot be read: permission denied"
+    assert refused == (
+        f"{what}; it is its owner's alone: name a copy of your own in CASESTORE_KEY_FILE"
+    )
+    assert found == [["warning", "key file", what]]
+
+
+def test_an_erasure_by_who_does_not_own_the_key_file(shared: Path) -> None:
+    """The list of erasures is then theirs, and not the owner's, who restores backups."""
+    group = grp.getgrall()[-1]
+    shared.parent.chmod(0o777)
+    with CaseStore.create(f"sqlite:///{shared}", group=group.gr_name) as store:
+        store.append("case:1", stories.opened(subject="Oh."))
+    os.chown(f"{shared}.key", 1235, group.gr_gid)
+    erase = """
+from casestore.privacy.erasure import erase
+with CaseStore.open(url) as store:
+    print(json.dumps(erase(store, "k1", basis="gdpr-17", actor=ANNA).left))
+"""
+    (left,) = as_user(shared, erase, uid=1234, groups=[group.gr_gid])
+    assert left.startswith(f"the list of erasures {shared}.key.erased is not readable")
+    assert "chown" in left
+    look = """
+with CaseStore.open(url) as store:
+    found = [f for f in casestore.doctor.examine.examine(store) if f.level != "ok"]
+print(json.dumps([[f.level, f.check, f.do] for f in found]))
+"""
+    found = as_user(shared, look, uid=1235, groups=[group.gr_gid])
+    assert found == [["warning", "erasures", "give it to the owner of the key file (chown)"]]
 
 
 def test_the_users_of_a_group_share_a_store(shared: Path) -> None:

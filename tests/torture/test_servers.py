@@ -15,7 +15,7 @@ import msgspec
 import psycopg
 import pytest
 
-from casestore import CaseStore, PersonalDataErased, StoreUnavailable
+from casestore import CaseStore, HistoryChanged, PersonalDataErased, StoreUnavailable
 from casestore.backup.backup import backup, restore
 from casestore.doctor.examine import examine
 from casestore.privacy.erasure import erase
@@ -94,6 +94,22 @@ def test_what_a_server_is_set_to_does_not_matter(postgres_server: Server, of: st
         "plan_cache_mode": "force_generic_plan",
         "lock_timeout": "30s",
     }
+
+
+def test_what_a_server_is_set_to_meanwhile_does_not_matter(postgres_server: Server) -> None:
+    with CaseStore.create(f"{postgres_server.url}&schema=s") as store:
+        store.append("case:1", stories.opened())
+        with psycopg.connect(postgres_server.url, autocommit=True) as admin:
+            for setting in ("synchronous_commit = off", "lock_timeout = 0"):
+                admin.execute(f"ALTER SYSTEM SET {setting}")
+            admin.execute("SELECT pg_reload_conf()")
+            ask = "SELECT current_setting('synchronous_commit')"
+            wait_for(lambda: admin.execute(ask).fetchone() == ("off",))
+        store.append("case:1", stories.noted())
+        assert store._recorder.fetch(ask) == [("on",)]
+        with store._recorder.writing() as writing:
+            cursor = writing._cursor  # type: ignore[attr-defined]
+            assert cursor.execute(ask).fetchone() == ("on",)
 
 
 def test_a_stricter_setting_stays(postgres_server: Server) -> None:
@@ -313,6 +329,11 @@ def test_who_may_only_select_gets_reports(postgres_server: Server) -> None:
             assert msgspec.to_builtins(reports.cases(reading).rows) == expected
             with pytest.raises(StoreUnavailable, match="permission denied"):
                 reading.append("case:1", stories.noted())
+            # It may not see the last position that was given.
+            (head,) = (r.position or 0 for r in islice(reading.follow(1), 1))
+            assert list(reading.read(head)) == []
+            with pytest.raises(HistoryChanged):
+                list(reading.read(head + 1))
 
 
 # --- connections that cannot be had ----------------------------------------------------------
