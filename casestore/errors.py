@@ -32,6 +32,24 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 
+def quoted(given: object, most: int = 200) -> str:
+    """What was given, as a message may show it: in quotes, escaped and cut.
+
+    Args:
+        given: anything but personal text.
+        most: characters to show.
+    """
+    if isinstance(given, str):
+        return repr(given) if len(given) <= most else f"{given[:most]!r}…"
+    if isinstance(given, int) and not -_MANY < given < _MANY:
+        return "a number of more than 30 digits"
+    shown = repr(given) if isinstance(given, int | float | None) else type(given).__name__
+    return shown[:most]
+
+
+_MANY = 10**30
+
+
 class CaseStoreError(Exception):
     """The base class of all errors that casestore raises on purpose."""
 

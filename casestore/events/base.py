@@ -69,7 +69,7 @@ _CONFIG = ConfigDict(extra="forbid", hide_input_in_errors=True, ser_json_inf_nan
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(Field,))
 def value(cls: type[T]) -> type[T]:
     """Make a class a frozen, keyword-only pydantic dataclass that forbids extra fields."""
-    made = pydantic_dataclass(frozen=True, kw_only=True, config=_CONFIG)(_slotted(cls))
+    made = pydantic_dataclass(frozen=True, kw_only=True, repr=False, config=_CONFIG)(_slotted(cls))
     return cast(type[T], made)
 
 
@@ -84,12 +84,22 @@ def _slotted(cls: type[T]) -> type[T]:
     # From Python 3.14 on a class has __annotations__ only once somebody asks for them.
     given = [name for name in get_annotations(cls) if name not in body]
     body["__slots__"] = (*given, *(() if hasattr(cls.__bases__[0], "__slots__") else ("__dict__",)))
-    body |= {"__getstate__": _state, "__setstate__": _restore}
+    body |= {"__getstate__": _state, "__setstate__": _restore, "__repr__": _shown}
     return cast(type[T], type(cls.__name__, cls.__bases__, body))
 
 
 def _state(made: Any) -> dict[str, Any]:
     return {field.name: getattr(made, field.name) for field in fields(made)}
+
+
+def _shown(made: Any) -> str:
+    """As dataclasses are shown, but for personal text: what is shown ends in logs."""
+    from casestore.events.markers import personal_fields  # noqa: PLC0415  (it needs this module)
+
+    held = {field.name: getattr(made, field.name) for field in fields(made)}
+    words = [name for name in personal_fields(type(made)) if held[name] is not None]
+    shown = {name: repr(each) for name, each in held.items()} | dict.fromkeys(words, "Personal(…)")
+    return f"{type(made).__name__}({', '.join(f'{name}={each}' for name, each in shown.items())})"
 
 
 def _restore(made: Any, state: dict[str, Any]) -> None:
@@ -152,7 +162,9 @@ Instant = Annotated[datetime, BeforeValidator(_instant)]
 Flag = Annotated[bool, Strict()]
 Language = Annotated[str, StringConstraints(max_length=80), AfterValidator(_language)]
 """A BCP 47 language tag (RFC 5646), kept as given."""
-PersonalText = Annotated[str | None, Personal()]
+Text = Annotated[str, StringConstraints(min_length=0)]
+"""Any text; to have a constraint at all refuses lone surrogates, which UTF-8 cannot hold."""
+PersonalText = Annotated[Text | None, Personal()]
 
 Channel = Literal[
     "phone", "visit", "video", "email", "letter", "chat", "sms", "web", "social", "other"

@@ -23,7 +23,7 @@ from uuid import UUID
 import msgspec
 
 from casestore.append.request import Append
-from casestore.errors import CaseStoreError, InvalidEvent
+from casestore.errors import CaseStoreError, InvalidEvent, quoted
 from casestore.store import CaseStore
 from casestore.streams import kinds
 from casestore.streams.history import Recorded, to_microseconds
@@ -151,7 +151,7 @@ def _parse(line: bytes) -> _Line:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidEvent(_reason(error)) from None
     if repeated is not None:
-        raise InvalidEvent(f"the field {repeated!a} stands there twice; which one is meant?")
+        raise InvalidEvent(f"the field {quoted(repeated)} stands there twice; which one is meant?")
     return parsed
 
 
