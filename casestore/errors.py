@@ -148,9 +148,13 @@ class Mistake(NamedTuple):
 
     def __str__(self) -> str:
         place = "" if self.line is None else f"line {self.line}: "
-        where = f"{self.where}: " if self.where else ""
+        where = f"{_cut(self.where)}: " if self.where else ""
         meant = f"; did you mean {self.meant!r}?" if self.meant else ""
         return f"{place}{where}{self.what}{meant}"
+
+
+def _cut(where: str) -> str:
+    return where if len(where) <= 200 and where.isprintable() else quoted(where)
 
 
 class InvalidPolicy(CaseStoreError):

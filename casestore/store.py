@@ -21,6 +21,7 @@ from uuid import UUID, uuid4
 
 from eventsourcing.application import AggregateNotFoundError
 from eventsourcing.persistence import (
+    ConnectionPoolClosedError,
     IntegrityError,
     InterfaceError,
     OperationalError,
@@ -332,6 +333,8 @@ class CaseStore:
                         self._forget(appends)
                     self._warm(appends[0])
                 return self._try_to_write(appends, stop, optimistic=False)
+            except ConnectionPoolClosedError as error:  # by another thread, just now
+                raise closed() from error
             except PersistenceError as error:
                 passing = isinstance(error, (IntegrityError, OperationalError, InterfaceError))
                 passing = passing and not isinstance(error, LockTimeout)  # it waited long enough

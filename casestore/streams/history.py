@@ -18,7 +18,7 @@ from uuid import UUID
 
 import msgspec
 
-from casestore.errors import StoreDamaged
+from casestore.errors import StoreDamaged, quoted
 from casestore.events import CaseOpened, Event, EventCorrected
 from casestore.events.markers import IdKey, brings, needs
 
@@ -84,9 +84,9 @@ class Cursor(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Cursor:
         """A cursor from its text. Raises ValueError."""
-        match = _CURSOR.fullmatch(text)
+        match = _CURSOR.fullmatch(text) if isinstance(text, str) else None
         if match is None:
-            raise ValueError(f"{text[:80]!a} is not a cursor; it is what str() of one gave")
+            raise ValueError(f"{quoted(text, 80)} is not a cursor; it is what str() of one gave")
         return cls(int(match[1]), match[2], int(match[3]))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from casestore import CaseStore, History
+from casestore.errors import quoted
 from cli.terminal.options import (
     Point,
     Usage,
@@ -52,7 +53,9 @@ def _stream(name: str) -> str:
 def _case_stream(name: str) -> str:
     stream = _stream(name)
     if stream.startswith("customer:"):
-        raise click.BadParameter(f"{name!r} is not a case; `case timeline` shows customers too")
+        raise click.BadParameter(
+            f"{quoted(name)} is not a case; `case timeline` shows customers too"
+        )
     return stream
 
 

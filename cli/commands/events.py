@@ -14,6 +14,7 @@ from uuid import UUID
 import click
 from pydantic import TypeAdapter
 
+from casestore.errors import quoted
 from casestore.events import EVENTS, VOCABULARY, Event
 from casestore.events.base import FullId, Id, Known, New, Personal
 from casestore.events.markers import fields_of, marker, parts
@@ -48,7 +49,7 @@ def events(type_: str | None) -> None:
         return
     cls = {cls.__name__.lower(): cls for cls in VOCABULARY}.get(type_.lower())
     if cls is None:
-        raise Usage(f"there is no event type {type_!r}; `casestore events` lists them")
+        raise Usage(f"there is no event type {quoted(type_)}; `casestore events` lists them")
     if not for_people():
         schema = TypeAdapter(cls).json_schema()
         print_object({**_listed(cls), "fields": list(_fields(cls)), "schema": schema})

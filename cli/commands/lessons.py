@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from casestore.errors import quoted
 from cli.terminal.options import Known, Usage, shared
 from cli.terminal.output import (
     Column,
@@ -64,7 +65,7 @@ def lessons(rule: str | None) -> None:
         print_rows(_COLUMNS, [{**row, "lesson": _first_sentence(row["lesson"])} for row in rows])
         return
     if rule not in RULES:
-        raise Usage(f"there is no rule {rule!r}; `casestore lessons` lists them")
+        raise Usage(f"there is no rule {quoted(rule)}; `casestore lessons` lists them")
     explained = RULES[rule]
     print_lines(_in_words(explained)) if for_people() else print_object(_row(explained))
 

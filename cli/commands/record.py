@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from casestore import CaseStore, Event, StreamNotFound
+from casestore.errors import quoted
 from casestore.events import VOCABULARY
 from casestore.events.markers import fields_of, parts
 from casestore.streams.codec import Codec
@@ -103,7 +104,7 @@ def _event_class(name: str) -> type[Event]:
     for cls in VOCABULARY:
         if cls.__name__ == name:
             return cls
-    raise Usage(f"there is no event type {name!r}; `casestore events` lists them")
+    raise Usage(f"there is no event type {quoted(name)}; `casestore events` lists them")
 
 
 def _read_json(json_text: str) -> dict[str, Any]:
@@ -117,7 +118,7 @@ def _read_json(json_text: str) -> dict[str, Any]:
 def _split(field: str) -> tuple[str, str]:
     name, equals, text = field.partition("=")
     if not equals or not name:
-        raise Usage(f"{field!r} is not FIELD=VALUE; write it like kind=callback")
+        raise Usage(f"{quoted(field)} is not FIELD=VALUE; write it like kind=callback")
     return name, text
 
 
@@ -133,7 +134,7 @@ def _put(data: dict[str, Any], path: list[str], text: str, cls: type[Any]) -> No
         return
     inner = next((part for part in parts(hint) if hasattr(part, "__pydantic_fields__")), None)
     if inner is None or get_origin(_bare(hint)) is tuple:
-        raise Usage(f"{cls.__name__}.{name} has no field {'.'.join(rest)!r} inside")
+        raise Usage(f"{cls.__name__}.{name} has no field {quoted('.'.join(rest))} inside")
     inner_data = data.setdefault(name, {})
     if not isinstance(inner_data, dict):
         raise Usage(f"{name} is given whole and in parts; give it once")
@@ -146,7 +147,7 @@ def _read(text: str, hint: Any, name: str) -> Any:
     kind = get_origin(bare) or bare
     if kind is bool:
         if text not in ("true", "false"):
-            raise Usage(f"{name} is {text!r}; write true or false")
+            raise Usage(f"{name} is {quoted(text)}; write true or false")
         return text == "true"
     if kind is tuple and not text.startswith("["):
         return text.split(",") if text else []

@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from casestore import CaseStore
+from casestore.errors import quoted
 from cli.terminal.options import (
     as_of_option,
     known_at_option,
@@ -48,7 +49,9 @@ class _Duration(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes n
             return value
         match = re.fullmatch(r"(\d{1,5})([mhdw])", value)
         if match is None:
-            self.fail(f"{value!r} is not a duration; write one like 90m, 12h, 7d or 2w", param, ctx)
+            self.fail(
+                f"{quoted(value)} is not a duration; write one like 90m, 12h, 7d or 2w", param, ctx
+            )
         return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
@@ -118,7 +121,9 @@ def _command(report: Report[Any], explain: Explain | None = None) -> click.Comma
     def sort_by(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
         fields = report.line.__struct_fields__
         if value is not None and value.removeprefix("-") not in fields:
-            raise click.BadParameter(f"{value!r} is no field; sort by one of {', '.join(fields)}")
+            raise click.BadParameter(
+                f"{quoted(value)} is no field; sort by one of {', '.join(fields)}"
+            )
         return value
 
     decorators = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from casestore.errors import quoted
 from cli.terminal.options import Usage
 
 
@@ -18,5 +19,5 @@ def read_actor(text: str | None) -> dict[str, Any]:
         raise Usage("who did it? Give --actor, like agent:anna, or set CASESTORE_ACTOR")
     parts = text.split(":", 3)
     if len(parts) < 2 or not all(parts):
-        raise Usage(f"{text!r} is not an actor; write KIND:ID[:ROLE[:TEAM]]")
+        raise Usage(f"{quoted(text)} is not an actor; write KIND:ID[:ROLE[:TEAM]]")
     return dict(zip(("kind", "id", "role", "team"), parts, strict=False))

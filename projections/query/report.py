@@ -13,6 +13,7 @@ import msgspec
 from eventsourcing.persistence import ProgrammingError
 
 from casestore import CaseStore
+from casestore.errors import quoted
 from projections.engine.live import LiveTables, Tick
 from projections.engine.tables import unavailable
 from projections.models.cases import CASES
@@ -178,7 +179,7 @@ class Report(Generic[R_co]):
         fields = self.line.__struct_fields__
         if sort is not None and sort.removeprefix("-") not in fields:
             raise ValueError(
-                f"{sort!r} is not a field of the report {self.name!r}; sort by one of "
+                f"{quoted(sort)} is not a field of the report {self.name!r}; sort by one of "
                 f"{', '.join(fields)}"
             )
 
