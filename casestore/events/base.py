@@ -18,8 +18,18 @@ from collections.abc import Callable
 from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache, partial
 from inspect import get_annotations
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, dataclass_transform
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    TypeVar,
+    cast,
+    dataclass_transform,
+    get_type_hints,
+)
 
 from pydantic import (
     AfterValidator,
@@ -94,12 +104,19 @@ def _state(made: Any) -> dict[str, Any]:
 
 def _shown(made: Any) -> str:
     """As dataclasses are shown, but for personal text: what is shown ends in logs."""
-    from casestore.events.markers import personal_fields  # noqa: PLC0415  (it needs this module)
+    hints = _hints(type(made))
+    shown = []
+    for field in fields(made):
+        held = getattr(made, field.name)
+        marks = getattr(hints[field.name], "__metadata__", ())
+        words = held is not None and any(isinstance(mark, Personal) for mark in marks)
+        shown.append(f"{field.name}={'Personal(…)' if words else repr(held)}")
+    return f"{type(made).__name__}({', '.join(shown)})"
 
-    held = {field.name: getattr(made, field.name) for field in fields(made)}
-    words = [name for name in personal_fields(type(made)) if held[name] is not None]
-    shown = {name: repr(each) for name, each in held.items()} | dict.fromkeys(words, "Personal(…)")
-    return f"{type(made).__name__}({', '.join(f'{name}={each}' for name, each in shown.items())})"
+
+_hints = cast(
+    Callable[[type[Any]], dict[str, Any]], cache(partial(get_type_hints, include_extras=True))
+)
 
 
 def _restore(made: Any, state: dict[str, Any]) -> None:

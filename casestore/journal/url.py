@@ -63,6 +63,8 @@ def parse_url(url: str | None) -> SQLiteUrl | PostgresUrl:
     Without one, CASESTORE_URL is read, and without that, DEFAULT_URL. Raises StoreNotFound.
     """
     url = url or os.environ.get("CASESTORE_URL") or DEFAULT_URL
+    if not isinstance(url, str):
+        raise StoreNotFound(f"a store's URL is text, not {type(url).__name__}")
     if url.startswith("sqlite:///"):
         path = unquote(url.removeprefix("sqlite:///"))
         if path and ":memory:" not in path and "?" not in path:

@@ -29,7 +29,7 @@ def one_line(name: str, error: ValidationError) -> str:
     found = []
     for each in error.errors(include_url=False, include_input=False, include_context=False):
         where = ".".join([name, *(str(part) for part in each["loc"])])
-        where = where if where.isprintable() and len(where) <= 200 else f"{where[:200]!a}…"
+        where = where if where.isprintable() and len(where) <= 200 else quoted(where)
         what = each["msg"]
         if each["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
             what = "unknown field; leave it out or correct its name"

@@ -165,7 +165,7 @@ def _reason(error: Exception) -> str:
         return "not a JSON object: it is nested too deeply"
     if isinstance(error, msgspec.ValidationError):
         text = text.replace("Object contains", "the line has").replace("Object missing", "missing")
-        return text if len(text) <= 200 and text.isprintable() else f"{text[:200]!a}…"
+        return text if len(text) <= 200 and text.isprintable() else quoted(text)
     return f"not a JSON object: {text[:120]}"
 
 

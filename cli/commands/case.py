@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from casestore import CaseStore, History
-from casestore.errors import quoted
 from cli.terminal.options import (
     Point,
     Usage,
@@ -30,6 +29,7 @@ from cli.terminal.output import (
     print_rows,
     table,
 )
+from cli.terminal.text import quoted
 from cli.views import case_changes, case_state, timeline
 
 

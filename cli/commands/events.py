@@ -14,7 +14,6 @@ from uuid import UUID
 import click
 from pydantic import TypeAdapter
 
-from casestore.errors import quoted
 from casestore.events import EVENTS, VOCABULARY, Event
 from casestore.events.base import FullId, Id, Known, New, Personal
 from casestore.events.markers import fields_of, marker, parts
@@ -28,6 +27,7 @@ from cli.terminal.output import (
     print_rows,
     table,
 )
+from cli.terminal.text import quoted
 
 
 @click.command

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from casestore.errors import quoted
 from cli.terminal.options import Known, Usage, shared
 from cli.terminal.output import (
     Column,
@@ -19,6 +18,7 @@ from cli.terminal.output import (
     print_rows,
     table,
 )
+from cli.terminal.text import quoted
 
 if TYPE_CHECKING:
     from projections.rules.rule import Rule

@@ -13,14 +13,13 @@ import click
 import msgspec
 
 from casestore import CaseStore, Event, StreamNotFound
-from casestore.errors import quoted
 from casestore.events import VOCABULARY
 from casestore.events.markers import fields_of, parts
 from casestore.streams.codec import Codec
 from cli.terminal.actor import read_actor
 from cli.terminal.options import EVENT_TYPE, Usage, settings, shared
 from cli.terminal.output import for_people, print_object
-from cli.terminal.text import visible
+from cli.terminal.text import quoted, visible
 
 
 @click.command

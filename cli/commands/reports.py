@@ -16,7 +16,6 @@ from typing import Any
 import click
 
 from casestore import CaseStore
-from casestore.errors import quoted
 from cli.terminal.options import (
     as_of_option,
     known_at_option,
@@ -27,6 +26,7 @@ from cli.terminal.options import (
 )
 from cli.terminal.output import for_people, print_lines
 from cli.terminal.progress import progress
+from cli.terminal.text import quoted
 from cli.views.lapses import explained_lapses
 from cli.views.report import show, warn_of_parked
 from projections import reports

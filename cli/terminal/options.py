@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import click
 
-from casestore.errors import quoted
+from cli.terminal.text import quoted
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
