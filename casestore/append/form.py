@@ -18,7 +18,7 @@ from casestore.events.markers import links, per_class, personal_fields
 from casestore.journal.rows import Row
 from casestore.streams import kinds
 
-Batches = tuple[tuple[str, tuple[Event, ...]], ...]
+Batches = list[tuple[str, tuple[Event, ...]]]
 
 LARGEST_EVENT = 4 * 1024 * 1024
 """Bytes of an event as it is stored, personal text included."""
@@ -33,28 +33,28 @@ _RELATED = frozenset({"customer_id", "into", "out_of"})
 
 
 def checked_batches(given: Any) -> Batches:
-    """Streams and their events, as tuples. Raises InvalidEvent, InvalidStream, EventRefused."""
+    """Streams and their events. Raises InvalidEvent, InvalidStream, EventRefused."""
     try:
-        batches = tuple((_plain(stream), tuple(events)) for stream, events in given)
+        batches = [(_plain(stream), tuple(events)) for stream, events in given]
     except (TypeError, ValueError):
         raise InvalidEvent("the batches must be a list of (stream, list of events)") from None
+    there = False
     for stream, events in batches:
         kinds.parse(stream)
         for event in events:
+            there = True
             if not isinstance(event, Event):
                 raise InvalidEvent(
-                    f"{stream}: {type(event).__name__} is not an event; append events of the "
-                    "vocabulary, which `casestore events` lists"
+                    f"{stream[:200]!a}: {type(event).__name__} is not an event; append events of "
+                    "the vocabulary, which `casestore events` lists"
                 )
-    if not any(events for _, events in batches):
+    if not there:
         raise EventRefused("there is no event to append; give at least one")
     return batches
 
 
-def checked_text(what: str, given: Any) -> str | None:
+def checked_text(what: str, given: Any) -> str:
     """A key, or another text about an append. Raises EventRefused."""
-    if given is None:
-        return None
     if not isinstance(given, str) or not _TEXT.fullmatch(given):
         raise EventRefused(
             f"{what} must be text of 1 to 200 characters without control characters or lone "
@@ -66,7 +66,7 @@ def checked_text(what: str, given: Any) -> str | None:
 
 def _plain(given: Any) -> Any:
     """A text as nothing but a text: it may be of an enumeration, or of numpy."""
-    return str.__str__(given) if isinstance(given, str) and type(given) is not str else given
+    return str.__str__(given) if type(given) is not str and isinstance(given, str) else given
 
 
 def check_number(what: str, given: Any, least: int = 0) -> None:

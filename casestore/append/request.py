@@ -117,10 +117,9 @@ class Append(msgspec.Struct, kw_only=True):
 
     def _check(self) -> None:
         self.batches = checked_batches(self.batches)
-        self.key = checked_text("the key", self.key)
-        self.source = checked_text("source", self.source)
-        self.correlation_id = checked_text("correlation_id", self.correlation_id)
-        self.causation_id = checked_text("causation_id", self.causation_id)
+        for name in ("key", "source", "correlation_id", "causation_id"):
+            if (given := getattr(self, name)) is not None:
+                setattr(self, name, checked_text(name, given))
         check_number("expected_version", self.expected_version)
         check_number("the number of events", self.count, least=1)
         check_number("the time of recording", self.recorded_us)
