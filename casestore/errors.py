@@ -33,6 +33,24 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 
+def quoted(given: object, most: int = 200) -> str:
+    """What was given, as a message may show it: in quotes, escaped and cut.
+
+    Args:
+        given: anything but personal text.
+        most: characters to show.
+    """
+    if isinstance(given, str):
+        return repr(given) if len(given) <= most else f"{given[:most]!r}…"
+    if isinstance(given, int) and not -_MANY < given < _MANY:
+        return "a number of more than 30 digits"
+    shown = repr(given) if isinstance(given, int | float | None) else type(given).__name__
+    return shown[:most]
+
+
+_MANY = 10**30
+
+
 class CaseStoreError(Exception):
     """The base class of all errors that casestore raises on purpose."""
 
@@ -131,9 +149,13 @@ class Mistake(NamedTuple):
 
     def __str__(self) -> str:
         place = "" if self.line is None else f"line {self.line}: "
-        where = f"{self.where}: " if self.where else ""
+        where = f"{_cut(self.where)}: " if self.where else ""
         meant = f"; did you mean {self.meant!r}?" if self.meant else ""
         return f"{place}{where}{self.what}{meant}"
+
+
+def _cut(where: str) -> str:
+    return where if len(where) <= 200 and where.isprintable() else quoted(where)
 
 
 class InvalidPolicy(CaseStoreError):

@@ -21,6 +21,7 @@ from uuid import UUID, uuid4
 
 from eventsourcing.application import AggregateNotFoundError
 from eventsourcing.persistence import (
+    ConnectionPoolClosedError,
     IntegrityError,
     InterfaceError,
     OperationalError,
@@ -34,10 +35,13 @@ from casestore.append.request import Append, Outcome, Receipt, Retry
 from casestore.errors import (
     CaseStoreError,
     HistoryChanged,
+    InvalidEvent,
+    InvalidStream,
     KeyFileError,
     StoreDamaged,
     StoreUnavailable,
     StreamNotFound,
+    quoted,
 )
 from casestore.events import (
     CaseMerged,
@@ -46,7 +50,7 @@ from casestore.events import (
     GestureGiven,
     PersonalDataErased,
 )
-from casestore.journal.answering import LockTimeout, Outage, brief, database_answers, log
+from casestore.journal.answering import LockTimeout, Outage, brief, closed, database_answers, log
 from casestore.journal.application import Journal
 from casestore.journal.listening import LOOK_ANYWAY
 from casestore.journal.place import backend, shown_as
@@ -218,7 +222,9 @@ class CaseStore:
 
     @property
     def journal(self) -> Journal:
-        """eventsourcing's application over the store."""
+        """eventsourcing's application over the store. Raises StoreUnavailable after `close`."""
+        if self.closed:
+            raise closed()
         pid = os.getpid()
         journal = self._journals.get(pid)
         if journal is None:  # this process was forked
@@ -257,9 +263,12 @@ class CaseStore:
             EventRefused: structure does not allow it; see VOCABULARY in docs/events.md.
             IdempotencyConflict: the key was used for something else.
             ConcurrencyConflict: the stream is at another version than expected.
-            InvalidStream, KeyFileError, CustomerErased, StoreUnavailable.
+            InvalidStream, InvalidEvent, KeyFileError, CustomerErased, StoreUnavailable.
         """
-        flat = [one for each in events for one in ([each] if isinstance(each, Event) else each)]
+        try:
+            flat = [one for each in events for one in ([each] if isinstance(each, Event) else each)]
+        except TypeError:
+            raise InvalidEvent("append takes events, or lists of them") from None
         return self.append_all(
             [(stream, flat)],
             key=key,
@@ -281,7 +290,8 @@ class CaseStore:
     ) -> Receipt:
         """Append to several streams, all or nothing. As `append`, which see.
 
-        `expected_version` is that of the first stream.
+        `expected_version` is that of the first stream. With a key, the same streams and events in
+        another order of the streams are the same append; the key is used up for each of them.
         """
         append = Append(
             batches=batches,
@@ -291,6 +301,7 @@ class CaseStore:
             correlation_id=correlation_id,
             causation_id=causation_id,
         )
+        append.identify(self._new_id)
         (outcome,), receipt = self._write([append], stop=True)
         if isinstance(outcome, CaseStoreError):
             raise outcome
@@ -302,17 +313,19 @@ class CaseStore:
         Gives, in order, whether each was new or the refusal; with `stop`, nothing after the
         first refusal. Imports use it; services use `append` and `append_all`.
         """
+        if not isinstance(appends, list | tuple) or not all(isinstance(a, Append) for a in appends):
+            raise InvalidEvent("write takes a list of Append")
+        for append in appends:
+            try:
+                append.identify(self._new_id)
+            except CaseStoreError as refusal:
+                append.refusal = refusal
         outcomes, _ = self._write(appends, stop)
         return outcomes
 
     def _write(
         self, appends: Sequence[Append], stop: bool
     ) -> tuple[list[Outcome], Callable[[Append], Receipt]]:
-        for append in appends:
-            try:
-                append.identify(self._new_id)
-            except CaseStoreError as refusal:
-                append.refusal = refusal
         wait = self._retry.wait
         for attempt in range(1, self._retry.attempts + 1):
             try:
@@ -326,6 +339,8 @@ class CaseStore:
                         self._forget(appends)
                     self._warm(appends[0])
                 return self._try_to_write(appends, stop, optimistic=False)
+            except ConnectionPoolClosedError as error:  # by another thread, just now
+                raise closed() from error
             except PersistenceError as error:
                 passing = isinstance(error, (IntegrityError, OperationalError, InterfaceError))
                 passing = passing and not isinstance(error, LockTimeout)  # it waited long enough
@@ -401,7 +416,7 @@ class CaseStore:
     def _forget(self, appends: Sequence[Append]) -> None:
         cache = self.journal.repository.cache
         for append in appends:
-            for name, _ in append.batches:
+            for name, _ in append.batches if append.refusal is None else ():
                 with suppress(KeyError):
                     if cache is not None:
                         cache.get(name, evict=True)
@@ -431,7 +446,7 @@ class CaseStore:
 
         Raises StreamNotFound.
         """
-        name = f"case:{case_id}"
+        name = kinds.named("case", case_id)
         state = self._state_at_present(name) if as_of is None and known_at is None else None
         if state is not None:
             return cast(Case, state)
@@ -462,7 +477,7 @@ class CaseStore:
 
         Raises StreamNotFound.
         """
-        name = f"customer:{customer_id}"
+        name = kinds.named("customer", customer_id)
         state = self._state_at_present(name) if as_of is None and known_at is None else None
         if state is None:
             state = kinds.fold_history(self.history(name, as_of=as_of, known_at=known_at))
@@ -470,7 +485,6 @@ class CaseStore:
 
     def _state_at_present(self, name: str) -> State | None:
         """A stream's present state; None where its whole history must be read for it."""
-        kinds.parse(name)
         with database_answers(name):
             stream = self._present(name)
         if stream is None:
@@ -506,14 +520,18 @@ class CaseStore:
 
         Raises:
             StreamNotFound: the stream has no events at all.
+            InvalidStream: it is not the name of one.
+            ValueError: a time has no time zone, or what should be a time or a number is none.
         """
         kinds.parse(stream)
+        at_version = None if at_version is None else _position("at_version", at_version)
+        as_of, known_at = _utc(as_of), _utc(known_at)
         rows = self._recorder.stream_rows(stream, lte=at_version)
         known = rows or (at_version is not None and self._recorder.stream_rows(stream, limit=1))
         if not known:
             raise _no_stream(stream)
         originals = list(self._decode(rows, reveal))
-        return History(stream, originals, as_of=_utc(as_of), known_at=_utc(known_at))
+        return History(stream, originals, as_of=as_of, known_at=known_at)
 
     def read(
         self, after: int | Cursor = 0, *, until: int | None = None, reveal: bool = False
@@ -524,7 +542,9 @@ class CaseStore:
         Corrections are not applied: they are events like any other here.
 
         Raises HistoryChanged where the store does not hold what `after` names; see `follow`.
+        ValueError where it is no position.
         """
+        until = None if until is None else _position("until", until)
         while True:
             rows = self._rows_after(after, until)
             yield from self._decode(rows, reveal)
@@ -534,13 +554,12 @@ class CaseStore:
 
     def _rows_after(self, after: int | Cursor, until: int | None = None) -> list[PlainRow]:
         """At most _READ rows after a place. Raises HistoryChanged."""
-        position = after.position if isinstance(after, Cursor) else after
+        position = _position("after", after.position if isinstance(after, Cursor) else after)
         if until is not None and until <= position:
             return []
         marked = isinstance(after, Cursor)
-        within = position <= _LARGEST
         first = position - 1 if marked else position
-        rows = self._recorder.rows(first, _READ + marked, stop=until) if within else []
+        rows = self._recorder.rows(first, _READ + marked, stop=until)
         if not marked and (rows or position <= self._recorder.last_given_position()):
             return rows
         if marked and rows and _cursor(rows[0]) == after:
@@ -596,6 +615,8 @@ class CaseStore:
             HistoryChanged: the store does not hold what was read before.
             StoreDamaged: an event cannot be read, and `on_poison` is "raise".
         """
+        if on_poison not in ("raise", "skip"):
+            raise ValueError(f'on_poison is "raise" or "skip", not {quoted(on_poison)}')
         outage = Outage("following the store")
         reading = self._recorder.listener.reading
         with self._recorder.changes() as changes:
@@ -627,10 +648,19 @@ class CaseStore:
 
     def stream_of(self, event_id: UUID | str) -> str | None:
         """The stream that an event is in; None where there is no such event."""
-        return self._recorder.stream_of(str(event_id))
+        try:
+            uid = str(UUID(str(event_id)))
+        except ValueError:
+            return None
+        return self._recorder.stream_of(uid)
 
     def streams(self, kind: str) -> Iterator[str]:
-        """The names of all streams of a kind ("case", "customer" or "policy"), in id order."""
+        """The names of all streams of a kind ("case", "customer" or "policy"), in id order.
+
+        Raises InvalidStream where it is no kind.
+        """
+        if kind not in ("case", "customer", "policy"):
+            raise InvalidStream(f"{quoted(kind)} is no kind of stream; ask for case or customer")
         if kind == "policy":
             yield from ["policy"] if self._recorder.stream_rows("policy", limit=1) else []
             return
@@ -645,16 +675,32 @@ def _cursor(row: Sequence[Any]) -> Cursor:
 
 
 def _looks_further(append: Append) -> bool:
-    """Whether it rests on more than its streams' states: a customer's other cases or ids, at which
-    nobody looks again, or a whole history."""
+    """Whether it rests on more than its streams' states: a customer's other cases or ids, or other
+    events' ids, at which nobody looks again, or a whole history."""
+    if append.refusal is not None or append.older_ids:
+        return True
     further = GestureGiven | PersonalDataErased | EventCorrected | ENDS_PROMISE
     return any(isinstance(e, further) for _, events in append.batches for e in events)
 
 
 def _utc(moment: datetime | None) -> datetime | None:
-    if moment is not None and moment.utcoffset() is None:
+    if moment is None:
+        return None
+    if not isinstance(moment, datetime):
+        raise ValueError(f"{quoted(moment)} is not a time; give an aware datetime")  # noqa: TRY004
+    if moment.utcoffset() is None:
         raise ValueError("the time has no time zone; give an aware datetime")
-    return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time is outside the years 1 to 9999 in UTC") from None
+
+
+def _position(what: str, given: int) -> int:
+    """A number as a database can take it. Raises ValueError."""
+    if not isinstance(given, int):
+        raise ValueError(f"{what} is a whole number, not {quoted(given)}")  # noqa: TRY004
+    return min(max(given, 0), _LARGEST)
 
 
 def _no_stream(name: str) -> StreamNotFound:

@@ -14,7 +14,9 @@ from weakref import proxy
 from msgspec.structs import replace
 
 from casestore.append.families import Families, Links
+from casestore.append.form import check_ids, check_sizes
 from casestore.append.given import given_to
+from casestore.append.repeated import on_record
 from casestore.append.request import Append, Receipt, event_id
 from casestore.append.same_person import same_as
 from casestore.errors import (
@@ -51,7 +53,6 @@ from casestore.streams.history import (
     History,
     Metadata,
     Recorded,
-    decode_metadata,
     encode_metadata,
     from_microseconds,
     to_microseconds,
@@ -96,7 +97,7 @@ class Decision:
         self.merges: list[Row] = []
         """Of the rows, those of CaseMerged."""
         self.recorded_us = 0
-        self.imported = False
+        self.imported = self.trusted = False
         self.nonces = nonces(min(len(appends), 1000))
         # Without a circle of references: `writing` ends its transaction when nothing names it any
         # more, which is all that is left where a signal handler raised at a bad moment.
@@ -112,7 +113,8 @@ class Decision:
         names = _names(appends)
         known = {n: stream for n in names if (stream := cached(n)) is not None}
         customers = _customers(appends, known) if vault.is_sealed else ()
-        ids = [each for append in appends for each in append.event_ids]
+        tried = [append for append in appends if append.refusal is None]
+        ids = [each for append in tried for each in (*append.event_ids, *append.older_ids)]
         survey: Survey = writing.survey(names, ids, customers)
         self.found = dict(survey.found)
         self.told_keys = {each: survey.keys.get(each) for each in customers}
@@ -137,7 +139,7 @@ class Decision:
         """Check an append and add its rows; whether it is new. Raises CaseStoreError."""
         if append.refusal is not None:
             raise append.refusal
-        if any(each in self.found for each in append.event_ids):
+        if any(each in self.found for each in (*append.event_ids, *append.older_ids)):
             self._same_again(append)
             return False
         count, merges, last_us = len(self.rows), len(self.merges), self.last_us
@@ -145,6 +147,8 @@ class Decision:
         self.keys_before: dict[str, KeyRow | None] = {}
         try:
             self._decide(append)
+            if not append.trusted:
+                check_sizes(self.rows[count:])
         except CaseStoreError:
             self.streams.update(self.before)
             self.keys.update(self.keys_before)
@@ -187,6 +191,7 @@ class Decision:
             )
         self.recorded_us = self._recording_time(append)
         self.imported = append.imported
+        self.trusted = append.trusted
         ids = iter(append.event_ids)
         count = append.count
         if count is None and append.key is not None:
@@ -247,6 +252,8 @@ class Decision:
         if refusal := kinds.check(stream, event, context):
             raise EventRefused(f"{name}: {type(event).__name__} is refused: {refusal}")
         topic, state = self.codec.encode(event)
+        if not (self.trusted or (state.isascii() and name.isascii())):
+            check_ids(name, stream.version, event)
         version = stream.version + 1
         customer_id = kinds.customer_of(stream, event)
         if isinstance(event, PersonalDataErased):
@@ -377,20 +384,20 @@ class Decision:
     def _same_again(self, append: Append) -> None:
         """Whether the events on record under these ids are the ones given. Raises if not."""
         events = [(stream, event) for stream, each in append.batches for event in each]
-        rows = [self.found.get(each) for each in append.event_ids]
+        rows = on_record(append, self.found)
         what = f"key {append.key!r}" if append.key is not None else "the event id"
-        first = append.batches[0][0]
-        if None in rows or not _as_many(cast("list[Row]", rows), append):
+        if rows is None:
             raise IdempotencyConflict(
-                f"{first}: {what} was used before for another number of events; "
-                "use a new key for new events"
+                f"{append.batches[0][0]}: {what} was used before for another number of events, or "
+                "other streams; use a new key for new events"
             )
-        for row, (stream, event) in zip(cast("list[Row]", rows), events, strict=True):
+        for row, (stream, event) in zip(rows, events, strict=True):
             if row.stream != stream or not self._same(row, event, append.withheld):
                 raise IdempotencyConflict(
                     f"{stream}: {what} was used before for something else ({row.topic} in "
                     f"{row.stream}, version {row.version}); use a new key for new events"
                 )
+        append.event_ids = [row.event_id for row in rows]
 
     def _same(self, row: Row, event: Event, withheld: bool) -> bool:
         case = self._stream(row.stream).state
@@ -423,13 +430,6 @@ def _plainly_named(case: Case, event: Event) -> Event:
         return case_id == case.case_id and name in case.ids.get(kind, ())
 
     return as_named(event, case.case_id, case.case_id, has)
-
-
-def _as_many(rows: list[Row], append: Append) -> bool:
-    """Whether the append that wrote the rows had as many events as this one."""
-    if append.imported or append.key is None:
-        return True  # a line speaks for one event, whatever it was appended with
-    return decode_metadata(rows[0].metadata).events == len(rows)
 
 
 def _names(appends: Sequence[Append]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from hashlib import sha1
 from typing import NamedTuple
@@ -10,9 +9,14 @@ from uuid import UUID
 
 import msgspec
 
-from casestore.errors import CaseStoreError, EventRefused
+from casestore.append.form import (
+    check_event_ids,
+    check_number,
+    checked_batches,
+    checked_text,
+)
+from casestore.errors import CaseStoreError
 from casestore.events import Event
-from casestore.streams import kinds
 
 NAMESPACE = UUID("5f0c3b1e-54d1-5d0a-9d3c-0a4b7f6e2c11")
 """Ours, for event ids made from keys."""
@@ -69,26 +73,65 @@ class Append(msgspec.Struct, kw_only=True):
     withheld: bool = False
     """Whether its personal text was withheld on export: it is not compared on a retry."""
 
+    older_ids: Sequence[str] = ()
+    """Other ids under which its events may be on record, from when they were numbered otherwise."""
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it moves an event from another store, and so is taken as it stands there."""
+        return self.recorded_us is not None
+
+    @property
+    def events(self) -> int:
+        """How many events it has."""
+        return sum(len(events) for _, events in self.batches)
+
     def identify(self, new_id: Callable[[], UUID]) -> None:
-        """Give every event its id before anything is tried. Raises CaseStoreError."""
-        if self.key is not None and not _KEY.fullmatch(self.key):
-            raise EventRefused("a key must have 1 to 200 characters and no control characters")
+        """Check its form, and give every event its id before anything is tried.
+
+        Raises InvalidEvent, InvalidStream, EventRefused.
+        """
+        self._check()
         if self.event_ids:
             return  # given, or made on an earlier attempt
+        key = self.key
+        if key is None:
+            self.event_ids = [str(new_id()) for _ in range(self.events)]
+            return
+        counted: dict[str, int] = {}
+        self.event_ids = []
+        for stream, events in self.batches:
+            first = counted.get(stream, 0)
+            counted[stream] = first + len(events)
+            self.event_ids += [event_id(stream, key, first + n) for n in range(len(events))]
+        if len(counted) > 1:
+            self.older_ids = self._numbered_through(key, list(counted))
+
+    def _numbered_through(self, key: str, streams: Sequence[str]) -> list[str]:
+        """The ids that its events had when they were numbered through all streams."""
+        count = self.events
+        if len(streams) * count <= _LOOKED_FOR:  # whatever the order was
+            return [event_id(stream, key, n) for stream in streams for n in range(count)]
         names = [stream for stream, events in self.batches for _ in events]
-        if not names:
-            raise EventRefused("there is no event to append; give at least one")
-        for stream, _ in self.batches:
-            kinds.parse(stream)
-        if (key := self.key) is None:
-            self.event_ids = [str(new_id()) for _ in names]
-        else:
-            self.event_ids = [event_id(stream, key, n) for n, stream in enumerate(names)]
+        return [event_id(stream, key, n) for n, stream in enumerate(names)]
+
+    def _check(self) -> None:
+        self.batches = checked_batches(self.batches)
+        for name in ("key", "source", "correlation_id", "causation_id"):
+            if (given := getattr(self, name)) is not None:
+                setattr(self, name, checked_text(name, given))
+        check_number("expected_version", self.expected_version)
+        check_number("the number of events", self.count, least=1)
+        check_number("the time of recording", self.recorded_us)
+        if self.event_ids:
+            check_event_ids(self.event_ids, self.events)
 
 
 Outcome = bool | CaseStoreError
 """Whether an append was new (or there already), or why it was refused."""
-_KEY = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,200}")
+_LOOKED_FOR = 1000
+"""How many ids of an append over several streams are looked for at most, for the sake of those that
+were numbered in another order of the streams."""
 
 
 def event_id(stream: str, key: str, index: int) -> str:

@@ -15,7 +15,14 @@ from casestore.audit.leaf import leaf_of, read_leaf
 from casestore.audit.proof import Older, Proof, encode_hash
 from casestore.audit.rows import event_name, log_id, origin
 from casestore.audit.sealing import grow
-from casestore.errors import CannotTell, InvalidStream, SealRefused, StoreDamaged, StreamNotFound
+from casestore.errors import (
+    CannotTell,
+    InvalidStream,
+    SealRefused,
+    StoreDamaged,
+    StreamNotFound,
+    quoted,
+)
 from casestore.journal.rows import PlainRow, Row
 from casestore.store import CaseStore
 from casestore.tlog.merkle import (
@@ -155,7 +162,7 @@ def find_row(store: CaseStore, event: str) -> Row:
     except ValueError:
         if not stream or not version.isascii() or not version.isdigit() or len(version) > 18:
             raise InvalidStream(
-                f"{event!r} is no event; name it by its id, or like case:4711@3"
+                f"{quoted(event)} is no event; name it by its id, or like case:4711@3"
             ) from None
         row = store._recorder.row_at(stream, int(version))
     if row is None:

@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Callable, Iterator
 
-import msgspec
 from eventsourcing.persistence import DatabaseError, InterfaceError, OperationalError
 
 from casestore.doctor import keys
@@ -29,7 +28,7 @@ from casestore.journal.sqlite import SQLiteJournal
 from casestore.store import CaseStore
 from casestore.streams import kinds
 from casestore.streams.checks import check_fields
-from casestore.streams.history import Metadata, from_microseconds
+from casestore.streams.history import decode_metadata, from_microseconds
 
 SHOWN = 20
 """The most findings that one check gives. Further ones are only counted."""
@@ -159,7 +158,6 @@ _SCANNED = (
     "personal parts",
     "times and currencies",
 )
-_metadata = msgspec.json.Decoder(Metadata).decode
 
 
 def _scan(store: CaseStore, progress: Progress) -> Iterator[DoctorFinding]:
@@ -182,8 +180,8 @@ def _check_row(store: CaseStore, row: Row) -> Iterator[DoctorFinding]:
     try:
         event = store._codec.decode(row.topic, row.state)
         kind, stream_id = kinds.parse(row.stream)
-        personal = _metadata(row.metadata).personal
-    except (StoreDamaged, InvalidStream, msgspec.DecodeError) as error:
+        personal = decode_metadata(row.metadata).personal
+    except (StoreDamaged, InvalidStream) as error:
         yield _at(row, "events can be read", str(error))
         return
     if type(event) not in kinds.KINDS[kind].events:

@@ -18,8 +18,18 @@ from collections.abc import Callable
 from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache, partial
 from inspect import get_annotations
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, dataclass_transform
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    TypeVar,
+    cast,
+    dataclass_transform,
+    get_type_hints,
+)
 
 from pydantic import (
     AfterValidator,
@@ -69,7 +79,7 @@ _CONFIG = ConfigDict(extra="forbid", hide_input_in_errors=True, ser_json_inf_nan
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(Field,))
 def value(cls: type[T]) -> type[T]:
     """Make a class a frozen, keyword-only pydantic dataclass that forbids extra fields."""
-    made = pydantic_dataclass(frozen=True, kw_only=True, config=_CONFIG)(_slotted(cls))
+    made = pydantic_dataclass(frozen=True, kw_only=True, repr=False, config=_CONFIG)(_slotted(cls))
     return cast(type[T], made)
 
 
@@ -84,12 +94,29 @@ def _slotted(cls: type[T]) -> type[T]:
     # From Python 3.14 on, a class gets __annotations__ only when they are first asked for.
     given = [name for name in get_annotations(cls) if name not in body]
     body["__slots__"] = (*given, *(() if hasattr(cls.__bases__[0], "__slots__") else ("__dict__",)))
-    body |= {"__getstate__": _state, "__setstate__": _restore}
+    body |= {"__getstate__": _state, "__setstate__": _restore, "__repr__": _shown}
     return cast(type[T], type(cls.__name__, cls.__bases__, body))
 
 
 def _state(made: Any) -> dict[str, Any]:
     return {field.name: getattr(made, field.name) for field in fields(made)}
+
+
+def _shown(made: Any) -> str:
+    """As dataclasses are shown, but for personal text: what is shown ends in logs."""
+    hints = _hints(type(made))
+    shown = []
+    for field in fields(made):
+        held = getattr(made, field.name)
+        marks = getattr(hints[field.name], "__metadata__", ())
+        words = held is not None and any(isinstance(mark, Personal) for mark in marks)
+        shown.append(f"{field.name}={'Personal(…)' if words else repr(held)}")
+    return f"{type(made).__name__}({', '.join(shown)})"
+
+
+_hints = cast(
+    Callable[[type[Any]], dict[str, Any]], cache(partial(get_type_hints, include_extras=True))
+)
 
 
 def _restore(made: Any, state: dict[str, Any]) -> None:
@@ -152,7 +179,9 @@ Instant = Annotated[datetime, BeforeValidator(_instant)]
 Flag = Annotated[bool, Strict()]
 Language = Annotated[str, StringConstraints(max_length=80), AfterValidator(_language)]
 """A BCP 47 language tag (RFC 5646), kept as given."""
-PersonalText = Annotated[str | None, Personal()]
+Text = Annotated[str, StringConstraints(min_length=0)]
+"""Any text; to have a constraint at all refuses lone surrogates, which UTF-8 cannot hold."""
+PersonalText = Annotated[Text | None, Personal()]
 
 Channel = Literal[
     "phone", "visit", "video", "email", "letter", "chat", "sms", "web", "social", "other"

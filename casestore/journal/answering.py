@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from threading import Event as StopSignal
 
 from eventsourcing import persistence
-from eventsourcing.persistence import PersistenceError
+from eventsourcing.persistence import ConnectionPoolClosedError, PersistenceError
 
 from casestore.errors import StoreUnavailable
 
@@ -44,6 +44,8 @@ def database_answers(name: str) -> Iterator[None]:
     """
     try:
         yield
+    except ConnectionPoolClosedError as error:
+        raise closed() from error
     except PersistenceError as error:
         raise StoreUnavailable(f"{name}: the database does not answer: {brief(error)}") from error
 

@@ -8,7 +8,7 @@ from threading import Condition, Event, Lock, Thread
 from time import sleep
 from typing import Protocol
 
-from eventsourcing.persistence import PersistenceError
+from eventsourcing.persistence import ConnectionPoolClosedError, PersistenceError
 
 from casestore.errors import CaseStoreError
 from casestore.journal.answering import brief, log
@@ -81,7 +81,7 @@ class Listener:
                     while not stop.is_set():
                         if changes.wait(0.1):
                             self._tell()
-            except (PersistenceError, CaseStoreError) as error:
+            except (PersistenceError, ConnectionPoolClosedError, CaseStoreError) as error:
                 # Followers look without being told, and say what they find. We go on trying.
                 log.debug("listening for appends: %s", brief(error))
                 stop.wait(_PAUSE)

@@ -33,8 +33,12 @@ class Row(NamedTuple):
     """Microseconds since 1970-01-01T00:00:00Z."""
     metadata: bytes
 
+    def __repr__(self) -> str:
+        """Without words: in a store that is not sealed, the personal part holds them."""
+        return f"Row({self.position}, {self.stream!r}, {self.version}, {self.topic!r}, …)"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class StoredRow(Notification):
     """A Row as eventsourcing's own readers see it: `id` is the position."""
 
@@ -43,6 +47,10 @@ class StoredRow(Notification):
     event_id: str
     recorded_us: int
     metadata: bytes
+
+    def __repr__(self) -> str:
+        """As of Row."""
+        return f"StoredRow({self.id}, {self.originator_id!r}, {self.originator_version}, …)"
 
     @classmethod
     def of(cls, row: PlainRow) -> StoredRow:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from casestore.errors import StoreNotFound
+from casestore.errors import StoreNotFound, quoted
 
 DEFAULT_URL = "sqlite:///casestore.db"
 _SECRET = {"password", "sslpassword", "oauth_client_secret"}
@@ -66,6 +66,8 @@ def parse_url(url: str | None) -> SQLiteUrl | PostgresUrl:
     """
     if url is None:
         url = os.environ.get("CASESTORE_URL") or DEFAULT_URL
+    if not isinstance(url, str):
+        raise StoreNotFound(f"a store's URL is text, not {type(url).__name__}")
     if url.startswith("sqlite:///"):
         path = unquote(url.removeprefix("sqlite:///"))
         if path and ":memory:" not in path and "?" not in path:
@@ -75,7 +77,7 @@ def parse_url(url: str | None) -> SQLiteUrl | PostgresUrl:
     elif url and _SCHEME.match(url) is None and "\0" not in url:
         return SQLiteUrl(Path(url).absolute())
     raise StoreNotFound(
-        f"{without_password(url)!r} is not a store's URL; write file.db or "
+        f"{quoted(without_password(url))} is not a store's URL; write file.db or "
         "sqlite:///file.db for a file, or postgresql://user@host/database?schema=name"
     )
 
@@ -89,12 +91,12 @@ def _parse_postgres(url: str) -> PostgresUrl:
     schema = ours.get("schema", "casestore")
     if not _SCHEMA.fullmatch(schema):
         raise StoreNotFound(
-            f"the schema {schema!r} must be of small letters, digits and _, at most 63"
+            f"the schema {quoted(schema)} must be of small letters, digits and _, at most 63"
         )
     if (prepare := ours.get("prepare_threshold", "none")) != "none":
         raise StoreNotFound(
-            f"prepare_threshold={prepare} cannot be set; write prepare_threshold=none where there "
-            "is a transaction pooler in between, and leave it out elsewhere"
+            f"prepare_threshold={prepare[:200]} cannot be set; write prepare_threshold=none "
+            "where there is a transaction pooler in between, and leave it out elsewhere"
         )
     rest = "&".join("".join(option) for option in options if option[0] not in _OURS)
     conninfo = f"{base}?{rest}" if rest else base

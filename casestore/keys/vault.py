@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from casestore.errors import KeyFileError, StoreDamaged
+from casestore.errors import InvalidEvent, KeyFileError, StoreDamaged
 from casestore.journal.rows import KeyRow
 from casestore.keys.key_file import create_key_file, kek_id, key_file_for, load_key_file
 
@@ -151,8 +151,14 @@ class Vault:
         Raises:
             KeyFileError: the key file is missing, or has not the right key.
             StoreDamaged: the data key cannot be unwrapped.
+            InvalidEvent: there is text that cannot be encoded.
         """
-        plain = msgspec.json.encode(personal)
+        try:
+            plain = msgspec.json.encode(personal)
+        except UnicodeEncodeError:
+            raise InvalidEvent(
+                f"{stream}: the text of {topic} has a lone surrogate, which UTF-8 cannot hold"
+            ) from None
         if key is None:
             return _PLAIN + plain
         bound = self._binding(key.customer_id, stream, version, topic)

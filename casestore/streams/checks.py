@@ -237,10 +237,8 @@ def _check_changes(event: EventCorrected, target: Recorded) -> str | None:
         present = data.get(name)
         given = _normal(target.event, name, change.get("from"))
         if encode(given) != encode(present):  # as JSON: 1 is not true
-            return (
-                f"{target.type}.{name} is {present!r} at present, not {change.get('from')!r}; "
-                "correct `from`"
-            )
+            told = _cut(change.get("from"))
+            return f"{target.type}.{name} is {_cut(present)} at present, not {told}; correct `from`"
     changes = {name: change.get("to") for name, change in (event.changes or {}).items()}
     try:
         # Only what is changed: what stands in a store from before these checks can be corrected.
@@ -251,6 +249,11 @@ def _check_changes(event: EventCorrected, target: Recorded) -> str | None:
         where = ".".join([target.type, *map(str, first["loc"])])
         return f"{where}: {first['msg']}; correct `to`"
     return None
+
+
+def _cut(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 200 else f"{shown[:200]}…"
 
 
 def _normal(event: Event, name: str, value: Any) -> Any:

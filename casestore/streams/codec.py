@@ -13,7 +13,7 @@ from typing import Any, cast
 import msgspec
 from pydantic import ValidationError
 
-from casestore.errors import InvalidEvent, StoreDamaged
+from casestore.errors import InvalidEvent, StoreDamaged, quoted
 from casestore.events import VOCABULARY, Event
 from casestore.events.markers import personal_fields
 from casestore.streams.history import Privacy, Recorded
@@ -29,11 +29,14 @@ def one_line(name: str, error: ValidationError) -> str:
     found = []
     for each in error.errors(include_url=False, include_input=False, include_context=False):
         where = ".".join([name, *(str(part) for part in each["loc"])])
+        where = where if where.isprintable() and len(where) <= 200 else quoted(where)
         what = each["msg"]
         if each["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
             what = "unknown field; leave it out or correct its name"
         elif each["type"] in ("missing", "missing_argument", "missing_keyword_only_argument"):
             what = "is missing"
+        elif each["type"] == "string_unicode":
+            what = "has a lone surrogate, which no text can hold"
         elif each["type"] == "string_pattern_mismatch":
             what = "has a character that is not allowed there, or is of another form"
         elif what.startswith("Input should be"):
@@ -66,7 +69,10 @@ class Codec:
                 self.decoders[name] = _upcasting_decoder(cls, schema)
 
     def encode(self, event: Event) -> tuple[str, bytes]:
-        """The topic and the state of an event; its Personal fields are not in it."""
+        """The topic and the state of an event; its Personal fields are not in it.
+
+        Raises InvalidEvent.
+        """
         try:
             name, to_json, personal = self._encoders[type(event)]
         except KeyError:
@@ -74,7 +80,12 @@ class Codec:
                 f"{type(event).__name__} is not an event of the vocabulary; "
                 "`casestore events` lists them"
             ) from None
-        state: bytes = to_json(event, exclude_none=True, exclude=personal)
+        try:
+            state: bytes = to_json(event, exclude_none=True, exclude=personal)
+        except (ValueError, TypeError):  # as pydantic's own; its text shows the value
+            raise InvalidEvent(
+                f"{type(event).__name__} holds what JSON cannot, like a lone surrogate in a text"
+            ) from None
         return name, state
 
     def personal(self, event: Event) -> dict[str, str]:
@@ -88,11 +99,13 @@ class Codec:
             return self.decoders[name](state)
         except KeyError:
             raise StoreDamaged(
-                f"the stored type {name!r} is not known to this version of casestore; "
+                f"the stored type {quoted(name)} is not known to this version of casestore; "
                 "it was written by a newer one, or altered: upgrade, or run `casestore doctor`"
             ) from None
         except (msgspec.DecodeError, ValueError, TypeError) as error:
-            raise StoreDamaged(f"a stored {name} does not fit its type: {error}") from None
+            # At most a field and the value of a code, which is not personal.
+            why = str(error)[:200]
+            raise StoreDamaged(f"a stored {name} does not fit its type: {why}") from None
 
     def recorded(self, rows: Iterable[Sequence[Any]]) -> Iterator[Recorded]:
         """Rows as they are read when nothing is revealed. Raises StoreDamaged."""
@@ -134,7 +147,7 @@ class Codec:
         """
         cls = self.classes.get(name)
         if cls is None:
-            raise InvalidEvent(f"unknown event type {name!r}; `casestore events` lists them")
+            raise InvalidEvent(f"unknown event type {quoted(name)}; `casestore events` lists them")
         try:
             validator = cast(Any, cls).__pydantic_validator__
             return cast(Event, validator.validate_json(data, strict=True))

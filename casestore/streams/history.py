@@ -18,6 +18,7 @@ from uuid import UUID
 
 import msgspec
 
+from casestore.errors import StoreDamaged, quoted
 from casestore.events import CaseOpened, Event, EventCorrected
 from casestore.events.markers import IdKey, brings, needs
 
@@ -83,9 +84,9 @@ class Cursor(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Cursor:
         """A cursor from its text. Raises ValueError."""
-        match = _CURSOR.fullmatch(text)
+        match = _CURSOR.fullmatch(text) if isinstance(text, str) else None
         if match is None:
-            raise ValueError(f"{text[:80]!a} is not a cursor; it is what str() of one gave")
+            raise ValueError(f"{quoted(text, 80)} is not a cursor; it is what str() of one gave")
         return cls(int(match[1]), match[2], int(match[3]))
 
 
@@ -105,7 +106,20 @@ class Metadata(msgspec.Struct, frozen=True, omit_defaults=True):
     causation_id: str | None = None
 
 
-decode_metadata = msgspec.json.Decoder(Metadata).decode
+_decode_metadata = msgspec.json.Decoder(Metadata).decode
+
+
+def decode_metadata(raw: bytes) -> Metadata:
+    """What an append said, from its stored bytes. Raises StoreDamaged."""
+    try:
+        return _decode_metadata(raw)
+    except (msgspec.DecodeError, ValueError, TypeError) as error:
+        raise StoreDamaged(
+            f"the stored metadata of an event does not fit: {str(error)[:200]}; run `casestore "
+            "doctor`, which names the event"
+        ) from None
+
+
 encode_metadata = msgspec.json.Encoder().encode
 
 
@@ -131,6 +145,15 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
     """The personal part as stored."""
     privacy: Privacy | None = None
     """How its personal fields stand; None where it has none."""
+
+    def __repr__(self) -> str:
+        """Without words, as of the event: in a store that is not sealed, `sealed` holds them."""
+        return (
+            f"Recorded({self.event!r}, stream={self.stream!r}, version={self.version}, "
+            f"position={self.position}, uid={self.uid!r}, customer_id={self.customer_id!r}, "
+            f"recorded_us={self.recorded_us}, raw_metadata={self.raw_metadata!r}, "
+            f"privacy={self.privacy!r})"
+        )
 
     @property
     def originator_id(self) -> str:
@@ -178,8 +201,11 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def metadata(self) -> Metadata:
-        """Key, source and the rest of what the append said."""
-        return decode_metadata(self.raw_metadata)
+        """Key, source and the rest of what the append said. Raises StoreDamaged."""
+        try:
+            return decode_metadata(self.raw_metadata)
+        except StoreDamaged as error:
+            raise StoreDamaged(f"{self.stream} version {self.version}: {error}") from None
 
     @property
     def personal(self) -> tuple[str, ...]:

@@ -88,9 +88,17 @@ class Stream(msgspec.Struct, frozen=True):
         )
 
 
-@lru_cache(maxsize=10_000)
 def parse(stream: str) -> tuple[str, str]:
     """A stream's kind and id. Raises InvalidStream."""
+    if not isinstance(stream, str):
+        raise InvalidStream(
+            f"the name of a stream is text, like case:<case_id>, not {type(stream).__name__}"
+        )
+    return _parse(stream)
+
+
+@lru_cache(maxsize=10_000)
+def _parse(stream: str) -> tuple[str, str]:
     kind, colon, each = stream.partition(":")
     if stream == "policy":
         return "policy", ""
@@ -115,6 +123,15 @@ def is_stream(name: str) -> bool:
     except InvalidStream:
         return False
     return True
+
+
+def named(kind: str, each: str) -> str:
+    """The name of a stream of a kind. Raises InvalidStream."""
+    if not isinstance(each, str):
+        raise InvalidStream(f"the id of a {kind} is text, not {type(each).__name__}")
+    name = f"{kind}:{each}"
+    _parse(name)
+    return name
 
 
 def _shown(stream: str) -> str:

@@ -12,7 +12,9 @@ from casestore.store import CaseStore
 from casestore.system.garbage import fewer_collections
 
 _COMMIT = 1000
-"""Lines in one commit."""
+"""Lines in one commit, at most."""
+_COMMIT_BYTES = 4 * 1024 * 1024
+"""Bytes of lines after which a commit takes no further line."""
 OnError = Literal["stop", "skip"]
 """What to do at the first line that is refused."""
 
@@ -37,8 +39,15 @@ class Imported(NamedTuple):
     """In the order of the lines."""
 
 
-ReadLine = tuple[int, Append | CaseStoreError]
-"""The number of a line (from 1), and its append, or the error why it is refused."""
+class ReadLine(NamedTuple):
+    """What a reader made of a line."""
+
+    number: int
+    """From 1."""
+    size: int
+    """In bytes."""
+    result: Append | CaseStoreError
+    """Its append, or the error why it is refused."""
 
 
 def import_appends(
@@ -48,7 +57,7 @@ def import_appends(
     on_error: OnError = "stop",
     progress: Callable[[int], None] | None = None,
 ) -> Imported:
-    """Append the lines of a file, a thousand in one commit, each whole or not at all.
+    """Append the lines of a file, many in one commit, each whole or not at all.
 
     Args:
         store: the store to append to.
@@ -73,9 +82,9 @@ def _import(
     refused: list[Refusal] = []
     done = appended = repeated = 0
     iterator = iter(lines)
-    while chunk := list(_until_refused(islice(iterator, _COMMIT), stop)):
+    while chunk := list(_for_a_commit(islice(iterator, _COMMIT), stop)):
         appends: list[tuple[int, Append]] = []
-        for number, result in chunk:
+        for number, _, result in chunk:
             if isinstance(result, CaseStoreError):
                 refused.append(Refusal(number, str(result)))
             else:
@@ -96,8 +105,10 @@ def _import(
     return Imported(done, appended, repeated, tuple(sorted(refused)))
 
 
-def _until_refused(lines: Iterable[ReadLine], stop: bool) -> Iterable[ReadLine]:
-    for number, result in lines:
-        yield number, result
-        if stop and isinstance(result, CaseStoreError):
+def _for_a_commit(lines: Iterable[ReadLine], stop: bool) -> Iterable[ReadLine]:
+    size = 0
+    for line in lines:
+        yield line
+        size += line.size
+        if size >= _COMMIT_BYTES or (stop and isinstance(line.result, CaseStoreError)):
             return

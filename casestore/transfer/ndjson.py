@@ -23,14 +23,14 @@ from uuid import UUID
 import msgspec
 
 from casestore.append.request import Append
-from casestore.errors import CaseStoreError, InvalidEvent
+from casestore.errors import CaseStoreError, InvalidEvent, quoted
 from casestore.store import CaseStore
 from casestore.streams import kinds
 from casestore.streams.history import Recorded, to_microseconds
 from casestore.transfer.importing import Imported, OnError, ReadLine, import_appends
 
 MAX_LINE = 8 * 1024 * 1024
-"""Bytes. A longer line is refused."""
+"""Bytes. A longer line is refused, unless a store is moved: some have larger events from before."""
 
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True):
@@ -94,9 +94,10 @@ def _read(store: CaseStore, lines: Iterable[bytes], trust_recorded_at: bool) -> 
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
-                yield number, reader.read(line, first=number == 1)
+                read: Append | CaseStoreError = reader.read(line, first=number == 1)
             except CaseStoreError as error:
-                yield number, error
+                read = error
+            yield ReadLine(number, len(line), read)
 
 
 class _Reader:
@@ -112,8 +113,11 @@ class _Reader:
         """The append of a line. Raises InvalidEvent, InvalidStream."""
         byte_order_mark = b"\xef\xbb\xbf"
         line = line.removeprefix(byte_order_mark).strip() if first else line.strip()
-        if len(line) > MAX_LINE:
-            raise InvalidEvent("the line is longer than 8 MiB; an event is never that long")
+        if len(line) > MAX_LINE and not self._trust:
+            raise InvalidEvent(
+                "the line is longer than 8 MiB, and an event has at most 4; an older store's are "
+                "taken with --trust-recorded-at"
+            )
         parsed = _parse(line)
         kinds.parse(parsed.stream)
         event = self._validate(parsed.type, bytes(parsed.data))
@@ -151,7 +155,7 @@ def _parse(line: bytes) -> _Line:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidEvent(_reason(error)) from None
     if repeated is not None:
-        raise InvalidEvent(f"the field {repeated!a} stands there twice; which one is meant?")
+        raise InvalidEvent(f"the field {quoted(repeated)} stands there twice; which one is meant?")
     return parsed
 
 
@@ -160,7 +164,8 @@ def _reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "not a JSON object: it is nested too deeply"
     if isinstance(error, msgspec.ValidationError):
-        return text.replace("Object contains", "the line has").replace("Object missing", "missing")
+        text = text.replace("Object contains", "the line has").replace("Object missing", "missing")
+        return text if len(text) <= 200 and text.isprintable() else quoted(text)
     return f"not a JSON object: {text[:120]}"
 
 

@@ -29,6 +29,7 @@ from cli.terminal.output import (
     print_rows,
     table,
 )
+from cli.terminal.text import quoted
 from cli.views import case_changes, case_state, timeline
 
 
@@ -52,7 +53,9 @@ def _stream(name: str) -> str:
 def _case_stream(name: str) -> str:
     stream = _stream(name)
     if stream.startswith("customer:"):
-        raise click.BadParameter(f"{name!r} is not a case; `case timeline` shows customers too")
+        raise click.BadParameter(
+            f"{quoted(name)} is not a case; `case timeline` shows customers too"
+        )
     return stream
 
 

@@ -28,6 +28,7 @@ from cli.terminal.output import (
     print_rows,
     table,
 )
+from cli.terminal.text import quoted
 
 
 @click.command
@@ -51,7 +52,7 @@ def events(type_: str | None) -> None:
     if cls is None:
         names = [cls.__name__ for cls in VOCABULARY]
         hint = did_you_mean(type_, names) or "; `casestore events` lists them"
-        raise Usage(f"there is no event type {type_!r}{hint}")
+        raise Usage(f"there is no event type {quoted(type_)}{hint}")
     if not for_people():
         schema = TypeAdapter(cls).json_schema()
         print_object({**_listed(cls), "fields": list(_fields(cls)), "schema": schema})

@@ -19,6 +19,7 @@ from cli.terminal.output import (
     print_rows,
     table,
 )
+from cli.terminal.text import quoted
 
 if TYPE_CHECKING:
     from projections.rules.rule import Rule
@@ -66,7 +67,7 @@ def lessons(rule: str | None) -> None:
         return
     if rule not in RULES:
         hint = did_you_mean(rule, RULES) or "; `casestore lessons` lists them"
-        raise Usage(f"there is no rule {rule!r}{hint}")
+        raise Usage(f"there is no rule {quoted(rule)}{hint}")
     explained = RULES[rule]
     print_lines(_in_words(explained)) if for_people() else print_object(_row(explained))
 

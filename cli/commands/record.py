@@ -20,7 +20,7 @@ from cli.terminal.actor import read_actor
 from cli.terminal.nearest import did_you_mean
 from cli.terminal.options import EVENT_TYPE, Usage, settings, shared
 from cli.terminal.output import for_people, print_object
-from cli.terminal.text import visible
+from cli.terminal.text import quoted, visible
 
 
 @click.command
@@ -109,14 +109,14 @@ def _event_class(name: str) -> type[Event]:
     classes = {cls.__name__: cls for cls in VOCABULARY}
     if name not in classes:
         hint = did_you_mean(name, classes) or "; `casestore events` lists them"
-        raise Usage(f"there is no event type {name!r}{hint}")
+        raise Usage(f"there is no event type {quoted(name)}{hint}")
     return classes[name]
 
 
 def _no_field(cls: type[Any], name: str) -> str:
     fields = fields_of(cls)
     hint = did_you_mean(name, fields) or f"; its fields are {', '.join(fields)}"
-    return f"{cls.__name__} has no field {name!r}{hint}"
+    return f"{cls.__name__} has no field {quoted(name)}{hint}"
 
 
 def _read_json(json_text: str) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def _read_json(json_text: str) -> dict[str, Any]:
 def _split(field: str) -> tuple[str, str]:
     name, equals, text = field.partition("=")
     if not equals or not name:
-        raise Usage(f"{field!r} is not FIELD=VALUE; write it like kind=callback")
+        raise Usage(f"{quoted(field)} is not FIELD=VALUE; write it like kind=callback")
     return name, text
 
 
@@ -148,7 +148,7 @@ def _put(data: dict[str, Any], path: list[str], text: str, cls: type[Any]) -> No
         return
     inner = next((part for part in parts(hint) if hasattr(part, "__pydantic_fields__")), None)
     if inner is None or get_origin(_bare(hint)) is tuple:
-        raise Usage(f"{cls.__name__}.{name} has no field {'.'.join(rest)!r} inside")
+        raise Usage(f"{cls.__name__}.{name} has no field {quoted('.'.join(rest))} inside")
     inner_data = data.setdefault(name, {})
     if not isinstance(inner_data, dict):
         raise Usage(f"{name} is given whole and in parts; give it once")
@@ -161,7 +161,7 @@ def _read(text: str, hint: Any, name: str) -> Any:
     kind = get_origin(bare) or bare
     if kind is bool:
         if text not in ("true", "false"):
-            raise Usage(f"{name} is {text!r}; write true or false")
+            raise Usage(f"{name} is {quoted(text)}; write true or false")
         return text == "true"
     if kind is tuple and not text.startswith("["):
         return text.split(",") if text else []

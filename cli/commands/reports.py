@@ -30,6 +30,7 @@ from cli.terminal.options import (
 )
 from cli.terminal.output import for_people, print_lines
 from cli.terminal.progress import progress
+from cli.terminal.text import quoted
 from cli.views.lapses import ExplainedLine, explained_lapses, with_words
 from cli.views.report import heading, show, warn_of_parked
 from projections import reports
@@ -53,7 +54,9 @@ class _Duration(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes n
             return value
         match = re.fullmatch(r"(\d{1,5})([mhdw])", value)
         if match is None:
-            self.fail(f"{value!r} is not a duration; write one like 90m, 12h, 7d or 2w", param, ctx)
+            self.fail(
+                f"{quoted(value)} is not a duration; write one like 90m, 12h, 7d or 2w", param, ctx
+            )
         return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
@@ -63,7 +66,7 @@ class _Code(click.Choice[str]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Read it, or say which one may be meant."""
         if meant := did_you_mean(value, self.choices) if value not in self.choices else "":
-            self.fail(f"{value!r} is none of them{meant}", param, ctx)
+            self.fail(f"{quoted(value)} is none of them{meant}", param, ctx)
         return super().convert(value, param, ctx)
 
 
@@ -209,7 +212,7 @@ def sort_field(report: Report[Any], text: str) -> str:
     wanted = re.sub(r"[\s-]", "_", text.removeprefix("-").strip()).lower()
     if wanted not in names:
         hint = did_you_mean(wanted, names) or f"; sort by one of {', '.join(fields)}"
-        raise Usage(f"{text.removeprefix('-')!r} is no field of this report{hint}")
+        raise Usage(f"{quoted(text.removeprefix('-'))} is no field of this report{hint}")
     return f"{'-' if text.startswith('-') else ''}{names[wanted]}"
 
 
@@ -260,7 +263,7 @@ def _check_that_they_exist(store: CaseStore, selection: Selection) -> None:
             store.history(f"{kind}:{selected_id}", at_version=1)
     if (mistyped := not_known(store, selection)) is not None:
         field, name, known = mistyped
-        raise Usage(f"no event names the {field} {name!r}{did_you_mean(name, known)}")
+        raise Usage(f"no event names the {field} {quoted(name)}{did_you_mean(name, known)}")
 
 
 def answered(report: Report[Any], store: CaseStore, **arguments: Any) -> Result[Any]:

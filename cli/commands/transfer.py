@@ -61,7 +61,7 @@ def import_(file: IO[bytes], on_error: Literal["stop", "skip"], trust_recorded_a
     ):
         result = import_lines(
             store,
-            limited_lines(file),
+            file if trust_recorded_at else limited_lines(file),
             on_error=on_error,
             trust_recorded_at=trust_recorded_at,
             progress=tick,

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from cli.terminal.options import Usage
+from cli.terminal.text import quoted
 
 
 def read_actor(text: str | None) -> dict[str, Any]:
@@ -18,6 +19,6 @@ def read_actor(text: str | None) -> dict[str, Any]:
         raise Usage("who did it? Give --actor, like agent:anna, or set CASESTORE_ACTOR")
     parts = text.split(":", 3)
     if len(parts) < 2 or not all(parts[:2]):
-        raise Usage(f"{text!r} is not an actor; write KIND:ID[:ROLE[:TEAM]]")
+        raise Usage(f"{quoted(text)} is not an actor; write KIND:ID[:ROLE[:TEAM]]")
     named = zip(("kind", "id", "role", "team"), parts, strict=False)
     return {name: part for name, part in named if part}  # agent:anna::north has no role

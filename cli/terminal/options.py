@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import click
 
+from cli.terminal.text import quoted
+
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
@@ -133,17 +135,18 @@ def read_moment(text: str, zone: tzinfo = UTC) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(
-            f"{text!r} is not a time; write one like 2026-03-02T17:00:00Z, or a date"
+            f"{quoted(text)} is not a time; write one like 2026-03-02T17:00:00Z, or a date"
         ) from None
     if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
         moment = moment.replace(tzinfo=zone)
     elif moment.utcoffset() is None:
-        raise ValueError(f"{text!r} has no time zone; add one, like {text}Z or {text}+01:00")
+        like = f"like {text[:40]}Z or {text[:40]}+01:00"
+        raise ValueError(f"{quoted(text)} has no time zone; add one, {like}")
     try:
         return moment.astimezone(UTC)
     except OverflowError:
         raise ValueError(
-            f"{text!r} is not in the years 1 to 9999 of UTC; write a time that is"
+            f"{quoted(text)} is not in the years 1 to 9999 of UTC; write a time that is"
         ) from None
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ import msgspec
 from eventsourcing.persistence import ProgrammingError
 
 from casestore import CaseStore
+from casestore.errors import quoted
 from projections.engine.live import LiveTables, Tick
 from projections.engine.tables import unavailable
 from projections.models.cases import CASES
@@ -135,7 +137,7 @@ class Report(Generic[R_co]):
         options: dict[str, Any] = {**asked}
         named = {each: options.pop(each) for each in FIELDS if each in options}
         chosen = replace(selection or Selection(), **named)
-        self._check(chosen, sort)
+        self._check(chosen, sort, limit)
         try:
             signature(self._answer).bind(None, **options)
         except TypeError as error:
@@ -171,8 +173,12 @@ class Report(Generic[R_co]):
             parked,
         )
 
-    def _check(self, asked: Selection, sort: str | None) -> None:
+    def _check(self, asked: Selection, sort: str | None, limit: int | None) -> None:
+        if limit is not None and not isinstance(limit, int):
+            raise CannotAsk(f"limit is a whole number, not {quoted(limit)}")
         for at in (asked.as_of, asked.known_at, asked.since, asked.until):
+            if at is not None and not isinstance(at, datetime):
+                raise CannotAsk(f"{quoted(at)} is not a time; give an aware datetime")
             if at is not None and at.utcoffset() is None:
                 raise CannotAsk("the time has no time zone; give an aware datetime")
             if at is not None and not _is_in_utc(at):
@@ -181,17 +187,33 @@ class Report(Generic[R_co]):
             raise CannotAsk(
                 f"from {asked.since} to {asked.until} is no time at all; give the earlier one first"
             )
+        for name in set(SELECTS) - {"since", "until"}:
+            if not _are_texts(getattr(asked, name)):
+                raise CannotAsk(f"{name} is text or several texts, without NUL or lone surrogates")
         for name in set(SELECTS) - set(self.selects):
             if getattr(asked, name) is not None:
                 raise CannotAsk(f"the report {self.name!r} cannot be asked for one {name}")
         if self.argument is not None and getattr(asked, self.argument) is None:
             raise CannotAsk(f"the report {self.name!r} needs to be told which {self.argument}")
         fields = self.line.__struct_fields__
-        if sort is not None and sort.removeprefix("-") not in fields:
+        if sort is not None and str(sort).removeprefix("-") not in fields:
             raise CannotAsk(
-                f"{sort!r} is not a field of the report {self.name!r}; sort by one of "
+                f"{quoted(sort)} is not a field of the report {self.name!r}; sort by one of "
                 f"{', '.join(fields)}"
             )
+
+
+def _are_texts(given: Any) -> bool:
+    """Whether a database can be asked for it: None, a text, or several."""
+    if given is None:
+        return True
+    several = [given] if isinstance(given, str) else given
+    return isinstance(several, Sequence | Set) and all(
+        isinstance(each, str) and not _NO_TEXT.search(each) for each in several
+    )
+
+
+_NO_TEXT = re.compile(r"[\0\ud800-\udfff]")
 
 
 def _is_in_utc(at: datetime) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from casestore.errors import quoted
 from casestore.events import Money
 from projections.models.cases import CASES, CaseRow
 from projections.models.closings import CLOSINGS, ClosingRow
@@ -168,9 +169,9 @@ def read_ages(text: str) -> Ages:
     for age in text.split(","):
         number, unit = age.strip()[:-1], age.strip()[-1:]
         if unit not in ("h", "d", "w") or not number.isascii() or not number.isdigit():
-            raise ValueError(f"{age!r} is not an age; write them like 3d,4w,8w")
+            raise ValueError(f"{quoted(age)} is not an age; write them like 3d,4w,8w")
         if int(number) > 10_000:
-            raise ValueError(f"{age!r} is more than anybody waits; write ages like 3d,4w,8w")
+            raise ValueError(f"{quoted(age)} is more than anybody waits; write ages like 3d,4w,8w")
         hours = {"h": 1, "d": 24, "w": 168}[unit]
         found[age.strip()] = timedelta(hours=hours * int(number))
     return found

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from casestore import Actor, CaseStore
+from casestore.append import form as append_form
 from casestore.transfer.ndjson import import_lines
 from cli.views.report import duration
 from projections import reports
@@ -61,8 +62,11 @@ def messy() -> Iterator[bytes]:
 
 
 @pytest.fixture
-def casestore(store_url: str, tmp_path: Path) -> Casestore:
-    with CaseStore.create(store_url, clock=lambda: NOW) as store:
+def casestore(store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Casestore:
+    with CaseStore.create(store_url, clock=lambda: NOW) as store, monkeypatch.context() as before:
+        before.setattr(
+            append_form, "is_plain", lambda _: True
+        )  # as in a store from before the rule
         stories = (ROOT / "cli" / "stories.ndjson").read_bytes().splitlines()
         assert not import_lines(store, [*stories, *messy()]).refused
     return Casestore(store_url, CASESTORE_KEY_FILE=str(tmp_path / "store.key"))

@@ -7,26 +7,36 @@ for by their bytes.
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from pprint import pformat
 
 import psycopg
+import pytest
+from pydantic import ValidationError
 
-from casestore import CaseStore, HoldReleased
-from casestore.journal.rows import KeyRow
+from casestore import Append, CaseStore, HoldReleased, InvalidEvent
+from casestore.events import VOCABULARY
+from casestore.events.markers import personal_fields
+from casestore.journal.rows import KeyRow, Row, StoredRow
 from casestore.keys.key_file import load_key_file
 from casestore.privacy import erasure_list
 from casestore.privacy.erasure import erase, holds
 from casestore.privacy.rotation import rotate
+from casestore.streams.codec import Codec
+from casestore.streams.history import stored_data
 from cli.main import COMMANDS
 from projections.reports import REPORTS
-from tests.support.canaries import CANARY, plant
+from tests.support.canaries import CANARY, plant, with_canary
 from tests.support.command_line import Casestore
 from tests.support.commands import ALL
 from tests.support.notes import ANNA, T
 from tests.support.postgres_server import Server
+from tests.support.samples import changed
 
 CUSTOMERS = ("c1", "c2")
+CODEC = Codec()
 
 
 def key_rows(store: CaseStore) -> list[KeyRow]:
@@ -112,6 +122,49 @@ def test_words_are_nowhere_but_where_they_are_asked_for(tmp_path: Path) -> None:
         expected = {"store.db", "store.db-wal", "store.db-shm", "store.db.key"}
         assert names >= expected | {"store.db.projections"}
         assert found_in(tmp_path, [canary, *data_keys]) == set()
+
+
+def test_nor_are_they_in_what_python_shows_of_an_object(tmp_path: Path) -> None:
+    """`repr`, `str` and what a log record or a traceback makes of them; sealed or not."""
+    for sealed in (True, False):
+        url = f"sqlite:///{tmp_path}/{sealed}.db"
+        with CaseStore.create(url, sealed=sealed, key_file=tmp_path / "key") as store:
+            fields = plant(store)
+            read = list(store.read(reveal=True))
+            assert sum(len(each.words) for each in read) == fields
+            rows = list(map(Row._make, store._recorder.rows(0, 1000)))
+            held: list[object] = [
+                *read,
+                *(each.event for each in read),
+                *rows,
+                *map(StoredRow.of, rows),
+                *(store.history(name, reveal=True) for name in ("case:1", "customer:c1")),
+                store.case("1"),
+                store.customer("c1"),
+                [Append(batches=[(each.stream, [each.event])], key="k") for each in read],
+            ]
+            for each in held:
+                for text in (repr(each), str(each), f"{each}", pformat(each)):
+                    assert CANARY not in text, text
+            assert "Personal(…)" in repr(read)
+
+
+def test_nor_in_what_is_said_of_an_event_that_is_refused() -> None:
+    for cls in VOCABULARY:
+        event = with_canary(cls)
+        data = stored_data(event)
+        for wrong in ({"actor": CANARY}, {"occurred_at": 5}, {"unknown": CANARY}):
+            with pytest.raises((ValidationError, TypeError)) as made:
+                changed(event, **wrong)
+            with pytest.raises(InvalidEvent) as read:
+                CODEC.validate_json(cls.__name__, json.dumps(data | wrong))
+            for error in (str(made.value), repr(made.value), str(read.value)):
+                assert CANARY not in error
+        for name in personal_fields(cls):
+            for value in ([CANARY], {CANARY: CANARY}, f"{CANARY} \ud800"):
+                with pytest.raises(ValidationError) as made:
+                    changed(event, **{name: value})
+                assert CANARY not in str(made.value)
 
 
 def test_after_an_erasure_no_file_holds_the_key(tmp_path: Path) -> None:

@@ -34,7 +34,8 @@ kept in UTC) and `actor` (who did it, as they were at that moment: `kind`, `id`,
 Fields are optional unless marked *required*. A field or list left out is *not recorded*; an empty
 list says that there were none. **Personal** fields are words about or from a person: they are
 sealed apart from the rest of the event, and nothing else ever holds prose. Ids are the caller's
-own, 1 to 200 characters without control characters, unique within their stream and kind.
+own, 1 to 200 characters without control characters, unique within their stream and kind. A new id
+or code is in the normal form NFC, and has no character that cannot be seen: zero-width, bidi, tag.
 
 Streams: `case:<case_id>` · `customer:<customer_id>` · `policy`.
 
@@ -45,6 +46,9 @@ message that names the stream, the event and what to do:
 
 - ids that are used already, or that are referred to and unknown. What belongs to another case of
   the same family (cases that are merged with one another at present) is named `case_id/id`;
+- new ids and codes with characters that people cannot see or tell apart (what is on record under
+  such an id goes on);
+- an event of more than 4 MiB as stored JSON, its text included, and an append of more than 16;
 - a first event that is not `CaseOpened` (`CustomerRegistered` on a customer's stream), or a second
   one; a customer may be registered again after erasure, and once after the store did it by itself;
 - closing a closed case, reopening an open one;

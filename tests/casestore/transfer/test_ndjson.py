@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -215,6 +216,61 @@ def test_the_last_of_a_thousand_lines_shares_the_commit(store: CaseStore) -> Non
     lines = [line(f"case:{n}", data=OPENED | {"customer_id": f"c{n % 7}"}) for n in range(2500)]
     assert import_lines(store, lines, progress=steps.append).appended == 2500
     assert steps == [1000, 2000, 2500]
+
+
+def test_lines_of_many_bytes_share_a_commit_with_few(store: CaseStore) -> None:
+    steps: list[int] = []
+    lines = [line(), *(said("x" * 1_500_000) for _ in range(7)), *(said("y") for _ in range(9))]
+    assert import_lines(store, lines, progress=steps.append).appended == 17
+    assert steps == [4, 7, 17]
+
+
+def test_an_import_takes_no_more_memory_where_there_are_more_lines_of_many_bytes(
+    tmp_path: Path,
+) -> None:
+    def peak(lines: int) -> int:
+        with CaseStore.create(f"sqlite:///{tmp_path}/{lines}.db") as store:
+            import_lines(store, [line()])
+            large = (said("x" * 2_000_000, key=f"k{n}") for n in range(lines))
+            tracemalloc.start()
+            try:
+                assert import_lines(store, large).appended == lines
+                return tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+
+    assert peak(60) < 1.5 * peak(6) < 60_000_000
+
+
+LONG = "\x1b" + "\u202e" * 3 + "x" * 5_000_000
+
+
+def added(fields: dict[str, Any]) -> bytes:
+    return json.dumps(json.loads(line()) | fields).encode()
+
+
+ECHOES = {
+    "type": line(type_=LONG),
+    "stream": line(stream=LONG),
+    "id": line(stream=f"case:{LONG}"),
+    "key": said("a", key=LONG),
+    "source": said("a", source=LONG),
+    "event id": said("a", event_id=LONG),
+    "time of recording": said("a", recorded_at=LONG),
+    "field of the line": added({LONG: 1}),
+    "field of the data": line(data=OPENED | {LONG: 1}),
+    "field of a value": line(data=OPENED | {"actor": AGENT | {LONG: 1}}),
+    "choice": line(data=OPENED | {"channel": LONG}),
+    "currency": line(type_="GestureGiven", data={"value": {"amount": "1", "currency": LONG}}),
+    "field twice": line().replace(b'"anna"', b'"anna","%s":1,"%s":1' % (b"a" * 900, b"a" * 900)),
+}
+
+
+@pytest.mark.parametrize("given", ECHOES.values(), ids=ECHOES)
+def test_a_refusal_quotes_a_little_of_what_was_given(store: CaseStore, given: bytes) -> None:
+    (refusal,) = import_lines(store, [given]).refused
+    assert len(refusal.message) < 1000
+    assert refusal.message.isprintable()
 
 
 def export(store: CaseStore, **how: Any) -> list[dict[str, Any]]:

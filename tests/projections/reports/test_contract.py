@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -161,3 +162,28 @@ def test_rows_are_ordered_as_asked_and_what_is_left_out_still_counts(desk: Desk)
     assert told.summary["cases"] == 5
     by_customer = reports.cases(desk.store, as_of=as_of, sort="customer_id").rows
     assert [each.customer_id for each in by_customer] == ["k1", "k1", "k2", "k2", "é"]
+
+
+WRONG: dict[str, dict[str, Any]] = {
+    "a limit that is text": {"limit": "3"},
+    "a limit that is a part": {"limit": 1.5},
+    "a time that is text": {"as_of": "2026-03-02"},
+    "a date for a time": {"known_at": date(2026, 3, 2)},
+    "a time that is a number": {"since": 5},
+    "a field to sort by that is a number": {"sort": 5},
+    "a customer that is a number": {"customer": 5},
+    "customers that are numbers": {"customer": [5]},
+    "a lone surrogate": {"customer": "\ud800"},
+    "a lone surrogate among others": {"team": ["north", "\ud800"]},
+    "NUL": {"case": "\0"},
+}
+
+
+@pytest.mark.parametrize("asked", WRONG.values(), ids=WRONG)
+def test_what_cannot_be_asked_is_a_value_error(desk: Desk, asked: dict[str, Any]) -> None:
+    desk.case("c1", opened())
+    with pytest.raises(ValueError, match=r"whole number|not a time|not a field|is text or several"):
+        reports.cases(desk.store, **asked)
+    with pytest.raises(ValueError, match="not a field") as refused:
+        reports.cases(desk.store, sort="x" * 5_000_000)
+    assert len(str(refused.value)) < 2000
