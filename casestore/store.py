@@ -59,7 +59,7 @@ from casestore.keys.vault import Vault
 from casestore.streams import kinds
 from casestore.streams.case import Case
 from casestore.streams.customer import Customer
-from casestore.streams.history import Cursor, History, Recorded
+from casestore.streams.history import Cursor, History, Recorded, to_microseconds
 from casestore.streams.kinds import State, Stream
 from casestore.streams.merged import merged_into
 from casestore.streams.policies import Policies
@@ -444,7 +444,11 @@ class CaseStore:
             rows = self._recorder.stream_rows(f"case:{case_id}")
             originals = list(self._codec.recorded(rows))
             return History(
-                f"case:{case_id}", originals, as_of=history.as_of, known_at=history.known_at
+                f"case:{case_id}",
+                originals,
+                as_of=history.as_of,
+                known_at=history.known_at,
+                until=history.until,
             )
 
         return replace(case, merged_into=merged_into(history, other))
@@ -494,7 +498,8 @@ class CaseStore:
         Args:
             stream: case:<id>, customer:<id> or policy.
             as_of: only what had happened by then.
-            known_at: only what was on record by then; it decides which corrections apply.
+            known_at: only what was on record by then, which is the store up to the last event
+                recorded by then; it decides which corrections apply.
             at_version: only the stream's first so many events.
             reveal: read personal text too. Needs the key file.
 
@@ -502,12 +507,19 @@ class CaseStore:
             StreamNotFound: the stream has no events at all.
         """
         kinds.parse(stream)
+        known_at = _utc(known_at)
+        until = None if known_at is None else self._known_by(known_at)
         rows = self._recorder.stream_rows(stream, lte=at_version)
         known = rows or (at_version is not None and self._recorder.stream_rows(stream, limit=1))
         if not known:
             raise _no_stream(stream)
         originals = list(self._decode(rows, reveal))
-        return History(stream, originals, as_of=_utc(as_of), known_at=_utc(known_at))
+        return History(stream, originals, as_of=_utc(as_of), known_at=known_at, until=until)
+
+    def _known_by(self, known_at: datetime) -> int:
+        """The last position that was on record by a time."""
+        head = self._recorder.last_position()
+        return self._recorder.last_position_by(to_microseconds(known_at), head)
 
     def read(
         self, after: int | Cursor = 0, *, until: int | None = None, reveal: bool = False
@@ -640,7 +652,9 @@ def _cursor(row: Sequence[Any]) -> Cursor:
 
 def _looks_further(append: Append) -> bool:
     """Whether it rests on more than its streams' states: a customer's other cases or ids, at which
-    nobody looks again, or a whole history."""
+    nobody looks again, a whole history, or when the last event was recorded."""
+    if append.recorded_us is not None:
+        return True
     further = GestureGiven | PersonalDataErased | EventCorrected | ENDS_PROMISE
     return any(isinstance(e, further) for _, events in append.batches for e in events)
 

@@ -28,6 +28,7 @@ from psycopg_pool import PoolTimeout
 
 from casestore.errors import StoreExists, StoreUnavailable
 from casestore.journal.answering import translated
+from casestore.journal.clocks import FAR_US, WENT_BACK
 from casestore.journal.listening import Changes, Unheard
 from casestore.journal.memory import Memory
 from casestore.journal.postgres_datastore import Datastore
@@ -80,7 +81,8 @@ CREATE TABLE IF NOT EXISTS {schema}.casestore_meta (
 -- One round trip takes the lock, checks what was read before, inserts and notifies. Each statement
 -- in here begins after the lock is taken, so it sees every earlier commit. told_streams, told_heads
 -- and told_keys are what the decision rests on: stream heads, and ids of data keys that exist. If
--- one has changed, nothing is inserted. recorded_at is never less than that of the last event.
+-- one has changed, nothing is inserted. Where something was told, the decision was made without the
+-- last event's time of recording, which is then heeded here: see casestore.journal.clocks.
 -- Rows get their positions in the order of the arrays.
 CREATE OR REPLACE FUNCTION {schema}.casestore_append(
     told_streams text[], told_heads bigint[], told_keys bytea[],
@@ -88,6 +90,9 @@ CREATE OR REPLACE FUNCTION {schema}.casestore_append(
     streams text[], versions bigint[], topics text[], states bytea[], personals bytea[],
     customers text[], event_ids uuid[], recorded bigint[], metadatas bytea[]
 ) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
+DECLARE
+    before bigint;
+    back integer;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('casestore:{schema}', 4711));
     IF EXISTS (
@@ -114,16 +119,31 @@ BEGIN
         INSERT INTO {schema}.customer_keys
         SELECT * FROM unnest(key_customers, key_ids, key_wrapped);
     END IF;
+    SELECT recorded_at INTO before FROM {schema}.stored_events ORDER BY position DESC LIMIT 1;
+    FOR n IN 1 .. cardinality(recorded) LOOP
+        IF recorded[n] >= before THEN
+            NULL;
+        ELSIF cardinality(told_streams) > 0 AND before <= recorded[n] + {far} THEN
+            recorded[n] := before;
+        ELSIF recorded[n] < before THEN
+            back := n;
+        END IF;
+        before := recorded[n];
+    END LOOP;
     PERFORM pg_notify(left('casestore_' || '{schema}', 63), '');
     RETURN QUERY
     INSERT INTO {schema}.stored_events (originator_id, originator_version, topic, state, personal,
         customer_id, event_id, recorded_at, metadata)
-    SELECT a, b, c, d, e, f, g, greatest(h, (
-        SELECT recorded_at FROM {schema}.stored_events ORDER BY position DESC LIMIT 1)), i
+    SELECT a, b, c, d, e, f, g, h, i
     FROM unnest(streams, versions, topics, states, personals, customers, event_ids, recorded,
         metadatas) WITH ORDINALITY AS given (a, b, c, d, e, f, g, h, i, n)
     ORDER BY n
     RETURNING position;
+    IF back IS NOT NULL THEN
+        INSERT INTO {schema}.casestore_meta
+        SELECT '{went_back}', position FROM {schema}.stored_events WHERE event_id = event_ids[back]
+        ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+    END IF;
 END
 $$;
 """
@@ -135,7 +155,8 @@ _BRIEFLY = "SET lock_timeout = '200ms'"
 
 def creation(schema: str) -> bytes:
     """The statements that make a schema, its tables, triggers and functions."""
-    return statement(_CREATE, schema)
+    text = _CREATE.replace("{far}", str(FAR_US)).replace("{went_back}", WENT_BACK)
+    return statement(text, schema)
 
 
 def holds_store(where: PostgresUrl) -> bool:
@@ -192,6 +213,7 @@ class PostgresJournal(JournalRecorder):
         self.table = f'"{self.schema}".stored_events'
         self.columns = AS_TEXT
         self.keys_table = f'"{self.schema}".customer_keys'
+        self.meta_table = f'"{self.schema}".casestore_meta'
         self._memory = Memory()
 
     def create_table(self, meta: Mapping[str, str] | None = None) -> None:
@@ -206,10 +228,9 @@ class PostgresJournal(JournalRecorder):
 
     def meta(self) -> dict[str, str] | None:
         """The rows of casestore_meta; None where there is no store."""
-        name = f'"{self.schema}".casestore_meta'
-        if self.fetch("SELECT to_regclass(?)", [name])[0][0] is None:
+        if self.fetch("SELECT to_regclass(?)", [self.meta_table])[0][0] is None:
             return None
-        return dict(self.fetch(f"SELECT name, value FROM {name}"))
+        return dict(self.fetch(f"SELECT name, value FROM {self.meta_table}"))
 
     def fetch(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
         """Run a query in a transaction of its own and give plain tuples.

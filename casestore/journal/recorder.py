@@ -25,6 +25,7 @@ from eventsourcing.persistence import (
     Subscription,
 )
 
+from casestore.journal.clocks import recording_time
 from casestore.journal.listening import LOOK_ANYWAY, Changes, Listener
 from casestore.journal.questions import Questions
 from casestore.journal.rows import KeyRow, Row, StoredRow
@@ -183,7 +184,7 @@ class JournalRecorder(Questions, ApplicationRecorder, ABC):
         """Insert, as eventsourcing asks. What a plain StoredEvent lacks gets a default value."""
         with self.writing() as writing:
             last = writing.survey((), (), ()).last_recorded_us
-            now = max(last, time.time_ns() // 1000)
+            now = recording_time(time.time_ns() // 1000, last)
             return writing.commit([_row(event, now) for event in stored_events])
 
     def select_events(

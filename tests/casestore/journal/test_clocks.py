@@ -1,0 +1,183 @@
+"""When events are recorded by clocks that jump, and what was on record by a time, on each database.
+
+What was on record by T is the store up to the last event that was recorded by T, whatever clocks
+did: by any way of asking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from casestore import CaseMerged, CaseStore, History
+from casestore.backup.backup import copy
+from casestore.journal.clocks import WENT_BACK, recording_time, went_back
+from casestore.journal.sqlite import SQLiteJournal
+from casestore.streams.history import from_microseconds, to_microseconds
+from projections import reports
+from tests.support.notes import ANNA, T, note, opened
+
+NOW = datetime(2026, 3, 3, 9, tzinfo=UTC)
+FAR = datetime(2099, 1, 1, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+class Clock:
+    """A clock that the test sets."""
+
+    now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(store_url: str, clock: Clock) -> Iterator[CaseStore]:
+    with CaseStore.create(store_url, clock=clock) as made:
+        yield made
+
+
+def times(store: CaseStore) -> list[datetime | None]:
+    return [recorded.recorded_at for recorded in store.read()]
+
+
+@pytest.mark.parametrize(
+    ("ahead", "taken"),
+    [(-9_000_000_000, 0), (0, 0), (1, 1), (300_000_000, 300_000_000), (300_000_001, 0)],
+)
+def test_a_time_on_record_is_kept_to_if_it_is_at_most_five_minutes_ahead(
+    ahead: int, taken: int
+) -> None:
+    now = to_microseconds(NOW)
+    assert recording_time(now, now + ahead) == now + taken
+
+
+def test_where_times_went_back_last() -> None:
+    assert went_back(0, []) is None
+    assert went_back(5, [5, 6, 6]) is None
+    assert went_back(5, [4, 6, 6]) == 0
+    assert went_back(5, [4, 6, 5, 7]) == 2
+
+
+def test_one_append_by_a_clock_far_ahead_does_not_pull_later_ones_along(
+    store: CaseStore, store_url: str, clock: Clock
+) -> None:
+    store.append("case:1", opened())
+    clock.now = FAR
+    store.append("case:1", note())
+    clock.now = NOW + MINUTE
+    store.append("case:1", note())
+    clock.now = NOW
+    store.append("case:1", note())  # back by a minute only: smoothed as ever
+    with CaseStore.open(store_url, clock=clock) as other:
+        other.append("case:2", opened())
+    assert times(store) == [NOW, NOW, FAR, NOW + MINUTE, NOW + MINUTE, NOW + MINUTE]
+    assert len(store.history("case:1", known_at=NOW)) == 1
+    assert len(store.history("case:1", known_at=NOW + MINUTE)) == 4
+    assert [row.case_id for row in reports.cases(store, known_at=NOW).rows] == ["1"]
+    assert len(reports.cases(store, known_at=NOW + MINUTE).rows) == 2
+
+
+def test_a_merge_is_read_as_the_store_knew_it(store: CaseStore, clock: Clock) -> None:
+    store.append("case:1", opened())
+    clock.now = FAR
+    store.append("case:2", opened())
+    store.append("case:1", CaseMerged(occurred_at=T, actor=ANNA, into="2"))
+    assert store.case("1", known_at=NOW + MINUTE).merged_into is None
+    clock.now = NOW + MINUTE
+    store.append("case:3", opened())
+    assert store.case("1", known_at=NOW).merged_into is None
+    # It is on record by then, as what comes after it is.
+    assert store.case("1", known_at=NOW + MINUTE).merged_into == "2"
+
+
+def by_definition(store: CaseStore, at: datetime) -> int:
+    by = [r.position or 0 for r in store.read() if r.recorded_at and r.recorded_at <= at]
+    return max(by, default=0)
+
+
+JUMPS = st.lists(
+    st.tuples(
+        st.sampled_from([0, 1, 1, 4, -4, -5, 6, -6, 90, -90]), st.integers(1, 3), st.integers(1, 2)
+    ),
+    min_size=1,
+    max_size=14,
+)
+
+
+@given(JUMPS)
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_what_was_on_record_is_a_prefix_whatever_clocks_did(
+    store: CaseStore, clock: Clock, jumps: list[tuple[int, int, int]]
+) -> None:
+    case = f"{store._recorder.last_position()}-"
+    opened_here: set[str] = set()
+    first = store._recorder.last_position()
+    for minutes, which, count in jumps:
+        clock.now += minutes * MINUTE
+        name = f"case:{case}{which}"
+        events = [note(None)] * count
+        store.append(name, *([] if name in opened_here else [opened()]), *events)
+        opened_here.add(name)
+    asked = sorted({*(t + d for t in times(store) for d in (-MINUTE, 0 * MINUTE, MINUTE) if t)})
+    known = [store._known_by(at) for at in asked]
+    assert known == sorted(known)
+    assert known == [by_definition(store, at) for at in asked]
+    positions = [r.position or 0 for r in store.read()]
+    for at, until in zip(asked, known, strict=True):
+        for name in sorted(opened_here):
+            whole = store.history(name)
+            read = store.history(name, known_at=at)
+            assert read.originals == tuple(r for r in whole.originals if r.position <= until)  # type: ignore[operator]
+            alone = History(name, whole.originals, known_at=at)
+            assert alone.originals == read.originals[: len(alone.originals)]
+            plain = [r for r in whole.originals if r.recorded_at <= at]  # type: ignore[operator]
+            if (recorded := times(store)) == sorted(recorded, key=str):
+                assert list(read.originals) == list(alone.originals) == plain
+        for some in (first, positions[-1] - 1):
+            limited = store._recorder.last_position_by(to_microseconds(at), some)
+            by = [r.position or 0 for r in store.read(until=some) if r.recorded_at <= at]  # type: ignore[operator]
+            assert limited == max(by, default=0)
+
+
+def test_a_jump_is_kept_by_a_copy(store: CaseStore, clock: Clock, tmp_path: Path) -> None:
+    clock.now = FAR
+    store.append("case:1", opened())
+    clock.now = NOW
+    store.append("case:1", note())
+    url = f"sqlite:///{tmp_path}/copied.db"
+    copy(store.url, url)
+    with CaseStore.open(url) as copied:
+        assert copied.meta[WENT_BACK] == "3"
+        assert len(copied.history("case:1", known_at=NOW)) == 2
+        assert copied.history("case:1", known_at=NOW - MINUTE).originals == ()
+
+
+def test_gaps_between_positions_do_not_matter(store: CaseStore, clock: Clock) -> None:
+    store.append("case:1", opened())
+    recorder = store._recorder
+    if isinstance(recorder, SQLiteJournal):
+        pytest.skip("SQLite leaves no gaps")
+    for _ in range(5):
+        recorder.fetch(f"SELECT nextval(pg_get_serial_sequence('{recorder.table}', 'position'))")
+        clock.now += MINUTE
+        store.append("case:1", note())
+    for after, recorded in enumerate(store.read()):
+        at = to_microseconds(recorded.recorded_at or NOW)
+        assert recorder.last_position_by(at, recorder.last_position()) >= (recorded.position or 0)
+        assert store._known_by(from_microseconds(at)) == by_definition(store, from_microseconds(at))
+        assert after < recorder.last_position()
