@@ -122,7 +122,8 @@ class CaseStore:
         Args:
             url: sqlite:///file.db or postgresql://…?schema=name; CASESTORE_URL if left out.
             key_file: CASESTORE_KEY_FILE, else `<file>.key` beside a SQLite store, if left out.
-            clock: gives the present time, aware; tests inject theirs.
+            clock: gives the present time, aware; tests inject theirs. On PostgreSQL this
+                machine's own, if left out, is held against the server's at each append.
             new_id: gives the id of an event that is appended without a key.
             retry: how to go on when the database does not answer.
 
@@ -251,7 +252,9 @@ class CaseStore:
             EventRefused: structure does not allow it; see VOCABULARY in docs/events.md.
             IdempotencyConflict: the key was used for something else.
             ConcurrencyConflict: the stream is at another version than expected.
-            InvalidStream, KeyFileError, CustomerErased, StoreUnavailable.
+            StoreUnavailable: the database does not answer; or this machine's clock and the
+                server's are more than five minutes apart.
+            InvalidStream, KeyFileError, CustomerErased.
         """
         flat = [one for each in events for one in ([each] if isinstance(each, Event) else each)]
         return self.append_all(
@@ -339,6 +342,8 @@ class CaseStore:
         self, appends: Sequence[Append], stop: bool, *, optimistic: bool
     ) -> tuple[list[Outcome], Callable[[Append], Receipt]]:
         outcomes: list[Outcome] = []
+        if self._clock is _now:  # any other is its caller's responsibility
+            self._recorder.check_clock(to_microseconds(_now()))
         with self._recorder.writing(optimistic=optimistic) as writing:
             decision = Decision(
                 writing,

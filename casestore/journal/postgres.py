@@ -27,7 +27,7 @@ from psycopg.sql import SQL, Identifier
 from psycopg_pool import PoolTimeout
 
 from casestore.errors import StoreExists, StoreUnavailable
-from casestore.journal.answering import translated
+from casestore.journal.answering import database_answers, translated
 from casestore.journal.clocks import FAR_US, WENT_BACK
 from casestore.journal.listening import Changes, Unheard
 from casestore.journal.memory import Memory
@@ -36,6 +36,7 @@ from casestore.journal.postgres_writing import AS_TEXT, PostgresWriting, stateme
 from casestore.journal.recorder import JournalRecorder, Writing
 from casestore.journal.url import PostgresUrl, parse_url
 from casestore.journal.usable import not_found
+from casestore.streams.history import from_microseconds
 
 _CREATE = """
 CREATE SCHEMA IF NOT EXISTS "{schema}";
@@ -258,6 +259,28 @@ class PostgresJournal(JournalRecorder):
                 return cursor.execute(cast(Any, sql.replace("?", "%s")), params).fetchall()
             finally:
                 connection.rollback()
+
+    def check_clock(self, now_us: int) -> None:
+        """Check this machine's clock against the server's.
+
+        The server is asked only if it seems to be wrong: see `Datastore.server_us`.
+
+        Raises StoreUnavailable where they are more than five minutes apart.
+        """
+        server_us = self.datastore.server_us()
+        if server_us is not None and abs(server_us - now_us) <= FAR_US:
+            return
+        with database_answers("the server's clock"):
+            server_us = self.datastore.ask_server_us()
+        if abs(server_us - now_us) > FAR_US:
+            ours, servers = (
+                f"{from_microseconds(us):%Y-%m-%dT%H:%M:%SZ}" for us in (now_us, server_us)
+            )
+            raise StoreUnavailable(
+                f"this machine's clock says {ours}, and the database server's {servers}: more than "
+                "five minutes apart, so nothing was recorded; set the clock that is wrong, best by "
+                "NTP, and try again with the same key"
+            )
 
     def last_given_position(self) -> int:
         """The last position given to an event, even to one that was not committed or is deleted."""

@@ -7,16 +7,19 @@ did: by any way of asking.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from eventsourcing.persistence import StoredEvent
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from casestore import CaseMerged, CaseStore, History
+from casestore import CaseMerged, CaseStore, History, StoreUnavailable
 from casestore.backup.backup import copy
 from casestore.journal.clocks import WENT_BACK, recording_time, went_back
+from casestore.journal.postgres_datastore import Datastore
 from casestore.journal.sqlite import SQLiteJournal
 from casestore.streams.history import Recorded, to_microseconds
 from projections import reports
@@ -187,3 +190,84 @@ def test_gaps_between_positions_do_not_matter(store: CaseStore, clock: Clock) ->
         at = recorded.recorded_at or NOW
         assert store._known_by(at) == by_definition(events, at)
     assert store._known_by(NOW - MINUTE) == 0
+
+
+class Machine(datetime):
+    """A machine's clock that is wrong."""
+
+    off = timedelta()
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        return datetime.now(tz) + cls.off
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Machine]]:
+    monkeypatch.setattr("casestore.store.datetime", Machine)
+    yield Machine
+    Machine.off = timedelta()
+
+
+@pytest.mark.parametrize("pooled", ["", "&prepare_threshold=none"])
+def test_on_postgresql_a_machine_whose_clock_is_wrong_cannot_append(
+    postgres_schema_url: str,
+    machine: type[Machine],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    pooled: str,
+) -> None:
+    monkeypatch.setenv("CASESTORE_KEY_FILE", str(tmp_path / "key"))
+    with CaseStore.create(postgres_schema_url + pooled) as store:
+        store.append("case:1", opened())
+        store.append("case:1", note())
+        for off in (6, -6, 60 * 24 * 365 * 73):  # it jumps while we are connected
+            machine.off = off * MINUTE
+            with pytest.raises(StoreUnavailable, match=r"server's .*; set the clock .* NTP"):
+                store.append("case:1", note())
+            assert len(store.history("case:1")) == 2  # it can be read
+            with (
+                CaseStore.open(postgres_schema_url + pooled) as other,
+                pytest.raises(StoreUnavailable, match="more than five minutes apart"),
+            ):
+                other.append("case:1", note())
+        for off in (4, -4):
+            machine.off = off * MINUTE
+            store.append("case:1", note())
+        machine.off = -MINUTE * 600
+        with CaseStore.open(postgres_schema_url, clock=lambda: T) as injected:
+            injected.append("case:1", note())
+        assert len(store.history("case:1")) == 5
+
+
+def test_no_round_trip_is_spent_on_the_servers_clock(
+    postgres_schema_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CASESTORE_KEY_FILE", str(tmp_path / "key"))
+    with CaseStore.create(postgres_schema_url) as store:
+        monkeypatch.setattr(Datastore, "ask_server_us", None)
+        store.append("case:1", opened())
+        store.append("case:1", note())
+
+
+def test_a_measure_that_stood_still_while_the_machine_slept_is_put_right(
+    postgres_schema_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CASESTORE_KEY_FILE", str(tmp_path / "key"))
+    with CaseStore.create(postgres_schema_url) as store:
+        store.append("case:1", opened())
+        datastore = cast(Any, store._recorder).datastore
+        datastore._server_offset_us -= 3_600_000_000
+        store.append("case:1", note())
+        monkeypatch.setattr(Datastore, "ask_server_us", None)
+        store.append("case:1", note())
+
+
+def test_eventsourcings_own_tools_are_held_to_the_servers_clock_too(
+    postgres_schema_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CASESTORE_KEY_FILE", str(tmp_path / "key"))
+    with CaseStore.create(postgres_schema_url) as store:
+        monkeypatch.setattr("casestore.journal.recorder.time.time_ns", lambda: 4 * 10**18)
+        with pytest.raises(StoreUnavailable, match="NTP"):
+            store._recorder.insert_events([StoredEvent("case:1", 1, "NoteAdded", b"{}")])
