@@ -300,13 +300,13 @@ class Questions(ABC):
             f"SELECT CASE WHEN recorded_at > ? THEN low ELSE {middle} END, "
             "CASE WHEN recorded_at > ? THEN position - 1 ELSE high END "
             f"FROM sought LEFT JOIN {self.table} ON position = ("
-            f"SELECT max(position) FROM {self.table} WHERE position <= {middle}) "
-            "WHERE low < high) "
-            f"SELECT max(position) FROM {self.table} WHERE position <= ("
-            "SELECT max(low) FROM sought)"
+            f"SELECT position FROM {self.table} WHERE position <= {middle} "
+            "ORDER BY position DESC LIMIT 1) WHERE low < high) "
+            f"SELECT position FROM {self.table} WHERE position <= ("
+            "SELECT max(low) FROM sought) ORDER BY position DESC LIMIT 1"
         )
         answers = self._ask(sql, [back, until, recorded_us, recorded_us])
-        return int(answers[0][0] or 0)
+        return int(answers[0][0]) if answers else 0
 
     def went_back(self) -> tuple[int, int] | None:
         """The last event that was recorded at an earlier time than the event before it: its

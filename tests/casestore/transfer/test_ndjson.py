@@ -295,7 +295,9 @@ def test_a_trusted_time_that_is_ahead_of_now_is_refused(store_url: str) -> None:
         # What is ahead of now itself is nothing that a line could come before.
         took = [now + timedelta(hours=1), ahead + timedelta(1)]
         assert import_lines(store, lines(*took), trust_recorded_at=True).appended == 2
-        (refused,) = import_lines(store, lines(now + timedelta(1) / 2), trust_recorded_at=True).refused
+        (refused,) = import_lines(
+            store, lines(now + timedelta(1) / 2), trust_recorded_at=True
+        ).refused
         assert "before the store's last" in refused.message
         assert [r.recorded_at for r in store.read()][2:] == [now, ahead, far, *took]
 
