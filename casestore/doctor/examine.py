@@ -219,7 +219,10 @@ class _Times:
 
 
 def _time(row: Row) -> str:
-    return f"{from_microseconds(row.recorded_us):%Y-%m-%dT%H:%M:%SZ}"
+    try:
+        return f"{from_microseconds(row.recorded_us):%Y-%m-%dT%H:%M:%SZ}"
+    except OverflowError:  # in no year from 1 to 9999
+        return f"{row.recorded_us} microseconds after 1970"
 
 
 def _clock(row: Row, what: str) -> DoctorFinding:

@@ -120,6 +120,15 @@ def test_clocks_that_jumped_are_told_of_and_are_no_damage(store_url: str) -> Non
     assert [each.where.partition(", ")[2] for each in altered] == [f"position {last}"]
 
 
+def test_a_time_of_recording_in_no_year_is_told_of(store_url: str) -> None:
+    with CaseStore.open(store_url) as store:
+        alter(store, f"UPDATE {{t}} SET recorded_at = {2**62} WHERE position = 11")
+        (finding,) = found(store)
+    assert finding.what.startswith(
+        f"was recorded at {2**62} microseconds after 1970, which is ahead"
+    )
+
+
 def test_what_no_append_takes_any_more_is_told_of_until_it_is_corrected(
     store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
