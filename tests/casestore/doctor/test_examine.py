@@ -114,10 +114,10 @@ def test_clocks_that_jumped_are_told_of_and_are_no_damage(store_url: str) -> Non
         assert command(store_url)("doctor").code == 0
         # Where the store noted no jump, a time that goes back was altered.
         clock[0] = stories.moment("+36500d")
-        last = store.append("case:c1", stories.noted(at="+1h")).position
-        alter(store, f"UPDATE {{t}} SET recorded_at = 5 WHERE position = {last}")
+        altered_at = store.append("case:c1", stories.noted(at="+1h")).position
+        alter(store, f"UPDATE {{t}} SET recorded_at = 5 WHERE position = {altered_at}")
         altered = [each for each in found(store) if each.level == "error"]
-    assert [each.where.partition(", ")[2] for each in altered] == [f"position {last}"]
+    assert [each.where.partition(", ")[2] for each in altered] == [f"position {altered_at}"]
 
 
 def test_a_time_of_recording_in_no_year_is_told_of(store_url: str) -> None:
