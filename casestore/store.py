@@ -63,7 +63,7 @@ from casestore.keys.vault import Vault
 from casestore.streams import kinds
 from casestore.streams.case import Case
 from casestore.streams.customer import Customer
-from casestore.streams.history import Cursor, History, Recorded
+from casestore.streams.history import Cursor, History, Recorded, to_microseconds
 from casestore.streams.kinds import State, Stream
 from casestore.streams.merged import merged_into
 from casestore.streams.policies import Policies
@@ -126,7 +126,8 @@ class CaseStore:
         Args:
             url: sqlite:///file.db or postgresql://…?schema=name; CASESTORE_URL if left out.
             key_file: CASESTORE_KEY_FILE, else `<file>.key` beside a SQLite store, if left out.
-            clock: gives the present time, aware; tests inject theirs.
+            clock: gives the present time, aware; tests inject theirs. On PostgreSQL this
+                machine's own, if left out, is held against the server's at each append.
             new_id: gives the id of an event that is appended without a key.
             retry: how to go on when the database does not answer.
 
@@ -263,7 +264,9 @@ class CaseStore:
             EventRefused: structure does not allow it; see VOCABULARY in docs/events.md.
             IdempotencyConflict: the key was used for something else.
             ConcurrencyConflict: the stream is at another version than expected.
-            InvalidStream, InvalidEvent, KeyFileError, CustomerErased, StoreUnavailable.
+            StoreUnavailable: the database does not answer; or this machine's clock and the
+                server's are more than five minutes apart.
+            InvalidStream, InvalidEvent, KeyFileError, CustomerErased.
         """
         try:
             flat = [one for each in events for one in ([each] if isinstance(each, Event) else each)]
@@ -360,6 +363,8 @@ class CaseStore:
         self, appends: Sequence[Append], stop: bool, *, optimistic: bool
     ) -> tuple[list[Outcome], Callable[[Append], Receipt]]:
         outcomes: list[Outcome] = []
+        if self._clock is _now:  # any other is its caller's responsibility
+            self._recorder.check_clock(to_microseconds(_now()))
         with self._recorder.writing(optimistic=optimistic) as writing:
             decision = Decision(
                 writing,
@@ -465,7 +470,11 @@ class CaseStore:
             rows = self._recorder.stream_rows(f"case:{case_id}")
             originals = list(self._codec.recorded(rows))
             return History(
-                f"case:{case_id}", originals, as_of=history.as_of, known_at=history.known_at
+                f"case:{case_id}",
+                originals,
+                as_of=history.as_of,
+                known_at=history.known_at,
+                until=history.until,
             )
 
         return replace(case, merged_into=merged_into(history, other))
@@ -514,7 +523,8 @@ class CaseStore:
         Args:
             stream: case:<id>, customer:<id> or policy.
             as_of: only what had happened by then.
-            known_at: only what was on record by then; it decides which corrections apply.
+            known_at: only what was on record by then, which is the store up to the last event
+                recorded by then; it decides which corrections apply.
             at_version: only the stream's first so many events.
             reveal: read personal text too. Needs the key file.
 
@@ -526,12 +536,18 @@ class CaseStore:
         kinds.parse(stream)
         at_version = None if at_version is None else _position("at_version", at_version)
         as_of, known_at = _utc(as_of), _utc(known_at)
+        until = None if known_at is None else self._known_by(known_at)
         rows = self._recorder.stream_rows(stream, lte=at_version)
         known = rows or (at_version is not None and self._recorder.stream_rows(stream, limit=1))
         if not known:
             raise _no_stream(stream)
         originals = list(self._decode(rows, reveal))
-        return History(stream, originals, as_of=as_of, known_at=known_at)
+        return History(stream, originals, as_of=as_of, known_at=known_at, until=until)
+
+    def _known_by(self, known_at: datetime) -> int:
+        """The last position that was on record by a time."""
+        head = self._recorder.last_position()
+        return self._recorder.last_position_by(to_microseconds(known_at), head)
 
     def read(
         self, after: int | Cursor = 0, *, until: int | None = None, reveal: bool = False
@@ -676,8 +692,9 @@ def _cursor(row: Sequence[Any]) -> Cursor:
 
 def _looks_further(append: Append) -> bool:
     """Whether it rests on more than its streams' states: a customer's other cases or ids, or other
-    events' ids, at which nobody looks again, or a whole history."""
-    if append.refusal is not None or append.older_ids:
+    events' ids, at which nobody looks again, a whole history, or when the last event was recorded.
+    """
+    if append.refusal is not None or append.older_ids or append.recorded_us is not None:
         return True
     further = GestureGiven | PersonalDataErased | EventCorrected | ENDS_PROMISE
     return any(isinstance(e, further) for _, events in append.batches for e in events)

@@ -40,6 +40,7 @@ from casestore.events import (
     PromiseWithdrawn,
 )
 from casestore.events.markers import as_named, cases_named
+from casestore.journal.clocks import FAR_US, recording_time
 from casestore.journal.recorder import Survey, Writing
 from casestore.journal.rows import KeyRow, Row
 from casestore.keys.vault import UNSEALED, Vault, nonces
@@ -211,16 +212,23 @@ class Decision:
                 self._add(stream, event, next(ids), said)
 
     def _recording_time(self, append: Append) -> int:
-        if append.recorded_us is None:
-            self.last_us = max(self.last_us, to_microseconds(self.now))
-        elif append.recorded_us < self.last_us:
+        now, at = to_microseconds(self.now), append.recorded_us
+        if at is None:
+            self.last_us = recording_time(now, self.last_us)
+        elif at > now + FAR_US:
             raise EventRefused(
-                f"{append.batches[0][0]}: recorded_at {from_microseconds(append.recorded_us)} is "
+                f"{append.batches[0][0]}: recorded_at {from_microseconds(at)} is ahead of now: a "
+                "clock was wrong; move the store with `casestore copy` or `restore`, or correct "
+                "the line"
+            )
+        elif at < self.last_us <= now + FAR_US:
+            raise EventRefused(
+                f"{append.batches[0][0]}: recorded_at {from_microseconds(at)} is "
                 f"before the store's last ({from_microseconds(self.last_us)}); import in the "
-                "order of the export, into an empty store"
+                "order of the export, into an empty store, or move the store with `casestore copy`"
             )
         else:
-            self.last_us = append.recorded_us
+            self.last_us = at
         return self.last_us
 
     def _register(self, opened: CaseOpened) -> None:

@@ -106,6 +106,8 @@ class _Verifying:
         """The index of the first event that differs from its kept hash, and the position before."""
         self.recorded = 0
         """When the last event so far was recorded, in microseconds since 1970."""
+        self.went_back = 0
+        """The last position where a clock went back, as the store noted it when that happened."""
 
     def run(self, *, incremental: bool) -> Verified:
         """Run all checks, and name what is wrong."""
@@ -113,6 +115,7 @@ class _Verifying:
         trusted = self.begin() if incremental else 0
         last_given = self.store._recorder.last_given_position()
         until = self.store._recorder.last_position()
+        self.went_back = (self.store._recorder.went_back() or (0, 0))[0]
         self.check_first_position()
         broken = self.walk([t for t in targets if t.size > trusted], until)
         covered = max((t.size for t in targets if t.size <= self.frontier.size), default=0)
@@ -200,10 +203,14 @@ class _Verifying:
         self.differs = (index + first, rows[first - 1][_POSITION] if first else self.after)
 
     def check_times(self, rows: list[Any]) -> None:
-        """Find the first event that was recorded before the event before it."""
+        """Find the first event that was recorded before the event before it.
+
+        Up to where a clock went back, as the store noted it, that is a clock that was wrong, and
+        the doctor tells of it.
+        """
         for row in rows:
-            at = row[_RECORDED]
-            if not isinstance(at, int) or at < self.recorded:
+            at, noted = row[_RECORDED], row[_POSITION] <= self.went_back
+            if not isinstance(at, int) or (at < self.recorded and not noted):
                 if not any(
                     finding.where == "times of recording" for finding in self.checkpoints.findings
                 ):

@@ -22,13 +22,14 @@ from casestore.errors import (
     StoreUnavailable,
 )
 from casestore.events import CaseOpened, Event, EventCorrected
+from casestore.journal.clocks import FAR_US
 from casestore.journal.recorder import SCHEMA_VERSION
 from casestore.journal.rows import Row
 from casestore.journal.sqlite import SQLiteJournal
 from casestore.store import CaseStore
 from casestore.streams import kinds
 from casestore.streams.checks import check_fields
-from casestore.streams.history import decode_metadata, from_microseconds
+from casestore.streams.history import decode_metadata, from_microseconds, to_microseconds
 
 SHOWN = 20
 """The most findings that one check gives. Further ones are only counted."""
@@ -162,18 +163,70 @@ _SCANNED = (
 
 def _scan(store: CaseStore, progress: Progress) -> Iterator[DoctorFinding]:
     """Check every row by itself, and its time of recording against the row before it."""
-    after, count, last_us = 0, 0, 0
+    after, count = 0, 0
+    times = _Times(store)
     while rows := store._recorder.rows(after, _CHUNK):
         for row in map(Row._make, rows):
             yield from _check_row(store, row)
-            if row.recorded_us < last_us:
-                what = f"was recorded at {from_microseconds(row.recorded_us)}, before the event "
-                what += f"before it ({from_microseconds(last_us)})"
-                yield _at(row, "times of recording", what)
-            last_us = row.recorded_us
+            yield from times.after(row)
         after = rows[-1][0]
         count += len(rows)
         progress(count)
+    yield from times.end()
+
+
+class _Times:
+    """Looks at the times of recording, one row after the other."""
+
+    def __init__(self, store: CaseStore) -> None:
+        self._last: Row | None = None
+        self._noted = (store._recorder.went_back() or (0, 0))[0]
+        """Where a clock last went back, as the store noted it when that happened."""
+        self._latest = to_microseconds(store.now()) + FAR_US
+        self._ahead: Row | None = None
+        """The first of the rows up to the last one that are all ahead of now."""
+
+    def after(self, row: Row) -> Iterator[DoctorFinding]:
+        """What is found at the next row."""
+        last, self._last = self._last, row
+        if row.recorded_us > self._latest:
+            self._ahead = self._ahead or row
+        else:
+            yield from self._end_of_ahead(last)
+        if last is None or row.recorded_us >= last.recorded_us:
+            return
+        what = f"was recorded at {_time(row)}, before the event before it ({_time(last)})"
+        if row.position > self._noted:
+            yield _at(row, "times of recording", what)
+        else:
+            what += f": a clock was wrong, ahead before position {row.position} or behind from it"
+            yield _clock(row, what)
+
+    def end(self) -> Iterator[DoctorFinding]:
+        """What is found once there are no more rows."""
+        yield from self._end_of_ahead(self._last)
+
+    def _end_of_ahead(self, last: Row | None) -> Iterator[DoctorFinding]:
+        first, self._ahead = self._ahead, None
+        if first is None or last is None:
+            return
+        what = f"was recorded at {_time(first)}, which is ahead of now"
+        if last is not first:
+            what += f", and so were all up to position {last.position}"
+        yield _clock(first, f"{what}: a clock is or was wrong")
+
+
+def _time(row: Row) -> str:
+    try:
+        return f"{from_microseconds(row.recorded_us):%Y-%m-%dT%H:%M:%SZ}"
+    except OverflowError:  # in no year from 1 to 9999
+        return f"{row.recorded_us} microseconds after 1970"
+
+
+def _clock(row: Row, what: str) -> DoctorFinding:
+    do = "set the clock right (NTP); nothing is lost: see Clocks in docs/operating.md"
+    where = f"{row.stream} version {row.version}, position {row.position}"
+    return DoctorFinding("warning", "times of recording", where, what, do)
 
 
 def _check_row(store: CaseStore, row: Row) -> Iterator[DoctorFinding]:

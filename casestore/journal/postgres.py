@@ -27,7 +27,8 @@ from psycopg.sql import SQL, Identifier
 from psycopg_pool import PoolTimeout
 
 from casestore.errors import StoreExists, StoreUnavailable
-from casestore.journal.answering import translated
+from casestore.journal.answering import database_answers, translated
+from casestore.journal.clocks import FAR_US, WENT_BACK
 from casestore.journal.listening import Changes, Unheard
 from casestore.journal.memory import Memory
 from casestore.journal.postgres_datastore import Datastore
@@ -35,6 +36,7 @@ from casestore.journal.postgres_writing import AS_TEXT, PostgresWriting, stateme
 from casestore.journal.recorder import JournalRecorder, Writing
 from casestore.journal.url import PostgresUrl, parse_url
 from casestore.journal.usable import not_found
+from casestore.streams.history import from_microseconds
 
 _CREATE = """
 CREATE SCHEMA IF NOT EXISTS "{schema}";
@@ -80,7 +82,8 @@ CREATE TABLE IF NOT EXISTS {schema}.casestore_meta (
 -- One round trip takes the lock, checks what was read before, inserts and notifies. Each statement
 -- in here begins after the lock is taken, so it sees every earlier commit. told_streams, told_heads
 -- and told_keys are what the decision rests on: stream heads, and ids of data keys that exist. If
--- one has changed, nothing is inserted. recorded_at is never less than that of the last event.
+-- one has changed, nothing is inserted. Where something was told, the decision was made without the
+-- last event's time of recording, which is then heeded here: see casestore.journal.clocks.
 -- Rows get their positions in the order of the arrays.
 CREATE OR REPLACE FUNCTION {schema}.casestore_append(
     told_streams text[], told_heads bigint[], told_keys bytea[],
@@ -88,6 +91,9 @@ CREATE OR REPLACE FUNCTION {schema}.casestore_append(
     streams text[], versions bigint[], topics text[], states bytea[], personals bytea[],
     customers text[], event_ids uuid[], recorded bigint[], metadatas bytea[]
 ) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
+DECLARE
+    before bigint;
+    back integer;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('casestore:{schema}', 4711));
     IF EXISTS (
@@ -114,16 +120,31 @@ BEGIN
         INSERT INTO {schema}.customer_keys
         SELECT * FROM unnest(key_customers, key_ids, key_wrapped);
     END IF;
+    SELECT recorded_at INTO before FROM {schema}.stored_events ORDER BY position DESC LIMIT 1;
+    FOR n IN 1 .. cardinality(recorded) LOOP
+        IF recorded[n] >= before THEN
+            NULL;
+        ELSIF cardinality(told_streams) > 0 AND before <= recorded[n] + {far} THEN
+            recorded[n] := before;
+        ELSIF recorded[n] < before THEN
+            back := n;
+        END IF;
+        before := recorded[n];
+    END LOOP;
     PERFORM pg_notify(left('casestore_' || '{schema}', 63), '');
     RETURN QUERY
     INSERT INTO {schema}.stored_events (originator_id, originator_version, topic, state, personal,
         customer_id, event_id, recorded_at, metadata)
-    SELECT a, b, c, d, e, f, g, greatest(h, (
-        SELECT recorded_at FROM {schema}.stored_events ORDER BY position DESC LIMIT 1)), i
+    SELECT a, b, c, d, e, f, g, h, i
     FROM unnest(streams, versions, topics, states, personals, customers, event_ids, recorded,
         metadatas) WITH ORDINALITY AS given (a, b, c, d, e, f, g, h, i, n)
     ORDER BY n
     RETURNING position;
+    IF back IS NOT NULL THEN
+        INSERT INTO {schema}.casestore_meta
+        SELECT '{went_back}', position FROM {schema}.stored_events WHERE event_id = event_ids[back]
+        ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+    END IF;
 END
 $$;
 """
@@ -143,7 +164,8 @@ _BRIEFLY = "SET lock_timeout = '200ms'"
 
 def creation(schema: str) -> bytes:
     """The statements that make a schema, its tables, triggers and functions."""
-    return statement(_CREATE, schema)
+    text = _CREATE.replace("{far}", str(FAR_US)).replace("{went_back}", WENT_BACK)
+    return statement(text, schema)
 
 
 def holds_store(where: PostgresUrl) -> bool:
@@ -202,6 +224,7 @@ class PostgresJournal(JournalRecorder):
         self.table = f'"{self.schema}".stored_events'
         self.columns = AS_TEXT
         self.keys_table = f'"{self.schema}".customer_keys'
+        self.meta_table = f'"{self.schema}".casestore_meta'
         self._memory = Memory()
 
     def create_table(self, meta: Mapping[str, str] | None = None) -> None:
@@ -216,10 +239,9 @@ class PostgresJournal(JournalRecorder):
 
     def meta(self) -> dict[str, str] | None:
         """The rows of casestore_meta; None where there is no store."""
-        name = f'"{self.schema}".casestore_meta'
-        if self.fetch("SELECT to_regclass(?)", [name])[0][0] is None:
+        if self.fetch("SELECT to_regclass(?)", [self.meta_table])[0][0] is None:
             return None
-        return dict(self.fetch(f"SELECT name, value FROM {name}"))
+        return dict(self.fetch(f"SELECT name, value FROM {self.meta_table}"))
 
     def fetch(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
         """Run a query in a transaction of its own and give plain tuples.
@@ -247,6 +269,28 @@ class PostgresJournal(JournalRecorder):
                 return cursor.execute(cast(Any, sql.replace("?", "%s")), params).fetchall()
             finally:
                 connection.rollback()
+
+    def check_clock(self, now_us: int) -> None:
+        """Check this machine's clock against the server's.
+
+        The server is asked only if it seems to be wrong: see `Datastore.server_us`.
+
+        Raises StoreUnavailable where they are more than five minutes apart.
+        """
+        server_us = self.datastore.server_us()
+        if server_us is not None and abs(server_us - now_us) <= FAR_US:
+            return
+        with database_answers("the server's clock"):
+            server_us = self.datastore.ask_server_us()
+        if abs(server_us - now_us) > FAR_US:
+            ours, servers = (
+                f"{from_microseconds(us):%Y-%m-%dT%H:%M:%SZ}" for us in (now_us, server_us)
+            )
+            raise StoreUnavailable(
+                f"this machine's clock says {ours}, and the database server's {servers}: more than "
+                "five minutes apart, so nothing was recorded; set the clock that is wrong, best by "
+                "NTP, and try again with the same key"
+            )
 
     def last_given_position(self) -> int:
         """The last position given to an event, even to one that was not committed or is deleted.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, cast
@@ -30,6 +31,7 @@ LOCK_TIMEOUT = 30
 # run them.
 # Timeout: a writer that hangs while it holds the lock must not block all others for ever.
 # What is right already is set too, so that no reload of the server's settings can change it.
+# The last column is no setting: it is what the server's clock says, for `server_us`.
 _SETTINGS = f"""
 SELECT set_config('default_transaction_isolation', 'read committed', {{local}}),
        set_config('synchronous_commit', CASE current_setting('synchronous_commit')
@@ -38,10 +40,16 @@ SELECT set_config('default_transaction_isolation', 'read committed', {{local}}),
        set_config('array_nulls', 'on', {{local}}),
        set_config('plan_cache_mode', 'force_generic_plan', {{local}}),
        set_config('lock_timeout', CASE current_setting('lock_timeout')
-       WHEN '0' THEN '{LOCK_TIMEOUT}s' ELSE current_setting('lock_timeout') END, {{local}})
+       WHEN '0' THEN '{LOCK_TIMEOUT}s' ELSE current_setting('lock_timeout') END, {{local}}),
+       (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
 """
 _SESSION = _SETTINGS.replace("{local}", "false")
 _LOCAL = _SETTINGS.replace("{local}", "true")
+_CLOCK = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+
+
+def _monotonic_us() -> int:
+    return time.monotonic_ns() // 1000
 
 
 class Datastore(PostgresDatastore):
@@ -53,6 +61,8 @@ class Datastore(PostgresDatastore):
         self._closed = False
         self._kept: list[tuple[Connection[Any], Cursor[Any]]] = []
         """At most one, which no thread is using."""
+        self._server_offset_us: int | None = None
+        """The server's clock less our monotonic one; None where it was not asked yet."""
         options = {k: v for k, v in conninfo_to_dict(url.conninfo).items() if v is not None}
         super().__init__(
             dbname=str(options.pop("dbname", "")),
@@ -84,7 +94,7 @@ class Datastore(PostgresDatastore):
         def after_connect(connection: Connection[Any]) -> None:
             connection.autocommit = True
             if not pooled:  # else it would set that of any other client's session
-                connection.execute(_SESSION)
+                self._set(connection, _SESSION)
 
         return after_connect
 
@@ -108,7 +118,27 @@ class Datastore(PostgresDatastore):
         """Begin a transaction. Behind a pooler, no session has our settings: then it gets them."""
         connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
         if self.where.pooled:
-            connection.execute(_LOCAL)
+            self._set(connection, _LOCAL)
+
+    def _set(self, connection: Connection[Any], settings: str) -> None:
+        with connection.cursor(row_factory=tuple_row) as cursor:
+            row = cursor.execute(cast(Any, settings)).fetchone()
+        self._server_offset_us = cast(Any, row)[-1] - _monotonic_us()
+
+    def server_us(self) -> int | None:
+        """What the server's clock says, in microseconds since 1970; None where nothing was asked.
+
+        Nothing is asked for it: the server told it when we last connected, and how long ago that
+        was is measured. The measure stands still while the machine sleeps.
+        """
+        offset = self._server_offset_us
+        return None if offset is None else offset + _monotonic_us()
+
+    def ask_server_us(self) -> int:
+        """What the server's clock says, asked now."""
+        with self.get_connection() as connection:
+            self._set(connection, _CLOCK)
+        return cast(int, self.server_us())
 
     def _check_usable(self) -> None:
         check_process(self._pid)

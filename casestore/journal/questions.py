@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from casestore.journal.answering import database_answers
+from casestore.journal.clocks import WENT_BACK
 from casestore.journal.rows import COLUMNS, KeyRow, PlainRow
 
 MERGES = ("CaseMerged", "CustomerMerged")
@@ -27,6 +28,7 @@ class Questions(ABC):
     table = "stored_events"
     columns = COLUMNS
     keys_table = "customer_keys"
+    meta_table = "casestore_meta"
     has_text = "instr(state, ?) > 0"
     """The condition that what is stored of an event contains some bytes."""
 
@@ -292,12 +294,41 @@ class Questions(ABC):
     def last_position_by(self, recorded_us: int, until: int) -> int:
         """The last position, at most `until`, of an event that was recorded by a time (in
         microseconds since 1970); 0 where there is none."""
-        answers = self._ask(
-            f"SELECT position FROM {self.table} WHERE position <= ? AND recorded_at <= ? "
-            "ORDER BY position DESC LIMIT 1",
-            [until, recorded_us],
+        back, back_us = self.went_back() or (0, recorded_us)
+        if back > until or back_us > recorded_us:
+            # Nothing from there on was recorded by then, or it is not asked for. Before it, times
+            # may have gone back more often, so each event is looked at.
+            sql = (
+                f"SELECT position FROM {self.table} WHERE position < ? AND position <= ? "
+                "AND recorded_at <= ? ORDER BY position DESC LIMIT 1"
+            )
+            answers = self._ask(sql, [back, until, recorded_us])
+            return int(answers[0][0]) if answers else 0
+        # From there on times do not go back: the range is halved until one position is left.
+        middle = "(low + (high - low + 1) / 2)"
+        sql = (
+            "WITH RECURSIVE sought (low, high) AS ("
+            "SELECT CAST(? AS bigint), CAST(? AS bigint) UNION ALL "
+            f"SELECT CASE WHEN recorded_at > ? THEN low ELSE {middle} END, "
+            "CASE WHEN recorded_at > ? THEN position - 1 ELSE high END "
+            f"FROM sought LEFT JOIN {self.table} ON position = ("
+            f"SELECT position FROM {self.table} WHERE position <= {middle} "
+            "ORDER BY position DESC LIMIT 1) WHERE low < high) "
+            f"SELECT position FROM {self.table} WHERE position <= ("
+            "SELECT max(low) FROM sought) ORDER BY position DESC LIMIT 1"
         )
+        answers = self._ask(sql, [back, until, recorded_us, recorded_us])
         return int(answers[0][0]) if answers else 0
+
+    def went_back(self) -> tuple[int, int] | None:
+        """The last event that was recorded at an earlier time than the event before it: its
+        position, and when it was recorded. None without one."""
+        answers = self._ask(
+            f"SELECT position, recorded_at FROM {self.table} WHERE position = ("
+            f"SELECT CAST(value AS bigint) FROM {self.meta_table} WHERE name = ?)",
+            [WENT_BACK],
+        )
+        return answers[0] if answers else None
 
     def count_after(self, position: int | None = None) -> int:
         """The number of events, or of those after a position."""

@@ -25,6 +25,7 @@ from eventsourcing.persistence import (
     Subscription,
 )
 
+from casestore.journal.clocks import recording_time
 from casestore.journal.listening import LOOK_ANYWAY, Changes, Listener
 from casestore.journal.questions import Questions
 from casestore.journal.rows import KeyRow, Row, StoredRow
@@ -134,6 +135,15 @@ class JournalRecorder(Questions, ApplicationRecorder, ABC):
                 there already.
         """
 
+    def check_clock(self, now_us: int) -> None:
+        """Check this machine's clock against the database server's, where there is one.
+
+        Args:
+            now_us: what this machine's clock says, in microseconds since 1970.
+
+        Raises StoreUnavailable where they are more than five minutes apart.
+        """
+
     @cached_property
     def listener(self) -> Listener:
         """Tells all followers in this process of appends."""
@@ -181,9 +191,10 @@ class JournalRecorder(Questions, ApplicationRecorder, ABC):
         self, stored_events: Sequence[StoredEvent], **_kwargs: Any
     ) -> Sequence[int] | None:
         """Insert, as eventsourcing asks. What a plain StoredEvent lacks gets a default value."""
+        now = time.time_ns() // 1000
+        self.check_clock(now)
         with self.writing() as writing:
-            last = writing.survey((), (), ()).last_recorded_us
-            now = max(last, time.time_ns() // 1000)
+            now = recording_time(now, writing.survey((), (), ()).last_recorded_us)
             return writing.commit([_row(event, now) for event in stored_events])
 
     def select_events(

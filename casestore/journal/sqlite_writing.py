@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from secrets import token_hex
 from typing import Any, Self
 
+from casestore.journal.clocks import WENT_BACK, went_back
 from casestore.journal.memory import Memory
 from casestore.journal.recorder import UNSCRUBBED, DecideAgain, Survey, Writing
 from casestore.journal.rows import COLUMNS, KeyRow, Row
@@ -140,6 +141,9 @@ class SQLiteWriting(Writing):
             self._cursor.executemany(_INSERT, [row[1:] for row in rows[:-1]])
         if rows:
             last = self._cursor.execute(_INSERT, rows[-1][1:]).lastrowid or 0
+        back = went_back(self._memory.last_us or 0, (row.recorded_us for row in rows))
+        if back is not None:
+            self._set_meta(WENT_BACK, str(last - len(rows) + 1 + back))
         self._connection.commit()
         if rows:
             heads = {row.stream: row.version for row in rows}
@@ -152,9 +156,10 @@ class SQLiteWriting(Writing):
     def delete_key(self, customer_id: str) -> None:
         self._memory.forget((), [customer_id])
         self._cursor.execute("DELETE FROM customer_keys WHERE customer_id = ?", (customer_id,))
-        self._cursor.execute(
-            "INSERT OR REPLACE INTO casestore_meta VALUES (?, ?)", (UNSCRUBBED, token_hex(8))
-        )
+        self._set_meta(UNSCRUBBED, token_hex(8))
+
+    def _set_meta(self, name: str, value: str) -> None:
+        self._cursor.execute("INSERT OR REPLACE INTO casestore_meta VALUES (?, ?)", (name, value))
 
     def rewrap(self, kek_id: str, keys: Sequence[KeyRow]) -> None:
         self._memory.clear()

@@ -2,7 +2,8 @@
 
 A History applies corrections once, so that every reader sees effective events and can still ask
 for the originals. `as_of` keeps what had happened by a time, `known_at` what was on record by
-then; which corrections apply is decided by `known_at` alone.
+then; which corrections apply is decided by `known_at` alone. What was on record by a time is all up
+to the last event that was recorded by then, also where a clock was wrong in between.
 """
 
 from __future__ import annotations
@@ -189,7 +190,8 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def recorded_at(self) -> datetime | None:
-        """When the store took it, in UTC; never decreasing with position."""
+        """When the store took it, in UTC; never decreasing with position, unless a clock was more
+        than five minutes wrong."""
         return None if self.recorded_us is None else from_microseconds(self.recorded_us)
 
     @property
@@ -248,7 +250,9 @@ class History:
         stream: the stream's name.
         originals: all its events as recorded, in version order.
         as_of: keep only what had happened by then (occurred_at, after corrections).
-        known_at: keep only what was on record by then (recorded_at).
+        known_at: keep only what was on record by then: up to the last event recorded by then.
+        until: the last position in the store that was on record by `known_at`, if it is known.
+            Without it, the stream's own events tell.
     """
 
     def __init__(
@@ -258,13 +262,16 @@ class History:
         *,
         as_of: datetime | None = None,
         known_at: datetime | None = None,
+        until: int | None = None,
     ) -> None:
         self.stream = stream
         self.as_of = as_of
         self.known_at = known_at
         if known_at is not None:
-            limit = to_microseconds(known_at)
-            originals = [r for r in originals if r.recorded_us is None or r.recorded_us <= limit]
+            last = _last_by(to_microseconds(known_at), originals) if until is None else until
+            originals = [r for r in originals if r.position is None or r.position <= last]
+        self.until = until
+        """The last position that was on record by `known_at`, if it is known."""
         self.originals = tuple(originals)
         """Every event on record by `known_at`, as it was recorded."""
         self.voided: dict[str, Recorded] = {}
@@ -340,3 +347,11 @@ class History:
 
 
 _occurred_at = attrgetter("event.occurred_at")
+
+
+def _last_by(limit: int, originals: Sequence[Recorded]) -> int:
+    """The last position of an event that was recorded by a time; 0 without one."""
+    for recorded in reversed(originals):
+        if recorded.position is not None and (recorded.recorded_us or 0) <= limit:
+            return recorded.position
+    return 0

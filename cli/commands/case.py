@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 from typing import Any
 
 import click
@@ -237,8 +238,14 @@ def diff(
     stream = _case_stream(case_id)
     with settings().open_store() as store:
         whole = store.history(stream, known_at=known_at, reveal=reveal)
-        before = _at(whole, from_, "FROM", recorded=recorded, zone=tz)
-        after = whole if to is None else _at(whole, to, "TO", recorded=recorded, zone=tz)
+
+        def learnt_by(at: datetime) -> History:
+            by = at if known_at is None else min(at, known_at)
+            return store.history(stream, known_at=by, reveal=reveal)
+
+        learnt = learnt_by if recorded else None
+        before = _at(whole, from_, "FROM", learnt=learnt, zone=tz)
+        after = whole if to is None else _at(whole, to, "TO", learnt=learnt, zone=tz)
         changed = case_changes.changes(store.case_in(before), store.case_in(after))
     known = {event.uid for event in (*before, *before.voided.values())}
     rows = timeline.rows(after, tz)
@@ -254,19 +261,33 @@ def diff(
     print_object({"from": from_, "to": to, "events": events, "changes": changes})
 
 
-def _at(whole: History, point: str, name: str, *, recorded: bool, zone: tzinfo) -> History:
-    """The history as it was at a point: a version, or a time."""
+def _at(
+    whole: History,
+    point: str,
+    name: str,
+    *,
+    learnt: Callable[[datetime], History] | None,
+    zone: tzinfo,
+) -> History:
+    """The history as it was at a point: a version, or a time.
+
+    Args:
+        whole: all that is read of it.
+        point: as it was given.
+        name: of the argument that gave it.
+        learnt: gives what was on record by a time, where times are those of recording.
+        zone: in which a date begins.
+    """
+    read = partial(History, whole.stream, known_at=whole.known_at, until=whole.until)
     if point.isdecimal():
         if int(point) > len(whole.originals):
             raise Usage(f"{name} is version {point}, but {whole.stream} has {len(whole.originals)}")
-        return History(whole.stream, whole.originals[: int(point)])
+        return read(whole.originals[: int(point)])
     try:
         moment = read_moment(point, zone)
     except ValueError as error:
         raise Usage(f"{name}: {error}; or give a version, like 5") from None
-    if recorded:
-        return History(whole.stream, whole.originals, known_at=moment)
-    return History(whole.stream, whole.originals, as_of=moment)
+    return read(whole.originals, as_of=moment) if learnt is None else learnt(moment)
 
 
 def _diff_lines(

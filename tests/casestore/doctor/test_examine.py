@@ -87,6 +87,48 @@ def test_damage_is_found(store_url: str, check: str, version: int | None, change
     assert command(store_url)("doctor").code == 1
 
 
+def test_clocks_that_jumped_are_told_of_and_are_no_damage(store_url: str) -> None:
+    clock = [stories.moment("+40h")]
+    with CaseStore.open(store_url, clock=lambda: clock[0]) as store:
+        assert found(store) == []
+        positions: list[int] = []
+        for at in ("+50h", "+49h", "+36500d", "+36501d", "+51h", "+52h", "+36500d"):
+            clock[0] = stories.moment(at)
+            positions.append(store.append("case:c1", stories.noted(at="+1h")).position)
+        clock[0] = stories.moment("+53h")
+        findings = found(store)
+        assert {(each.level, each.check) for each in findings} == {
+            ("warning", "times of recording")
+        }
+        places = [f"position {positions[n]}" for n in (1, 2, 4, 6)]
+        assert [each.where.partition(", ")[2] for each in findings] == places
+        back, ahead, back_again, last = (each.what for each in findings)
+        assert back == (
+            "was recorded at 2026-03-04T10:00:00Z, before the event before it "
+            f"(2026-03-04T11:00:00Z): a clock was wrong, ahead before {places[0]} or behind from it"
+        )
+        assert f"ahead of now, and so were all up to position {positions[3]}" in ahead
+        assert "before the event before it" in back_again
+        assert last.endswith("ahead of now: a clock is or was wrong")
+        assert all("NTP" in each.do and "docs/operating.md" in each.do for each in findings)
+        assert command(store_url)("doctor").code == 0
+        # Where the store noted no jump, a time that goes back was altered.
+        clock[0] = stories.moment("+36500d")
+        altered_at = store.append("case:c1", stories.noted(at="+1h")).position
+        alter(store, f"UPDATE {{t}} SET recorded_at = 5 WHERE position = {altered_at}")
+        altered = [each for each in found(store) if each.level == "error"]
+    assert [each.where.partition(", ")[2] for each in altered] == [f"position {altered_at}"]
+
+
+def test_a_time_of_recording_in_no_year_is_told_of(store_url: str) -> None:
+    with CaseStore.open(store_url) as store:
+        alter(store, f"UPDATE {{t}} SET recorded_at = {2**62} WHERE position = 11")
+        (finding,) = found(store)
+    assert finding.what.startswith(
+        f"was recorded at {2**62} microseconds after 1970, which is ahead"
+    )
+
+
 def test_what_no_append_takes_any_more_is_told_of_until_it_is_corrected(
     store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import tracemalloc
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -326,6 +327,35 @@ def test_recorded_at_is_kept_only_where_it_is_trusted(store: CaseStore, tmp_path
         assert "before the store's last" in imported.refused[0].message
         bare = [json.dumps(without(json.loads(each), "recorded_at")).encode() for each in lines]
         assert "no recorded_at" in import_lines(late, bare, trust_recorded_at=True).refused[0][1]
+
+
+def test_a_trusted_time_that_is_ahead_of_now_is_refused(store_url: str) -> None:
+    now = datetime(2026, 3, 3, 9, tzinfo=UTC)
+
+    def lines(*times: datetime) -> list[bytes]:
+        return [said("x", key=f"k{at}", recorded_at=at.isoformat()) for at in times]
+
+    with CaseStore.create(store_url, clock=lambda: now) as store:
+        store.append("case:1", opened())
+    ahead, far = now + timedelta(minutes=5), datetime(2099, 1, 1, tzinfo=UTC)
+    with CaseStore.open(store_url, clock=lambda: now) as store:
+        for each in (far, ahead + timedelta(microseconds=1)):
+            (refused,) = import_lines(store, lines(each), trust_recorded_at=True).refused
+            assert "is ahead of now: a clock was wrong; move the store with" in refused.message
+        (refused,) = import_lines(store, lines(now - timedelta(1)), trust_recorded_at=True).refused
+        assert "before the store's last" in refused.message
+        assert import_lines(store, lines(now, ahead), trust_recorded_at=True).appended == 2
+    with CaseStore.open(store_url, clock=lambda: far) as store:
+        store.append("case:1", note())
+    with CaseStore.open(store_url, clock=lambda: ahead + timedelta(1)) as store:
+        # What is ahead of now itself is nothing that a line could come before.
+        took = [now + timedelta(hours=1), ahead + timedelta(1)]
+        assert import_lines(store, lines(*took), trust_recorded_at=True).appended == 2
+        (refused,) = import_lines(
+            store, lines(now + timedelta(1) / 2), trust_recorded_at=True
+        ).refused
+        assert "before the store's last" in refused.message
+        assert [r.recorded_at for r in store.read()][2:] == [now, ahead, far, *took]
 
 
 def test_a_copy_on_the_other_database_exports_the_same_bytes(
