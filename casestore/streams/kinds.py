@@ -30,6 +30,7 @@ from casestore.streams import case, customer, policies
 from casestore.streams.case import Case
 from casestore.streams.checks import NO_CONTEXT, Context
 from casestore.streams.customer import Customer
+from casestore.streams.growing import plain
 from casestore.streams.history import History, Recorded
 from casestore.streams.policies import Policies
 
@@ -157,7 +158,7 @@ def fold_history(history: History) -> State:
     events = in_order if in_order is history.effective else _named_first(in_order)
     for recorded in events:
         state = evolve(state, recorded.event)
-    return cast(State, state)
+    return cast(State, plain(state))
 
 
 def _named_first(events: Sequence[Recorded]) -> Iterator[Recorded]:
