@@ -80,6 +80,7 @@ Find = Callable[[CaseStore], Iterator[DoctorFinding]]
 def _all_checks(progress: Progress) -> Iterator[tuple[tuple[str, ...], Find]]:
     """The names of the checks, and the function that makes them: one may make several."""
     yield ("schema version",), _schema
+    yield ("upgrade",), _upgrade
     yield ("database",), _database
     yield ("append-only triggers",), _triggers
     yield ("dense versions",), _dense
@@ -97,6 +98,13 @@ def _schema(store: CaseStore) -> Iterator[DoctorFinding]:
     if version != str(SCHEMA_VERSION):
         what = f"is {version}; this casestore writes {SCHEMA_VERSION}"
         yield DoctorFinding("error", "schema version", "the store", what, "upgrade casestore")
+
+
+def _upgrade(store: CaseStore) -> Iterator[DoctorFinding]:
+    if lacks := store._recorder.lacks():
+        what = f"was made by another version: {', '.join(lacks)} missing, or not as this one makes"
+        do = "run `casestore upgrade`, which makes a backup first and touches no event"
+        yield DoctorFinding("warning", "upgrade", "the store", what, do)
 
 
 # --- the database --------------------------------------------------------------------------

@@ -138,35 +138,54 @@ class Case(Standing, frozen=True, kw_only=True):
     ids: Mapping[str, frozenset[str]] = {}
     """Every id in the stream, by kind."""
 
-    def arrived(self, reply_id: str) -> datetime | None:
-        """From when a reply counts as arrived: when it was sent, or else when the first resend of
-        it that arrived was. None where nothing is known to have arrived."""
-        lost, found = {reply_id}, []
-        for other_id, reply in self.replies.items():  # a resend comes after what it repeats
-            if other_id == reply_id or reply.resend_of in lost:
-                if reply.undelivered:
-                    lost.add(other_id)
-                else:
-                    found.append(reply.sent_at)
-        return min(found, default=None)
+    @property
+    def arrivals(self) -> dict[str, datetime]:
+        """From when each reply counts as arrived, by id: when it was sent, or else when the first
+        resend of it that arrived was. Without those of which nothing is known to have arrived."""
+        found: dict[str, datetime] = {}
+        for reply_id, reply in self.replies.items():
+            if reply.undelivered:
+                continue
+            found[reply_id] = reply.sent_at
+            again = reply.resend_of
+            while again is not None and (lost := self.replies.get(again)) and lost.undelivered:
+                if again in found and found[again] <= reply.sent_at:
+                    break
+                found[again] = reply.sent_at
+                again = lost.resend_of
+        return found
 
-    def keeping(self, promise_id: str) -> Keeping | None:
+    def arrived(self, reply_id: str) -> datetime | None:
+        """From when a reply counts as arrived; None where nothing is known to have arrived."""
+        return self.arrivals.get(reply_id)
+
+    def keeping(
+        self, promise_id: str, arrivals: Mapping[str, datetime] | None = None
+    ) -> Keeping | None:
         """How a promise was first kept; None where it is not. A reply that did not arrive keeps
-        nothing, and one that was sent again keeps it from when that arrived."""
-        kept = [k for told in self.promises[promise_id].kept if (k := self._holds(told))]
+        nothing, and one that was sent again keeps it from when that arrived.
+
+        Args:
+            promise_id: which promise.
+            arrivals: those of this case, if they are at hand.
+        """
+        promise = self.promises[promise_id]
+        kept = [k for told in promise.kept if (k := self._holds(told, arrivals))]
         return min(kept, key=lambda keeping: keeping.at, default=None)
 
-    def _holds(self, told: Keeping) -> Keeping | None:
+    def _holds(self, told: Keeping, arrivals: Mapping[str, datetime] | None) -> Keeping | None:
         by = told.by
         reply = self.replies.get(by.id) if by is not None and by.kind == "reply" else None
         if by is None or reply is None or not reply.undelivered:
             return told
-        arrived = self.arrived(by.id)
+        arrived = (self.arrivals if arrivals is None else arrivals).get(by.id)
         return None if arrived is None else Keeping(max(told.at, arrived), by)
 
-    def promise_state(self, promise_id: str, at: datetime) -> PromiseState:
-        """How a promise stands at a time."""
-        promise, kept = self.promises[promise_id], self.keeping(promise_id)
+    def promise_state(
+        self, promise_id: str, at: datetime, arrivals: Mapping[str, datetime] | None = None
+    ) -> PromiseState:
+        """How a promise stands at a time. As to `arrivals`, see `keeping`."""
+        promise, kept = self.promises[promise_id], self.keeping(promise_id, arrivals)
         return promise_state(
             at,
             due_at=promise.due_at,
