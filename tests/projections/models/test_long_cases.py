@@ -24,7 +24,7 @@ def rows_of(projection: Projection, history: History) -> Callable[[], object]:
 
 @pytest.mark.parametrize("projection", OF_CASES, ids=lambda each: str(each.name))
 def test_four_times_the_events_are_four_times_the_work(projection: Projection) -> None:
-    short, long = (given(*long_case(rounds)).history() for rounds in (100, 400))
+    short, long = (given(*long_case(rounds)).history() for rounds in (25, 100))
     rows_of(projection, short)()  # what is worked out once for each class is known by now
     before, after = work(rows_of(projection, short)), work(rows_of(projection, long))
     assert after < 5 * before
