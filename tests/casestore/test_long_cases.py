@@ -8,13 +8,13 @@ from pathlib import Path
 from casestore import CaseStore
 from casestore.append.request import Append
 from casestore.streams import kinds
-from tests.support.long_cases import long_case
-from tests.support.stories import given, wrote
+from tests.support.long_cases import long_case, long_history
+from tests.support.stories import wrote
 from tests.support.work import work
 
 
 def test_folding_four_times_the_events_is_four_times_the_work() -> None:
-    short, long = (given(*long_case(rounds)).history() for rounds in (25, 100))
+    short, long = long_history(50), long_history(200)
     for fold in (kinds.fold_history, lambda history: kinds.fold(history.stream, history)):
         fold(short)
         before = work(lambda: fold(short))  # noqa: B023  (called at once)

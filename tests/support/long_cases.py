@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from casestore.events import CaseEvent
+from casestore.streams.history import History, Recorded, to_microseconds
 from tests.support.stories import (
     START,
     assessed,
@@ -25,6 +26,7 @@ from tests.support.stories import (
     returned,
     said_no,
     stated,
+    uid,
     wrote,
 )
 
@@ -64,5 +66,25 @@ def long_case(rounds: int) -> Iterator[CaseEvent]:
         if i % 11 == 0:
             yield said_no(f"n{i}", at())
             yield assessed(at=at())
+        if i % 2 == 0:
             yield closed(at())
             yield reopened(at())
+
+
+def long_history(rounds: int) -> History:
+    """The same, as it is read: each event was recorded when it happened."""
+    return History(
+        "case:c1",
+        [
+            Recorded(
+                event,
+                "case:c1",
+                number,
+                number,
+                str(uid(number)),
+                "anna-k",
+                to_microseconds(event.occurred_at),
+            )
+            for number, event in enumerate(long_case(rounds), 1)
+        ],
+    )
