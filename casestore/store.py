@@ -59,7 +59,6 @@ from casestore.keys.vault import Vault
 from casestore.streams import kinds
 from casestore.streams.case import Case
 from casestore.streams.customer import Customer
-from casestore.streams.growing import plain
 from casestore.streams.history import Cursor, History, Recorded
 from casestore.streams.kinds import State, Stream
 from casestore.streams.merged import merged_into
@@ -470,7 +469,7 @@ class CaseStore:
             stream = self._present(name)
         if stream is None:
             raise _no_stream(name)
-        return cast(State, plain(stream.state)) if stream.plain else None
+        return kinds.as_read(stream.state) if stream.plain else None
 
     def policies(self) -> Policies:
         """The policies adopted, in the order in which that happened."""

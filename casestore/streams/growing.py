@@ -82,10 +82,6 @@ class GrownSet(AbstractSet[K]):
         """The set with one thing more."""
         return GrownSet(put(self._things, new, None))
 
-    def plain(self) -> frozenset[K]:
-        """All of it as one frozenset."""
-        return frozenset(self._things)
-
     def __contains__(self, thing: object) -> bool:
         return thing in self._things
 
@@ -96,9 +92,13 @@ class GrownSet(AbstractSet[K]):
         return len(self._things)
 
 
+# Whether something is Grown is asked by its type: of an abstract class, isinstance takes longer
+# than all the rest.
+
+
 def put(held: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:
     """The map with a value, in the place of the one that the key had, or else last."""
-    if isinstance(held, Grown):
+    if type(held) is Grown:
         return held.put(key, value)
     more = {**held, key: value}
     return more if len(more) <= FEW else Grown((more,), len(more))
@@ -115,32 +115,36 @@ def take_out(held: Mapping[K, V], key: K) -> Mapping[K, V]:
     """The map without a key, which does not come back."""
     if key not in held:
         return held
-    if isinstance(held, Grown):
+    if type(held) is Grown:
         return held.put(key, _Gone)
     return {each: value for each, value in held.items() if each != key}
 
 
 def add(held: AbstractSet[K], new: K) -> AbstractSet[K]:
     """The set with one thing more."""
-    if isinstance(held, GrownSet):
+    if type(held) is GrownSet:
         return held.add(new)
-    more = frozenset(held) | {new}
+    more = held | {new}
     return more if len(more) <= FEW else GrownSet(dict.fromkeys(more))
 
 
-def plain(state: S) -> S:
-    """A state with plain dicts and frozensets alone."""
-    changes: dict[str, Any] = {}
-    for name in state.__struct_fields__:
-        value = getattr(state, name)
-        if isinstance(value, Grown):
-            value = changes[name] = value.plain()
-        if isinstance(value, dict) and any(isinstance(each, GrownSet) for each in value.values()):
-            changes[name] = {
-                key: each.plain() if isinstance(each, GrownSet) else each
-                for key, each in value.items()
-            }
-    return msgspec.structs.replace(state, **changes) if changes else state
+def plain(state: S, ids: Mapping[str, AbstractSet[str]]) -> S:
+    """A state with plain dicts and frozensets alone.
+
+    Args:
+        state: of a stream.
+        ids: its ids by kind. What is in a map of the state has one: so where no set of these has
+            grown, no map has.
+    """
+    for each in ids.values():
+        if type(each) is GrownSet:
+            break
+    else:
+        return state
+    values = {name: getattr(state, name) for name in state.__struct_fields__}
+    changes = {name: value.plain() for name, value in values.items() if type(value) is Grown}
+    changes["ids"] = {kind: frozenset(of_kind) for kind, of_kind in ids.items()}
+    return msgspec.structs.replace(state, **changes)
 
 
 def _without_gone(part: dict[K, Any]) -> dict[K, Any]:

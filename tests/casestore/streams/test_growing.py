@@ -100,12 +100,13 @@ def test_no_field_of_a_long_case_is_copied_whole_at_an_event() -> None:
 
 
 def test_whoever_reads_a_state_gets_plain_dicts() -> None:
-    case = plain(folded())
+    grown = folded()
+    case = plain(grown, grown.ids)
     for name in ("issues", "asks", "replies", "promises", "offers", "gestures", "escalations"):
         value = getattr(case, name)
         assert type(value) is dict
         assert len(value) == 2 * FEW
     assert {type(each) for each in case.ids.values()} == {frozenset}
     assert case == folded()
-    assert plain(case) is case
+    assert plain(case, case.ids) is case
     assert msgspec.json.decode(msgspec.json.encode(case), type=Case) == case
