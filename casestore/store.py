@@ -498,7 +498,7 @@ class CaseStore:
             stream = self._present(name)
         if stream is None:
             raise _no_stream(name)
-        return stream.state if stream.plain else None
+        return kinds.as_read(stream.state) if stream.plain else None
 
     def policies(self) -> Policies:
         """The policies adopted, in the order in which that happened."""

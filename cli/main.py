@@ -83,6 +83,7 @@ COMMANDS = {
     "doctor": ("store:doctor", "Check that a store is whole."),
     "backup": ("backup:backup", "Write a backup of the store into a file."),
     "restore": ("backup:restore", "Put a backup back, into an empty place."),
+    "upgrade": ("backup:upgrade", "Bring an older store's tables up to this version."),
     "copy": ("backup:copy", "Copy the store to an empty place, on any database."),
 }
 """For each command its module and name in cli/commands, and its short help. A test checks that

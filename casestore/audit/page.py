@@ -7,7 +7,7 @@ casestore.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 from casestore.audit.leaf import Leaf
@@ -52,7 +52,7 @@ def page(
         older: the sizes of older checkpoints: the history is proven to begin with their events.
     """
     history = History(stream, [recorded for recorded, _, _ in events])
-    rows = "\n".join(_row(*event, history) for event in events)
+    rows = "\n".join(_rows(events, history))
     last = clock(from_microseconds(events[-1][1].recorded_at))
     case_id = stream.partition(":")[2]
     own, sealed = counted(len(events), "event"), counted(checkpoint.size, "event")
@@ -108,45 +108,46 @@ _REVEALED = (
 )
 
 
-def _row(recorded: Recorded, leaf: Leaf, index: int, history: History) -> str:
-    voided = recorded.uid in history.voided
-    at = clock(from_microseconds(leaf.recorded_at))
-    cells = (
-        f"<td>{leaf.version}</td>",
-        f'<td class="t">{clock(recorded.occurred_at)}</td>',
-        f'<td class="t">{at}</td>',
-        f"<td>{_safe(words(recorded.event.actor))}</td>",
-        f"<td>{_mark(recorded, history)}{_safe(_wording(recorded, history))}",
-        f'<div class="small">{_safe(leaf.event_id)} · entry {index + 1} of the history</div></td>',
-    )
-    row = '<tr class="voided">' if voided else "<tr>"
-    return f"{row}{''.join(cells)}</tr>"
+def _rows(events: Sequence[tuple[Recorded, Leaf, int]], history: History) -> Iterator[str]:
+    """The events as rows of the table."""
+    numbers: dict[str, int] = {}
+    corrections: dict[str, list[int]] = {}
+    for recorded in history.originals:
+        numbers.setdefault(recorded.uid, recorded.version)
+        if isinstance(recorded.event, EventCorrected):
+            corrections.setdefault(str(recorded.event.event_id), []).append(recorded.version)
+    for recorded, leaf, index in events:
+        voided = recorded.uid in history.voided
+        mark = _mark(corrections.get(recorded.uid, ()), voided=voided)
+        at = clock(from_microseconds(leaf.recorded_at))
+        cells = (
+            f"<td>{leaf.version}</td>",
+            f'<td class="t">{clock(recorded.occurred_at)}</td>',
+            f'<td class="t">{at}</td>',
+            f"<td>{_safe(words(recorded.event.actor))}</td>",
+            f"<td>{mark}{_safe(_wording(recorded, numbers))}",
+            f'<div class="small">{_safe(leaf.event_id)} · entry {index + 1} of the history</div>'
+            "</td>",
+        )
+        row = '<tr class="voided">' if voided else "<tr>"
+        yield f"{row}{''.join(cells)}</tr>"
 
 
-def _wording(recorded: Recorded, history: History) -> str:
+def _wording(recorded: Recorded, numbers: Mapping[str, int]) -> str:
     """The event in words. A correction names the other event by its number on the page."""
     event = recorded.event
     if isinstance(event, EventCorrected):
-        number = _number(history, str(event.event_id))
+        number = numbers.get(str(event.event_id))
         if number is not None:
             return tell(recorded, event_id=f"no. {number}")
     return tell(recorded)
 
 
-def _number(history: History, uid: str) -> int | None:
-    return next((recorded.version for recorded in history.originals if recorded.uid == uid), None)
-
-
-def _mark(recorded: Recorded, history: History) -> str:
+def _mark(corrections: Sequence[int], *, voided: bool) -> str:
     """A note in front of an event that was corrected or voided; "" for any other event."""
-    corrections = [
-        other.version
-        for other in history.originals
-        if isinstance(other.event, EventCorrected) and str(other.event.event_id) == recorded.uid
-    ]
     if not corrections:
         return ""
-    verb = "taken back" if recorded.uid in history.voided else "corrected"
+    verb = "taken back" if voided else "corrected"
     numbers = ", ".join(map(str, corrections))
     return f'<span class="mark">[{verb} by no. {numbers}]</span> '
 

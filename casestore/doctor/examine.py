@@ -82,6 +82,7 @@ Find = Callable[[CaseStore], Iterator[DoctorFinding]]
 def _all_checks(progress: Progress) -> Iterator[tuple[tuple[str, ...], Find]]:
     """The names of the checks, and the function that makes them: one may make several."""
     yield ("schema version",), _schema
+    yield ("upgrade",), _upgrade
     yield ("database",), _database
     yield ("append-only triggers",), _triggers
     yield ("dense versions",), _dense
@@ -99,6 +100,17 @@ def _schema(store: CaseStore) -> Iterator[DoctorFinding]:
     if version != str(SCHEMA_VERSION):
         what = f"is {version}; this casestore writes {SCHEMA_VERSION}"
         yield DoctorFinding("error", "schema version", "the store", what, "upgrade casestore")
+
+
+def _upgrade(store: CaseStore) -> Iterator[DoctorFinding]:
+    told_below = store._recorder.append_only_triggers()  # no version is without these
+    lacks = [
+        each for each in store._recorder.lacks() if told_below.get(each.partition(" ")[2], True)
+    ]
+    if lacks:
+        what = f"was made by another version: {', '.join(lacks)} missing, or not as this one makes"
+        do = "run `casestore upgrade`, which makes a backup first and touches no event"
+        yield DoctorFinding("warning", "upgrade", "the store", what, do)
 
 
 # --- the database --------------------------------------------------------------------------

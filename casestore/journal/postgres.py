@@ -38,8 +38,8 @@ from casestore.journal.url import PostgresUrl, parse_url
 from casestore.journal.usable import not_found
 from casestore.streams.history import from_microseconds
 
-_CREATE = """
-CREATE SCHEMA IF NOT EXISTS "{schema}";
+_SCHEMA = 'CREATE SCHEMA IF NOT EXISTS "{schema}";'
+_TABLES = """
 CREATE TABLE IF NOT EXISTS {schema}.stored_events (
     position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     originator_id text COLLATE "C" NOT NULL,
@@ -147,7 +147,7 @@ BEGIN
     END IF;
 END
 $$;
-"""
+""".replace("{far}", str(FAR_US)).replace("{went_back}", WENT_BACK)
 _LAST_GIVEN = """
 SELECT greatest(
     (SELECT position FROM {table} ORDER BY position DESC LIMIT 1),
@@ -164,8 +164,16 @@ _BRIEFLY = "SET lock_timeout = '200ms'"
 
 def creation(schema: str) -> bytes:
     """The statements that make a schema, its tables, triggers and functions."""
-    text = _CREATE.replace("{far}", str(FAR_US)).replace("{went_back}", WENT_BACK)
-    return statement(text, schema)
+    return statement(_SCHEMA + _TABLES, schema)
+
+
+_INDEX_OR_TRIGGER = re.compile(r"CREATE (?:OR REPLACE )?(INDEX|TRIGGER) (?:IF NOT EXISTS )?(\w+)")
+_FUNCTION = re.compile(r"CREATE OR REPLACE (FUNCTION) \S+\.(\w+)\(.*?\$\$(.*?)\$\$", re.DOTALL)
+_FOUND = """
+SELECT relname::text, '' FROM pg_class WHERE relkind = 'i' AND relnamespace = to_regnamespace(?)
+UNION ALL SELECT tgname::text, '' FROM pg_trigger WHERE tgrelid = to_regclass(?)
+UNION ALL SELECT proname::text, prosrc FROM pg_proc WHERE pronamespace = to_regnamespace(?)
+"""
 
 
 def holds_store(where: PostgresUrl) -> bool:
@@ -236,6 +244,26 @@ class PostgresJournal(JournalRecorder):
             )  # IF NOT EXISTS fails where two create at once
             cursor.execute(creation(self.schema))
             cursor.executemany(insert, list((meta or {}).items()))
+
+    def lacks(self) -> list[str]:
+        """What a new store has beside its tables and this one has not; and functions that it has
+        otherwise."""
+        schema = f'"{self.schema}"'
+        found = dict(self.fetch(_FOUND, [schema, self.table, schema]))
+        script = creation(self.schema).decode()
+        made = [(kind, name, "") for kind, name in _INDEX_OR_TRIGGER.findall(script)]
+        return [
+            f"{kind.lower()} {name}"
+            for kind, name, body in (*made, *_FUNCTION.findall(script))
+            if found.get(name) != body
+        ]
+
+    def upgrade(self) -> None:
+        """Make what `lacks` tells, in one transaction. No row is touched."""
+        with self.datastore.transaction(commit=True) as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(4711)")
+            # Without the schema, which only who may make new ones can ask for.
+            cursor.execute(statement(_TABLES, self.schema))
 
     def meta(self) -> dict[str, str] | None:
         """The rows of casestore_meta; None where there is no store."""

@@ -31,7 +31,8 @@ from casestore.journal.questions import Questions
 from casestore.journal.rows import KeyRow, Row, StoredRow
 
 SCHEMA_VERSION = 1
-"""The version of the tables. A store with a later one is refused."""
+"""The version of the tables. A store with a later one is refused, and one with an earlier one must
+be upgraded first. What a store works without, if slower, raises no version: see `lacks`."""
 
 UNSCRUBBED = "unscrubbed"
 """The name of a row in casestore_meta. It is there while the database's files may still hold bytes
@@ -160,6 +161,15 @@ class JournalRecorder(Questions, ApplicationRecorder, ABC):
     @abstractmethod
     def create_table(self, meta: Mapping[str, str] | None = None) -> None:
         """Create the tables, indexes and triggers, and insert the metadata of a new store."""
+
+    @abstractmethod
+    def lacks(self) -> list[str]:
+        """What a new store has beside its tables and this one has not, or has otherwise: indexes,
+        triggers and functions, each like "index stored_events_merges"."""
+
+    @abstractmethod
+    def upgrade(self) -> None:
+        """Make what `lacks` tells, in one transaction. No row is touched."""
 
     @abstractmethod
     def meta(self) -> dict[str, str] | None:

@@ -190,6 +190,22 @@ class SQLiteJournal(JournalRecorder):
             insert = "INSERT INTO casestore_meta VALUES (?, ?)"
             cursor.executemany(insert, list((meta or {}).items()))
 
+    def lacks(self) -> list[str]:
+        """What a new store has beside its tables and this one has not, or has otherwise."""
+        found = dict(self.fetch("SELECT name, sql FROM sqlite_master"))
+        return [f"{kind} {name}" for kind, name, sql in _made() if found.get(name) != sql]
+
+    def upgrade(self) -> None:
+        """Make what `lacks` tells, in one transaction. No row is touched."""
+        with self.datastore.transaction(commit=True) as cursor:
+            plain = cursor.sqlite_cursor
+            plain.row_factory = None
+            found = dict(plain.execute("SELECT name, sql FROM sqlite_master").fetchall())
+            for kind, name, sql in _made():
+                if found.get(name) != sql:
+                    plain.execute(f"DROP {kind} IF EXISTS {name}")
+                    plain.execute(sql)
+
     def meta(self) -> dict[str, str] | None:
         """The rows of casestore_meta; None where there is no store."""
         if not self.fetch("SELECT 1 FROM sqlite_master WHERE name = 'casestore_meta'"):
@@ -239,6 +255,16 @@ class SQLiteJournal(JournalRecorder):
         """Watch for appends: PRAGMA data_version changes when another connection commits."""
         with self.datastore.get_connection(commit=False) as connection:
             yield _Changes(cast(Connection, connection))
+
+
+def _made() -> list[tuple[str, str, str]]:
+    """The indexes and triggers of a new store: kind, name, and the statement that makes it."""
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        fresh.executescript(_CREATE)
+        return fresh.execute(
+            "SELECT type, name, sql FROM sqlite_master WHERE type <> 'table' AND sql IS NOT NULL "
+            "ORDER BY rowid"
+        ).fetchall()
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -15,16 +15,20 @@ from casestore.errors import (
 from casestore.journal.recorder import SCHEMA_VERSION
 
 
-def known_meta(meta: dict[str, str] | None, shown: str) -> dict[str, str]:
+def known_meta(
+    meta: dict[str, str] | None, shown: str, *, to_upgrade: bool = False
+) -> dict[str, str]:
     """A store's metadata, if this version of casestore can work with it.
 
     Args:
         meta: the rows of casestore_meta (schema_version, store_id ...); None where there are none.
         shown: the place.
+        to_upgrade: whether it is opened to be upgraded.
 
     Raises:
         StoreNotFound: there is no store.
-        StoreUnavailable: a later version of casestore made it.
+        StoreUnavailable: a later version of casestore made it; or an earlier one, and it must be
+            upgraded first.
         StoreDamaged: its metadata does not say which version made it.
     """
     if meta is None:
@@ -38,6 +42,11 @@ def known_meta(meta: dict[str, str] | None, shown: str) -> dict[str, str]:
     if int(made_by) > SCHEMA_VERSION:
         raise StoreUnavailable(
             f"{shown} was made by a later version of casestore; upgrade to open it"
+        )
+    if int(made_by) < SCHEMA_VERSION and not to_upgrade:
+        raise StoreUnavailable(
+            f"{shown} was made by an earlier version of casestore, and its tables are not those "
+            "that this one works with; run `casestore upgrade`"
         )
     return meta
 

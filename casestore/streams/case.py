@@ -72,6 +72,7 @@ from casestore.streams.checks import (
     check_values,
     known_ids,
 )
+from casestore.streams.growing import put, put_all, take_out
 from casestore.streams.promise_state import PromiseState, promise_state
 from casestore.streams.standing import Standing, stand
 
@@ -137,35 +138,54 @@ class Case(Standing, frozen=True, kw_only=True):
     ids: Mapping[str, frozenset[str]] = {}
     """Every id in the stream, by kind."""
 
-    def arrived(self, reply_id: str) -> datetime | None:
-        """From when a reply counts as arrived: when it was sent, or else when the first resend of
-        it that arrived was. None where nothing is known to have arrived."""
-        lost, found = {reply_id}, []
-        for other_id, reply in self.replies.items():  # a resend comes after what it repeats
-            if other_id == reply_id or reply.resend_of in lost:
-                if reply.undelivered:
-                    lost.add(other_id)
-                else:
-                    found.append(reply.sent_at)
-        return min(found, default=None)
+    @property
+    def arrivals(self) -> dict[str, datetime]:
+        """From when each reply counts as arrived, by id: when it was sent, or else when the first
+        resend of it that arrived was. Without those of which nothing is known to have arrived."""
+        found: dict[str, datetime] = {}
+        for reply_id, reply in self.replies.items():
+            if reply.undelivered:
+                continue
+            found[reply_id] = reply.sent_at
+            again = reply.resend_of
+            while again is not None and (lost := self.replies.get(again)) and lost.undelivered:
+                if again in found and found[again] <= reply.sent_at:
+                    break
+                found[again] = reply.sent_at
+                again = lost.resend_of
+        return found
 
-    def keeping(self, promise_id: str) -> Keeping | None:
+    def arrived(self, reply_id: str) -> datetime | None:
+        """From when a reply counts as arrived; None where nothing is known to have arrived."""
+        return self.arrivals.get(reply_id)
+
+    def keeping(
+        self, promise_id: str, arrivals: Mapping[str, datetime] | None = None
+    ) -> Keeping | None:
         """How a promise was first kept; None where it is not. A reply that did not arrive keeps
-        nothing, and one that was sent again keeps it from when that arrived."""
-        kept = [k for told in self.promises[promise_id].kept if (k := self._holds(told))]
+        nothing, and one that was sent again keeps it from when that arrived.
+
+        Args:
+            promise_id: which promise.
+            arrivals: those of this case, if they are at hand.
+        """
+        promise = self.promises[promise_id]
+        kept = [k for told in promise.kept if (k := self._holds(told, arrivals))]
         return min(kept, key=lambda keeping: keeping.at, default=None)
 
-    def _holds(self, told: Keeping) -> Keeping | None:
+    def _holds(self, told: Keeping, arrivals: Mapping[str, datetime] | None) -> Keeping | None:
         by = told.by
         reply = self.replies.get(by.id) if by is not None and by.kind == "reply" else None
         if by is None or reply is None or not reply.undelivered:
             return told
-        arrived = self.arrived(by.id)
+        arrived = (self.arrivals if arrivals is None else arrivals).get(by.id)
         return None if arrived is None else Keeping(max(told.at, arrived), by)
 
-    def promise_state(self, promise_id: str, at: datetime) -> PromiseState:
-        """How a promise stands at a time."""
-        promise, kept = self.promises[promise_id], self.keeping(promise_id)
+    def promise_state(
+        self, promise_id: str, at: datetime, arrivals: Mapping[str, datetime] | None = None
+    ) -> PromiseState:
+        """How a promise stands at a time. As to `arrivals`, see `keeping`."""
+        promise, kept = self.promises[promise_id], self.keeping(promise_id, arrivals)
         return promise_state(
             at,
             due_at=promise.due_at,
@@ -188,11 +208,11 @@ def _apply(case: Case, event: CaseEvent) -> Case:
     match event:
         case MessageReceived():
             asks = {ask.ask_id: ask for ask in event.asks or ()}
-            case = replace(case, asks={**case.asks, **asks}) if asks else case
+            case = replace(case, asks=put_all(case.asks, asks)) if asks else case
             return _delivery(case, event, event.says_not_received or (), undelivered=True)
         case ReplySent():
             reply = Reply(event.occurred_at, event.channel, event.automated, event.resend_of)
-            return replace(case, replies={**case.replies, event.reply_id: reply})
+            return replace(case, replies=put(case.replies, event.reply_id, reply))
         case DeliveryConfirmed():
             return _delivery(case, event, (event.reply_id,), undelivered=False)
         case DeliveryFailed():
@@ -210,10 +230,10 @@ def _apply(case: Case, event: CaseEvent) -> Case:
         ):
             return stand(case, event)
         case IssueRaised():
-            return replace(case, issues={**case.issues, event.issue_id: event.category})
+            return replace(case, issues=put(case.issues, event.issue_id, event.category))
         case PromiseMade():
             promise = Promise(event.kind, event.occurred_at, event.due_at)
-            return replace(case, promises={**case.promises, event.promise_id: promise})
+            return replace(case, promises=put(case.promises, event.promise_id, promise))
         case PromiseKept():
             return _kept(case, event)
         case PromiseRenegotiated():
@@ -224,19 +244,19 @@ def _apply(case: Case, event: CaseEvent) -> Case:
             return _promise(case, event.promise_id, status="withdrawn")
         case OptionsOffered():
             options = tuple(option.option_id for option in event.options)
-            return replace(case, offers={**case.offers, event.offer_id: options})
+            return replace(case, offers=put(case.offers, event.offer_id, options))
         case GestureGiven():
             gesture = Gesture(event.kind, event.value, event.occurred_at)
-            return replace(case, gestures={**case.gestures, event.gesture_id: gesture})
+            return replace(case, gestures=put(case.gestures, event.gesture_id, gesture))
         case GestureDeclined():
             return _gesture(case, event.gesture_id, "declined")
         case GestureReversed():
             return _gesture(case, event.gesture_id, "reversed")
         case CaseEscalated():
-            return replace(case, escalations={**case.escalations, event.escalation_id: event.to})
+            escalations = put(case.escalations, event.escalation_id, event.to)
+            return replace(case, escalations=escalations)
         case EscalationReturned():
-            open_ones = {k: v for k, v in case.escalations.items() if k != event.escalation_id}
-            return replace(case, escalations=open_ones)
+            return replace(case, escalations=take_out(case.escalations, event.escalation_id))
         case (
             ApologyGiven()
             | DesiredOutcomeStated()
@@ -272,14 +292,14 @@ def _delivery(case: Case, event: CaseEvent, reply_ids: Iterable[str], *, undeliv
         reply = case.replies.get(each)
         if reply is not None and (reply.heard_at is None or reply.heard_at <= at):
             changed[each] = replace(reply, undelivered=undelivered, heard_at=at)
-    return replace(case, replies={**case.replies, **changed}) if changed else case
+    return replace(case, replies=put_all(case.replies, changed)) if changed else case
 
 
 def _promise(case: Case, promise_id: str, **changes: object) -> Case:
     if promise_id not in case.promises:
         return case  # it is another case's
     promise = replace(case.promises[promise_id], **changes)
-    return replace(case, promises={**case.promises, promise_id: promise})
+    return replace(case, promises=put(case.promises, promise_id, promise))
 
 
 def _kept(case: Case, event: PromiseKept) -> Case:
@@ -314,7 +334,7 @@ def _gesture(case: Case, gesture_id: str, status: str) -> Case:
     if gesture_id not in case.gestures:
         return case
     gesture = replace(case.gestures[gesture_id], status=status)
-    return replace(case, gestures={**case.gestures, gesture_id: gesture})
+    return replace(case, gestures=put(case.gestures, gesture_id, gesture))
 
 
 def check(case: Case, event: CaseEvent, context: Context = NO_CONTEXT) -> str | None:

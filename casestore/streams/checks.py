@@ -7,6 +7,7 @@ a refusal in words, or None.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import MISSING
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,12 +36,13 @@ from casestore.events.markers import (
     needs,
     places,
 )
+from casestore.streams.growing import add
 from casestore.streams.history import History, Recorded, amended, stored_data
 
 AHEAD = timedelta(minutes=5)
 """How far an event may have happened ahead of the store's clock: clocks differ a little."""
 
-Ids = Mapping[str, frozenset[str]]
+Ids = Mapping[str, AbstractSet[str]]
 """The ids that a stream holds, by kind."""
 
 
@@ -70,6 +72,9 @@ class Context(msgspec.Struct, frozen=True):
 NO_CONTEXT = Context()
 
 
+_NONE: frozenset[str] = frozenset()
+
+
 def known_ids(ids: Ids, event: Event) -> Ids:
     """The stream's ids with those that the event brings."""
     new = brings(event)
@@ -77,7 +82,7 @@ def known_ids(ids: Ids, event: Event) -> Ids:
         return ids
     grown = dict(ids)
     for kind, each in new:
-        grown[kind] = grown.get(kind, frozenset()) | {each}
+        grown[kind] = add(grown.get(kind, _NONE), each)
     return grown
 
 

@@ -30,6 +30,7 @@ from casestore.streams import case, customer, policies
 from casestore.streams.case import Case
 from casestore.streams.checks import NO_CONTEXT, Context
 from casestore.streams.customer import Customer
+from casestore.streams.growing import plain
 from casestore.streams.history import History, Recorded
 from casestore.streams.policies import Policies
 
@@ -165,6 +166,11 @@ def advance(stream: Stream, events: Iterable[Recorded]) -> Stream:
     return stream
 
 
+def as_read(state: State) -> State:
+    """A state as it is given to whoever reads it: see `casestore.streams.growing`."""
+    return state if isinstance(state, Policies) else plain(state, state.ids)
+
+
 def fold_history(history: History) -> State:
     """The state after a history, its events in the order in which they happened."""
     begun = empty(history.stream)
@@ -174,7 +180,7 @@ def fold_history(history: History) -> State:
     events = in_order if in_order is history.effective else _named_first(in_order)
     for recorded in events:
         state = evolve(state, recorded.event)
-    return cast(State, state)
+    return as_read(cast(State, state))
 
 
 def _named_first(events: Sequence[Recorded]) -> Iterator[Recorded]:

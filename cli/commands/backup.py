@@ -15,6 +15,8 @@ from casestore.backup.backup import StoreCopy
 from casestore.backup.backup import backup as make_backup
 from casestore.backup.backup import copy as copy_store
 from casestore.backup.backup import restore as restore_backup
+from casestore.backup.upgrade import backup_place
+from casestore.backup.upgrade import upgrade as upgrade_store
 from casestore.errors import CannotTell, KeyFileError
 from casestore.journal.place import shown_as
 from casestore.journal.url import SQLiteUrl, parse_url
@@ -25,7 +27,7 @@ from casestore.streams.customer import STORE
 from casestore.streams.wording import counted
 from casestore.tlog.note import Verifier
 from cli.terminal.checkpoints import HELD, KEYS
-from cli.terminal.options import REFUSED, settings, shared
+from cli.terminal.options import REFUSED, Usage, settings, shared
 from cli.terminal.output import for_people, print_lines, print_object
 from cli.terminal.progress import progress
 from cli.terminal.text import visible
@@ -150,6 +152,48 @@ def copy(to_url: str) -> None:
     remarks = ["not copied; the new place has to find them, by CASESTORE_KEY_FILE and such:"]
     remarks += [f"  {thing}" for thing in kept_apart]
     _tell(copied, f"copied {_shown(db)} to {_shown(to_url)}", None, remarks)
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+@click.option(
+    "--backup",
+    "file",
+    metavar="FILE",
+    type=_FILE,
+    help="Where to write the backup; beside a SQLite store, if left out.",
+)
+@shared
+def upgrade(dry_run: bool, file: Path | None) -> None:
+    """Bring an older store's tables up to this version.
+
+    First a backup is written. Then indexes, triggers and functions that the store lacks are made,
+    in one transaction, for which writers wait. No event is touched, so what was sealed stays valid;
+    and no file's mode is changed.
+
+    \b
+    Examples:
+      casestore upgrade --dry-run
+      casestore upgrade
+      casestore --db postgresql:///desk upgrade --backup desk.before-upgrade
+    """
+    db = settings().db
+    place = file or backup_place(db)
+    if place is None and not dry_run:
+        raise Usage("name a file for the backup, which is written first: --backup FILE")
+    with progress("pages", None) as tick:
+        done = upgrade_store(db, place or Path(), dry_run=dry_run, progress=tick)
+    if not for_people():
+        values = {**done._asdict(), "backup": done.backup and str(done.backup.file)}
+        print_object({**values, "dry_run": dry_run})
+    elif not done.lacked:
+        _say("nothing is to be done: the store is as this version makes them")
+    else:
+        would = "would be made" if dry_run else "made"
+        _say(
+            *([f"wrote the backup {done.backup.file}"] if done.backup else []),
+            *(f"{would}: {thing}" for thing in done.lacked),
+        )
 
 
 def _shown(db: str | None) -> str:

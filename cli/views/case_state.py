@@ -64,14 +64,15 @@ def described(case: Case, history: History, asked_at: datetime) -> dict[str, Any
 
 
 def _promises(case: Case, asked_at: datetime) -> Iterator[dict[str, Any]]:
+    arrivals = case.arrivals
     for promise_id, promise in case.promises.items():
-        keeping = case.keeping(promise_id)
+        keeping = case.keeping(promise_id, arrivals)
         yield {
             "promise_id": promise_id,
             "kind": promise.kind,
             "made_at": promise.made_at,
             "due_at": promise.due_at,
-            "state": case.promise_state(promise_id, asked_at),
+            "state": case.promise_state(promise_id, asked_at, arrivals),
             "kept_at": keeping and keeping.at,
             "kept_by": keeping and keeping.by,
             "renegotiations": promise.renegotiations,
@@ -79,17 +80,18 @@ def _promises(case: Case, asked_at: datetime) -> Iterator[dict[str, Any]]:
 
 
 def _undelivered(case: Case) -> Iterator[dict[str, Any]]:
+    arrivals = case.arrivals
+    resends: dict[str | None, list[str]] = {}
+    for reply_id, reply in case.replies.items():
+        resends.setdefault(reply.resend_of, []).append(reply_id)
     for reply_id, reply in case.replies.items():
         if reply.undelivered:
-            resent_by = [
-                other_id for other_id, other in case.replies.items() if other.resend_of == reply_id
-            ]
             yield {
                 "reply_id": reply_id,
                 "channel": reply.channel,
                 "sent_at": reply.sent_at,
-                "resent_by": resent_by,
-                "arrived": case.arrived(reply_id) is not None,
+                "resent_by": resends.get(reply_id, []),
+                "arrived": reply_id in arrivals,
             }
 
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import islice
 from typing import NamedTuple
 
 from casestore.events import CaseClosed, MessageReceived
 from projections.history.case_history import CaseHistory
-from projections.history.happened import Happened, Moment
+from projections.history.happened import MOMENT, Happened, Moment
 
 
 class Waited(NamedTuple):
@@ -29,10 +30,10 @@ class Waited(NamedTuple):
 def waited(case: CaseHistory) -> Iterator[Waited]:
     """The customer's messages that waited for an answer or still wait, in order."""
     answers = [moment for moment, _ in case.answers]
-    sent = [
-        (reply.moment, reply_id)
+    lost = [
+        reply.moment
         for reply_id, reply in case.replies.items()
-        if not reply.event.automated
+        if not reply.event.automated and reply_id in case.failures
     ]
     named: set[str] = set()
     for message in case.of(MessageReceived):
@@ -44,32 +45,37 @@ def waited(case: CaseHistory) -> Iterator[Waited]:
         place = bisect_right(answers, message.moment)
         answered = answers[place] if place < len(answers) else None
         asks = event.asks or new or event.says_not_received or event.says_unanswered
-        if not asks and _ended(case, message, answered, sent):
+        if not asks and _ended(case, message, answered, lost):
             continue
         yield Waited(message, None if answered is None else case.reply_at(answered))
 
 
 def _ended(
-    case: CaseHistory, message: Happened, answered: Moment | None, sent: list[tuple[Moment, str]]
+    case: CaseHistory, message: Happened, answered: Moment | None, lost: list[Moment]
 ) -> bool:
-    """Whether a closing ended a message's waiting (see above)."""
+    """Whether a closing ended the waiting of a word of thanks.
+
+    Args:
+        case: whose message it is.
+        message: the word of thanks.
+        answered: when a human reply after it arrived.
+        lost: when the human replies that did not arrive were sent, in order.
+    """
+    after = bisect_right(case.closings, message.moment, key=MOMENT)
     closing = next(
         (
             each.moment
-            for each in case.closings
-            if each.moment > message.moment
-            and isinstance(each.event, CaseClosed)
-            and case.covers(each, message.case_id)
+            for each in islice(case.closings, after, None)
+            if isinstance(each.event, CaseClosed) and case.covers(each, message.case_id)
         ),
         None,
     )
     if closing is None or (answered is not None and answered < closing):
         return False
-    return not any(
-        moment > message.moment and reply_id in case.failures
-        for moment, reply_id in sent
-        if answered is None or moment < answered
-    )
+    place = bisect_right(lost, message.moment)
+    if place == len(lost):
+        return True
+    return answered is not None and lost[place] >= answered
 
 
 def waiting(case: CaseHistory) -> tuple[datetime, ...]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal
 
 from projections.history.case_history import CaseHistory
+from projections.history.happened import Happened, Moment
 from projections.projection import Projection, Row
 
 
@@ -39,8 +41,10 @@ def rows(case: CaseHistory) -> Iterator[DeliveryRow]:
     if not case.failures:
         return
     product, region, category = case.about
+    resent_by, answers = _resent_by(case), _Answers(case)
     for reply_id, failure in sorted(case.failures.items(), key=lambda item: item[1].at):
         reply = case.replies[reply_id]
+        good = [case.arrived(reply_id), answers.first_after(reply)]
         yield DeliveryRow(
             reply_id=reply_id,
             case_id=case.case_id,
@@ -50,8 +54,8 @@ def rows(case: CaseHistory) -> Iterator[DeliveryRow]:
             code=failure.code,
             sent_at=reply.at,
             failed_at=failure.at,
-            resent_by=_resent_by(case, reply_id),
-            made_good_at=_made_good_at(case, reply_id),
+            resent_by=resent_by.get(reply_id),
+            made_good_at=min((moment.at for moment in good if moment is not None), default=None),
             agent=reply.event.actor.id,
             team=case.team_of(reply),
             product=product,
@@ -60,28 +64,45 @@ def rows(case: CaseHistory) -> Iterator[DeliveryRow]:
         )
 
 
-def _resent_by(case: CaseHistory, reply_id: str) -> str | None:
-    resends: list[str] = []
-    last = [reply_id]
-    while last:
-        last = [again for each in last for again in case.resends.get(each, ())]
-        resends += last
-    resends.sort(key=lambda each: case.replies[each].moment)
-    arrived = (each for each in resends if each not in case.failures)
-    return next(arrived, resends[-1] if resends else None)
+def _resent_by(case: CaseHistory) -> dict[str, str]:
+    """Of each reply that was sent again, the first resend that arrived, else the latest."""
+    replies = case.replies
+    arrived = [reply_id for reply_id in replies if reply_id not in case.failures]
+    found: dict[str, str] = {}
+    for resend in (*arrived, *reversed(replies)):
+        original = replies[resend].event.resend_of
+        # What has one already is a resend of what has one, and so on.
+        while original in replies and original not in found:
+            found[original] = resend
+            original = replies[original].event.resend_of
+    return found
 
 
-def _made_good_at(case: CaseHistory, reply_id: str) -> datetime | None:
-    reply = case.replies[reply_id]
-    issues = set(reply.event.addresses or ())
-    moments = [case.arrived(reply_id)]
-    for moment, answer in case.answers:
-        on = answer.addresses
-        same = on is None or (bool(on) and (not issues or not issues.isdisjoint(on)))
-        if same and moment > reply.moment:
-            moments.append(moment)
-            break
-    return min((moment.at for moment in moments if moment is not None), default=None)
+class _Answers:
+    """When the human replies arrived, by what they are on."""
+
+    def __init__(self, case: CaseHistory) -> None:
+        self._on_all: list[Moment] = []
+        """Of those that name no issues."""
+        self._on_some: list[Moment] = []
+        self._on: dict[str, list[Moment]] = {}
+        for moment, answer in case.answers:
+            if answer.addresses is None:
+                self._on_all.append(moment)
+            elif answer.addresses:
+                self._on_some.append(moment)
+                for issue_id in answer.addresses:
+                    self._on.setdefault(issue_id, []).append(moment)
+
+    def first_after(self, reply: Happened) -> Moment | None:
+        """When the first one after a reply arrived that may be on the same issues."""
+        issues = reply.event.addresses
+        same = [self._on.get(i, []) for i in issues] if issues else [self._on_some]
+        found = []
+        for moments in (self._on_all, *same):
+            place = bisect_right(moments, reply.moment)
+            found += moments[place : place + 1]
+        return min(found, default=None)
 
 
 DELIVERIES = Projection(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import islice
 
 from casestore.events import (
     CaseClosed,
@@ -12,7 +14,7 @@ from casestore.events import (
     PromiseRenegotiated,
     PromiseWithdrawn,
 )
-from projections.history.happened import Happened
+from projections.history.happened import MOMENT, Happened
 from projections.models.promises import PromiseRow, rows
 from projections.rules.facts import Facts
 from projections.rules.rule import Finding, Outcome, rule
@@ -67,11 +69,13 @@ def open_at_close(case: Facts) -> Iterator[Finding]:
     if not closings:
         return
     for made, promise in _promises(case):
+        after = bisect_right(closings, made.moment, key=MOMENT)
+        later = islice(closings, after, None)
+        first = next((each for each in later if case.case.together(made, each)), None)
+        if first is None:
+            continue
         ended = [at for at in (promise.withdrawn_at, promise.released_at, promise.kept_at) if at]
-        end = min(ended, default=None)
-        later = [c for c in closings if c.moment > made.moment and case.case.together(made, c)]
-        while_open = next((each for each in later if end is None or end > each.at), None)
-        if while_open is not None:
-            yield Finding(promise.promise_id, "violated", while_open.at, while_open, (made,))
-        elif later:
-            yield Finding(promise.promise_id, "satisfied", later[0].at, later[0], (made,))
+        is_open = not ended or min(ended) > first.at
+        yield Finding(
+            promise.promise_id, "violated" if is_open else "satisfied", first.at, first, (made,)
+        )

@@ -6,17 +6,25 @@ import csv
 import io
 import itertools
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 from uuid import UUID
 
 import pytest
 
 from casestore import Actor, CaseStore, CustomerRegistered, Event
+from casestore.streams.case import Case
+from casestore.streams.history import History
+from casestore.streams.kinds import fold_history
+from cli.views import timeline
 from cli.views.case_state import described
 from tests.support import stories
 from tests.support.command_line import Casestore, demo_store
 from tests.support.golden import check_golden
+from tests.support.long_cases import long_history
+from tests.support.work import work
 
 CASES = ("roadshow", "upload-limit", "roaming-bill", "no-ushers", "free-flight", "nine-days")
 
@@ -294,3 +302,20 @@ def test_a_promise_without_a_due_time_is_undated() -> None:
     story = stories.given(stories.opened(), stories.promised("p1"))
     shown = described(story.read, story.history(), stories.moment("+9h"))
     assert shown["promises"][0]["state"] == "undated"
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        timeline.rows,
+        lambda history: described(cast(Case, fold_history(history)), history, stories.START),
+    ],
+    ids=["timeline", "show"],
+)
+def test_four_times_the_events_of_a_case_are_four_times_the_work(
+    view: Callable[[History], object],
+) -> None:
+    short, long = long_history(50), long_history(200)
+    view(short)  # what is worked out once for each class is known by now
+    before, after = work(lambda: view(short)), work(lambda: view(long))
+    assert after < 5.5 * before  # a little more than 4: of n things each is found in log(n)

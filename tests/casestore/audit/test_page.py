@@ -10,10 +10,16 @@ from pathlib import Path
 from casestore import CaseStore
 from casestore.audit.evidence import write_bundle
 from casestore.audit.folder import Folder
+from casestore.audit.leaf import Leaf
+from casestore.audit.page import page
 from casestore.audit.rows import origin
 from casestore.audit.sealing import seal
+from casestore.streams.history import History, Recorded
+from casestore.tlog.note import Checkpoint
 from tests.support import stories
+from tests.support.long_cases import long_history
 from tests.support.sealed import opened
+from tests.support.work import work
 
 
 class Page(HTMLParser):
@@ -75,3 +81,31 @@ def test_the_page_tells_corrections(tmp_path: Path, small: str) -> None:
     assert "[corrected by no. 5]" in text
     assert "no. 3" in text
     assert "[withheld]" in text
+
+
+def test_four_times_the_events_are_four_times_the_work() -> None:
+    def paged(history: History) -> str:
+        events = [(each, _leaf(each), each.version) for each in history]
+        checkpoint = Checkpoint("casestore", len(events), bytes(32))
+        return page(history.stream, events, checkpoint, "verifier", "note")
+
+    short, long = long_history(50), long_history(200)
+    assert paged(short).count("<tr>") == len(short) + 1
+    before, after = work(lambda: paged(short)), work(lambda: paged(long))
+    assert after < 4.5 * before
+
+
+def _leaf(recorded: Recorded) -> Leaf:
+    return Leaf(
+        customer_id=recorded.customer_id,
+        event_id=recorded.uid,
+        log_id="log",
+        metadata_sha256="",
+        personal_sha256=None,
+        position=recorded.position or 0,
+        recorded_at=recorded.recorded_us or 0,
+        state_sha256="",
+        stream=recorded.stream,
+        topic=recorded.type,
+        version=recorded.version,
+    )

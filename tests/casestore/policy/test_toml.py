@@ -218,7 +218,7 @@ CURRENCY = "is no currency; write its ISO 4217 code, like EUR"
         ),
         (
             '[roles.\'a"\']\n[roles."two\\nlines"]',
-            "3: roles.two\nlines: should have no control characters",
+            "3: 'roles.two\\nlines': should have no control characters",
         ),
         (
             '[conduct]\nneeds_operations = ["a", "x\\ty"]',
