@@ -27,7 +27,9 @@ from cli.terminal.output import (
     print_lines,
     print_object,
     print_rows,
+    readable,
     table,
+    tabular,
 )
 from cli.views import case_changes, case_state, timeline
 
@@ -64,7 +66,7 @@ reveal_option = click.option(
 @case.command()
 @click.argument("case_id", metavar="ID")
 @points
-@shared
+@readable
 def show(
     *,
     case_id: str,
@@ -101,7 +103,7 @@ def _asked_at(history: History, at: Point) -> datetime:
 @reveal_option
 @click.option("--lapses", is_flag=True, help="Mark what the rules find, where it happened.")
 @points
-@shared
+@tabular
 def timeline_(
     *,
     case_id: str,
@@ -154,7 +156,7 @@ def _with_lapses(
 @click.argument("case_id", metavar="ID")
 @reveal_option
 @points
-@shared
+@readable
 def replay(
     *,
     case_id: str,
@@ -209,7 +211,7 @@ def _step_lines(
 @reveal_option
 @known_at_option
 @zone_option
-@shared
+@readable
 def diff(
     *,
     case_id: str,

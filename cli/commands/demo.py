@@ -20,8 +20,16 @@ from casestore.streams.wording import tell
 from casestore.transfer.ndjson import import_lines
 from cli.commands.transfer import in_words, print_refusals
 from cli.main import cli
-from cli.terminal.options import REFUSED, Settings, Usage, settings, shared
-from cli.terminal.output import Column, for_people, heading, print_lines, print_rows, table
+from cli.terminal.options import REFUSED, Settings, Usage, settings
+from cli.terminal.output import (
+    Column,
+    for_people,
+    heading,
+    print_lines,
+    print_rows,
+    readable,
+    table,
+)
 from cli.views import timeline
 
 
@@ -99,7 +107,7 @@ doctor
     required=False,
     type=click.Path(file_okay=False, path_type=Path),
 )
-@shared
+@readable
 def demo(folder: Path | None) -> None:
     """Make a store of five example stories and show them.
 
@@ -182,6 +190,7 @@ def _report(url: str, command: str) -> None:
     print_lines([heading(f"$ casestore {command}")])
     own = Settings()
     own.db, own.no_color = url, settings().no_color
+    own.output, own.writer = settings().output, settings().writer
     cli.main(shell_split(command), prog_name="casestore", standalone_mode=False, obj=own)
     print_lines([""])
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.terminal.options import Known, Usage, shared
+from cli.terminal.options import Known, Usage
 from cli.terminal.output import (
     Column,
     for_people,
@@ -17,6 +17,7 @@ from cli.terminal.output import (
     print_object,
     print_rows,
     table,
+    tabular,
 )
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ _COLUMNS = (
 
 @click.command
 @click.argument("rule", metavar="[RULE]", required=False, type=Known("rule", _rules))
-@shared
+@tabular
 def lessons(rule: str | None) -> None:
     """Explain the rules and the stories that teach them.
 

@@ -8,7 +8,7 @@ import click
 
 from cli.commands.reports import MANY
 from cli.terminal.options import REFUSED, settings, shared
-from cli.terminal.output import Column, for_people, print_lines, print_rows, table
+from cli.terminal.output import Column, for_people, print_lines, print_rows, readable, table
 from cli.terminal.progress import progress
 from cli.views.report import duration
 from projections import PROJECTIONS, Parked, Runner
@@ -41,7 +41,7 @@ _PARKED = (Column("projection"), Column("stream"), Column("error"))
 
 
 @projections.command()
-@shared
+@readable
 def status() -> None:
     """Show how far each projection is, and what is parked.
 

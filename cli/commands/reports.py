@@ -24,7 +24,7 @@ from cli.terminal.options import (
     shared,
     zone_option,
 )
-from cli.terminal.output import for_people, print_lines
+from cli.terminal.output import for_people, print_lines, tabular
 from cli.terminal.progress import progress
 from cli.views.lapses import explained_lapses
 from cli.views.report import show, warn_of_parked
@@ -153,7 +153,7 @@ def _command(report: Report[Any], explain: Explain | None = None) -> click.Comma
         ),
         click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most N rows."),
         zone_option,
-        shared,
+        tabular,
     ]
     command: Any = run
     for decorate in reversed(decorators):
