@@ -193,8 +193,8 @@ def markdown(text: str) -> str:
 
 
 _FONT = "font-family:sans-serif;font-size:14px"
-_CELL = "padding:4px 10px;border-bottom:1px solid #ccc;vertical-align:top"
-_HEAD = f"{_CELL};border-bottom:2px solid #888"
+_CELL = "padding:4px 10px;vertical-align:top;border-bottom:1px solid #ccc"
+_HEAD = "padding:4px 10px;vertical-align:bottom;border-bottom:2px solid #888"
 
 
 def html_lines(

@@ -172,7 +172,12 @@ def table(columns: Sequence[Column], rows: Sequence[Cells], *, zone: tzinfo = UT
 def text(lines: Iterable[str]) -> Iterator[str]:
     """Lines of text for people, broken between words where a terminal would break them anywhere."""
     for line in lines:
-        yield from wrapped(line, width()) if on_terminal() else [line]
+        if on_terminal():
+            words = line.lstrip(" ")
+            indent = line[: len(line) - len(words)]
+            yield from (f"{indent}{each}" for each in wrapped(words, width() - len(indent)))
+        else:
+            yield line
 
 
 def notes(made: Table, zone: tzinfo) -> Iterator[str]:

@@ -92,7 +92,11 @@ class Paged:
         options = "FRSX" if settings().wide else "FRX"  # S: long lines go on to the right
         env = {"LESS": options, "LV": "-c", **os.environ}
         return subprocess.Popen(  # noqa: S602  (a pager is a command line of its user, as for git)
-            self._command, shell=True, stdin=subprocess.PIPE, env=env
+            self._command,
+            shell=True,
+            stdin=subprocess.PIPE,
+            env=env,
+            bufsize=0,  # to close the pipe must not wait for a reader who reads no further
         )
 
     def _pipe(self) -> IO[bytes]:
@@ -103,8 +107,9 @@ class Paged:
     def _send(self, data: bytes) -> None:
         if self._left:
             return
+        rest = memoryview(data)
         try:
-            self._pipe().write(data)
-            self._pipe().flush()
+            while rest:
+                rest = rest[self._pipe().write(rest) :]
         except BrokenPipeError:  # who left the pager has seen enough: the rest goes nowhere
             self._left = True

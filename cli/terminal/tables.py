@@ -129,8 +129,8 @@ def _fit(
             longest = min(longest, max(_TEXT, room - others + _TEXT))
         least[index] = max(heads[index], min(full[index], max(_TEXT, longest)))
     kept = list(range(len(columns)))
-    # The first to go has the highest number, and stands rightmost among its equals.
-    going = sorted(kept[1:], key=lambda index: (columns[index].goes, index))
+    # What says nothing goes first; then the highest number, and of equals what stands rightmost.
+    going = sorted(kept[1:], key=lambda index: (not full[index], columns[index].goes, index))
     gone: list[int] = []
     while going and _total([least[index] for index in kept]) > room:
         gone.append(going.pop())
