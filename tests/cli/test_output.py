@@ -158,7 +158,7 @@ def test_no_format_holds_control_or_bidi_characters(printed: Printed, form: str)
 
 def test_money_takes_two_columns_of_a_sheet(printed: Printed) -> None:
     columns = [Column("id"), Column("value", money=True), Column("n", right=True)]
-    rows = [
+    rows: list[Cells] = [
         {"id": "a", "value": Money(amount=Decimal("25.00"), currency="USD"), "n": 1},
         {"id": "b", "value": None, "n": 2},
         {"id": "c", "value": 3, "n": None},  # a limit of so many gestures

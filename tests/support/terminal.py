@@ -13,6 +13,7 @@ import termios
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from tests.support.command_line import ROOT, Casestore, Ran
 
@@ -100,7 +101,7 @@ for command in sys.argv[1:]:
 
 def screens(casestore: Casestore, commands: Sequence[str], columns: int) -> str:
     """What several commands show on one terminal, one after another, without styles."""
-    env = {"NO_COLOR": "1", "PAGER": ""}
+    env: dict[str, Any] = {"NO_COLOR": "1", "PAGER": ""}
     with terminal(casestore, "-c", _MANY, *commands, columns=columns, **env) as shown:
         ran = shown.end()
     assert ran.code == 0, ran.out

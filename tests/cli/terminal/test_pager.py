@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,7 @@ def test_json_is_paged_too_but_no_file_and_no_pipe(
 
 
 def test_which_pager(demo: Casestore, marker: str) -> None:
-    without = (
+    without: tuple[dict[str, Any], ...] = (
         {"CASESTORE_PAGER": "", "PAGER": marker},
         {"CASESTORE_PAGER": "cat", "PAGER": marker},
         {"PAGER": ""},
@@ -169,7 +170,7 @@ def test_a_pager_that_is_killed_is_no_error(demo: Casestore, tmp_path: Path) -> 
     ],
 )
 def test_styles_follow_their_conventions(
-    demo: Casestore, env: dict[str, str], args: tuple[str, ...], bold: bool
+    demo: Casestore, env: dict[str, Any], args: tuple[str, ...], bold: bool
 ) -> None:
     with terminal(demo, *SHORT, *args, **env) as shown:
         assert ("\x1b[1m" in shown.end().out) is bold

@@ -111,7 +111,10 @@ def test_a_list_of_ids_goes_rather_than_being_broken_within_one() -> None:
 
 def test_one_row_a_block() -> None:
     columns = [Column("id"), Column("value"), Column("none")]
-    rows = [{"id": "漢", "value": Money(amount=Decimal(5), currency="EUR")}, {"id": "b"}]
+    rows: list[dict[str, Any]] = [
+        {"id": "漢", "value": Money(amount=Decimal(5), currency="EUR")},
+        {"id": "b"},
+    ]
     made: list[str] = []
 
     @click.command
