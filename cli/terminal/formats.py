@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
-from html import escape
 from itertools import chain
 from typing import Any
 from uuid import UUID
@@ -210,6 +209,8 @@ def html_lines(
 
 
 def _html_row(element: str, style: str, columns: Sequence[Column], texts: Sequence[str]) -> str:
+    from html import escape  # noqa: PLC0415  (only a page needs it)
+
     cells = (
         # dir: text that runs from right to left stays within its own cell.
         f'<{element} dir="auto" style="{style};text-align:{"right" if column.right else "left"}">'
@@ -221,4 +222,6 @@ def _html_row(element: str, style: str, columns: Sequence[Column], texts: Sequen
 
 def html_text(text: str) -> str:
     """A line of text between tables."""
+    from html import escape  # noqa: PLC0415  (the same)
+
     return f'<p style="{_FONT};margin:8px 0">{escape(visible(text))}</p>\n'

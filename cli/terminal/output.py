@@ -19,7 +19,6 @@ from cli.terminal import formats
 from cli.terminal.columns import Cells, Column, chosen
 from cli.terminal.files import check_writable, whole_file
 from cli.terminal.options import Usage, destination_options, settings, shared, table_options
-from cli.terminal.pager import Paged, pager
 from cli.terminal.screen import has_styles, on_terminal, width
 from cli.terminal.tables import Table, blocks, cell, heading, table_of, wrapped
 
@@ -218,10 +217,13 @@ def _in_place() -> Iterator[None]:
             private = bool(click.get_current_context().params.get("reveal"))
             file = places.enter_context(whole_file(own.output, private=private))
             own.writer = _into(file)
-        elif on_terminal() and (command := pager()) is not None:
-            paged = Paged(command)
-            places.callback(paged.close)
-            own.writer = paged.write
+        elif on_terminal():
+            from cli.terminal.pager import Paged, pager  # noqa: PLC0415  (a pipe needs none)
+
+            if (command := pager()) is not None:
+                paged = Paged(command)
+                places.callback(paged.close)
+                own.writer = paged.write
         yield
 
 

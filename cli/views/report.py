@@ -40,26 +40,27 @@ def show(report: Report[Any], result: Result[Any], zone: tzinfo) -> None:
     """Print what a report answered, in the format that was asked for."""
     warn_of_parked(result.parked)
     names, rows = _spread(report.line.__struct_fields__, result)
-    shown = report.shown.split()
-    # What people are shown stands first, in the order in which the report has it for them.
-    columns = [_column(name, report, people=True) for name in _in_order_of(shown, names)]
-    others = [_column(name, report) for name in names if name not in {c.name for c in columns}]
     if settings().format == "json":
-        chosen = columns_of_programs([_column(name, report) for name in names])
-        kept = [{name: row[name] for name in chosen} for row in rows]
+        chosen = columns_of_programs(list(map(Column, names)))
         print_object(
             {
                 "report": result.report,
                 "as_of": result.as_of,
                 "known_at": result.known_at,
                 "position": result.position,
-                "rows": kept,
+                "rows": [{name: row[name] for name in chosen} for row in rows],
                 "summary": result.summary,
             }
         )
-    elif for_people() or for_documents():
+        return
+    shown = _in_order_of(report.shown.split(), names)
+    columns = _columns(names, report, shown)
+    if for_people() or for_documents():
+        # What people are shown stands first, in the order in which the report has it for them.
+        first = [columns[name] for name in shown]
+        others = [columns[name] for name in names if name not in shown]
         readable = [{name: _for_people(name, each) for name, each in row.items()} for row in rows]
-        print_rows([*columns, *others], readable, zone=zone, remarks=list(_remarks(result, zone)))
+        print_rows([*first, *others], readable, zone=zone, remarks=list(_remarks(result, zone)))
     else:
         about = {
             "report": result.report,
@@ -67,8 +68,7 @@ def show(report: Report[Any], result: Result[Any], zone: tzinfo) -> None:
             "known at": result.known_at,
             "position": result.position,
         }
-        in_order = [_column(name, report) for name in names]
-        print_rows(in_order, rows, zone=zone, about=about)
+        print_rows(list(columns.values()), rows, zone=zone, about=about)
 
 
 def _in_order_of(shown: Sequence[str], names: Sequence[str]) -> list[str]:
@@ -119,16 +119,21 @@ _TEXTS = ("value", "earlier_value", "limit", "reason", "topic")
 """Fields that may hold several words."""
 
 
-def _column(name: str, report: Report[Any], *, people: bool = False) -> Column:
-    hint = get_type_hints(report.line).get(name, int)  # of a mapping's entries, which count
-    return Column(
-        name,
-        right=_is_number(hint),
-        people=people,
-        wraps=name in _TEXTS and not _is_money(hint),
-        money=_is_money(hint),
-        goes=len(_GO_FIRST) - _GO_FIRST.index(name) if name in _GO_FIRST else 0,
-    )
+def _columns(names: Sequence[str], report: Report[Any], shown: Sequence[str]) -> dict[str, Column]:
+    """The columns of a report by name; people are shown some of them."""
+    hints = get_type_hints(report.line)
+    columns = {}
+    for name in names:
+        hint = hints.get(name, int)  # of a mapping's entries, which count
+        columns[name] = Column(
+            name,
+            right=_is_number(hint),
+            people=name in shown,
+            wraps=name in _TEXTS and not _is_money(hint),
+            money=_is_money(hint),
+            goes=len(_GO_FIRST) - _GO_FIRST.index(name) if name in _GO_FIRST else 0,
+        )
+    return columns
 
 
 def _is_money(hint: Any) -> bool:
