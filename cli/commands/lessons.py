@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +12,7 @@ from cli.terminal.output import (
     Column,
     for_people,
     heading,
+    paragraph,
     print_lines,
     print_object,
     print_rows,
@@ -88,8 +88,8 @@ def _in_words(rule: Rule) -> Iterator[str]:
     from casestore.events.policy_document import BUILT_IN, number  # noqa: PLC0415  (help must not wait for it)
 
     yield heading(rule.name)
-    for paragraph in rule.lesson.split("\n\n"):
-        yield from wrap(" ".join(paragraph.split()), 78)
+    for part in rule.lesson.split("\n\n"):
+        yield from paragraph(part, 78)
     yield ""
     yield from (f"story {story}: {STORIES[story]}" for story in rule.stories)
     numbers = [

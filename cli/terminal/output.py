@@ -31,6 +31,7 @@ __all__ = (  # what commands need in one place; tables and columns are made else
     "for_people",
     "heading",
     "on_terminal",
+    "paragraph",
     "print_lines",
     "print_object",
     "print_rows",
@@ -43,6 +44,8 @@ __all__ = (  # what commands need in one place; tables and columns are made else
 F = TypeVar("F", bound=Callable[..., Any])
 _DOCUMENTS = ("markdown", "html")
 _SHEETS = ("csv", "tsv")
+_LEAST = 20
+"""Characters in a line of text, however narrow the terminal is."""
 
 
 def print_rows(
@@ -84,7 +87,8 @@ def print_rows(
     elif form in _SHEETS:
         _write(["\ufeff"] if settings().bom else [])
         lines = formats.csv_lines if form == "csv" else formats.tsv_lines
-        _write(lines(own, rows, zone if _is_given("tz") else UTC))
+        given = click.get_current_context().get_parameter_source("tz")
+        _write(lines(own, rows, zone if given is ParameterSource.COMMANDLINE else UTC))
     else:
         _write((formats.json_lines if form == "json" else formats.ndjson_lines)(own, rows))
 
@@ -174,9 +178,18 @@ def text(lines: Iterable[str]) -> Iterator[str]:
         if on_terminal():
             words = line.lstrip(" ")
             indent = line[: len(line) - len(words)]
-            yield from (f"{indent}{each}" for each in wrapped(words, width() - len(indent)))
+            yield from (
+                f"{indent}{each}" for each in wrapped(words, max(width() - len(indent), _LEAST))
+            )
         else:
             yield line
+
+
+def paragraph(words: str, most: int = 100) -> list[str]:
+    """A paragraph in lines of so many characters at most, and no more than a terminal has."""
+    from textwrap import wrap  # noqa: PLC0415  (rows need none)
+
+    return wrap(" ".join(words.split()), min(most, width()) if on_terminal() else most)
 
 
 def notes(made: Table, zone: tzinfo) -> Iterator[str]:

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import tzinfo
-from textwrap import wrap
 from typing import Any
 
 from casestore import CaseStore, History
 from casestore.events.policy_document import number
 from casestore.streams.policies import Policies
 from casestore.streams.wording import clock, counted, tell, words
-from cli.terminal.output import cell, heading, on_terminal, text
-from cli.terminal.screen import width
+from cli.terminal.output import cell, heading, paragraph, text
 from cli.terminal.text import visible
 from projections.query.report import Result
 from projections.rules.lapses import RULES
-
-_WIDTH = 100
-"""Characters in a line of text, where a terminal is not narrower."""
 
 
 def explained_lapses(result: Result[Any], store: CaseStore, zone: tzinfo) -> Iterator[str]:
@@ -29,8 +24,7 @@ def explained_lapses(result: Result[Any], store: CaseStore, zone: tzinfo) -> Ite
         rule = RULES[lapse.rule]
         subject = "" if lapse.subject == "case" else f", {lapse.subject}"
         yield heading(f"{lapse.outcome}: {lapse.rule}, case {lapse.case_id}{subject}")
-        room = min(_WIDTH, width()) if on_terminal() else _WIDTH
-        yield from wrap(" ".join(rule.lesson.split()), room)
+        yield from paragraph(rule.lesson)
         yield visible(f"at {cell(lapse.at, zone)}, by {lapse.agent or 'nobody named'}")
         yield from text(_numbers(rule.numbers, policies, lapse))
         for uid in lapse.evidence:

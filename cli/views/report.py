@@ -60,7 +60,9 @@ def show(report: Report[Any], result: Result[Any], zone: tzinfo) -> None:
         first = [columns[name] for name in shown]
         others = [columns[name] for name in names if name not in shown]
         readable = [{name: _for_people(name, each) for name, each in row.items()} for row in rows]
-        print_rows([*first, *others], readable, zone=zone, remarks=list(_remarks(result, zone)))
+        empty = "none" if result.total == 0 else f"there are {result.total}; --limit shows none"
+        remarks = list(_remarks(result, zone))
+        print_rows([*first, *others], readable, zone=zone, empty=empty, remarks=remarks)
     else:
         about = {
             "report": result.report,
@@ -98,7 +100,7 @@ def _spread(names: Sequence[str], result: Result[Any]) -> tuple[list[str], list[
 
 def _remarks(result: Result[Any], zone: tzinfo) -> Iterator[str]:
     """What people are told below a report's rows: how many are left out, and the summary."""
-    if len(result.rows) < result.total:
+    if 0 < len(result.rows) < result.total:
         yield f"… the first {len(result.rows)} of {result.total}"
     yield ""
     yield "; ".join(_summary(result.summary, zone))
