@@ -26,10 +26,10 @@ __all__ = (  # what commands need in one place; tables and columns are made else
     "Cells",
     "Column",
     "cell",
-    "columns_of_programs",
     "for_documents",
     "for_people",
     "heading",
+    "names_asked_for",
     "on_terminal",
     "paragraph",
     "print_lines",
@@ -146,8 +146,8 @@ def _asked_for(columns: Sequence[Column]) -> list[Column]:
     return chosen(columns, own.columns, everything=own.wide or own.block, people=people)
 
 
-def columns_of_programs(columns: Sequence[Column]) -> list[str]:
-    """The names of the columns to put into an object that holds rows."""
+def names_asked_for(columns: Sequence[Column]) -> list[str]:
+    """The names of the columns that are printed, for who has to make their values."""
     return [column.name for column in _asked_for(columns)]
 
 
@@ -293,20 +293,21 @@ def _chunks(lines: Iterable[str], size: int = 1 << 16) -> Iterator[str]:
 # --- what was asked ------------------------------------------------------------------------
 
 
-def _is_given(name: str) -> bool:
-    """Whether a parameter of the command was given, or is its default."""
-    source = click.get_current_context().get_parameter_source(name)
-    return source not in (None, ParameterSource.DEFAULT)
-
-
 def _command() -> str:
     return click.get_current_context().command_path.removeprefix("casestore ")
 
 
 def _options() -> dict[str, str]:
-    """The command's parameters that were given, as a sheet About has them."""
-    params = click.get_current_context().params
-    return {name: _told(value) for name, value in params.items() if _is_given(name)}
+    """The options and arguments that were given, by the names by which they are given."""
+    ctx = click.get_current_context()
+    return {
+        param.opts[0] if isinstance(param, click.Option) else str(param.name): _told(
+            ctx.params[param.name]
+        )
+        for param in ctx.command.params
+        if param.name in ctx.params
+        and ctx.get_parameter_source(param.name) is not ParameterSource.DEFAULT
+    }
 
 
 def _told(value: Any) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
+from operator import gt
 from typing import Any, NamedTuple
 
 from rich.cells import cell_len, chop_cells
@@ -206,8 +207,19 @@ def _lines(
     tallest = max(map(len, titles), default=1)
     titles = [[""] * (tallest - len(title)) + title for title in titles]  # at the foot of the head
     lines = [_bold(line) for line in _grid(columns, titles, widths)]
+    rights = [column.right for column in columns]
     for row in told:
-        lines += _grid(columns, list(map(wrapped, row, widths)), widths)
+        sizes = list(map(cell_len, row))
+        if any(map(gt, sizes, widths)):
+            lines += _grid(columns, list(map(wrapped, row, widths)), widths)
+            continue
+        # Most rows need one line, and there may be very many.
+        spaces = (" " * (width - size) for width, size in zip(widths, sizes, strict=True))
+        aligned = (
+            space + text if right else text + space
+            for text, space, right in zip(row, spaces, rights, strict=True)
+        )
+        lines.append((" " * _GAP).join(aligned).rstrip())
     return lines
 
 

@@ -15,9 +15,9 @@ from cli.terminal.options import settings
 from cli.terminal.output import (
     Column,
     cell,
-    columns_of_programs,
     for_documents,
     for_people,
+    names_asked_for,
     print_object,
     print_rows,
 )
@@ -41,7 +41,7 @@ def show(report: Report[Any], result: Result[Any], zone: tzinfo) -> None:
     warn_of_parked(result.parked)
     names, rows = _spread(report.line.__struct_fields__, result)
     if settings().format == "json":
-        chosen = columns_of_programs(list(map(Column, names)))
+        chosen = names_asked_for(list(map(Column, names)))
         print_object(
             {
                 "report": result.report,
@@ -59,7 +59,8 @@ def show(report: Report[Any], result: Result[Any], zone: tzinfo) -> None:
         # What people are shown stands first, in the order in which the report has it for them.
         first = [columns[name] for name in shown]
         others = [columns[name] for name in names if name not in shown]
-        readable = [{name: _for_people(name, each) for name, each in row.items()} for row in rows]
+        asked = names_asked_for([*first, *others])
+        readable = [{name: _for_people(name, row[name]) for name in asked} for row in rows]
         empty = "none" if result.total == 0 else f"there are {result.total}; --limit shows none"
         remarks = list(_remarks(result, zone))
         print_rows([*first, *others], readable, zone=zone, empty=empty, remarks=remarks)
