@@ -80,7 +80,7 @@ def print_rows(
     elif form == "xlsx":
         from cli.terminal.excel import workbook  # noqa: PLC0415  (it is seldom asked for)
 
-        said = {"command": _command(), **(about or {}), **_options()}
+        said = {"command": _command(), **(about or {}), **_options(zone)}
         write = settings().writer
         assert write is not None  # noqa: S101  (there is no xlsx without -o)
         write(workbook(_command(), own, list(rows), said, zone))
@@ -297,12 +297,12 @@ def _command() -> str:
     return click.get_current_context().command_path.removeprefix("casestore ")
 
 
-def _options() -> dict[str, str]:
+def _options(zone: tzinfo) -> dict[str, str]:
     """The options and arguments that were given, by the names by which they are given."""
     ctx = click.get_current_context()
     return {
         param.opts[0] if isinstance(param, click.Option) else str(param.name): _told(
-            ctx.params[param.name]
+            ctx.params[param.name], zone
         )
         for param in ctx.command.params
         if param.name in ctx.params
@@ -310,5 +310,5 @@ def _options() -> dict[str, str]:
     }
 
 
-def _told(value: Any) -> str:
-    return cell([_told(each) for each in value] if isinstance(value, tuple) else value)
+def _told(value: Any, zone: tzinfo) -> str:
+    return cell([_told(each, zone) for each in value] if isinstance(value, tuple) else value, zone)

@@ -43,7 +43,7 @@ def test_a_report_as_a_workbook(demo: Casestore, tmp_path: Path) -> None:
     assert about["as of"].isoformat() == "2026-09-01T00:00:00"
     assert about["position"] == 182
     assert about["customer"] == "C-5120"
-    assert about["--as-of"] == "2026-09-01 00:00 UTC"
+    assert about["--as-of"] == "2026-09-01 00:00 +02:00"
     assert about["time zone"] == "Europe/Berlin"
 
 
