@@ -233,7 +233,7 @@ def cli() -> None:
       eval "$(_CASESTORE_COMPLETE=bash_source casestore)"
 
     A store is a file, sqlite:///FILE, or a schema, postgresql://USER@HOST/DB?schema=NAME.
-    --db, --format, --quiet and --no-color may stand before or after the command.
+    --db, --format, --quiet, --no-color and --no-pager may stand before or after the command.
 
     Exit codes: 0 fine, 1 refused or tampered, 2 wrong usage, 3 cannot tell.
     """

@@ -27,7 +27,7 @@ from casestore.streams.wording import counted
 from casestore.tlog.note import Checkpoint, Verifier
 from cli.terminal.checkpoints import HELD, KEY_HELP, KEYS, OLDER, VerifierKey, read_checkpoints
 from cli.terminal.options import CANNOT_TELL, REFUSED, settings, shared
-from cli.terminal.output import Column, for_people, print_lines, print_object, table
+from cli.terminal.output import Column, for_people, print_lines, print_object, readable, table
 from cli.terminal.progress import progress
 
 
@@ -110,7 +110,7 @@ _FINDINGS = (Column("level"), Column("where"), Column("what"), Column("do"))
     is_flag=True,
     help="Begin where the last one ended, trusting what was verified then.",
 )
-@shared
+@readable
 def verify(held: Sequence[Path], keys: Sequence[Verifier], incremental: bool) -> None:
     """Compare every event with what was signed.
 

@@ -28,7 +28,9 @@ from cli.terminal.output import (
     print_lines,
     print_object,
     print_rows,
+    readable,
     table,
+    tabular,
 )
 from cli.terminal.text import quoted
 from cli.views import case_changes, case_state, timeline
@@ -68,7 +70,7 @@ reveal_option = click.option(
 @case.command()
 @click.argument("case_id", metavar="ID")
 @points
-@shared
+@readable
 def show(
     *,
     case_id: str,
@@ -105,7 +107,7 @@ def _asked_at(history: History, at: Point) -> datetime:
 @reveal_option
 @click.option("--lapses", is_flag=True, help="Mark what the rules find, where it happened.")
 @points
-@shared
+@tabular
 def timeline_(
     *,
     case_id: str,
@@ -158,7 +160,7 @@ def _with_lapses(
 @click.argument("case_id", metavar="ID")
 @reveal_option
 @points
-@shared
+@readable
 def replay(
     *,
     case_id: str,
@@ -213,7 +215,7 @@ def _step_lines(
 @reveal_option
 @known_at_option
 @zone_option
-@shared
+@readable
 def diff(
     *,
     case_id: str,

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from shlex import quote as shell_quoted
 from shlex import split as shell_split
-from textwrap import shorten, wrap
+from textwrap import shorten
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -20,8 +20,17 @@ from casestore.streams.wording import tell
 from casestore.transfer.ndjson import import_lines
 from cli.commands.transfer import in_words, print_refusals
 from cli.main import cli
-from cli.terminal.options import REFUSED, Settings, Usage, settings, shared
-from cli.terminal.output import Column, for_people, heading, print_lines, print_rows, table
+from cli.terminal.options import REFUSED, Settings, Usage, settings
+from cli.terminal.output import (
+    Column,
+    for_people,
+    heading,
+    paragraph,
+    print_lines,
+    print_rows,
+    readable,
+    table,
+)
 from cli.views import timeline
 
 
@@ -99,7 +108,7 @@ doctor
     required=False,
     type=click.Path(file_okay=False, path_type=Path),
 )
-@shared
+@readable
 def demo(folder: Path | None) -> None:
     """Make a store of five example stories and show them.
 
@@ -155,7 +164,7 @@ _POINT = (Column("when", "when (UTC)"), Column("who"), Column("what"))
 
 def _story_lines(store: CaseStore, number: int, story: Story) -> Iterator[str]:
     yield heading(f"{number}. {story.title}")
-    yield from wrap(story.about, _WIDTH)
+    yield from paragraph(story.about, _WIDTH)
     yield ""
     points: list[dict[str, str]] = []
     for case_id, versions in story.cases.items():
@@ -182,6 +191,7 @@ def _report(url: str, command: str) -> None:
     print_lines([heading(f"$ casestore {command}")])
     own = Settings()
     own.db, own.no_color = url, settings().no_color
+    own.output, own.writer, own.no_pager = settings().output, settings().writer, True
     cli.main(shell_split(command), prog_name="casestore", standalone_mode=False, obj=own)
     print_lines([""])
 

@@ -18,7 +18,7 @@ from casestore.events import EVENTS, VOCABULARY, Event
 from casestore.events.base import FullId, Id, Known, New, Personal
 from casestore.events.markers import fields_of, marker, parts
 from cli.terminal.nearest import did_you_mean
-from cli.terminal.options import EVENT_TYPE, Usage, shared
+from cli.terminal.options import EVENT_TYPE, Usage
 from cli.terminal.output import (
     Column,
     for_people,
@@ -27,13 +27,14 @@ from cli.terminal.output import (
     print_object,
     print_rows,
     table,
+    tabular,
 )
 from cli.terminal.text import quoted
 
 
 @click.command
 @click.argument("type_", metavar="[TYPE]", required=False, type=EVENT_TYPE)
-@shared
+@tabular
 def events(type_: str | None) -> None:
     """List the events that a history can hold.
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.terminal.nearest import did_you_mean
-from cli.terminal.options import Known, Usage, shared
+from cli.terminal.options import Known, Usage
 from cli.terminal.output import (
     Column,
     for_people,
     heading,
+    paragraph,
     print_lines,
     print_object,
     print_rows,
     table,
+    tabular,
 )
 from cli.terminal.text import quoted
 
@@ -50,7 +51,7 @@ _COLUMNS = (
 
 @click.command
 @click.argument("rule", metavar="[RULE]", required=False, type=Known("rule", _rules))
-@shared
+@tabular
 def lessons(rule: str | None) -> None:
     """Explain the rules and the stories that teach them.
 
@@ -90,8 +91,8 @@ def _in_words(rule: Rule) -> Iterator[str]:
     from casestore.events.policy_document import BUILT_IN, number  # noqa: PLC0415  (help must not wait for it)
 
     yield heading(rule.name)
-    for paragraph in rule.lesson.split("\n\n"):
-        yield from wrap(" ".join(paragraph.split()), 78)
+    for part in rule.lesson.split("\n\n"):
+        yield from paragraph(part, 78)
     yield ""
     yield from (f"story {story}: {STORIES[story]}" for story in rule.stories)
     numbers = [

@@ -21,7 +21,17 @@ from casestore.streams.wording import counted
 from cli.commands.reports import answered
 from cli.terminal.actor import read_actor
 from cli.terminal.options import REFUSED, as_of_option, moment, settings, shared, zone_option
-from cli.terminal.output import Column, cell, for_people, heading, print_lines, print_object, table
+from cli.terminal.output import (
+    Column,
+    cell,
+    for_people,
+    heading,
+    print_lines,
+    print_object,
+    readable,
+    table,
+    tabular,
+)
 from cli.terminal.text import visible
 from cli.views.report import show as print_answer
 from projections.query.selection import Selection
@@ -141,7 +151,7 @@ def _first_attempt(store: CaseStore, key: str | None) -> PolicyAdopted | None:
 @policy.command()
 @click.option("--at", type=moment, metavar="TIME", help="The one in force then. Default: now.")
 @zone_option
-@shared
+@readable
 def show(at: datetime | None, tz: tzinfo) -> None:
     """Show the policy in force, with the built-in value of what it leaves out.
 
@@ -218,7 +228,7 @@ def _row(adopted: Adopted) -> dict[str, Any]:
 @click.option("--from", "since", type=moment, metavar="TIME", help="Only what was judged since.")
 @click.option("--to", "until", type=moment, metavar="TIME", help="Only what was judged before.")
 @zone_option
-@shared
+@tabular
 def backtest(
     file: Path,
     as_of: datetime | None,

@@ -19,7 +19,15 @@ from casestore.streams.codec import Codec
 from casestore.streams.wording import counted
 from cli.terminal.actor import read_actor
 from cli.terminal.options import REFUSED, Usage, settings, shared
-from cli.terminal.output import Column, cell, for_people, print_lines, print_object, print_rows
+from cli.terminal.output import (
+    Column,
+    cell,
+    for_people,
+    print_lines,
+    print_object,
+    print_rows,
+    tabular,
+)
 from cli.terminal.progress import progress
 from cli.terminal.text import visible
 
@@ -199,7 +207,7 @@ _REQUESTS = (
 @privacy.command()
 @click.argument("customer_id", metavar="[CUSTOMER]", required=False)
 @click.option("--requested", is_flag=True, help="List who asked to be erased and is not yet.")
-@shared
+@tabular
 def status(customer_id: str | None, requested: bool) -> None:
     """List who was erased, or tell how it stands with one customer.
 

@@ -10,7 +10,7 @@ import click
 
 from cli.commands.reports import MANY
 from cli.terminal.options import REFUSED, settings, shared
-from cli.terminal.output import Column, for_people, print_lines, print_rows, table
+from cli.terminal.output import Column, for_people, print_lines, print_rows, table, tabular
 from cli.terminal.progress import progress
 from cli.views.report import duration
 from projections import PROJECTIONS, Parked, Runner
@@ -43,7 +43,7 @@ _PARKED = (Column("projection"), Column("stream"), Column("error"))
 
 
 @projections.command()
-@shared
+@tabular
 def status() -> None:
     """Show how far each projection is, and what is parked.
 
@@ -63,7 +63,7 @@ def status() -> None:
     for row in rows:
         row["lag_s"] = duration(int(row["lag_s"])) if row["lag_events"] else ""
         row["position"] = "not built" if row["position"] is None else row["position"]
-    print_lines(table(_STATUS, rows))
+    print_rows(_STATUS, rows)
     if parked:
         print_lines(["", *table(_PARKED, [stream._asdict() for stream in parked])])
 

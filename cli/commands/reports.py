@@ -28,11 +28,11 @@ from cli.terminal.options import (
     shared,
     zone_option,
 )
-from cli.terminal.output import for_people, print_lines
+from cli.terminal.output import for_people, print_lines, tabular
 from cli.terminal.progress import progress
 from cli.terminal.text import quoted
 from cli.views.lapses import ExplainedLine, explained_lapses, with_words
-from cli.views.report import heading, show, warn_of_parked
+from cli.views.report import show, warn_of_parked
 from projections import reports
 from projections.query.known_names import not_known
 from projections.query.report import CannotAsk, Option, Report, Result
@@ -161,11 +161,11 @@ def _command(report: Report[Any], explain: Explain | None = None) -> click.Comma
         click.option(
             "--sort",
             metavar="FIELD",
-            help="Sort by a field, or by a column's heading; -FIELD puts the largest first.",
+            help="Sort by a field; -FIELD puts the largest first.",
         ),
         click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most N rows."),
         zone_option,
-        shared,
+        tabular,
     ]
     command: Any = run
     for decorate in reversed(decorators):
@@ -202,12 +202,12 @@ def _chosen(report: Report[Any], explained: bool) -> Report[Any]:
 
 
 def sort_field(report: Report[Any], text: str) -> str:
-    """The field to sort by, with its "-", by its name or by the heading of its column.
+    """The field to sort by, with its "-": by its name, which may lack its unit: opened, late_by.
 
     Raises Usage.
     """
     fields = report.line.__struct_fields__
-    names = {heading(field).replace(" ", "_"): field for field in reversed(fields)}
+    names = {re.sub(r"_(s|id|at|share)$", "", field): field for field in reversed(fields)}
     names |= {field: field for field in fields}
     wanted = re.sub(r"[\s-]", "_", text.removeprefix("-").strip()).lower()
     if wanted not in names:

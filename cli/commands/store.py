@@ -9,7 +9,7 @@ from casestore.doctor.examine import DoctorFinding, examine
 from casestore.journal.url import SQLiteUrl, parse_url, without_password
 from casestore.privacy.erasure import finish
 from cli.terminal.options import REFUSED, settings, shared
-from cli.terminal.output import Column, for_people, print_object, print_rows
+from cli.terminal.output import Column, for_people, print_lines, print_object, print_rows, tabular
 from cli.terminal.progress import progress
 from cli.terminal.text import visible
 
@@ -61,7 +61,7 @@ _FINDINGS = (
 @click.option(
     "--fix", is_flag=True, help="First finish what was interrupted: erasures, a rotation's end."
 )
-@shared
+@tabular
 def doctor(fix: bool) -> None:
     """Check that a store is whole.
 
@@ -84,7 +84,7 @@ def doctor(fix: bool) -> None:
     shown = [finding for finding in findings if finding.level != "ok" or not settings().quiet]
     print_rows(_FINDINGS, map(_row, shown), empty="the store is whole")
     if for_people() and not settings().quiet:
-        click.echo(_verdict(findings))
+        print_lines([_verdict(findings)])
     if any(finding.level == "error" for finding in findings):
         raise click.exceptions.Exit(REFUSED)
 

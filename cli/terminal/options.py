@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, tzinfo
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import click
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 REFUSED, USAGE, CANNOT_TELL = 1, 2, 3
 """Exit codes: refused or tampered; wrong usage; the question could not be answered."""
-FORMATS = ("table", "json", "ndjson", "csv")
+FORMATS = ("table", "json", "ndjson", "csv", "tsv", "markdown", "html", "xlsx")
 
 
 class Usage(click.UsageError):
@@ -38,6 +39,14 @@ class Settings:
         self.format = "table"
         self.quiet = False
         self.no_color = False
+        self.no_pager = False
+        self.output: Path | None = None
+        self.bom = False
+        self.columns: tuple[str, ...] | None = None
+        self.wide = False
+        self.block = False
+        self.writer: Callable[[Any], None] | None = None
+        """Takes what a command prints, where that is not simply standard output."""
 
     def open_store(self) -> CaseStore:
         """Open the store that --db, CASESTORE_URL or the default names."""
@@ -61,9 +70,19 @@ def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
 
 def shared(command: F) -> F:
     """Add the global options to a command, or to the whole command line."""
+
+    @wraps(command)
+    def checked(*args: Any, **values: Any) -> Any:
+        _check_that_it_can_be_made()
+        return command(*args, **values)
+
+    with_options: Any = checked
     for option in (
         click.option(
             "--no-color", is_flag=True, expose_value=False, callback=_keep, help="No colours."
+        ),
+        click.option(
+            "--no-pager", is_flag=True, expose_value=False, callback=_keep, help="No pager."
         ),
         click.option(
             "--quiet",
@@ -79,7 +98,7 @@ def shared(command: F) -> F:
             metavar="FORMAT",
             expose_value=False,
             callback=_keep,
-            help="table (the default), json, ndjson or csv.",
+            help="table (the default), json, ndjson, csv, tsv, markdown, html or xlsx.",
         ),
         click.option(
             "--db",
@@ -89,8 +108,80 @@ def shared(command: F) -> F:
             help="The store: a URL, or a file. Default: CASESTORE_URL, else sqlite:///casestore.db.",
         ),
     ):
+        with_options = option(with_options)
+    return cast(F, with_options)
+
+
+def _check_that_it_can_be_made() -> None:
+    """Raise Usage for an .xlsx that nobody could read, before anything is done."""
+    ctx, own = click.get_current_context(), settings()
+    if own.format != "xlsx" or isinstance(ctx.command, click.Group) or own.output is not None:
+        return
+    if any("-o" in param.opts and param.name == "output" for param in ctx.command.params):
+        raise Usage("xlsx is a file: give -o FILE.xlsx")
+    raise Usage("this command makes no xlsx; leave --format out, or write json")
+
+
+def destination_options(command: F) -> F:
+    """Add the options that say where the output of a command goes, and how."""
+    for option in (
+        click.option(
+            "--bom",
+            is_flag=True,
+            expose_value=False,
+            callback=_keep,
+            help="Begin CSV and TSV with a mark by which spreadsheets know UTF-8.",
+        ),
+        click.option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            type=click.Path(path_type=Path),
+            expose_value=False,
+            callback=_keep,
+            help="Write a file, whole or not at all, instead of standard output.",
+        ),
+    ):
         command = option(command)
     return command
+
+
+def table_options(command: F) -> F:
+    """Add the options that choose what a table shows."""
+    for option in (
+        click.option(
+            "--block",
+            is_flag=True,
+            expose_value=False,
+            callback=_keep,
+            help="All columns, each in a line of its own.",
+        ),
+        click.option(
+            "--wide",
+            is_flag=True,
+            expose_value=False,
+            callback=_keep,
+            help="All columns, however wide the table gets.",
+        ),
+        click.option(
+            "--columns",
+            metavar="A,B,C",
+            expose_value=False,
+            callback=_keep_names,
+            help="These columns, in this order.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _keep_names(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value is None:
+        return
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    if not names:
+        raise click.BadParameter("names no column; write names with commas between them")
+    _keep(ctx, param, names)
 
 
 class _Zone(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none

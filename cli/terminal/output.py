@@ -1,4 +1,4 @@
-"""Prints rows: a table for people; JSON, NDJSON or CSV for programs.
+"""Prints rows and objects, in the format and to the place that were asked for.
 
 Rows are mappings from a column's name to a plain value: text, number, flag, datetime, Money, or
 a list or mapping of these. One declaration of columns serves every format.
@@ -6,259 +6,275 @@ a list or mapping of these. One declaration of columns serves every format.
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import re
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
-from decimal import Decimal
-from itertools import chain
-from typing import Any, NamedTuple
-from uuid import UUID
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, tzinfo
+from functools import wraps
+from typing import IO, Any, TypeVar, cast
 
 import click
-from rich.cells import cell_len
+from click.core import ParameterSource
 
-from casestore.events import Money, Ref
-from casestore.streams.wording import words
-from cli.terminal.options import settings
-from cli.terminal.text import CONTROLS, visible
+from cli.terminal import formats
+from cli.terminal.columns import Cells, Column, chosen
+from cli.terminal.files import check_writable, whole_file
+from cli.terminal.options import Usage, destination_options, settings, shared, table_options
+from cli.terminal.screen import has_styles, on_terminal, width
+from cli.terminal.tables import Table, blocks, cell, heading, table_of, wrapped
 
-Cells = Mapping[str, Any]
+__all__ = (  # what commands need in one place; tables and columns are made elsewhere
+    "Cells",
+    "Column",
+    "cell",
+    "for_documents",
+    "for_people",
+    "heading",
+    "names_asked_for",
+    "on_terminal",
+    "paragraph",
+    "print_lines",
+    "print_object",
+    "print_rows",
+    "readable",
+    "table",
+    "tabular",
+    "text",
+)
 
-
-class Column(NamedTuple):
-    """A column of a table, and a key for programs."""
-
-    name: str
-    heading: str | None = None
-    """For people. If left out: the name, with spaces instead of underscores."""
-    right: bool = False
-    """Whether a table aligns it to the right, as is usual for numbers."""
-    people: bool = True
-    """Whether tables have it."""
-    programs: bool = True
-    """Whether JSON, NDJSON and CSV have it."""
-
-    @property
-    def title(self) -> str:
-        """The heading for people."""
-        return self.name.replace("_", " ") if self.heading is None else self.heading
+F = TypeVar("F", bound=Callable[..., Any])
+_DOCUMENTS = ("markdown", "html")
+_SHEETS = ("csv", "tsv")
+_LEAST = 20
+"""Characters in a line of text, however narrow the terminal is."""
 
 
 def print_rows(
-    columns: Sequence[Column], rows: Iterable[Cells], *, zone: tzinfo = UTC, empty: str = "none"
+    columns: Sequence[Column],
+    rows: Iterable[Cells],
+    *,
+    zone: tzinfo = UTC,
+    empty: str = "none",
+    remarks: Sequence[str] = (),
+    about: Mapping[str, Any] | None = None,
 ) -> None:
     """Print rows in the format that was asked for.
 
     Args:
         columns: what to print of each row, in order.
-        rows: a table needs them all at once; every other format is written while they come.
-        zone: the time zone of the times in a table.
+        rows: a table needs them all at once; JSON, NDJSON, CSV and TSV are written while they come.
+        zone: the time zone of the times in a table, a document or a workbook.
         empty: what is printed in place of a table without rows.
+        remarks: lines for people below the table.
+        about: what a workbook's sheet About says, beside the command and its options.
     """
-    chosen = settings().format
-    if chosen == "table":
-        all_rows = list(rows)
-        print_lines(table(columns, all_rows, zone=zone) if all_rows else [empty])
-        return
-    names = [column.name for column in columns if column.programs]
-    plain_rows = ({name: to_json(row.get(name)) for name in names} for row in rows)
-    lines_of = {"json": _json_lines, "ndjson": _ndjson_lines, "csv": _csv_lines}[chosen]
-    _write(lines_of(names, plain_rows))
+    form = settings().format
+    own = _asked_for(columns)
+    if form == "table":
+        print_lines([*table_lines(own, list(rows), zone=zone, empty=empty, remarks=remarks)])
+    elif form == "markdown":
+        _write(formats.markdown_lines(own, rows, zone))
+        _write(f"\n{formats.markdown(line)}\n" for line in remarks if line)
+    elif form == "html":
+        _write(formats.html_lines(own, rows, zone))
+        _write(formats.html_text(line) for line in remarks if line)
+    elif form == "xlsx":
+        from cli.terminal.excel import workbook  # noqa: PLC0415  (it is seldom asked for)
+
+        said = {"command": _command(), **(about or {}), **_options(zone)}
+        write = settings().writer
+        assert write is not None  # noqa: S101  (there is no xlsx without -o)
+        write(workbook(_command(), own, list(rows), said, zone))
+    elif form in _SHEETS:
+        _write(["\ufeff"] if settings().bom else [])
+        lines = formats.csv_lines if form == "csv" else formats.tsv_lines
+        given = click.get_current_context().get_parameter_source("tz")
+        _write(lines(own, rows, zone if given is ParameterSource.COMMANDLINE else UTC))
+    else:
+        _write((formats.json_lines if form == "json" else formats.ndjson_lines)(own, rows))
+
+
+def table_lines(
+    columns: Sequence[Column],
+    rows: Sequence[Cells],
+    *,
+    zone: tzinfo,
+    empty: str = "none",
+    remarks: Sequence[str] = (),
+) -> Iterator[str]:
+    """A table for people, or one row a block, and remarks; last, what the table does not show."""
+    own = settings()
+    if not rows:
+        yield empty
+        yield from text(remarks)
+    elif own.block:
+        yield from blocks(columns, rows, zone)
+        yield from text(remarks)
+    else:
+        made = table_of(columns, rows, zone, fits=not own.wide)
+        yield from made.lines
+        yield from text(remarks)
+        yield from notes(made, zone)
 
 
 def print_object(value: Mapping[str, Any]) -> None:
-    """Print one object for programs; CSV has a line for each of its leaves."""
-    plain = to_json(value)
-    match settings().format:
-        case "csv":
-            leaves = ({"field": path, "value": leaf} for path, leaf in flatten(plain))
-            _write(_csv_lines(["field", "value"], leaves))
-        case "ndjson":
-            _write([_json(plain), "\n"])
-        case _:
-            _write([_json(plain, indent=2), "\n"])
+    """Print one object for programs; sheets and documents have a line for each of its leaves."""
+    plain = formats.to_json(value)
+    form = settings().format
+    if form == "ndjson":
+        _write([formats.json_text(plain), "\n"])
+    elif form in ("csv", "tsv", "xlsx", *_DOCUMENTS):
+        leaves = ({"field": path, "value": leaf} for path, leaf in formats.flatten(plain))
+        with _all_columns():
+            print_rows([Column("field"), Column("value")], leaves)
+    else:
+        _write([formats.json_text(plain, indent=2), "\n"])
+
+
+@contextmanager
+def _all_columns() -> Iterator[None]:
+    own = settings()
+    kept, own.columns = own.columns, None
+    try:
+        yield
+    finally:
+        own.columns = kept
+
+
+def _asked_for(columns: Sequence[Column]) -> list[Column]:
+    own = settings()
+    people = own.format in ("table", *_DOCUMENTS)
+    return chosen(columns, own.columns, everything=own.wide or own.block, people=people)
+
+
+def names_asked_for(columns: Sequence[Column]) -> list[str]:
+    """The names of the columns that are printed, for who has to make their values."""
+    return [column.name for column in _asked_for(columns)]
 
 
 def for_people() -> bool:
-    """Whether a table was asked for, and not a format for programs."""
+    """Whether a table was asked for, and not a format for programs or documents."""
     return settings().format == "table"
 
 
-def on_terminal() -> bool:
-    """Whether standard output is a terminal, where a person reads it."""
-    return sys.stdout.isatty()
+def for_documents() -> bool:
+    """Whether a document was asked for, which people read too, but elsewhere."""
+    return settings().format in _DOCUMENTS
 
 
 def print_lines(lines: Iterable[str]) -> None:
     """Print lines for people."""
-    click.echo("\n".join(lines))
-
-
-# --- for people ----------------------------------------------------------------------------
+    _write(f"{line}\n" for line in lines)
 
 
 def table(columns: Sequence[Column], rows: Sequence[Cells], *, zone: tzinfo = UTC) -> list[str]:
-    """The lines of a table: fitted to the width of a terminal; in a pipe as wide as its text."""
-    shown = [column for column in columns if column.people]
-    cells = [[cell(row.get(column.name), zone) for column in shown] for row in rows]
-    return _rich_table(shown, cells) if on_terminal() else _plain_table(shown, cells)
+    """The lines of a table that is a part of a page. Its columns cannot be chosen."""
+    made = table_of([column for column in columns if column.people], rows, zone)
+    return [*made.lines, *made.note(zone, "a wider terminal shows them")]
 
 
-def cell(value: Any, zone: tzinfo = UTC) -> str:
-    """A value in words, safe to show, in one line."""
-    return visible(words(value, zone))
+def text(lines: Iterable[str]) -> Iterator[str]:
+    """Lines of text for people, broken between words where a terminal would break them anywhere."""
+    for line in lines:
+        if on_terminal():
+            words = line.lstrip(" ")
+            indent = line[: len(line) - len(words)]
+            yield from (
+                f"{indent}{each}" for each in wrapped(words, max(width() - len(indent), _LEAST))
+            )
+        else:
+            yield line
 
 
-def _plain_table(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> list[str]:
-    lines = [[column.title for column in columns], *cells]
-    widths = _widths(lines)
-    rights = [column.right for column in columns]
-    return ["  ".join(map(_aligned, line, widths, rights)).rstrip() for line in lines]
+def paragraph(words: str, most: int = 100) -> list[str]:
+    """A paragraph in lines of so many characters at most, and no more than a terminal has."""
+    from textwrap import wrap  # noqa: PLC0415  (rows need none)
+
+    return wrap(" ".join(words.split()), min(most, width()) if on_terminal() else most)
 
 
-def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
-    return [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+def notes(made: Table, zone: tzinfo) -> Iterator[str]:
+    """What a table does not show, and how to see it."""
+    see = "--wide or --block shows all, --columns chooses"
+    yield from text(made.note(zone, see))
 
 
-def _aligned(text: str, width: int, right: bool) -> str:
-    space = " " * (width - cell_len(text))
-    return space + text if right else text + space
+# --- where it goes -------------------------------------------------------------------------
 
 
-_LAST_COLUMN = 20
-"""Characters that a table's last column needs at least for its text to wrap well."""
+def readable(command: F) -> F:
+    """Add the global options and -o to a command that people read, with a pager on a terminal."""
+
+    @wraps(command)
+    def to_its_place(*args: Any, **values: Any) -> Any:
+        with _in_place():
+            return command(*args, **values)
+
+    return shared(destination_options(cast(F, to_its_place)))
 
 
-def _rich_table(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> list[str]:
-    from rich.console import Console  # noqa: PLC0415  (a pipe does not wait for it)
-    from rich.table import Table  # noqa: PLC0415  (the same)
-    from rich.text import Text  # noqa: PLC0415  (the same)
-
-    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    console = Console(color_system=None if settings().no_color else "auto")
-    *widths, _ = _widths([[column.title for column in columns], *cells])
-    others_fit = sum(widths) + 2 * len(widths) + _LAST_COLUMN <= console.width
-    for index, column in enumerate(columns):
-        justify: Any = "right" if column.right else "left"
-        is_last = index == len(widths)
-        no_wrap = others_fit and not is_last  # the last column wraps; all do if there is no room
-        grid.add_column(column.title, justify=justify, no_wrap=no_wrap, overflow="fold")
-    for line in cells:
-        grid.add_row(*map(Text, line))  # in a plain str, rich reads [brackets] as markup
-    with console.capture() as captured:
-        console.print(grid)
-    return [line.rstrip() for line in captured.get().rstrip("\n").split("\n")]
+def tabular(command: F) -> F:
+    """Do as `readable`, and add the options that choose what a table shows."""
+    return table_options(readable(command))
 
 
-def heading(text: str) -> str:
-    """A line above a table; bold on a terminal."""
-    text = visible(text)
-    bold = on_terminal() and not settings().no_color
-    return click.style(text, bold=True) if bold else text
+@contextmanager
+def _in_place() -> Iterator[None]:
+    """Open the file of -o, or a pager, for as long as a command runs."""
+    own = settings()
+    if own.writer is not None:  # a command within another: the demo's reports
+        yield
+        return
+    _check(own.format)
+    with ExitStack() as places:
+        if own.output is not None:
+            private = bool(click.get_current_context().params.get("reveal"))
+            file = places.enter_context(whole_file(own.output, private=private))
+            own.writer = _into(file)
+        elif on_terminal():
+            from cli.terminal.pager import Paged, pager  # noqa: PLC0415  (a pipe needs none)
+
+            if (command := pager()) is not None:
+                paged = Paged(command)
+                places.callback(paged.close)
+                own.writer = paged.write
+        yield
 
 
-# --- for programs --------------------------------------------------------------------------
+def _into(file: IO[bytes]) -> Callable[[str | bytes], None]:
+    def write(data: str | bytes) -> None:
+        file.write(data if isinstance(data, bytes) else data.encode("utf-8", "backslashreplace"))
+
+    return write
 
 
-_PLAIN = frozenset({str, int, bool, float})
-
-
-def to_json(value: Any) -> Any:
-    """A value as plain JSON: instants in UTC with Z, money as amount and currency."""
-    if value is None or type(value) in _PLAIN:
-        return value
-    match value:
-        case datetime():
-            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-        case Money():
-            return {"amount": f"{value.amount:f}", "currency": value.currency}
-        case Ref():
-            return {"kind": value.kind, "id": value.id}
-        case Decimal() | UUID():
-            return str(value)
-        case Mapping():
-            return {str(name): to_json(item) for name, item in value.items()}
-        case list() | tuple():
-            return [to_json(item) for item in value]
-        case _:
-            return value
-
-
-def flatten(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of nested mappings and lists, each with its dotted path."""
-    if isinstance(value, Mapping):
-        for name, item in value.items():
-            yield from flatten(item, f"{path}.{name}" if path else name)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from flatten(item, f"{path}.{index}")
-    else:
-        yield path, value
-
-
-def _json(value: Any, indent: int | None = None) -> str:
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
-    # Outside of strings stands none of these characters but the newlines of indent (inside, json
-    # escapes newlines itself). So to escape all others changes no value.
-    return CONTROLS.sub(lambda m: m[0] if m[0] == "\n" else f"\\u{ord(m[0]):04x}", text)
-
-
-def _json_lines(_names: Sequence[str], rows: Iterable[Cells]) -> Iterator[str]:
-    opened = False
-    for row in rows:
-        yield f"{',' if opened else '['}\n  {_json(row)}"
-        opened = True
-    yield "\n]\n" if opened else "[]\n"
-
-
-def _ndjson_lines(_names: Sequence[str], rows: Iterable[Cells]) -> Iterator[str]:
-    return (f"{_json(row)}\n" for row in rows)
-
-
-def _csv_lines(names: Sequence[str], rows: Iterable[Cells]) -> Iterator[str]:
-    text = io.StringIO()
-    writer = csv.writer(text)  # its lines end in \r\n, so that it quotes cells with \r or \n
-    for_a_person = on_terminal()
-    for line in chain([names], ([_csv_cell(row[name]) for name in names] for row in rows)):
-        writer.writerow(map(visible, line) if for_a_person else line)
-        yield f"{text.getvalue()[:-2]}\n"
-        text.seek(0)
-        text.truncate()
-
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""Spreadsheets take a cell that begins so for a formula and run it; an apostrophe stops them."""
-_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
-"""What may begin with a sign and is no formula all the same."""
-
-
-def _csv_cell(value: Any) -> str:
-    match value:
-        case None:
-            return ""
-        case str():
-            text = value
-        case bool():
-            return "true" if value else "false"
-        case {"amount": amount, "currency": currency, **rest} if not rest:
-            return f"{amount} {currency}"
-        case dict() | list():
-            text = _json(value)
-        case _:
-            text = str(value)
-    if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text):
-        text = f"'{text}"
-    return text
+def _check(form: str) -> None:
+    """Raise Usage for options that contradict one another, or would be ignored."""
+    own = settings()
+    for option, given, fitting in (
+        ("--block", own.block, ("table",)),
+        ("--wide", own.wide, ("table", *_DOCUMENTS)),
+        ("--bom", own.bom, _SHEETS),
+    ):
+        if given and form not in fitting:
+            raise Usage(f"{option} is for {', '.join(fitting)}; leave it or --format {form} out")
+    if own.wide and own.block:
+        raise Usage("--wide and --block are two ways to show all; give one of them")
+    if own.wide and own.columns:
+        raise Usage("--wide shows all columns, and --columns some; give one of them")
+    if own.output is not None:
+        check_writable(own.output)
 
 
 def _write(lines: Iterable[str]) -> None:
-    """Write lines as UTF-8, whatever the locale, and many at a time."""
+    """Write text, many lines at a time: as UTF-8 for programs, whatever the locale."""
+    own = settings()
     for chunk in _chunks(lines):
-        click.echo(chunk.encode(), nl=False)
+        if own.writer is not None:
+            own.writer(chunk)
+        elif own.format == "table":
+            click.echo(chunk, nl=False, color=has_styles())
+        else:
+            click.echo(chunk.encode(), nl=False)
 
 
 def _chunks(lines: Iterable[str], size: int = 1 << 16) -> Iterator[str]:
@@ -270,4 +286,29 @@ def _chunks(lines: Iterable[str], size: int = 1 << 16) -> Iterator[str]:
         if length >= size:
             yield "".join(chunk)
             chunk, length = [], 0
-    yield "".join(chunk)
+    if chunk:
+        yield "".join(chunk)
+
+
+# --- what was asked ------------------------------------------------------------------------
+
+
+def _command() -> str:
+    return click.get_current_context().command_path.removeprefix("casestore ")
+
+
+def _options(zone: tzinfo) -> dict[str, str]:
+    """The options and arguments that were given, by the names by which they are given."""
+    ctx = click.get_current_context()
+    return {
+        param.opts[0] if isinstance(param, click.Option) else str(param.name): _told(
+            ctx.params[param.name], zone
+        )
+        for param in ctx.command.params
+        if param.name in ctx.params
+        and ctx.get_parameter_source(param.name) is not ParameterSource.DEFAULT
+    }
+
+
+def _told(value: Any, zone: tzinfo) -> str:
+    return cell([_told(each, zone) for each in value] if isinstance(value, tuple) else value, zone)

@@ -8,14 +8,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from cli.terminal.options import settings
+from cli.terminal.screen import has_styles, is_dumb
 
 Tick = Callable[[int], None]
 """Takes the number of things that are done so far."""
 
 
 def is_visible() -> bool:
-    """Whether a person would see a bar: standard error is a terminal."""
-    return sys.stderr.isatty()
+    """Whether a person would see a bar: standard error is a terminal that can redraw."""
+    return sys.stderr.isatty() and not is_dumb()
 
 
 @contextmanager
@@ -36,7 +37,7 @@ def progress(
     from rich.console import Console  # noqa: PLC0415  (a pipe does not wait for it)
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415  (the same)
 
-    colours: Any = None if settings().no_color else "auto"
+    colours: Any = "auto" if has_styles(sys.stderr) else None
     console = Console(stderr=True, force_terminal=True, color_system=colours)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:

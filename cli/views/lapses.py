@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import tzinfo
-from textwrap import wrap
 from typing import Any
 
 from msgspec.structs import asdict
@@ -13,13 +12,11 @@ from casestore import CaseStore, History
 from casestore.events.policy_document import number
 from casestore.streams.policies import Policies
 from casestore.streams.wording import clock, counted, tell, words
-from cli.terminal.output import cell, heading
+from cli.terminal.output import cell, heading, paragraph, text
 from cli.terminal.text import visible
 from projections.query.report import Result
 from projections.reports.lapses import LapseLine
 from projections.rules.lapses import RULES
-
-_WIDTH = 100
 
 
 def explained_lapses(result: Result[Any], store: CaseStore, zone: tzinfo) -> Iterator[str]:
@@ -30,11 +27,11 @@ def explained_lapses(result: Result[Any], store: CaseStore, zone: tzinfo) -> Ite
         rule = RULES[lapse.rule]
         subject = "" if lapse.subject == "case" else f", {lapse.subject}"
         yield heading(f"{lapse.outcome}: {lapse.rule}, case {lapse.case_id}{subject}")
-        yield from wrap(" ".join(rule.lesson.split()), _WIDTH)
+        yield from paragraph(rule.lesson)
         yield visible(f"at {cell(lapse.at, zone)}, by {lapse.agent or 'nobody named'}")
-        yield from _numbers(rule.numbers, policies, lapse)
+        yield from text(_numbers(rule.numbers, policies, lapse))
         for uid in lapse.evidence:
-            yield visible(_event(uid, histories, store, zone))
+            yield from text([visible(_event(uid, histories, store, zone))])
         yield ""
     count = len(result.rows)
     yield f"{counted(count, 'finding')}, as of {cell(result.as_of, zone)}"

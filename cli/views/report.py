@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, tzinfo
-from typing import Any, get_type_hints
+from datetime import tzinfo
+from typing import Any, get_args, get_origin, get_type_hints
 
 import click
 
 from casestore import Money
 from casestore.streams.wording import counted
 from cli.terminal.options import settings
-from cli.terminal.output import Column, cell, print_lines, print_object, print_rows, table
+from cli.terminal.output import (
+    Column,
+    cell,
+    for_documents,
+    for_people,
+    names_asked_for,
+    print_object,
+    print_rows,
+)
 from cli.terminal.text import visible
 from projections.query.report import Report, Result
 
@@ -32,22 +40,48 @@ def show(report: Report[Any], result: Result[Any], zone: tzinfo) -> None:
     """Print what a report answered, in the format that was asked for."""
     warn_of_parked(result.parked)
     names, rows = _spread(report.line.__struct_fields__, result)
-    match settings().format:
-        case "table":
-            print_lines(lines(report, result, zone))
-        case "json":
-            print_object(
-                {
-                    "report": result.report,
-                    "as_of": result.as_of,
-                    "known_at": result.known_at,
-                    "position": result.position,
-                    "rows": rows,
-                    "summary": result.summary,
-                }
-            )
-        case _:
-            print_rows(list(map(Column, names)), rows)
+    if settings().format == "json":
+        chosen = names_asked_for(list(map(Column, names)))
+        print_object(
+            {
+                "report": result.report,
+                "as_of": result.as_of,
+                "known_at": result.known_at,
+                "position": result.position,
+                "rows": [{name: row[name] for name in chosen} for row in rows],
+                "summary": result.summary,
+            }
+        )
+        return
+    shown = _in_order_of(report.shown.split(), names)
+    columns = _columns(names, report, shown)
+    if for_people() or for_documents():
+        # What people are shown stands first, in the order in which the report has it for them.
+        first = [columns[name] for name in shown]
+        others = [columns[name] for name in names if name not in shown]
+        asked = names_asked_for([*first, *others])
+        readable = [{name: _for_people(name, row[name]) for name in asked} for row in rows]
+        empty = "none" if result.total == 0 else f"there are {result.total}; --limit shows none"
+        remarks = list(_remarks(result, zone))
+        print_rows([*first, *others], readable, zone=zone, empty=empty, remarks=remarks)
+    else:
+        about = {
+            "report": result.report,
+            "as of": result.as_of,
+            "known at": result.known_at,
+            "position": result.position,
+        }
+        print_rows(list(columns.values()), rows, zone=zone, about=about)
+
+
+def _in_order_of(shown: Sequence[str], names: Sequence[str]) -> list[str]:
+    """The names that are shown; of a mapping, each of its entries."""
+    return [
+        name
+        for field in shown
+        for name in names
+        if name == field or (field not in names and name.startswith(f"{field}_"))
+    ]
 
 
 def _spread(names: Sequence[str], result: Result[Any]) -> tuple[list[str], list[dict[str, Any]]]:
@@ -65,20 +99,9 @@ def _spread(names: Sequence[str], result: Result[Any]) -> tuple[list[str], list[
     return columns, [{name: row[name] for name in columns} for row in rows]
 
 
-def lines(
-    report: Report[Any], result: Result[Any], zone: tzinfo = UTC, *, without: str = ""
-) -> Iterator[str]:
-    """A report as text for people: a table of its rows, and their summary.
-
-    Args:
-        without: names of fields to leave out, with spaces between them.
-    """
-    shown = [name for name in report.shown.split() if name not in without.split()]
-    names, plain = _spread(shown, result)
-    rows = [{name: _for_people(name, value) for name, value in row.items()} for row in plain]
-    columns = [_column(name, report) for name in names]
-    yield from table(columns, rows, zone=zone) if rows else ["none"]
-    if len(result.rows) < result.total:
+def _remarks(result: Result[Any], zone: tzinfo) -> Iterator[str]:
+    """What people are told below a report's rows: how many are left out, and the summary."""
+    if 0 < len(result.rows) < result.total:
         yield f"… the first {len(result.rows)} of {result.total}"
     yield ""
     yield "; ".join(_summary(result.summary, zone))
@@ -86,18 +109,42 @@ def lines(
     yield f"as of {cell(result.as_of, zone)}{known}, up to position {result.position}"
 
 
-def _column(name: str, report: Report[Any]) -> Column:
-    kind = get_type_hints(report.line).get(name, int)  # of a mapping's entries, which count
-    return Column(name, heading(name), right=_is_number(kind))
+_GO_FIRST = (
+    *("about", "outcome", "hours_since_received", "asked_for", "year_count", "earlier_by"),
+    *("agents", "replies", "messages", "agents_per_case", "contacts_per_case", "reopened"),
+    *("satisfaction", "working_median_s", "beyond_authority_share", "unasked_share", "within"),
+    *("channel", "code", "resent_by", "first_opened_at", "stated_by", "earlier_at"),
+    *("within_authority", "year_value", "given_by", "team", "customer_id", "subject"),
+    *("issues_open", "late_by_s", "made_by", "agent", "median_s"),
+)
+"""Where not all columns of a report fit, these go first, in this order; then those on the right."""
+_TEXTS = ("value", "earlier_value", "limit", "reason", "topic")
+"""Fields that may hold several words."""
 
 
-def heading(name: str) -> str:
-    """The heading of a field's column."""
-    return re.sub(r"_(s|id|at|share)$", "", name).replace("_", " ")
+def _columns(names: Sequence[str], report: Report[Any], shown: Sequence[str]) -> dict[str, Column]:
+    """The columns of a report by name; people are shown some of them."""
+    hints = get_type_hints(report.line)
+    columns = {}
+    for name in names:
+        hint = hints.get(name, int)  # of a mapping's entries, which count
+        columns[name] = Column(
+            name,
+            right=_is_number(hint),
+            people=name in shown,
+            wraps=name in _TEXTS and not _is_money(hint),
+            money=_is_money(hint),
+            goes=len(_GO_FIRST) - _GO_FIRST.index(name) if name in _GO_FIRST else 0,
+        )
+    return columns
+
+
+def _is_money(hint: Any) -> bool:
+    return hint is Money or (Money in get_args(hint) and get_origin(hint) is not list)
 
 
 def _is_number(hint: Any) -> bool:
-    return hint in (int, float, int | None, float | None, Money | None)
+    return hint in (int, float, int | None, float | None) or _is_money(hint)
 
 
 def _for_people(name: str, value: Any) -> Any:

@@ -24,6 +24,7 @@ from tests.support import stories
 from tests.support.command_line import Casestore, demo_store
 from tests.support.golden import check_golden
 from tests.support.long_cases import long_history
+from tests.support.terminal import screens
 from tests.support.work import work
 
 CASES = ("roadshow", "upload-limit", "roaming-bill", "no-ushers", "free-flight", "nine-days")
@@ -68,12 +69,8 @@ def test_diff(casestore: Casestore) -> None:
     check_golden("diff.txt", casestore("case", "diff", "nine-days", "24", "34").fine().out)
 
 
-def test_a_narrow_terminal_gets_whole_words(
-    casestore: Casestore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cli.terminal.output.on_terminal", lambda: True)
-    monkeypatch.setattr("cli.views.timeline.on_terminal", lambda: True)
-    told = casestore("case", "timeline", "free-flight", "--reveal", "--no-color").fine().out
+def test_a_narrow_terminal_gets_whole_words(casestore: Casestore) -> None:
+    told = screens(casestore, ["case timeline free-flight --reveal"], columns=80)
     check_golden("timeline-narrow.txt", told)
     assert max(map(len, told.splitlines())) <= 80
 

@@ -145,6 +145,16 @@ def test_every_report_has_a_command_and_golden_text() -> None:
         assert any(command.startswith(report.name) for command in commands), report.name
 
 
+def test_a_columns_heading_is_its_sort_name(casestore: Casestore) -> None:
+    asked = [command for commands in ASKED.values() for command in commands]
+    for report in reports.REPORTS:
+        command = next(each for each in asked if each.startswith(report.name))
+        head = casestore(*command.split(), "--as-of", "2026-09-01").fine().out.splitlines()[0]
+        for name in head.split() if head != "none" else ():
+            spread = any(name.startswith(f"{field}_") for field in report.line.__struct_fields__)
+            assert name in report.line.__struct_fields__ or spread, (report.name, name)
+
+
 def test_json_has_the_keys_that_programs_count_on(casestore: Casestore) -> None:
     asked = ("promises", "--as-of", "2026-05-12", "--known-at", "2027-01-01T00:00:00+01:00")
     page = casestore(*asked, "--format", "json").fine().json

@@ -1,0 +1,51 @@
+"""The file of -o: written whole or not at all."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import click
+
+from casestore.system.files import part_of
+from cli.terminal.options import Usage
+
+
+def check_writable(path: Path) -> None:
+    """Raise Usage if a file cannot be put at a path, so that nobody waits for nothing."""
+    if path.is_dir():
+        raise Usage(f"{path} is a folder; name a file in it")
+    if path.exists() and not path.is_file():
+        raise Usage(f"{path} is no ordinary file, which -o would replace; leave -o out, use >")
+    if not path.parent.is_dir():
+        raise Usage(f"cannot write {path}: the folder {path.parent} does not exist")
+
+
+@contextmanager
+def whole_file(path: Path, *, private: bool) -> Iterator[IO[bytes]]:
+    """Give a file to write, which is moved to `path` once all is written.
+
+    If the context raises, nothing is changed; but what ends a command with an exit code of its own
+    does not stop it. A file that was there before keeps its mode, and a link goes on to lead to it.
+
+    Args:
+        path: where the file is to be.
+        private: whether a new one can be read by its owner alone.
+    """
+    target = path.resolve()
+    check_writable(target)
+    ended: click.exceptions.Exit | None = None
+    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
+    first = 0o600 if private or mode is not None else 0o666
+    with part_of(target, first, replace=True) as part, part.open("wb") as file:
+        try:
+            yield file
+        except click.exceptions.Exit as end:
+            ended = end
+    if mode is not None:
+        target.chmod(mode)
+    if ended is not None:
+        raise ended
