@@ -365,7 +365,8 @@ class CaseStore:
         outcomes: list[Outcome] = []
         if self._clock is _now:  # any other is its caller's responsibility
             self._recorder.check_clock(to_microseconds(_now()))
-        with self._recorder.writing(optimistic=optimistic) as writing:
+        journal = self.journal  # who is at it when another thread closes the store may finish
+        with journal._recorder.writing(optimistic=optimistic) as writing:
             decision = Decision(
                 writing,
                 appends,
@@ -389,7 +390,7 @@ class CaseStore:
             for customer_id in decision.destroyed:
                 writing.delete_key(customer_id)
             positions = writing.commit(decision.rows, decision.new_keys)
-        cache = self.journal.repository.cache
+        cache = journal.repository.cache
         for name, stream in decision.streams.items():
             if cache is not None and stream.version:
                 cache.put(name, cast(Any, stream))

@@ -50,11 +50,17 @@ def bytes_of_events(url: str) -> Sequence[object]:
 
 def reads_as_it_did(first: FirstStore) -> None:
     for name, command in SAME.items():
-        assert first.casestore(*command.split()).fine().out == first.said(name), name
+        answer = first.casestore(*command.split()).fine().out
+        assert below_headings(answer) == below_headings(first.said(name)), name
     for file, command in OF_FAMILIES.items():
         check_golden(file, first.casestore(*command.split()).fine().out)
     verified = first.casestore("audit", "verify").fine().out
     assert verified.startswith("212 events are what was signed\n")
+
+
+def below_headings(table: str) -> list[list[str]]:
+    """The words of each line of a table, whose headings are the fields' whole names since then."""
+    return [line.split() for line in table.splitlines()[1:]]
 
 
 def test_a_store_of_the_first_version_works_before_and_after_its_upgrade(first: FirstStore) -> None:
