@@ -174,8 +174,6 @@ def bare_each(store: CaseStore, like: Sequence[Row]) -> None:
     with store._recorder.writing() as writing:
         writing.commit([], [key])
     datastore = cast(SQLiteJournal, store._recorder).datastore
-    turn = _Turn()
-    writer, cursor = datastore.take_writer(turn)
     registered, n = CustomerRegistered(occurred_at=START, actor=STORE), 0
     for row in like:
         if row.topic == "CustomerRegistered":
@@ -191,10 +189,12 @@ def bare_each(store: CaseStore, like: Sequence[Row]) -> None:
         metadata = encode_metadata(Metadata(f"k{n}", 1, tuple(personal)))
         at = to_microseconds(store.now())
         values = (row.stream, row.version, topic, state, part, row.customer_id, uid, at, metadata)
-        cursor.execute("BEGIN IMMEDIATE")
+        turn = _Turn()
+        writer, cursor = datastore.take_writer(turn)  # begins the transaction
         cursor.execute(_INSERT, values)
         writer.commit()
-    datastore.give_writer_back(turn)
+        datastore.give_writer_back(turn)
+        turn.left = True
 
 
 def write_batches(store: CaseStore, all_events: Sequence[tuple[str, Event]]) -> None:
