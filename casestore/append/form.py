@@ -35,7 +35,10 @@ _RELATED = frozenset({"customer_id", "into", "out_of"})
 def checked_batches(given: Any) -> Batches:
     """Streams and their events. Raises InvalidEvent, InvalidStream, EventRefused."""
     try:
-        batches = [(_plain(stream), tuple(events)) for stream, events in given]
+        batches = [
+            (_plain(stream) if isinstance(stream, str) else stream, tuple(events))
+            for stream, events in given
+        ]
     except (TypeError, ValueError):
         raise InvalidEvent("the batches must be a list of (stream, list of events)") from None
     there = False
@@ -60,18 +63,17 @@ def checked_text(what: str, given: Any) -> str:
             f"{what} must be text of 1 to 200 characters without control characters or lone "
             f"surrogates, not {quoted(given, 60)}"
         )
-    text: str = _plain(given)
-    return text
+    return _plain(given)
 
 
-def _plain(given: Any) -> Any:
+def _plain(given: str) -> str:
     """A text as nothing but a text: it may be of an enumeration, or of numpy."""
-    return str.__str__(given) if type(given) is not str and isinstance(given, str) else given
+    return given if type(given) is str else str.__str__(given)
 
 
 def check_number(what: str, given: Any, least: int = 0) -> None:
-    """Check a whole number that a database can hold, or None. Raises EventRefused."""
-    if given is not None and not (type(given) is int and least <= given <= _LARGEST):
+    """Check a whole number that a database can hold. Raises EventRefused."""
+    if not (type(given) is int and least <= given <= _LARGEST):
         raise EventRefused(f"{what} must be a whole number from {least} on, not {quoted(given)}")
 
 

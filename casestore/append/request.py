@@ -117,12 +117,20 @@ class Append(msgspec.Struct, kw_only=True):
 
     def _check(self) -> None:
         self.batches = checked_batches(self.batches)
-        for name in ("key", "source", "correlation_id", "causation_id"):
-            if (given := getattr(self, name)) is not None:
-                setattr(self, name, checked_text(name, given))
-        check_number("expected_version", self.expected_version)
-        check_number("the number of events", self.count, least=1)
-        check_number("the time of recording", self.recorded_us)
+        if self.key is not None:
+            self.key = checked_text("key", self.key)
+        if self.source is not None:
+            self.source = checked_text("source", self.source)
+        if self.correlation_id is not None:
+            self.correlation_id = checked_text("correlation_id", self.correlation_id)
+        if self.causation_id is not None:
+            self.causation_id = checked_text("causation_id", self.causation_id)
+        if self.expected_version is not None:
+            check_number("expected_version", self.expected_version)
+        if self.count is not None:
+            check_number("the number of events", self.count, least=1)
+        if self.recorded_us is not None:
+            check_number("the time of recording", self.recorded_us)
         if self.event_ids:
             check_event_ids(self.event_ids, self.events)
 
