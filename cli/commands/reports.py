@@ -26,6 +26,7 @@ from cli.terminal.options import (
     moment,
     settings,
     shared,
+    window_options,
     zone_option,
 )
 from cli.terminal.output import for_people, print_lines, tabular
@@ -140,18 +141,9 @@ def _command(report: Report[Any], explain: Explain | None = None) -> click.Comma
         *([] if explain is None else [_EXPLAIN]),
         as_of_option,
         known_at_option,
-        *(
-            click.option(
-                name,
-                key,
-                type=moment,
-                metavar="TIME",
-                help=f"Only rows whose own time is {limit}.",
-            )
-            for name, key, limit in (
-                ("--from", "since", "not before this one"),
-                ("--to", "until", "before this one"),
-            )
+        window_options(
+            "Only rows whose own time is not before this one.",
+            "Only rows whose own time is before this one.",
         ),
         *(
             click.option(f"--{name}", metavar="ID", multiple=True, help=help_)
