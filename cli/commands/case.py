@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime, tzinfo
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import click
@@ -31,6 +32,7 @@ from cli.terminal.output import (
     readable,
     table,
     tabular,
+    zone_named,
 )
 from cli.terminal.text import quoted
 from cli.views import case_changes, case_state, timeline
@@ -188,7 +190,8 @@ def replay(
         for recorded, changed in case_changes.steps(history, at.as_of)
     ]
     if for_people():
-        print_lines(line for row, changed in steps for line in _step_lines(row, changed, tz))
+        lines = (line for row, changed in steps for line in _step_lines(row, changed, tz))
+        print_lines(chain(lines, zone_named(tz)))
         return
     columns = [*timeline.columns(tz), Column("changes", people=False)]
     rows = (row | {"changes": [change.row for change in changed]} for row, changed in steps)

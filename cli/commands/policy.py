@@ -39,6 +39,7 @@ from cli.terminal.output import (
     readable,
     table,
     tabular,
+    zone_named,
 )
 from cli.terminal.text import visible
 from cli.views.report import show as print_answer
@@ -184,7 +185,8 @@ def show(at: datetime | None, tz: tzinfo) -> None:
     if not for_people():
         print_object({**_row(in_force), "policy": whole})
         return
-    print_lines(chain(_lines(in_force, whole, at, tz), _others(policies, in_force, tz)))
+    lines = (_lines(in_force, whole, at, tz), _others(policies, in_force, tz), zone_named(tz))
+    print_lines(chain(*lines))
 
 
 def _lines(in_force: Adopted, whole: dict[str, Any], at: datetime, tz: tzinfo) -> Iterator[str]:
