@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import click
 
 from casestore import CaseStore, History
+from cli.terminal.moments import begin
 from cli.terminal.options import (
     Point,
     Usage,
     known_at_option,
     points,
-    read_moment,
     settings,
     shared,
     zone_option,
@@ -31,6 +32,7 @@ from cli.terminal.output import (
     readable,
     table,
     tabular,
+    zone_named,
 )
 from cli.terminal.text import quoted
 from cli.views import case_changes, case_state, timeline
@@ -91,15 +93,16 @@ def show(
     with settings().open_store() as store:
         history = store.history(_case_stream(case_id), **at._asdict())
         state = store.case_in(history)
-    shown = case_state.described(state, history, at.as_of or at.known_at or _asked_at(history, at))
+        asked_at = at.as_of or at.known_at or _asked_at(history, at, store.now())
+    shown = case_state.described(state, history, asked_at)
     print_lines(case_state.lines(shown, tz)) if for_people() else print_object(shown)
 
 
-def _asked_at(history: History, at: Point) -> datetime:
+def _asked_at(history: History, at: Point, now: datetime) -> datetime:
     """When to judge promises: now; with --at-version, at the latest event up to that version."""
     if at.at_version is not None and history.originals:
         return max(recorded.occurred_at for recorded in history.originals)
-    return datetime.now(UTC)
+    return now
 
 
 @case.command(name="timeline")
@@ -187,7 +190,8 @@ def replay(
         for recorded, changed in case_changes.steps(history, at.as_of)
     ]
     if for_people():
-        print_lines(line for row, changed in steps for line in _step_lines(row, changed, tz))
+        lines = (line for row, changed in steps for line in _step_lines(row, changed, tz))
+        print_lines(chain(lines, zone_named(tz)))
         return
     columns = [*timeline.columns(tz), Column("changes", people=False)]
     rows = (row | {"changes": [change.row for change in changed]} for row, changed in steps)
@@ -228,8 +232,8 @@ def diff(
 ) -> None:
     """Show what happened between two points, and what changed.
 
-    FROM and TO are versions (0 is before everything) or times, like 2026-03-02T17:00:00Z, or
-    dates. Without TO: until now.
+    FROM and TO are versions (0 is before everything) or times, as those of --as-of elsewhere:
+    2026-03-02T17:00Z, 2026-03-02, 2026-03, yesterday, 7d. Without TO: until now.
 
     \b
     Examples:
@@ -245,9 +249,9 @@ def diff(
             by = at if known_at is None else min(at, known_at)
             return store.history(stream, known_at=by, reveal=reveal)
 
-        learnt = learnt_by if recorded else None
-        before = _at(whole, from_, "FROM", learnt=learnt, zone=tz)
-        after = whole if to is None else _at(whole, to, "TO", learnt=learnt, zone=tz)
+        at = partial(_at, whole, learnt=learnt_by if recorded else None, zone=tz, now=store.now())
+        before = at(from_, "FROM")
+        after = whole if to is None else at(to, "TO")
         changed = case_changes.changes(store.case_in(before), store.case_in(after))
     known = {event.uid for event in (*before, *before.voided.values())}
     rows = timeline.rows(after, tz)
@@ -270,6 +274,7 @@ def _at(
     *,
     learnt: Callable[[datetime], History] | None,
     zone: tzinfo,
+    now: datetime,
 ) -> History:
     """The history as it was at a point: a version, or a time.
 
@@ -279,14 +284,18 @@ def _at(
         name: of the argument that gave it.
         learnt: gives what was on record by a time, where times are those of recording.
         zone: in which a date begins.
+        now: the present time.
     """
     read = partial(History, whole.stream, known_at=whole.known_at, until=whole.until)
     if point.isdecimal():
         if int(point) > len(whole.originals):
-            raise Usage(f"{name} is version {point}, but {whole.stream} has {len(whole.originals)}")
+            raise Usage(
+                f"{name} is version {point}, but {whole.stream} has {len(whole.originals)}; "
+                "a time is like 2026-03-02, 2026-03 or 7d"
+            )
         return read(whole.originals[: int(point)])
     try:
-        moment = read_moment(point, zone)
+        moment = begin(point, zone, now)
     except ValueError as error:
         raise Usage(f"{name}: {error}; or give a version, like 5") from None
     return read(whole.originals, as_of=moment) if learnt is None else learnt(moment)

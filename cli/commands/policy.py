@@ -20,7 +20,15 @@ from casestore.streams.policies import Adopted, Policies
 from casestore.streams.wording import counted
 from cli.commands.reports import answered
 from cli.terminal.actor import read_actor
-from cli.terminal.options import REFUSED, as_of_option, moment, settings, shared, zone_option
+from cli.terminal.options import (
+    REFUSED,
+    as_of_option,
+    moment,
+    settings,
+    shared,
+    window_options,
+    zone_option,
+)
 from cli.terminal.output import (
     Column,
     cell,
@@ -31,6 +39,7 @@ from cli.terminal.output import (
     readable,
     table,
     tabular,
+    zone_named,
 )
 from cli.terminal.text import visible
 from cli.views.report import show as print_answer
@@ -105,8 +114,16 @@ def check(file: Path) -> None:
     help="Who adopts it, like agent:boss. Default: CASESTORE_ACTOR.",
 )
 @click.option("--key", metavar="KEY", help="Makes a retry safe: the same key adopts once.")
+@zone_option
 @shared
-def adopt(file: Path, effective_from: datetime | None, actor: str | None, key: str | None) -> None:
+def adopt(
+    *,
+    file: Path,
+    effective_from: datetime | None,
+    actor: str | None,
+    key: str | None,
+    tz: tzinfo,
+) -> None:
     """Adopt a policy. It changes no verdict on what happened before it takes effect.
 
     \b
@@ -117,7 +134,7 @@ def adopt(file: Path, effective_from: datetime | None, actor: str | None, key: s
     by = Actor(**read_actor(actor))
     with settings().open_store() as store:
         first = _first_attempt(store, key)
-        now = first.occurred_at if first else datetime.now(UTC)
+        now = first.occurred_at if first else store.now()
         at_once = first.effective_from if first else now
         event = PolicyAdopted(
             occurred_at=now,
@@ -136,7 +153,7 @@ def adopt(file: Path, effective_from: datetime | None, actor: str | None, key: s
     if not for_people():
         print_object(placed)
     elif not settings().quiet:
-        click.echo(visible(f"adopted {event.name}, in force from {cell(event.effective_from)}"))
+        click.echo(visible(f"adopted {event.name}, in force from {cell(event.effective_from, tz)}"))
 
 
 def _first_attempt(store: CaseStore, key: str | None) -> PolicyAdopted | None:
@@ -160,15 +177,16 @@ def show(at: datetime | None, tz: tzinfo) -> None:
       casestore policy show
       casestore policy show --at 2026-03-01
     """
-    at = at or datetime.now(UTC)
     with settings().open_store() as store:
+        at = at or store.now()
         policies = store.policies()
     in_force = policies.in_force(at)
     whole = _whole(in_force.document)
     if not for_people():
         print_object({**_row(in_force), "policy": whole})
         return
-    print_lines(chain(_lines(in_force, whole, at, tz), _others(policies, in_force, tz)))
+    lines = (_lines(in_force, whole, at, tz), _others(policies, in_force, tz), zone_named(tz))
+    print_lines(chain(*lines))
 
 
 def _lines(in_force: Adopted, whole: dict[str, Any], at: datetime, tz: tzinfo) -> Iterator[str]:
@@ -225,8 +243,7 @@ def _row(adopted: Adopted) -> dict[str, Any]:
 @policy.command()
 @_file
 @as_of_option
-@click.option("--from", "since", type=moment, metavar="TIME", help="Only what was judged since.")
-@click.option("--to", "until", type=moment, metavar="TIME", help="Only what was judged before.")
+@window_options("Only what was judged since.", "Only what was judged before.")
 @zone_option
 @tabular
 def backtest(

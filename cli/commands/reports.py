@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from inspect import isfunction
+from itertools import chain
 from os import cpu_count
 from typing import Any
 
@@ -26,9 +27,10 @@ from cli.terminal.options import (
     moment,
     settings,
     shared,
+    window_options,
     zone_option,
 )
-from cli.terminal.output import for_people, print_lines, tabular
+from cli.terminal.output import for_people, print_lines, tabular, zone_named
 from cli.terminal.progress import progress
 from cli.terminal.text import quoted
 from cli.views.lapses import ExplainedLine, explained_lapses, with_words
@@ -128,7 +130,8 @@ def _command(report: Report[Any], explain: Explain | None = None) -> click.Comma
             if explain is not None and explained:
                 if for_people():
                     warn_of_parked(result.parked)
-                    print_lines(explain(result, store, selection.tz))
+                    lines = explain(result, store, selection.tz)
+                    print_lines(chain(lines, zone_named(selection.tz)))
                     return
                 result = replace(result, rows=list(with_words(result, store, selection.tz)))
                 chosen = replace(chosen, line=ExplainedLine)
@@ -140,18 +143,9 @@ def _command(report: Report[Any], explain: Explain | None = None) -> click.Comma
         *([] if explain is None else [_EXPLAIN]),
         as_of_option,
         known_at_option,
-        *(
-            click.option(
-                name,
-                key,
-                type=moment,
-                metavar="TIME",
-                help=f"Only rows whose own time is {limit}.",
-            )
-            for name, key, limit in (
-                ("--from", "since", "not before this one"),
-                ("--to", "until", "before this one"),
-            )
+        window_options(
+            "Only rows whose own time is not before this one.",
+            "Only rows whose own time is before this one.",
         ),
         *(
             click.option(f"--{name}", metavar="ID", multiple=True, help=help_)

@@ -5,7 +5,7 @@ The global options may stand before or after the command. What is given after it
 
 from __future__ import annotations
 
-import re
+import os
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, tzinfo
 from functools import wraps
@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import click
-
-from cli.terminal.text import quoted
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -34,7 +32,13 @@ class Usage(click.UsageError):
 class Settings:
     """The values of the global options."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], datetime] | None = None) -> None:
+        """Args:
+        clock: gives the present time; tests inject theirs.
+        """
+        self._clock = clock
+        self._store: CaseStore | None = None
+        """A store that was opened to know its zone, and that no command has taken yet."""
         self.db: str | None = None
         self.format = "table"
         self.quiet = False
@@ -50,9 +54,38 @@ class Settings:
 
     def open_store(self) -> CaseStore:
         """Open the store that --db, CASESTORE_URL or the default names."""
+        store, self._store = self._store, None
+        return store or self._open()
+
+    def _open(self) -> CaseStore:
         from casestore import CaseStore  # noqa: PLC0415  (help must not wait for it)
 
-        return CaseStore.open(self.db)
+        if self._clock is None:
+            return CaseStore.open(self.db)
+        return CaseStore.open(self.db, clock=self._clock)
+
+    def _close_what_nobody_took(self) -> None:
+        if self._store is not None:
+            self._store.close()
+
+    def now(self) -> datetime:
+        """The present time."""
+        return datetime.now(UTC) if self._clock is None else self._clock()
+
+    def default_zone(self) -> tzinfo:
+        """The zone without --tz: CASESTORE_TZ, else that of the policy in force, else UTC.
+
+        Raises Usage for a CASESTORE_TZ that is no zone.
+        """
+        if name := os.environ.get("CASESTORE_TZ"):
+            try:
+                return _zone(name)
+            except ValueError as error:
+                raise Usage(f"CASESTORE_TZ: {error}") from None
+        if self._store is None:
+            self._store = self._open()
+            click.get_current_context().call_on_close(self._close_what_nobody_took)
+        return _zone(self._store.policies().at(self.now()).calendar.timezone)
 
 
 def settings() -> Settings:
@@ -184,6 +217,13 @@ def _keep_names(ctx: click.Context, param: click.Parameter, value: str | None) -
     _keep(ctx, param, names)
 
 
+def _zone(name: str) -> tzinfo:
+    """The zone with a name. Raises ValueError."""
+    from casestore.events.zones import zone  # noqa: PLC0415  (seldom needed)
+
+    return UTC if name == "UTC" else zone(name)
+
+
 class _Zone(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
     name = "zone"
 
@@ -192,53 +232,51 @@ class _Zone(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
     ) -> tzinfo:
         if isinstance(value, tzinfo):
             return value
-        from casestore.events.zones import zone  # noqa: PLC0415  (seldom needed)
-
         try:
-            return UTC if value == "UTC" else zone(value)
+            return _zone(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class Said(NamedTuple):
+    """A time as somebody said it. `zone_option` reads it, because the zone may be the store's."""
+
+    text: str
+    param: click.Parameter | None
+    ends: bool = False
+    """Whether the end is meant of the day, month and so on that is named."""
+
+    def read(self, zone: tzinfo, now: datetime) -> datetime:
+        """The instant that is meant. Raises click.BadParameter."""
+        from cli.terminal import moments  # noqa: PLC0415  (help must not wait for it)
+
+        try:
+            return (moments.end if self.ends else moments.begin)(self.text, zone, now)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param=self.param) from None
 
 
 class _Moment(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
-    """A time with its zone; or a date, which means its midnight in the zone of --tz."""
+    """A time as people say it: cli.terminal.moments says what that may be."""
 
     name = "time"
 
+    def __init__(self, *, ends: bool = False) -> None:
+        self._ends = ends
+
     def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        if isinstance(value, datetime):
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,  # noqa: ARG002  (click's interface)
+    ) -> Said:
+        if isinstance(value, Said):
             return value
-        zone = (ctx.params.get("tz") if ctx else None) or UTC
-        try:
-            return read_moment(value, zone)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-def read_moment(text: str, zone: tzinfo = UTC) -> datetime:
-    """Read a time with its zone, or a date, which means its midnight in `zone`.
-
-    Raises ValueError, with a message that says what to write.
-    """
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(
-            f"{quoted(text)} is not a time; write one like 2026-03-02T17:00:00Z, or a date"
-        ) from None
-    if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-        moment = moment.replace(tzinfo=zone)
-    elif moment.utcoffset() is None:
-        like = f"like {text[:40]}Z or {text[:40]}+01:00"
-        raise ValueError(f"{quoted(text)} has no time zone; add one, {like}")
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError(
-            f"{quoted(text)} is not in the years 1 to 9999 of UTC; write a time that is"
-        ) from None
+        said = Said(value, param, self._ends)
+        said.read(
+            UTC, datetime.now(UTC)
+        )  # what nobody understands is told before a store is opened
+        return said
 
 
 class Known(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
@@ -284,20 +322,43 @@ class Point(NamedTuple):
     at_version: int | None = None
 
 
-zone_option = click.option(
-    "--tz",
-    type=_Zone(),
-    default="UTC",
-    is_eager=True,  # read before the times: a date means midnight in this zone
-    metavar="ZONE",
-    help="Tell times in this zone, like Europe/Berlin. Default: UTC.",
-)
+def zone_option(command: F) -> F:
+    """Add --tz to a command, which gets the zone as `tz`, and its times as instants.
+
+    The zone that is not given is that of CASESTORE_TZ, else of the policy in force, else UTC.
+    """
+
+    @wraps(command)
+    def in_zone(*args: Any, tz: tzinfo | None, **values: Any) -> Any:
+        ctx, own = click.get_current_context(), settings()
+        zone, now = tz or own.default_zone(), own.now()
+        read = {
+            name: value.read(zone, now) for name, value in values.items() if isinstance(value, Said)
+        }
+        given = {
+            name: value.text if isinstance(value, Said) else value
+            for name, value in ctx.params.items()
+        }
+        ctx.params.update({**given, **read, "tz": zone})  # a workbook tells what was asked
+        return command(*args, tz=zone, **{**values, **read})
+
+    option = click.option(
+        "--tz",
+        type=_Zone(),
+        metavar="ZONE",
+        help="Read and tell times in this zone, like Europe/Berlin. Default: CASESTORE_TZ, else "
+        "that of the policy in force, else UTC.",
+    )
+    return cast(F, option(in_zone))
+
+
 moment = _Moment()
 as_of_option = click.option(
     "--as-of",
     type=moment,
     metavar="TIME",
-    help="Only what had happened by then. TIME is like 2026-03-02T17:00:00Z, or a date.",
+    help="Only what had happened by then. TIME is like 2026-03-02T17:00Z, 2026-03-02, 2026-W10, "
+    "2026-03, yesterday, monday, last-month or 7d (ago): where that begins.",
 )
 known_at_option = click.option(
     "--known-at",
@@ -307,10 +368,45 @@ known_at_option = click.option(
 )
 
 
+def window_options(since: str, until: str) -> Callable[[F], F]:
+    """Add --from, --to and --period to a command, which gets the times `since` and `until`.
+
+    Stands above `zone_option`.
+
+    Args:
+        since: the help of --from.
+        until: the help of --to.
+    """
+
+    def decorate(command: F) -> F:
+        @wraps(command)
+        def bounded(*args: Any, period: Said | None, **values: Any) -> Any:
+            if period is not None:
+                if values["since"] is not None or values["until"] is not None:
+                    raise Usage("--period is a --from and a --to; leave it or them out")
+                values |= {"since": period._replace(ends=False), "until": period}
+            return command(*args, **values)
+
+        with_options: Any = bounded
+        for name, key, kind, metavar, told in (
+            ("--period", "period", _Moment(ends=True), "PERIOD", _PERIOD),
+            ("--to", "until", moment, "TIME", until),
+            ("--from", "since", moment, "TIME", since),
+        ):
+            option = click.option(name, key, type=kind, metavar=metavar, help=told)
+            with_options = option(with_options)
+        return cast(F, with_options)
+
+    return decorate
+
+
+_PERIOD = "From where that begins to where it ends: 2026-03, 2026-W10, 2026-Q1, last-month."
+
+
 def points(command: F) -> F:
     """Add --as-of, --known-at and --at-version to a command, which gets them as a Point `at`.
 
-    Adds --tz too, which the command gets as `tz`: the zone that dates mean, and times are shown in.
+    Adds --tz too, which the command gets as `tz`: the zone in which times are read and told.
     """
 
     @wraps(command)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from functools import wraps
 from typing import IO, Any, TypeVar, cast
 
@@ -39,6 +39,7 @@ __all__ = (  # what commands need in one place; tables and columns are made else
     "table",
     "tabular",
     "text",
+    "zone_named",
 )
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -64,11 +65,14 @@ def print_rows(
         rows: a table needs them all at once; JSON, NDJSON, CSV and TSV are written while they come.
         zone: the time zone of the times in a table, a document or a workbook.
         empty: what is printed in place of a table without rows.
-        remarks: lines for people below the table.
+        remarks: lines for people below the table. They tell times, like those of a report.
         about: what a workbook's sheet About says, beside the command and its options.
     """
     form = settings().format
     own = _asked_for(columns)
+    if form in _DOCUMENTS:
+        rows = list(rows)
+        remarks = [*remarks, *(zone_named(zone) if remarks or _has_times(own, rows) else [])]
     if form == "table":
         print_lines([*table_lines(own, list(rows), zone=zone, empty=empty, remarks=remarks)])
     elif form == "markdown":
@@ -106,14 +110,27 @@ def table_lines(
     if not rows:
         yield empty
         yield from text(remarks)
+        yield from zone_named(zone) if remarks else []
     elif own.block:
         yield from blocks(columns, rows, zone)
         yield from text(remarks)
+        yield from zone_named(zone) if remarks or _has_times(columns, rows) else []
     else:
         made = table_of(columns, rows, zone, fits=not own.wide)
         yield from made.lines
         yield from text(remarks)
+        if zone is not UTC and (remarks or _has_times(columns, rows)):
+            made = made._replace(names_zone=True)
         yield from notes(made, zone)
+
+
+def zone_named(zone: tzinfo) -> list[str]:
+    """The line that names the zone of times, which tell their offset; UTC is named by each."""
+    return [] if zone is UTC else [f"times are in {zone}"]
+
+
+def _has_times(columns: Sequence[Column], rows: Sequence[Cells]) -> bool:
+    return any(isinstance(row.get(each.name), datetime) for row in rows for each in columns)
 
 
 def print_object(value: Mapping[str, Any]) -> None:

@@ -33,8 +33,8 @@ class Table(NamedTuple):
     lines: list[str]
     left_out: tuple[str, ...] = ()
     """The headings of the columns that there was no room for."""
-    short_times: bool = False
-    """Whether times stand without their zone."""
+    names_zone: bool = False
+    """Whether the zone of the times has to be named below: where they stand without it, say."""
 
     def note(self, zone: tzinfo, see: str) -> list[str]:
         """The line that says what the table does not show, if there is anything.
@@ -43,7 +43,7 @@ class Table(NamedTuple):
             zone: the zone of the times.
             see: how to see the columns that are left out.
         """
-        said = [f"times are in {zone}"] if self.short_times else []
+        said = [f"times are in {zone}"] if self.names_zone else []
         if self.left_out:
             said.append(f"no room for {', '.join(self.left_out)}: {see}")
         return ["; ".join(said)] if said else []
@@ -79,7 +79,7 @@ def table_of(
         told = shorter
         fitting = [_natural(column, index, told) for index, column in enumerate(columns)]
     if _total(fitting) <= room:
-        return Table(_lines(columns, told, fitting), short_times=short)
+        return Table(_lines(columns, told, fitting), names_zone=short)
     lists = {
         index
         for index, column in enumerate(columns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from casestore.streams.case import Case
@@ -144,3 +144,4 @@ def _facts(shown: dict[str, Any], zone: tzinfo) -> Iterator[tuple[str, str]]:
     yield "with", joined("agent", "team")
     yield "merged into", joined("merged_into")
     yield "last event", joined("last_event_at")
+    yield "times in", "" if zone is UTC else str(zone)

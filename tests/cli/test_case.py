@@ -215,13 +215,15 @@ def test_as_of_replays_only_what_had_happened(corrected: Casestore) -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ("2026-03-02T17:00", "add one, like 2026-03-02T17:00Z"),
-        ("yesterday", "write one like 2026-03-02T17:00:00Z, or a date"),
-        ("2026-13-01", "write one like"),
+        ("2026-03-02T17:00+", "write one like 2026-03-02T17:00Z"),
+        ("yesteday", "did you mean 'yesterday'?"),
+        ("2026-13-01", "is not in the calendar"),
     ],
 )
 @pytest.mark.parametrize("option", ["--as-of", "--known-at"])
-def test_a_time_needs_its_zone(casestore: Casestore, option: str, given: str, says: str) -> None:
+def test_what_is_no_time_is_told_what_to_write(
+    casestore: Casestore, option: str, given: str, says: str
+) -> None:
     assert says in casestore("case", "show", "roadshow", option, given).failed(2)
 
 

@@ -78,7 +78,6 @@ def test_help_imports_click_and_nothing_else() -> None:
         "cli.main",
         "cli.terminal",
         "cli.terminal.options",
-        "cli.terminal.text",
     ]
 
 

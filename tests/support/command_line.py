@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,10 +18,14 @@ from click.testing import CliRunner
 from casestore import CaseStore
 from casestore.transfer.ndjson import import_lines
 from cli.main import cli
+from cli.terminal.options import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 ENV = dict.fromkeys(
-    ("CASESTORE_URL", "CASESTORE_ACTOR", "CASESTORE_KEY_FILE", "CASESTORE_DEBUG", "NO_COLOR")
+    (
+        *("CASESTORE_URL", "CASESTORE_ACTOR", "CASESTORE_KEY_FILE", "CASESTORE_TZ"),
+        *("CASESTORE_DEBUG", "NO_COLOR"),
+    )
 )
 
 
@@ -55,11 +60,15 @@ class Casestore:
     """The command line, on one store."""
 
     def __init__(self, url: str | None = None, **env: str | None) -> None:
+        self.clock: Callable[[], datetime] | None = None
+        """Gives the present time to commands that run in this process; the machine's, if None."""
         self.env: dict[str, str | None] = {**ENV, "COLUMNS": "80", "CASESTORE_URL": url, **env}
 
     def __call__(self, *args: str, stdin: str | bytes | None = None) -> Ran:
         runner = CliRunner(env=self.env)
-        result = runner.invoke(cli, args, input=stdin, prog_name="casestore")
+        result = runner.invoke(
+            cli, args, input=stdin, prog_name="casestore", obj=Settings(self.clock)
+        )
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Ran(result.exit_code, result.stdout, result.stderr)
