@@ -21,18 +21,10 @@ from cli.terminal.output import (
     tabular,
 )
 from cli.terminal.text import quoted
+from cli.views.stories import STORIES
 
 if TYPE_CHECKING:
     from projections.rules.rule import Rule
-
-STORIES = {
-    "000": "A slip, a missing mail, and an honest apology (roadshow)",
-    "001": "Five answers, and none to the question (upload-limit)",
-    "002": "A credit, given with a bad grace (roaming-bill)",
-    "003": "What was owed, what was kind, and what was never on sale (no-ushers, free-flight)",
-    "004": "Nine days without a line (nine-days)",
-}
-"""The demo's stories, and their cases, by number."""
 
 
 def _rules() -> Iterable[str]:
@@ -94,7 +86,7 @@ def _in_words(rule: Rule) -> Iterator[str]:
     for part in rule.lesson.split("\n\n"):
         yield from paragraph(part, 78)
     yield ""
-    yield from (f"story {story}: {STORIES[story]}" for story in rule.stories)
+    yield from (f"story {story}: {STORIES[int(story) - 1].named}" for story in rule.stories)
     numbers = [
         {"number": name, "built_in": number(BUILT_IN, name) or "not set"} for name in rule.numbers
     ]

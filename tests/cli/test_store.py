@@ -77,6 +77,20 @@ def test_the_demo_finds_a_place_of_its_own(tmp_path: Path, monkeypatch: pytest.M
     assert "give a folder" in Casestore()("demo", "--db", "sqlite:///x.db").failed(2)
 
 
+def test_a_quiet_demo_prints_where_it_is_and_no_more(tmp_path: Path) -> None:
+    url = Casestore()("demo", str(tmp_path / "here"), "--quiet").fine().out
+    assert url == f"sqlite:///{tmp_path}/here/demo.db\n"
+    assert Casestore(url.strip())("case", "show", "nine-days").fine()
+
+
+def test_the_demo_takes_no_name_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("mine")
+    for name in ("x.db", "new.sqlite", "notes"):
+        refused = Casestore()("demo", str(tmp_path / name)).failed(2)
+        assert "is the name of a file; the demo makes a folder with demo.db in it" in refused
+    assert [each.name for each in tmp_path.iterdir()] == ["notes"]
+
+
 def test_the_vocabulary() -> None:
     casestore = Casestore()
     pages = [casestore("events").fine().out]
