@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,7 +97,8 @@ def test_the_vocabulary() -> None:
     casestore = Casestore()
     pages = [casestore("events").fine().out]
     pages += [
-        casestore("events", name).fine().out for name in ("MessageReceived", "eventcorrected")
+        casestore("events", name).fine().out
+        for name in ("MessageReceived", "eventcorrected", "OptionsOffered")
     ]
     check_golden("events.txt", "\n".join(pages))
     assert "`casestore events` lists them" in casestore("events", "Nothing").failed(2)
@@ -105,9 +108,18 @@ def test_the_vocabulary() -> None:
     assert all(row["doc"] for row in listed)
 
 
+def _fields(schema: dict[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:
+    # What a correction changes, from what to what, is no class of ours.
+    return () if schema["title"] == "Change" else schema["properties"].items()
+
+
 @pytest.mark.parametrize("cls", VOCABULARY)
 def test_the_schema_of_an_event_fits_its_data(cls: type) -> None:
     page = Casestore()("events", cls.__name__, "--format", "json").fine().json
+    assert all(field["meaning"].endswith(".") for field in page["fields"])
+    schemas = [page["schema"], *page["schema"].get("$defs", {}).values()]
+    for name, told in ((n, t) for s in schemas if s["type"] == "object" for n, t in _fields(s)):
+        assert told["description"].endswith("."), name
     assert page["streams"] == [kind for kind, classes in EVENTS.items() if cls in classes]
     for event in (samples.full(cls), samples.least(cls)):
         data = json.loads(json.dumps(stored_data(event)))
