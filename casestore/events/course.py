@@ -59,7 +59,7 @@ class CaseAssigned(Event):
     TOLD: ClassVar[str] = "assigned the case[ to {agent}][, team {team}]"
 
     agent: Id | None = None
-    """Who has the case from now on. Left out, nobody if the team is another one, else who had it."""
+    """Who has the case from now on. Left out, nobody has it if the team is another one."""
     team: Code | None = None
     """Which team has it from now on; left out, the same as before."""
 

@@ -21,6 +21,7 @@ from cli.main import cli
 from projections import reports
 from projections.rules.lapses import RULES
 from tests.support import events_page, feeds, policy_page
+from tests.support.golden import check_page
 
 ROOT = Path(__file__).parents[2]
 EVENTS_PAGE = ROOT / "docs" / "events.md"
@@ -32,12 +33,6 @@ def run(*args: str) -> Any:
     result = CliRunner().invoke(cli, [*args, "--format", "json"])
     assert result.exit_code == 0, result.output
     return json.loads(result.output)
-
-
-def check_page(path: Path, made: str) -> None:
-    if os.environ.get("CASESTORE_GOLDEN") == "1":
-        path.write_text(made, "utf-8")
-    assert made == path.read_text("utf-8"), "CASESTORE_GOLDEN=1 writes it anew"
 
 
 def test_the_events_page_is_what_the_code_says() -> None:
