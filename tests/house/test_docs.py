@@ -16,8 +16,11 @@ from click.testing import CliRunner
 
 import casestore
 import projections
+from casestore.events.base import Known, New
+from casestore.events.markers import fields_of, marker, parts
 from casestore.events.policy_document import Conduct
 from cli.main import cli
+from cli.views.meanings import values_in
 from projections import reports
 from projections.rules.lapses import RULES
 from tests.support import events_page, feeds, policy_page
@@ -73,26 +76,6 @@ def blocks(language: str, document: str = "README.md") -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
-def test_the_readme_can_be_followed_in_an_empty_folder(tmp_path: Path) -> None:
-    """Every line of "Use it", in order, and then the Python below it."""
-    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    env.pop("CASESTORE_URL", None)
-    env["PYTHONPATH"] = str(ROOT)
-    line = {
-        "stream": "case:4711",
-        "type": "NoteAdded",
-        "data": {"occurred_at": "2026-03-02T10:00:00Z", "actor": {"kind": "agent", "id": "bo"}},
-    }
-    (tmp_path / "events.ndjson").write_text(json.dumps(line))
-    script = blocks("sh")[2].replace("casestore ", f"{sys.executable} -m casestore ")
-    subprocess.run(["bash", "-ec", script], cwd=tmp_path, env=env, check=True, text=True)
-    command = [sys.executable, "-c", blocks("python")[0]]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=env, check=True, text=True, capture_output=True
-    )
-    assert done.stdout.startswith("open ")
-
-
 def test_the_page_for_services_does_what_it_says(tmp_path: Path) -> None:
     """Its snippets, one after the other, print what stands behind an arrow."""
     script = "\n".join(blocks("python", "docs/python.md"))
@@ -115,6 +98,21 @@ def test_the_page_for_services_has_every_public_name() -> None:
     named = set(re.findall(r"`(\w+)`", page))
     for face in (casestore, projections, reports):
         assert set(face.__all__) - on_the_events_page - named == set(), face.__name__
+
+
+def test_the_glossary_has_what_events_bring_and_are_made_of() -> None:
+    """Each kind of id that an event can bring, and each class of value in a field."""
+    page = (ROOT / "docs" / "glossary.md").read_text("utf-8")
+    explained = re.findall(r"^- \*\*([\w -]+)\*\*: .", page, re.MULTILINE)
+    kinds: set[str] = set()
+    for cls in casestore.VOCABULARY:
+        kinds |= {value.__name__.lower() for value in values_in(cls)}
+        for part in (each for hint in fields_of(cls).values() for each in parts(hint)):
+            marks = (marker(part, New), marker(part, Known))
+            kinds |= {mark.kind for mark in marks if mark is not None and mark.kind != "*"}
+    assert len(kinds) > 20
+    assert kinds - set(explained) == set()
+    assert len(explained) == len(set(explained))
 
 
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
