@@ -191,7 +191,7 @@ def _as_failures() -> Iterator[None]:
 
 def _with_hint(error: click.ClickException) -> str:
     """click's message; unless it says what to write, it also names the help page."""
-    message = error.format_message().rstrip(".")
+    message = " ".join(error.format_message().split()).rstrip(".")
     says_what_to_write = isinstance(error, Usage | click.BadParameter) and not isinstance(
         error, click.MissingParameter
     )

@@ -29,9 +29,13 @@ class Option:
     """One of the choices laid before the customer."""
 
     option_id: Annotated[Id, New("option")]
+    """A new id, by which OptionChosen names this choice."""
     kind: Code
+    """What would be given or done, like refund or repair."""
     value: Money | None = None
+    """What it is worth."""
     terms_disclosed: Flag | None = None
+    """Whether the customer was told the terms that go with it, before choosing."""
 
 
 @event
@@ -41,9 +45,13 @@ class OptionsOffered(Event):
     TOLD: ClassVar[str] = "offered {offer_id}[, on {issue_ids}]: {options}[, in reply {reply_id}]"
 
     offer_id: Annotated[Id, New("offer")]
+    """A new id for the choices as a whole."""
     options: tuple[Option, ...]
+    """The choices, each with an id of its own."""
     issue_ids: IssueIds = None
+    """The grievances that they would settle; left out, those that were open then."""
     reply_id: ReplyId = None
+    """The reply in which they were offered."""
 
 
 @event
@@ -53,7 +61,9 @@ class OptionChosen(Event):
     TOLD: ClassVar[str] = "chose from {offer_id}: {option_id|none of them}"
 
     offer_id: Annotated[Id, Known("offer")]
+    """The choices that were laid before the customer."""
     option_id: Annotated[Id | None, Known("option")] = None
+    """Which one they took; left out, none of them."""
 
 
 @event
@@ -65,9 +75,13 @@ class ApologyGiven(Event):
     )
 
     apology_id: Annotated[Id, New("apology")]
+    """A new id for the apology."""
     issue_ids: IssueIds = None
+    """What we are sorry for; left out, the grievances that were open then."""
     solution: Annotated[Ref | None, Known("*")] = None
+    """What we did, gave, offered or promised along with it. Sorry alone is no solution."""
     reply_id: ReplyId = None
+    """The reply in which we said so. Where that did not arrive, nor did the apology."""
 
 
 @event
@@ -80,11 +94,17 @@ class RemedyGiven(Event):
     )
 
     remedy_id: Annotated[Id, New("remedy")]
+    """A new id for the remedy."""
     kind: Literal["refund", "replacement", "repair", "correction", "compensation", "other"]
+    """How it was made good."""
     issue_ids: IssueIds = None
+    """The grievances that it settles; left out, those that were open then."""
     value: Money | None = None
+    """What it came to; reports add it up by currency."""
     ask_id: AskId = None
+    """The customer's ask that it meets."""
     reply_id: ReplyId = None
+    """The reply that brought it, or told of it."""
 
 
 @event
@@ -94,7 +114,9 @@ class RemedyReversed(Event):
     TOLD: ClassVar[str] = "took back the remedy {remedy_id}[: {words}]"
 
     remedy_id: Annotated[FullId, Known("remedy")]
+    """The remedy that was taken back. What it settled is open again."""
     words: PersonalText = None
+    """Why, in words."""
 
 
 @event
@@ -109,18 +131,32 @@ class GestureGiven(Event):
     )
 
     gesture_id: Annotated[Id, New("gesture")]
+    """A new id for the gesture."""
     kind: Literal["cash", "credit", "voucher", "gift", "information", "invitation", "other"]
+    """What was given. Limits of money do not bear on information and invitation."""
     value: Money | None = None
+    """What it is worth. It is held against the limits of who gave it, and against the loss."""
     issue_ids: IssueIds = None
+    """The grievances that it is for; left out, those that were open then."""
     reason: Literal["apology", "delay", "error", "inconvenience", "loyalty", "other"] | None = None
+    """Why it was given."""
     asked_for: Flag | None = None
+    """Whether the customer had to ask for it."""
     conditions_told: Flag | None = None
+    """Whether conditions were told with it: a limit of ours is not the customer's to hear."""
     ask_id: AskId = None
+    """The customer's ask that it meets."""
     approved_by: Actor | None = None
+    """Who allowed it, where who gave it might not: their authority counts too."""
     policy: Code | None = None
+    """The house's rule or scheme under which it was given, by a code of yours."""
     reply_id: ReplyId = None
+    """The reply that brought it. An assessment of that reply for reluctance is one of the
+    gesture."""
     conditions: PersonalText = None
+    """The conditions, in the words in which they were told."""
     note: PersonalText = None
+    """What else there is to say of it."""
 
 
 @event
@@ -130,7 +166,9 @@ class GestureDeclined(Event):
     TOLD: ClassVar[str] = "declined the gesture {gesture_id}[: {words}]"
 
     gesture_id: Annotated[FullId, Known("gesture")]
+    """The gesture that they did not want. It counts in no sum and against no limit."""
     words: PersonalText = None
+    """What they said."""
 
 
 @event
@@ -140,4 +178,6 @@ class GestureReversed(Event):
     TOLD: ClassVar[str] = "took back the gesture {gesture_id}[: {words}]"
 
     gesture_id: Annotated[FullId, Known("gesture")]
+    """The gesture that was taken back. It counts in no sum and against no limit."""
     words: PersonalText = None
+    """Why, in words."""

@@ -195,9 +195,14 @@ class Actor:
     """Who did it, as they were at that moment."""
 
     kind: Literal["agent", "customer", "system", "operations", "executive", "third_party"]
+    """What they are: one of customer service (agent), the customer, a machine (system), the
+    department that did the work (operations), an executive, or somebody else."""
     id: Id
+    """Who they are: an id, never a name."""
     role: Code | None = None
+    """In which role they acted; a policy says what each role may give and decide."""
     team: Code | None = None
+    """For which team they acted. Left out, it is the team that the case had at that time."""
 
 
 @value
@@ -209,6 +214,7 @@ class Money:
         Field(ge=0, max_digits=24, decimal_places=8, allow_inf_nan=False),
         AfterValidator(_amount),
     ]
+    """How much, in units of the currency: 25.00."""
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
     """The ISO 4217 code, three capital letters. An append checks that the list has it; reading does
     not, so that stored events stay readable however the list changes."""
@@ -227,7 +233,9 @@ class Ref:
     """A reply, remedy, gesture, offer or promise of the same stream, or of the same family."""
 
     kind: Literal["reply", "remedy", "gesture", "offer", "promise"]
+    """What it is."""
     id: FullId
+    """Its id, as its own event gave it."""
 
 
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
@@ -247,7 +255,9 @@ class Event:
     TOLD: ClassVar[str] = ""
 
     occurred_at: Instant
+    """When it happened; reports go by this time, not by that of recording."""
     actor: Actor
+    """Who did it."""
 
 
 IssueIds = Annotated[tuple[FullId, ...] | None, Known("issue")]

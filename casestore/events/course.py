@@ -36,12 +36,20 @@ class CaseOpened(Event):
     )
 
     customer_id: Annotated[Id, Identity()]
+    """Whose case it is; everything said in it is sealed with this customer's key."""
     channel: Channel
+    """How the complaint reached us."""
     received_at: Instant | None = None
+    """When it reached us, where that was before the case was opened. All times to answer and to
+    resolve are counted from it."""
     product: Code | None = None
+    """What was bought or used, by a code."""
     region: Code | None = None
+    """Where, by a code."""
     category: Code | None = None
+    """What kind of complaint it is, by a code."""
     subject: PersonalText = None
+    """The complaint in a line."""
 
 
 @event
@@ -51,7 +59,9 @@ class CaseAssigned(Event):
     TOLD: ClassVar[str] = "assigned the case[ to {agent}][, team {team}]"
 
     agent: Id | None = None
+    """Who has the case from now on. Left out, nobody has it if the team is another one."""
     team: Code | None = None
+    """Which team has it from now on; left out, the same as before."""
 
     @model_validator(mode="after")
     def _somebody(self) -> CaseAssigned:
@@ -67,9 +77,14 @@ class CaseEscalated(Event):
     TOLD: ClassVar[str] = "escalated the case to {to} ({kind}) as {escalation_id}[: {words}]"
 
     escalation_id: Annotated[Id, New("escalation")]
+    """A new id for the escalation."""
     kind: Literal["expertise", "authority", "executive", "external"]
+    """To whom it went up: somebody who knows more (expertise) or may do more (authority), an
+    executive, or somebody outside, like an ombudsman."""
     to: Id
+    """Who has it now: an id or a code."""
     words: PersonalText = None
+    """Why, in words."""
 
 
 @event
@@ -79,7 +94,9 @@ class EscalationReturned(Event):
     TOLD: ClassVar[str] = "returned the escalation {escalation_id} to {to}"
 
     escalation_id: Annotated[Id, Known("escalation")]
+    """The escalation that came back."""
     to: Id
+    """Who has the case again."""
 
 
 @event
@@ -92,9 +109,14 @@ class FinalDecisionGiven(Event):
     )
 
     decision_id: Annotated[Id, New("decision")]
+    """A new id for the decision."""
     issue_ids: IssueIds = None
+    """What it decides; left out, the grievances that were open then."""
     authority: Code | None = None
+    """The role in whose name it was given, where that is not the actor's own. A policy says which
+    roles have the final say."""
     reply_id: ReplyId = None
+    """The reply in which it was given. What that reply gives is part of the decision."""
 
 
 @event
@@ -104,7 +126,9 @@ class ResolutionAccepted(Event):
     TOLD: ClassVar[str] = "accepted the resolution[ of {issue_ids}][: {words}]"
 
     issue_ids: IssueIds = None
+    """The grievances that they hold to be settled; left out, all that were open then."""
     words: PersonalText = None
+    """What they said."""
 
 
 @event
@@ -114,7 +138,9 @@ class ResolutionRejected(Event):
     TOLD: ClassVar[str] = "rejected the resolution[ of {issue_ids}][: {words}]"
 
     issue_ids: IssueIds = None
+    """The grievances that are not settled, and are open again; left out, all that were raised."""
     words: PersonalText = None
+    """What they said."""
 
 
 @event
@@ -126,8 +152,11 @@ class CaseReclassified(Event):
     )
 
     product: Code | None = None
+    """The product that it turned out to be about."""
     region: Code | None = None
+    """The region that it turned out to be about."""
     category: Code | None = None
+    """The category that it turned out to belong to."""
 
 
 @event
@@ -139,6 +168,7 @@ class CaseClosed(Event):
     reason: Literal[
         "resolved", "final_response", "withdrawn", "no_contact", "duplicate", "not_a_complaint"
     ]
+    """Why. What is closed as duplicate or not_a_complaint is counted as no complaint."""
 
 
 @event
@@ -148,6 +178,7 @@ class CaseReopened(Event):
     TOLD: ClassVar[str] = "reopened the case[: {words}]"
 
     words: PersonalText = None
+    """Why, in words."""
 
 
 @event
@@ -157,6 +188,7 @@ class CaseMerged(Event):
     TOLD: ClassVar[str] = "merged the case into {into}"
 
     into: Annotated[Id, Identity()]
+    """The case under which it counts from now on. Until it is unmerged, both are read as one."""
 
 
 @event
@@ -166,6 +198,7 @@ class CaseUnmerged(Event):
     TOLD: ClassVar[str] = "took the case out of {out_of} again"
 
     out_of: Annotated[Id, Identity()]
+    """The case under which it had counted."""
 
 
 @event
@@ -175,6 +208,7 @@ class NoteAdded(Event):
     TOLD: ClassVar[str] = "added a note[: {text}]"
 
     text: PersonalText = None
+    """The note."""
 
 
 # pydantic's JsonValue checks that a value is plain JSON. msgspec does not know JsonValue, so for
@@ -200,11 +234,17 @@ class EventCorrected(Event):
     )
 
     event_id: Annotated[UUID, Identity()]
+    """The event that was wrong, by its event id, which receipts, timelines and exports show."""
     kind: Literal["amended", "voided"]
+    """Whether it is to be read otherwise (amended), or as if it had never been told (voided)."""
     reason: Literal["mistyped", "wrong_case", "duplicate", "misreported", "other"]
+    """Why it was wrong."""
     authorised_by: Actor
+    """Who allowed the correction."""
     changes: dict[Code, Change] | None = None
+    """By field, its stored value before (from) and after (to). Of a voided event there are none."""
     personal_changes: PersonalText = None
+    """What is to be read otherwise in the words, in words."""
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> EventCorrected:

@@ -34,8 +34,11 @@ class CustomerRegistered(Event):
     )
 
     since: Instant | None = None
+    """Since when they have been our customer."""
     name: PersonalText = None
+    """Their name."""
     contact: PersonalText = None
+    """How they can be reached."""
 
 
 @event
@@ -45,8 +48,12 @@ class CustomerFactRecorded(Event):
     TOLD: ClassVar[str] = "recorded {field}[, stale after {stale_after}][: {value}]"
 
     field: Code
+    """Which fact, by its code, like residential_address: the same code as in
+    InformationRequested."""
     stale_after: Instant | None = None
+    """Until when we may rely on it. Left out, for good; past it, we may ask again."""
     value: PersonalText = None
+    """The fact."""
 
 
 Preference = Literal[
@@ -92,8 +99,13 @@ class PreferenceStated(Event):
     TOLD: ClassVar[str] = "stated a preference: {preference}[ {value}][: {words}]"
 
     preference: Preference
+    """What it is about."""
     value: Code | None = None
+    """The preference itself, where it is a code: a channel, a language, a time zone, hours like
+    09:00-17:30."""
     words: PersonalText = None
+    """The preference in words. A form of address, a need or a note on culture has no value, only
+    words."""
 
     @model_validator(mode="after")
     def _value_fits(self) -> PreferenceStated:
@@ -110,8 +122,11 @@ class PreferenceWithdrawn(Event):
     TOLD: ClassVar[str] = "withdrew a preference: {preference}[ {value}][: {words}]"
 
     preference: Preference
+    """What they no longer ask for."""
     value: Code | None = None
+    """What they had asked for."""
     words: PersonalText = None
+    """What they said."""
 
 
 @event
@@ -121,6 +136,7 @@ class CustomerMerged(Event):
     TOLD: ClassVar[str] = "merged the customer into {into}"
 
     into: Annotated[Id, Identity()]
+    """The customer as whom they count from now on."""
 
 
 @event
@@ -130,6 +146,7 @@ class CustomerUnmerged(Event):
     TOLD: ClassVar[str] = "took the customer out of {out_of} again"
 
     out_of: Annotated[Id, Identity()]
+    """The customer as whom they had counted."""
 
 
 @event
@@ -139,7 +156,9 @@ class ErasureRequested(Event):
     TOLD: ClassVar[str] = "asked for erasure, on the basis of {basis}[, by {requested_by}]"
 
     basis: Code
+    """On which ground, by a code, like gdpr-17."""
     requested_by: Actor | None = None
+    """Who asked, where that is not the actor."""
 
 
 @event
@@ -149,6 +168,7 @@ class PersonalDataErased(Event):
     TOLD: ClassVar[str] = "erased the customer's personal data, on the basis of {basis}"
 
     basis: Code
+    """On which ground, by a code, like gdpr-17."""
 
 
 @event
@@ -158,7 +178,9 @@ class HoldPlaced(Event):
     TOLD: ClassVar[str] = "placed the hold {hold_id}: {reason}"
 
     hold_id: Annotated[Id, New("hold")]
+    """A new id for the hold."""
     reason: Code
+    """Why words must be kept, by a code, like litigation."""
 
 
 @event
@@ -168,4 +190,6 @@ class HoldReleased(Event):
     TOLD: ClassVar[str] = "released the hold {hold_id}: {reason}"
 
     hold_id: Annotated[Id, Known("hold")]
+    """The hold that ended."""
     reason: Code
+    """Why it ended, by a code."""

@@ -17,6 +17,9 @@ class PolicyAdopted(Event):
     TOLD: ClassVar[str] = "adopted the policy {name}, in force from {effective_from}"
 
     name: Code
+    """What the policy is called; reports name it where they judged by it."""
     effective_from: Instant
+    """From when on it holds: not before its adoption."""
     policy: Annotated[dict[str, object], AfterValidator(checked)]
-    """The whole policy document, see `casestore.events.policy_document`."""
+    """The whole document, as `casestore policy show` tells it. What it leaves out has the built-in
+    value."""

@@ -32,6 +32,7 @@ class PromiseMade(Event):
     )
 
     promise_id: Annotated[Id, New("promise")]
+    """A new id for the promise."""
     kind: Literal[
         "callback",
         "reply",
@@ -44,11 +45,17 @@ class PromiseMade(Event):
         "investigation",
         "other",
     ]
+    """What was promised."""
     due_at: Instant | None = None
+    """By when. Without it, the promise is undated, and never late."""
     capability: Literal["confirmed", "unconfirmed"] | None = None
+    """Whether whoever promised had made sure that it can be done."""
     ask_id: AskId = None
+    """The customer's ask that it answers."""
     reply_id: ReplyId = None
+    """The reply in which it was made."""
     words: PersonalText = None
+    """The promise, in the words in which it was made."""
 
 
 @event
@@ -58,7 +65,9 @@ class PromiseKept(Event):
     TOLD: ClassVar[str] = "kept the promise {promise_id}[, by {by}]"
 
     promise_id: PromiseId
+    """The promise that was kept."""
     by: Annotated[Ref | None, Known("*")] = None
+    """What kept it. A reply that did not arrive keeps none."""
 
 
 @event
@@ -68,7 +77,9 @@ class PromiseAttempted(Event):
     TOLD: ClassVar[str] = "tried to keep the promise {promise_id}[, with {reply_id}]"
 
     promise_id: PromiseId
+    """The promise that we tried to keep."""
     reply_id: ReplyId = None
+    """The reply, or call, with which we tried."""
 
 
 @event
@@ -81,8 +92,11 @@ class PromiseRenegotiated(Event):
     )
 
     promise_id: PromiseId
+    """The promise that gets a new time."""
     due_at: Instant
+    """The new time."""
     agreed_by_customer: Flag
+    """Whether the customer agreed. Only then, and in time, does the new time count."""
 
 
 @event
@@ -92,7 +106,9 @@ class PromiseReleased(Event):
     TOLD: ClassVar[str] = "let us off the promise {promise_id}[: {words}]"
 
     promise_id: PromiseId
+    """The promise that they let us off."""
     words: PersonalText = None
+    """What they said."""
 
 
 @event
@@ -102,4 +118,6 @@ class PromiseWithdrawn(Event):
     TOLD: ClassVar[str] = "went back on the promise {promise_id}[: {words}]"
 
     promise_id: PromiseId
+    """The promise that we went back on."""
     words: PersonalText = None
+    """Why, in words."""

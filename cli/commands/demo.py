@@ -9,7 +9,6 @@ from pathlib import Path
 from shlex import quote as shell_quoted
 from shlex import split as shell_split
 from textwrap import shorten
-from typing import NamedTuple
 from urllib.parse import quote
 
 import click
@@ -31,56 +30,10 @@ from cli.terminal.output import (
     readable,
     table,
 )
+from cli.terminal.text import quoted, visible
 from cli.views import timeline
+from cli.views.stories import STORIES, Story
 
-
-class Story(NamedTuple):
-    """One of the demo's stories."""
-
-    title: str
-    about: str
-    cases: dict[str, tuple[int, ...]]
-    """The turning points of each case, by version."""
-    report: str
-    """The report that an operator would ask for next, as written after `casestore`."""
-
-
-STORIES = (
-    Story(
-        "A slip, a missing mail, and an honest apology",
-        "She was asked for an address that we had, and our answer went to a mistyped one. One "
-        "agent owns up, sends it again, and adds a small thing that costs nothing.",
-        {"roadshow": (3, 5, 11, 7, 10, 16, 20, 23, 27, 31)},
-        "undelivered --case roadshow --as-of 2026-03-14",
-    ),
-    Story(
-        "Five answers, and none to the question",
-        "He asks about the proxy. Four people tell him of disks, passwords, scripts and backups "
-        "before somebody picks up the phone, reads, and passes him to one who knows.",
-        {"upload-limit": (3, 4, 5, 6, 8, 10, 12, 13, 16, 23, 27)},
-        "cases --case upload-limit --as-of 2026-04-18",
-    ),
-    Story(
-        "A credit, given with a bad grace",
-        "We billed him wrongly, sent him round for a day, said that we could not, and then could.",
-        {"roaming-bill": (3, 4, 6, 9, 14, 17, 20, 21, 23, 24, 25)},
-        "goodwill history C-5120 --as-of 2026-06-06",
-    ),
-    Story(
-        "What was owed, what was kind, and what was never on sale",
-        "One customer was right: tickets for tickets, and coupons as a gesture apart. Another "
-        "wanted what nobody had promised her: she got a kind no.",
-        {"no-ushers": (3, 5, 8, 13, 15, 24, 25), "free-flight": (5, 8, 9, 12)},
-        "goodwill history C-6071 --as-of 2026-08-07",
-    ),
-    Story(
-        "Nine days without a line",
-        "Seven calls, promises that nobody could keep, two versions of the truth, and a good "
-        "evening wished to somebody who was not having one.",
-        {"nine-days": (7, 11, 12, 15, 16, 19, 21, 24, 27, 29, 35, 37)},
-        "promises --case nine-days --as-of 2026-05-20",
-    ),
-)
 _OVER_ALL = (
     "cases --as-of 2026-09-01",
     "promises --broken --as-of 2026-09-01",
@@ -101,12 +54,15 @@ doctor
 """
 
 
+_OF_A_FILE = (".db", ".sqlite", ".sqlite3")
+
+
 @click.command
 @click.argument(
     "folder",
     metavar="[DIR]",
     required=False,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
 )
 @readable
 def demo(folder: Path | None) -> None:
@@ -115,15 +71,20 @@ def demo(folder: Path | None) -> None:
     Shows the turning points of each story and a report on it; then reports on all stories.
 
     The store is DIR/demo.db; without DIR, in a new temporary folder. Running it again on the
-    same DIR adds nothing.
+    same DIR adds nothing. With --quiet it only makes the store, and prints where.
 
     \b
     Examples:
       casestore demo
       casestore demo ~/complaints-demo
+      export CASESTORE_URL=$(casestore demo --quiet ~/complaints-demo)
     """
     if settings().db is not None:
         raise Usage("the demo makes a store of its own; give a folder instead of --db")
+    if folder is not None and (folder.is_file() or folder.suffix in _OF_A_FILE):
+        named = quoted(str(folder))
+        what = f"{named} is the name of a file; the demo makes a folder with demo.db in it"
+        raise Usage(f"{what}: write {quoted(str(folder.with_suffix('')))}, say")
     folder = (folder or Path(tempfile.mkdtemp(prefix="casestore-demo-"))).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     url = f"sqlite:///{quote(str(folder / 'demo.db'))}"
@@ -136,6 +97,9 @@ def demo(folder: Path | None) -> None:
         if not for_people():
             names = [name for story in STORIES for name in story.cases]
             print_rows(timeline.columns(), (row for name in names for row in _rows(store, name)))
+            return
+        if settings().quiet:
+            click.echo(visible(url))
             return
         print_lines([f"{in_words(result)}, in {url}", ""])
         for number, story in enumerate(STORIES, 1):

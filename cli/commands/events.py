@@ -12,11 +12,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from uuid import UUID
 
 import click
-from pydantic import TypeAdapter
 
 from casestore.events import EVENTS, VOCABULARY, Event
 from casestore.events.base import FullId, Id, Known, New, Personal
-from casestore.events.markers import fields_of, marker, parts
+from casestore.events.markers import fields_of, marker
 from cli.terminal.nearest import did_you_mean
 from cli.terminal.options import EVENT_TYPE, Usage
 from cli.terminal.output import (
@@ -30,6 +29,7 @@ from cli.terminal.output import (
     tabular,
 )
 from cli.terminal.text import quoted
+from cli.views.meanings import meanings, schema_of, values_in
 
 
 @click.command
@@ -38,7 +38,7 @@ from cli.terminal.text import quoted
 def events(type_: str | None) -> None:
     """List the events that a history can hold.
 
-    With TYPE: its fields, and with --format json its JSON Schema too.
+    With TYPE: its fields and what each means, and with --format json its JSON Schema too.
 
     \b
     Examples:
@@ -55,8 +55,9 @@ def events(type_: str | None) -> None:
         hint = did_you_mean(type_, names) or "; `casestore events` lists them"
         raise Usage(f"there is no event type {quoted(type_)}{hint}")
     if not for_people():
-        schema = TypeAdapter(cls).json_schema()
-        print_object({**_listed(cls), "fields": list(_fields(cls)), "schema": schema})
+        print_object(
+            {**_listed(cls), "fields": list(fields_in_words(cls)), "schema": schema_of(cls)}
+        )
         return
     print_lines(_described(cls))
 
@@ -67,8 +68,14 @@ _LIST = (
     Column("doc", "what it says"),
     Column("fields", people=False),
 )
-_FIELDS = (Column("field"), Column("required"), Column("personal"), Column("type"))
-_INNER = (Column("field"), Column("required"), Column("type"))
+_FIELDS = (
+    Column("field"),
+    Column("required"),
+    Column("personal"),
+    Column("type", wraps=True),
+    Column("meaning", "what it says", wraps=True),
+)
+_INNER = tuple(column for column in _FIELDS if column.name != "personal")
 
 
 def _listed(cls: type[Event]) -> dict[str, Any]:
@@ -85,8 +92,9 @@ def _described(cls: type[Event]) -> Iterator[str]:
     yield heading(f"{cls.__name__} (on {' and '.join(about['streams'])} streams)")
     yield from cleandoc(cls.__doc__ or "").splitlines()
     yield ""
-    yield from table(_FIELDS, _marked(cls))
-    for inner in _values(cls):
+    fields = _marked(cls)
+    yield from table(_FIELDS if any(each["personal"] for each in fields) else _INNER, fields)
+    for inner in values_in(cls):
         yield ""
         yield heading(f"{inner.__name__.lower()}:")
         yield from table(_INNER, _marked(inner))
@@ -95,21 +103,15 @@ def _described(cls: type[Event]) -> Iterator[str]:
 def _marked(cls: type[Any]) -> list[dict[str, Any]]:
     """The fields for a table: a flag shows its name if it is true, and nothing if it is false."""
     flags = ("required", "personal")
-    return [field | {flag: flag if field[flag] else "" for flag in flags} for field in _fields(cls)]
+    return [
+        field | {flag: flag if field[flag] else "" for flag in flags}
+        for field in fields_in_words(cls)
+    ]
 
 
-def _values(cls: type[Event]) -> list[type[Any]]:
-    """The classes of the values in an event's fields, like Money; each once."""
-    nested = (part for hint in fields_of(cls).values() for part in parts(hint))
-    classes: dict[type[Any], None] = {}  # a dict, to keep their order
-    for part in nested:
-        if isinstance(part, type) and dataclasses.is_dataclass(part):
-            classes[part] = None
-    return list(classes)
-
-
-def _fields(cls: type[Any]) -> Iterator[dict[str, Any]]:
-    hints = fields_of(cls)
+def fields_in_words(cls: type[Any]) -> Iterator[dict[str, Any]]:
+    """Of each field of an event or value class: whether it must be there, its type, its meaning."""
+    hints, said = fields_of(cls), meanings(cls)
     for field in dataclasses.fields(cls):
         hint = hints[field.name]
         yield {
@@ -117,6 +119,7 @@ def _fields(cls: type[Any]) -> Iterator[dict[str, Any]]:
             "required": _is_required(field),
             "personal": marker(hint, Personal) is not None,
             "type": _in_words(hint),
+            "meaning": said[field.name],
         }
 
 

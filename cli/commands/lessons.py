@@ -21,18 +21,10 @@ from cli.terminal.output import (
     tabular,
 )
 from cli.terminal.text import quoted
+from cli.views.stories import STORIES
 
 if TYPE_CHECKING:
     from projections.rules.rule import Rule
-
-STORIES = {
-    "000": "A slip, a missing mail, and an honest apology (roadshow)",
-    "001": "Five answers, and none to the question (upload-limit)",
-    "002": "A credit, given with a bad grace (roaming-bill)",
-    "003": "What was owed, what was kind, and what was never on sale (no-ushers, free-flight)",
-    "004": "Nine days without a line (nine-days)",
-}
-"""The demo's stories, and their cases, by number."""
 
 
 def _rules() -> Iterable[str]:
@@ -88,16 +80,26 @@ def _first_sentence(text: str) -> str:
 
 
 def _in_words(rule: Rule) -> Iterator[str]:
-    from casestore.events.policy_document import BUILT_IN, number  # noqa: PLC0415  (help must not wait for it)
-
     yield heading(rule.name)
     for part in rule.lesson.split("\n\n"):
         yield from paragraph(part, 78)
     yield ""
-    yield from (f"story {story}: {STORIES[story]}" for story in rule.stories)
-    numbers = [
-        {"number": name, "built_in": number(BUILT_IN, name) or "not set"} for name in rule.numbers
-    ]
-    if numbers:
+    yield from (f"story {story}: {STORIES[int(story) - 1].named}" for story in rule.stories)
+    if numbers := list(_numbers(rule)):
         yield ""
-        yield from table((Column("number"), Column("built_in", "built in")), numbers)
+        yield from table(_NUMBERS, numbers)
+
+
+_NUMBERS = (Column("number"), Column("built_in", "built in"), Column("what", "what it decides"))
+
+
+def _numbers(rule: Rule) -> Iterator[dict[str, Any]]:
+    """The policy's numbers that a rule goes by."""
+    from casestore.events.policy_document import BUILT_IN  # noqa: PLC0415  (help must not wait)
+    from cli.views.meanings import meanings  # noqa: PLC0415  (help must not wait)
+
+    for name in rule.numbers:
+        part, _, field = name.rpartition(".")
+        group = getattr(BUILT_IN, part or "conduct")
+        built_in = getattr(group, field) or "not set"
+        yield {"number": name, "built_in": built_in, "what": meanings(type(group))[field]}

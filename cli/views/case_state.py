@@ -8,6 +8,7 @@ from typing import Any
 
 from casestore.streams.case import Case
 from casestore.streams.history import History
+from casestore.streams.wording import counted
 from cli.terminal.output import Column, cell, heading, table
 
 _SECTIONS = {
@@ -101,7 +102,7 @@ def _undelivered(case: Case) -> Iterator[dict[str, Any]]:
 def lines(shown: dict[str, Any], zone: tzinfo) -> Iterator[str]:
     """The object that `described` gives, as text for people."""
     count, recorded = shown["events"], shown["version"]
-    events = f"{count} events" if count == recorded else f"{count} of {recorded} events"
+    events = counted(count, "event") if count == recorded else f"{count} of {recorded} events"
     yield heading(f"Case {shown['case_id']} at {cell(shown['asked_at'], zone)}, after {events}")
     if shown["status"] is None:
         yield "nothing had happened yet"

@@ -80,7 +80,7 @@ def _messages(case: Facts) -> Iterator[tuple[Happened, bool | None]]:
             yield message, None if event.asks is None else False
 
 
-@rule("ignored-message", "000", on=MessageReceived, numbers="reply_within")
+@rule("ignored-message", "1", on=MessageReceived, numbers="reply_within")
 def ignored_message(case: Facts) -> Iterator[Finding]:
     """No message is left lying: who asks, complains of something new, or says that we did not
     answer, hears from a person, and soon."""
@@ -92,7 +92,7 @@ def ignored_message(case: Facts) -> Iterator[Finding]:
             yield in_time(message.event.message_id, due, answer, message, missed=missed)
 
 
-@rule("request-for-contact-missed", "000", on=MessageReceived, numbers="reply_within")
+@rule("request-for-contact-missed", "1", on=MessageReceived, numbers="reply_within")
 def request_for_contact_missed(case: Facts) -> Iterator[Finding]:
     """When a customer would like to hear from us, promise it or say no; do not let it pass."""
     asked = [
@@ -122,7 +122,7 @@ def request_for_contact_missed(case: Facts) -> Iterator[Finding]:
             yield in_time(ask_id, due, done, message)
 
 
-@rule("customer-chasing", "001", "004", on=MessageReceived, numbers="chase_after max_contacts")
+@rule("customer-chasing", "2", "5", on=MessageReceived, numbers="chase_after max_contacts")
 def customer_chasing(case: Facts) -> Iterator[Finding]:
     """A customer should not have to run after us: neither write again because nobody answered,
     nor come back time after time."""

@@ -29,7 +29,7 @@ from projections.rules.rule import Finding, Outcome, rule
 
 @rule(
     "late-escalation",
-    "001",
+    "2",
     on=(MessageReceived, ResolutionRejected, CaseEscalated),
     numbers="failed_attempts",
 )
@@ -75,7 +75,7 @@ def _with_executives(case: Facts) -> Iterator[tuple[Happened, Happened | None]]:
             yield each, returns.get(each.event.escalation_id)
 
 
-@rule("executive-not-returned", "003", on=CaseEscalated, numbers="return_within")
+@rule("executive-not-returned", "4", on=CaseEscalated, numbers="return_within")
 def executive_not_returned(case: Facts) -> Iterator[Finding]:
     """A complaint that reaches an executive goes back to customer service, soon."""
     # The owner of the case answers for it, as they have to get it back.
@@ -90,7 +90,7 @@ def executive_not_returned(case: Facts) -> Iterator[Finding]:
             yield Finding(name, "violated", due, each, (returned,), by_owner=True)
 
 
-@rule("executive-bypass", "003", on=CaseEscalated)
+@rule("executive-bypass", "4", on=CaseEscalated)
 def executive_bypass(case: Facts) -> Iterator[Finding]:
     """An executive who is asked passes the customer on to customer service, and neither settles
     nor gives anything over its head."""
@@ -125,7 +125,7 @@ def _of_executives(case: Facts) -> list[Happened]:
 # --- the end
 
 
-@rule("closed-without-acceptance", "000", on=CaseClosed)
+@rule("closed-without-acceptance", "1", on=CaseClosed)
 def closed_without_acceptance(case: Facts) -> Iterator[Finding]:
     """A complaint is resolved when the customer says so, not when we do."""
     # Every closing as resolved is judged, even if the case was reopened later. An acceptance holds
@@ -148,7 +148,7 @@ def closed_without_acceptance(case: Facts) -> Iterator[Finding]:
         yield found
 
 
-@rule("too-slow", "004", on=CaseOpened, numbers="resolve_within")
+@rule("too-slow", "5", on=CaseOpened, numbers="resolve_within")
 def too_slow(case: Facts) -> Iterator[Finding]:
     """A complaint is resolved within days, and stays so."""
     # The time is from the receipt to the closing that stands. The policy in force at the receipt

@@ -31,7 +31,7 @@ def undone(case: Facts) -> frozenset[str]:
     return frozenset(each.event.gesture_id for each in ends)
 
 
-@rule("goodwill-before-repair", "000", on=GestureGiven)
+@rule("goodwill-before-repair", "1", on=GestureGiven)
 def goodwill_before_repair(case: Facts) -> Iterator[Finding]:
     """Where we were at fault, first say sorry or put it right; something sweet comes last."""
     # An apology or a remedy before the gesture is enough; in the same reply, it counts as before.
@@ -72,7 +72,7 @@ def _first(case: Facts, amends: Sequence[Happened], gesture: Happened) -> Happen
     return None
 
 
-@rule("gesture-late", "002", on=GestureGiven, numbers="gesture_within")
+@rule("gesture-late", "3", on=GestureGiven, numbers="gesture_within")
 def gesture_late(case: Facts) -> Iterator[Finding]:
     """If you are going to give something for a fault of ours, give it quickly."""
     # Only the first gesture for an issue is judged; what is given on top of it is never late. A
@@ -95,7 +95,7 @@ def gesture_late(case: Facts) -> Iterator[Finding]:
                 del faults[issue_id]
 
 
-@rule("qualified-gesture", "002", on=GestureGiven)
+@rule("qualified-gesture", "3", on=GestureGiven)
 def qualified_gesture(case: Facts) -> Iterator[Finding]:
     """Don't qualify a gift: what limits us is ours to keep, never a condition for the customer to
     hear."""
@@ -106,8 +106,8 @@ def qualified_gesture(case: Facts) -> Iterator[Finding]:
 
 @rule(
     "repeat-goodwill",
-    "002",
-    "003",
+    "3",
+    "4",
     across_cases=True,
     numbers="goodwill.gestures_per_year goodwill.per_year",
 )
@@ -116,7 +116,7 @@ def repeat_goodwill(_case: Facts) -> Iterable[Finding]:
     return ()  # judged in projections.reports.repeat_goodwill
 
 
-@rule("goodwill-on-unfounded", "003", on=GestureGiven)
+@rule("goodwill-on-unfounded", "4", on=GestureGiven)
 def goodwill_on_unfounded(case: Facts) -> Iterator[Finding]:
     """Where we did what was promised, be kind and give nothing: a gift for nothing sets a
     precedent."""
@@ -138,7 +138,7 @@ def goodwill_on_unfounded(case: Facts) -> Iterator[Finding]:
         yield Finding(gesture.event.gesture_id, outcome, gesture.at, gesture, made)
 
 
-@rule("disproportionate-gesture", "003", on=GestureGiven, numbers="max_ratio")
+@rule("disproportionate-gesture", "4", on=GestureGiven, numbers="max_ratio")
 def disproportionate_gesture(case: Facts) -> Iterator[Finding]:
     """Keep a gesture reasonable: it says sorry, it does not pay the loss."""
     # The losses of several issues are added up. If the loss is 0, only a gesture of 0 is in

@@ -26,7 +26,7 @@ _SAME_TIME = timedelta(hours=1)
 """If an event names no reply, it belongs to a reply that was sent at most so long before it."""
 
 
-@rule("gesture-had-to-be-asked", "002", on=GestureGiven)
+@rule("gesture-had-to-be-asked", "3", on=GestureGiven)
 def gesture_had_to_be_asked(case: Facts) -> Iterator[Finding]:
     """Know where the conversation is going and get there first: no customer should have to ask
     for a gesture."""
@@ -46,7 +46,7 @@ def gesture_had_to_be_asked(case: Facts) -> Iterator[Finding]:
         yield Finding(event.gesture_id, outcome, gesture.at, gesture, evidence)
 
 
-@rule("said-cant-but-could", "002", on=RequestRefused)
+@rule("said-cant-but-could", "3", on=RequestRefused)
 def said_cant_but_could(case: Facts) -> Iterator[Finding]:
     """Never say that you can't if you can."""
     # What was given in this case before uses up the authority. Other cases of the customer do not
@@ -79,7 +79,7 @@ def said_cant_but_could(case: Facts) -> Iterator[Finding]:
         yield Finding(event.refusal_id, WENT_WRONG[could], refusal.at, refusal)
 
 
-@rule("grudging-gesture", "002", on=GestureGiven)
+@rule("grudging-gesture", "3", on=GestureGiven)
 def grudging_gesture(case: Facts) -> Iterator[Finding]:
     """Give it happily: a gesture that was refused first, or is made with reluctance, is a toy
     thrown at a sibling."""

@@ -31,7 +31,7 @@ def _before(events: Sequence[Happened], moment: Moment) -> int:
     return bisect_left(events, moment, key=lambda each: each.moment)
 
 
-@rule("grievance-skipped", "000", "003", on=CaseClosed)
+@rule("grievance-skipped", "1", "4", on=CaseClosed)
 def grievance_skipped(case: Facts) -> Iterator[Finding]:
     """Answer every grievance in a complaint, not only the first, before you close it."""
     # If nobody recorded which issues a reply addresses, it may have addressed any that had been
@@ -75,7 +75,7 @@ def _answers_before(case: Facts, close: Moment) -> _Answers:
 # --- our faults
 
 
-@rule("fault-without-apology", "000", "002", on=FindingMade, numbers="apology_within")
+@rule("fault-without-apology", "1", "3", on=FindingMade, numbers="apology_within")
 def fault_without_apology(case: Facts) -> Iterator[Finding]:
     """When it is our fault, even in part, say sorry: soon, and before the case is closed."""
     # Time runs from the finding. An apology before the finding is in time.
@@ -117,7 +117,7 @@ def _apologies(case: Facts) -> dict[str, tuple[datetime, Happened]]:
     return said
 
 
-@rule("fault-admitted-late", "002", on=FindingMade, numbers="admit_within admit_contacts")
+@rule("fault-admitted-late", "3", on=FindingMade, numbers="admit_within admit_contacts")
 def fault_admitted_late(case: Facts) -> Iterator[Finding]:
     """Own up to a mistake at once; nobody should have to come back again and again for it."""
     # Time runs from the receipt. If an issue was raised after our first answer, it runs from then,
@@ -146,7 +146,7 @@ def fault_admitted_late(case: Facts) -> Iterator[Finding]:
 # --- evidence
 
 
-@rule("rejected-without-evidence", "003", on=FindingMade)
+@rule("rejected-without-evidence", "4", on=FindingMade)
 def rejected_without_evidence(case: Facts) -> Iterator[Finding]:
     """The customer is not always right, but it takes evidence to say so."""
     for each in case.of(FindingMade):
@@ -158,7 +158,7 @@ def rejected_without_evidence(case: Facts) -> Iterator[Finding]:
             yield Finding(each.event.finding_id, outcome, each.at, each)
 
 
-@rule("operations-not-asked", "003", on=FindingMade, numbers="needs_operations")
+@rule("operations-not-asked", "4", on=FindingMade, numbers="needs_operations")
 def operations_not_asked(case: Facts) -> Iterator[Finding]:
     """Hear the department that did the work before you judge what happened."""
     # An issue without a category has the category that its case had then. A view counts for the
@@ -206,7 +206,7 @@ def _heard(
 # --- the final say
 
 
-@rule("decision-overturned", "003", on=FinalDecisionGiven)
+@rule("decision-overturned", "4", on=FinalDecisionGiven)
 def decision_overturned(case: Facts) -> Iterator[Finding]:
     """Somebody is empowered to have the final say; then only new evidence changes it."""
     # What is given in the decision's own reply is part of the decision. A remedy that had been

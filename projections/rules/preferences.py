@@ -51,7 +51,7 @@ class Preferences:
         return self._held[place - 1] if place else {}
 
 
-@rule("preference-ignored", "003", "004", on=ReplySent)
+@rule("preference-ignored", "4", "5", on=ReplySent)
 def preference_ignored(case: Facts) -> Iterator[Finding]:
     """Treat customers as they want to be treated: on the channel, in the language and at the
     hours that they named."""
@@ -119,7 +119,7 @@ def _within(hours: str, at: str | None) -> bool | None:
     return begin <= at <= end if begin < end else at >= begin or at <= end
 
 
-@rule("no-call", "001", on=ReplySent, numbers="written_rounds")
+@rule("no-call", "2", on=ReplySent, numbers="written_rounds")
 def no_call(case: Facts) -> Iterator[Finding]:
     """When letters have gone to and fro and it is still not settled, pick up the phone, unless
     the customer wants it in writing."""

@@ -26,7 +26,7 @@ def _promises(case: Facts) -> Iterator[tuple[Happened, PromiseRow]]:
     return zip(case.of(PromiseMade), rows(case.case), strict=True)
 
 
-@rule("promise-beyond-capability", "001", "004", on=PromiseMade)
+@rule("promise-beyond-capability", "2", "5", on=PromiseMade)
 def beyond_capability(case: Facts) -> Iterator[Finding]:
     """Promise only what you know can be done."""
     outcomes: dict[str | None, Outcome] = {"unconfirmed": "violated", "confirmed": "satisfied"}
@@ -35,7 +35,7 @@ def beyond_capability(case: Facts) -> Iterator[Finding]:
         yield Finding(made.event.promise_id, outcome, made.at, made)
 
 
-@rule("promise-broken", "001", "004", on=PromiseMade)
+@rule("promise-broken", "2", "5", on=PromiseMade)
 def broken(case: Facts) -> Iterator[Finding]:
     """What was promised is done, and in time."""
     # The states are those of the report `promises`. A new time counts if the customer agreed to it
@@ -61,7 +61,7 @@ def broken(case: Facts) -> Iterator[Finding]:
             yield Finding(name, "violated", due, made, shown, due_at=over)
 
 
-@rule("promise-open-at-close", "004", on=PromiseMade)
+@rule("promise-open-at-close", "5", on=PromiseMade)
 def open_at_close(case: Facts) -> Iterator[Finding]:
     """Before a case is closed, what was promised in it is done."""
     # A closing discharges no promise, nor does the due time: it still has to be kept.

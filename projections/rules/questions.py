@@ -21,7 +21,7 @@ _NOT_AN_ANSWER = ("acknowledgement", "holding")
 """Purposes of replies that are not meant to answer anything yet."""
 
 
-@rule("asked-again", "000", "001", on=InformationRequested)
+@rule("asked-again", "1", "2", on=InformationRequested)
 def asked_again(case: Facts) -> Iterator[Finding]:
     """Look before you ask: what the customer has told us, and what stands on their record, is not
     asked for a second time."""
@@ -65,7 +65,7 @@ def _fresh(fact: Happened | None, at: datetime) -> Happened | None:
     return fact
 
 
-@rule("wrong-question-answered", "001", on=ReplySent)
+@rule("wrong-question-answered", "2", on=ReplySent)
 def wrong_question_answered(case: Facts) -> Iterator[Finding]:
     """Read to the end and answer what was asked, not what you are used to being asked."""
     # A question is open until a reply that arrived answers it, or until it is refused. It is open
@@ -120,7 +120,7 @@ def _answered_at(case: Facts) -> dict[Moment, tuple[str, ...]]:
     return found
 
 
-@rule("question-unanswered", "001", on=MessageReceived)
+@rule("question-unanswered", "2", on=MessageReceived)
 def question_unanswered(case: Facts) -> Iterator[Finding]:
     """No case is closed over an open question: each gets its answer, or an honest no. When the
     customer says that it was not answered, it was not."""

@@ -21,7 +21,7 @@ from projections.rules.gestures import undone
 from projections.rules.rule import Finding, Outcome, rule
 
 
-@rule("no-choice-offered", "003", on=FindingMade)
+@rule("no-choice-offered", "4", on=FindingMade)
 def no_choice_offered(case: Facts) -> Iterator[Finding]:
     """Present options and let the customer make the final choice: who is right has a say in how
     it is put right."""
@@ -60,7 +60,7 @@ def no_choice_offered(case: Facts) -> Iterator[Finding]:
             yield Finding(issue_id, "violated", at, end, (*evidence, close))
 
 
-@rule("terms-not-disclosed", "003", on=OptionChosen)
+@rule("terms-not-disclosed", "4", on=OptionChosen)
 def terms_not_disclosed(case: Facts) -> Iterator[Finding]:
     """Full disclosure: nobody can choose well without knowing the terms."""
     # The actor who made the offer answers for it. If the customer chose more than once, the last
@@ -78,14 +78,14 @@ def terms_not_disclosed(case: Facts) -> Iterator[Finding]:
                 yield Finding(option.option_id, outcome, choice.at, offer, (choice,))
 
 
-@rule("fault-without-remedy", "003", on=FindingMade)
+@rule("fault-without-remedy", "4", on=FindingMade)
 def fault_without_remedy(case: Facts) -> Iterator[Finding]:
     """Where the customer had a poor experience and we are responsible, make it better."""
     # A remedy is owed unless the finding says that none is owed.
     yield from _at_close(case)
 
 
-@rule("goodwill-instead-of-remedy", "003", on=GestureGiven)
+@rule("goodwill-instead-of-remedy", "4", on=GestureGiven)
 def goodwill_instead_of_remedy(case: Facts) -> Iterator[Finding]:
     """Keep what is owed apart from what is kind: a gesture never stands in for the remedy."""
     # A gesture that was declined or reversed does not count.

@@ -18,7 +18,7 @@ from projections.rules.facts import Facts
 from projections.rules.rule import Finding, Outcome, rule
 
 
-@rule("undelivered-reply", "000", on=ReplySent, numbers="resend_within")
+@rule("undelivered-reply", "1", on=ReplySent, numbers="resend_within")
 def undelivered_reply(case: Facts) -> Iterator[Finding]:
     """A reply that did not arrive was no reply: send it again, or say it anew, as soon as you
     hear of it."""
@@ -87,7 +87,7 @@ def _after(moments: list[Moment], moment: Moment) -> Moment | None:
     return moments[place] if place < len(moments) else None
 
 
-@rule("pleasantry-on-unresolved", "004", on=ReplySent)
+@rule("pleasantry-on-unresolved", "5", on=ReplySent)
 def pleasantry_on_unresolved(case: Facts) -> Iterator[Finding]:
     """Do not wish a good day to a customer whose day you have not put right yet."""
     # A remedy that is given with the reply settles its issues, even if it is recorded after it.
@@ -108,7 +108,7 @@ def pleasantry_on_unresolved(case: Facts) -> Iterator[Finding]:
             yield Finding(event.reply_id, outcome, reply.at, reply)
 
 
-@rule("too-many-hands", "001", "002", "004", on=ReplySent, numbers="max_agents")
+@rule("too-many-hands", "2", "3", "5", on=ReplySent, numbers="max_agents")
 def too_many_hands(case: Facts) -> Iterator[Finding]:
     """One case, one face: a customer is not handed from agent to agent."""
     first: dict[str, Happened] = {}

@@ -50,7 +50,7 @@ class Rule(NamedTuple):
 
     name: str
     stories: tuple[str, ...]
-    """The seed stories that teach it, by number."""
+    """The demo's stories that teach it, by number."""
     lesson: str
     """The lesson in one sentence."""
     numbers: tuple[str, ...]
@@ -78,7 +78,7 @@ def rule(
 
     Args:
         name: the name of the rule.
-        stories: the numbers of the seed stories that teach it.
+        stories: the numbers of the demo's stories that teach it.
         on: one type of event, or several: the rule is asked only about a case that has one.
         numbers: the names of the policy's numbers that it uses, with spaces between.
         across_cases: it looks at all cases of a customer, and `projections.reports.lapses`

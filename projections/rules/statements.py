@@ -52,7 +52,7 @@ def _beside(case: Facts, *types: type[Event]) -> Callable[[Happened], Happened |
 # --- sorry
 
 
-@rule("apology-without-solution", "004", on=ApologyGiven)
+@rule("apology-without-solution", "5", on=ApologyGiven)
 def apology_without_solution(case: Facts) -> Iterator[Finding]:
     """Say sorry only together with what you will do about it."""
     apologies = case.of(ApologyGiven)
@@ -73,7 +73,7 @@ def apology_without_solution(case: Facts) -> Iterator[Finding]:
 # --- what is so
 
 
-@rule("correction-without-evidence", "000", on=StatementMade)
+@rule("correction-without-evidence", "1", on=StatementMade)
 def correction_without_evidence(case: Facts) -> Iterator[Finding]:
     """A customer who is mistaken is put right gently: show why, and say what they can do next."""
     # If it was not recorded whether a statement corrects the customer, or on what evidence, the
@@ -99,7 +99,7 @@ def correction_without_evidence(case: Facts) -> Iterator[Finding]:
             yield Finding(statement.statement_id, outcome, each.at, each, shown)
 
 
-@rule("untrue-statement", "003", "004", on=StatementMade)
+@rule("untrue-statement", "4", "5", on=StatementMade)
 def untrue_statement(case: Facts) -> Iterator[Finding]:
     """Tell the customer the truth, not what they want to hear."""
     # The words are not read. A statement was untrue, from the beginning, if we retracted it as
@@ -117,13 +117,13 @@ def untrue_statement(case: Facts) -> Iterator[Finding]:
             yield Finding(name, "satisfied", each.at, each)
 
 
-@rule("conflicting-statements", "004", across_cases=True)
+@rule("conflicting-statements", "5", across_cases=True)
 def conflicting_statements(_case: Facts) -> Iterable[Finding]:
     """Talk to each other, so that the customer is not told one thing today and another tomorrow."""
     return ()  # judged in projections.reports.conflicts
 
 
-@rule("wants-not-asked", "001", "002", "003", on=(RequestRefused, FinalDecisionGiven))
+@rule("wants-not-asked", "2", "3", "4", on=(RequestRefused, FinalDecisionGiven))
 def wants_not_asked(case: Facts) -> Iterator[Finding]:
     """Ask customers what they want, and listen, before you decide or say no."""
     # An issue is judged at the first refusal or final decision on it. A desired outcome that names
@@ -170,7 +170,7 @@ def _before(case: Facts, answer: Happened, said: list[Happened], issue_id: str) 
     return next(naming, None) or next(about, None)
 
 
-@rule("bare-no", "001", "003", on=RequestRefused)
+@rule("bare-no", "2", "4", on=RequestRefused)
 def bare_no(case: Facts) -> Iterator[Finding]:
     """Never just say no: say why, and what can be done instead."""
     # If there is a finding with evidence that the complaint is unfounded, on each issue that the

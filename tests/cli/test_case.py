@@ -61,6 +61,11 @@ def test_show(casestore: Casestore) -> None:
     check_golden("show.txt", "\n".join(shown))
 
 
+def test_one_event_is_told_as_one(casestore: Casestore) -> None:
+    shown = casestore("case", "show", "nine-days", "--at-version", "1").fine().out
+    assert shown.partition("\n")[0].endswith(", after 1 event")
+
+
 def test_replay(casestore: Casestore) -> None:
     check_golden("replay.txt", casestore("case", "replay", "upload-limit").fine().out)
 

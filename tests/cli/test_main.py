@@ -99,6 +99,7 @@ def test_errors_are_one_line_that_says_what_to_do(casestore: Casestore, tmp_path
     assert "check the id" in casestore("case", "show", "nobody").failed(2)
     assert "`casestore --help` lists them" in casestore("shwo").failed(2)
     assert "`casestore case show --help` shows how" in casestore("case", "show").failed(2)
+    assert "Choose from: month, product," in casestore("causes").failed(2)
     assert "No such option" in casestore("doctor", "--fast").failed(2)
     (tmp_path / "garbage.db").write_bytes(b"garbage" * 1000)
     assert casestore("--db", f"sqlite:///{tmp_path}/garbage.db", "doctor").code == 1

@@ -274,7 +274,7 @@ def test_lessons() -> None:
     )
     listed = run("lessons", "--format", "json").fine().json
     assert [each["rule"] for each in listed] == list(RULES)
-    assert {story for each in listed for story in each["stories"]} == {f"00{n}" for n in range(5)}
+    assert {story for each in listed for story in each["stories"]} == set("12345")
 
 
 def test_every_rule_can_be_explained() -> None:
@@ -282,7 +282,7 @@ def test_every_rule_can_be_explained() -> None:
     for name, rule in RULES.items():
         told = run("lessons", name).fine().out
         assert told.startswith(f"{name}\n")
-        assert len(re.findall(r"^story \d{3}: ", told, re.MULTILINE)) == len(rule.stories) > 0
+        assert len(re.findall(r"^story \d: ", told, re.MULTILINE)) == len(rule.stories) > 0
         assert all(f"\n{number} " in told for number in rule.numbers)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,11 +79,26 @@ def test_the_demo_finds_a_place_of_its_own(tmp_path: Path, monkeypatch: pytest.M
     assert "give a folder" in Casestore()("demo", "--db", "sqlite:///x.db").failed(2)
 
 
+def test_a_quiet_demo_prints_where_it_is_and_no_more(tmp_path: Path) -> None:
+    url = Casestore()("demo", str(tmp_path / "here"), "--quiet").fine().out
+    assert url == f"sqlite:///{tmp_path}/here/demo.db\n"
+    assert Casestore(url.strip())("case", "show", "nine-days").fine()
+
+
+def test_the_demo_takes_no_name_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("mine")
+    for name in ("x.db", "new.sqlite", "notes"):
+        refused = Casestore()("demo", str(tmp_path / name)).failed(2)
+        assert "is the name of a file; the demo makes a folder with demo.db in it" in refused
+    assert [each.name for each in tmp_path.iterdir()] == ["notes"]
+
+
 def test_the_vocabulary() -> None:
     casestore = Casestore()
     pages = [casestore("events").fine().out]
     pages += [
-        casestore("events", name).fine().out for name in ("MessageReceived", "eventcorrected")
+        casestore("events", name).fine().out
+        for name in ("MessageReceived", "eventcorrected", "OptionsOffered")
     ]
     check_golden("events.txt", "\n".join(pages))
     assert "`casestore events` lists them" in casestore("events", "Nothing").failed(2)
@@ -91,9 +108,18 @@ def test_the_vocabulary() -> None:
     assert all(row["doc"] for row in listed)
 
 
+def _fields(schema: dict[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:
+    # What a correction changes, from what to what, is no class of ours.
+    return () if schema["title"] == "Change" else schema["properties"].items()
+
+
 @pytest.mark.parametrize("cls", VOCABULARY)
 def test_the_schema_of_an_event_fits_its_data(cls: type) -> None:
     page = Casestore()("events", cls.__name__, "--format", "json").fine().json
+    assert all(field["meaning"].endswith(".") for field in page["fields"])
+    schemas = [page["schema"], *page["schema"].get("$defs", {}).values()]
+    for name, told in ((n, t) for s in schemas if s["type"] == "object" for n, t in _fields(s)):
+        assert told["description"].endswith("."), name
     assert page["streams"] == [kind for kind, classes in EVENTS.items() if cls in classes]
     for event in (samples.full(cls), samples.least(cls)):
         data = json.loads(json.dumps(stored_data(event)))

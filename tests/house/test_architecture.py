@@ -7,10 +7,10 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.support.checkout import tracked
 from tests.support.imports import PACKAGES, ROOT, Import, files, graph, imports, reached, tree
 
 MAY_IMPORT = {
@@ -257,15 +257,6 @@ def test_what_tests_share_stands_in_support() -> None:
 
 
 # --- that it stands alone ------------------------------------------------------------------
-
-
-def tracked() -> list[Path]:
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    if listed.returncode:
-        pytest.skip("not a git checkout")
-    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).exists()]
 
 
 def test_nothing_else_stands_at_the_top() -> None:

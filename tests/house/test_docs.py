@@ -16,61 +16,20 @@ from click.testing import CliRunner
 
 import casestore
 import projections
+from casestore.events.base import Known, New
+from casestore.events.markers import fields_of, marker, parts
 from casestore.events.policy_document import Conduct
 from cli.main import cli
+from cli.views.meanings import values_in
 from projections import reports
 from projections.rules.lapses import RULES
-from tests.support import feeds, policy_page
+from tests.support import events_page, feeds, policy_page
+from tests.support.golden import check_page
 
 ROOT = Path(__file__).parents[2]
 EVENTS_PAGE = ROOT / "docs" / "events.md"
 REPORTS_PAGE = ROOT / "docs" / "reports.md"
 POLICY_PAGE = ROOT / "docs" / "policy.md"
-HEAD = """# Every event, and what an append refuses
-
-Made from the code (`CASESTORE_GOLDEN=1 pytest tests/house/test_docs.py`); `casestore events TYPE`
-shows the same with JSON Schema. Every event has `occurred_at` (when it happened, an aware datetime,
-kept in UTC) and `actor` (who did it, as they were at that moment: `kind`, `id`, `role`, `team`).
-Fields are optional unless marked *required*. A field or list left out is *not recorded*; an empty
-list says that there were none. **Personal** fields are words about or from a person: they are
-sealed apart from the rest of the event, and nothing else ever holds prose. Ids are the caller's
-own, 1 to 200 characters without control characters, unique within their stream and kind. A new id
-or code is in the normal form NFC, and has no character that cannot be seen: zero-width, bidi, tag.
-
-Streams: `case:<case_id>` · `customer:<customer_id>` · `policy`.
-
-## What an append refuses
-
-The log is of facts: bad practice is recorded, never refused. Only structure is refused, with a
-message that names the stream, the event and what to do:
-
-- ids that are used already, or that are referred to and unknown. What belongs to another case of
-  the same family (cases that are merged with one another at present) is named `case_id/id`;
-- new ids and codes with characters that people cannot see or tell apart (what is on record under
-  such an id goes on);
-- an event of more than 4 MiB as stored JSON, its text included, and an append of more than 16;
-- a first event that is not `CaseOpened` (`CustomerRegistered` on a customer's stream), or a second
-  one; a customer may be registered again after erasure, and once after the store did it by itself;
-- closing a closed case, reopening an open one;
-- keeping, renegotiating, releasing or withdrawing a promise that was kept, released or withdrawn
-  already (past its due time it can still be kept, late; kept by a reply that then proved
-  undelivered, it can be kept again);
-- a `due_at` that is not after `occurred_at`; a `received_at` that is after it; an event more than
-  five minutes ahead of the store's clock; a time without a zone;
-- a time in the first or the last two days of the calendar, like 9999-12-31: where there is no such
-  time, the field is left out; a currency that is none of ISO 4217;
-- merging in a circle, into itself, or into what is itself merged;
-- a correction whose `from` is not the present value; of an event that was voided, of a correction,
-  of an id or a Personal field; or after which the stream would not hold when replayed;
-- erasure under a legal hold; a policy that takes effect before its adoption; and, only where the
-  policy in force says so ([policy.md](policy.md)), a live gesture beyond a limit.
-
-What an append refuses is decided in the order of recording. What it accepts is read in the order in
-which things happened, whenever it was told ([reports.md](reports.md)).
-
-Facts may arrive late and after closure: a bounce, a kept promise, a message, a correction are all
-accepted on a closed case.
-"""
 
 
 def run(*args: str) -> Any:
@@ -79,40 +38,8 @@ def run(*args: str) -> Any:
     return json.loads(result.output)
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
-
-
-def page() -> str:
-    """docs/events.md as the code would have it."""
-    told = [HEAD]
-    listed = run("events")
-    for kind in ("case", "customer", "policy"):
-        told.append(f"\n## On {kind} streams\n")
-        for each in listed["rows"] if isinstance(listed, dict) else listed:
-            if each["streams"][0] != kind:
-                continue
-            about = run("events", each["type"])
-            also = f" (also on {each['streams'][1]} streams)" if len(each["streams"]) > 1 else ""
-            told.append(f"\n### {each['type']}\n\n{each['doc']}{also}\n")
-            fields = [f for f in about["fields"] if f["field"] not in ("occurred_at", "actor")]
-            if fields:
-                told.append("\n| field | | type |\n|---|---|---|\n")
-            for field in fields:
-                marks = [name for name in ("required", "personal") if field[name]]
-                shown = ", ".join(marks).replace("personal", "**personal**")
-                told.append(f"| {field['field']} | {shown} | {_cell(field['type'])} |\n")
-    return "".join(told)
-
-
-def check_page(path: Path, made: str) -> None:
-    if os.environ.get("CASESTORE_GOLDEN") == "1":
-        path.write_text(made, "utf-8")
-    assert made == path.read_text("utf-8"), "CASESTORE_GOLDEN=1 writes it anew"
-
-
 def test_the_events_page_is_what_the_code_says() -> None:
-    check_page(EVENTS_PAGE, page())
+    check_page(EVENTS_PAGE, events_page.page())
 
 
 def test_the_policy_page_is_what_the_code_says() -> None:
@@ -149,26 +76,6 @@ def blocks(language: str, document: str = "README.md") -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
-def test_the_readme_can_be_followed_in_an_empty_folder(tmp_path: Path) -> None:
-    """Every line of "Use it", in order, and then the Python below it."""
-    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    env.pop("CASESTORE_URL", None)
-    env["PYTHONPATH"] = str(ROOT)
-    line = {
-        "stream": "case:4711",
-        "type": "NoteAdded",
-        "data": {"occurred_at": "2026-03-02T10:00:00Z", "actor": {"kind": "agent", "id": "bo"}},
-    }
-    (tmp_path / "events.ndjson").write_text(json.dumps(line))
-    script = blocks("sh")[2].replace("casestore ", f"{sys.executable} -m casestore ")
-    subprocess.run(["bash", "-ec", script], cwd=tmp_path, env=env, check=True, text=True)
-    command = [sys.executable, "-c", blocks("python")[0]]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=env, check=True, text=True, capture_output=True
-    )
-    assert done.stdout.startswith("open ")
-
-
 def test_the_page_for_services_does_what_it_says(tmp_path: Path) -> None:
     """Its snippets, one after the other, print what stands behind an arrow."""
     script = "\n".join(blocks("python", "docs/python.md"))
@@ -191,6 +98,21 @@ def test_the_page_for_services_has_every_public_name() -> None:
     named = set(re.findall(r"`(\w+)`", page))
     for face in (casestore, projections, reports):
         assert set(face.__all__) - on_the_events_page - named == set(), face.__name__
+
+
+def test_the_glossary_has_what_events_bring_and_are_made_of() -> None:
+    """Each kind of id that an event can bring, and each class of value in a field."""
+    page = (ROOT / "docs" / "glossary.md").read_text("utf-8")
+    explained = re.findall(r"^- \*\*([\w -]+)\*\*: .", page, re.MULTILINE)
+    kinds: set[str] = set()
+    for cls in casestore.VOCABULARY:
+        kinds |= {value.__name__.lower() for value in values_in(cls)}
+        for part in (each for hint in fields_of(cls).values() for each in parts(hint)):
+            marks = (marker(part, New), marker(part, Known))
+            kinds |= {mark.kind for mark in marks if mark is not None and mark.kind != "*"}
+    assert len(kinds) > 20
+    assert kinds - set(explained) == set()
+    assert len(explained) == len(set(explained))
 
 
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]

@@ -17,3 +17,10 @@ def check_golden(name: str, text: str) -> None:
     if os.environ.get("CASESTORE_GOLDEN") == "1":
         path.write_text(text, "utf-8")
     assert text == path.read_text("utf-8"), f"{path} differs; CASESTORE_GOLDEN=1 writes it anew"
+
+
+def check_page(path: Path, made: str) -> None:
+    """Compare a document with what it is made from, the code or what it prints."""
+    if os.environ.get("CASESTORE_GOLDEN") == "1":
+        path.write_text(made, "utf-8")
+    assert made == path.read_text("utf-8"), f"{path} differs; CASESTORE_GOLDEN=1 writes it anew"

@@ -7,11 +7,9 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from functools import cache
 from inspect import cleandoc, getsource, isfunction
-from itertools import pairwise
 from textwrap import dedent
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from casestore.events import policy_document
 from casestore.events.markers import fields_of
 from casestore.events.policy_document import (
     Amount,
@@ -25,6 +23,7 @@ from casestore.events.policy_document import (
     Share,
     Within,
 )
+from cli.views.meanings import meanings
 from projections.read_models import PROJECTIONS
 from projections.reports import REPORTS
 from projections.rules.lapses import RULES
@@ -116,7 +115,7 @@ def page() -> str:
     for name, more, cls in PARTS:
         about = " ".join(filter(None, [_one_line(cls.__doc__ or ""), more]))
         told.append(f"\n## {name}\n\n{about}\n\n")
-        said, fields = _said(cls), dataclasses.fields(cls)
+        said, fields = meanings(cls), dataclasses.fields(cls)
         rows = [["name", "what it is", "if left out", "what it decides"]]
         rows.append(["---"] * 4)
         for field in fields:
@@ -131,24 +130,6 @@ def page() -> str:
 
 def _one_line(text: str) -> str:
     return " ".join(cleandoc(text).split())
-
-
-def _said(cls: type[Any]) -> dict[str, str]:
-    """What is said of each field: the text below it."""
-    body = next(
-        node.body
-        for node in ast.parse(getsource(policy_document)).body
-        if isinstance(node, ast.ClassDef) and node.name == cls.__name__
-    )
-    return {
-        field.target.id: _one_line(text.value.value)
-        for field, text in pairwise(body)
-        if isinstance(field, ast.AnnAssign)
-        and isinstance(field.target, ast.Name)
-        and isinstance(text, ast.Expr)
-        and isinstance(text.value, ast.Constant)
-        and isinstance(text.value.value, str)
-    }
 
 
 _WORDS: tuple[tuple[Any, str], ...] = (

@@ -197,7 +197,7 @@ def test_a_gesture_of_a_merged_case_is_judged_once_and_under_the_root() -> None:
 def test_repeated_goodwill_is_no_matter_of_one_case() -> None:
     assert findings("repeat-goodwill", given(gave(), gave("g2"), gave("g3"))) == NO_ROW
     rule = RULES["repeat-goodwill"]
-    assert rule.stories == ("002", "003")
+    assert rule.stories == ("3", "4")
     assert rule.numbers == ("goodwill.gestures_per_year", "goodwill.per_year")
 
 
