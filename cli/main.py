@@ -21,6 +21,8 @@ from cli.terminal.options import CANNOT_TELL, REFUSED, USAGE, Usage, shared
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+_COMPLETE = "_CASESTORE_COMPLETE"
+"""The environment variable by which a shell asks what can be completed."""
 INTERRUPTED, UNREAD = 130, 141
 """Exit codes of a command that was ended by Ctrl-C, or because nobody reads its output any more:
 the same as those by which a shell reports the signals SIGINT and SIGPIPE."""
@@ -85,6 +87,11 @@ COMMANDS = {
     "restore": ("backup:restore", "Put a backup back, into an empty place."),
     "upgrade": ("backup:upgrade", "Bring an older store's tables up to this version."),
     "copy": ("backup:copy", "Copy the store to an empty place, on any database."),
+    "completion": (
+        "manual:completion",
+        "Print the script that completes casestore's words in a shell.",
+    ),
+    "man": ("manual:man", "Write the manual pages into a folder."),
 }
 """For each command its module and name in cli/commands, and its short help. A test checks that
 the short help is the command's own."""
@@ -121,7 +128,16 @@ class Commands(click.Group):
             return None
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(f"cli.commands.{module}"), name)
+        if _COMPLETE in os.environ:
+            fitted: click.Command = import_module("cli.completion.values").fit(command)
+            return fitted
         return command
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the command line, or tell a shell what it can complete."""
+        if _COMPLETE in os.environ:
+            import_module("cli.completion.shells").use_ours()
+        return super().main(*args, **extra)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -230,7 +246,7 @@ def cli() -> None:
 
     \b
     Completion for your shell (bash, zsh or fish), in its start-up file:
-      eval "$(_CASESTORE_COMPLETE=bash_source casestore)"
+      eval "$(casestore completion bash)"
 
     A store is a file, sqlite:///FILE, or a schema, postgresql://USER@HOST/DB?schema=NAME.
     --db, --format, --quiet, --no-color and --no-pager may stand before or after the command.
@@ -244,4 +260,6 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # escape what cannot be encoded
+    if _COMPLETE in os.environ:
+        import_module("cli.completion.shells").give_up_in_time()
     cli(prog_name="casestore")

@@ -16,7 +16,7 @@ from casestore.streams.wording import counted
 from casestore.system.files import write_whole
 from casestore.transfer.importing import Imported
 from casestore.transfer.ndjson import MAX_LINE, export_lines, import_lines
-from cli.terminal.options import REFUSED, Usage, settings, shared
+from cli.terminal.options import REFUSED, Code, Usage, settings, shared
 from cli.terminal.output import for_people, print_object
 from cli.terminal.progress import progress
 from cli.terminal.text import visible
@@ -26,7 +26,7 @@ from cli.terminal.text import visible
 @click.argument("file", metavar="FILE", type=click.File("rb"))
 @click.option(
     "--on-error",
-    type=click.Choice(["stop", "skip"]),
+    type=Code(["stop", "skip"]),
     default="stop",
     help="At a bad line: stop, keeping everything before it (the default), or skip it.",
 )
