@@ -10,13 +10,13 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.terminal.options import CANNOT_TELL, REFUSED, USAGE, Usage, shared
+from cli.terminal.options import CANNOT_TELL, REFUSED, USAGE, Usage, settings, shared
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -217,9 +217,24 @@ def _with_hint(error: click.ClickException) -> str:
     return f"{message}; `{ctx.command_path} --help` shows how"
 
 
+def _with_nearest(message: str, stream: str) -> str:
+    """The message about a stream that is not there, with the one that may be meant."""
+    from cli.terminal.nearest import nearest_stream  # noqa: PLC0415  (only when mistyped)
+
+    meant = None
+    # If that fails as well, the first error is the one to tell.
+    with suppress(Exception), settings().open_store() as store:
+        meant = nearest_stream(store, stream)
+    if meant is None:
+        return message
+    return f"{message.removesuffix('; check the id')}; did you mean {meant!r}?"
+
+
 def _failure(error: Exception) -> Failure:
     from casestore import errors  # noqa: PLC0415  (only when something went wrong)
 
+    if isinstance(error, errors.StreamNotFound) and error.stream is not None:
+        return Failure(_with_nearest(str(error), error.stream), USAGE)
     if isinstance(error, errors.StoreUnavailable | errors.KeyFileError):
         return Failure(str(error), CANNOT_TELL)
     if isinstance(error, errors.StoreNotFound | errors.InvalidStream | errors.StreamNotFound):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import select
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.command_line import ROOT, Casestore
-from tests.support.terminal import _ON_IT
+from tests.support.terminal import ON_IT
 
 SETUP = {
     "bash": (["bash", "--norc", "--noprofile", "-i"], 'eval "$(casestore completion bash)"'),
@@ -28,25 +31,29 @@ SETUP = {
 class Shell:
     """A shell that somebody types into."""
 
-    def __init__(self, name: str, keyboard: int) -> None:
+    def __init__(self, name: str, keyboard: int, folder: Path) -> None:
         self.name = name
+        self.folder = folder
+        """The folder that it is in."""
         self._keyboard = keyboard
         self._count = 0
         self.shown = ""
 
-    def run(self, line: str) -> None:
-        """Type a line and wait until it is done."""
+    def run(self, line: str) -> str:
+        """Type a line and wait until it is done; gives what was shown meanwhile."""
         self._count += 1
+        before = len(self.shown)
         self._type(f"{line}; echo do''ne-{self._count}-\n")
         self._until(f"done-{self._count}-")
+        return _plain(self.shown[before:])
 
     def completed(self, line: str) -> str:
         """What a line becomes by Tab: the shell prints it instead of running it."""
         self._count += 1
         begin, end = f"<{self._count}[", f"]{self._count}>"
-        self._type(line + "\t")
-        self._until_quiet()
-        self._type("\x05" + f"\u005d{self._count}>'" + "\x01" + f"echo '<{self._count}''[" + "\n")
+        # A shell reads on when the completion is there. Ctrl-E is the end of the line, Ctrl-A its
+        # beginning.
+        self._type(f"{line}\t\x05]{self._count}>'\x01echo '<{self._count}''[\n")
         pattern = re.compile(re.escape(begin) + r"(.*?)" + re.escape(end), re.DOTALL)
         self._until(end, pattern)
         found = pattern.findall(_plain(self.shown))
@@ -54,16 +61,6 @@ class Shell:
 
     def _type(self, keys: str) -> None:
         os.write(self._keyboard, keys.encode())
-
-    def _until_quiet(self, seconds: float = 0.7) -> None:
-        """Until nothing is shown for a while: by then a completion has come, or there is none."""
-        deadline = time.monotonic() + 20
-        last = time.monotonic()
-        waited_for = 2.5  # the first sign of an answer takes a process
-        while time.monotonic() < deadline and time.monotonic() - last < waited_for:
-            if self._read(0.1):
-                last = time.monotonic()
-        del seconds
 
     def _until(self, text: str, pattern: re.Pattern[str] | None = None) -> None:
         deadline = time.monotonic() + 60
@@ -107,17 +104,14 @@ def shell(name: str, casestore: Casestore, folder: Path) -> Iterator[Shell]:
         "PS1": "$ ",
         "COLUMNS": "500",
         "HISTFILE": "",
+        "CASESTORE_PAGER": "cat",
         "INPUTRC": "/dev/null",
     }
     own, other = os.openpty()
     args, setup = SETUP[name]
-    import fcntl
-    import struct
-    import termios
-
     fcntl.ioctl(own, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 500, 0, 0))
     process = subprocess.Popen(
-        [sys.executable, "-c", _EXEC, *args],
+        [sys.executable, "-c", ON_IT, *args],
         cwd=folder,
         env=env,
         stdin=other,
@@ -126,16 +120,10 @@ def shell(name: str, casestore: Casestore, folder: Path) -> Iterator[Shell]:
     )
     os.close(other)
     try:
-        made = Shell(name, own)
+        made = Shell(name, own, folder)
         made.run(setup)
         yield made
     finally:
         process.kill()
         process.wait()
         os.close(own)
-
-
-_EXEC = _ON_IT.replace(
-    "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])",
-    "os.execvp(sys.argv[1], sys.argv[1:])",
-)
