@@ -129,7 +129,7 @@ class Commands(click.Group):
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(f"cli.commands.{module}"), name)
         if _COMPLETE in os.environ:
-            fitted: click.Command = import_module("cli.completion.values").fit(command)
+            fitted: click.Command = import_module("cli.completion.shells").fit(command)
             return fitted
         return command
 

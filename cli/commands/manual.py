@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -34,9 +35,8 @@ def completion(shell: str) -> None:
     Example:
       casestore completion bash
     """
-    click.echo(
-        script(cli, shell, click.get_current_context().find_root().info_name or ""), nl=False
-    )
+    name = Path(sys.argv[0]).name  # somebody may have installed it as casestore-2
+    click.echo(script(cli, shell, name if name.startswith("casestore") else "casestore"), nl=False)
 
 
 @click.command()

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import threading
+from importlib import import_module
 from typing import Any, ClassVar
 
+import click
 from click.shell_completion import (
     BashComplete,
     CompletionItem,
@@ -110,6 +112,39 @@ end
 
 complete --no-files --command %(prog_name)s --arguments "(%(complete_func)s)"
 """
+
+
+def fit(command: click.Command) -> click.Command:
+    """Have the parameters of a command, and of the commands in it, complete their values."""
+    for param in command.params:
+        if not isinstance(param.type, click.Choice | _Completed):
+            param.type = _Completed(param.type)
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            fit(inner)
+    return command
+
+
+class _Completed(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
+    """A parameter's own type; its values are completed by the parameter's name, if it is known."""
+
+    def __init__(self, own: Any) -> None:
+        self.name = own.name
+        self._own = own
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As the type does."""
+        return self._own.convert(value, param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The values that there are; without any, what the type completes."""
+        source = import_module("cli.completion.values").SOURCES.get(param.name)
+        if source is None:
+            own: list[CompletionItem] = self._own.shell_complete(ctx, param, incomplete)
+            return own
+        return [CompletionItem(value) for value in source(ctx, incomplete)]
 
 
 class _Quiet(ShellComplete):

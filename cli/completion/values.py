@@ -1,7 +1,7 @@
 """Which values stand where: what a shell may complete after an option, or as an argument.
 
 A parameter is known by its name, so that a command says nothing of it: any `--team`, of whichever
-command, takes a team. It is only looked at where a shell asks.
+command, takes a team. This is imported only where a value is to be completed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from datetime import UTC
 from typing import Any, Literal, get_origin
 
 import click
-from click.shell_completion import CompletionItem
 
 from casestore import CaseStore
 from casestore.events import VOCABULARY
@@ -26,40 +25,6 @@ from projections.reports import REPORTS
 
 Source = Callable[[click.Context, str], Iterable[str]]
 """Gives the values that begin with what was typed."""
-
-
-def fit(command: click.Command) -> click.Command:
-    """Have the parameters of a command, and of the commands in it, complete their values."""
-    for param in command.params:
-        source = _SOURCES.get(str(param.name))
-        if source is not None and not isinstance(param.type, click.Choice | _Completed):
-            param.type = _Completed(param.type, source)
-    if isinstance(command, click.Group):
-        for inner in command.commands.values():
-            fit(inner)
-    return command
-
-
-class _Completed(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
-    """A type with a source of values."""
-
-    def __init__(self, read: Any, source: Source) -> None:
-        self.name = read.name
-        self._read = read
-        self._source = source
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """As the type does."""
-        return self._read.convert(value, param, ctx)
-
-    def shell_complete(
-        self,
-        ctx: click.Context,
-        param: click.Parameter,  # noqa: ARG002  (click's interface)
-        incomplete: str,
-    ) -> list[CompletionItem]:
-        """Whatever the source has."""
-        return [CompletionItem(value) for value in self._source(ctx, incomplete)]
 
 
 def _store(ctx: click.Context) -> CaseStore:
@@ -198,8 +163,8 @@ def _values(ctx: click.Context, cls: type[Any], field: str, typed: str) -> Itera
         return []
     if (known := marker(hint, Known)) is not None:
         return _beginning(typed, _known_ids(ctx, known.kind))
-    if name in _SOURCES:
-        return _SOURCES[name](ctx, typed)
+    if name in SOURCES:
+        return SOURCES[name](ctx, typed)
     with _store(ctx) as store:
         return _beginning(typed, seen_names.values(store, cls.__name__, field))
 
@@ -215,7 +180,7 @@ def _beginning(typed: str, names: Iterable[str]) -> list[str]:
     return [name for name in names if name.startswith(typed)]
 
 
-_SOURCES: dict[str, Source] = {
+SOURCES: dict[str, Source] = {
     "case": _cases,
     "case_id": _cases,
     "customer": _customers,

@@ -11,14 +11,8 @@ import click
 import pytest
 
 from cli.views.manual import ENVIRONMENT, EXIT_CODES
-from tests.house.test_docs import check_page
-from tests.support import cli_page
 from tests.support.command_line import ROOT, Casestore
 from tests.support.commands import ALL
-
-
-def test_the_page_is_what_the_commands_say() -> None:
-    check_page(ROOT / "docs" / "cli.md", cli_page.page())
 
 
 def test_the_page_has_every_command_and_every_option() -> None:

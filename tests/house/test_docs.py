@@ -20,11 +20,12 @@ from casestore.events.policy_document import Conduct
 from cli.main import cli
 from projections import reports
 from projections.rules.lapses import RULES
-from tests.support import feeds, policy_page
+from tests.support import cli_page, feeds, policy_page
 
 ROOT = Path(__file__).parents[2]
 EVENTS_PAGE = ROOT / "docs" / "events.md"
 REPORTS_PAGE = ROOT / "docs" / "reports.md"
+COMMANDS_PAGE = ROOT / "docs" / "cli.md"
 POLICY_PAGE = ROOT / "docs" / "policy.md"
 HEAD = """# Every event, and what an append refuses
 
@@ -113,6 +114,10 @@ def check_page(path: Path, made: str) -> None:
 
 def test_the_events_page_is_what_the_code_says() -> None:
     check_page(EVENTS_PAGE, page())
+
+
+def test_the_page_of_the_commands_is_what_they_say() -> None:
+    check_page(COMMANDS_PAGE, cli_page.page())
 
 
 def test_the_policy_page_is_what_the_code_says() -> None:

@@ -9,7 +9,7 @@ from cli.views.manual import ENVIRONMENT, EXIT_CODES, Told, told
 
 HEAD = """# Every command
 
-Made from the commands themselves (`CASESTORE_GOLDEN=1 pytest tests/cli/test_manual.py`). `casestore
+Made from the commands themselves (`CASESTORE_GOLDEN=1 pytest tests/house/test_docs.py`). `casestore
 COMMAND --help` shows the same, and `casestore man DIR` writes it as manual pages. What each report
 has in its rows is in [reports.md](reports.md), what an event has in [events.md](events.md).
 
