@@ -200,7 +200,7 @@ def export(stream: str | None, reveal: bool, output: Path | None) -> None:
                     yield line
 
             write_whole(output, counting(), 0o600)
-            if not settings().quiet:
+            if for_people() and not settings().quiet:
                 click.echo(visible(f"wrote {output}: {counted(written, 'event')}"))
             return
         sys.stdout.buffer.writelines(lines)

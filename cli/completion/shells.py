@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+from copy import copy
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -115,14 +116,16 @@ complete --no-files --command %(prog_name)s --arguments "(%(complete_func)s)"
 
 
 def fit(command: click.Command) -> click.Command:
-    """Have the parameters of a command, and of the commands in it, complete their values."""
-    for param in command.params:
-        if not isinstance(param.type, click.Choice | _Completed):
+    """A copy of a command, whose parameters complete their values, as do those of the commands in
+    it."""
+    fitted = copy(command)
+    fitted.params = [copy(param) for param in command.params]
+    for param in fitted.params:
+        if not isinstance(param.type, click.Choice):
             param.type = _Completed(param.type)
-    if isinstance(command, click.Group):
-        for inner in command.commands.values():
-            fit(inner)
-    return command
+    if isinstance(fitted, click.Group):
+        fitted.commands = {name: fit(inner) for name, inner in fitted.commands.items()}
+    return fitted
 
 
 class _Completed(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
@@ -156,10 +159,14 @@ class _Quiet(ShellComplete):
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
         """As click's; nothing where something goes wrong."""
         args = [os.path.expanduser(each) for each in args]
+        # -FIELD after --sort is a value, though it looks like an option.
+        minus = "-" if args[-1:] == ["--sort"] and incomplete.startswith("-") else ""
         try:
-            items = super().get_completions(args, incomplete)
+            items = super().get_completions(args, incomplete.removeprefix(minus))
         except Exception:  # whatever it is, nobody asked for a message
             return []
+        if minus:
+            items = [CompletionItem(f"-{item.value}", item.type, item.help) for item in items]
         option, equals, _ = incomplete.partition("=")
         if self.whole_words and equals and option.startswith("--"):
             items = [CompletionItem(f"{option}={i.value}", i.type, i.help) for i in items]

@@ -87,7 +87,7 @@ def _report(ctx: click.Context) -> Report[Any] | None:
 
 
 def _sort_names(ctx: click.Context, typed: str) -> Iterable[str]:
-    report = _report(ctx)  # what begins with - is an option to click: -FIELD gets no names
+    report = _report(ctx)
     return [] if report is None else _beginning(typed, report.line.__struct_fields__)
 
 
@@ -95,10 +95,11 @@ def _columns(ctx: click.Context, typed: str) -> Iterable[str]:
     before, comma, last = typed.rpartition(",")
     report = _report(ctx)
     names: Iterable[str] = () if report is None else report.line.__struct_fields__
-    if ctx.command_path.endswith(("case timeline", "case replay")):
-        from cli.views import timeline  # noqa: PLC0415  (only for those two)
+    if ctx.command_path.endswith("case timeline"):
+        from cli.views import timeline  # noqa: PLC0415  (only for this one)
 
-        names = [column.name for column in timeline.columns(UTC)]
+        with ctx.scope(cleanup=False):  # it looks at the settings
+            names = [column.name for column in timeline.columns(UTC)]
     named = before.split(",")
     return [f"{before}{comma}{name}" for name in _beginning(last, names) if name not in named]
 

@@ -45,35 +45,67 @@ def sh(
     "line",
     [
         "casestore reco|rd",
-        "casestore case show roads|how",
         "casestore case timeline customer:C-22|07",
-        "casestore case show roadshow --as-|of",
-        "casestore cases --customer C-51|20",
-        "casestore promises --agent brend|an",
         "casestore cases --team call-c|entre",
-        "casestore record case:roadsh|ow",
         "casestore record cust|omer:",
-        "casestore record case:roadshow PromiseK|ept",
         "casestore record case:roadshow PromiseKept prom|ise_id=",
         "casestore record case:roadshow PromiseKept promise_id=ow|n-invitation",
-        "casestore record case:x CaseOpened channel=em|ail",
-        "casestore record case:x GestureGiven value.curr|ency=",
-        "casestore record case:x GestureGiven value.currency=EU|R",
-        "casestore record case:x GestureGiven kind=voucher value.a|mount=",
         "casestore record case:x NoteAdded --actor agent:bren|dan:agent:call-centre",
-        "casestore goodwill allowance C-6071 --role care|-lead",
         "casestore lapses --format=js|on",
-        "casestore lapses --rule bare|-no",
-        "casestore cases --sort opened|_at",
         "casestore cases --columns case_id,tea|m",
-        "casestore case show roadshow --tz Europe/Berl|in",
         "casestore nope xyz|",
-        "casestore record case:x NoteAdded text=|",
     ],
 )
 def test_tab(sh: Shell, line: str) -> None:
     typed, _, rest = line.partition("|")
     assert sh.completed(typed).removesuffix(" ") == typed + rest
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "casestore case show roads|how",
+        "casestore case show roadshow --as-|of",
+        "casestore cases --customer C-51|20",
+        "casestore goodwill history C-22|07",
+        "casestore export --stream case:upl|oad-limit",
+        "casestore privacy status C-51|20",
+        "casestore promises --agent brend|an",
+        "casestore goodwill allowance C-6071 --role care|-lead",
+        "casestore record case:roadshow PromiseK|ept",
+        "casestore record case:x CaseOpened channel=em|ail",
+        "casestore record case:x CaseOpened customer_id=C-51|20",
+        "casestore record case:x CaseOpened product=gl|",
+        "casestore record case:x CaseAssigned team=call-c|entre",
+        "casestore record case:x GestureGiven value.curr|ency=",
+        "casestore record case:x GestureGiven value.currency=EU|R",
+        "casestore record case:x GestureGiven kind=voucher value.a|mount=",
+        "casestore record case:x MessageReceived automated=t|rue",
+        "casestore record case:x NoteAdded text=|",
+        "casestore record case:x NoSuchThing |",
+        "casestore lapses --rule bare|-no",
+        "casestore cases --sort opened|_at",
+        "casestore cases --sort -opened|_at",
+        "casestore lapses --by agent --sort viol|ated",
+        "casestore case timeline roadshow --columns who,wh|at",
+        "casestore case show roadshow --tz Europe/Berl|in",
+        "casestore events PromiseK|ept",
+        "casestore lessons bare|-no",
+        "casestore projections rebuild promi|ses",
+        "casestore completion ba|sh",
+        "casestore --format json cases --team call-c|entre",
+    ],
+)
+def test_what_completes_what(demo: Casestore, line: str) -> None:
+    """Without a shell: which values stand where."""
+    typed, _, rest = line.partition("|")
+    asked = {"_CASESTORE_COMPLETE": "bash_complete", "COMP_WORDS": typed}
+    told = Casestore(demo.env["CASESTORE_URL"], **asked)().fine().out.split()
+    word = "" if typed.endswith(" ") else typed.rpartition(" ")[2]
+    if rest:
+        assert f"plain,{word}{rest}" in told
+    else:
+        assert told == []
 
 
 def test_no_space_comes_after_what_is_only_begun(sh: Shell) -> None:
