@@ -253,7 +253,10 @@ def _check_that_they_exist(store: CaseStore, selection: Selection) -> None:
         for selected_id in selection.wanted(kind) or ():
             store.history(f"{kind}:{selected_id}", at_version=1)
     if (mistyped := not_known(store, selection)) is not None:
-        field, name, known = mistyped
+        from projections.query.seen_names import seen  # noqa: PLC0415  (only when mistyped)
+
+        field, name, at_present = mistyped
+        known = [*at_present, *seen(store, field, "")]
         raise Usage(f"no event names the {field} {quoted(name)}{did_you_mean(name, known)}")
 
 

@@ -197,6 +197,8 @@ def test_the_shell_completes_commands_and_event_types() -> None:
         ),
         ("cases --case nine-dayz", "did you mean 'nine-days'?"),
         ("promises --customer C2207", "did you mean 'C-2207'?"),
+        ("cases --team call-center", "names the team 'call-center'; did you mean 'call-centre'?"),
+        ("audit prove case:roadshw@1", "there is no case roadshw in this store; did you mean"),
         ("case show 4711", "there is no case 4711 in this store; check the id"),
         ("cases --format jsn", "did you mean 'json'?"),
         ("projections rebuild promise", "did you mean 'promises'?"),
