@@ -86,6 +86,9 @@ class InvalidStream(CaseStoreError):
 class StreamNotFound(CaseStoreError):
     """There is no such case, customer or event in the store."""
 
+    stream: str | None = None
+    """The stream that is not there; None where an event was looked for."""
+
 
 class EventRefused(CaseStoreError):
     """The event does not fit the history of its stream: an unknown id, a case that is closed ..."""

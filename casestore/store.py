@@ -722,4 +722,6 @@ def _position(what: str, given: int) -> int:
 
 
 def _no_stream(name: str) -> StreamNotFound:
-    return StreamNotFound(f"there is no {name.replace(':', ' ', 1)!s} in this store; check the id")
+    error = StreamNotFound(f"there is no {name.replace(':', ' ', 1)!s} in this store; check the id")
+    error.stream = name
+    return error

@@ -10,17 +10,19 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.terminal.options import CANNOT_TELL, REFUSED, USAGE, Usage, shared
+from cli.terminal.options import CANNOT_TELL, REFUSED, USAGE, Usage, settings, shared
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+_COMPLETE = "_CASESTORE_COMPLETE"
+"""The environment variable by which a shell asks what can be completed."""
 INTERRUPTED, UNREAD = 130, 141
 """Exit codes of a command that was ended by Ctrl-C, or because nobody reads its output any more:
 the same as those by which a shell reports the signals SIGINT and SIGPIPE."""
@@ -85,6 +87,11 @@ COMMANDS = {
     "restore": ("backup:restore", "Put a backup back, into an empty place."),
     "upgrade": ("backup:upgrade", "Bring an older store's tables up to this version."),
     "copy": ("backup:copy", "Copy the store to an empty place, on any database."),
+    "completion": (
+        "manual:completion",
+        "Print the script that completes casestore's words in a shell.",
+    ),
+    "man": ("manual:man", "Write the manual pages into a folder."),
 }
 """For each command its module and name in cli/commands, and its short help. A test checks that
 the short help is the command's own."""
@@ -121,7 +128,16 @@ class Commands(click.Group):
             return None
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(f"cli.commands.{module}"), name)
+        if _COMPLETE in os.environ:
+            fitted: click.Command = import_module("cli.completion.shells").fit(command)
+            return fitted
         return command
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the command line, or tell a shell what it can complete."""
+        if _COMPLETE in os.environ:
+            import_module("cli.completion.shells").use_ours()
+        return super().main(*args, **extra)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -201,9 +217,24 @@ def _with_hint(error: click.ClickException) -> str:
     return f"{message}; `{ctx.command_path} --help` shows how"
 
 
+def _with_nearest(message: str, stream: str) -> str:
+    """The message about a stream that is not there, with the one that may be meant."""
+    from cli.terminal.nearest import nearest_stream  # noqa: PLC0415  (only when mistyped)
+
+    meant = None
+    # If that fails as well, the first error is the one to tell.
+    with suppress(Exception), settings().open_store() as store:
+        meant = nearest_stream(store, stream)
+    if meant is None:
+        return message
+    return f"{message.removesuffix('; check the id')}; did you mean {meant!r}?"
+
+
 def _failure(error: Exception) -> Failure:
     from casestore import errors  # noqa: PLC0415  (only when something went wrong)
 
+    if isinstance(error, errors.StreamNotFound) and error.stream is not None:
+        return Failure(_with_nearest(str(error), error.stream), USAGE)
     if isinstance(error, errors.StoreUnavailable | errors.KeyFileError):
         return Failure(str(error), CANNOT_TELL)
     if isinstance(error, errors.StoreNotFound | errors.InvalidStream | errors.StreamNotFound):
@@ -230,7 +261,7 @@ def cli() -> None:
 
     \b
     Completion for your shell (bash, zsh or fish), in its start-up file:
-      eval "$(_CASESTORE_COMPLETE=bash_source casestore)"
+      eval "$(casestore completion bash)"
 
     A store is a file, sqlite:///FILE, or a schema, postgresql://USER@HOST/DB?schema=NAME.
     --db, --format, --quiet, --no-color and --no-pager may stand before or after the command.
@@ -244,4 +275,6 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # escape what cannot be encoded
+    if _COMPLETE in os.environ:
+        import_module("cli.completion.shells").give_up_in_time()
     cli(prog_name="casestore")

@@ -190,6 +190,7 @@ class Decision:
                 f"{first} is at version {at}, not {append.expected_version}; reload it, decide "
                 "again, and append again"
             )
+        append.registered = 0
         self.recorded_us = self._recording_time(append)
         self.imported = append.imported
         self.trusted = append.trusted
@@ -208,7 +209,7 @@ class Decision:
         for stream, events in append.batches:
             for event in events:
                 if isinstance(event, CaseOpened):
-                    self._register(event)
+                    append.registered += self._register(event)
                 self._add(stream, event, next(ids), said)
 
     def _recording_time(self, append: Append) -> int:
@@ -231,17 +232,21 @@ class Decision:
             self.last_us = at
         return self.last_us
 
-    def _register(self, opened: CaseOpened) -> None:
-        """Register a customer whom nobody has registered, or who was erased and returns."""
+    def _register(self, opened: CaseOpened) -> bool:
+        """Register a customer whom nobody has registered, or who was erased and returns.
+
+        Returns whether there was anybody to register.
+        """
         name = f"customer:{opened.customer_id}"
         stream = self._stream(name)
         if stream.state.registered:
-            return
+            return False
         # By the version: whatever was voided since, no registration has had it.
         key = f"registered:{stream.version + 1}"
         event = CustomerRegistered(occurred_at=opened.occurred_at, actor=STORE)
         said = Metadata(key, 1)
         self._add(name, event, event_id(name, key, 0), said)
+        return True
 
     def _stream(self, name: str) -> Stream:
         """A stream's state as this commit will leave it."""

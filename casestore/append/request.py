@@ -73,6 +73,8 @@ class Append(msgspec.Struct, kw_only=True):
     withheld: bool = False
     """Whether its personal text was withheld on export: it is not compared on a retry."""
 
+    registered: int = 0
+    """How many customers the store registered for it by itself, when it was decided last."""
     older_ids: Sequence[str] = ()
     """Other ids under which its events may be on record, from when they were numbered otherwise."""
 

@@ -19,7 +19,6 @@ from casestore.errors import (
     CaseStoreError,
     SealRefused,
     StoreDamaged,
-    StreamNotFound,
 )
 from casestore.journal.rows import Row
 from casestore.store import CaseStore
@@ -61,7 +60,7 @@ def write_bundle(
     stream = f"case:{case_id}"
     rows = [Row._make(row) for row in store._recorder.stream_rows(stream)]
     if not rows:
-        raise StreamNotFound(f"there is no case {case_id} in this store; check the id")
+        store.history(stream, at_version=1)  # raises StreamNotFound
     revealed: Sequence[Recorded | None] = [None] * len(rows)
     if reveal:
         revealed = store.history(stream, at_version=rows[-1].version, reveal=True).originals

@@ -165,6 +165,8 @@ def find_row(store: CaseStore, event: str) -> Row:
                 f"{quoted(event)} is no event; name it by its id, or like case:4711@3"
             ) from None
         row = store._recorder.row_at(stream, int(version))
+        if row is None:
+            store.history(stream, at_version=1)  # raises StreamNotFound where there is no stream
     if row is None:
         raise StreamNotFound(f"there is no event {event} in this store; check the id")
     return Row._make(row)

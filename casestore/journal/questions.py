@@ -211,6 +211,16 @@ class Questions(ABC):
         )
         return [name for (name,) in answers]
 
+    def last_stream(self, prefix: str) -> str | None:
+        """The last name of a stream that starts with a prefix; None where there is none."""
+        end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        answers = self._ask(
+            f"SELECT originator_id FROM {self.table} WHERE originator_id > ? "
+            "AND originator_id < ? ORDER BY originator_id DESC LIMIT 1",
+            [prefix, end],
+        )
+        return answers[0][0] if answers else None
+
     def stream_of(self, event_id: str) -> str | None:
         """The stream that an event is in; None where there is no such event."""
         sql = f"SELECT originator_id FROM {self.table} WHERE event_id = ?"

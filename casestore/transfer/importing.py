@@ -37,6 +37,8 @@ class Imported(NamedTuple):
     """Lines whose event was in the store already."""
     refused: tuple[Refusal, ...]
     """In the order of the lines."""
+    registered: int = 0
+    """Customers whom the store registered by itself: an event each, beside those of the lines."""
 
 
 class ReadLine(NamedTuple):
@@ -80,7 +82,7 @@ def _import(
 ) -> Imported:
     stop = on_error == "stop"
     refused: list[Refusal] = []
-    done = appended = repeated = 0
+    done = appended = repeated = registered = 0
     iterator = iter(lines)
     while chunk := list(_for_a_commit(islice(iterator, _COMMIT), stop)):
         appends: list[tuple[int, Append]] = []
@@ -90,19 +92,20 @@ def _import(
             else:
                 appends.append((number, result))
         outcomes = store.write([append for _, append in appends], stop=stop)
-        for (number, _), outcome in zip(appends, outcomes, strict=False):
+        for (number, append), outcome in zip(appends, outcomes, strict=False):
             if isinstance(outcome, CaseStoreError):
                 refused.append(Refusal(number, str(outcome)))
             else:
                 appended, repeated = appended + outcome, repeated + (not outcome)
+                registered += append.registered if outcome else 0
         if refused and stop:
             # The reader may have refused a later line of the chunk than the store did.
             first = min(refused)
-            return Imported(first.line, appended, repeated, (first,))
+            return Imported(first.line, appended, repeated, (first,), registered)
         done += len(chunk)
         if progress is not None:
             progress(done)
-    return Imported(done, appended, repeated, tuple(sorted(refused)))
+    return Imported(done, appended, repeated, tuple(sorted(refused)), registered)
 
 
 def _for_a_commit(lines: Iterable[ReadLine], stop: bool) -> Iterable[ReadLine]:

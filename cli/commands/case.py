@@ -50,6 +50,18 @@ def case() -> None:
     """
 
 
+def _check_version(history: History, at: Point) -> None:
+    """Raise Usage where --at-version is beyond the last version."""
+    last = len(history.originals)
+    if at.at_version is None or at.at_version <= last:
+        return
+    by_then = "" if at.known_at is None else " on record by then"
+    raise Usage(
+        f"--at-version is {at.at_version}, but the last version of {history.stream}{by_then} is "
+        f"{last}"
+    )
+
+
 def _stream(name: str) -> str:
     """The stream that `4711`, `case:4711` or `customer:C-1` names."""
     return name if name.startswith(("case:", "customer:")) else f"case:{name}"
@@ -92,6 +104,7 @@ def show(
     """
     with settings().open_store() as store:
         history = store.history(_case_stream(case_id), **at._asdict())
+        _check_version(history, at)
         state = store.case_in(history)
         asked_at = at.as_of or at.known_at or _asked_at(history, at, store.now())
     shown = case_state.described(state, history, asked_at)
@@ -135,6 +148,7 @@ def timeline_(
     stream = _stream(case_id)
     with settings().open_store() as store:
         history = store.history(stream, **at._asdict(), reveal=reveal)
+        _check_version(history, at)
         rows = timeline.rows(history, tz)
         if lapses:
             rows = _with_lapses(rows, store, _case_stream(case_id), at, tz)
@@ -184,6 +198,7 @@ def replay(
         history = store.history(
             _stream(case_id), **at._replace(as_of=None)._asdict(), reveal=reveal
         )
+        _check_version(history, at)
     versions = timeline.versions(history)
     steps = [
         (timeline.row(timeline.Entry(recorded), versions, tz), changed)

@@ -9,7 +9,7 @@ from threading import Event as StopSignal
 import click
 
 from cli.commands.reports import MANY
-from cli.terminal.options import REFUSED, settings, shared
+from cli.terminal.options import REFUSED, Code, settings, shared
 from cli.terminal.output import Column, for_people, print_lines, print_rows, table, tabular
 from cli.terminal.progress import progress
 from cli.views.report import duration
@@ -98,7 +98,7 @@ _NAMES = [projection.name for projection in PROJECTIONS]
 
 
 @projections.command()
-@click.argument("names", metavar="[NAME]...", nargs=-1, type=click.Choice(_NAMES))
+@click.argument("names", metavar="[NAME]...", nargs=-1, type=Code(_NAMES))
 @click.option(
     "--workers",
     type=click.IntRange(min=1),

@@ -21,6 +21,7 @@ from click.core import ParameterSource
 from casestore import CaseStore
 from cli.terminal.nearest import did_you_mean
 from cli.terminal.options import (
+    Code,
     Usage,
     as_of_option,
     known_at_option,
@@ -60,16 +61,6 @@ class _Duration(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes n
                 f"{quoted(value)} is not a duration; write one like 90m, 12h, 7d or 2w", param, ctx
             )
         return timedelta(**{_UNITS[match[2]]: int(match[1])})
-
-
-class _Code(click.Choice[str]):
-    """One of some codes. What was mistyped gets the nearest."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Read it, or say which one may be meant."""
-        if meant := did_you_mean(value, self.choices) if value not in self.choices else "":
-            self.fail(f"{quoted(value)} is none of them{meant}", param, ctx)
-        return super().convert(value, param, ctx)
 
 
 class _Read(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
@@ -233,7 +224,7 @@ def _option(option: Option) -> Any:
     if isinstance(option.kind, tuple):
         codes = "|".join(option.kind)
         attributes["metavar"] = codes if len(codes) < _LONG else option.name.upper()
-        return click.option(name, type=_Code(option.kind), **attributes)
+        return click.option(name, type=Code(option.kind), **attributes)
     if isfunction(option.kind):
         return click.option(name, type=_Read(option.name, option.kind), **attributes)
     if option.kind is datetime:
@@ -256,7 +247,10 @@ def _check_that_they_exist(store: CaseStore, selection: Selection) -> None:
         for selected_id in selection.wanted(kind) or ():
             store.history(f"{kind}:{selected_id}", at_version=1)
     if (mistyped := not_known(store, selection)) is not None:
-        field, name, known = mistyped
+        from projections.query.seen_names import seen  # noqa: PLC0415  (only when mistyped)
+
+        field, name, at_present = mistyped
+        known = [*at_present, *seen(store, field, "")]
         raise Usage(f"no event names the {field} {quoted(name)}{did_you_mean(name, known)}")
 
 

@@ -16,7 +16,8 @@ from casestore.streams.wording import counted
 from casestore.system.files import write_whole
 from casestore.transfer.importing import Imported
 from casestore.transfer.ndjson import MAX_LINE, export_lines, import_lines
-from cli.terminal.options import REFUSED, Usage, settings, shared
+from cli.main import INTERRUPTED, Failure
+from cli.terminal.options import REFUSED, Code, Usage, settings, shared
 from cli.terminal.output import for_people, print_object
 from cli.terminal.progress import progress
 from cli.terminal.text import visible
@@ -26,7 +27,7 @@ from cli.terminal.text import visible
 @click.argument("file", metavar="FILE", type=click.File("rb"))
 @click.option(
     "--on-error",
-    type=click.Choice(["stop", "skip"]),
+    type=Code(["stop", "skip"]),
     default="stop",
     help="At a bad line: stop, keeping everything before it (the default), or skip it.",
 )
@@ -55,17 +56,32 @@ def import_(file: IO[bytes], on_error: Literal["stop", "skip"], trust_recorded_a
     name = getattr(file, "name", "<stdin>")
     if (other := _other_than_ndjson(file)) is not None:
         raise Usage(f"{visible(name)}: {other}")
+    done = 0
+
+    def count(lines: int) -> None:
+        nonlocal done
+        done = lines
+        if tick is not None:
+            tick(lines)
+
     with (
         settings().open_store() as store,
         progress("lines", _size(file), lambda _: file.tell()) as tick,
     ):
-        result = import_lines(
-            store,
-            file if trust_recorded_at else limited_lines(file),
-            on_error=on_error,
-            trust_recorded_at=trust_recorded_at,
-            progress=tick,
-        )
+        try:
+            result = import_lines(
+                store,
+                file if trust_recorded_at else limited_lines(file),
+                on_error=on_error,
+                trust_recorded_at=trust_recorded_at,
+                progress=count,
+            )
+        except KeyboardInterrupt:
+            raise Failure(
+                f"stopped after {counted(done, 'line')}; import the same lines again to go on: "
+                "what is in the store already is not appended twice",
+                INTERRUPTED,
+            ) from None
     _report(result, name)
     if result.refused:
         raise click.exceptions.Exit(REFUSED)
@@ -138,10 +154,14 @@ def print_refusals(result: Imported, name: str) -> None:
 
 def in_words(result: Imported) -> str:
     """The result of an import, in words."""
-    return (
+    told = (
         f"{counted(result.lines, 'line')}: {counted(result.appended, 'event')} appended, "
         f"{result.repeated} already there, {len(result.refused)} refused"
     )
+    if not result.registered:
+        return told
+    # An event each: without this, an export would have more lines than were imported.
+    return f"{told}; the store registered {counted(result.registered, 'customer')} itself"
 
 
 @click.command()
@@ -171,7 +191,17 @@ def export(stream: str | None, reveal: bool, output: Path | None) -> None:
     with settings().open_store() as store:
         lines = export_lines(store, stream=stream, reveal=reveal)
         if output is not None:
-            write_whole(output, lines, 0o600)
+            written = 0
+
+            def counting() -> Iterator[bytes]:
+                nonlocal written
+                for line in lines:
+                    written += 1
+                    yield line
+
+            write_whole(output, counting(), 0o600)
+            if for_people() and not settings().quiet:
+                click.echo(visible(f"wrote {output}: {counted(written, 'event')}"))
             return
         sys.stdout.buffer.writelines(lines)
         sys.stdout.buffer.flush()

@@ -101,6 +101,19 @@ def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
         setattr(ctx.find_root().ensure_object(Settings), param.name, value)
 
 
+class Code(click.Choice[str]):
+    """One of some codes. What was mistyped gets the nearest."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read it, or say which one may be meant."""
+        if value not in self.choices:
+            from cli.terminal.nearest import did_you_mean  # noqa: PLC0415  (only when mistyped)
+
+            if meant := did_you_mean(value, self.choices):
+                self.fail(f"{quoted(value)} is none of them{meant}", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def shared(command: F) -> F:
     """Add the global options to a command, or to the whole command line."""
 
@@ -127,7 +140,7 @@ def shared(command: F) -> F:
         ),
         click.option(
             "--format",
-            type=click.Choice(FORMATS),
+            type=Code(FORMATS),
             metavar="FORMAT",
             expose_value=False,
             callback=_keep,

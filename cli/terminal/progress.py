@@ -23,7 +23,7 @@ def is_visible() -> bool:
 def progress(
     things: str, total: int | None, amount: Callable[[int], int] | None = None
 ) -> Iterator[Tick | None]:
-    """Show a bar on stderr while the context lasts; gives None where nobody would see it.
+    """Show a bar on stderr once something is done; gives None where nobody would see it.
 
     Args:
         things: what is counted, like "lines".
@@ -40,11 +40,17 @@ def progress(
     colours: Any = "auto" if has_styles(sys.stderr) else None
     console = Console(stderr=True, force_terminal=True, color_system=colours)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(f"0 {things}", total=total)
+    bar = Progress(*columns, console=console, transient=True)
+    task = bar.add_task("", total=total)
 
-        def tick(done: int) -> None:
-            completed = amount(done) if amount else done
-            bar.update(task, completed=completed, description=f"{done:,} {things}")
+    def tick(done: int) -> None:
+        completed = amount(done) if amount else done
+        bar.update(task, completed=completed, description=f"{done:,} {things}")
+        if done:  # where there is nothing to do, there is no bar
+            bar.start()
 
+    try:
         yield tick
+    finally:
+        if bar.live.is_started:
+            bar.stop()

@@ -53,6 +53,22 @@ def open_tables(store: CaseStore, *, for_one_report: bool = False) -> Tables:
     )
 
 
+def tables_that_are_there(store: CaseStore) -> Tables | None:
+    """The tables of a store's projections as they are; None where nobody has made them yet.
+
+    Raises StoreUnavailable.
+    """
+    where = parse_url(store.url)
+    file = _file(where)
+    if file is not None:
+        return SQLiteTables(file) if file.exists() else None
+    datastore = cast(Any, store._recorder).datastore
+    assert isinstance(where, PostgresUrl)  # noqa: S101  (else there is a file)
+    return (
+        PostgresTables(datastore, where.conninfo) if PostgresTables.are_there(datastore) else None
+    )
+
+
 def _file(where: SQLiteUrl | PostgresUrl) -> Path | None:
     if named := os.environ.get("CASESTORE_PROJECTIONS"):
         file = Path(named).absolute()

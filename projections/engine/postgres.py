@@ -63,6 +63,14 @@ class PostgresTables(Tables):
                 self.prepare(cursor)
 
     @staticmethod
+    def are_there(datastore: Any) -> bool:
+        """Whether the tables were made."""
+        table = f'"{_schema_beside(datastore.schema)}"."parked"'
+        with datastore.get_connection() as connection:
+            row = connection.execute("SELECT to_regclass(%s) AS found", [table]).fetchone()
+        return row["found"] is not None
+
+    @staticmethod
     def can_be_written(datastore: Any) -> bool:
         """Whether the tables can be made or changed. They cannot on a hot standby, nor by a user
         who may only read."""

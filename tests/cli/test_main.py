@@ -176,10 +176,41 @@ def test_processes_end_with_the_same_codes(casestore: Casestore, tmp_path: Path)
 
 
 def test_the_shell_completes_commands_and_event_types() -> None:
-    def complete(words: str, at: int) -> list[str]:
-        ran = Casestore(_CASESTORE_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(at))()
+    def complete(line: str) -> list[str]:
+        ran = Casestore(_CASESTORE_COMPLETE="bash_complete", COMP_WORDS=line)()
         return [line.partition(",")[2] for line in ran.out.splitlines()]
 
-    assert complete("casestore rec", 1) == ["record"]
-    assert "--as-of" in complete("casestore case show --a", 3)
-    assert complete("casestore record case:1 promisek", 3) == ["PromiseKept"]
+    assert complete("casestore rec") == ["record"]
+    assert "--as-of" in complete("casestore case show --a")
+    assert complete("casestore record case:1 promisek") == ["PromiseKept"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ("case show roadshwo", "there is no case roadshwo in this store; did you mean 'roadshow'?"),
+        ("case show Roadshow", "did you mean 'roadshow'?"),
+        ("case show oadshow", "did you mean 'roadshow'?"),
+        (
+            "case timeline customer:C-6017",
+            "no customer C-6017 in this store; did you mean 'C-6071'?",
+        ),
+        ("cases --case nine-dayz", "did you mean 'nine-days'?"),
+        ("promises --customer C2207", "did you mean 'C-2207'?"),
+        ("cases --team call-center", "names the team 'call-center'; did you mean 'call-centre'?"),
+        ("audit prove case:roadshw@1", "there is no case roadshw in this store; did you mean"),
+        ("case show 4711", "there is no case 4711 in this store; check the id"),
+        ("cases --format jsn", "did you mean 'json'?"),
+        ("projections rebuild promise", "did you mean 'promises'?"),
+        ("import x --on-error skp", "did you mean 'skip'?"),
+        ("completion bsh", "did you mean 'bash'?"),
+        ("cases --fromat json", "--format"),
+        ("case show roadshow --at-version 999", "but the last version of case:roadshow is 32"),
+        ("case timeline roadshow --at-version 33", "but the last version of case:roadshow is 32"),
+        ("case replay roadshow --at-version 33", "but the last version of case:roadshow is 32"),
+    ],
+)
+def test_what_is_mistyped_gets_what_may_be_meant(
+    casestore: Casestore, typed: str, says: str
+) -> None:
+    assert says in casestore(*typed.split()).failed(2)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import signal
 import stat
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from casestore import CaseStore
 from casestore.transfer.ndjson import MAX_LINE
 from cli.commands.transfer import limited_lines
 from tests.support.command_line import ROOT, Casestore
+from tests.support.terminal import terminal
 
 STORIES = str(ROOT / "cli" / "stories.ndjson")
 GOOD = (
@@ -33,9 +37,18 @@ def test_an_import_ends_with_one_line(casestore: Casestore) -> None:
     first = casestore("import", STORIES).fine().out
     assert first == "182 lines: 182 events appended, 0 already there, 0 refused\n"
     again = casestore("import", STORIES, "--format", "json").fine().json
-    assert again == {"lines": 182, "appended": 0, "repeated": 182, "refused": []}
+    assert again == {
+        "lines": 182,
+        "appended": 0,
+        "repeated": 182,
+        "refused": [],
+        "registered": 0,
+    }
     one = casestore("import", "-", stdin=GOOD).fine().out
-    assert one == "1 line: 1 event appended, 0 already there, 0 refused\n"
+    assert one == (
+        "1 line: 1 event appended, 0 already there, 0 refused; the store registered 1 customer "
+        "itself\n"
+    )
 
 
 def test_bad_lines_are_named_on_stderr(casestore: Casestore, tmp_path: Path) -> None:
@@ -146,3 +159,45 @@ def test_a_terminal_gets_a_progress_bar(
     assert "182 lines" in ran.err
     assert casestore("import", STORIES, "--quiet").fine()
     assert json.loads(casestore("import", STORIES, "--quiet", "--format", "json").out)
+
+
+def test_an_export_says_how_many_events_it_wrote(casestore: Casestore, tmp_path: Path) -> None:
+    casestore("import", "-", stdin=GOOD).fine()
+    file = tmp_path / "out.ndjson"
+    said = casestore("export", "--output", str(file)).fine().out
+    assert (
+        said == f"wrote {file}: 2 events\n"
+    )  # the line, and the customer whom the store registered
+    assert casestore("export", "-o", str(file), "--quiet").fine().out == ""
+    assert len(file.read_bytes().splitlines()) == 2
+
+
+def test_ctrl_c_says_how_far_it_came_and_how_to_go_on(casestore: Casestore, tmp_path: Path) -> None:
+    process = casestore.process("import", "-", stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    lines = [GOOD.replace(b"case:1", b"case:%d" % n) for n in range(1500)]
+    process.stdin.write(b"".join(lines))
+    process.stdin.flush()
+    deadline = time.monotonic() + 60
+    with CaseStore.open(casestore.env["CASESTORE_URL"]) as store:
+        while store._recorder.last_position() < 1000 and time.monotonic() < deadline:
+            time.sleep(0.05)
+    time.sleep(0.5)  # by now it waits for more lines
+    process.send_signal(signal.SIGINT)
+    process.wait(30)
+    _, err = process.communicate()
+    assert process.returncode == 130
+    assert err.decode() == (
+        "casestore: stopped after 1,000 lines; import the same lines again to go on: what is in "
+        "the store already is not appended twice\n"
+    )
+    again = casestore("import", "-", stdin=b"".join(lines)).fine().out
+    assert again.startswith("1,500 lines: 500 events appended, 1000 already there, 0 refused")
+
+
+def test_no_bar_of_nothing(casestore: Casestore, tmp_path: Path) -> None:
+    casestore("import", STORIES).fine()
+    with terminal(casestore, "waiting") as shown:
+        shown.end()
+    with terminal(casestore, "waiting") as shown:  # the tables are up to date
+        assert "0 events" not in shown.end().out

@@ -46,7 +46,7 @@ STEPS: dict[str, list[set[str]]] = {
         {"query"},
         {"reports"},
     ],
-    "cli": [{"terminal"}, {"views", "main"}, {"commands"}],
+    "cli": [{"terminal"}, {"views"}, {"completion"}, {"main"}, {"commands"}],
 }
 CHECKED_WITHOUT_A_STORE = [
     f"casestore.audit.{name}" for name in ("proof", "bundle", "held", "leaf", "page")

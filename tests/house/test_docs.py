@@ -23,12 +23,13 @@ from cli.main import cli
 from cli.views.meanings import values_in
 from projections import reports
 from projections.rules.lapses import RULES
-from tests.support import events_page, feeds, policy_page
+from tests.support import cli_page, events_page, feeds, policy_page
 from tests.support.golden import check_page
 
 ROOT = Path(__file__).parents[2]
 EVENTS_PAGE = ROOT / "docs" / "events.md"
 REPORTS_PAGE = ROOT / "docs" / "reports.md"
+COMMANDS_PAGE = ROOT / "docs" / "cli.md"
 POLICY_PAGE = ROOT / "docs" / "policy.md"
 
 
@@ -40,6 +41,10 @@ def run(*args: str) -> Any:
 
 def test_the_events_page_is_what_the_code_says() -> None:
     check_page(EVENTS_PAGE, events_page.page())
+
+
+def test_the_page_of_the_commands_is_what_they_say() -> None:
+    check_page(COMMANDS_PAGE, cli_page.page())
 
 
 def test_the_policy_page_is_what_the_code_says() -> None:

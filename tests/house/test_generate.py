@@ -37,7 +37,6 @@ from casestore.events import (
     StatementMade,
 )
 from casestore.streams.history import Recorded
-from casestore.transfer.importing import Imported
 from casestore.transfer.ndjson import import_lines
 from tests import bench, generate
 
@@ -57,7 +56,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CaseStore]:
     folder = tmp_path_factory.mktemp("made")
     with CaseStore.create(f"sqlite:///{folder}/a.db", key_file=folder / "key") as store:
         found = import_lines(store, given(), trust_recorded_at=True)
-        assert found == Imported(COUNT, COUNT, 0, ())
+        assert found[:4] == (COUNT, COUNT, 0, ())
         yield store
 
 

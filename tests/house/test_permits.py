@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from casestore import CaseStore, PromiseKept, PromiseMade
-from casestore.transfer.importing import Imported
 from casestore.transfer.ndjson import import_lines
 from tests.support.permits import permit_answers, permits
 
@@ -62,8 +61,8 @@ def test_permits_go_in_once_and_tell_when_a_promise_was_kept(
     monkeypatch.setenv("CASESTORE_KEY_FILE", str(tmp_path / "store.key"))
     given = [json.dumps(told).encode() for told in permits(data_dir)]
     with CaseStore.create(f"sqlite:///{tmp_path}/a.db") as store:
-        assert import_lines(store, given) == Imported(len(given), len(given), 0, ())
-        assert import_lines(store, given) == Imported(len(given), 0, len(given), ())
+        assert import_lines(store, given)[:4] == (len(given), len(given), 0, ())
+        assert import_lines(store, given)[:4] == (len(given), 0, len(given), ())
         cases = list(store.streams("case"))
         assert len(cases) == 726
         for as_of in (NEW_YEAR, DUE, AFTER_ALL):

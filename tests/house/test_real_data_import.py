@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from casestore import CaseAssigned, CaseClosed, CaseReopened, CaseStore
-from casestore.transfer.importing import Imported
 from casestore.transfer.ndjson import export_lines, import_lines
 from tests.support.real_data import (
     incident_answers,
@@ -65,13 +64,13 @@ def test_incidents_and_tickets_go_in_once_and_move_to_the_other_database(
     monkeypatch.setenv("CASESTORE_KEY_FILE", str(tmp_path / "store.key"))
     given = lines(data_dir)
     with CaseStore.create(f"sqlite:///{tmp_path}/a.db") as here:
-        assert import_lines(here, given) == Imported(len(given), len(given), 0, ())
+        assert import_lines(here, given)[:4] == (len(given), len(given), 0, ())
         before = here._recorder.max_notification_id()
-        assert import_lines(here, given) == Imported(len(given), 0, len(given), ())
+        assert import_lines(here, given)[:4] == (len(given), 0, len(given), ())
         assert here._recorder.max_notification_id() == before
         answers_are_right(here, data_dir)
         with CaseStore.create(postgres_schema_url) as there:
             assert import_lines(there, export_lines(here, reveal=True)).refused == ()
             assert unstamped(there) == unstamped(here)
             answers_are_right(there, data_dir)
-            assert import_lines(there, given) == Imported(len(given), 0, len(given), ())
+            assert import_lines(there, given)[:4] == (len(given), 0, len(given), ())

@@ -17,9 +17,9 @@ from typing import Any
 
 from tests.support.command_line import ROOT, Casestore, Ran
 
-_ON_IT = (
+ON_IT = (
     "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
-    "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    "os.execvp(sys.argv[1], sys.argv[1:])"
 )
 """Makes the terminal the process's own, so that Ctrl-C and the keys of a pager reach it."""
 
@@ -72,7 +72,7 @@ def terminal(
     whole = {**os.environ, **casestore.env, "CASESTORE_PAGER": None, **told, **env}
     given = args if args[0] == "-c" else ("-m", "casestore", *args)
     process = subprocess.Popen(
-        [sys.executable, "-c", _ON_IT, *given],
+        [sys.executable, "-c", ON_IT, sys.executable, *given],
         cwd=ROOT,
         env={name: value for name, value in whole.items() if value is not None},
         stdin=other,

@@ -260,8 +260,8 @@ def test_a_file_with_whole_names_is_imported_once(desk: Desk) -> None:
         b'{"stream":"case:c1","type":"PromiseKept","data":{"occurred_at":"2026-03-02T09:00:00Z",'
         b'"actor":{"kind":"agent","id":"anna"},"promise_id":"c2/p1"}}',
     ]
-    assert import_lines(desk.store, lines) == (2, 2, 0, ())
-    assert import_lines(desk.store, lines) == (2, 0, 2, ())
+    assert import_lines(desk.store, lines)[:4] == (2, 2, 0, ())
+    assert import_lines(desk.store, lines)[:4] == (2, 0, 2, ())
 
 
 def test_an_export_is_imported_whole(desk: Desk, tmp_path: Path) -> None:

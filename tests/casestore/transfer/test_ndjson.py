@@ -41,8 +41,8 @@ GOOD = [line(key="k1"), said("first"), said("first"), said("second", source="crm
 
 
 def test_a_file_is_imported_once(store: CaseStore) -> None:
-    assert import_lines(store, GOOD)[1:] == (4, 0, ())
-    assert import_lines(store, GOOD)[1:] == (0, 4, ())
+    assert import_lines(store, GOOD)[1:4] == (4, 0, ())
+    assert import_lines(store, GOOD)[1:4] == (0, 4, ())
     history = store.history("case:1", reveal=True)
     texts = [getattr(recorded.event, "text", None) for recorded in history]
     assert texts == [None, "first", "first", "second"]
@@ -54,8 +54,17 @@ def test_blank_lines_and_a_byte_order_mark_do_not_matter(store: CaseStore) -> No
     assert import_lines(store, lines)[:3] == (4, 4, 0)
 
 
+def test_customers_whom_the_store_registers_are_counted(store: CaseStore) -> None:
+    other = line("case:2", data=OPENED | {"customer_id": "k2"})
+    before = store._recorder.last_position()
+    done = import_lines(store, [*GOOD, other])
+    assert store._recorder.last_position() - before == done.appended + done.registered
+    assert done.registered == 2
+    assert import_lines(store, [*GOOD, other]).registered == 0
+
+
 def test_an_empty_file_is_no_error(store: CaseStore) -> None:
-    assert import_lines(store, []) == (0, 0, 0, ())
+    assert import_lines(store, []) == (0, 0, 0, (), 0)
 
 
 def without(data: dict[str, Any], *names: str) -> dict[str, Any]:
@@ -297,9 +306,9 @@ def test_a_withheld_export_can_be_imported_and_changes_nothing_here(
 ) -> None:
     store.append("case:1", opened(), note())
     lines = list(export_lines(store))
-    assert import_lines(store, lines)[1:] == (0, 3, ())
+    assert import_lines(store, lines)[1:4] == (0, 3, ())
     with CaseStore.create(f"sqlite:///{tmp_path}/copy.db") as copy:
-        assert import_lines(copy, lines)[1:] == (3, 0, ())
+        assert import_lines(copy, lines)[1:4] == (3, 0, ())
         events = [recorded.event for recorded in copy.history("case:1", reveal=True)]
         assert events == [opened(subject=None), note(None)]
 
