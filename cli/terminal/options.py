@@ -110,7 +110,7 @@ class Code(click.Choice[str]):
             from cli.terminal.nearest import did_you_mean  # noqa: PLC0415  (only when mistyped)
 
             if meant := did_you_mean(value, self.choices):
-                self.fail(f"{quoted(value)} is none of them{meant}", param, ctx)
+                self.fail(f"{value[:200]!r} is none of them{meant}", param, ctx)
         return super().convert(value, param, ctx)
 
 
