@@ -30,7 +30,7 @@ from eventsourcing.persistence import (
 from msgspec.structs import replace
 
 from casestore.append.decision import ENDS_PROMISE, Decision
-from casestore.append.families import Links
+from casestore.append.families import CaseLinks
 from casestore.append.request import Append, Outcome, Receipt, Retry
 from casestore.errors import (
     CaseStoreError,
@@ -107,7 +107,7 @@ class CaseStore:
         self._new_id = new_id
         self._retry = retry
         self._codec = journal._codec
-        self._links = Links()
+        self._links = CaseLinks()
 
     # --- opening ---------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from weakref import proxy
 
 from msgspec.structs import replace
 
-from casestore.append.families import Families, Links
+from casestore.append.families import CaseLinks, Families
 from casestore.append.form import check_ids, check_sizes
 from casestore.append.given import given_to
 from casestore.append.repeated import on_record
@@ -89,7 +89,7 @@ class Decision:
         vault: Vault,
         now: datetime,
         cached: Callable[[str], Stream | None],
-        links: Links,
+        links: CaseLinks,
     ) -> None:
         self.writing = writing
         self.codec = codec

@@ -28,8 +28,14 @@ def link_of(row: Row, codec: Codec) -> tuple[str, str]:
     return row.stream.removeprefix("case:"), merged.into
 
 
-class Links:
-    """Which cases were ever merged with which, as far as this process has looked."""
+class CaseLinks:
+    """The merges of cases that this process remembers, also those that were undone since.
+
+    Appends and read models keep their merges apart. An append reads them in its own transaction
+    under the write lock, and fails if one cannot be read. `projections.engine.links` reads them
+    without a lock, of customers too and up to a position, and goes on without a damaged one. What
+    both share is the walk, `casestore.streams.merged.closure`.
+    """
 
     def __init__(self) -> None:
         self._links: dict[str, set[str]] = {}
@@ -70,7 +76,7 @@ class Families:
         pending: Sequence[Row],
         merges: Sequence[Row],
         *,
-        links: Links,
+        links: CaseLinks,
         codec: Codec,
         case: Callable[[str], Case],
     ) -> None:
