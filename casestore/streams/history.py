@@ -70,7 +70,7 @@ class Cursor(NamedTuple):
     """A position in a store, with the id and the time of the event at that position.
 
     If the store was restored, another event may have the same position. The id and the time show
-    that.
+    that. The id alone does not: an event that is appended again with its key gets the same id.
     """
 
     position: int
