@@ -121,8 +121,8 @@ class Decision:
         ids = [each for append in tried for each in (*append.event_ids, *append.older_ids)]
         survey: Survey = writing.survey(names, ids, customers)
         self.found = dict(survey.found)
-        self.told_keys = {each: survey.keys.get(each) for each in customers}
-        self.keys = dict(self.told_keys)
+        self.stored_keys = {each: survey.keys.get(each) for each in customers}
+        self.keys = dict(self.stored_keys)
         self.last_us = survey.last_recorded_us
         for name in names:
             self.streams[name] = self._up_to_date(name, known.get(name), survey.heads.get(name, 0))
@@ -148,7 +148,7 @@ class Decision:
         if append.refusal is not None:
             raise append.refusal
         if any(each in self.found for each in (*append.event_ids, *append.older_ids)):
-            self._same_again(append)
+            self._check_repetition(append)
             return False
         count, merges, last_us = len(self.rows), len(self.merges), self.last_us
         self.before: dict[str, Stream] = {}
@@ -171,13 +171,13 @@ class Decision:
     @property
     def new_keys(self) -> list[KeyRow]:
         """The data keys that the commit adds."""
-        told = self.told_keys
-        return [k for who, k in self.keys.items() if k is not None and k is not told[who]]
+        stored = self.stored_keys
+        return [k for who, k in self.keys.items() if k is not None and k is not stored[who]]
 
     @property
     def destroyed(self) -> list[str]:
         """The customers whose data keys the commit destroys."""
-        return [who for who, k in self.told_keys.items() if k is not None and k != self.keys[who]]
+        return [who for who, k in self.stored_keys.items() if k is not None and k != self.keys[who]]
 
     def receipt(self, append: Append, positions: Sequence[int]) -> Receipt:
         """The receipt for an append.
@@ -363,7 +363,7 @@ class Decision:
                     f"({', '.join(sorted(holds))}) on customer {each!r}, who is the same person; "
                     "release it first"
                 )
-        if self._told_key(customer_id) is not None:
+        if self._present_key(customer_id) is not None:
             self._set_key(customer_id, None)
 
     def _same_person(self, customer_id: str) -> list[str]:
@@ -387,7 +387,7 @@ class Decision:
         """
         if not self.vault.is_sealed:
             return None
-        if (key := self._told_key(customer_id)) is not None:
+        if (key := self._present_key(customer_id)) is not None:
             return key
         if self._stream(f"customer:{customer_id}").state.erased:
             raise CustomerErased(
@@ -396,11 +396,11 @@ class Decision:
             )
         return self._set_key(customer_id, self.vault.new_key(customer_id))
 
-    def _told_key(self, customer_id: str) -> KeyRow | None:
+    def _present_key(self, customer_id: str) -> KeyRow | None:
         """The customer's data key after the events that this commit adds so far."""
         if customer_id not in self.keys:
-            told = self.writing.survey((), (), [customer_id]).keys.get(customer_id)
-            self.keys[customer_id] = self.told_keys[customer_id] = told
+            stored = self.writing.survey((), (), [customer_id]).keys.get(customer_id)
+            self.keys[customer_id] = self.stored_keys[customer_id] = stored
         return self.keys[customer_id]
 
     def _set_key(self, customer_id: str, key: KeyRow | None) -> KeyRow | None:
@@ -408,7 +408,7 @@ class Decision:
         self.keys[customer_id] = key
         return key
 
-    def _same_again(self, append: Append) -> None:
+    def _check_repetition(self, append: Append) -> None:
         """Check that the events on record under an append's ids are the same as its events.
 
         Raises IdempotencyConflict if they are not.
@@ -434,9 +434,9 @@ class Decision:
         given = [event]
         if isinstance(case, Case) and cases_named(event):
             given.append(_plainly_named(case, event))
-        return any(self._is_of(row, each, withheld) for each in given)
+        return any(self._matches(row, each, withheld) for each in given)
 
-    def _is_of(self, row: Row, event: Event, withheld: bool) -> bool:
+    def _matches(self, row: Row, event: Event, withheld: bool) -> bool:
         topic, state = self.codec.encode(event)
         if row.topic != topic:  # stored under an older schema: compare it after the upcast
             if self.codec.encode(self.codec.decode(row.topic, row.state)) != (topic, state):
@@ -448,7 +448,7 @@ class Decision:
             return not personal or withheld
         key = None
         if self.vault.is_sealed and row.customer_id is not None:
-            key = self._told_key(row.customer_id)
+            key = self._present_key(row.customer_id)
         held = self.vault.reveal(row.personal, key, row.stream, row.version, row.topic)
         return held in ("erased", personal)
 

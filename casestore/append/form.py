@@ -39,7 +39,7 @@ def checked_batches(given: Any) -> Batches:
     """
     try:
         batches = [
-            (_plain(stream) if isinstance(stream, str) else stream, tuple(events))
+            (_as_str(stream) if isinstance(stream, str) else stream, tuple(events))
             for stream, events in given
         ]
     except (TypeError, ValueError):
@@ -66,10 +66,10 @@ def checked_text(what: str, given: Any) -> str:
             f"{what} must be text of 1 to 200 characters without control characters or lone "
             f"surrogates, not {quoted(given, 60)}"
         )
-    return _plain(given)
+    return _as_str(given)
 
 
-def _plain(given: str) -> str:
+def _as_str(given: str) -> str:
     """A text as a plain str. It may be of a subclass, like a member of StrEnum or a numpy.str_."""
     return given if type(given) is str else str.__str__(given)
 

@@ -114,7 +114,7 @@ class Append(msgspec.Struct, kw_only=True):
     def _numbered_through(self, key: str, streams: Sequence[str]) -> list[str]:
         """The ids from an earlier version, which numbered the events through all streams."""
         count = self.events
-        if len(streams) * count <= _LOOKED_FOR:  # the ids for any order of the streams
+        if len(streams) * count <= _MOST_OLDER_IDS:  # the ids for any order of the streams
             return [event_id(stream, key, n) for stream in streams for n in range(count)]
         names = [stream for stream, events in self.batches for _ in events]
         return [event_id(stream, key, n) for n, stream in enumerate(names)]
@@ -141,7 +141,7 @@ class Append(msgspec.Struct, kw_only=True):
 
 Outcome = bool | CaseStoreError
 """True: the append was new. False: it was on record already. An error: why it was refused."""
-_LOOKED_FOR = 1000
+_MOST_OLDER_IDS = 1000
 """The most ids to look for if an earlier version may have numbered the events in another order of
 the streams. Beyond it, only the order given is looked for."""
 

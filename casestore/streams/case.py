@@ -177,16 +177,16 @@ class Case(Standing, frozen=True, kw_only=True):
             arrivals: `arrivals` of this case, if the caller has them already.
         """
         promise = self.promises[promise_id]
-        kept = [k for told in promise.kept if (k := self._holds(told, arrivals))]
+        kept = [k for report in promise.kept if (k := self._counting(report, arrivals))]
         return min(kept, key=lambda keeping: keeping.at, default=None)
 
-    def _holds(self, told: Keeping, arrivals: Mapping[str, datetime] | None) -> Keeping | None:
-        by = told.by
+    def _counting(self, report: Keeping, arrivals: Mapping[str, datetime] | None) -> Keeping | None:
+        by = report.by
         reply = self.replies.get(by.id) if by is not None and by.kind == "reply" else None
         if by is None or reply is None or not reply.undelivered:
-            return told
+            return report
         arrived = (self.arrivals if arrivals is None else arrivals).get(by.id)
-        return None if arrived is None else Keeping(max(told.at, arrived), by)
+        return None if arrived is None else Keeping(max(report.at, arrived), by)
 
     def promise_state(
         self, promise_id: str, at: datetime, arrivals: Mapping[str, datetime] | None = None

@@ -249,8 +249,10 @@ def _check_changes(event: EventCorrected, target: Recorded) -> str | None:
         present = data.get(name)
         given = _normal(target.event, name, change.get("from"))
         if encode(given) != encode(present):  # compared as JSON, because in Python 1 == True
-            told = _cut(change.get("from"))
-            return f"{target.type}.{name} is {_cut(present)} at present, not {told}; correct `from`"
+            claimed = _cut(change.get("from"))
+            return (
+                f"{target.type}.{name} is {_cut(present)} at present, not {claimed}; correct `from`"
+            )
     changes = {name: change.get("to") for name, change in (event.changes or {}).items()}
     try:
         # Only the changed fields are checked. An old event may have wrong values in other fields,

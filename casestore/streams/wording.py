@@ -199,8 +199,8 @@ def in_zone(moment: datetime, zone: tzinfo) -> datetime:
 
 
 def _on_the_clock(local: datetime) -> str:
-    told = local.replace(tzinfo=None, microsecond=0)
-    return told.isoformat(sep=" ", timespec="seconds" if told.second else "minutes")
+    shown = local.replace(tzinfo=None, microsecond=0)
+    return shown.isoformat(sep=" ", timespec="seconds" if shown.second else "minutes")
 
 
 def _spaced(code: str) -> str:
