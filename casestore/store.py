@@ -1,10 +1,10 @@
 """CaseStore: append what happened, and read it back.
 
-Every append, one event or an imported batch, takes the same road. Events were validated when they
-were made. `casestore.append.decision` checks them, seals their words and makes rows, either under
-the write lock or from what is compared again under it. The rows are inserted in one commit. Nothing
-can come between a check and its insert, so a caller meets a conflict between writers only where
-`expected_version` asks for it.
+Every append works in the same way, whether it is one event or an imported batch. Events were
+validated when they were made. `casestore.append.decision` checks them, seals their personal text
+and makes rows. It does so under the write lock, or before it; then what it read is compared again
+under the lock. The rows are inserted in one commit. Nobody can write between a check and its
+insert, so a caller gets a ConcurrencyConflict only if `expected_version` asks for it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from eventsourcing.persistence import (
 from msgspec.structs import replace
 
 from casestore.append.decision import ENDS_PROMISE, Decision
-from casestore.append.families import Links
+from casestore.append.families import CaseLinks
 from casestore.append.request import Append, Outcome, Receipt, Retry
 from casestore.errors import (
     CaseStoreError,
@@ -55,7 +55,7 @@ from casestore.journal.application import Journal
 from casestore.journal.listening import LOOK_ANYWAY
 from casestore.journal.place import backend, shown_as
 from casestore.journal.recorder import SCHEMA_VERSION, DecideAgain, JournalRecorder
-from casestore.journal.rows import KeyRow, PlainRow
+from casestore.journal.rows import KeyRow, PlainRow, cursor_of
 from casestore.journal.url import parse_url
 from casestore.journal.usable import known_meta, no_key_file, store_exists
 from casestore.keys.key_file import create_key_file, kek_id, key_file_for
@@ -69,7 +69,7 @@ from casestore.streams.merged import merged_into
 from casestore.streams.policies import Policies
 
 _READ = 500
-"""Rows to read at a time: few enough to stay in the processor's cache."""
+"""How many rows are read at a time: few enough to stay in the processor's cache."""
 
 _LARGEST = 2**63 - 1
 """The largest position that a database can have."""
@@ -81,7 +81,7 @@ def _now() -> datetime:
 
 
 class CaseStore:
-    """An open store. Safe to share between threads; close it, or use it in a `with`."""
+    """An open store. Threads may share it. Close it, or use it in a `with` statement."""
 
     def __init__(
         self,
@@ -96,18 +96,19 @@ class CaseStore:
     ) -> None:
         """Use `open` or `create`."""
         self._journals = {os.getpid(): journal}
-        """By process: a forked child makes its own, because connections cannot be shared."""
+        """By process id: a forked child makes its own, because it cannot share connections."""
         self.meta = meta
+        """What the store says of itself, by name: its id, the version of its tables and more."""
         self._vault = Vault(meta["store_id"], meta.get("kek_id"), key_file)
         self.url = url
-        """Names the store from anywhere, and may hold a password."""
+        """The store's URL, valid from any working directory. It may hold a password."""
         self.closed = False
         """Whether `close` was called."""
         self._clock = clock
         self._new_id = new_id
         self._retry = retry
         self._codec = journal._codec
-        self._links = Links()
+        self._links = CaseLinks()
 
     # --- opening ---------------------------------------------------------------------------
 
@@ -124,15 +125,17 @@ class CaseStore:
         """Open a store.
 
         Args:
-            url: sqlite:///file.db or postgresql://…?schema=name; CASESTORE_URL if left out.
-            key_file: CASESTORE_KEY_FILE, else `<file>.key` beside a SQLite store, if left out.
-            clock: gives the present time, aware; tests inject theirs. On PostgreSQL this
-                machine's own, if left out, is held against the server's at each append.
-            new_id: gives the id of an event that is appended without a key.
-            retry: how to go on when the database does not answer.
+            url: sqlite:///file.db or postgresql://…?schema=name. If left out, the environment
+                variable CASESTORE_URL.
+            key_file: the key file. If left out, the environment variable CASESTORE_KEY_FILE; if
+                that is not set, `<file>.key` beside a SQLite store.
+            clock: returns the present time, with its zone. Tests give their own. If left out,
+                this machine's clock; on PostgreSQL each append compares it with the server's.
+            new_id: returns the id for an event that is appended without a key.
+            retry: how often to try if the database does not answer.
 
         Raises:
-            StoreNotFound: there is none at that place.
+            StoreNotFound: there is no store at that place.
             StoreUnavailable: the database does not answer.
         """
         where = parse_url(url)
@@ -160,19 +163,23 @@ class CaseStore:
         new_id: Callable[[], UUID] = uuid4,
         retry: Retry = _RETRY,
     ) -> Self:
-        """Make a new store and open it. A sealed one gets a key file, or uses the one there is.
+        """Make a new store and open it.
 
         Args:
-            url: as of `open`.
-            sealed: seal personal text with the key of the key file.
-            group: of a SQLite file: the members of this group may use it too. Without one it is
-                its owner's alone (mode 0600), as the key file always is.
-            key_file: as of `open`, like the rest.
+            url: see `open`.
+            sealed: encrypt personal text with the key in the key file. If there is no key file
+                yet, one is made.
+            group: the name of a group whose members may use a SQLite file too. If left out, only
+                its owner may (mode 0600). The key file is always its owner's alone.
+            key_file: see `open`.
             clock: see `open`.
             new_id: see `open`.
             retry: see `open`.
 
-        Raises StoreExists, KeyFileError, StoreUnavailable.
+        Raises:
+            StoreExists: there is a store at that place already.
+            KeyFileError: the key file cannot be made or used, or none is named.
+            StoreUnavailable: the database does not answer.
         """
         where = parse_url(url)
         meta = {
@@ -200,7 +207,7 @@ class CaseStore:
         return cls.open(url, key_file=key_file, clock=clock, new_id=new_id, retry=retry)
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the store's connections. Later reads and appends raise StoreUnavailable."""
         self.closed = True
         if (journal := self._journals.get(os.getpid())) is not None:
             journal.close()
@@ -218,12 +225,12 @@ class CaseStore:
         )
 
     def now(self) -> datetime:
-        """What the store's clock says."""
+        """The present time by the store's clock."""
         return self._clock()
 
     @property
     def journal(self) -> Journal:
-        """eventsourcing's application over the store. Raises StoreUnavailable after `close`."""
+        """eventsourcing's Application for the store. Raises StoreUnavailable after `close`."""
         if self.closed:
             raise closed()
         pid = os.getpid()
@@ -234,7 +241,7 @@ class CaseStore:
 
     @property
     def _recorder(self) -> JournalRecorder:
-        """The table of events."""
+        """The recorder, which reads and writes the table of events."""
         return self.journal._recorder
 
     # --- appending -------------------------------------------------------------------------
@@ -253,20 +260,24 @@ class CaseStore:
 
         Args:
             stream: case:<id>, customer:<id> or policy.
-            events: in the order in which they happened.
-            key: makes the append idempotent: with the same key and events it gives the first
-                receipt and appends nothing.
+            events: events or lists of events, in the order in which they happened.
+            key: makes the append idempotent: if it is repeated with the same key and events, it
+                returns the first receipt and appends nothing.
             expected_version: refuse unless the stream is at this version (0: no events yet).
             source: where the events come from, like the name of a service.
-            correlation_id, causation_id: what ties them to other messages.
+            correlation_id: the id that ties all messages of one conversation together.
+            causation_id: the id of the message that caused these events.
 
         Raises:
-            EventRefused: structure does not allow it; see VOCABULARY in docs/events.md.
-            IdempotencyConflict: the key was used for something else.
-            ConcurrencyConflict: the stream is at another version than expected.
+            EventRefused: structure does not allow an event; see VOCABULARY in docs/events.md.
+            IdempotencyConflict: the key was used for other events.
+            ConcurrencyConflict: the stream is not at `expected_version`.
             StoreUnavailable: the database does not answer; or this machine's clock and the
                 server's are more than five minutes apart.
-            InvalidStream, InvalidEvent, KeyFileError, CustomerErased.
+            InvalidStream: `stream` is not the name of a stream.
+            InvalidEvent: a value given is not an event of the vocabulary.
+            KeyFileError: personal text needs the key file, which is missing or not the right one.
+            CustomerErased: personal text is about a customer who was erased.
         """
         try:
             flat = [one for each in events for one in ([each] if isinstance(each, Event) else each)]
@@ -291,10 +302,17 @@ class CaseStore:
         correlation_id: str | None = None,
         causation_id: str | None = None,
     ) -> Receipt:
-        """Append to several streams, all or nothing. As `append`, which see.
+        """Append to several streams, all or nothing. It raises the same errors as `append`.
 
-        `expected_version` is that of the first stream. With a key, the same streams and events in
-        another order of the streams are the same append; the key is used up for each of them.
+        Args:
+            batches: pairs of a stream and its events.
+            key: see `append`. The order of the streams does not matter: the same streams and
+                events in another order are the same append. The key is then used up for each of
+                these streams.
+            expected_version: the version of the first stream; see `append`.
+            source: see `append`.
+            correlation_id: see `append`.
+            causation_id: see `append`.
         """
         append = Append(
             batches=batches,
@@ -313,8 +331,19 @@ class CaseStore:
     def write(self, appends: Sequence[Append], *, stop: bool = False) -> list[Outcome]:
         """Write appends in one commit, each whole or not at all.
 
-        Gives, in order, whether each was new or the refusal; with `stop`, nothing after the
-        first refusal. Imports use it; services use `append` and `append_all`.
+        Imports use this; services use `append` and `append_all`.
+
+        Args:
+            appends: the appends.
+            stop: write nothing after the first append that is refused.
+
+        Returns:
+            An Outcome for each append, in order: whether it was new, or why it was refused. With
+            `stop`, the list ends with the first refusal.
+
+        Raises:
+            InvalidEvent: `appends` is not a list of Append.
+            StoreUnavailable: the database does not answer.
         """
         if not isinstance(appends, list | tuple) or not all(isinstance(a, Append) for a in appends):
             raise InvalidEvent("write takes a list of Append")
@@ -397,7 +426,7 @@ class CaseStore:
         return outcomes, lambda append: decision.receipt(append, positions)
 
     def _was_rotated(self) -> bool:
-        """Whether the key-encryption key is another one now; then the vault is told."""
+        """Whether the key-encryption key was replaced. If so, the vault takes the new one."""
         named = (self._recorder.meta() or {}).get("kek_id")
         if named == self._vault.current_kek:
             return False
@@ -405,7 +434,7 @@ class CaseStore:
         return True
 
     def _warm(self, append: Append) -> None:
-        """Fold streams that are not at hand yet, before anybody has to wait for the lock."""
+        """Fold the streams that are not in the cache, so that the lock is not held for it."""
         for name, _ in append.batches if append.refusal is None else ():
             if self._cached(name) is None:
                 self._present(name)
@@ -450,7 +479,16 @@ class CaseStore:
     ) -> Case:
         """The state of a case: at present, as of a time, or as known at a time.
 
-        Raises StreamNotFound.
+        Args:
+            case_id: the case's id.
+            as_of: use only the events that had happened by then.
+            known_at: use only the events that were on record by then.
+
+        Raises:
+            StreamNotFound: there is no such case.
+            InvalidStream: it is not the id of a case.
+            ValueError: a time has no time zone.
+            StoreUnavailable: the database does not answer.
         """
         name = kinds.named("case", case_id)
         state = self._state_at_present(name) if as_of is None and known_at is None else None
@@ -459,9 +497,9 @@ class CaseStore:
         return self.case_in(self.history(name, as_of=as_of, known_at=known_at))
 
     def case_in(self, history: History) -> Case:
-        """The state of a case as a history of it tells, events in the order in which they happened.
+        """The state of a case from its history, folded in the order in which the events happened.
 
-        Of what the case is merged with, it tells `merged_into` alone.
+        Events of cases that are merged with it are not in it; only `merged_into` tells of them.
         """
         case = cast(Case, kinds.fold_history(history))
         if not any(isinstance(recorded.event, CaseMerged) for recorded in history):
@@ -485,7 +523,16 @@ class CaseStore:
     ) -> Customer:
         """The state of a customer: at present, as of a time, or as known at a time.
 
-        Raises StreamNotFound.
+        Args:
+            customer_id: the customer's id.
+            as_of: use only the events that had happened by then.
+            known_at: use only the events that were on record by then.
+
+        Raises:
+            StreamNotFound: there is no such customer.
+            InvalidStream: it is not the id of a customer.
+            ValueError: a time has no time zone.
+            StoreUnavailable: the database does not answer.
         """
         name = kinds.named("customer", customer_id)
         state = self._state_at_present(name) if as_of is None and known_at is None else None
@@ -494,7 +541,10 @@ class CaseStore:
         return cast(Customer, state)
 
     def _state_at_present(self, name: str) -> State | None:
-        """A stream's present state; None where its whole history must be read for it."""
+        """A stream's present state from the cache; None if its whole history must be folded.
+
+        Raises StreamNotFound.
+        """
         with database_answers(name):
             stream = self._present(name)
         if stream is None:
@@ -502,7 +552,10 @@ class CaseStore:
         return kinds.as_read(stream.state) if stream.plain else None
 
     def policies(self) -> Policies:
-        """The policies adopted, in the order in which that happened."""
+        """The policies that were adopted, in the order of adoption.
+
+        Raises StoreUnavailable.
+        """
         with database_answers("policy"):
             stream = self._present("policy")
         if stream is None:
@@ -519,20 +572,23 @@ class CaseStore:
         at_version: int | None = None,
         reveal: bool = False,
     ) -> History:
-        """A stream's events, corrections applied.
+        """A stream's events with corrections applied.
 
         Args:
             stream: case:<id>, customer:<id> or policy.
-            as_of: only what had happened by then.
-            known_at: only what was on record by then, which is the store up to the last event
-                recorded by then; it decides which corrections apply.
-            at_version: only the stream's first so many events.
-            reveal: read personal text too. Needs the key file.
+            as_of: only the events that had happened by then.
+            known_at: only the events that were on record by then: the store up to the last event
+                that was recorded by then. It decides which corrections apply.
+            at_version: only the stream's events up to this version.
+            reveal: read personal text too. This needs the key file.
 
         Raises:
-            StreamNotFound: the stream has no events at all.
-            InvalidStream: it is not the name of one.
-            ValueError: a time has no time zone, or what should be a time or a number is none.
+            StreamNotFound: the stream has no events.
+            InvalidStream: `stream` is not the name of a stream.
+            ValueError: a time has no time zone, or a value is not a time or a number.
+            KeyFileError: the key file is missing, or does not hold the right key.
+            StoreUnavailable: the database does not answer.
+            StoreDamaged: a stored event cannot be read.
         """
         kinds.parse(stream)
         at_version = None if at_version is None else _position("at_version", at_version)
@@ -553,13 +609,22 @@ class CaseStore:
     def read(
         self, after: int | Cursor = 0, *, until: int | None = None, reveal: bool = False
     ) -> Iterator[Recorded]:
-        """Every event as it was recorded, in position order, after a position.
+        """Every event after a position as it was recorded, in position order.
 
-        It ends with the last event there is (or with position `until`); `follow` goes on.
-        Corrections are not applied: they are events like any other here.
+        It ends after the last event; `follow` waits for new ones. Corrections are not applied: they
+        come as events like any other.
 
-        Raises HistoryChanged where the store does not hold what `after` names; see `follow`.
-        ValueError where it is no position.
+        Args:
+            after: the `cursor` of the last event that was read, or its position, or 0.
+            until: the last position to read.
+            reveal: read personal text too. This needs the key file.
+
+        Raises:
+            HistoryChanged: the event of `after` is not in the store; see `follow`.
+            ValueError: `after` or `until` is not a position.
+            KeyFileError: the key file is missing, or does not hold the right key.
+            StoreUnavailable: the database does not answer.
+            StoreDamaged: a stored event cannot be read.
         """
         until = None if until is None else _position("until", until)
         while True:
@@ -567,10 +632,10 @@ class CaseStore:
             yield from self._decode(rows, reveal)
             if len(rows) < _READ:
                 return
-            after = _cursor(rows[-1])
+            after = cursor_of(rows[-1])
 
     def _rows_after(self, after: int | Cursor, until: int | None = None) -> list[PlainRow]:
-        """At most _READ rows after a place. Raises HistoryChanged."""
+        """At most _READ rows after a position or a cursor. Raises HistoryChanged."""
         position = _position("after", after.position if isinstance(after, Cursor) else after)
         if until is not None and until <= position:
             return []
@@ -579,7 +644,7 @@ class CaseStore:
         rows = self._recorder.rows(first, _READ + marked, stop=until)
         if not marked and (rows or position <= self._recorder.last_given_position()):
             return rows
-        if marked and rows and _cursor(rows[0]) == after:
+        if marked and rows and cursor_of(rows[0]) == after:
             return rows[1:]
         raise HistoryChanged(
             f"the store does not hold the event that was read at position {position}: it was "
@@ -615,22 +680,26 @@ class CaseStore:
         stop: StopSignal | None = None,
         on_poison: Literal["raise", "skip"] = "raise",
     ) -> Iterator[Recorded]:
-        """Every event after a position, and then each new one as it comes, from any process.
+        """Every event after a position, and then each new event as any process records it.
 
-        It never ends by itself: leave the loop, or set `stop` (seen within a second). While the
-        database does not answer it waits, and says so in the log "casestore".
+        It does not end by itself: leave the loop, or set `stop`, which is noticed within a second.
+        While the database does not answer, it waits, and writes a warning to the log "casestore".
 
         Args:
-            after: the `cursor` of the last event that was dealt with, or its position, or 0. With
-                a cursor, it is noticed where the store was restored to an earlier state.
-            reveal: read personal text too. Needs the key file.
-            stop: ends it.
-            on_poison: "skip" goes on past an event that cannot be read, say one of a later
-                release, and says so in the log.
+            after: the `cursor` of the last event that was processed, or its position, or 0. Only a
+                cursor shows whether the store was restored to an earlier state.
+            reveal: read personal text too. This needs the key file.
+            stop: when it is set, the iteration ends.
+            on_poison: what to do with an event that cannot be read, like one of a later release.
+                "raise" raises StoreDamaged; "skip" leaves it out and writes a warning to the log.
 
         Raises:
-            HistoryChanged: the store does not hold what was read before.
+            HistoryChanged: the event of `after` is not in the store. The store was restored to an
+                earlier state, or is another one.
             StoreDamaged: an event cannot be read, and `on_poison` is "raise".
+            KeyFileError: the key file is missing, or does not hold the right key.
+            StoreUnavailable: the store was closed.
+            ValueError: `after` is not a position, or `on_poison` is neither of the two.
         """
         if on_poison not in ("raise", "skip"):
             raise ValueError(f'on_poison is "raise" or "skip", not {quoted(on_poison)}')
@@ -659,12 +728,12 @@ class CaseStore:
                         log.warning("the event at position %s is left out: %s", row[0], error)
                     else:
                         yield recorded
-                    after = _cursor(row)
+                    after = cursor_of(row)
                 if len(rows) < _READ:
                     changes.wait(LOOK_ANYWAY)
 
     def stream_of(self, event_id: UUID | str) -> str | None:
-        """The stream that an event is in; None where there is no such event."""
+        """The name of the stream that an event is in; None if there is no such event."""
         try:
             uid = str(UUID(str(event_id)))
         except ValueError:
@@ -674,7 +743,9 @@ class CaseStore:
     def streams(self, kind: str) -> Iterator[str]:
         """The names of all streams of a kind ("case", "customer" or "policy"), in id order.
 
-        Raises InvalidStream where it is no kind.
+        Raises:
+            InvalidStream: it is not a kind of stream.
+            StoreUnavailable: the database does not answer.
         """
         if kind not in ("case", "customer", "policy"):
             raise InvalidStream(f"{quoted(kind)} is no kind of stream; ask for case or customer")
@@ -687,13 +758,11 @@ class CaseStore:
             after = names[-1]
 
 
-def _cursor(row: Sequence[Any]) -> Cursor:
-    return Cursor(row[0], row[7], row[8])
-
-
 def _looks_further(append: Append) -> bool:
-    """Whether it rests on more than its streams' states: a customer's other cases or ids, or other
-    events' ids, at which nobody looks again, a whole history, or when the last event was recorded.
+    """Whether the decision on an append reads more than the commit compares again under the lock.
+
+    This is so if it reads a customer's other cases or ids, a whole history, older event ids, or the
+    last time of recording. Such an append is decided under the lock at once.
     """
     if append.refusal is not None or append.older_ids or append.recorded_us is not None:
         return True
@@ -715,7 +784,7 @@ def _utc(moment: datetime | None) -> datetime | None:
 
 
 def _position(what: str, given: int) -> int:
-    """A number as a database can take it. Raises ValueError."""
+    """A position or a version within the numbers of a database. Raises ValueError."""
     if not isinstance(given, int):
         raise ValueError(f"{what} is a whole number, not {quoted(given)}")  # noqa: TRY004
     return min(max(given, 0), _LARGEST)

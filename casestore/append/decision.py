@@ -1,7 +1,8 @@
-"""Deciding what a commit will write: under the lock, or with what is looked at again there.
+"""Deciding what a commit will write.
 
-The streams that an append concerns are brought up to date, each event is checked against the
-state before it, personal text is sealed, and rows are made. A refusal leaves nothing behind.
+This happens under the write lock, or before it; then the commit compares under the lock what the
+decision rests on. The streams of an append are brought up to date, each event is checked against
+the state before it, personal text is sealed, and rows are made. A refusal leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from weakref import proxy
 
 from msgspec.structs import replace
 
-from casestore.append.families import Families, Links
+from casestore.append.families import CaseLinks, Families
 from casestore.append.form import check_ids, check_sizes
 from casestore.append.given import given_to
 from casestore.append.repeated import on_record
@@ -62,19 +63,21 @@ from casestore.streams.kinds import Stream
 
 _NO_OTHERS: dict[str, Any] = {}
 ENDS_PROMISE = PromiseKept | PromiseRenegotiated | PromiseReleased | PromiseWithdrawn
-"""Whether a promise may still be kept, moved or ended, other cases of the family may tell too."""
+"""Events that end or move a promise. Their check needs the other cases of the family: one of them
+may have ended the promise already."""
 
 
 class Decision:
     """What one commit will write.
 
     Args:
-        writing: the transaction; what it tells holds until the commit.
-        appends: what is to be written, each whole or not at all.
-        codec, vault: of the store.
-        now: the store's clock.
-        cached: a stream's state as far as this process knows it.
-        links: of cases, as far as this process knows them.
+        writing: the transaction. What it reads is still true at the commit.
+        appends: the appends, each to be written whole or not at all.
+        codec: the store's codec.
+        vault: the store's vault.
+        now: the present time by the store's clock.
+        cached: gives a stream's state that this process remembers; None if it remembers none.
+        links: the merges of cases that this process remembers.
     """
 
     def __init__(
@@ -86,7 +89,7 @@ class Decision:
         vault: Vault,
         now: datetime,
         cached: Callable[[str], Stream | None],
-        links: Links,
+        links: CaseLinks,
     ) -> None:
         self.writing = writing
         self.codec = codec
@@ -96,12 +99,12 @@ class Decision:
         self.streams: dict[str, Stream] = {}
         self.rows: list[Row] = []
         self.merges: list[Row] = []
-        """Of the rows, those of CaseMerged."""
+        """The rows of CaseMerged, which are among `rows`."""
         self.recorded_us = 0
         self.imported = self.trusted = False
         self.nonces = nonces(min(len(appends), 1000))
-        # Without a circle of references: `writing` ends its transaction when nothing names it any
-        # more, which is all that is left where a signal handler raised at a bad moment.
+        # A weak reference, so that no reference cycle keeps `writing` alive. If a signal handler
+        # raises at a bad moment, `writing` ends its transaction only when it is collected.
         itself = proxy(self)
         self.families = Families(
             writing,
@@ -118,8 +121,8 @@ class Decision:
         ids = [each for append in tried for each in (*append.event_ids, *append.older_ids)]
         survey: Survey = writing.survey(names, ids, customers)
         self.found = dict(survey.found)
-        self.told_keys = {each: survey.keys.get(each) for each in customers}
-        self.keys = dict(self.told_keys)
+        self.stored_keys = {each: survey.keys.get(each) for each in customers}
+        self.keys = dict(self.stored_keys)
         self.last_us = survey.last_recorded_us
         for name in names:
             self.streams[name] = self._up_to_date(name, known.get(name), survey.heads.get(name, 0))
@@ -137,11 +140,15 @@ class Decision:
         return kinds.advance(known, new)
 
     def decide(self, append: Append) -> bool:
-        """Check an append and add its rows; whether it is new. Raises CaseStoreError."""
+        """Check an append, and add its rows if it is new. Returns whether it is.
+
+        Raises:
+            CaseStoreError: the append is refused, and nothing of it was added.
+        """
         if append.refusal is not None:
             raise append.refusal
         if any(each in self.found for each in (*append.event_ids, *append.older_ids)):
-            self._same_again(append)
+            self._check_repetition(append)
             return False
         count, merges, last_us = len(self.rows), len(self.merges), self.last_us
         self.before: dict[str, Stream] = {}
@@ -163,17 +170,22 @@ class Decision:
 
     @property
     def new_keys(self) -> list[KeyRow]:
-        """The data keys that the commit brings."""
-        told = self.told_keys
-        return [k for who, k in self.keys.items() if k is not None and k is not told[who]]
+        """The data keys that the commit adds."""
+        stored = self.stored_keys
+        return [k for who, k in self.keys.items() if k is not None and k is not stored[who]]
 
     @property
     def destroyed(self) -> list[str]:
         """The customers whose data keys the commit destroys."""
-        return [who for who, k in self.told_keys.items() if k is not None and k != self.keys[who]]
+        return [who for who, k in self.stored_keys.items() if k is not None and k != self.keys[who]]
 
     def receipt(self, append: Append, positions: Sequence[int]) -> Receipt:
-        """The receipt for an append, once the rows have got their positions."""
+        """The receipt for an append.
+
+        Args:
+            append: one for which `decide` raised no error.
+            positions: the positions that the commit gave to the rows, in their order.
+        """
         rows = [self.found[each] for each in append.event_ids]
         given = {row.event_id: at for row, at in zip(self.rows, positions, strict=True)}
         return Receipt(
@@ -233,15 +245,15 @@ class Decision:
         return self.last_us
 
     def _register(self, opened: CaseOpened) -> bool:
-        """Register a customer whom nobody has registered, or who was erased and returns.
+        """Register the customer of a new case, if they are not registered or were erased since.
 
-        Returns whether there was anybody to register.
+        Returns whether it did.
         """
         name = f"customer:{opened.customer_id}"
         stream = self._stream(name)
         if stream.state.registered:
             return False
-        # By the version: whatever was voided since, no registration has had it.
+        # The version makes the key unique, even if earlier registrations were voided.
         key = f"registered:{stream.version + 1}"
         event = CustomerRegistered(occurred_at=opened.occurred_at, actor=STORE)
         said = Metadata(key, 1)
@@ -249,7 +261,7 @@ class Decision:
         return True
 
     def _stream(self, name: str) -> Stream:
-        """A stream's state as this commit will leave it."""
+        """A stream's state after the events that this commit adds so far."""
         if name not in self.streams:
             head = self.writing.survey([name], (), ()).heads.get(name, 0)
             self.streams[name] = self._up_to_date(name, self.cached(name), head)
@@ -300,10 +312,10 @@ class Decision:
         """What the check of an event needs to know.
 
         Args:
-            stream: to which it is to be added.
-            event: that is to be checked.
-            named: the cases that it may refer to.
-            originals: of the stream, where the event is a correction.
+            stream: the stream to which the event is to be added.
+            event: the event to be checked.
+            named: the ids of the cases that it may refer to.
+            originals: the stream's events as recorded, if the event is a correction.
         """
         other, case = kinds.related(event), stream.state
         ends_promise = isinstance(event, ENDS_PROMISE) and isinstance(case, Case)
@@ -318,12 +330,16 @@ class Decision:
         )
 
     def _whole(self, case: Case) -> Case | None:
-        """The family of a case as one; None where nothing is merged with it."""
+        """A case and all cases merged with it as one case; None if nothing is merged with it."""
         members = self.families.members(case)
         return self.families.as_one(case, members) if len(members) > 1 else None
 
     def _limits(self, stream: Stream, event: GestureGiven) -> GoodwillLimits | None:
-        """What a live gesture is held to; None where no policy refuses, or it is not live."""
+        """The limits that a gesture must keep.
+
+        None if the policy in force refuses nothing, or if the gesture is not live: it is imported,
+        or it did not happen within five minutes of now.
+        """
         case = stream.state
         if not isinstance(case, Case) or case.customer_id is None:
             return None
@@ -342,7 +358,7 @@ class Decision:
         return GoodwillLimits(policy, tuple(given), self.families.root(case))
 
     def _erase(self, name: str, customer_id: str) -> None:
-        """Let the key go with the commit that says so. Raises EventRefused."""
+        """Destroy a customer's data key in the same commit as the event. Raises EventRefused."""
         if not self.vault.is_sealed:
             raise EventRefused(f"{name}: PersonalDataErased is refused: {UNSEALED}")
         for each in self._same_person(customer_id):
@@ -352,7 +368,7 @@ class Decision:
                     f"({', '.join(sorted(holds))}) on customer {each!r}, who is the same person; "
                     "release it first"
                 )
-        if self._told_key(customer_id) is not None:
+        if self._present_key(customer_id) is not None:
             self._set_key(customer_id, None)
 
     def _same_person(self, customer_id: str) -> list[str]:
@@ -370,10 +386,13 @@ class Decision:
         return list(self.codec.recorded(rows))
 
     def _key(self, customer_id: str) -> KeyRow | None:
-        """The customer's data key, made now if this is their first personal text."""
+        """The customer's data key; a new one for their first personal text. None if not sealed.
+
+        Raises CustomerErased.
+        """
         if not self.vault.is_sealed:
             return None
-        if (key := self._told_key(customer_id)) is not None:
+        if (key := self._present_key(customer_id)) is not None:
             return key
         if self._stream(f"customer:{customer_id}").state.erased:
             raise CustomerErased(
@@ -382,11 +401,11 @@ class Decision:
             )
         return self._set_key(customer_id, self.vault.new_key(customer_id))
 
-    def _told_key(self, customer_id: str) -> KeyRow | None:
-        """The customer's data key as this commit will leave it."""
+    def _present_key(self, customer_id: str) -> KeyRow | None:
+        """The customer's data key after the events that this commit adds so far."""
         if customer_id not in self.keys:
-            told = self.writing.survey((), (), [customer_id]).keys.get(customer_id)
-            self.keys[customer_id] = self.told_keys[customer_id] = told
+            stored = self.writing.survey((), (), [customer_id]).keys.get(customer_id)
+            self.keys[customer_id] = self.stored_keys[customer_id] = stored
         return self.keys[customer_id]
 
     def _set_key(self, customer_id: str, key: KeyRow | None) -> KeyRow | None:
@@ -394,8 +413,11 @@ class Decision:
         self.keys[customer_id] = key
         return key
 
-    def _same_again(self, append: Append) -> None:
-        """Whether the events on record under these ids are the ones given. Raises if not."""
+    def _check_repetition(self, append: Append) -> None:
+        """Check that the events on record under an append's ids are the same as its events.
+
+        Raises IdempotencyConflict if they are not.
+        """
         events = [(stream, event) for stream, each in append.batches for event in each]
         rows = on_record(append, self.found)
         what = f"key {append.key!r}" if append.key is not None else "the event id"
@@ -417,11 +439,11 @@ class Decision:
         given = [event]
         if isinstance(case, Case) and cases_named(event):
             given.append(_plainly_named(case, event))
-        return any(self._is_of(row, each, withheld) for each in given)
+        return any(self._matches(row, each, withheld) for each in given)
 
-    def _is_of(self, row: Row, event: Event, withheld: bool) -> bool:
+    def _matches(self, row: Row, event: Event, withheld: bool) -> bool:
         topic, state = self.codec.encode(event)
-        if row.topic != topic:  # stored under an older schema: compare what it means now
+        if row.topic != topic:  # stored under an older schema: compare it after the upcast
             if self.codec.encode(self.codec.decode(row.topic, row.state)) != (topic, state):
                 return False
         elif row.state != state:
@@ -431,13 +453,13 @@ class Decision:
             return not personal or withheld
         key = None
         if self.vault.is_sealed and row.customer_id is not None:
-            key = self._told_key(row.customer_id)
+            key = self._present_key(row.customer_id)
         held = self.vault.reveal(row.personal, key, row.stream, row.version, row.topic)
         return held in ("erased", personal)
 
 
 def _plainly_named(case: Case, event: Event) -> Event:
-    """An event of a case with plain ids for what it names of that case as "case_id/id"."""
+    """An event whose references to its own case are plain ids: "id" in place of "case_id/id"."""
 
     def has(case_id: str, kind: str, name: str) -> bool:
         return case_id == case.case_id and name in case.ids.get(kind, ())
@@ -446,7 +468,7 @@ def _plainly_named(case: Case, event: Event) -> Event:
 
 
 def _names(appends: Sequence[Append]) -> list[str]:
-    """Every stream that a commit touches or asks about, once, in order."""
+    """The names of the streams that a commit writes or reads, each once, in order."""
     names: dict[str, None] = {}
     for append in appends:
         if append.refusal is not None:
@@ -460,7 +482,7 @@ def _names(appends: Sequence[Append]) -> list[str]:
 
 
 def _customers(appends: Sequence[Append], known: dict[str, Stream]) -> list[str]:
-    """The customers whose keys the commit may need, as far as is known before the lock."""
+    """The customers whose data keys the commit may need, as far as remembered states tell."""
     found: dict[str, None] = {}
     for append in appends:
         if append.refusal is not None:

@@ -1,5 +1,7 @@
-"""Families of cases at present, read inside the write lock: what is merged with what, and what the
-cases of a family tell together."""
+"""Families: cases that are merged with each other at present, and the events of all of them.
+
+Appends read them under the write lock.
+"""
 
 from __future__ import annotations
 
@@ -21,22 +23,28 @@ Cases = Mapping[str, Case]
 
 
 def link_of(row: Row, codec: Codec) -> tuple[str, str]:
-    """The case that a CaseMerged is about, and the one that it was merged into."""
+    """The ids in a row of CaseMerged: the merged case, and the case that it was merged into."""
     merged = cast(CaseMerged, codec.decode(row.topic, row.state))
     return row.stream.removeprefix("case:"), merged.into
 
 
-class Links:
-    """Which cases were ever merged with which, as far as this process has looked."""
+class CaseLinks:
+    """The merges of cases that this process remembers, also those that were undone since.
+
+    Appends and read models keep their merges apart. An append reads them in its own transaction
+    under the write lock, and fails if one cannot be read. `projections.engine.links` reads them
+    without a lock, of customers too and up to a position, and goes on without a damaged one. What
+    both share is the walk, `casestore.streams.merged.closure`.
+    """
 
     def __init__(self) -> None:
         self._links: dict[str, set[str]] = {}
         self._until = 0
 
     def look(self, writing: Writing, codec: Codec) -> None:
-        """Take note of the merges that were recorded since the last look. Needs the lock."""
+        """Read the merges that were recorded since the last call. Needs the write lock."""
         merges, last = writing.merges_of_cases(self._until)
-        if last < self._until:  # an older database was put in the place of this one
+        if last < self._until:  # the database was replaced by an older copy
             self._links.clear()
             merges, last = writing.merges_of_cases(0)
         for row in merges:
@@ -46,20 +54,20 @@ class Links:
         self._until = last
 
     def next_to(self, cases: set[str]) -> set[str]:
-        """The cases that were ever merged with some."""
+        """The cases that were ever merged directly with one of some cases, by id."""
         return set().union(*(self._links.get(case_id, ()) for case_id in cases))
 
 
 class Families:
-    """The families of cases, as a commit will leave them.
+    """The families of cases, with the events that a commit adds.
 
     Args:
-        writing: the transaction; it holds the lock, unless only `line` and `named` are asked.
-        pending: rows that the same commit will write.
-        merges: those of them that are CaseMerged.
-        links: of the store.
-        codec: of the store.
-        case: gives the present state of a case.
+        writing: the transaction. It must hold the lock, except for `line`, `root` and `named`.
+        pending: the rows that the same commit will write.
+        merges: the rows of CaseMerged among them.
+        links: the merges of cases that this process remembers.
+        codec: the store's codec.
+        case: gives the present state of a case by its id.
     """
 
     def __init__(
@@ -68,7 +76,7 @@ class Families:
         pending: Sequence[Row],
         merges: Sequence[Row],
         *,
-        links: Links,
+        links: CaseLinks,
         codec: Codec,
         case: Callable[[str], Case],
     ) -> None:
@@ -81,20 +89,20 @@ class Families:
         self._case = case
 
     def line(self, case: Case) -> list[Case]:
-        """A case, what it is merged into, and so on up to the root."""
+        """The chain of merges: the case, the case that it is merged into, and so on to the root."""
         line = [case]
         while (into := line[-1].merged_into) is not None:
             if any(case.case_id == into for case in line):
-                break  # a circle, which no append makes: the store was altered
+                break  # a circle; no append makes one: the store was altered
             line.append(self._case(into))
         return line
 
     def root(self, case: Case) -> str:
-        """The id of the case that a case leads to: its own, if it is not merged."""
+        """The id of the case at the end of the chain of merges: its own, if it is not merged."""
         return self.line(case)[-1].case_id
 
     def named(self, case: Case, names: Iterable[str]) -> Cases:
-        """The cases of a case's family, without itself, that have one of some names."""
+        """The other cases of a case's family whose ids are among some texts."""
         there = {name for name in names if kinds.is_stream(f"case:{name}")}
         others = [self._case(name) for name in there - {case.case_id}]
         return {
@@ -104,7 +112,7 @@ class Families:
         }
 
     def members(self, case: Case) -> Cases:
-        """All cases of a case's family, itself among them. Needs the lock."""
+        """All cases of a case's family, with the case itself. Needs the write lock."""
         if not self._looked:
             self._links.look(self._writing, self._codec)
             self._looked = True
@@ -118,18 +126,23 @@ class Families:
         return {each.case_id: each for each in ever if self.root(each) == root}
 
     def as_one(self, case: Case, members: Cases) -> Case:
-        """A case's family as one case, with the ids by which that case names what is in it."""
+        """A case's family as one case.
+
+        Ids of the given case are plain; those of the others are "case_id/id".
+        """
         whole = Case(case_id=case.case_id)
         for _, event in self.events(members, case.case_id):
             whole = evolve(whole, event)  # type: ignore[arg-type]  # of a case's stream
         return whole
 
     def events(self, members: Cases, reader: str) -> Iterator[tuple[Case, Event]]:
-        """What happened in a family, with the case that tells it, in the order of recording.
+        """The events of a family, each with the case in which it is recorded.
+
+        They come in the order of recording.
 
         Args:
-            members: all cases of it.
-            reader: the id of the case whose ids are plain; those of others are "case_id/id".
+            members: all cases of the family.
+            reader: the id of the case whose ids stay plain; those of the others are "case_id/id".
         """
 
         def has(case_id: str, kind: str, name: str) -> bool:

@@ -1,7 +1,7 @@
-"""The form of what a caller gives to an append, checked before anything is tried.
+"""The checks of an append's arguments, before anything is tried: types, texts, ids, sizes.
 
-Whatever passes can be stored, read and exported for ever. What a stream's history allows is asked
-later, in `casestore.append.decision`.
+An append that passes can be stored, read and exported for ever. Whether the stream's history allows
+it is checked later, in `casestore.append.decision`.
 """
 
 from __future__ import annotations
@@ -21,22 +21,25 @@ from casestore.streams import kinds
 Batches = list[tuple[str, tuple[Event, ...]]]
 
 LARGEST_EVENT = 4 * 1024 * 1024
-"""Bytes of an event as it is stored, personal text included."""
+"""The most bytes of a stored event, with its personal text: 4 MiB."""
 LARGEST_APPEND = 16 * 1024 * 1024
-"""Bytes of all events of an append."""
+"""The most bytes of all events of an append: 16 MiB."""
 
 _LARGEST = 2**63 - 1
 _TEXT = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,200}")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _RELATED = frozenset({"customer_id", "into", "out_of"})
-"""Fields that name another stream, which is checked where it begins."""
+"""Fields that hold the id of another stream. An id is checked when its stream begins."""
 
 
 def checked_batches(given: Any) -> Batches:
-    """Streams and their events. Raises InvalidEvent, InvalidStream, EventRefused."""
+    """The given streams and events, if they have the right form.
+
+    Raises InvalidEvent, InvalidStream, EventRefused.
+    """
     try:
         batches = [
-            (_plain(stream) if isinstance(stream, str) else stream, tuple(events))
+            (_as_str(stream) if isinstance(stream, str) else stream, tuple(events))
             for stream, events in given
         ]
     except (TypeError, ValueError):
@@ -57,17 +60,17 @@ def checked_batches(given: Any) -> Batches:
 
 
 def checked_text(what: str, given: Any) -> str:
-    """A key, or another text about an append. Raises EventRefused."""
+    """A given key or another text about an append, if it is valid. Raises EventRefused."""
     if not isinstance(given, str) or not _TEXT.fullmatch(given):
         raise EventRefused(
             f"{what} must be text of 1 to 200 characters without control characters or lone "
             f"surrogates, not {quoted(given, 60)}"
         )
-    return _plain(given)
+    return _as_str(given)
 
 
-def _plain(given: str) -> str:
-    """A text as nothing but a text: it may be of an enumeration, or of numpy."""
+def _as_str(given: str) -> str:
+    """A text as a plain str. It may be of a subclass, like a member of StrEnum or a numpy.str_."""
     return given if type(given) is str else str.__str__(given)
 
 
@@ -87,13 +90,13 @@ def check_event_ids(given: Any, events: int) -> None:
 
 
 def check_ids(stream: str, version: int, event: Event) -> None:
-    """Refuse new ids that people cannot tell apart or computers cannot write. Raises EventRefused.
+    """Refuse new ids and codes that are not plain: see `is_plain`. Raises EventRefused.
 
-    What names something that is on record may have any id: stores from before this rule go on.
+    A reference to an id on record is not checked, so that stores with older ids can be used.
 
     Args:
-        stream: to which the event is to be added.
-        version: at which the stream is.
+        stream: the stream to which the event is to be added.
+        version: the stream's version before it.
         event: the event.
     """
     new = [("its id", stream)] if version == 0 else []
@@ -108,15 +111,18 @@ def check_ids(stream: str, version: int, event: Event) -> None:
 
 
 def is_plain(text: str) -> bool:
-    """Whether a text has no surrogates, no format characters (zero-width, bidi, tags), and is in
-    Unicode's normal form NFC."""
+    """Whether people can tell a text from others that look like it.
+
+    It must be in Unicode's normal form NFC, without surrogates (category Cs) and without format
+    characters (category Cf: zero-width, bidi, tags).
+    """
     if text.isascii():
         return True
     return is_normalized("NFC", text) and not any(category(c) in ("Cf", "Cs") for c in text)
 
 
 def _new_texts(event: Event) -> Iterator[tuple[str, str]]:
-    """The ids and codes of an event, by field, but those of what must be on record already."""
+    """The texts of an event that are new, with their fields: ids and codes, but no references."""
     if isinstance(event, EventCorrected):
         for name, change in (event.changes or {}).items():
             yield from ((f"changes.{name}", text) for text in _texts(change.get("to")))
@@ -149,7 +155,7 @@ def check_sizes(rows: Iterable[Row]) -> None:
     """Refuse an append of too many bytes. Raises EventRefused.
 
     Args:
-        rows: of the append.
+        rows: the rows of the append.
     """
     total = 0
     for row in rows:

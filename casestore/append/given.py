@@ -1,5 +1,7 @@
-"""What a customer was given, read inside the write lock: over all their cases, and those of whoever
-is merged with them."""
+"""The gestures that a customer was given, under every id of theirs and in every family of cases.
+
+Appends read them under the write lock.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,12 @@ from casestore.streams.case import Case
 def given_to(
     customers: Sequence[str], cases: Sequence[Case], families: Families
 ) -> Iterator[Given]:
-    """The gestures that stand, to a customer or in a family of cases.
+    """The gestures in the families of some cases, without those that were declined or reversed.
 
     Args:
-        customers: the customer, under every id.
-        cases: those in which the customer was given something, and any of the family.
-        families: as they are at present.
+        customers: every id of the customer. Each gesture says whether it went to them.
+        cases: the cases in which the customer was given something, and the case at hand.
+        families: gives the families of cases at present.
     """
     left = {case.case_id: case for case in cases}
     while left:

@@ -1,8 +1,8 @@
-"""Finding an append that is on record already: the rows that have its ids.
+"""Finding the rows of an append that is on record already, by its event ids.
 
-The events of an append with a key are numbered in each stream, so their ids do not depend on the
-order of the streams. Once they were numbered through all streams, in the order given: those ids are
-looked for too, in whatever order.
+The event ids of an append with a key are made from the stream, the key and an index. Today the
+index counts the events of each stream, so the order of the streams does not matter. Earlier
+versions counted through all streams in the order given. Those ids are looked for too.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from casestore.streams.history import decode_metadata
 def on_record(append: Append, found: Mapping[str, Row]) -> list[Row] | None:
     """The rows of an append, in the order of its events.
 
-    None where its ids belong to an append of other streams or of another number of events.
+    None if its ids belong to an append of other streams, or of another number of events.
 
     Args:
-        append: some of its ids are on record.
-        found: rows by event id.
+        append: the append; some of its ids are on record.
+        found: the rows on record, by event id.
     """
     rows = [row for each in append.event_ids if (row := found.get(each)) is not None]
-    if append.imported or append.key is None:  # a line speaks for one event, whatever it was in
+    if append.imported or append.key is None:  # a line is one event of an append of any size
         return rows if len(rows) == append.events else None
     if len(rows) == append.events and _of_as_many(rows, append) == rows:
         return rows
@@ -33,7 +33,7 @@ def on_record(append: Append, found: Mapping[str, Row]) -> list[Row] | None:
 
 
 def _of_as_many(rows: Sequence[Row], append: Append) -> list[Row]:
-    """Of the rows, those of an append that had as many events as this one."""
+    """The rows whose append had as many events as this one."""
     return [row for row in rows if decode_metadata(row.metadata).events == append.events]
 
 

@@ -19,37 +19,41 @@ from casestore.errors import CaseStoreError
 from casestore.events import Event
 
 NAMESPACE = UUID("5f0c3b1e-54d1-5d0a-9d3c-0a4b7f6e2c11")
-"""Ours, for event ids made from keys."""
+"""casestore's namespace for the UUIDs of events that are made from keys."""
 _NAMESPACE_BYTES = NAMESPACE.bytes
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """What an append recorded, event by event."""
+    """What an append recorded. Each tuple has one value for each event, in the order given."""
 
     versions: tuple[int, ...]
+    """The events' versions in their streams."""
     positions: tuple[int, ...]
+    """The events' positions in the store."""
     uids: tuple[str, ...]
+    """The events' ids, UUIDs as text."""
 
     @property
     def event_ids(self) -> tuple[UUID, ...]:
-        """The events' ids."""
+        """The events' ids as UUIDs."""
         return tuple(map(UUID, self.uids))
 
     @property
     def position(self) -> int:
-        """The last position: what `follow(after=...)` takes."""
+        """The position of the last event, for `follow(after=...)`."""
         return self.positions[-1]
 
 
 class Retry(NamedTuple):
-    """How to go on when the database does not answer, or a commit's acknowledgement is lost.
+    """How often to try if the database does not answer, or a commit's acknowledgement is lost.
 
     Every append has its event ids before the first attempt, so a retry never appends twice.
     """
 
     attempts: int = 5
+    """How many attempts to make, with the first one."""
     wait: float = 0.1
-    """Seconds before the second attempt; doubled each time."""
+    """Seconds before the second attempt. It doubles before each further one."""
 
 
 class Append(msgspec.Struct, kw_only=True):
@@ -59,28 +63,28 @@ class Append(msgspec.Struct, kw_only=True):
     key: str | None = None
     expected_version: int | None = None
     event_ids: Sequence[str] = ()
-    """As given; made from the key, or new, where there are none."""
+    """The events' ids. If none are given, `identify` makes them from the key, or new ones."""
     source: str | None = None
     correlation_id: str | None = None
     causation_id: str | None = None
     imported: bool = False
     recorded_us: int | None = None
-    """The time of recording in the store that this comes from, where that is trusted."""
+    """When the store it comes from recorded it, in microseconds since 1970, if that is trusted."""
     refusal: CaseStoreError | None = None
-    """Why it cannot even be tried."""
+    """Why it is refused before it is tried."""
     count: int | None = None
-    """Of an imported line: how many events the append with its key had."""
+    """For an imported line: how many events the append with its key had."""
     withheld: bool = False
-    """Whether its personal text was withheld on export: it is not compared on a retry."""
+    """Whether an export withheld its personal text. If so, a retry does not compare that text."""
 
     registered: int = 0
     """How many customers the store registered for it by itself, when it was decided last."""
     older_ids: Sequence[str] = ()
-    """Other ids under which its events may be on record, from when they were numbered otherwise."""
+    """Other ids that an earlier version may have given its events: see `_numbered_through`."""
 
     @property
     def trusted(self) -> bool:
-        """Whether it moves an event from another store, and so is taken as it stands there."""
+        """Whether it moves an event from another store, and the event is taken as it is there."""
         return self.recorded_us is not None
 
     @property
@@ -89,7 +93,7 @@ class Append(msgspec.Struct, kw_only=True):
         return sum(len(events) for _, events in self.batches)
 
     def identify(self, new_id: Callable[[], UUID]) -> None:
-        """Check its form, and give every event its id before anything is tried.
+        """Check the append's form, and give every event its id before the first attempt.
 
         Raises InvalidEvent, InvalidStream, EventRefused.
         """
@@ -110,9 +114,9 @@ class Append(msgspec.Struct, kw_only=True):
             self.older_ids = self._numbered_through(key, list(counted))
 
     def _numbered_through(self, key: str, streams: Sequence[str]) -> list[str]:
-        """The ids that its events had when they were numbered through all streams."""
+        """The ids from an earlier version, which numbered the events through all streams."""
         count = self.events
-        if len(streams) * count <= _LOOKED_FOR:  # whatever the order was
+        if len(streams) * count <= _MOST_OLDER_IDS:  # the ids for any order of the streams
             return [event_id(stream, key, n) for stream in streams for n in range(count)]
         names = [stream for stream, events in self.batches for _ in events]
         return [event_id(stream, key, n) for n, stream in enumerate(names)]
@@ -138,15 +142,18 @@ class Append(msgspec.Struct, kw_only=True):
 
 
 Outcome = bool | CaseStoreError
-"""Whether an append was new (or there already), or why it was refused."""
-_LOOKED_FOR = 1000
-"""How many ids of an append over several streams are looked for at most, for the sake of those that
-were numbered in another order of the streams."""
+"""True: the append was new. False: it was on record already. An error: why it was refused."""
+_MOST_OLDER_IDS = 1000
+"""The most ids to look for if an earlier version may have numbered the events in another order of
+the streams. Beyond it, only the order given is looked for."""
 
 
 def event_id(stream: str, key: str, index: int) -> str:
-    """The uuid5 of stream, key and index (RFC 9562), by hand: three times as fast."""
-    # No part can hold a control character, so no two triples make the same name.
+    """The version 5 UUID (RFC 9562, section 5.5) of stream, key and index, as text.
+
+    This is three times as fast as `uuid.uuid5`.
+    """
+    # No part can hold the separator, a control character, so two triples never make one name.
     name = f"{stream}\x1f{key}\x1f{index}".encode()
     text = sha1(_NAMESPACE_BYTES + name, usedforsecurity=False).hexdigest()
     variant = "89ab"[int(text[16], 16) & 3]

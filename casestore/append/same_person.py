@@ -1,4 +1,4 @@
-"""A customer under every id that they have: customers that were merged are one person."""
+"""Every id of a customer: customers that are merged are one person."""
 
 from __future__ import annotations
 
@@ -15,20 +15,22 @@ from casestore.streams.merged import closure, linked
 def same_as(
     customer_id: str, merges: Sequence[Row], codec: Codec, history: Callable[[str], History]
 ) -> list[str]:
-    """A customer under every id that they have now. Only who was ever merged with them is read.
+    """Every id that a customer has now, sorted.
+
+    Only the streams of customers who were ever merged with them are read.
 
     Args:
         customer_id: one of the ids.
         merges: the rows of all CustomerMerged.
-        codec: of the store.
-        history: gives a stream's.
+        codec: the store's codec.
+        history: gives a stream's history by its name.
     """
     links = [
         (row.stream.removeprefix("customer:"), codec.decode(row.topic, row.state).into)  # type: ignore[attr-defined]
         for row in merges
     ]
     ever = closure([customer_id], linked(links))
-    # As everything that an append rests on: in the order of recording.
+    # Checks fold in the order of recording.
     streams = [history(f"customer:{each}") for each in ever] if len(ever) > 1 else []
     states = [fold(each.stream, each.originals).state for each in streams]
     now = [

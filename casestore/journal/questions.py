@@ -14,7 +14,7 @@ import msgspec
 
 from casestore.journal.answering import database_answers
 from casestore.journal.clocks import WENT_BACK
-from casestore.journal.rows import COLUMNS, KeyRow, PlainRow
+from casestore.journal.rows import COLUMNS, KeyRow, PlainRow, cursor_of
 
 MERGES = ("CaseMerged", "CustomerMerged")
 """The topics of merges. There is an index for each."""
@@ -111,13 +111,18 @@ class Questions(ABC):
         return self.fetch(sql, params)
 
     def mark(self, position: int) -> str:
-        """What tells the event at a position from any other that might be there, as where an older
-        copy of a store was put back."""
+        """The id and the time of the event at a position, as text to keep; empty for position 0.
+
+        A `Cursor` has the same two values, for the same reason: they show whether another event is
+        at that position now.
+        """
         if position == 0:
             return ""
         rows = self.rows(position - 1, 1, stop=position)
-        # Ids made from keys are the same in a history that is told anew; the time is not.
-        return f"{rows[0][7]} {rows[0][8]}" if rows else "no such event"
+        if not rows:
+            return "no such event"
+        cursor = cursor_of(rows[0])
+        return f"{cursor.uid} {cursor.recorded_us}"
 
     def stream_rows(
         self, stream: str, *, lte: int | None = None, limit: int | None = None

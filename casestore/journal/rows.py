@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from eventsourcing.persistence import Notification
 
+from casestore.streams.history import Cursor
+
 COLUMNS = (
     "position, originator_id, originator_version, topic, state, personal, customer_id, "
     "event_id, recorded_at, metadata"
@@ -15,6 +17,11 @@ COLUMNS = (
 
 PlainRow = tuple[int, str, int, str, bytes, bytes | None, str | None, str, int, bytes]
 """A Row as a plain tuple: reading a store is faster when it makes no Row."""
+
+
+def cursor_of(row: PlainRow) -> Cursor:
+    """The cursor of the event in a row."""
+    return Cursor(row[0], row[7], row[8])
 
 
 class Row(NamedTuple):

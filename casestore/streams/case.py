@@ -1,8 +1,8 @@
-"""A case: what can happen to it, what that makes true, and what may happen next.
+"""The state of a case, how each event changes it, and which events structure refuses.
 
-`evolve` takes a case and an event and gives the case after it. `check` gives the reason why
-structure does not allow an event, or None. Both are pure and know every event of a case stream:
-a new one without its arm fails type checking.
+`evolve` takes a case and an event and returns the case after it. `check` returns the reason why
+structure refuses an event, or None. Both are pure functions and match every event of a case stream:
+type checking fails if an event has no arm.
 """
 
 from __future__ import annotations
@@ -86,28 +86,30 @@ class Reply(msgspec.Struct, frozen=True):
     resend_of: str | None = None
     undelivered: bool = False
     heard_at: datetime | None = None
-    """The time of the latest news of its delivery."""
+    """When the latest news of its delivery happened."""
 
 
 class Keeping(msgspec.Struct, frozen=True):
-    """A promise was kept, so far as is known."""
+    """A report that a promise was kept: when, and by what."""
 
     at: datetime
     by: Ref | None = None
 
 
 class Promise(msgspec.Struct, frozen=True):
-    """A promise and what became of it. Whether it is late is a question of when one asks."""
+    """A promise and what became of it. Whether it is late depends on the time asked for: see
+    `Case.promise_state`."""
 
     kind: str
     made_at: datetime
     due_at: datetime | None
-    """The time that judges it: moved only where the customer agreed before it had passed."""
+    """When it must be kept. A new time replaces it only if the customer agreed before it passed."""
     status: Literal["open", "kept", "released", "withdrawn"] = "open"
-    """Of several that were told, the last of this list."""
+    """If several were recorded, the one furthest right in this list counts."""
     kept: tuple[Keeping, ...] = ()
-    """Every time that it was kept. Which of these holds, `Case.keeping` tells."""
+    """Every report that it was kept. `Case.keeping` says which of them counts."""
     released_at: datetime | None = None
+    """When the customer first released us from it."""
     renegotiations: int = 0
 
 
@@ -121,7 +123,7 @@ class Gesture(msgspec.Struct, frozen=True):
 
 
 class Case(Standing, frozen=True, kw_only=True):
-    """The present state of a case. `Case(case_id=...)` is one to which nothing has happened."""
+    """The state of a case. `Case(case_id=...)` is a case without events."""
 
     case_id: str
     issues: Mapping[str, str | None] = {}
@@ -133,15 +135,18 @@ class Case(Standing, frozen=True, kw_only=True):
     """Option ids by offer id."""
     gestures: Mapping[str, Gesture] = {}
     escalations: Mapping[str, str] = {}
-    """To whom, by escalation id, for those not returned yet."""
+    """To whom each escalation went that is not returned yet, by escalation id."""
     last_event_at: datetime | None = None
     ids: Mapping[str, frozenset[str]] = {}
     """Every id in the stream, by kind."""
 
     @property
     def arrivals(self) -> dict[str, datetime]:
-        """From when each reply counts as arrived, by id: when it was sent, or else when the first
-        resend of it that arrived was. Without those of which nothing is known to have arrived."""
+        """When each reply counts as arrived, by reply id.
+
+        This is when it was sent. If it is known to be undelivered, it is when its first resend that
+        arrived was sent. A reply is left out if neither it nor a resend arrived.
+        """
         found: dict[str, datetime] = {}
         for reply_id, reply in self.replies.items():
             if reply.undelivered:
@@ -156,35 +161,37 @@ class Case(Standing, frozen=True, kw_only=True):
         return found
 
     def arrived(self, reply_id: str) -> datetime | None:
-        """From when a reply counts as arrived; None where nothing is known to have arrived."""
+        """When a reply counts as arrived, see `arrivals`; None if it did not arrive."""
         return self.arrivals.get(reply_id)
 
     def keeping(
         self, promise_id: str, arrivals: Mapping[str, datetime] | None = None
     ) -> Keeping | None:
-        """How a promise was first kept; None where it is not. A reply that did not arrive keeps
-        nothing, and one that was sent again keeps it from when that arrived.
+        """How a promise was first kept; None if it is not kept.
+
+        A reply that did not arrive keeps no promise. If it was sent again, the promise is kept when
+        the resend counts as arrived.
 
         Args:
             promise_id: which promise.
-            arrivals: those of this case, if they are at hand.
+            arrivals: `arrivals` of this case, if the caller has them already.
         """
         promise = self.promises[promise_id]
-        kept = [k for told in promise.kept if (k := self._holds(told, arrivals))]
+        kept = [k for report in promise.kept if (k := self._counting(report, arrivals))]
         return min(kept, key=lambda keeping: keeping.at, default=None)
 
-    def _holds(self, told: Keeping, arrivals: Mapping[str, datetime] | None) -> Keeping | None:
-        by = told.by
+    def _counting(self, report: Keeping, arrivals: Mapping[str, datetime] | None) -> Keeping | None:
+        by = report.by
         reply = self.replies.get(by.id) if by is not None and by.kind == "reply" else None
         if by is None or reply is None or not reply.undelivered:
-            return told
+            return report
         arrived = (self.arrivals if arrivals is None else arrivals).get(by.id)
-        return None if arrived is None else Keeping(max(told.at, arrived), by)
+        return None if arrived is None else Keeping(max(report.at, arrived), by)
 
     def promise_state(
         self, promise_id: str, at: datetime, arrivals: Mapping[str, datetime] | None = None
     ) -> PromiseState:
-        """How a promise stands at a time. As to `arrivals`, see `keeping`."""
+        """The state of a promise at a time. For `arrivals`, see `keeping`."""
         promise, kept = self.promises[promise_id], self.keeping(promise_id, arrivals)
         return promise_state(
             at,
@@ -260,7 +267,7 @@ def _apply(case: Case, event: CaseEvent) -> Case:
         case (
             ApologyGiven()
             | DesiredOutcomeStated()
-            | EventCorrected()  # applied by History, before anything is folded
+            | EventCorrected()  # History applies corrections before the fold
             | FinalDecisionGiven()
             | FindingMade()
             | InformationRequested()
@@ -285,7 +292,7 @@ def _apply(case: Case, event: CaseEvent) -> Case:
 
 
 def _delivery(case: Case, event: CaseEvent, reply_ids: Iterable[str], *, undelivered: bool) -> Case:
-    """What was heard of replies. News may come late: the latest by its own time counts."""
+    """The case after news of delivery. News may be recorded late: the latest occurred_at counts."""
     at = event.occurred_at
     changed = {}
     for each in reply_ids:
@@ -297,7 +304,7 @@ def _delivery(case: Case, event: CaseEvent, reply_ids: Iterable[str], *, undeliv
 
 def _promise(case: Case, promise_id: str, **changes: object) -> Case:
     if promise_id not in case.promises:
-        return case  # it is another case's
+        return case  # the promise belongs to another case
     promise = replace(case.promises[promise_id], **changes)
     return replace(case, promises=put(case.promises, promise_id, promise))
 
@@ -338,7 +345,7 @@ def _gesture(case: Case, gesture_id: str, status: str) -> Case:
 
 
 def check(case: Case, event: CaseEvent, context: Context = NO_CONTEXT) -> str | None:
-    """Why structure refuses an event on this case, in words; None where it does not."""
+    """The reason why structure refuses an event on this case, as text; None if it does not."""
     if case.status is None and not isinstance(event, CaseOpened):
         return "the case is not open yet; its first event must be CaseOpened"
     return (
@@ -382,7 +389,7 @@ def _check(case: Case, event: CaseEvent, context: Context) -> str | None:
             | StatementMade()
             | StatementRetracted()
         ):
-            return None  # facts, good or bad: their ids are all that structure asks about
+            return None  # these record facts, good or bad: structure checks only their ids
         case GestureGiven():
             if context.goodwill is not None:
                 return check_gesture(event, context.goodwill)
@@ -423,7 +430,7 @@ def _check(case: Case, event: CaseEvent, context: Context) -> str | None:
 def _check_promise(case: Case, promise_id: str, context: Context) -> str | None:
     whole: Case = context.whole or case
     if promise_id not in whole.promises:
-        return None  # a replay, which knows of no other case
+        return None  # a promise of another case; only a replay, which has no family, gets here
     status = whole.promises[promise_id].status
     if status == "open" or (status == "kept" and whole.keeping(promise_id) is None):
         return None

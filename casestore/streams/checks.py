@@ -1,7 +1,7 @@
-"""What every stream's structure refuses, whatever its kind: ids, times and corrections.
+"""What structure refuses on a stream of any kind: wrong ids, times, currencies and corrections.
 
-The log is of facts: bad practice is recorded, never refused. Each function gives the reason for
-a refusal in words, or None.
+The store records facts, and bad practice is a fact: it is recorded, never refused. Each check
+returns the reason of a refusal as text, or None.
 """
 
 from __future__ import annotations
@@ -40,33 +40,34 @@ from casestore.streams.growing import add
 from casestore.streams.history import History, Recorded, amended, stored_data
 
 AHEAD = timedelta(minutes=5)
-"""How far an event may have happened ahead of the store's clock: clocks differ a little."""
+"""How far occurred_at may be ahead of the store's clock, because clocks differ a little."""
 
 Ids = Mapping[str, AbstractSet[str]]
 """The ids that a stream holds, by kind."""
 
 
 class Context(msgspec.Struct, frozen=True):
-    """What a check needs to know beyond the stream's own state, read inside the write lock.
+    """What a check needs to know beyond the stream's own state. It is read under the write lock.
 
-    None leaves the rules that need it aside, as a replay of history does.
+    If a value is None, the checks that need it are skipped. A replay of a history does this.
     """
 
     now: datetime | None = None
     """The store's clock."""
     related: Mapping[str, Any] | None = None
-    """The folded state of other streams that the event names, by stream; None = no such stream."""
+    """The folded states of other streams that the event names, by stream name."""
     history: History | None = None
-    """The stream's own history, where the event is a correction."""
+    """The stream's own history, if the event is a correction."""
     imported: bool = False
+    """Whether the event comes from an import."""
     family: Mapping[str, Any] | None = None
-    """The folded states of the other cases that the event may refer to, by case id: of those that
-    it may name, the ones that are merged with its own at present."""
+    """The folded states of the other cases whose ids the event may use, by case id: cases that it
+    names and that are merged with its own case at present."""
     whole: Any = None
-    """The family's present state as one case, where what others tell bears on the event: their ids
-    stand in it as "case_id/id"."""
+    """The present state of all merged cases as one case, if events of the others bear on the check.
+    Their ids are in it as "case_id/id"."""
     goodwill: Any = None
-    """What a live gesture is held to: `casestore.policy.authority.GoodwillLimits`, or None."""
+    """The limits of a live gesture: `casestore.policy.authority.GoodwillLimits`, or None."""
 
 
 NO_CONTEXT = Context()
@@ -76,7 +77,7 @@ _NONE: frozenset[str] = frozenset()
 
 
 def known_ids(ids: Ids, event: Event) -> Ids:
-    """The stream's ids with those that the event brings."""
+    """The stream's ids and the new ids of an event."""
     new = brings(event)
     if not new:
         return ids
@@ -89,13 +90,13 @@ def known_ids(ids: Ids, event: Event) -> Ids:
 def check_ids(
     ids: Ids, event: Event, own: str = "", family: Mapping[str, Any] | None = None
 ) -> str | None:
-    """Refuse ids that are used already, or referred to but unknown.
+    """Refuse a new id that is used already, and a reference to an id that is unknown.
 
     Args:
-        ids: those of the stream.
-        event: what may be appended.
+        ids: the ids of the stream.
+        event: the event to be appended.
         own: the id of its case.
-        family: see Context; without it, ids of other cases are taken at their word.
+        family: see Context. Without it, an id of another case is accepted unchecked.
     """
     new = set()
     for key in brings(event):
@@ -105,7 +106,7 @@ def check_ids(
         new.add(key)
     for key in needs(event):
         kind, each = key
-        # A statement may take the place of one of any case of the customer, merged or not.
+        # A statement may replace a statement of any case of the customer, merged or not.
         supersedes = kind == "statement" and isinstance(event, StatementMade)
         others = None if supersedes else family
         if each not in ids.get(kind, ()) and not _is_named(key, ids, own, others):
@@ -114,7 +115,7 @@ def check_ids(
 
 
 def _is_named(key: IdKey, ids: Ids, own: str, family: Mapping[str, Any] | None) -> bool:
-    """Whether an id is the whole name, "case_id/id", of something of its own case or another."""
+    """Whether an id has the form "case_id/id" and names something of its own or another case."""
     kind, full_id = key
     if kind not in FAMILY_KINDS:
         return False
@@ -149,10 +150,12 @@ def _unknown(key: IdKey, own: str, family: Mapping[str, Any]) -> str:
 
 
 def check_values(event: Event, now: datetime | None) -> str | None:
-    """Refuse what happened further ahead of the store's clock than clocks differ; times at the
-    ends of the calendar; currencies that are none.
+    """Refuse an event from the future, and values that `check_fields` refuses.
 
-    A replay, which gives no time, asks nothing of this: what is stored is read as it is.
+    Args:
+        event: the event to be appended.
+        now: the store's clock. A replay gives None, and nothing is refused: stored events are
+            read as they are.
     """
     if now is None:
         return None
@@ -170,12 +173,14 @@ _LAST = datetime.max.replace(tzinfo=UTC) - _DAYS
 
 
 def check_fields(event: Event, only: Collection[str] | None = None) -> str | None:
-    """Refuse times that some time zone cannot tell, currencies that are none, and a case that was
-    opened before it came in.
+    """Refuse times at the ends of the calendar, unknown currencies, and a wrong received_at.
+
+    A time within two days of an end of the calendar does not exist in some time zones. A case
+    cannot be opened before it was received.
 
     Args:
-        event: whose fields.
-        only: leave out what is wrong in other fields than these.
+        event: the event whose fields are checked.
+        only: check only these fields; all, if it is left out.
     """
     for names, wrong in _wrong_fields(event):
         if only is None or not set(only).isdisjoint(names):
@@ -184,7 +189,7 @@ def check_fields(event: Event, only: Collection[str] | None = None) -> str | Non
 
 
 def _wrong_fields(event: Event) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What is wrong in an event's values, with the names of the fields."""
+    """Each fault in an event's values: the names of the fields, and the reason."""
     for name, at in instants(event):
         if not _FIRST <= at <= _LAST:
             required = type(event).__dataclass_fields__[name].default is MISSING
@@ -205,13 +210,15 @@ def _wrong_fields(event: Event) -> Iterator[tuple[tuple[str, ...], str]]:
 
 
 _FINAL = (CaseUnmerged, CustomerUnmerged, PersonalDataErased)
-"""Voiding one would merge without the rules of a merge, or un-erase what is gone for good."""
+"""Events that cannot be voided. Voiding an unmerge would merge again without the checks of a merge.
+Voiding an erasure would say that the data is back, but it is destroyed."""
 
 
 def check_correction(event: EventCorrected, context: Context) -> str | None:
-    """Refuse a correction that does not fit what it corrects.
+    """Refuse a correction that does not fit the event that it corrects.
 
-    Whether the history still holds after it, `casestore.streams.kinds` asks by replaying it.
+    `casestore.streams.kinds` checks by a replay whether the rest of the history is still allowed
+    after it.
     """
     history = context.history
     if history is None:
@@ -241,12 +248,15 @@ def _check_changes(event: EventCorrected, target: Recorded) -> str | None:
             )
         present = data.get(name)
         given = _normal(target.event, name, change.get("from"))
-        if encode(given) != encode(present):  # as JSON: 1 is not true
-            told = _cut(change.get("from"))
-            return f"{target.type}.{name} is {_cut(present)} at present, not {told}; correct `from`"
+        if encode(given) != encode(present):  # compared as JSON, because in Python 1 == True
+            claimed = _cut(change.get("from"))
+            return (
+                f"{target.type}.{name} is {_cut(present)} at present, not {claimed}; correct `from`"
+            )
     changes = {name: change.get("to") for name, change in (event.changes or {}).items()}
     try:
-        # Only what is changed: what stands in a store from before these checks can be corrected.
+        # Only the changed fields are checked. An old event may have wrong values in other fields,
+        # from before these checks, and must stay correctable.
         if wrong := check_fields(amended(target.event, changes), changes):
             return f"{target.type}: {wrong}"
     except ValidationError as error:
@@ -262,9 +272,9 @@ def _cut(value: Any) -> str:
 
 
 def _normal(event: Event, name: str, value: Any) -> Any:
-    """A value as the field would store it, so that 10:00+01:00 is 09:00Z."""
+    """A value as the field would store it: 10:00+01:00 becomes 09:00Z."""
     if value is None:
-        return None  # not recorded, which is not the same as a field's default
+        return None  # None means "not recorded", which differs from the field's default
     try:
         return stored_data(amended(event, {name: value})).get(name)
     except ValidationError:

@@ -1,8 +1,8 @@
-"""Between an event and its stored bytes.
+"""The codec: it encodes events to stored bytes, and decodes them.
 
-Topic: the type's name, `PromiseMade`; a later schema is `PromiseMade@2`, with an upcaster from
-each older one. State: UTF-8 JSON in the order of the fields, None and Personal fields left out.
-Personal part: UTF-8 JSON of the Personal fields that are there, before it is sealed.
+Topic: the type's name, like `PromiseMade`. A later schema is `PromiseMade@2`, with an upcaster from
+each older schema. State: UTF-8 JSON in the order of the fields, without None and without Personal
+fields. Personal part: UTF-8 JSON of the Personal fields that are not None, before it is sealed.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Codec:
                 self.decoders[name] = _upcasting_decoder(cls, schema)
 
     def encode(self, event: Event) -> tuple[str, bytes]:
-        """The topic and the state of an event; its Personal fields are not in it.
+        """The topic and the state of an event, without its Personal fields.
 
         Raises InvalidEvent.
         """
@@ -82,14 +82,14 @@ class Codec:
             ) from None
         try:
             state: bytes = to_json(event, exclude_none=True, exclude=personal)
-        except (ValueError, TypeError):  # as pydantic's own; its text shows the value
+        except (ValueError, TypeError):  # raised by pydantic; its text would show the value
             raise InvalidEvent(
                 f"{type(event).__name__} holds what JSON cannot, like a lone surrogate in a text"
             ) from None
         return name, state
 
     def personal(self, event: Event) -> dict[str, str]:
-        """The Personal fields that are there, by name."""
+        """The Personal fields of an event that are not None, by name."""
         names = personal_fields(type(event))
         return {name: text for name in names if (text := getattr(event, name)) is not None}
 
@@ -103,15 +103,15 @@ class Codec:
                 "it was written by a newer one, or altered: upgrade, or run `casestore doctor`"
             ) from None
         except (msgspec.DecodeError, ValueError, TypeError) as error:
-            # At most a field and the value of a code, which is not personal.
+            # The text names at most a field and a value of a fixed set: nothing personal.
             why = str(error)[:200]
             raise StoreDamaged(f"a stored {name} does not fit its type: {why}") from None
 
     def recorded(self, rows: Iterable[Sequence[Any]]) -> Iterator[Recorded]:
-        """Rows as they are read when nothing is revealed. Raises StoreDamaged."""
+        """The events of rows, without personal text. Raises StoreDamaged."""
         decoders = self.decoders
         for position, stream, version, name, state, personal, customer, uid, at, meta in rows:
-            try:  # most of reading a store is here: there is no other call but the decoding
+            try:  # reading a store spends most of its time here, so decoding is the only call
                 event = decoders[name](state)
             except (KeyError, msgspec.DecodeError, ValueError, TypeError):
                 event = self.decode(name, state)  # says what is wrong with it
@@ -135,15 +135,15 @@ class Codec:
         if cls is not None and topic(cls) == name:
             event = self.decode(name, state)
             for field, text in personal.items():
-                object.__setattr__(event, field, text)  # ours alone, made a moment ago
+                object.__setattr__(event, field, text)  # nobody else has this new event yet
             return event
         data = msgspec.json.decode(state)
         return self.decode(name, msgspec.json.encode(data | personal))
 
     def validate_json(self, name: str, data: bytes | str) -> Event:
-        """An event from its type's name and its data as JSON, checked whole.
+        """Make an event from its type's name and its data as JSON. pydantic validates all of it.
 
-        Raises InvalidEvent, in one line and without the data.
+        Raises InvalidEvent: its text is one line and does not repeat the data.
         """
         cls = self.classes.get(name)
         if cls is None:

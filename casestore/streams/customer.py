@@ -1,4 +1,4 @@
-"""A customer's own stream: its state, what an event makes of it, and what structure refuses."""
+"""The state of a customer, how each event changes it, and which events structure refuses."""
 
 from __future__ import annotations
 
@@ -34,30 +34,32 @@ from casestore.streams.checks import (
 )
 
 STORE = Actor(kind="system", id="casestore")
-"""Who registers a customer whom nobody has registered."""
+"""The actor of a registration that the store adds because nobody registered the customer."""
 
 
 class Customer(msgspec.Struct, frozen=True, kw_only=True):
-    """The present state of a customer. `Customer(customer_id=...)` is one not yet registered."""
+    """The state of a customer. `Customer(customer_id=...)` is a customer without events."""
 
     customer_id: str
     registrations: int = 0
-    """How often registered: again after each erasure."""
+    """How often the customer was registered. After an erasure it may happen again."""
     registered_by_store: bool = False
-    """Whether the latest registration is the store's own: the first one told by somebody takes its
-    place."""
+    """Whether the store itself added the latest registration. The first registration by anybody
+    else replaces it."""
     erased: bool = False
-    """Whether the personal data of the latest registration was erased."""
+    """Whether the personal data was erased after the latest registration."""
     merged_into: str | None = None
+    """The id of the customer that this one is merged into."""
     preferences: Mapping[str, str | None] = {}
-    """Value by preference, for those in force."""
+    """The value of each preference that is in force."""
     holds: Mapping[str, str] = {}
-    """Reason by hold id, for those that stand."""
+    """The reason of each legal hold that is not released, by hold id."""
     ids: Ids = {}
+    """Every id in the stream, by kind."""
 
     @property
     def registered(self) -> bool:
-        """Whether the customer is known and has not been erased since."""
+        """Whether the customer was registered and not erased since."""
         return self.registrations > 0 and not self.erased
 
 
@@ -80,7 +82,7 @@ def _apply(customer: Customer, event: CustomerEvent) -> Customer:
         case CustomerMerged():
             return replace(customer, merged_into=event.into)
         case CustomerUnmerged():
-            # Told late, it may come before the merge that it is not about.
+            # By occurred_at, an earlier unmerge may come after it: undo only its own merge.
             undone = customer.merged_into == event.out_of
             return replace(customer, merged_into=None) if undone else customer
         case PersonalDataErased():
@@ -98,20 +100,20 @@ def _apply(customer: Customer, event: CustomerEvent) -> Customer:
 
 def _registered(customer: Customer, *, by_store: bool) -> Customer:
     if by_store and customer.registered:
-        return customer  # somebody told it of an earlier time
+        return customer  # somebody else registered the customer at an earlier time
     first = customer.registrations == 0
     takes_its_place = customer.registered_by_store and not customer.erased
     return replace(
         customer,
         registrations=customer.registrations + (not takes_its_place),
         registered_by_store=by_store,
-        # An erasure may have happened before the first registration: it holds all the same.
+        # By occurred_at, an erasure may come before the first registration. It still counts.
         erased=first and customer.erased,
     )
 
 
 def check(customer: Customer, event: CustomerEvent, context: Context = NO_CONTEXT) -> str | None:
-    """Why structure refuses an event on this customer, in words; None where it does not."""
+    """The reason why structure refuses an event on this customer, as text; None if it does not."""
     if customer.registrations == 0 and not isinstance(event, CustomerRegistered):
         return "the customer is not registered yet; the first event must be CustomerRegistered"
     return (

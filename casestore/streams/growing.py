@@ -1,11 +1,12 @@
-"""Maps and sets that get one thing more, again and again, without being copied whole.
+"""Immutable maps and sets to which items are added one by one, without a full copy each time.
 
-A state is immutable, so each event that brings something makes a new map. Most cases have a handful
-of things: these are in a plain dict, which is copied. The map of a long case is in parts that the
-maps made from it share. A part that is added takes in those before it that are not larger, so that
-of n things each is copied about log2(n) times and found in at most as many parts.
+A state is immutable, so each event that adds an item makes a new map. Most cases have few items:
+they are in a plain dict, which is copied. The map of a long case consists of several dicts, its
+parts, and a new map shares parts with the old one. A new part is joined with the last parts that
+are not larger than it. So each of n items is copied about log2(n) times, and a map has at most
+about log2(n) parts (the logarithmic method of Bentley and Saxe, 1980).
 
-Only folding meets them. Whoever reads a state gets it `plain`.
+Only the fold uses these types. A reader of a state gets plain dicts and frozensets: see `plain`.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ V = TypeVar("V")
 S = TypeVar("S", bound=msgspec.Struct)
 
 FEW = 64
-"""So many things are still copied."""
+"""A dict or a set of at most this many items is copied whole."""
 
 
 class _Gone:
-    """In the place of what was taken out."""
+    """The value of a key that was taken out."""
 
 
 class Grown(Mapping[K, V]):
-    """A map in parts; the later ones tell what holds."""
+    """A map in parts. If several parts have a key, the last one has its value."""
 
     __slots__ = ("_count", "_parts")
 
@@ -38,7 +39,7 @@ class Grown(Mapping[K, V]):
         self._count = count
 
     def put(self, key: K, value: Any) -> Grown[K, V]:
-        """The map with a value, in the place of the one that the key had, or else last."""
+        """The map with a value for a key. A known key keeps its place; a new one comes last."""
         count = self._count - (key in self) + (value is not _Gone)
         part, parts = {key: value}, self._parts
         while parts and len(parts[-1]) <= len(part):
@@ -48,7 +49,7 @@ class Grown(Mapping[K, V]):
         return Grown((*parts, part), count)
 
     def plain(self) -> dict[K, V]:
-        """All of it as one dict."""
+        """The whole map as one dict."""
         merged: dict[K, Any] = {}
         for part in self._parts:
             merged |= part
@@ -71,7 +72,7 @@ class Grown(Mapping[K, V]):
 
 
 class GrownSet(AbstractSet[K]):
-    """A set in parts."""
+    """A set in parts: the keys of a map, mostly a `Grown`."""
 
     __slots__ = ("_things",)
 
@@ -79,7 +80,7 @@ class GrownSet(AbstractSet[K]):
         self._things = things
 
     def add(self, new: K) -> GrownSet[K]:
-        """The set with one thing more."""
+        """The set with one more item."""
         return GrownSet(put(self._things, new, None))
 
     def __contains__(self, thing: object) -> bool:
@@ -92,12 +93,12 @@ class GrownSet(AbstractSet[K]):
         return len(self._things)
 
 
-# Whether something is Grown is asked by its type: of an abstract class, isinstance takes longer
-# than all the rest.
+# `type(x) is Grown` stands in place of isinstance: for a subclass of an abstract class isinstance
+# takes longer than all the rest.
 
 
 def put(held: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:
-    """The map with a value, in the place of the one that the key had, or else last."""
+    """The map with a value for a key. A known key keeps its place; a new one comes last."""
     if type(held) is Grown:
         return held.put(key, value)
     more = {**held, key: value}
@@ -105,14 +106,14 @@ def put(held: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:
 
 
 def put_all(held: Mapping[K, V], more: Mapping[K, V]) -> Mapping[K, V]:
-    """The map with further values."""
+    """The map with all values of another map."""
     for key, value in more.items():
         held = put(held, key, value)
     return held
 
 
 def take_out(held: Mapping[K, V], key: K) -> Mapping[K, V]:
-    """The map without a key, which does not come back."""
+    """The map without a key. No later event may put the key back."""
     if key not in held:
         return held
     if type(held) is Grown:
@@ -121,7 +122,7 @@ def take_out(held: Mapping[K, V], key: K) -> Mapping[K, V]:
 
 
 def add(held: AbstractSet[K], new: K) -> AbstractSet[K]:
-    """The set with one thing more."""
+    """The set with one more item."""
     if type(held) is GrownSet:
         return held.add(new)
     more = held | {new}
@@ -129,12 +130,12 @@ def add(held: AbstractSet[K], new: K) -> AbstractSet[K]:
 
 
 def plain(state: S, ids: Mapping[str, AbstractSet[str]]) -> S:
-    """A state with plain dicts and frozensets alone.
+    """A state with plain dicts and frozensets only.
 
     Args:
-        state: of a stream.
-        ids: its ids by kind. What is in a map of the state has one: so where no set of these has
-            grown, no map has.
+        state: the state of a stream.
+        ids: its ids by kind. Every item in a map of the state has an id. So if no set of ids is
+            in parts, no map is.
     """
     for each in ids.values():
         if type(each) is GrownSet:

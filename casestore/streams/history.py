@@ -1,9 +1,9 @@
-"""One stream as it is read: `Recorded`, an event with its envelope, and `History`.
+"""One stream as it is read: `Recorded` is an event with its envelope, `History` is the stream.
 
-A History applies corrections once, so that every reader sees effective events and can still ask
-for the originals. `as_of` keeps what had happened by a time, `known_at` what was on record by
-then; which corrections apply is decided by `known_at` alone. What was on record by a time is all up
-to the last event that was recorded by then, also where a clock was wrong in between.
+A History applies corrections once, so every reader sees the effective events and can still ask for
+the originals. `as_of` keeps the events that had happened by a time. `known_at` keeps the events
+that were on record by a time: all up to the last one that was recorded by then, even if a clock was
+wrong in between. Only `known_at` decides which corrections apply.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ LAST = Moment(datetime.max.replace(tzinfo=UTC), 1 << 63)
 
 @dataclass(frozen=True)
 class Withheld:
-    """What stands in the place of words that were not asked for: `reveal=True` reads them."""
+    """The placeholder for personal text that was not asked for; `reveal=True` reads the text."""
 
     def __str__(self) -> str:
         return "[withheld]"
@@ -60,31 +60,32 @@ class Withheld:
 
 @dataclass(frozen=True)
 class Erased:
-    """What stands in the place of words whose key was destroyed: no text, and not nothing."""
+    """The placeholder for personal text that nobody can read any more: its key was destroyed."""
 
     def __str__(self) -> str:
         return "[erased]"
 
 
 class Cursor(NamedTuple):
-    """A place in the history of a store, and the mark by which it is known to be the same history.
+    """A position in a store, with the id and the time of the event at that position.
 
-    A position alone would fit the history of a restored store too, and mean something else in it.
+    If the store was restored, another event may have the same position. The id and the time show
+    that. The id alone does not: an event that is appended again with its key gets the same id.
     """
 
     position: int
     uid: str
     """The id of the event at the position."""
     recorded_us: int
-    """When it was recorded, in microseconds since 1970."""
+    """When that event was recorded, in microseconds since 1970-01-01T00:00:00Z."""
 
     def __str__(self) -> str:
-        """Like "4711:5d0c…:1772445600000000", to be kept as text."""
+        """The cursor as text to keep, like "4711:5d0c…:1772445600000000"."""
         return f"{self.position}:{self.uid}:{self.recorded_us}"
 
     @classmethod
     def parse(cls, text: str) -> Cursor:
-        """A cursor from its text. Raises ValueError."""
+        """Read a cursor from its text. Raises ValueError if str() of no cursor gave the text."""
         match = _CURSOR.fullmatch(text) if isinstance(text, str) else None
         if match is None:
             raise ValueError(f"{quoted(text, 80)} is not a cursor; it is what str() of one gave")
@@ -95,7 +96,7 @@ _CURSOR = re.compile(r"([0-9]{1,19}):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12
 
 
 class Metadata(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What an append said about its events, stored as exact JSON bytes beside each."""
+    """What an append says about its events. It is stored with each event, as exact JSON bytes."""
 
     key: str | None = None
     events: int | None = None
@@ -111,7 +112,7 @@ _decode_metadata = msgspec.json.Decoder(Metadata).decode
 
 
 def decode_metadata(raw: bytes) -> Metadata:
-    """What an append said, from its stored bytes. Raises StoreDamaged."""
+    """Decode stored metadata. Raises StoreDamaged if the bytes do not fit."""
     try:
         return _decode_metadata(raw)
     except (msgspec.DecodeError, ValueError, TypeError) as error:
@@ -127,28 +128,34 @@ encode_metadata = msgspec.json.Encoder().encode
 class Recorded(msgspec.Struct, frozen=True, gc=False):
     """An event with its envelope.
 
-    It satisfies eventsourcing's DomainEventProtocol. What is seldom asked for is kept as it was
-    read and decoded when asked: reading a store is mostly making these. Nothing in it refers back
-    to it, so the garbage collector need not look at it.
+    It satisfies eventsourcing's DomainEventProtocol. Making these objects is most of the work of
+    reading a store, so the seldom used parts (times, ids, metadata) are decoded only when somebody
+    asks for them. No part refers back to the object, so the garbage collector need not track it.
     """
 
     event: Event
     stream: str
     version: int
-    """1..n in its stream, without gaps."""
+    """The number in its stream: 1..n, without gaps."""
     position: int | None
-    """The place in the whole store, rising; None until the store has given it."""
+    """The place in the whole store. It rises; gaps are possible. None until the store gave it."""
     uid: str
+    """The event's id, a UUID as text."""
     customer_id: str | None
+    """The customer whom it is about; None on the policy stream."""
     recorded_us: int | None
+    """When the store took it, in microseconds since 1970-01-01T00:00:00Z."""
     raw_metadata: bytes = b"{}"
     sealed: bytes | None = None
-    """The personal part as stored."""
+    """The Personal fields as they are stored, encrypted if the store is sealed."""
     privacy: Privacy | None = None
-    """How its personal fields stand; None where it has none."""
+    """Whether its Personal fields can be read; None if it has none."""
 
     def __repr__(self) -> str:
-        """Without words, as of the event: in a store that is not sealed, `sealed` holds them."""
+        """The fields without personal text: in an unsealed store `sealed` holds it as plain text.
+
+        The event's own repr leaves personal text out too.
+        """
         return (
             f"Recorded({self.event!r}, stream={self.stream!r}, version={self.version}, "
             f"position={self.position}, uid={self.uid!r}, customer_id={self.customer_id!r}, "
@@ -158,12 +165,12 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def originator_id(self) -> str:
-        """The stream, in eventsourcing's words."""
+        """The stream's name, as eventsourcing calls it."""
         return self.stream
 
     @property
     def originator_version(self) -> int:
-        """The version, in eventsourcing's words."""
+        """The version, as eventsourcing calls it."""
         return self.version
 
     @property
@@ -179,31 +186,36 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
     @property
     def moment(self) -> Moment:
         """Its place in the order in which things happened."""
-        # What has no position yet comes after all that has one.
+        # An event that has no position yet comes after all events that have one.
         position = LAST.position if self.position is None else self.position
         return Moment(self.event.occurred_at, position)
 
     @property
     def event_id(self) -> UUID:
-        """Unique in the store."""
+        """The event's id, unique in the store."""
         return UUID(self.uid)
 
     @property
     def recorded_at(self) -> datetime | None:
-        """When the store took it, in UTC; never decreasing with position, unless a clock was more
-        than five minutes wrong."""
+        """When the store took it, in UTC; None if it did not yet.
+
+        It never decreases as positions rise, unless a clock was more than five minutes wrong.
+        """
         return None if self.recorded_us is None else from_microseconds(self.recorded_us)
 
     @property
     def cursor(self) -> Cursor:
-        """Where `follow` goes on after this event. Raises ValueError where it has no position."""
+        """What `follow(after=...)` needs to go on after this event.
+
+        Raises ValueError if the event is not recorded yet.
+        """
         if self.position is None or self.recorded_us is None:
             raise ValueError("the event is not recorded yet, so it has no position")
         return Cursor(self.position, self.uid, self.recorded_us)
 
     @property
     def metadata(self) -> Metadata:
-        """Key, source and the rest of what the append said. Raises StoreDamaged."""
+        """What the append said about the event: key, source and more. Raises StoreDamaged."""
         try:
             return decode_metadata(self.raw_metadata)
         except StoreDamaged as error:
@@ -216,9 +228,9 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def words(self) -> dict[str, str | Withheld | Erased]:
-        """Each Personal field that the event has: its text, or what stands in its place.
+        """Each Personal field that the event has, by name: its text, or a placeholder.
 
-        In the event itself such a field is None, like one that was never recorded.
+        In the event itself a field that cannot be read is None, like one that was never recorded.
         """
         if self.privacy == "revealed":
             return {name: getattr(self.event, name) for name in self.personal}
@@ -244,15 +256,15 @@ def amended(event: Event, values: dict[str, Any]) -> Event:
 
 
 class History:
-    """A stream's events as they are to be read.
+    """A stream's events with corrections applied.
 
     Args:
         stream: the stream's name.
         originals: all its events as recorded, in version order.
-        as_of: keep only what had happened by then (occurred_at, after corrections).
-        known_at: keep only what was on record by then: up to the last event recorded by then.
-        until: the last position in the store that was on record by `known_at`, if it is known.
-            Without it, the stream's own events tell.
+        as_of: keep only the events that had happened by then (occurred_at, after corrections).
+        known_at: keep only the events up to the last one that was recorded by then.
+        until: the last position of the store that was recorded by `known_at`. If it is left out,
+            it is found among the stream's own events.
     """
 
     def __init__(
@@ -271,13 +283,13 @@ class History:
             last = _last_by(to_microseconds(known_at), originals) if until is None else until
             originals = [r for r in originals if r.position is None or r.position <= last]
         self.until = until
-        """The last position that was on record by `known_at`, if it is known."""
+        """The last position of the store that was recorded by `known_at`, if the caller gave it."""
         self.originals = tuple(originals)
         """Every event on record by `known_at`, as it was recorded."""
         self.voided: dict[str, Recorded] = {}
-        """The events that a correction took out, as they last read, by event id."""
+        """The events that a correction voided, by event id, with earlier corrections applied."""
         self.not_yet: frozenset[IdKey] = frozenset()
-        """The ids of what had not happened by `as_of`."""
+        """The ids (of replies, promises, …) that the events left out by `as_of` would bring."""
         self.effective = self._apply_corrections()
         if as_of is not None:
             self.effective = self._that_had_happened(as_of)
@@ -290,14 +302,14 @@ class History:
 
     @cached_property
     def in_order(self) -> tuple[Recorded, ...]:
-        """The effective events in the order in which they happened: the order of reading."""
+        """The effective events in the order in which they happened. Readers use this order."""
         times = [recorded.event.occurred_at for recorded in self.effective]
-        if times == sorted(times):  # versions are in the order of positions
+        if times == sorted(times):  # for equal times the order of versions holds
             return self.effective
         return tuple(sorted(self.effective, key=_occurred_at))
 
     def find(self, event_id: UUID | str) -> Recorded | None:
-        """The effective event with an id; None where there is none, or it was voided."""
+        """The effective event with an id; None if there is none, or if it was voided."""
         uid = str(event_id)
         return next((r for r in self.effective if r.uid == uid), None)
 
@@ -309,7 +321,7 @@ class History:
         for correction in corrections:
             target = effective.get(str(correction.event_id))
             if target is None:
-                continue  # nothing that this store accepted: only seen in altered stores
+                continue  # no append makes such a correction: the store was altered
             if correction.kind == "voided":
                 self.voided[target.uid] = effective.pop(target.uid)
             elif correction.changes:
@@ -319,10 +331,10 @@ class History:
         return tuple(effective.values())
 
     def _that_had_happened(self, as_of: datetime) -> tuple[Recorded, ...]:
-        """What had happened by then, less what refers to something of this stream that had not.
+        """The effective events that had happened by a time.
 
-        An id that is not of this stream names something of another case, or nothing: the event
-        stays.
+        An event is left out too if it refers to something of this stream that had not happened.
+        An id that is not of this stream belongs to another case, or to nothing: the event stays.
         """
         own: set[IdKey] = {key for recorded in self.effective for key in brings(recorded.event)}
         known: set[IdKey] = set()
@@ -334,7 +346,7 @@ class History:
             if event.occurred_at > as_of:
                 continue
             if needs_opening and not kept and not isinstance(event, CaseOpened):
-                break  # the opening, which is the first on record, had not happened
+                break  # CaseOpened comes first in version order, and it had not happened yet
             if any(key not in known and key in own for key in needs(event)):
                 continue
             if isinstance(event, EventCorrected) and str(event.event_id) not in uids:
@@ -350,7 +362,7 @@ _occurred_at = attrgetter("event.occurred_at")
 
 
 def _last_by(limit: int, originals: Sequence[Recorded]) -> int:
-    """The last position of an event that was recorded by a time; 0 without one."""
+    """The last position that was recorded by a time (in microseconds since 1970); 0 if none."""
     for recorded in reversed(originals):
         if recorded.position is not None and (recorded.recorded_us or 0) <= limit:
             return recorded.position

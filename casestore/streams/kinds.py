@@ -1,6 +1,6 @@
 """The kinds of stream, `case:<id>`, `customer:<id>` and `policy`, and how to fold and check each.
 
-`Stream` is what eventsourcing's repository keeps: a stream's folded state at a version.
+`Stream` is a stream's folded state at a version. eventsourcing's repository keeps it in its cache.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _ID = TypeAdapter[str](Id)
 
 
 class Kind(NamedTuple):
-    """What a kind of stream holds and how it is folded and checked."""
+    """A kind of stream: which events it takes, and how it is folded and checked."""
 
     events: frozenset[type[Event]]
     initial: Callable[[str], State]
@@ -62,21 +62,21 @@ KINDS: dict[str, Kind] = {
 
 
 class Stream(msgspec.Struct, frozen=True):
-    """A stream at a version, folded in the order of recording: an append is checked against it."""
+    """A stream's state at a version, folded in the order of recording. Checks of appends use it."""
 
     id: str
     version: int
     state: Any
     kind: Kind
-    """What kind of stream it is."""
+    """The kind of the stream."""
     latest: datetime | None = None
-    """When the latest of its events happened."""
+    """The latest occurred_at of its events."""
     plain: bool = True
-    """Whether its events happened in the order of recording and none is a merge: then its state is
-    also what is read."""
+    """Whether its events happened in the order of recording, and none is a merge. If so, readers
+    get the same state."""
 
     def after(self, event: Event, version: int) -> Stream:
-        """The stream after a further event, which is no correction."""
+        """The stream after one more event, which must not be a correction."""
         at, latest = event.occurred_at, self.latest
         late = latest is not None and at < latest
         return Stream(
@@ -141,14 +141,14 @@ def _shown(stream: str) -> str:
 
 
 def empty(stream: str) -> Stream:
-    """A stream to which nothing has happened."""
+    """A stream without events."""
     name, each = parse(stream)
     kind = KINDS[name]
     return Stream(stream, 0, kind.initial(each), kind)
 
 
 def fold(stream: str, events: Iterable[Recorded]) -> Stream:
-    """A stream's state after its events as recorded; corrections are applied on the way."""
+    """Fold a stream's events as recorded; corrections are applied first."""
     originals = tuple(events)
     if not originals:
         return empty(stream)
@@ -160,23 +160,23 @@ def fold(stream: str, events: Iterable[Recorded]) -> Stream:
 
 
 def advance(stream: Stream, events: Iterable[Recorded]) -> Stream:
-    """A stream after further events, none of them a correction."""
+    """The stream after more events, none of which is a correction."""
     for recorded in events:
         stream = stream.after(recorded.event, recorded.version)
     return stream
 
 
 def as_read(state: State) -> State:
-    """A state as it is given to whoever reads it: see `casestore.streams.growing`."""
+    """A state as readers get it, with plain dicts: see `casestore.streams.growing`."""
     return state if isinstance(state, Policies) else plain(state, state.ids)
 
 
 def fold_history(history: History) -> State:
-    """The state after a history, its events in the order in which they happened."""
+    """Fold a history in the order in which its events happened."""
     begun = empty(history.stream)
     state, evolve = begun.state, begun.kind.evolve
     in_order = history.in_order
-    # In the order of recording, what an event names is always there before it.
+    # In the order of recording, what an event refers to always comes before it.
     events = in_order if in_order is history.effective else _named_first(in_order)
     for recorded in events:
         state = evolve(state, recorded.event)
@@ -184,10 +184,10 @@ def fold_history(history: History) -> State:
 
 
 def _named_first(events: Sequence[Recorded]) -> Iterator[Recorded]:
-    """Events in their order, but each after what it names.
+    """Events in the given order, but each event after the events that it refers to.
 
-    By somebody's clock a bounce may come before the reply that bounced. It is news of that reply
-    all the same.
+    If a clock was wrong, a bounce may have happened before the reply that bounced. It must still be
+    folded after that reply.
     """
     to_come = {key for recorded in events for key in brings(recorded.event)}
     lacking: dict[int, set[IdKey]] = {}
@@ -211,7 +211,7 @@ def _named_first(events: Sequence[Recorded]) -> Iterator[Recorded]:
 
 
 def check(stream: Stream, event: Event, context: Context = NO_CONTEXT) -> str | None:
-    """Why structure refuses an event on a stream, in words; None where it does not."""
+    """The reason why structure refuses an event on a stream, as text; None if it does not."""
     kind = stream.kind
     if type(event) not in kind.events:
         return f"it does not belong into this kind of stream; {_belongs(type(event))}"
@@ -227,7 +227,10 @@ def _belongs(cls: type[Event]) -> str:
 
 
 def _replay(history: History, correction: EventCorrected) -> str | None:
-    """The first refusal when a corrected history is run through its own checks, clocks aside."""
+    """Replay a history with a correction, and return the first refusal.
+
+    Each event is checked again, but not against the clock or other streams.
+    """
     last = history.originals[-1]
     added = Recorded(correction, history.stream, last.version + 1, None, "", None, None)
     corrected = History(history.stream, [*history.originals, added])
@@ -242,7 +245,7 @@ def _replay(history: History, correction: EventCorrected) -> str | None:
 
 
 def related(event: Event) -> str | None:
-    """The other stream whose state a check of the event needs to know."""
+    """The name of the other stream whose state the check of an event needs; None if none."""
     if isinstance(event, CaseOpened):
         return f"customer:{event.customer_id}"
     if isinstance(event, CaseMerged):
@@ -251,7 +254,7 @@ def related(event: Event) -> str | None:
 
 
 def customer_of(stream: Stream, event: Event) -> str | None:
-    """The customer whom an event of a stream is about; None on the policy stream."""
+    """The id of the customer whom an event of a stream is about; None on the policy stream."""
     if isinstance(event, CaseOpened):
         return event.customer_id
     match stream.state:

@@ -1,8 +1,8 @@
-"""What was merged with what: walking over merges, of cases or of customers.
+"""Merges of cases, and of customers: which case leads to which, and when.
 
-A case that is merged counts under the case that it leads to, its root; customers likewise. Merges
-are read in the order in which they happened. A merge that would lead a case to itself is left out,
-and so is one into what had not happened, or was not on record, by the time asked for.
+A case that is merged counts under the case at the end of the chain of merges, its root. Customers
+likewise. Merges are read in the order in which they happened. A merge that would close a circle is
+left out. So is a merge into a case that was not opened, or not on record, by the time asked for.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ N = TypeVar("N")
 
 
 def closure(start: Iterable[N], neighbours: Callable[[set[N]], Iterable[N]]) -> set[N]:
-    """All that can be reached from some nodes, these included.
+    """All nodes that can be reached from some nodes (transitive closure), these included.
 
     Args:
         start: the nodes to begin with.
-        neighbours: gives those that are next to some nodes; it is asked of each node once.
+        neighbours: gives the neighbours of some nodes. It is asked once about each node.
     """
     reached = set(start)
     new = set(reached)
@@ -34,7 +34,7 @@ def closure(start: Iterable[N], neighbours: Callable[[set[N]], Iterable[N]]) -> 
 
 
 def linked(links: Iterable[tuple[str, str]]) -> Callable[[set[str]], set[str]]:
-    """The neighbours by links that hold both ways, for `closure`."""
+    """The neighbours along undirected links, as a function for `closure`."""
     next_to: dict[str, set[str]] = {}
     for one, other in links:
         next_to.setdefault(one, set()).add(other)
@@ -43,7 +43,7 @@ def linked(links: Iterable[tuple[str, str]]) -> Callable[[set[str]], set[str]]:
 
 
 class Merge(NamedTuple):
-    """Something was merged into another, or taken out of it again."""
+    """A case (or customer) `one` was merged into `other`, or the merge was undone."""
 
     moment: Moment
     one: str
@@ -52,7 +52,7 @@ class Merge(NamedTuple):
 
 
 def merges_in(history: History) -> Iterable[Merge]:
-    """The merges, and their undoing, of a case or a customer. Ids are without the kind."""
+    """The merges and unmerges in a case's (or customer's) stream. Ids are without the kind."""
     one = history.stream.partition(":")[2]
     for recorded in history:
         match recorded.event:
@@ -65,12 +65,12 @@ def merges_in(history: History) -> Iterable[Merge]:
 
 
 def merged_into(history: History, other: Callable[[str], History]) -> str | None:
-    """What a case or a customer is merged into, as far as it is read.
+    """The id that a case (or customer) is merged into; None if it is not.
 
     Args:
-        history: its own.
-        other: gives that of another, as of the same time. It is asked of those that the merges
-            lead to, one after the other.
+        history: its own history.
+        other: gives the history of another id, with the same `as_of` and `known_at`. It is called
+            once for each id that the merges lead to.
     """
     one = history.stream.partition(":")[2]
     histories = {one: history}
@@ -87,11 +87,11 @@ def merged_into(history: History, other: Callable[[str], History]) -> str | None
 
 
 class Roots:
-    """What each of some cases (or customers) led to, at any time.
+    """The roots of some cases (or customers) at any time.
 
     Args:
-        merges: all that concern them, in any order.
-        there: those that are there by the time asked for; a merge into another is left out.
+        merges: all merges and unmerges of them, in any order.
+        there: the ids that exist by the time asked for. A merge into any other id is left out.
     """
 
     def __init__(self, merges: Iterable[Merge], there: Container[str]) -> None:
@@ -110,7 +110,7 @@ class Roots:
         self._into.setdefault(merge.one, []).append(into)
 
     def into(self, one: str, before: Moment = LAST) -> str | None:
-        """What something was merged into right before a moment; at present, if left out."""
+        """The id that one was merged into right before a moment, or at present; None if none."""
         moments = self._moments.get(one)
         if moments is None:
             return None
@@ -118,18 +118,18 @@ class Roots:
         return self._into[one][place - 1] if place else None
 
     def root(self, one: str, before: Moment = LAST) -> str:
-        """What something led to right before a moment: itself, if it was not merged."""
+        """The root of one right before a moment, or at present: itself, if it was not merged."""
         return self._line(one, before)[-1]
 
     def _line(self, one: str, before: Moment = LAST) -> list[str]:
-        """Something, what it was merged into, and so on up to its root."""
+        """The chain of merges: the id itself, the id it was merged into, and so on to its root."""
         line = [one]
         while (into := self.into(line[-1], before)) is not None:
             line.append(into)
         return line
 
     def root_at(self, one: str, at: datetime) -> str:
-        """What something led to at a time, with all that happened by then."""
+        """The root of one at a time, with all merges that happened by then."""
         return self.root(one, Moment(at, LAST.position))
 
     @property

@@ -1,5 +1,5 @@
-"""The policy stream: which policies were adopted, what structure refuses there, and which is in
-force when."""
+"""The policy stream: which policies were adopted, which one is in force at a time, and what
+structure refuses."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from casestore.streams.checks import AHEAD, NO_CONTEXT, Context, check_values
 
 
 class Adopted(msgspec.Struct, frozen=True):
-    """A policy and the time from which it judges."""
+    """A policy and the time from which it is in force."""
 
     name: str | None
-    """None: the built-in one."""
+    """None for the built-in policy."""
     effective_from: datetime | None
+    """None for the built-in policy, which is in force before any other."""
     document: Document
 
 
@@ -30,8 +31,11 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
     adopted: tuple[Adopted, ...] = ()
 
     def in_force(self, at: datetime) -> Adopted:
-        """The policy that judges what happens at a time: of those in effect by then the one that
-        took effect last, and of several at once the one adopted last; else the built-in one."""
+        """The policy that is in force at a time.
+
+        This is the one that took effect last by then; if several took effect at the same time, the
+        one adopted last; if none did, the built-in policy.
+        """
         best = _BUILT_IN
         for each in self.adopted:
             begun = each.effective_from
@@ -42,7 +46,7 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
         return best
 
     def at(self, at: datetime) -> Document:
-        """What the policy in force at a time says."""
+        """The document of the policy that is in force at a time."""
         return self.in_force(at).document
 
 
@@ -54,11 +58,11 @@ def evolve(policies: Policies, event: PolicyAdopted) -> Policies:
 
 
 def check(_policies: Policies, event: PolicyAdopted, context: Context = NO_CONTEXT) -> str | None:
-    """Why structure refuses an adoption, in words; None where it does not.
+    """The reason why structure refuses an adoption, as text; None if it does not.
 
-    A policy judges what comes, never what was: it cannot take effect before its adoption. An
-    imported adoption is held to its own time, so that a history moved to another store stays
-    whole. Five minutes are allowed for clocks that differ, as everywhere.
+    A policy cannot take effect before its adoption, because it must not judge the past. For an
+    imported adoption its own occurred_at counts in place of the store's clock, so that a whole
+    history can be moved to another store. Five minutes are allowed, because clocks differ.
     """
     adopted_at = event.occurred_at if context.imported else context.now
     if adopted_at is not None and event.effective_from < adopted_at - AHEAD:

@@ -1,4 +1,4 @@
-"""How a promise stands at a time, for a case's present state and for reports alike."""
+"""The state of a promise at a time. A case's present state and the reports both use it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ def promise_state(
     released_at: datetime | None,
     withdrawn: bool,
 ) -> PromiseState:
-    """How a promise stands at a time, by what had happened until then; the first that holds.
+    """The state of a promise at a time. If several conditions hold, the first one below decides.
 
     Args:
-        at: when one asks.
-        due_at: the time that judges it.
-        kept_at: of the keeping that holds; a reply that did not arrive keeps nothing.
-        released_at: when the customer let us off. After the promise was due, it stays broken.
-        withdrawn: whether we went back on it.
+        at: the time asked for. All other arguments say what had happened by then.
+        due_at: when it had to be kept.
+        kept_at: when it was first kept; None if it was not. A reply that did not arrive keeps none.
+        released_at: when the customer released us from it. A release after `due_at` changes
+            nothing.
+        withdrawn: whether we withdrew it.
     """
     if withdrawn:
         return "withdrawn"

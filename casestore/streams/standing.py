@@ -1,8 +1,8 @@
-"""How a case stands: whose it is, open or closed, who has it, what it is about, where it counts.
+"""The standing of a case: its customer, status, agent and team, product, category, and merge.
 
-One fold serves every reader: `CaseStore.case`, the tables, the reports and the rules give it the
-events in the order in which they happened. What an append refuses is decided by the same fold over
-the order of recording.
+All readers use this one fold: `CaseStore.case`, the tables, the reports and the rules give it the
+events in the order in which they happened. The checks of an append use the same fold in the order
+of recording.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ STANDING = (
     CaseMerged,
     CaseUnmerged,
 )
-"""What changes how a case stands."""
+"""The events that change the standing of a case."""
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """How a case stands. `Standing()` is a case to which nothing has happened."""
+    """The standing of a case. `Standing()` is that of a case without events."""
 
     status: Literal["open", "closed"] | None = None
     customer_id: str | None = None
@@ -66,10 +66,11 @@ S = TypeVar("S", bound=Standing)
 
 
 def stand(standing: S, event: StandingEvent) -> S:
-    """How a case stands after an event."""
+    """The standing of a case after an event."""
     match event:
         case CaseOpened():
-            # It is first on record, but a fact from before it may have been told later.
+            # CaseOpened is recorded first, but events that happened before it may be recorded
+            # later. Their values stay.
             return replace(
                 standing,
                 status=standing.status or "open",
@@ -99,14 +100,16 @@ def stand(standing: S, event: StandingEvent) -> S:
         case CaseMerged():
             return replace(standing, merged_into=event.into)
         case CaseUnmerged():
-            # Told late, it may come before the merge that it is not about.
+            # By occurred_at, an earlier unmerge may come after it: undo only its own merge.
             undone = standing.merged_into == event.out_of
             return replace(standing, merged_into=None) if undone else standing
 
 
 def _assigned(standing: S, event: CaseAssigned) -> S:
-    """Naming only an agent leaves the team; naming only another team takes the case from its
-    agent."""
+    """The standing after an assignment.
+
+    If it names only an agent, the team stays. If it names only another team, the case has no agent.
+    """
     if event.team is None:
         return replace(standing, agent=event.agent)
     if event.agent is None and event.team == standing.team:

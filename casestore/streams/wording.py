@@ -1,13 +1,13 @@
-"""Events in words, for timelines: each class's `TOLD` filled with an event's values.
+"""Events in words, for timelines: the template `TOLD` of a class, filled with an event's values.
 
 A `TOLD` template holds
 
     {field}         the value in words
     {field|word}    the word where the value is None
-    {field?yes:no}  for a flag: one text or the other, and nothing where it is None
-    [… {field} …]   a part that is left out when a field in it is None, or an empty list
+    {field?yes:no}  for a flag: the first text if it is true, the second if false, none if None
+    [… {field} …]   a part that is left out if a field in it is None or an empty list
 
-The actor is not part of it: a timeline has it in a column of its own.
+The text does not name the actor, because a timeline shows the actor in a column of its own.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class _Part(NamedTuple):
 class _Template(NamedTuple):
     parts: tuple[_Part, ...]
     coded: frozenset[str]
-    """Fields of a fixed set of values, whose underscores are spaces in words."""
+    """The fields with a fixed set of values. In words, their underscores become spaces."""
     personal: frozenset[str]
 
 
@@ -54,7 +54,7 @@ _PIECE = re.compile(r"\{(\w+)(?:\|([^}]*)|\?([^:}]*):([^}]*))?\}")
 
 @per_class
 def _template(cls: type[Event]) -> _Template:
-    # Splitting on a group gives, in turn, what is outside and what is inside of brackets.
+    # re.split with a group returns texts outside and inside of brackets in turn.
     split = _OPTIONAL.split(cls.TOLD)
     parts = tuple(_Part(_pieces(text), index % 2 == 1) for index, text in enumerate(split))
     coded = frozenset(name for name, hint in fields_of(cls).items() if _is_coded(hint))
@@ -77,12 +77,13 @@ def _is_coded(hint: Any) -> bool:
 
 
 def tell(recorded: Recorded, zone: tzinfo = UTC, **instead: str) -> str:
-    """What happened, in words. Personal text that cannot be read says so in its place.
+    """An event in words. In place of personal text that cannot be read there is "[withheld]" or
+    "[erased]".
 
     Args:
         recorded: the event.
-        zone: the time zone to tell times in.
-        instead: what to say in the place of a field's value.
+        zone: the time zone in which times are shown.
+        instead: texts to show in place of a field's value, by field.
     """
     hidden: dict[str, str] = {}
     if recorded.privacy in ("withheld", "erased"):
@@ -93,7 +94,7 @@ def tell(recorded: Recorded, zone: tzinfo = UTC, **instead: str) -> str:
 
 
 class _Worded:
-    """The values of one event as a template asks for them."""
+    """Fills the pieces of a template with the values of one event."""
 
     def __init__(
         self, event: Event, template: _Template, zone: tzinfo, instead: Mapping[str, str]
@@ -110,7 +111,7 @@ class _Worded:
         return "".join(text or "" for text in texts)
 
     def piece(self, piece: _Piece) -> str | None:
-        """A piece in words; None where there is nothing to say."""
+        """A piece in words; None if its field has no value."""
         if isinstance(piece, str):
             return piece
         value = getattr(self.event, piece.name)
@@ -181,17 +182,16 @@ def instant(moment: datetime, zone: tzinfo = UTC) -> str:
 
 
 def clock(moment: datetime, zone: tzinfo = UTC) -> str:
-    """A time without its zone: `2026-03-02 17:00`, with seconds only where there are any.
+    """A time without its zone: `2026-03-02 17:00`; seconds are shown only if they are not 0.
 
-    With its zone, UTC, where that is another one: see `instant`.
+    If `in_zone` had to fall back to UTC, the zone is shown: see `instant`.
     """
     local = in_zone(moment, zone)
     return _on_the_clock(local) if local.tzinfo is zone else instant(local)
 
 
 def in_zone(moment: datetime, zone: tzinfo) -> datetime:
-    """A time in a zone; in UTC, where it is so near to an end of the calendar that the zone has no
-    such time."""
+    """A time in a zone, or in UTC if the time is outside the calendar (years 1 to 9999) there."""
     try:
         return moment.astimezone(zone)
     except OverflowError:
@@ -199,8 +199,8 @@ def in_zone(moment: datetime, zone: tzinfo) -> datetime:
 
 
 def _on_the_clock(local: datetime) -> str:
-    told = local.replace(tzinfo=None, microsecond=0)
-    return told.isoformat(sep=" ", timespec="seconds" if told.second else "minutes")
+    shown = local.replace(tzinfo=None, microsecond=0)
+    return shown.isoformat(sep=" ", timespec="seconds" if shown.second else "minutes")
 
 
 def _spaced(code: str) -> str:

@@ -1,4 +1,7 @@
-"""Committing what a reader makes of a file. The loop is the same for every file format."""
+"""The import loop: it commits the appends that a reader makes from the lines of a file.
+
+The loop does not know the file's format. The reader does.
+"""
 
 from __future__ import annotations
 
@@ -12,44 +15,47 @@ from casestore.store import CaseStore
 from casestore.system.garbage import fewer_collections
 
 _COMMIT = 1000
-"""Lines in one commit, at most."""
+"""The most lines of one commit."""
 _COMMIT_BYTES = 4 * 1024 * 1024
-"""Bytes of lines after which a commit takes no further line."""
+"""When the lines of a commit have this many bytes together, it takes no further line."""
 OnError = Literal["stop", "skip"]
-"""What to do at the first line that is refused."""
+"""What to do if a line is refused: stop there, or skip it and go on."""
 
 
 class Refusal(NamedTuple):
     """A line that was not imported, and why."""
 
     line: int
+    """The number of the line, from 1."""
     message: str
+    """The reason."""
 
 
 class Imported(NamedTuple):
     """What an import did."""
 
     lines: int
-    """Lines that were read and are not empty. Where it stopped: the number of the refused line."""
+    """How many lines were read that are not empty. If the import stopped: the number of the refused
+    line."""
     appended: int
-    """Lines that were appended."""
+    """How many lines were appended."""
     repeated: int
-    """Lines whose event was in the store already."""
+    """How many lines hold an event that was in the store already."""
     refused: tuple[Refusal, ...]
-    """In the order of the lines."""
+    """The refused lines, in order."""
     registered: int = 0
-    """Customers whom the store registered by itself: an event each, beside those of the lines."""
+    """How many customers the store registered by itself. Each is one event more than the lines have."""
 
 
 class ReadLine(NamedTuple):
-    """What a reader made of a line."""
+    """A line of a file, as a reader understood it."""
 
     number: int
-    """From 1."""
+    """The number of the line, from 1."""
     size: int
-    """In bytes."""
+    """The length of the line in bytes."""
     result: Append | CaseStoreError
-    """Its append, or the error why it is refused."""
+    """The append of the line, or the error if the line is refused."""
 
 
 def import_appends(
@@ -63,8 +69,9 @@ def import_appends(
 
     Args:
         store: the store to append to.
-        lines: what the reader made of each line, in order.
-        on_error: at a line that is refused, "stop" keeps what is before it, and "skip" goes on.
+        lines: the lines as the reader understood them, in order.
+        on_error: "stop" ends the import at the first refused line and keeps the lines before it.
+            "skip" leaves a refused line out and goes on.
         progress: called after each commit with the number of lines done.
 
     Raises:

@@ -1,14 +1,14 @@
-"""Import and export as NDJSON: one event on a line, and each line is an append of its own.
+"""Import and export as NDJSON: each line has one event, and is imported as one append.
 
     {"stream":"case:4711","type":"PromiseMade","data":{…},"key":"…","event_id":"…","source":"…",
      "correlation_id":"…","causation_id":"…","recorded_at":"…","personal":"withheld","events":2}
 
-`personal` says that the personal text was withheld or erased. `events` says how many events were in
-the append with that key, if there were several: with it, a service can still retry that append with
+`personal` says that the personal text was withheld or erased. `events` says how many events the
+append with that key had, if there were several. With it, a service can still retry that append with
 its key in the store that imported the line.
 
-A file that is imported twice appends nothing the second time. A line is recognised by its event_id;
-without one, by its key; without both, by its SHA-256 and how many equal lines are before it.
+If a file is imported twice, the second import appends nothing. A line is recognised by its
+event_id, or else by its key, or else by its SHA-256 and the number of equal lines before it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from casestore.streams.history import Recorded, to_microseconds
 from casestore.transfer.importing import Imported, OnError, ReadLine, import_appends
 
 MAX_LINE = 8 * 1024 * 1024
-"""Bytes. A longer line is refused, unless a store is moved: some have larger events from before."""
+"""The most bytes of a line: 8 MiB. A longer line is refused, unless recorded_at is trusted: a store
+that is moved may have larger events from before this limit."""
 
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True):
@@ -76,10 +77,11 @@ def import_lines(
 
     Args:
         store: the store to append to.
-        lines: with or without their line ends.
-        on_error: at a line that is refused, "stop" keeps what is before it, and "skip" goes on.
-        trust_recorded_at: keep each line's recorded_at, to move a store; otherwise the lines are
-            recorded now.
+        lines: the lines, with or without line ends.
+        on_error: "stop" ends the import at the first refused line and keeps the lines before it.
+            "skip" leaves a refused line out and goes on.
+        trust_recorded_at: keep each line's recorded_at, to move a store. Otherwise the store's
+            clock gives the time of recording.
         progress: called after each commit with the number of lines done.
 
     Raises:
@@ -101,16 +103,19 @@ def _read(store: CaseStore, lines: Iterable[bytes], trust_recorded_at: bool) -> 
 
 
 class _Reader:
-    """Makes appends of lines."""
+    """Makes an append from each line."""
 
     def __init__(self, store: CaseStore, trust_recorded_at: bool) -> None:
         self._validate = store._codec.validate_json
         self._trust = trust_recorded_at
         self._counts: dict[bytes, int] = {}
-        """By SHA-256, how many equal lines were read that have neither event_id nor key."""
+        """How many equal lines without event_id and key were read, by their SHA-256."""
 
     def read(self, line: bytes, *, first: bool) -> Append:
-        """The append of a line. Raises InvalidEvent, InvalidStream."""
+        """The append of a line.
+
+        Raises InvalidEvent, InvalidStream.
+        """
         byte_order_mark = b"\xef\xbb\xbf"
         line = line.removeprefix(byte_order_mark).strip() if first else line.strip()
         if len(line) > MAX_LINE and not self._trust:
@@ -170,12 +175,12 @@ def _reason(error: Exception) -> str:
 
 
 def _repeated_name(line: bytes) -> str | None:
-    """A name that one object has twice; None where there is none.
+    """A name that an object in the line has twice; None if there is none.
 
-    Parsers keep the last value and do not complain, so the sender's other value would be lost.
+    A parser keeps the last value without an error, so the sender's first value would be lost.
     """
-    # The fast way: without space before a colon, `":` occurs once for each name (or more often,
-    # within texts). If a parser keeps as many names, none was repeated.
+    # The fast way: if no colon has space before it, `":` occurs at least once for each name (texts
+    # may hold it too). If the parser kept as many names, no name was repeated.
     plain = not (b" :" in line or b"\t" in line or b"\r" in line or b"\n" in line)
     if plain and line.count(b'":') == _count_names(msgspec.json.decode(line)):
         return None
@@ -203,18 +208,21 @@ def _count_names(value: Any) -> int:
 def export_lines(
     store: CaseStore, *, stream: str | None = None, reveal: bool = False
 ) -> Iterator[bytes]:
-    """Every event as an NDJSON line, which ends in a newline.
+    """Every event as an NDJSON line in UTF-8, which ends in a newline.
 
     Args:
-        store: the store.
-        stream: give only this stream's events, in version order; otherwise all, in position order.
-        reveal: include personal text. It needs the key file. Otherwise, or where the text was
+        store: the store to read.
+        stream: export only this stream, in version order. If left out, export all events in
+            position order.
+        reveal: include personal text. This needs the key file. If the text is not included, or was
             erased, the line says so in `personal`.
 
     Raises:
         StreamNotFound: there is no such stream.
-        KeyFileError: the key file is missing, or has not the right key.
-        StoreUnavailable, StoreDamaged.
+        InvalidStream: `stream` is not the name of a stream.
+        KeyFileError: the key file is missing, or does not hold the right key.
+        StoreUnavailable: the database does not answer.
+        StoreDamaged: a stored event cannot be read.
     """
     events: Iterable[Recorded]
     if stream is None:

@@ -16,10 +16,11 @@ from casestore.journal.rows import PlainRow
 from casestore.streams.merged import closure
 
 
-class Links:
-    """The merges on record. A merge that was undone or voided stays a link.
+class StreamLinks:
+    """The merges on record of cases and of customers. An undone or voided merge stays a link.
 
-    A link too many changes no row: it only means that more streams are read together.
+    An unneeded link changes no row: it only means that more streams are read together. For why
+    appends have their own, see `casestore.append.families.CaseLinks`.
     """
 
     def __init__(self) -> None:
@@ -77,12 +78,12 @@ class Links:
         return sorted(related, key=lambda name: (name not in self._merged, name))
 
 
-_LINKS: WeakKeyDictionary[CaseStore, Links] = WeakKeyDictionary()
+_LINKS: WeakKeyDictionary[CaseStore, StreamLinks] = WeakKeyDictionary()
 
 
-def links_of(store: CaseStore) -> Links:
+def links_of(store: CaseStore) -> StreamLinks:
     """The links of a store. Each process keeps its own, as long as the store is open."""
-    links = _LINKS.setdefault(store, Links())
+    links = _LINKS.setdefault(store, StreamLinks())
     if links.pid != os.getpid():
-        links = _LINKS[store] = Links()
+        links = _LINKS[store] = StreamLinks()
     return links

@@ -1,4 +1,4 @@
-"""What a commit decides under the lock: who registers a customer, and what it refuses of values."""
+"""What a commit decides under the lock: who registers a customer, and which values it refuses."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ K1 = "customer:k1"
 
 
 def customer(desk: Desk, stream: str = K1) -> Customer:
-    """A customer as an append is checked against it."""
+    """The state of a customer that the checks of an append see."""
     state = kinds.fold(stream, desk.store.history(stream).originals).state
     assert isinstance(state, Customer)
     return state
@@ -60,10 +60,10 @@ def registrations(desk: Desk) -> list[str]:
     return [event.actor.id for event in events if isinstance(event, CustomerRegistered)]
 
 
-# --- the store registers whom nobody has registered
+# --- the store registers a customer whom nobody registered
 
 
-def test_the_first_registration_that_somebody_tells_takes_the_place_of_the_stores(
+def test_the_first_registration_by_somebody_replaces_the_stores_own(
     desk: Desk,
 ) -> None:
     desk.case("c1", opened())
@@ -78,7 +78,7 @@ def test_the_first_registration_that_somebody_tells_takes_the_place_of_the_store
     assert name == {"name": "Kim Example"}
 
 
-def test_a_registration_may_be_of_long_before_or_in_the_same_append(desk: Desk) -> None:
+def test_a_registration_may_be_much_earlier_or_in_the_same_append(desk: Desk) -> None:
     desk.case("c1", opened())
     desk.tell(K1, registered("-900d"))
     batches: list[tuple[str, list[Event]]] = [
@@ -104,7 +104,7 @@ def test_a_customer_who_returns_is_registered_anew_each_time(desk: Desk) -> None
     assert {event_id(K1, f"registered:{version}", 0) for version in (1, 4, 9)} <= uids
 
 
-def test_also_where_a_registration_was_voided(desk: Desk) -> None:
+def test_a_customer_who_returns_is_registered_though_a_registration_was_voided(desk: Desk) -> None:
     desk.case("c1", opened())
     desk.tell(K1, erased("+1m"))
     desk.case("c2", opened(at="+2m"))
@@ -127,7 +127,7 @@ def test_an_export_with_both_is_imported_whole(desk: Desk, tmp_path: Path) -> No
         assert [each.event for each in copy.read()] == [each.event for each in desk.store.read()]
 
 
-# --- what a customer told us is as old as it is
+# --- facts about a customer may be older than the registration
 
 
 def test_what_was_told_of_a_customer_from_before_the_store_registered_them(desk: Desk) -> None:
@@ -142,7 +142,7 @@ def test_what_was_told_of_a_customer_from_before_the_store_registered_them(desk:
     assert (state.merged_into, state.preferences) == ("k2", {"channel": "phone"})
 
 
-# --- values that no append takes any more
+# --- values that earlier versions accepted
 
 NEVER = "9999-12-31T23:59:59Z"
 """What some systems write for "no date"."""
@@ -154,14 +154,14 @@ WRONG: dict[str, Event] = {
 
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
-def test_what_cannot_be_is_refused(desk: Desk, wrong: Event) -> None:
+def test_an_impossible_value_is_refused(desk: Desk, wrong: Event) -> None:
     desk.case("c1", opened())
     with pytest.raises(EventRefused, match=r"at an end of the calendar; |ZZZ is not a currency"):
         desk.store.append("case:c1", wrong)
     assert len(desk.store.history("case:c1")) == 1
 
 
-def test_where_it_stands_it_is_read_and_can_be_corrected(
+def test_a_stored_impossible_value_is_read_and_can_be_corrected(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as as_before:
@@ -203,7 +203,10 @@ def crew() -> Iterator[Crew]:
 
 
 def register_or_open(store: CaseStore, me: int) -> int:
-    """Two tell of new customers, while two others open their first case; gives what was taken."""
+    """Two processes register new customers, while two others open these customers' first cases.
+
+    Returns how many appends were accepted.
+    """
     taken = 0
     for n in range(10):
         now, who = datetime.now(UTC), f"k{n}"

@@ -1,6 +1,6 @@
-"""References across cases that are merged: accepted while they are, and checked inside the lock.
+"""References across merged cases: accepted while the cases are merged, and checked under the lock.
 
-A complaint came in several times: c3 is merged into c2, and c2 into c1. c9 is no part of it.
+A complaint came in several times: c3 is merged into c2, and c2 into c1. c9 is merged with no case.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def last(desk: Desk, case_id: str) -> Event:
 
 
 Reference = Callable[[str], Event]
-"""An event that names something; it is given what precedes the thing's own id, like "c2/"."""
+"""Makes an event that refers to something, from a prefix of that thing's id, like "c2/"."""
 
 REFERENCES: dict[str, Reference] = {
     "a message about an issue": lambda of: wrote("m9", "+3m", issue_ids=[f"{of}i1"]),
@@ -142,11 +142,11 @@ each_reference = pytest.mark.parametrize("name", REFERENCES)
 
 
 @each_reference
-def test_what_a_merged_case_holds_may_be_named(desk: Desk, name: str) -> None:
+def test_an_event_may_refer_to_things_of_a_merged_case(desk: Desk, name: str) -> None:
     event = REFERENCES[name]
-    desk.case("c1", event("c2/"))  # the root names what is merged into it,
+    desk.case("c1", event("c2/"))  # the root refers to a case that is merged into it,
     desk.case("c2", event("c3/"))
-    desk.case("c3", event("c1/"))  # and what is merged names the root
+    desk.case("c3", event("c1/"))  # and a merged case refers to the root
     assert [last(desk, case_id) for case_id in ("c1", "c2", "c3")] == [
         event("c2/"),
         event("c3/"),
@@ -154,18 +154,18 @@ def test_what_a_merged_case_holds_may_be_named(desk: Desk, name: str) -> None:
     ]
 
 
-def test_every_kind_is_named_above() -> None:
+def test_the_references_above_cover_every_kind() -> None:
     named = {kind for event in REFERENCES.values() for kind, _ in needs(event("c2/"))}
     assert named == FAMILY_KINDS
 
 
 @each_reference
-def test_what_a_case_that_is_not_merged_holds_may_not(desk: Desk, name: str) -> None:
+def test_an_event_may_not_refer_to_things_of_an_unmerged_case(desk: Desk, name: str) -> None:
     why = refused(desk, "c1", REFERENCES[name]("c9/"))
     assert "is of a case that is not merged with this one; merge them first, or correct" in why
 
 
-def test_nor_what_no_case_holds(desk: Desk) -> None:
+def test_an_event_may_not_refer_to_things_that_no_case_has(desk: Desk) -> None:
     assert refused(desk, "c1", kept("c2/p7", "+3m")) == (
         "promise 'p7' is not known in case 'c2'; record it there first, or correct the id"
     )
@@ -178,24 +178,24 @@ def test_nor_what_no_case_holds(desk: Desk) -> None:
         assert "is not known here; record it first" in refused(desk, "c1", kept(of_nobody, "+3m"))
 
 
-def test_other_things_belong_to_their_own_case(desk: Desk) -> None:
+def test_some_kinds_of_things_can_be_named_only_in_their_own_case(desk: Desk) -> None:
     desk.case("c2", offered("x1", at="+3m"))
     assert refused(desk, "c1", kept("p1", "+3m", by=ref("offer", "c2/x1"))) == (
         "offer 'c2/x1' is not known here; record it first, or correct the id"
     )
 
 
-def test_once_cases_are_taken_apart_again_neither_names_what_the_other_holds(desk: Desk) -> None:
+def test_after_an_unmerge_neither_case_may_refer_to_things_of_the_other(desk: Desk) -> None:
     desk.case("c1", replied("r2", "+3m", addresses=["c3/i1"]))
     desk.case("c2", unmerged("c1", "+4m"))
     for case_id, named in (("c1", "c2/r1"), ("c1", "c3/r1"), ("c3", "c1/r1")):
         assert "is not merged with this one" in refused(desk, case_id, delivered(named, "+4m"))
-    desk.case("c2", delivered("c3/r1", "+4m"))  # these two still are one
+    desk.case("c2", delivered("c3/r1", "+4m"))  # these two are still merged
     desk.case("c2", merged("c1", "+5m"))
     desk.case("c1", delivered("c3/r1", "+5m"))
 
 
-def test_a_merge_that_was_voided_lets_nobody_name_anything(desk: Desk) -> None:
+def test_a_voided_merge_allows_no_references(desk: Desk) -> None:
     merge = desk.store.history("case:c2").effective[-1]
     desk.case("c2", corrected(1, "+3m", kind="voided", event_id=merge.event_id))
     assert "is not merged with this one" in refused(desk, "c1", delivered("c2/r1", "+3m"))
@@ -224,7 +224,7 @@ def test_a_correction_does_not_ask_again_what_was_merged(desk: Desk) -> None:
     desk.case("c1", corrected(1, "+5m", kind="voided", event_id=note.event_id))
 
 
-# --- whole names
+# --- ids of the form "case_id/id"
 
 
 @each_reference
@@ -233,7 +233,7 @@ def test_what_a_case_itself_holds_is_recorded_by_its_plain_id(desk: Desk, name: 
     assert last(desk, "c1") == REFERENCES[name]("")
 
 
-def test_so_it_is_read_like_any_other(desk: Desk) -> None:
+def test_an_event_recorded_by_the_plain_id_is_read_like_any_other(desk: Desk) -> None:
     desk.case("c9", kept_by_reply("c9/r1", "c9/p1", "+3m"))
     assert desk.store.case("c9").keeping("p1") == Keeping(moment("+3m"), ref("reply", "r1"))
     assert refused(desk, "c9", kept("c9/p1", "+4m")) == (
@@ -300,10 +300,10 @@ def test_a_cases_own_id_is_its_own_whatever_it_looks_like(desk: Desk) -> None:
     assert desk.store.case("c8").promises["c9/p1"].status == "kept"
 
 
-# --- a promise is kept once, whoever tells it
+# --- a promise is kept once, whichever case records it
 
 
-def told_already(desk: Desk, case_id: str, promise_id: str) -> bool:
+def is_kept_already(desk: Desk, case_id: str, promise_id: str) -> bool:
     """Whether keeping a promise is refused, because it was kept already."""
     why = refused(desk, case_id, kept(promise_id, "+9m"))
     return why == f"promise {promise_id!r} is kept already; make a new promise instead"
@@ -314,55 +314,55 @@ NAMES_OF_P1 = {"c1": "c2/p1", "c2": "p1", "c3": "c2/p1"}
 
 
 @pytest.mark.parametrize("first", NAMES_OF_P1)
-def test_what_one_case_tells_all_others_know(desk: Desk, first: str) -> None:
+def test_a_promise_kept_in_one_case_is_kept_in_all_of_the_family(desk: Desk, first: str) -> None:
     desk.case(first, kept(NAMES_OF_P1[first], "+3m"))
-    assert all(told_already(desk, case_id, name) for case_id, name in NAMES_OF_P1.items())
+    assert all(is_kept_already(desk, case_id, name) for case_id, name in NAMES_OF_P1.items())
     for case_id, name in NAMES_OF_P1.items():
         for event in (released(name, "+9m"), withdrew(name, "+9m"), moved(name, "+9m", "+5d")):
             assert f"promise {name!r} is kept already" in refused(desk, case_id, event)
 
 
-def test_a_root_knows_what_those_that_are_merged_into_it_tell(desk: Desk) -> None:
+def test_a_promise_released_in_a_merged_case_is_released_in_the_root(desk: Desk) -> None:
     desk.case("c3", released("c1/p1", "+3m"))
     assert "promise 'p1' is released already" in refused(desk, "c1", kept("p1", "+4m"))
     assert "promise 'c1/p1' is released already" in refused(desk, "c2", kept("c1/p1", "+4m"))
 
 
-def test_it_does_not_matter_whose_cases_they_are(desk: Desk) -> None:
+def test_cases_of_different_customers_are_a_family_too(desk: Desk) -> None:
     desk.case("d1", opened(customer_id="k2"), promised("p1"), merged("c1", "+3m"))
     desk.case("c3", kept("d1/p1", "+4m"))
-    assert told_already(desk, "d1", "p1")
-    assert told_already(desk, "c1", "d1/p1")
+    assert is_kept_already(desk, "d1", "p1")
+    assert is_kept_already(desk, "c1", "d1/p1")
 
 
 def test_a_promise_kept_by_a_reply_of_another_case_stands_with_that_reply(desk: Desk) -> None:
     desk.case("c1", kept_by_reply("c2/r1", "p1", "+3m"))
-    assert told_already(desk, "c1", "p1")
+    assert is_kept_already(desk, "c1", "p1")
     desk.case("c3", bounced("c2/r1", "+4m"))
     desk.case("c2", replied("r2", "+5m", resend_of="r1"))
-    assert told_already(desk, "c2", "c1/p1")  # it was sent again
+    assert is_kept_already(desk, "c2", "c1/p1")  # it was sent again
     desk.case("c2", bounced("r2", "+6m"))
     desk.case("c2", kept("c1/p1", "+7m"))
-    assert told_already(desk, "c1", "p1")
+    assert is_kept_already(desk, "c1", "p1")
 
 
-def test_what_was_told_while_cases_were_merged_is_forgotten_where_they_no_longer_are(
+def test_after_an_unmerge_a_promise_kept_in_the_other_case_is_open(
     desk: Desk,
 ) -> None:
     desk.case("c1", kept("c2/p1", "+3m"))
     desk.case("c2", unmerged("c1", "+4m"))
     desk.case("c2", kept("p1", "+5m"))
-    assert told_already(desk, "c3", "c2/p1")
+    assert is_kept_already(desk, "c3", "c2/p1")
 
 
-def test_where_there_is_no_case_yet_there_is_no_promise(store_url: str) -> None:
+def test_a_promise_cannot_be_kept_before_its_case_is_open(store_url: str) -> None:
     with CaseStore.create(store_url, clock=lambda: START) as store:
         with pytest.raises(EventRefused, match="the case is not open yet"):
             store.append("case:c1", kept())
         store.append("case:c1", opened(), promised(), kept())
 
 
-def test_in_one_append_too(desk: Desk) -> None:
+def test_a_promise_is_kept_once_within_one_append_too(desk: Desk) -> None:
     twice = [("case:c3", [kept("c1/p1", "+0m")]), ("case:c1", [kept("p1", "+0m")])]
     with pytest.raises(EventRefused, match=r"case:c1: .* promise 'p1' is kept already"):
         desk.store.append_all(twice)
@@ -382,9 +382,7 @@ def other(desk: Desk, store_url: str) -> Iterator[CaseStore]:
         yield store
 
 
-def test_a_merge_that_another_process_undoes_is_undone_at_once(
-    desk: Desk, other: CaseStore
-) -> None:
+def test_an_unmerge_by_another_process_is_noticed_at_once(desk: Desk, other: CaseStore) -> None:
     other.append("case:c1", delivered("c2/r1"))
     other.append("case:c1", delivered("c2/r1"))  # it remembers both streams now
     desk.case("c2", unmerged("c1", "+4m"))
@@ -394,23 +392,23 @@ def test_a_merge_that_another_process_undoes_is_undone_at_once(
     other.append("case:c1", delivered("c2/r1"))
 
 
-def test_so_is_one_further_up(desk: Desk, other: CaseStore) -> None:
+def test_an_unmerge_by_another_process_further_up_is_noticed_at_once(
+    desk: Desk, other: CaseStore
+) -> None:
     other.append("case:c3", delivered("c1/r1"))
     desk.case("c2", unmerged("c1", "+4m"))
     with pytest.raises(EventRefused, match="'c1/r1' is of a case that is not merged"):
         other.append("case:c3", delivered("c1/r1"))
 
 
-def test_what_another_process_tells_of_a_promise_is_known_at_once(
-    desk: Desk, other: CaseStore
-) -> None:
+def test_a_promise_kept_by_another_process_is_noticed_at_once(desk: Desk, other: CaseStore) -> None:
     other.append("case:c1", noted("+1h"))  # it remembers the promise as open
     desk.case("c3", kept("c1/p1", "+3m"))
     with pytest.raises(EventRefused, match="promise 'p1' is kept already"):
         other.append("case:c1", kept("p1", "+1h"))
 
 
-def test_what_was_looked_at_once_is_remembered(
+def test_states_that_were_read_once_are_remembered(
     desk: Desk, other: CaseStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other.append("case:c1", delivered("c3/r1"))
@@ -418,7 +416,9 @@ def test_what_was_looked_at_once_is_remembered(
     def unneeded(*_: Any) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(other, "_forget", unneeded)  # as after a guess that was wrong
+    monkeypatch.setattr(
+        other, "_forget", unneeded
+    )  # called only if an optimistic decision was wrong
     other.append("case:c1", delivered("c3/r1"))
     other.append("case:c1", replied("r2", addresses=["c2/i1"]))
 
@@ -426,7 +426,7 @@ def test_what_was_looked_at_once_is_remembered(
 def test_what_ends_a_promise_is_decided_under_the_lock(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A case may be merged into its family, and tell of the promise, while it is decided."""
+    """Before the commit, another case that ended the promise may be merged into the family."""
     recorder = desk.store._recorder
     writing = recorder.writing
     optimistic: list[bool] = []
@@ -494,7 +494,7 @@ def place(store_url: str, tmp_path: Path) -> Place:
 
 
 def keep_what_all_keep(store: CaseStore, me: int) -> int:
-    """Keep promises of the case 1, as each case names them; gives how often it was taken."""
+    """Each process keeps the same promises of case 1. Returns how many appends were accepted."""
     taken = 0
     for n in range(10):
         together()
@@ -510,7 +510,7 @@ def test_of_four_who_keep_a_promise_at_once_one_keeps_it(crew: Crew, place: Plac
 
 
 def name_or_take_apart(store: CaseStore, me: int) -> None:
-    """Two name what the case 3 holds, while two others merge it and take it out again."""
+    """Two processes refer to a thing of case 3, while two others merge and unmerge that case."""
     for n in range(20):
         with suppress(EventRefused):
             if me < 2:

@@ -1,4 +1,4 @@
-"""What a caller gives is refused in words, or can be stored, read and exported for ever."""
+"""What a caller gives is refused with a reason, or can be stored, read and exported for ever."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def store(store_url: str) -> Iterator[CaseStore]:
         yield made
 
 
-# --- what an append is told of itself
+# --- texts and numbers about an append
 
 TEXTS: dict[str, Any] = {
     "a number": 5,
@@ -171,12 +171,12 @@ VALUES: dict[str, Call] = {
 
 
 @pytest.mark.parametrize("call", VALUES.values(), ids=VALUES)
-def test_what_is_read_by_a_wrong_value_is_a_value_error(store: CaseStore, call: Call) -> None:
+def test_a_wrong_value_given_to_a_reader_raises_value_error(store: CaseStore, call: Call) -> None:
     with pytest.raises(ValueError, match=r"."):
         call(store)
 
 
-def test_numbers_beyond_a_databases_are_the_largest_or_the_least(store: CaseStore) -> None:
+def test_a_number_beyond_the_databases_range_means_its_largest_or_least(store: CaseStore) -> None:
     assert len(list(store.read(until=2**63))) == 2
     assert len(list(store.read(-(2**70)))) == 2
     assert len(store.history(CASE, at_version=2**63)) == 1
@@ -202,7 +202,9 @@ WRONG_APPENDS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("wrong", WRONG_APPENDS.values(), ids=WRONG_APPENDS)
-def test_one_append_of_many_is_refused_by_itself(store: CaseStore, wrong: dict[str, Any]) -> None:
+def test_one_wrong_append_does_not_refuse_the_others(
+    store: CaseStore, wrong: dict[str, Any]
+) -> None:
     bad = Append(batches=[(CASE, [note()])], **wrong)
     good = Append(batches=[(CASE, [note()])])
     outcomes = store.write([bad, good])
@@ -246,7 +248,7 @@ def test_ids_that_cannot_be_told_apart_are_refused(store: CaseStore, strange: st
     assert len(list(store.read())) == 2
 
 
-def test_a_correction_brings_none_either(store: CaseStore) -> None:
+def test_a_correction_to_an_id_that_cannot_be_told_apart_is_refused(store: CaseStore) -> None:
     (first,) = store.history(CASE).originals
     for to, taken in (("a\u202e", False), ("Käse", True)):
         correction = amended(1, "+1h", product=(None, to))
@@ -258,7 +260,7 @@ def test_a_correction_brings_none_either(store: CaseStore) -> None:
                 store.append(CASE, event)
 
 
-def test_what_stands_in_a_store_with_such_ids_goes_on(
+def test_stored_streams_with_such_ids_can_still_be_used_and_moved(
     store: CaseStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     strange = "e\u0301\u202e"
@@ -331,7 +333,7 @@ def test_an_event_has_at_most_four_mebibytes(store: CaseStore) -> None:
         store.append(CASE, note("\x01" * 1_000_000))  # six bytes each, in JSON
 
 
-def test_an_append_has_at_most_sixteen(store: CaseStore) -> None:
+def test_an_append_has_at_most_sixteen_mebibytes(store: CaseStore) -> None:
     large = [note("x" * 4_000_000) for _ in range(5)]
     with pytest.raises(EventRefused, match=r"the append has 20,\d{3},\d{3} bytes, and one may"):
         store.append_all([(CASE, large)])
@@ -340,7 +342,9 @@ def test_an_append_has_at_most_sixteen(store: CaseStore) -> None:
     assert LARGEST_APPEND == 16 * 1024 * 1024
 
 
-def test_what_is_taken_can_be_exported_and_imported(store: CaseStore, tmp_path: Path) -> None:
+def test_every_event_that_an_append_takes_can_be_exported_and_imported(
+    store: CaseStore, tmp_path: Path
+) -> None:
     texts = ("x" * 4_190_000, '"' * 2_090_000, "\x01" * 690_000, "ß" * 2_090_000)
     for n, text in enumerate(texts):
         store.append(CASE, note(text), key="\U0001f642" * 199 + str(n), source="\U0001f642" * 200)
@@ -351,7 +355,7 @@ def test_what_is_taken_can_be_exported_and_imported(store: CaseStore, tmp_path: 
         assert list(export_lines(copy, reveal=True))[1].split(b'"recorded_at"')[0] in lines[1]
 
 
-def test_what_stands_there_and_is_larger_can_be_moved(
+def test_a_stored_event_that_is_too_large_can_still_be_moved(
     store: CaseStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with monkeypatch.context() as as_before:

@@ -1,4 +1,4 @@
-"""A policy that refuses: nobody gives beyond their authority, or a customer's limit, live."""
+"""A policy that refuses live gestures beyond a role's authority or a customer's limit."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def refused(desk: Desk, case_id: str, gesture: GestureGiven) -> str:
 # --- authority
 
 
-def test_beyond_what_a_role_may_give_at_once(desk: Desk) -> None:
+def test_a_gesture_beyond_a_roles_limit_per_gesture_is_refused(desk: Desk) -> None:
     desk.tell("policy", house())
     desk.case("c1", gift("g1", "25"))
     assert refused(desk, "c2", gift("g2", "25.01")) == (
@@ -69,9 +69,9 @@ def test_beyond_what_a_role_may_give_at_once(desk: Desk) -> None:
     )
 
 
-def test_beyond_what_a_role_may_give_in_a_case(desk: Desk) -> None:
+def test_a_gesture_beyond_a_roles_limit_per_case_is_refused(desk: Desk) -> None:
     desk.tell("policy", house())
-    desk.case("c1", gift("g1", "25", actor=BOSS))  # whoever gave it
+    desk.case("c1", gift("g1", "25", actor=BOSS))  # no matter who gave it
     assert refused(desk, "c1", gift("g2", "15.01")) == (
         "it goes beyond the limit 'first_line' per case: 40 EUR, 25 given; "
         "'team_lead' or 'manager' may approve it (approved_by)"
@@ -80,7 +80,7 @@ def test_beyond_what_a_role_may_give_in_a_case(desk: Desk) -> None:
     desk.case("c1", gift("g2", "10"))
 
 
-def test_beyond_what_a_role_may_give_a_customer_in_a_year(desk: Desk) -> None:
+def test_a_gesture_beyond_a_roles_limit_per_customer_and_year_is_refused(desk: Desk) -> None:
     desk.tell("policy", house())
     desk.case("c1", gift("g1", "25"), gift("g2", "15"))
     assert refused(desk, "c2", gift("g1", "20.01", "+364d")) == (
@@ -91,7 +91,7 @@ def test_beyond_what_a_role_may_give_a_customer_in_a_year(desk: Desk) -> None:
     desk.case("c2", gift("g2", "20", "+365d"))  # by then the year is over
 
 
-def test_beyond_how_often_a_role_may_give(desk: Desk) -> None:
+def test_a_gesture_beyond_a_roles_number_per_year_is_refused(desk: Desk) -> None:
     roles = {"first_line": {"gestures_per_year": 2}, "manager": {}}
     desk.tell("policy", house(roles))
     desk.case("c1", gift("g1", None), gift("g2", None))
@@ -101,7 +101,7 @@ def test_beyond_how_often_a_role_may_give(desk: Desk) -> None:
     )
 
 
-def test_in_another_currency_than_a_role_has_a_limit_for(desk: Desk) -> None:
+def test_a_role_may_give_nothing_in_a_currency_without_a_limit(desk: Desk) -> None:
     desk.tell("policy", house())
     assert "per gesture: 0 USD, 0 given; 'team_lead' may approve" in refused(
         desk, "c1", gift("g1", "1", currency="USD")
@@ -113,7 +113,7 @@ def test_in_another_currency_than_a_role_has_a_limit_for(desk: Desk) -> None:
     desk.case("c1", gift("g2", "25"))  # dollars are not added to it
 
 
-def test_a_role_that_nobody_named_and_a_role_not_told(desk: Desk) -> None:
+def test_an_actor_with_an_unknown_role_or_none_may_give_no_money(desk: Desk) -> None:
     desk.tell("policy", house())
     assert "limit 'temp' per gesture: 0 EUR" in refused(desk, "c1", gift("g1", "1", actor=TEMP))
     assert refused(desk, "c1", gift("g1", "1", actor=NOBODY)) == (
@@ -123,7 +123,7 @@ def test_a_role_that_nobody_named_and_a_role_not_told(desk: Desk) -> None:
     desk.case("c1", gift("g1", None, kind="information", actor=TEMP))
 
 
-def test_who_may_give_more_may_approve_it(desk: Desk) -> None:
+def test_a_role_with_a_higher_limit_may_approve_a_gesture(desk: Desk) -> None:
     desk.tell("policy", house())
     desk.case("c1", gift("g1", "50", approved_by=CAROL))
     assert "'manager' may approve it" in refused(desk, "c1", gift("g2", "50.01", approved_by=CAROL))
@@ -138,12 +138,12 @@ def test_nobody_may_give_beyond_the_customers_limit(desk: Desk) -> None:
     assert refused(desk, "c2", gift("g1", "10.01", actor=BOSS, approved_by=BOSS)) == (
         "it goes beyond the limit customer per year: 80 EUR, 70 given; it holds for every role"
     )
-    # It is told first: no approval would help.
+    # The refusal names this limit first, because no approval would help.
     assert "for every role" in refused(desk, "c1", gift("g2", "30"))
     desk.case("c2", gift("g1", "10", actor=BOSS))
 
 
-def test_nor_more_often(desk: Desk) -> None:
+def test_nobody_may_give_more_often_than_the_customers_limit(desk: Desk) -> None:
     desk.tell("policy", house({}, gestures_per_year=2))
     desk.case("c1", gift("g1", None))
     desk.case("c2", gift("g1", "1000000"))
@@ -152,24 +152,24 @@ def test_nor_more_often(desk: Desk) -> None:
     )
 
 
-# --- what it is not about
+# --- gestures that it does not refuse
 
 
 def test_a_policy_that_only_reports_refuses_nothing(desk: Desk) -> None:
-    desk.case("c1", gift("g1", "1000"))  # nor does none at all
+    desk.case("c1", gift("g1", "1000"))  # without a policy nothing is refused either
     desk.tell("policy", house(enforcement="report", per_year={"EUR": "1"}, gestures_per_year=0))
     desk.case("c1", gift("g2", "1000"))
     desk.tell("policy", adopted(effective="+0h", policy={"roles": ROLES}))
     desk.case("c1", gift("g3", "1000", actor=NOBODY))
 
 
-def test_what_is_told_late_is_a_fact(desk: Desk) -> None:
+def test_a_gesture_recorded_late_is_a_fact_and_not_refused(desk: Desk) -> None:
     desk.tell("policy", house(gestures_per_year=0))
     desk.case("c1", learnt("+301s", gift("g1", "1000", "+0s")))
     assert refused(desk, "c1", gift("g2", "1", "+2s"))  # the clock is at +301s
 
 
-def test_ahead_of_the_stores_clock_it_is_live(desk: Desk) -> None:
+def test_a_gesture_ahead_of_the_stores_clock_is_live(desk: Desk) -> None:
     desk.tell("policy", house(gestures_per_year=0))
     with pytest.raises(EventRefused, match="customer count per year: 0"):
         desk.store.append("case:c1", gift("g1", "1", "+5m"))
@@ -177,7 +177,7 @@ def test_ahead_of_the_stores_clock_it_is_live(desk: Desk) -> None:
         desk.store.append("case:c1", gift("g1", "1", "+301s"))
 
 
-def test_what_is_imported_is_a_fact(desk: Desk) -> None:
+def test_an_imported_gesture_is_a_fact_and_not_refused(desk: Desk) -> None:
     desk.tell("policy", house(gestures_per_year=0))
     line = (
         '{"stream":"case:c1","type":"GestureGiven","key":"k","data":{"gesture_id":"g1",'
@@ -217,7 +217,7 @@ def test_a_gesture_belongs_to_a_case_whatever_the_policy(desk: Desk) -> None:
 # --- what counts
 
 
-def test_what_was_declined_or_taken_back_frees_its_sum(desk: Desk) -> None:
+def test_a_declined_or_reversed_gesture_no_longer_counts(desk: Desk) -> None:
     desk.tell("policy", house(per_year={"EUR": "20"}, gestures_per_year=1))
     desk.case("c1", gift("g1", "20"))
     refused(desk, "c2", gift("g1", "20"))
@@ -229,7 +229,7 @@ def test_what_was_declined_or_taken_back_frees_its_sum(desk: Desk) -> None:
     refused(desk, "c2", gift("g2", "20", "+2m"))
 
 
-def test_corrections_count(desk: Desk) -> None:
+def test_the_corrected_amount_counts(desk: Desk) -> None:
     desk.tell("policy", house(per_year={"EUR": "20"}))
 
     def correct(event: Callable[..., Any], at: Moment, **changes: Any) -> None:
@@ -270,7 +270,7 @@ def test_merged_customers_are_one_and_unmerged_are_two(desk: Desk) -> None:
     assert "30 given" in refused(desk, "c3", gift("g2", "1", "+3m"))
 
 
-def test_a_merge_that_was_voided_never_was(desk: Desk) -> None:
+def test_a_voided_merge_of_customers_does_not_count(desk: Desk) -> None:
     desk.tell("policy", house(per_year={"EUR": "30"}))
     desk.case("c3", opened(customer_id="k2"))
     desk.case("c3", gift("g1", "25"))
@@ -281,7 +281,7 @@ def test_a_merge_that_was_voided_never_was(desk: Desk) -> None:
     desk.case("c1", gift("g1", "10"))
 
 
-def test_of_those_who_were_never_merged_none_is_counted(desk: Desk) -> None:
+def test_gestures_to_customers_who_were_never_merged_do_not_count(desk: Desk) -> None:
     desk.tell("policy", house(per_year={"EUR": "30"}))
     for n in (3, 4, 5):
         desk.case(f"c{n}", opened(customer_id=f"k{n}"))
@@ -296,7 +296,7 @@ def test_of_those_who_were_never_merged_none_is_counted(desk: Desk) -> None:
 FORTY_A_CASE = {"first_line": {"limits": {"EUR": {"per_case": "40"}}}, "manager": {}}
 
 
-def test_a_limit_of_a_case_forgets_nothing(desk: Desk) -> None:
+def test_a_limit_per_case_counts_gestures_of_any_age(desk: Desk) -> None:
     desk.tell("policy", house(FORTY_A_CASE))
     desk.case("c1", gift("g1", "30"))
     assert "40 EUR, 30 given" in refused(desk, "c1", gift("g2", "20", "+900d"))
@@ -408,11 +408,11 @@ def test_a_retry_gives_the_first_receipt_though_the_limit_is_used_up(desk: Desk)
     desk.case("c1", took_back("g1"))
     desk.store.append(
         "case:c1", gift("g2", "30", actor=BOSS), key="crm-2"
-    )  # nothing was kept of it
+    )  # the refused append left nothing behind
 
 
-def test_clocks_that_differ_open_no_gap(desk: Desk) -> None:
-    # Another service's clock is four minutes ahead: what it gave is on record, in our future.
+def test_a_gesture_of_a_service_whose_clock_is_ahead_counts(desk: Desk) -> None:
+    # Another service's clock is four minutes ahead, so its gesture is on record with a future time.
     desk.tell("policy", house(per_year={"EUR": "30"}, gestures_per_year=9))
     desk.store.append("case:c1", gift("g1", "20", "+4m"))
     assert "30 EUR, 20 given" in refused(desk, "c2", gift("g1", "20", "+0m"))
@@ -421,7 +421,7 @@ def test_clocks_that_differ_open_no_gap(desk: Desk) -> None:
     desk.case("c2", gift("g2", "10", "+365d"))
 
 
-def test_a_policy_that_another_process_adopts_is_heeded_at_once(desk: Desk, store_url: str) -> None:
+def test_a_policy_that_another_process_adopts_applies_at_once(desk: Desk, store_url: str) -> None:
     with CaseStore.open(store_url, clock=lambda: moment("+1m")) as other:
         other.append("case:c1", gift("g1", "30"))
         assert other.policies().adopted == ()
@@ -438,7 +438,7 @@ def test_a_policy_that_another_process_adopts_is_heeded_at_once(desk: Desk, stor
         other.append("case:c1", gift("g3", "30", "+1m"))
 
 
-def test_what_is_no_live_gesture_asks_for_nothing_more(
+def test_earlier_gestures_are_read_only_for_a_live_gesture(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.case("c1", gift("g1", "1"))
@@ -492,7 +492,7 @@ def given_now(gesture_id: str, amount: str) -> GestureGiven:
 
 
 def give_ten_each(store: CaseStore, me: int) -> int:
-    """To one customer, in several cases; gives how often it was taken."""
+    """Give one customer 10 EUR in several cases. Returns how many gestures were accepted."""
     taken = 0
     for n in range(6):
         gesture = given_now(f"g-{me}-{n}", "10")
@@ -544,7 +544,9 @@ def give_in_one_case(store: CaseStore, me: int) -> None:
             store.append("case:0", gesture)
 
 
-def test_nor_more_than_a_role_may_in_a_case(crew: Crew, place: Place) -> None:
+def test_many_who_give_in_one_case_never_give_more_than_a_role_may(
+    crew: Crew, place: Place
+) -> None:
     lay_down(place, {"first_line": {"limits": {"EUR": {"per_case": "35"}}}})
     crew.race(place, give_in_one_case)
     assert given_in(place, "0") == 30
@@ -559,7 +561,7 @@ def give_and_take_back(store: CaseStore, me: int) -> None:
             store.append(f"case:{me}", took_back(gesture.gesture_id, datetime.now(UTC)))
 
 
-def test_what_is_taken_back_at_once_lets_the_next_one_by(crew: Crew, place: Place) -> None:
+def test_after_a_reversal_the_next_gesture_is_taken(crew: Crew, place: Place) -> None:
     lay_down(place, {}, per_year={"EUR": "10"})
     crew.race(place, give_and_take_back)
     with place.open() as store:
@@ -580,6 +582,6 @@ def give_their_own(store: CaseStore, me: int) -> int:
     return len(store.history(f"case:own-{me}"))
 
 
-def test_who_gives_to_others_stands_in_nobodys_way(crew: Crew, place: Place) -> None:
+def test_gestures_to_different_customers_do_not_hinder_each_other(crew: Crew, place: Place) -> None:
     lay_down(place, {}, per_year={"EUR": "100"})
     assert crew.race(place, give_their_own) == [21] * FOUR

@@ -1,4 +1,4 @@
-"""A key over several streams: the same append, whatever the order of its streams, or a conflict."""
+"""A key over several streams: the same append in any order of its streams, or else a conflict."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def count(store: CaseStore) -> int:
 
 
 def as_before(store: CaseStore, batches: Batches, key: str) -> list[str]:
-    """Append as casestore once did: with ids that are numbered through all streams."""
+    """Append as an earlier version did, with ids that are numbered through all streams."""
     names = [stream for stream, events in batches for _ in events]
     ids = [event_id(stream, key, n) for n, stream in enumerate(names)]
     assert store.write([Append(batches=batches, key=key, event_ids=ids)]) == [True]
     return ids
 
 
-def test_the_order_of_the_streams_makes_no_other_append(store: CaseStore) -> None:
+def test_the_same_events_in_another_order_of_streams_are_the_same_append(store: CaseStore) -> None:
     first = store.append_all(THREE, key="k")
     there = count(store)
     for order in permutations(THREE):
@@ -60,7 +60,7 @@ def test_the_order_of_the_streams_makes_no_other_append(store: CaseStore) -> Non
     assert count(store) == there
 
 
-def test_nor_does_it_where_todays_code_numbered_the_events(store: CaseStore) -> None:
+def test_events_with_ids_of_an_earlier_version_are_found_in_any_order(store: CaseStore) -> None:
     as_before(store, THREE, "k")
     as_before(store, THREE[:2], "x" * 200)
     there = count(store)
@@ -72,17 +72,21 @@ def test_nor_does_it_where_todays_code_numbered_the_events(store: CaseStore) -> 
     assert count(store) == there
 
 
-def test_also_where_a_stream_comes_twice_or_the_key_was_used_alone(store: CaseStore) -> None:
+def test_earlier_ids_are_found_if_a_stream_came_twice_or_the_key_was_used_alone(
+    store: CaseStore,
+) -> None:
     as_before(store, [(A, [note("1")]), (B, [note("2")]), (A, [note("3")])], "twice")
     as_before(store, [(B, [note("1")]), (A, [note("2")])], "alone")
-    store.append(A, note("one"), key="alone")  # which today's code took for another key
+    store.append(
+        A, note("one"), key="alone"
+    )  # the earlier version gave it another id, so it is an append of its own
     there = count(store)
     store.append_all([(B, [note("2")]), (A, [note("1"), note("3")])], key="twice")
     store.append_all([(A, [note("2")]), (B, [note("1")])], key="alone")
     assert count(store) == there
 
 
-def test_of_very_many_the_ids_of_the_order_given_are_looked_for(store: CaseStore) -> None:
+def test_of_very_many_events_only_ids_in_the_order_given_are_looked_for(store: CaseStore) -> None:
     many: Batches = [(A, [note(str(n)) for n in range(400)]), (B, [note("b")]), (C, [note("c")])]
     as_before(store, many, "k")
     there = count(store)
@@ -106,7 +110,9 @@ OTHERWISE: dict[str, Batches] = {
 
 
 @pytest.mark.parametrize("otherwise", OTHERWISE.values(), ids=OTHERWISE)
-def test_a_key_that_is_used_otherwise_is_a_conflict(store: CaseStore, otherwise: Batches) -> None:
+def test_a_key_that_is_used_for_another_append_is_a_conflict(
+    store: CaseStore, otherwise: Batches
+) -> None:
     store.append_all(THREE, key="k")
     there = count(store)
     with pytest.raises(IdempotencyConflict, match="key 'k' was used before"):
@@ -115,7 +121,7 @@ def test_a_key_that_is_used_otherwise_is_a_conflict(store: CaseStore, otherwise:
 
 
 @pytest.mark.parametrize("alone", THREE, ids=["a", "b", "c"])
-def test_a_key_that_was_used_alone_is_a_conflict_over_several(
+def test_a_key_of_one_stream_is_a_conflict_over_several_streams(
     store: CaseStore, alone: tuple[str, Sequence[Event]]
 ) -> None:
     store.append(*alone, key="k")
@@ -123,7 +129,7 @@ def test_a_key_that_was_used_alone_is_a_conflict_over_several(
         store.append_all(THREE, key="k")
 
 
-def test_two_of_them_in_one_commit(store: CaseStore) -> None:
+def test_an_append_and_its_repetition_may_share_a_commit(store: CaseStore) -> None:
     appends = [Append(batches=THREE, key="k"), Append(batches=THREE[::-1], key="k")]
     assert store.write(appends) == [True, False]
 
@@ -158,7 +164,7 @@ def test_a_key_is_one_append_for_good(
     before: bool,
     random: Random,
 ) -> None:
-    """In whatever order its streams come: there already. On some of its streams: a conflict."""
+    """In any order of its streams it is on record already. On some of them it is a conflict."""
     key = f"k{next(runs)}"
     batches = [(stream, [note(text) for text in texts]) for stream, texts in told]
     if before:
@@ -174,7 +180,7 @@ def test_a_key_is_one_append_for_good(
     assert [history[uid].event for uid in receipt.uids] == [
         replace(event, text=None) for stream in order for event in again[stream]
     ]
-    # A key that was numbered through is known to its first stream when it is used alone.
+    # By the earlier ids, a key that is used alone is recognised only on its first stream.
     known = {told[0][0]} if before else again.keys()
     if elsewhere != again and known & elsewhere.keys():
         with pytest.raises(IdempotencyConflict):

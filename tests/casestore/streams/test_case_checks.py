@@ -111,7 +111,7 @@ NEW: list[Event] = [
 
 
 @pytest.mark.parametrize("event", NEW, ids=name)
-def test_a_new_id_is_new(event: Event) -> None:
+def test_a_new_id_must_not_be_in_use(event: Event) -> None:
     given(opened(), event).when(event).refused("is there already; give a new id")
 
 
@@ -183,7 +183,7 @@ UNKNOWN: list[tuple[Event, str]] = [
 
 
 @pytest.mark.parametrize(("event", "kind"), UNKNOWN, ids=name)
-def test_what_an_event_refers_to_is_known(event: Event, kind: str) -> None:
+def test_an_event_refers_only_to_known_ids(event: Event, kind: str) -> None:
     OPEN.when(event).refused(f"{kind} '?' is not known here")
 
 
@@ -217,7 +217,7 @@ def test_an_open_case_is_not_reopened() -> None:
     given(opened(), closed(), reopened()).when(reopened("+1h")).refused("open already")
 
 
-def test_a_case_is_closed_and_reopened_as_often_as_it_takes() -> None:
+def test_a_case_can_be_closed_and_reopened_any_number_of_times() -> None:
     given(opened(), closed(), reopened(), closed(), reopened(), closed())
 
 
@@ -229,21 +229,21 @@ OVER = [kept(at="+1h"), moved(at="+1h"), released(at="+1h"), withdrew(at="+1h")]
 
 @pytest.mark.parametrize("status", PAST)
 @pytest.mark.parametrize("event", OVER, ids=name)
-def test_a_promise_that_is_over_is_over(status: str, event: Event) -> None:
+def test_a_promise_that_has_ended_cannot_end_again(status: str, event: Event) -> None:
     given(opened(), promised(), PAST[status]).when(event).refused(f"is {status} already")
 
 
 @pytest.mark.parametrize("status", PAST)
-def test_a_promise_that_is_over_may_still_have_been_attempted(status: str) -> None:
+def test_an_attempt_is_recorded_after_the_promise_has_ended(status: str) -> None:
     given(opened(), promised(), PAST[status]).when(attempted(at="+1h")).accepted()
 
 
 @pytest.mark.parametrize("event", OVER, ids=name)
-def test_a_promise_past_its_time_may_still_come_to_its_end(event: Event) -> None:
+def test_a_promise_can_end_or_move_after_it_was_due(event: Event) -> None:
     given(opened(), promised(due="+30m")).when(event).accepted()
 
 
-def test_a_promise_is_moved_as_often_as_it_takes() -> None:
+def test_a_promise_can_be_moved_any_number_of_times() -> None:
     given(opened(), promised(due="+1h"), moved(due="+2h"), moved(due="+3h"), moved(due="+2h"))
 
 
@@ -253,7 +253,7 @@ KEPT_BY_R1 = [opened(), promised(due="+1d"), replied("r1"), kept_by_reply("r1")]
 @pytest.mark.parametrize(
     "news", [bounced(), bounced(kind="no_answer"), bounced(kind="reported_missing")]
 )
-def test_a_promise_kept_by_a_reply_that_bounced_is_kept_again(news: Event) -> None:
+def test_a_promise_kept_by_a_reply_that_bounced_can_be_kept_again(news: Event) -> None:
     story = given(*KEPT_BY_R1, news, replied("r2"))
     story.when(kept_by_reply("r2")).accepted().when(kept()).refused("kept already")
 
@@ -275,25 +275,25 @@ def test_a_reply_that_arrived_after_all_keeps_the_promise() -> None:
     given(*KEPT_BY_R1, bounced(), delivered()).when(kept()).refused("kept already")
 
 
-def test_a_delivered_resend_stands_for_the_reply_that_bounced() -> None:
+def test_a_resend_that_arrived_counts_for_the_reply_that_bounced() -> None:
     story = given(*KEPT_BY_R1, bounced(), replied("r2", resend_of="r1"))
     story.when(kept()).refused("kept already")
     given(*KEPT_BY_R1, replied("r2", resend_of="r1"), bounced()).when(kept()).refused("kept")
 
 
-def test_a_resend_that_bounced_too_stands_for_nothing_until_one_arrives() -> None:
+def test_a_resend_that_bounced_too_does_not_count_until_one_arrives() -> None:
     story = given(*KEPT_BY_R1, bounced(), replied("r2", resend_of="r1"), bounced("r2"))
     story.when(kept()).accepted()
     story = story.when(replied("r3", resend_of="r2")).accepted()
     story.when(kept()).refused("kept already")
 
 
-def test_another_reply_is_no_resend() -> None:
+def test_another_reply_does_not_count_as_a_resend() -> None:
     given(*KEPT_BY_R1, bounced(), replied("r2")).when(kept()).accepted()
 
 
 @pytest.mark.parametrize("kind", ["remedy", "gesture", "offer", "promise"])
-def test_a_promise_may_be_kept_by_whatever_was_given(kind: str) -> None:
+def test_a_promise_may_be_kept_by_a_remedy_gesture_offer_or_promise(kind: str) -> None:
     story = given(opened(), promised("1"), remedied("1"), gave("1"), offered("1"))
     story.when(kept("1", by=ref(kind, "1"))).accepted().when(kept("1")).refused("kept already")
 
@@ -301,14 +301,14 @@ def test_a_promise_may_be_kept_by_whatever_was_given(kind: str) -> None:
 # --- times
 
 
-def test_a_promise_is_for_the_future() -> None:
+def test_a_promise_is_due_after_it_is_made() -> None:
     OPEN.when(promised(at="+2h", due="+2h")).refused("due_at is not after occurred_at")
     OPEN.when(promised(at="+2h", due="+1h")).refused("due_at is not after occurred_at")
     OPEN.when(promised(at="+2h", due="+7201s")).accepted()
     OPEN.when(promised()).accepted()
 
 
-def test_so_is_a_new_time_for_it() -> None:
+def test_a_new_time_for_a_promise_is_after_the_renegotiation() -> None:
     story = given(opened(), promised(due="+1d"))
     story.when(moved(at="+2h", due="+2h")).refused("due_at is not after occurred_at")
     story.when(moved(at="+2h", due="+7201s")).accepted()
@@ -323,15 +323,15 @@ def test_an_event_is_at_most_five_minutes_ahead_of_the_clock() -> None:
     given().when(opened("+6m"), now="+0h").refused("five minutes")
 
 
-def test_a_promise_may_be_due_as_far_ahead_as_one_likes() -> None:
+def test_a_promise_may_be_due_any_time_ahead() -> None:
     OPEN.when(promised(due="+9999d"), now="+0h").accepted()
 
 
-def test_a_fact_may_be_as_old_as_it_likes() -> None:
+def test_a_fact_may_be_of_any_age() -> None:
     OPEN.when(wrote(at="-9999d"), now="+0h").accepted()
 
 
-def test_a_time_without_its_zone_is_no_time() -> None:
+def test_a_time_without_its_zone_is_refused() -> None:
     naive = datetime(2026, 3, 2, 9)  # noqa: DTZ001  (that is what is refused)
     for field in ("occurred_at", "received_at"):
         with pytest.raises(ValidationError, match="has no time zone"):
@@ -349,7 +349,7 @@ def test_a_case_is_not_merged_into_itself() -> None:
     OPEN.when(merged("c1")).refused("into itself")
 
 
-def test_a_case_is_merged_into_one_that_there_is() -> None:
+def test_a_case_is_merged_only_into_a_known_case() -> None:
     OPEN.when(merged("c2"), others=[C2]).accepted()
     OPEN.when(merged("c2"), others=[]).refused("there is no case 'c2'")
     OPEN.when(merged("c2"), others=[Story("case:c2")]).refused("there is no case 'c2'")
@@ -360,7 +360,7 @@ def test_a_case_is_not_merged_in_a_circle() -> None:
     OPEN.when(merged("c2"), others=[c2]).refused("case 'c2' is itself merged, into 'c1'")
 
 
-def test_a_case_is_not_merged_into_what_is_itself_merged() -> None:
+def test_a_case_is_not_merged_into_a_merged_case() -> None:
     c2 = C2.when(merged("c3")).accepted()
     OPEN.when(merged("c2"), others=[c2]).refused("merge into that one")
     c2 = c2.when(unmerged("c3")).accepted()
@@ -382,7 +382,7 @@ def test_a_merged_case_may_be_merged_into_another_one() -> None:
     story.when(unmerged("c3")).accepted()
 
 
-def test_a_case_is_taken_out_of_what_it_was_merged_into() -> None:
+def test_a_case_is_unmerged_only_from_the_case_it_is_merged_into() -> None:
     OPEN.when(unmerged("c2")).refused("not merged into 'c2'")
     given(opened(), merged("c2"), unmerged("c2")).when(unmerged("c2")).refused("not merged")
 
@@ -407,11 +407,11 @@ def test_the_customer_may_change_their_mind() -> None:
     given(opened(), offered(), chose("red"), chose("blue"), chose(None), chose("red"))
 
 
-def test_an_offer_may_be_of_nothing() -> None:
+def test_an_offer_may_have_no_options() -> None:
     given(opened(), offered(options=[]), chose(None))
 
 
-def test_a_statement_takes_the_place_of_one_that_there_is() -> None:
+def test_a_statement_supersedes_only_a_known_statement() -> None:
     story = given(opened(), stated("s1"))
     story.when(stated("s2", supersedes="s1")).accepted()
     story.when(stated("s2", supersedes="c1/s1")).accepted()
@@ -421,7 +421,7 @@ def test_a_statement_takes_the_place_of_one_that_there_is() -> None:
     story.when(stated("s2", supersedes="/s1")).refused("statement '/s1' is not known here")
 
 
-def test_a_statement_of_another_case_is_taken_at_its_word() -> None:
+def test_a_superseded_statement_of_another_case_is_not_checked() -> None:
     OPEN.when(stated(supersedes="c7/s1")).accepted()
     OPEN.when(stated(supersedes="2026/c7/s1")).accepted()
 
@@ -526,7 +526,7 @@ def test_facts_may_come_before_the_case_was_opened() -> None:
     given(opened(), wrote(at="-3d"), promised(at="-2d", due="-1d"), kept(at="-1h"), closed("-1m"))
 
 
-def test_a_merged_case_goes_on() -> None:
+def test_a_merged_case_takes_further_events() -> None:
     given(opened(), merged("c2"), wrote(), replied(), closed(), reopened())
 
 

@@ -1,4 +1,4 @@
-"""What each event makes of a case; and one long story that holds every event there is."""
+"""How each event changes a case, and the state after one long story with every event."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_a_long_story_holds_every_event_there_is() -> None:
     assert {type(event) for event in A_LONG_STORY} == set(EVENTS["case"])
 
 
-def test_a_long_story_comes_to_this() -> None:
+def test_the_state_after_a_long_story() -> None:
     case = given(*A_LONG_STORY).case
     told = {name: getattr(case, name) for name in case.__struct_fields__}
     assert {kind: sorted(each) for kind, each in told.pop("ids").items()} == {
@@ -229,7 +229,7 @@ def test_a_closed_case_says_when_and_why() -> None:
     )
 
 
-def test_a_reopened_case_forgets_it() -> None:
+def test_a_reopened_case_forgets_its_closing() -> None:
     case = given(opened(), closed("+2h"), reopened("+3h")).case
     assert (case.status, case.closed_at, case.close_reason) == ("open", None, None)
 
@@ -260,7 +260,7 @@ def test_naming_only_another_team_takes_the_case_from_its_agent() -> None:
     assert owner(assigned("anna", "north"), assigned(None, "north")) == ("anna", "north")
 
 
-def test_naming_both_gives_it_to_both() -> None:
+def test_naming_agent_and_team_gives_the_case_to_both() -> None:
     assert owner(assigned("anna", "north"), assigned("bert", "south")) == ("bert", "south")
     assert owner(assigned(None, "north"), assigned("bert", "north")) == ("bert", "north")
 
@@ -304,7 +304,7 @@ def test_an_attempt_keeps_nothing() -> None:
 
 
 def judged_at(*told: Event) -> tuple[str, int]:
-    """The hour that judges the promise, and how often it was renegotiated."""
+    """The hour by which the promise must be kept, and how often it was renegotiated."""
     promise = given(opened(), *told).case.promises["p1"]
     hours = "never" if promise.due_at is None else f"+{(promise.due_at - START).seconds // 3600}h"
     return hours, promise.renegotiations
@@ -345,7 +345,7 @@ def test_a_reply_keeps_a_promise_unless_it_is_known_not_to_have_arrived() -> Non
     assert is_kept(bounced(), bounced(kind="temporary"), delivered())
 
 
-def test_a_resend_keeps_it_as_well() -> None:
+def test_a_resend_keeps_the_promise_as_well() -> None:
     again = replied("r2", resend_of="r1")
     assert is_kept(bounced(), again)
     assert not is_kept(bounced(), again, bounced("r2"))
@@ -361,7 +361,7 @@ def test_a_bounced_reply_takes_nothing_from_a_remedy_of_the_same_id() -> None:
     assert story.case.keeping("p1") == Keeping(START, by_remedy.by)
 
 
-def test_it_may_have_been_resent_a_thousand_times() -> None:
+def test_a_reply_may_have_been_resent_a_thousand_times() -> None:
     story = given(opened(), promised(), replied("r0"), kept_by_reply("r0"), bounced("r0"))
     case = story.case
     for n in range(1, 1500):
@@ -381,11 +381,11 @@ KEPT_TWICE: list[Event] = [
 ]
 
 
-def test_a_promise_kept_again_is_kept_by_what_holds() -> None:
+def test_a_keeping_by_a_reply_that_bounced_does_not_count() -> None:
     assert given(*KEPT_TWICE).case.keeping("p1") == Keeping(moment("+3h"), ref("remedy", "e1"))
 
 
-def test_of_two_keepings_that_hold_the_first_counts() -> None:
+def test_of_two_keepings_that_count_the_first_decides() -> None:
     case = given(*KEPT_TWICE, delivered("r1", "+4h")).case
     assert case.keeping("p1") == Keeping(moment("+1h"), ref("reply", "r1"))
 
@@ -422,7 +422,7 @@ def test_a_reply_is_undelivered_as_far_as_the_last_news_goes() -> None:
     assert not undelivered(bounced(kind="temporary"))
     assert not undelivered(bounced(), delivered())
     assert undelivered(bounced(), delivered(), wrote(says_not_received=["r1"]))
-    # Told late: what happened last counts, not what was recorded last.
+    # Recorded late: the news that happened last counts, not the news that was recorded last.
     assert not undelivered(delivered(at="+3h"), bounced(at="+2h"))
     assert undelivered(bounced(at="+3h"), delivered(at="+2h"))
 
@@ -437,7 +437,7 @@ def test_a_gesture_says_what_became_of_it() -> None:
     assert status(declined(), took_back()) == "reversed"
 
 
-def test_asks_issues_and_offers_are_there_to_be_named() -> None:
+def test_the_state_holds_asks_issues_and_offers_by_id() -> None:
     case = given(
         opened(), issue("i1"), issue("i2", category="delay"), asked("a1"), asked("a2")
     ).case

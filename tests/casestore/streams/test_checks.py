@@ -1,4 +1,4 @@
-"""What is refused of an event's values, whatever its stream: times, currencies, corrections."""
+"""The checks of an event's values on any stream: times, currencies, corrections."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ def euros(amount: str = "5", currency: str = "EUR") -> dict[str, Any]:
         (given(), opened(received_at="0001-01-01T00:00:00Z"), "received_at"),
     ],
 )
-def test_a_time_at_an_end_of_the_calendar_stands_for_none(
+def test_a_time_at_an_end_of_the_calendar_is_refused(
     story: Story, event: Event, field: str
 ) -> None:
     story.when(event, now="+1d").refused(
         f"{field} {getattr(event, field).isoformat()} is at an end of the calendar; where there "
         f"is no such time, leave {field} out"
     )
-    story.when(event).accepted()  # what is stored is read as it is
+    story.when(event).accepted()  # a replay: stored events are read as they are
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_time_at_an_end_of_the_calendar_stands_for_none(
         (NONE, adopted(effective_from=NEVER), "effective_from"),
     ],
 )
-def test_a_time_that_must_be_there_cannot_be_left_out(
+def test_nobody_is_told_to_leave_out_a_time_that_is_required(
     story: Story, event: Event, field: str
 ) -> None:
     at = getattr(event, field).isoformat()
@@ -89,7 +89,7 @@ def test_a_time_that_must_be_there_cannot_be_left_out(
     )
 
 
-def test_the_ends_are_two_days() -> None:
+def test_the_ends_of_the_calendar_are_two_days_long() -> None:
     for good in (LAST - TWO_DAYS, FIRST + TWO_DAYS):
         assert check_fields(knew(stale_after=good)) is None
     tick = timedelta(microseconds=1)
@@ -103,7 +103,7 @@ def test_a_case_is_opened_when_it_came_in_or_later() -> None:
         given().when(opened(received_at=stamp(received_at)), now="+0h").refused(why)
     for received_at in ("+0h", "-1s", "-365d"):
         given().when(opened(received_at=stamp(received_at)), now="+0h").accepted()
-    given().when(opened(received_at=stamp("+365d"))).accepted()  # stored
+    given().when(opened(received_at=stamp("+365d"))).accepted()  # a replay
 
 
 # --- currencies
@@ -130,14 +130,14 @@ TWO_OPTIONS = OptionsOffered(
     ],
     ids=lambda each: each if isinstance(each, str) else type(each).__name__,
 )
-def test_an_amount_is_in_a_currency_that_there_is(event: Event, field: str) -> None:
+def test_an_amount_is_in_a_known_currency(event: Event, field: str) -> None:
     OPEN.when(event, now="+1d").refused(
         f"{field}: ZZZ is not a currency of ISO 4217; write its code, like EUR"
     )
     OPEN.when(event).accepted()
 
 
-def test_also_in_one_that_there_was() -> None:
+def test_an_amount_may_be_in_a_withdrawn_currency() -> None:
     for currency in ("EUR", "USD", "XXX", "XCG", "DEM", "HRK", "ANG"):
         OPEN.when(gave(value=euros(currency=currency)), now="+1d").accepted()
     assert not CURRENT & WITHDRAWN
@@ -146,7 +146,7 @@ def test_also_in_one_that_there_was() -> None:
 # --- corrections
 
 
-def test_a_correction_makes_nothing_wrong() -> None:
+def test_a_correction_to_a_wrong_value_is_refused() -> None:
     story = given(opened(received_at=stamp("-1d")), promised(due="+1d"), gave(value=euros()))
     due = amended(2, due_at=(stamp("+1d"), NEVER))
     story.when(due, now="+1h").refused("PromiseMade: due_at 9999-12-31T23:59:59+00:00 is at an end")
@@ -163,10 +163,10 @@ WRONG = given(
     promised(due_at=NEVER, capability="confirmed"),
     gave(value=euros("5", "ZZZ"), reason="delay"),
 )
-"""As an earlier casestore took it."""
+"""Events that an earlier version of casestore accepted."""
 
 
-def test_what_stands_wrong_in_a_store_can_be_corrected_in_other_fields() -> None:
+def test_a_stored_event_with_a_wrong_value_can_be_corrected_in_other_fields() -> None:
     other_fields: dict[int, dict[str, tuple[Any, Any]]] = {
         1: {"product": ("kettle", "toaster")},
         2: {"capability": ("confirmed", "unconfirmed")},
@@ -178,7 +178,7 @@ def test_what_stands_wrong_in_a_store_can_be_corrected_in_other_fields() -> None
     assert story.case.product == "toaster"
 
 
-def test_and_be_mended() -> None:
+def test_a_stored_wrong_value_can_be_corrected() -> None:
     right: dict[int, dict[str, tuple[Any, Any]]] = {
         1: {"received_at": (stamp("+365d"), stamp("-1d"))},
         2: {"due_at": (NEVER, None)},
@@ -190,7 +190,7 @@ def test_and_be_mended() -> None:
     assert all(check_fields(recorded.event) is None for recorded in story.history())
 
 
-def test_but_not_be_made_wrong_in_another_way() -> None:
+def test_a_stored_wrong_value_cannot_be_replaced_by_another_one() -> None:
     wrong: list[tuple[int, dict[str, tuple[Any, Any]], str]] = [
         (1, {"received_at": (stamp("+365d"), stamp("+364d"))}, "received_at is after occurred_at"),
         (1, {"occurred_at": (stamp("+0h"), NEVER)}, "occurred_at 9999-12-31T23:59:59+00:00 is at"),
@@ -201,6 +201,6 @@ def test_but_not_be_made_wrong_in_another_way() -> None:
         WRONG.when(amended(position, "+1h", **changes), now="+1h").refused(why)
 
 
-def test_what_a_correction_voids_may_be_wrong() -> None:
+def test_a_stored_event_with_a_wrong_value_can_be_voided() -> None:
     WRONG.when(corrected(2, "+1h", kind="voided"), now="+1h").accepted()
     WRONG.when(assigned(at="+1h"), now="+1h").accepted()

@@ -80,7 +80,7 @@ def _data(line: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("cls", VOCABULARY, ids=lambda c: c.__name__)
 def test_reading_an_event_costs_nothing_for_what_it_leaves_out(cls: type[Event]) -> None:
-    """What has a default has no slot: an empty one takes longer to look at than to decode."""
+    """A field with a default has no slot: the check of empty slots would slow down decoding."""
     name, state = CODEC.encode(least(cls))
     read = CODEC.decode(name, state)
     assert set(vars(read)) <= set(json.loads(state))

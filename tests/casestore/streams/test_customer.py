@@ -1,4 +1,4 @@
-"""A customer's own stream: what structure refuses there, what it records, and what it comes to."""
+"""A customer's own stream: what structure refuses, what it records, and the state after it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_long_story_holds_every_event_there_is() -> None:
     assert {type(event) for event in A_LONG_STORY} == set(EVENTS["customer"])
 
 
-def test_a_long_story_comes_to_this() -> None:
+def test_the_state_after_a_long_story() -> None:
     assert given_customer(*A_LONG_STORY).customer == Customer(
         customer_id="k1",
         registrations=2,
@@ -92,11 +92,11 @@ def test_an_erased_customer_may_be_registered_again_and_again() -> None:
     story.when(registered()).refused("registered already")
 
 
-def test_an_erased_customer_goes_on() -> None:
+def test_an_erased_customer_takes_further_events() -> None:
     given_customer(registered(), erased(), knew(), prefers(), held(), let_go(), erased())
 
 
-def test_a_case_has_no_business_here() -> None:
+def test_events_of_a_case_are_refused() -> None:
     KNOWN.when(opened()).refused("append it to case:<id>")
     KNOWN.when(noted()).refused("append it to case:<id>")
 
@@ -194,7 +194,7 @@ def test_a_hold_that_was_voided_refuses_nothing() -> None:
     given_customer(registered(), held(), voided(2)).when(erased()).accepted()
 
 
-def test_an_erasure_stays_one_that_was_allowed() -> None:
+def test_a_correction_cannot_make_a_hold_stand_before_an_erasure() -> None:
     story = given_customer(registered(), held(), let_go(), erased())
     story.when(voided(3)).refused("PersonalDataErased (version 4) would not hold: a legal hold")
 
@@ -206,7 +206,7 @@ def test_a_customer_is_not_merged_into_themselves() -> None:
     KNOWN.when(customer_merged("k1")).refused("into itself")
 
 
-def test_a_customer_is_merged_into_one_that_there_is() -> None:
+def test_a_customer_is_merged_only_into_a_known_customer() -> None:
     KNOWN.when(customer_merged("k2"), others=[K2]).accepted()
     KNOWN.when(customer_merged("k2"), others=[]).refused("there is no customer 'k2'")
     nobody = Story("customer:k2")
@@ -229,14 +229,14 @@ def test_a_merge_may_be_undone_and_done_again() -> None:
     given_customer(registered(), customer_merged(), customer_unmerged(), customer_merged())
 
 
-def test_two_merges_one_after_the_other() -> None:
+def test_of_two_merges_only_the_later_one_can_be_undone() -> None:
     story = given_customer(registered(), customer_merged("k2"), customer_merged("k3"))
     assert story.customer.merged_into == "k3"
     story.when(customer_unmerged("k2")).refused("not merged into 'k2'")
     assert story.when(customer_unmerged("k3")).accepted().customer.merged_into is None
 
 
-def test_a_customer_is_taken_out_of_whom_they_were_merged_into() -> None:
+def test_a_customer_is_unmerged_only_from_whom_they_are_merged_into() -> None:
     KNOWN.when(customer_unmerged("k2")).refused("not merged into 'k2'")
 
 

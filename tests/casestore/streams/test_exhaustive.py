@@ -1,7 +1,7 @@
 """The type checker catches an event without its arm, in `evolve` and in `check`.
 
-Each match over the vocabulary is copied, again and again, less the arms of a few events, and mypy
-reads all the copies in one go. Then it reads the modules with one more event in the unions.
+Each match over the vocabulary is copied many times. Each copy lacks the arms of a few events, and
+mypy checks all copies in one run. Then mypy checks the modules with one more event in the unions.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import casestore
 from casestore.events import EVENTS
 
 MATCHES = ("_apply", "_check")
-FEW = 7  # mypy shortens longer unions
+FEW = 7  # events that a copy lacks: mypy shortens longer unions in its messages
 CONTEXT = re.compile(r'casestore/streams/(\w+)\.py: note: In function "(\w+)":')
 UNHANDLED = re.compile(r'error: Argument 1 to "assert_never" has incompatible type "([\w| ]+)";')
 
@@ -34,7 +34,7 @@ def overlay(tmp_path: Path) -> Path:
 
 
 def unhandled(overlay: Path) -> dict[str, str]:
-    """The events that reach assert_never, by function. mypy may have nothing else to say."""
+    """The events that reach assert_never, by function. Any other message of mypy fails the test."""
     flags = ["--strict", "--show-error-context", "--follow-imports=silent", "--config-file="]
     files = ["casestore/streams/case.py", "casestore/streams/customer.py"]
     cache = f"--cache-dir={overlay.parent / 'cache'}"
@@ -58,7 +58,7 @@ def unhandled(overlay: Path) -> dict[str, str]:
 
 
 class Forget(ast.NodeTransformer):
-    """Takes the arms of some events out of a match."""
+    """Removes the arms of some events from a match."""
 
     def __init__(self, events: list[str]) -> None:
         self.events = events

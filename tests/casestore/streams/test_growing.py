@@ -1,4 +1,4 @@
-"""Maps and sets that grow: they are what a dict and a frozenset would be, and share their parts."""
+"""Growing maps and sets equal a dict and a frozenset, and share parts with those before them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.support.stories import (
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_they_are_what_a_dict_and_a_set_would_be_in_the_same_order(seed: int) -> None:
+def test_they_equal_a_dict_and_a_set_also_in_their_order(seed: int) -> None:
     random = Random(seed)
     told: dict[int, int] = {}
     held: Mapping[int, int] = {}
@@ -68,7 +68,7 @@ def test_of_n_things_each_is_copied_about_log2_n_times() -> None:
 
 
 def of_each(i: int) -> tuple[CaseEvent, ...]:
-    """An event for each field of a case that grows."""
+    """One event for each map of a case that grows."""
     return (
         issue(f"i{i}"),
         wrote(f"m{i}", asks=[{"ask_id": f"a{i}", "kind": "action"}]),

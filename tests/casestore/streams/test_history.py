@@ -61,7 +61,7 @@ KETTLE = opened(product="kettle", region="north", subject="Broken!")
 
 
 def read(history: History, version: int) -> dict[str, Any]:
-    """An event's fields as they are to be read."""
+    """The fields of an event after corrections."""
     recorded = history.find(uid(version))
     assert recorded is not None
     return stored_data(recorded.event)
@@ -206,11 +206,11 @@ def test_an_amended_event_may_be_voided_and_is_found_as_it_last_read() -> None:
     assert story.case.issues == {}
 
 
-def test_nothing_was_voided_where_nothing_was() -> None:
+def test_without_a_voiding_correction_no_event_is_voided() -> None:
     assert given(opened(), noted()).history().voided == {}
 
 
-def test_what_was_closed_by_mistake_is_open() -> None:
+def test_a_case_whose_closing_was_voided_is_open() -> None:
     story = given(opened(), closed(), voided(2))
     assert story.case.status == "open"
     story.when(closed()).accepted()
@@ -371,7 +371,7 @@ def test_an_erasure_between_two_registrations_stays() -> None:
     story.when(voided(2)).refused("PersonalDataErased cannot be voided")
 
 
-def test_what_nothing_rests_on_may_be_voided() -> None:
+def test_an_event_on_which_no_other_depends_can_be_voided() -> None:
     story = given(opened(), promised(), kept(), merged(), unmerged(), closed(), reopened())
     for version in (7, 6, 3, 2):
         story = story.when(voided(version)).accepted()
@@ -380,13 +380,13 @@ def test_what_nothing_rests_on_may_be_voided() -> None:
     assert story.case.promises == {}
 
 
-def test_two_that_rest_on_each_other_are_voided_from_the_end() -> None:
+def test_a_dependent_event_must_be_voided_first() -> None:
     story = given(opened(), promised(), kept())
     story.when(voided(2)).refused("PromiseKept (version 3)")
     story.when(voided(3)).accepted().when(voided(2)).accepted()
 
 
-def test_old_histories_are_not_held_to_the_clock() -> None:
+def test_a_replay_does_not_check_times_against_the_clock() -> None:
     story = given(opened("-900d"), promised(at="-900d", due="-899d"), noted("-1d"))
     story.when(voided(3), now="+0h").accepted()
 
@@ -397,7 +397,7 @@ def test_no_correction_merges_in_a_circle() -> None:
     story.when(voided(3), others=[c2]).refused("cannot be voided")
 
 
-def test_merges_are_not_asked_about_again() -> None:
+def test_a_replay_does_not_check_merges_again() -> None:
     c2 = given(opened(), merged("c3"), stream="case:c2")
     given(opened(), merged("c2"), noted()).when(voided(3), others=[c2]).accepted()
 
@@ -427,13 +427,13 @@ def test_known_at_keeps_what_was_on_record() -> None:
     assert versions(TWO_CLOCKS.history(known_at="+6h")) == [1, 2, 3, 4]
 
 
-def test_both_together_are_what_anybody_could_have_seen() -> None:
+def test_as_of_and_known_at_together_keep_what_anybody_could_have_seen() -> None:
     assert versions(TWO_CLOCKS.history(as_of="+2h", known_at="+4h")) == [1]
     assert versions(TWO_CLOCKS.history(as_of="+2h", known_at="+5h")) == [1, 3]
     assert versions(TWO_CLOCKS.history(as_of="+9h", known_at="+9h")) == [1, 2, 3, 4]
 
 
-def test_to_the_microsecond() -> None:
+def test_as_of_and_known_at_are_exact_to_the_microsecond() -> None:
     tick = moment("+1h").replace(microsecond=1)
     story = given(opened(), noted(at="+1h"), learnt(tick, noted(occurred_at=tick)))
     assert versions(story.history(as_of="+1h")) == versions(story.history(known_at="+1h")) == [1, 2]
@@ -454,7 +454,7 @@ def test_before_the_case_was_opened_nothing_is_left() -> None:
     assert versions(story.history(as_of="+2h")) == [1, 2, 3]
 
 
-def test_before_it_was_on_record_neither() -> None:
+def test_before_the_opening_was_on_record_nothing_is_left() -> None:
     story = given(learnt("+2h", opened("+0h")), noted("+3h"))
     assert versions(story.history(known_at="+1h")) == []
     assert versions(story.history(as_of="+9h", known_at="+1h")) == []
@@ -473,7 +473,7 @@ def test_what_refers_to_something_that_had_not_happened_is_left_out() -> None:
     assert versions(story.history(as_of="+2h")) == [1, 4]
 
 
-def test_and_what_refers_to_that() -> None:
+def test_what_refers_to_an_event_that_is_left_out_is_left_out() -> None:
     story = given(
         opened(),
         asked("a1", "+5h"),
@@ -488,7 +488,7 @@ def test_and_what_refers_to_that() -> None:
     assert versions(story.history(as_of="+5h")) == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
-def test_one_referent_missing_is_enough() -> None:
+def test_one_missing_reference_is_enough_to_leave_an_event_out() -> None:
     story = given(opened(), issue("i1"), issue("i2", "+5h"), found(issue_ids=["i1", "i2"]))
     assert versions(story.history(as_of="+2h")) == [1, 2]
 
@@ -527,7 +527,7 @@ def test_a_correction_of_what_was_voided_is_kept() -> None:
     assert versions(story.history(as_of="+0h")) == [1]
 
 
-# --- which corrections apply is a question of known_at alone
+# --- only known_at decides which corrections apply
 
 CORRECTED = given(
     KETTLE,
@@ -591,7 +591,7 @@ def test_an_id_recorded_anew_stands_for_the_voided_one() -> None:
     assert versions(story.history(as_of="+4h")) == [1, 3, 4, 5]
 
 
-# --- summer time is nothing to a history
+# --- summer time makes no difference to a history
 
 
 def test_the_hour_that_comes_twice_is_two_hours() -> None:

@@ -46,10 +46,10 @@ from tests.support.stories import (
     wrote,
 )
 
-# --- what was told late of a thing
+# --- news that was recorded late
 
 
-def test_news_of_a_thing_counts_though_by_somebodys_clock_it_came_before_it() -> None:
+def test_news_counts_even_if_it_happened_before_its_subject() -> None:
     story = given(
         opened(),
         replied("r1", "+2h"),
@@ -70,7 +70,7 @@ def test_news_of_a_thing_counts_though_by_somebodys_clock_it_came_before_it() ->
     assert case.keeping("p1") == Keeping(moment("+1h"))
 
 
-def test_however_long_the_chain() -> None:
+def test_news_counts_through_a_long_chain_of_references() -> None:
     story = given(
         opened(),
         promised("p1", "+9h", due="+20h"),
@@ -86,7 +86,7 @@ def test_however_long_the_chain() -> None:
     assert story.read.keeping("p1") == Keeping(moment("+6h"), kept_by_reply().by)
 
 
-def test_of_what_became_of_it_each_has_its_time() -> None:
+def test_of_several_news_the_latest_by_its_own_time_counts() -> None:
     story = given(
         opened(),
         promised("p1", "+5h", due="+9h"),
@@ -106,7 +106,7 @@ ENDS = [
 
 
 @pytest.mark.parametrize("ends", ENDS)
-def test_a_promise_that_we_went_back_on_is_withdrawn_whenever_that_was(ends: list[Event]) -> None:
+def test_a_withdrawn_promise_is_withdrawn_whatever_else_happened(ends: list[Event]) -> None:
     story = given(opened(), promised(due="+9h"), replied("r1"), *ends)
     story = story.when(delivered("r1", "+5h")).accepted()
     assert story.read.promise_state("p1", moment("+99h")) == "withdrawn"
@@ -118,7 +118,7 @@ def test_of_several_releases_the_first_counts() -> None:
     assert story.read.promises["p1"].released_at == moment("+1h")
 
 
-# --- when both orders are one
+# --- streams that were recorded in the order of happening
 
 
 def test_a_stream_is_plain_while_it_was_recorded_as_it_happened() -> None:
@@ -130,11 +130,11 @@ def test_a_stream_is_plain_while_it_was_recorded_as_it_happened() -> None:
     assert not late.folded.plain
 
 
-def test_and_is_merged_with_nothing() -> None:
+def test_a_stream_with_a_merge_is_not_plain() -> None:
     assert not given(opened(), merged("c2")).folded.plain
 
 
-def test_advancing_knows_of_it_too() -> None:
+def test_advancing_notices_a_late_event() -> None:
     first = given(opened("+5h"))
     late = first.plus(noted("+1h"))
     assert kinds.advance(first.folded, late.recorded[1:]) == late.folded
@@ -171,7 +171,7 @@ def test_a_customer_is_merged_into_whom_they_were_merged_last() -> None:
         *(registered(), customer_merged("k2", "+1h"), customer_unmerged("k2", "+4h")),
         *(customer_merged("k3", "+3h"),),
     )
-    assert other.merged_into == "k3"  # what was undone later was another merge
+    assert other.merged_into == "k3"  # the unmerge that happened later is of another merge
 
 
 def test_a_hold_is_released_whenever_it_was_placed() -> None:

@@ -1,7 +1,7 @@
 """Laws that hold for any history that structure accepts.
 
-Histories are made by proposing random events with few ids, so that they meet, and keeping those
-that `kinds.check` accepts.
+The histories are random. Events are proposed with few ids, so that many have the same id, and the
+events that `kinds.check` accepts are kept.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from tests.support.stories import given as given_story
 # --- proposing events
 
 
-# --- that the stories are worth anything
+# --- the stories have enough in them
 
 
 def test_every_event_is_reached_and_many_are_corrected() -> None:
@@ -127,7 +127,7 @@ def test_a_selection_holds_nothing_from_after_its_times(
 
 @law
 @given(stories, hours, hours, times)
-def test_the_later_one_asks_the_more_had_happened(
+def test_a_later_as_of_keeps_all_events_of_an_earlier_one(
     story: Story, one: datetime, other: datetime, known_at: datetime | None
 ) -> None:
     fewer, more = (story.history(time, known_at).effective for time in sorted((one, other)))
@@ -136,7 +136,7 @@ def test_the_later_one_asks_the_more_had_happened(
 
 @law
 @given(stories, hours, times)
-def test_what_was_known_then_is_what_a_reader_saw_then(
+def test_known_at_gives_what_a_reader_saw_then(
     story: Story, known_at: datetime, as_of: datetime | None
 ) -> None:
     then = tuple(r for r in story.recorded if r.recorded_at is None or r.recorded_at <= known_at)
@@ -148,7 +148,7 @@ def test_what_was_known_then_is_what_a_reader_saw_then(
     )
 
 
-# --- the order of telling
+# --- the order of recording
 
 
 def at_distinct_times(story: Story, random: Random) -> list[Event]:
@@ -162,7 +162,7 @@ def at_distinct_times(story: Story, random: Random) -> list[Event]:
 
 
 def in_two_orders(story: Story, random: Random) -> tuple[Story, Story] | None:
-    """Facts as they may be told, and the same ones in another order; None if none was accepted."""
+    """A story of these facts, and one with them in another order; None if no order is accepted."""
     events = at_distinct_times(story, random)
     one = told_in_any_order(events, random, story.stream)
     for _ in range(5):
@@ -174,7 +174,7 @@ def in_two_orders(story: Story, random: Random) -> tuple[Story, Story] | None:
 
 @law
 @given(stories, seeds, times)
-def test_whatever_was_told_first_a_stream_reads_the_same(
+def test_the_order_of_recording_does_not_change_what_is_read(
     story: Story, seed: int, as_of: datetime | None
 ) -> None:
     if (told := in_two_orders(story, Random(seed))) is None:
@@ -190,7 +190,7 @@ def test_most_facts_can_be_told_in_another_order() -> None:
     assert len(lengths) > 20
     assert sum(lengths) > 20 * len(lengths)
     apart = [pair for pair in told if pair is not None and pair[0].read != pair[0].case]
-    assert len(apart) > 5  # of so many the order of recording says something else
+    assert len(apart) > 5  # for these the order of recording gives another state
 
 
 # --- merges
@@ -234,7 +234,7 @@ def test_a_case_says_what_it_is_merged_into_as_its_family_does(
 
 @law
 @given(stories)
-def test_a_voided_event_might_as_well_not_have_been(story: Story) -> None:
+def test_a_voided_event_reads_as_if_it_had_never_been_recorded(story: Story) -> None:
     for target in story.recorded[1::3]:
         verdict = story.when(voided(target.version))
         if verdict.refusal is None:

@@ -1,4 +1,4 @@
-"""What was merged with what, read in the order in which it happened."""
+"""Merges, read in the order in which they happened."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ ABC = ("a", "b", "c")
 
 
 def merge(one: str, other: str, at: int, *, undone: bool = False) -> Merge:
-    """A merge at that hour, recorded as that one."""
+    """A merge that happened at that hour, and is recorded at the position of the same number."""
     return Merge(Place(moment(f"+{at}h"), at), one, other, undone)
 
 
 def roots(*merges: Merge, there: tuple[str, ...] = ABC) -> Roots:
-    """The same in whatever order they are given."""
+    """The roots by these merges, which must not depend on the order in which they are given."""
     found = [Roots(some, there) for some in permutations(merges)]
     assert len({tuple(each.root(one) for one in ABC) for each in found}) == 1
     return found[0]
@@ -67,14 +67,14 @@ def test_what_was_never_merged_is_its_own_root() -> None:
     assert not roots().changes
 
 
-def test_a_merge_leads_further_where_its_root_is_merged() -> None:
+def test_the_root_changes_when_the_root_itself_is_merged() -> None:
     found = roots(merge("a", "b", 1), merge("b", "c", 2))
     assert [found.root(one) for one in ABC] == ["c", "c", "c"]
     assert [found.into(one) for one in ABC] == ["b", "c", None]
     assert found.changes
 
 
-def test_each_time_has_its_roots() -> None:
+def test_a_root_is_the_one_at_the_time_asked_for() -> None:
     found = roots(merge("a", "b", 1), merge("b", "c", 2), merge("a", "b", 3, undone=True))
     at = [found.root_at("a", moment(f"+{hour}h")) for hour in (0, 1, 2, 3)]
     assert at == ["a", "b", "c", "a"]
@@ -87,12 +87,12 @@ def test_of_two_merges_the_later_one_counts() -> None:
     assert roots(merge("a", "b", 1), merge("a", "c", 2)).root("a") == "c"
 
 
-def test_only_the_merge_that_stands_is_undone() -> None:
+def test_an_unmerge_undoes_only_a_present_merge_into_that_case() -> None:
     assert roots(merge("a", "b", 1), merge("a", "c", 2, undone=True)).root("a") == "b"
     assert roots(merge("a", "b", 2), merge("a", "b", 1, undone=True)).root("a") == "b"
 
 
-def test_a_merge_that_would_lead_to_itself_is_left_out() -> None:
+def test_a_merge_that_would_close_a_circle_is_left_out() -> None:
     found = roots(merge("a", "b", 1), merge("b", "a", 2))
     assert [found.root(one) for one in ABC] == ["b", "b", "c"]
     found = roots(merge("a", "b", 1), merge("b", "c", 2), merge("c", "a", 3))
@@ -101,25 +101,25 @@ def test_a_merge_that_would_lead_to_itself_is_left_out() -> None:
     assert [found.root(one) for one in ABC] == ["b", "b", "b"]
 
 
-def test_a_case_that_is_merged_anew_never_leads_to_itself() -> None:
-    # Recorded in another order, each of these may have been accepted.
+def test_a_second_merge_of_a_case_never_closes_a_circle() -> None:
+    # If they were recorded in another order, each of these may have been accepted.
     found = roots(merge("a", "b", 1), merge("c", "a", 2), merge("a", "c", 3))
     assert [found.root(one) for one in ABC] == ["b", "b", "b"]
 
 
-def test_also_where_it_leads_elsewhere_until_then() -> None:
+def test_a_second_merge_closes_no_circle_though_the_case_led_elsewhere() -> None:
     # b leads to a, and a to c. A merge of a into b would lead both in a circle.
     found = roots(merge("b", "a", 1), merge("a", "c", 2), merge("a", "b", 3))
     assert [found.root(one) for one in ABC] == ["c", "c", "c"]
 
 
-def test_so_is_one_into_what_is_not_there() -> None:
+def test_a_merge_into_a_missing_case_is_left_out() -> None:
     found = roots(merge("a", "b", 1), merge("a", "x", 2))
     assert found.root("a") == "b"
     assert roots(merge("a", "b", 1), there=("a",)).root("a") == "a"
 
 
-# --- of a stream
+# --- the merges in a stream
 
 
 def test_the_merges_of_a_stream_are_those_that_were_not_voided() -> None:
@@ -141,7 +141,7 @@ def test_the_merges_of_a_stream_are_those_that_were_not_voided() -> None:
 def into(
     story: Story, *others: Story, as_of: Moment | None = None, known_at: Moment | None = None
 ) -> str | None:
-    """What a case is merged into, where there are these others."""
+    """The case that a case is merged into, if these other cases exist."""
     by_id = {other.stream.partition(":")[2]: other for other in others}
 
     def other(case_id: str) -> History:
@@ -155,7 +155,7 @@ C2 = given(opened("+1h"), stream="case:c2", after=100)
 C3 = given(opened("+1h"), stream="case:c3", after=200)
 
 
-def test_a_case_is_merged_into_what_had_been_opened() -> None:
+def test_a_merge_counts_once_the_other_case_is_open() -> None:
     story = given(opened(), merged("c2", "+0h"))
     assert into(story, C2) == "c2"
     assert into(story, C2, as_of="+0h") is None  # the other one was opened an hour later
@@ -163,14 +163,14 @@ def test_a_case_is_merged_into_what_had_been_opened() -> None:
     assert into(story) is None
 
 
-def test_and_was_on_record() -> None:
+def test_a_merge_counts_once_the_other_case_is_on_record() -> None:
     known_late = given(learnt("+9h", opened()), stream="case:c2", after=100)
     story = given(opened(), merged("c2", "+1h"))
     assert into(story, known_late, known_at="+8h") is None
     assert into(story, known_late, known_at="+9h") == "c2"
 
 
-def test_by_the_order_of_happening_no_circle_is_closed() -> None:
+def test_no_circle_is_closed_in_the_order_of_happening() -> None:
     # Recorded: c1 into c2, taken out again, then c2 into c1; by the clocks, c2 came first.
     story = given(opened(), merged("c2", "+4h"), unmerged("c2", "+5h"))
     other = C2.plus(merged("c1", "+3h"))
@@ -187,7 +187,7 @@ def test_a_circle_may_be_long() -> None:
     assert (into(story, c2, c3), into(c2, story, c3), into(c3, story, c2)) == (None, "c3", "c1")
 
 
-def test_only_what_the_merges_lead_to_is_asked_for() -> None:
+def test_only_cases_to_which_the_merges_lead_are_read() -> None:
     asked: list[str] = []
 
     def other(case_id: str) -> History:

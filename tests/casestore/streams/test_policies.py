@@ -1,4 +1,4 @@
-"""The policy stream: which policies were adopted, and that none judges what was."""
+"""The policy stream: which policies were adopted, and that no policy judges the past."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_policy_does_not_judge_what_was() -> None:
     NONE.when(adopted(effective="+1s"), now="+0h").accepted()
 
 
-def test_now_is_the_clocks_now_and_not_the_adopters() -> None:
+def test_now_is_the_time_of_the_stores_clock() -> None:
     late = adopted(at="-2d", effective="-1d")
     NONE.when(late, now="+0h").refused("effective_from is before now")
 

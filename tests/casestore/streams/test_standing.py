@@ -1,4 +1,4 @@
-"""How a case stands, read in the order in which things happened, whenever they were told."""
+"""The standing of a case in the order in which things happened, whenever they were recorded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.stories import (
 
 
 def told(*events: Event) -> Story:
-    """A case of which each event was recorded at +9d, one after the other."""
+    """A case whose events were all recorded at +9d, in this order."""
     return given(*(learnt("+9d", event) for event in events))
 
 
@@ -33,13 +33,13 @@ def stands(case: Case, *names: str) -> tuple[object, ...]:
     return tuple(getattr(case, name) for name in names)
 
 
-# --- told late
+# --- recorded late
 
 
 LATE_CLOSE = told(
     opened(),
     closed("+5d"),
-    reopened("+3d"),  # after a closing on the second day, which nobody had told of
+    reopened("+3d"),  # it ends the closing of +2d, which is recorded later
     closed("+2d", reason="withdrawn"),
 )
 
@@ -52,7 +52,7 @@ def test_the_closing_that_happened_last_counts() -> None:
     )
 
 
-def test_what_may_be_appended_goes_by_what_was_recorded_last() -> None:
+def test_checks_of_appends_use_the_order_of_recording() -> None:
     assert LATE_CLOSE.case.closed_at == moment("+2d")
     reopened_before = told(opened(), closed("+2d"), reopened("+1d"))
     assert (reopened_before.read.status, reopened_before.case.status) == ("closed", "open")
@@ -82,7 +82,7 @@ def test_the_assignment_and_the_classification_that_happened_last_count() -> Non
         ([assigned(None, "north", "+2d"), assigned("anna", "north", "+1d")], ("anna", "north")),
     ],
 )
-def test_a_late_assignment_is_what_later_ones_leave_of_it(
+def test_later_assignments_are_applied_after_a_late_one(
     events: list[Event], owner: tuple[str | None, str | None]
 ) -> None:
     assert stands(told(opened(), *events).read, "agent", "team") == owner

@@ -1,4 +1,4 @@
-"""Events in words: every class can be told, and personal text says what became of it."""
+"""Events in words: every class has words, and a placeholder stands for unreadable text."""
 
 from __future__ import annotations
 

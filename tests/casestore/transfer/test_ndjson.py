@@ -1,4 +1,4 @@
-"""Import and export: what comes in stays, what is bad is named, and nothing is half-kept."""
+"""Import and export: a good line is kept whole, and a bad line is refused with its number."""
 
 from __future__ import annotations
 
@@ -228,14 +228,14 @@ def test_the_last_of_a_thousand_lines_shares_the_commit(store: CaseStore) -> Non
     assert steps == [1000, 2000, 2500]
 
 
-def test_lines_of_many_bytes_share_a_commit_with_few(store: CaseStore) -> None:
+def test_a_commit_takes_fewer_large_lines(store: CaseStore) -> None:
     steps: list[int] = []
     lines = [line(), *(said("x" * 1_500_000) for _ in range(7)), *(said("y") for _ in range(9))]
     assert import_lines(store, lines, progress=steps.append).appended == 17
     assert steps == [4, 7, 17]
 
 
-def test_an_import_takes_no_more_memory_where_there_are_more_lines_of_many_bytes(
+def test_the_memory_of_an_import_does_not_grow_with_the_number_of_large_lines(
     tmp_path: Path,
 ) -> None:
     def peak(lines: int) -> int:
@@ -357,7 +357,7 @@ def test_a_trusted_time_that_is_ahead_of_now_is_refused(store_url: str) -> None:
     with CaseStore.open(store_url, clock=lambda: far) as store:
         store.append("case:1", note())
     with CaseStore.open(store_url, clock=lambda: ahead + timedelta(1)) as store:
-        # What is ahead of now itself is nothing that a line could come before.
+        # The store's last time is ahead of now itself, so lines may have earlier times.
         took = [now + timedelta(hours=1), ahead + timedelta(1)]
         assert import_lines(store, lines(*took), trust_recorded_at=True).appended == 2
         (refused,) = import_lines(

@@ -12,7 +12,7 @@ import pytest
 from casestore import CaseStore
 from casestore.events import Event
 from projections import PROJECTIONS, reports
-from projections.engine.links import Links
+from projections.engine.links import StreamLinks
 from projections.engine.rebuild import rebuild
 from projections.engine.runner import Runner
 from tests.support.alter import alter, rewrite
@@ -104,7 +104,7 @@ def test_a_merge_that_is_voided_leaves_nothing(desk: Desk) -> None:
 
 
 def test_an_older_copy_that_was_put_back_has_merges_of_its_own(tmp_path: Path) -> None:
-    links = Links()
+    links = StreamLinks()
 
     def related(name: str, *told: tuple[str, Event]) -> list[str]:
         """The streams related to case a, in a store with this history, at the first one's place."""
