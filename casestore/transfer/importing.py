@@ -44,7 +44,7 @@ class Imported(NamedTuple):
     refused: tuple[Refusal, ...]
     """The refused lines, in order."""
     registered: int = 0
-    """How many customers the store registered by itself. Each is one event more than the lines have."""
+    """How many customers the store registered by itself. Each is one event beside those of the lines."""
 
 
 class ReadLine(NamedTuple):
