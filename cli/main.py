@@ -32,6 +32,10 @@ COMMANDS = {
     "import": ("transfer:import_", "Import events from NDJSON, one a line."),
     "export": ("transfer:export", "Export events as NDJSON, one a line."),
     "case": ("case:case", "Show a case: its state, its timeline, how it came about."),
+    "today": (
+        "today:today",
+        "What there is to do: what is due, who waits, what is overdue; the longest first.",
+    ),
     "cases": ("reports:cases", "Every case and how it stands."),
     "promises": ("reports:promises", "What we promised, and how each promise stands."),
     "goodwill": (
