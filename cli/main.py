@@ -72,6 +72,12 @@ COMMANDS = {
     "responses": ("reports:responses", "Customer messages, who answered each and how soon."),
     "period": ("reports:period", "Complaints by day, week or month: in, out, outstanding."),
     "causes": ("reports:causes", "What caused the complaints that were upheld, and its cost."),
+    "customer": ("customer:customer", "Show a customer: cases, preferences, goodwill, promises."),
+    "find": ("find:find", "Find ids, codes and, with --reveal, words."),
+    "watch": ("watch:watch", "Show a report, and what changes in it, as it changes."),
+    "save": ("saved:save", "Save a question under a name, to ask it again."),
+    "run": ("saved:run", "Ask a saved question."),
+    "saved": ("saved:saved", "List, show and delete saved questions."),
     "policy": ("policy:policy", "Adopt a policy, and see which one is in force."),
     "lessons": (
         "lessons:lessons",
