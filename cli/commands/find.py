@@ -59,8 +59,9 @@ def find(words: tuple[str, ...], reveal: bool, limit: int) -> None:
 
     Shown are values that hold all the words, in any order, in upper or lower case: ids of cases,
     customers, promises and so on, and codes like products, teams and topics; each once for a
-    stream, where it stands first. All events are read. With - as the only word, the words come
-    from standard input, so that they stay out of the shell's history.
+    stream, where it stands first; and the event whose whole id a word is. All events are read.
+    With - as the only word, the words come from standard input, so that they stay out of the
+    shell's history.
 
     \b
     Examples:
@@ -94,6 +95,8 @@ def _found(store: CaseStore, words: list[str], reveal: bool) -> Iterator[dict[st
         for number, recorded in enumerate(store.read(reveal=reveal), 1):
             if tick is not None and number % _EVERY == 0:
                 tick(number)
+            if recorded.uid in words:
+                yield _row(recorded, "event_id", recorded.uid)
             for field, value in _values(recorded):
                 folded = value.casefold()
                 if not all(word in folded for word in words):

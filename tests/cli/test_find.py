@@ -53,6 +53,22 @@ def test_words_are_found_only_where_they_are_revealed(demo: Casestore) -> None:
     assert "there is no word to find" in demo("find", "-", stdin="").failed(2)
 
 
+def test_an_event_is_found_by_its_whole_id(demo: Casestore) -> None:
+    event = demo("case", "timeline", "roadshow", "--format", "json").fine().json[4]
+    assert places(demo, event["event_id"]) == [
+        ("case:roadshow", event["version"], "event_id", event["event_id"])
+    ]
+    assert places(demo, event["event_id"][:30]) == []
+
+
+def test_a_store_that_is_not_sealed_shows_no_words_either(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/plain.db"
+    with CaseStore.create(url, sealed=False) as store:
+        store.append("case:1", opened(subject=CANARY))
+    assert places(Casestore(url), CANARY) == []
+    assert places(Casestore(url), CANARY, "--reveal") == [("case:1", 1, "subject", CANARY)]
+
+
 def test_the_number_of_places_is_bounded_and_told(demo: Casestore) -> None:
     told = demo("find", "e", "--limit", "3").fine().out.splitlines()
     assert len(told) == 5
