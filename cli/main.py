@@ -34,6 +34,10 @@ COMMANDS = {
     "import": ("transfer:import_", "Import events from NDJSON, one a line."),
     "export": ("transfer:export", "Export events as NDJSON, one a line."),
     "case": ("case:case", "Show a case: its state, its timeline, how it came about."),
+    "today": (
+        "today:today",
+        "What there is to do: what is due, who waits, what is overdue; the longest first.",
+    ),
     "cases": ("reports:cases", "Every case and how it stands."),
     "promises": ("reports:promises", "What we promised, and how each promise stands."),
     "goodwill": (
@@ -70,6 +74,12 @@ COMMANDS = {
     "responses": ("reports:responses", "Customer messages, who answered each and how soon."),
     "period": ("reports:period", "Complaints by day, week or month: in, out, outstanding."),
     "causes": ("reports:causes", "What caused the complaints that were upheld, and its cost."),
+    "customer": ("customer:customer", "Show a customer: cases, preferences, goodwill, promises."),
+    "find": ("find:find", "Find ids, codes and, with --reveal, words."),
+    "watch": ("watch:watch", "Show a report, and what changes in it, as it changes."),
+    "save": ("saved:save", "Save a question under a name, to ask it again."),
+    "run": ("saved:run", "Ask a saved question."),
+    "saved": ("saved:saved", "List, show and delete saved questions."),
     "policy": ("policy:policy", "Adopt a policy, and see which one is in force."),
     "lessons": (
         "lessons:lessons",

@@ -121,6 +121,21 @@ def from_stored(cls: type[Any], found: Iterable[Sequence[Any]]) -> Iterator[Any]
         yield cls(*values)
 
 
+def values_from_stored(
+    cls: type[Row], names: Sequence[str], found: Iterable[Sequence[Any]]
+) -> Iterator[list[Any]]:
+    """The values of some columns of a class of rows, from the tuples that the database gives."""
+    form = shape(cls)
+    convert = {form.columns[index]: each for index, each in form.load}
+    load = [(index, convert[name]) for index, name in enumerate(names) if name in convert]
+    for each in found:
+        values = list(each)
+        for index, of_column in load:
+            if (value := values[index]) is not None:
+                values[index] = of_column(value)
+        yield values
+
+
 class Projection(NamedTuple):
     """A read model. To add one, write a module with its rows and add a line to `PROJECTIONS`."""
 

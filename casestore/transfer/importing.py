@@ -44,7 +44,7 @@ class Imported(NamedTuple):
     refused: tuple[Refusal, ...]
     """The refused lines, in order."""
     registered: int = 0
-    """How many customers the store registered by itself. Each is one event beside those of the lines."""
+    """How many customers the store registered by itself, with an event each."""
 
 
 class ReadLine(NamedTuple):

@@ -91,10 +91,20 @@ _SELECTS = {
 
 Explain = Callable[[Result[Any], CaseStore, tzinfo], Iterator[str]]
 """Gives the lines that explain a report's rows, with times in a zone."""
+Show = Callable[[Report[Any], Result[Any], tzinfo], None]
+"""Prints what a report answered, with times in a zone."""
 
 
-def _command(report: Report[Any], explain: Explain | None = None) -> click.Command:
-    """Make the command of a report; with the option --explain, if `explain` is given."""
+def report_command(
+    report: Report[Any], explain: Explain | None = None, shows: Show = show
+) -> click.Command:
+    """Make the command of a report.
+
+    Args:
+        report: the report.
+        explain: what the option --explain does; without it there is no such option.
+        shows: prints what the report answered.
+    """
 
     def run(
         since: datetime | None,
@@ -126,7 +136,7 @@ def _command(report: Report[Any], explain: Explain | None = None) -> click.Comma
                     return
                 result = replace(result, rows=list(with_words(result, store, selection.tz)))
                 chosen = replace(chosen, line=ExplainedLine)
-        show(chosen, result, selection.tz)
+        shows(chosen, result, selection.tz)
 
     decorators = [
         *([] if report.argument is None else [click.argument(report.argument, metavar="ID")]),
@@ -278,19 +288,19 @@ def goodwill() -> None:
 
 
 for _report in (reports.goodwill_history, reports.goodwill_spend, reports.goodwill_allowance):
-    goodwill.add_command(_command(_report))
+    goodwill.add_command(report_command(_report))
 
-cases = _command(reports.cases)
-promises = _command(reports.promises)
-undelivered = _command(reports.undelivered)
-waiting = _command(reports.waiting)
-overdue = _command(reports.overdue)
-ageing = _command(reports.ageing)
-repeats = _command(reports.repeats)
-lapses = _command(reports.lapses, explained_lapses)
-conflicts = _command(reports.conflicts)
-consistency = _command(reports.consistency)
-breakdown = _command(reports.breakdown)
-responses = _command(reports.responses)
-period = _command(reports.period)
-causes = _command(reports.causes)
+cases = report_command(reports.cases)
+promises = report_command(reports.promises)
+undelivered = report_command(reports.undelivered)
+waiting = report_command(reports.waiting)
+overdue = report_command(reports.overdue)
+ageing = report_command(reports.ageing)
+repeats = report_command(reports.repeats)
+lapses = report_command(reports.lapses, explained_lapses)
+conflicts = report_command(reports.conflicts)
+consistency = report_command(reports.consistency)
+breakdown = report_command(reports.breakdown)
+responses = report_command(reports.responses)
+period = report_command(reports.period)
+causes = report_command(reports.causes)

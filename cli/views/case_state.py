@@ -10,12 +10,13 @@ from casestore.streams.case import Case
 from casestore.streams.history import History
 from casestore.streams.wording import counted
 from cli.terminal.output import Column, cell, heading, table
+from projections.history.case_history import CaseHistory
 
 _SECTIONS = {
-    "issues": ("Issues", "issue_id category"),
+    "issues": ("Issues", "issue_id category state"),
     "asks": ("Asked for", "ask_id kind"),
     "promises": ("Promises", "promise_id kind due_at state"),
-    "undelivered": ("Replies not delivered", "reply_id channel sent_at resent_by"),
+    "replies": ("Replies", "reply_id channel sent_at delivery resent_by"),
     "gestures": ("Goodwill", "gesture_id kind value given_at status"),
     "escalations": ("Escalations open", "escalation_id to"),
 }
@@ -46,9 +47,10 @@ def described(case: Case, history: History, asked_at: datetime) -> dict[str, Any
         "agent": case.agent,
         "team": case.team,
         "merged_into": case.merged_into,
-        "issues": [{"issue_id": i, "category": c} for i, c in case.issues.items()],
+        "issues": list(_issues(case, history)),
         "asks": [{"ask_id": ask.ask_id, "kind": ask.kind} for ask in case.asks.values()],
         "promises": list(_promises(case, asked_at)),
+        "replies": list(_replies(case)),
         "undelivered": list(_undelivered(case)),
         "gestures": [
             {
@@ -80,11 +82,44 @@ def _promises(case: Case, asked_at: datetime) -> Iterator[dict[str, Any]]:
         }
 
 
-def _undelivered(case: Case) -> Iterator[dict[str, Any]]:
-    arrivals = case.arrivals
+def _issues(case: Case, history: History) -> Iterator[dict[str, Any]]:
+    """The issues, and whether each is still open by what this case alone tells."""
+    turns = CaseHistory(history).issue_turns if case.issues else []
+    still_open = turns[-1][1] if turns else frozenset()
+    for issue_id, category in case.issues.items():
+        state = "open" if issue_id in still_open else "settled"
+        yield {"issue_id": issue_id, "category": category, "state": state}
+
+
+def _replies(case: Case) -> Iterator[dict[str, Any]]:
+    """Every reply, and what is known of whether it arrived."""
+    arrivals, resends = case.arrivals, _resends(case)
+    for reply_id, reply in case.replies.items():
+        if not reply.undelivered:
+            delivery = "unknown" if reply.heard_at is None else "confirmed"
+        else:
+            delivery = "sent_again" if reply_id in arrivals else "undelivered"
+        yield {
+            "reply_id": reply_id,
+            "channel": reply.channel,
+            "sent_at": reply.sent_at,
+            "automated": reply.automated,
+            "delivery": delivery,
+            "resend_of": reply.resend_of,
+            "resent_by": resends.get(reply_id, []),
+        }
+
+
+def _resends(case: Case) -> dict[str | None, list[str]]:
+    """The replies that sent each one again."""
     resends: dict[str | None, list[str]] = {}
     for reply_id, reply in case.replies.items():
         resends.setdefault(reply.resend_of, []).append(reply_id)
+    return resends
+
+
+def _undelivered(case: Case) -> Iterator[dict[str, Any]]:
+    arrivals, resends = case.arrivals, _resends(case)
     for reply_id, reply in case.replies.items():
         if reply.undelivered:
             yield {
@@ -114,7 +149,8 @@ def lines(shown: dict[str, Any], zone: tzinfo) -> Iterator[str]:
         if rows := [_for_people(row, zone) for row in shown[key]]:
             yield ""
             yield heading(title)
-            yield from table([_column(name) for name in names.split()], rows, zone=zone)
+            shown_names = [n for n in names.split() if n != "resent_by" or any(r[n] for r in rows)]
+            yield from table([_column(name) for name in shown_names], rows, zone=zone)
 
 
 def _for_people(row: dict[str, Any], zone: tzinfo) -> dict[str, Any]:
@@ -122,7 +158,8 @@ def _for_people(row: dict[str, Any], zone: tzinfo) -> dict[str, Any]:
 
     Its kind, a code, is put into words; the state of a kept promise tells when and by what, too.
     """
-    readable = row | {"kind": row.get("kind", "").replace("_", " ")}
+    coded = ("kind", "delivery")
+    readable = row | {name: row[name].replace("_", " ") for name in coded if name in row}
     if row.get("kept_at") is not None:
         by = f", by {cell(row['kept_by'])}" if row["kept_by"] else ""
         readable["state"] = f"{row['state']} {cell(row['kept_at'], zone)}{by}"

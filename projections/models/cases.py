@@ -20,6 +20,7 @@ from casestore.events import (
 from casestore.events.policy_document import span
 from casestore.policy.working_time import after_working_time, due, working_time
 from casestore.streams.history import History
+from casestore.streams.policies import Policies
 from projections.history.case_history import CaseHistory
 from projections.history.happened import Happened
 from projections.history.waiting import waiting
@@ -84,6 +85,8 @@ class CaseRow(Row, frozen=True):
     resolve_due_at: datetime | None
     waiting: tuple[datetime, ...]
     """For each of the customer's messages that still waits, the time since when; earliest first."""
+    reply_due_at: datetime | None
+    """When the earliest of them is to be answered, by the policy in force when it began to wait."""
     undelivered: int
     """The number of replies that did not arrive, whether they were sent again or not."""
     issues: int
@@ -96,6 +99,8 @@ class CaseRow(Row, frozen=True):
     """The ids of escalations to an executive that were not returned, the earliest first."""
     executive_since: tuple[datetime, ...]
     """When each of them was escalated, in the same order."""
+    return_due_at: datetime | None
+    """When the first of them is to be returned."""
     last_event_at: datetime
     events: int
     merged_into: str | None
@@ -106,7 +111,7 @@ def rows(case: CaseHistory) -> Iterator[CaseRow]:
     standing, opened = case.standing, case.opened
     answers = case.answers
     humans = [each.event for each in case.of(ReplySent) if not each.event.automated]
-    escalations = list(_with_executives(case))
+    escalations, waits = list(_with_executives(case)), waiting(case)
     response = case.reply_at(answers[0][0]) if answers else None
     closing = case.closing
     resolved = closing is not None and closing.event.reason in RESOLVED
@@ -153,7 +158,8 @@ def rows(case: CaseHistory) -> Iterator[CaseRow]:
         opener=opener,
         opener_team=opener_team,
         resolve_due_at=None if closing else resolve_due_at(case),
-        waiting=waiting(case),
+        waiting=waits,
+        reply_due_at=due_by(case.policies, waits[0], "reply_within") if waits else None,
         undelivered=len(case.failures),
         issues=len(case.of(IssueRaised)),
         issues_open=len(case.issue_turns[-1][1]) if case.issue_turns else 0,
@@ -161,6 +167,9 @@ def rows(case: CaseHistory) -> Iterator[CaseRow]:
         gestures=len(case.of(GestureGiven)),
         executive_escalations=tuple(escalation_id for escalation_id, _ in escalations),
         executive_since=tuple(at for _, at in escalations),
+        return_due_at=min(
+            (due_by(case.policies, at, "return_within") for _, at in escalations), default=None
+        ),
         last_event_at=case.last_event_at,
         events=case.count,
         merged_into=None,
@@ -210,6 +219,7 @@ def _merged(case: CaseHistory, member: History) -> CaseRow:
         opener_team=None,
         resolve_due_at=None,
         waiting=(),
+        reply_due_at=None,
         undelivered=0,
         issues=0,
         issues_open=0,
@@ -217,6 +227,7 @@ def _merged(case: CaseHistory, member: History) -> CaseRow:
         gestures=0,
         executive_escalations=(),
         executive_since=(),
+        return_due_at=None,
         last_event_at=max(recorded.occurred_at for recorded in member),
         events=0,
         merged_into=case.merged_into(case_id),
@@ -242,8 +253,16 @@ def resolve_due_at(case: CaseHistory) -> datetime | None:
     """
     if case.receipt is None:
         return None
-    policy = case.policies.at(case.receipt)
-    return due(case.receipt, policy.conduct.resolve_within, policy.calendar)
+    return due_by(case.policies, case.receipt, "resolve_within")
+
+
+Within = Literal["reply_within", "resend_within", "return_within", "resolve_within"]
+
+
+def due_by(policies: Policies, start: datetime, within: Within) -> datetime:
+    """When something is due that began to wait at `start`, by the policy in force then."""
+    policy = policies.at(start)
+    return due(start, getattr(policy.conduct, within), policy.calendar)
 
 
 def resolution_due(case: CaseHistory) -> datetime | None:
@@ -334,7 +353,7 @@ UPHELD = ("upheld", "partly_upheld")
 
 CASES = Projection(
     name="cases",
-    version=2,
+    version=3,
     row=CaseRow,
     rows=rows,
     looks_at=frozenset({"policy"}),
@@ -345,5 +364,8 @@ CASES = Projection(
         "opened_at",
         "last_event_at",
         "merged_into",
+        "resolve_due_at",
+        "reply_due_at",
+        "return_due_at",
     ),
 )

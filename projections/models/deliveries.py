@@ -9,6 +9,7 @@ from typing import Literal
 
 from projections.history.case_history import CaseHistory
 from projections.history.happened import Happened, Moment
+from projections.models.cases import due_by
 from projections.projection import Projection, Row
 
 
@@ -28,6 +29,8 @@ class DeliveryRow(Row, frozen=True):
     made_good_at: datetime | None
     """When a resend, or a later human reply on the same issues, arrived. A reply that addresses no
     issue (`addresses` is empty) does not count."""
+    resend_due_at: datetime | None
+    """When it is to be made good, by the policy in force when it failed; None once it was."""
     agent: str
     """Who sent it: a person, or a system."""
     team: str | None
@@ -44,7 +47,9 @@ def rows(case: CaseHistory) -> Iterator[DeliveryRow]:
     resent_by, answers = _resent_by(case), _Answers(case)
     for reply_id, failure in sorted(case.failures.items(), key=lambda item: item[1].at):
         reply = case.replies[reply_id]
-        good = [case.arrived(reply_id), answers.first_after(reply)]
+        goods = [case.arrived(reply_id), answers.first_after(reply)]
+        good = min((moment.at for moment in goods if moment is not None), default=None)
+        due = due_by(case.policies, failure.at, "resend_within") if good is None else None
         yield DeliveryRow(
             reply_id=reply_id,
             case_id=case.case_id,
@@ -55,7 +60,8 @@ def rows(case: CaseHistory) -> Iterator[DeliveryRow]:
             sent_at=reply.at,
             failed_at=failure.at,
             resent_by=resent_by.get(reply_id),
-            made_good_at=min((moment.at for moment in good if moment is not None), default=None),
+            made_good_at=good,
+            resend_due_at=due,
             agent=reply.event.actor.id,
             team=case.team_of(reply),
             product=product,
@@ -107,8 +113,9 @@ class _Answers:
 
 DELIVERIES = Projection(
     name="deliveries",
-    version=3,
+    version=4,
     row=DeliveryRow,
     rows=rows,
-    indexes=("customer_id", "agent", "team", "failed_at"),
+    looks_at=frozenset({"policy"}),
+    indexes=("customer_id", "agent", "team", "failed_at", "resend_due_at"),
 )

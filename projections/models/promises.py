@@ -42,6 +42,9 @@ class PromiseRow(Row, frozen=True):
     resend of it arrived."""
     withdrawn_at: datetime | None
     released_at: datetime | None
+    pending_due_at: datetime | None
+    """The same as `due_at`, as long as nothing has ended it: it was not kept, nor withdrawn, and
+    the customer has not released us from it."""
     renegotiations: int
     """The number of new times, whether the customer agreed to them or not."""
     owner_at_due: str | None
@@ -105,6 +108,7 @@ def rows(case: CaseHistory) -> Iterator[PromiseRow]:
             kept_at=kept,
             withdrawn_at=withdrawn,
             released_at=released,
+            pending_due_at=None if kept or withdrawn or released else due,
             renegotiations=renegotiations,
             owner_at_due=then.agent if then else None,
             status_at_due=then.status if then else None,
@@ -125,8 +129,8 @@ def kept_at(case: CaseHistory, keeping: Happened) -> datetime | None:
 
 PROMISES = Projection(
     name="promises",
-    version=2,
+    version=3,
     row=PromiseRow,
     rows=rows,
-    indexes=("customer_id", "made_by", "team", "made_at", "due_at"),
+    indexes=("customer_id", "made_by", "team", "made_at", "due_at", "pending_due_at"),
 )

@@ -5,6 +5,7 @@ A report on a team whose name was mistyped would say that there is nothing to te
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from casestore import CaseStore
@@ -39,7 +40,7 @@ def not_known(store: CaseStore, selection: Selection) -> NotKnown | None:
     asked = {field: selection.wanted(field) for field in NAMED}
     if not any(asked.values()):
         return None
-    known = _of_cases(store)
+    known = _of_cases(store, [field for field, names in asked.items() if names])
     for field, names in asked.items():
         for name in names or ():
             if name not in known[field] and not store._recorder.mentions(name):
@@ -47,7 +48,7 @@ def not_known(store: CaseStore, selection: Selection) -> NotKnown | None:
     return None
 
 
-def _of_cases(store: CaseStore) -> dict[str, set[str]]:
+def _of_cases(store: CaseStore, fields: Sequence[str]) -> dict[str, set[str]]:
     with (
         LiveTables(store, PROJECTIONS, for_one_report=True) as live,
         unavailable(),
@@ -55,5 +56,5 @@ def _of_cases(store: CaseStore) -> dict[str, set[str]]:
     ):
         return {
             field: {value for value, _ in view.counted(CASES, (field,), time=None) if value}
-            for field in NAMED
+            for field in fields
         }

@@ -94,3 +94,4 @@ class Asked(TypedDict, total=False):
     rule: str | None
     state: Several
     status: Several
+    within: timedelta | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from casestore.streams.history import to_microseconds
 from casestore.streams.policies import Policies
@@ -13,11 +13,20 @@ from projections.engine.maker import Maker
 from projections.engine.tables import Cursor
 from projections.models.cases import CASES, NOT_COMPLAINTS, CaseRow
 from projections.models.customers import CUSTOMERS
-from projections.projection import Projection, from_stored, shape
+from projections.projection import Projection, from_stored, shape, values_from_stored
 from projections.query.selection import Selection
 
 MANY = 1_000
 """For more ids than this, it is faster to read a whole table than to look up each id."""
+
+
+class OfCase(NamedTuple):
+    """What says whose a case is, at present."""
+
+    case_id: str
+    customer_id: str
+    agent: str | None
+    team: str | None
 
 
 class View:
@@ -103,6 +112,39 @@ class View:
         sql = f"SELECT {by}, count(*) FROM {self._names[projection.name]}"
         sql += f" WHERE {where}" if where else ""
         return self._cursor.all(f"{sql} GROUP BY {by}", values)
+
+    def of_cases(
+        self,
+        projection: Projection,
+        columns: Sequence[str],
+        where: str,
+        params: Sequence[Any] = (),
+    ) -> Iterator[tuple[OfCase, list[Any]]]:
+        """Some columns of rows, each with what matters of its case; read by the database alone.
+
+        The selection is compared with the case, each family being one; `agent`, `since` and `until`
+        are left to the caller.
+
+        Args:
+            projection: of these rows.
+            columns: to read.
+            where: an SQL condition for the rows; one on a column that has an index reads no others.
+            params: the parameters of the condition.
+        """
+        of_case, values = self._asked_for(["status <> 'merged'"], (), None, None)
+        own = ", ".join(f'"{name}"' for name in columns)
+        theirs = ", ".join(OfCase._fields)
+        shown = ", ".join([*(f"c.{name}" for name in OfCase._fields), *(f"r.{n}" for n in columns)])
+        sql = (
+            f"SELECT {shown} "
+            f"FROM (SELECT stream, {own} FROM {self._names[projection.name]} WHERE {where}) AS r "
+            f"JOIN (SELECT stream, {theirs} FROM {self._names[CASES.name]} WHERE {of_case}) AS c "
+            "ON c.stream = r.stream"
+        )
+        found = self._cursor.all(sql, [*params, *values])
+        width = len(OfCase._fields)
+        rows = values_from_stored(projection.row, columns, (each[width:] for each in found))
+        return zip((OfCase(*each[:width]) for each in found), rows, strict=True)
 
     def _asked_for(
         self, also: Sequence[str], params: Sequence[Any], time: str | None, agent: str | None

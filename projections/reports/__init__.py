@@ -27,9 +27,11 @@ from projections.reports.responses import (
     ResponseCountLine,
     ResponseLine,
 )
+from projections.reports.today import TODAY, TodayLine
 from projections.reports.undelivered import UNDELIVERED, UndeliveredLine
 from projections.reports.waiting import WAITING, WaitingLine
 
+today = TODAY
 cases = CASES_REPORT
 promises = PROMISES_REPORT
 promise_rates = PROMISE_RATES
@@ -53,6 +55,7 @@ causes = CAUSES
 backtest = BACKTEST
 
 REPORTS: tuple[Report[Line], ...] = (
+    today,
     cases,
     promises,
     goodwill_history,
@@ -101,6 +104,7 @@ __all__ = [
     "Result",
     "Selection",
     "SpendLine",
+    "TodayLine",
     "UndeliveredLine",
     "WaitingLine",
     "ageing",
@@ -122,6 +126,7 @@ __all__ = [
     "repeats",
     "response_counts",
     "responses",
+    "today",
     "undelivered",
     "waiting",
 ]

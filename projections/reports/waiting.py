@@ -28,8 +28,8 @@ class WaitingLine(Line, frozen=True, kw_only=True):
 def _answer(view: View) -> Answer[WaitingLine]:
     rows = [
         row
-        for row in view.cases(time=None)
-        if row.waiting and view.selection.in_window(row.waiting[0])
+        for row in view.chosen(CASES, "reply_due_at IS NOT NULL", time=None)
+        if view.selection.in_window(row.waiting[0])
     ]
     roots = view.roots(row.customer_id for row in rows)
     lines = [

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -300,6 +300,41 @@ def test_the_state_of_a_promise(asked_at: str, events: list[Event], state: str) 
     story = stories.given(stories.opened(), stories.promised("p1", due="+2h"), *events)
     shown = described(story.read, story.history(), stories.moment(asked_at))
     assert [promise["state"] for promise in shown["promises"]] == [state]
+
+
+def test_the_state_of_issues_and_the_delivery_of_replies() -> None:
+    story = stories.given(
+        stories.opened(),
+        stories.issue("i1"),
+        stories.issue("i2", "+1h"),
+        stories.replied("r1", "+1h"),
+        stories.replied("r2", "+2h"),
+        stories.delivered("r2", "+2h"),
+        stories.replied("r3", "+3h"),
+        stories.bounced("r3", "+3h"),
+        stories.replied("r4", "+4h"),
+        stories.bounced("r4", "+4h"),
+        stories.replied("r5", "+5h", resend_of="r4"),
+        stories.remedied(at="+5h", issue_ids=["i1"]),
+    )
+
+    def shown() -> dict[str, Any]:
+        return described(story.read, story.history(), stories.moment("+9h"))
+
+    assert [(i["issue_id"], i["state"]) for i in shown()["issues"]] == [
+        ("i1", "settled"),
+        ("i2", "open"),
+    ]
+    assert {r["reply_id"]: r["delivery"] for r in shown()["replies"]} == {
+        "r1": "unknown",
+        "r2": "confirmed",
+        "r3": "undelivered",
+        "r4": "sent_again",
+        "r5": "unknown",
+    }
+    resent = {r["reply_id"]: (r["resend_of"], r["resent_by"]) for r in shown()["replies"]}
+    assert (resent["r4"], resent["r5"]) == ((None, ["r5"]), ("r4", []))
+    assert [lost["reply_id"] for lost in shown()["undelivered"]] == ["r3", "r4"]
 
 
 def test_a_promise_without_a_due_time_is_undated() -> None:

@@ -73,6 +73,7 @@ def casestore(store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 ASKED = {
+    "today": ["today", "today --agent anna --within 1d", "today --tz Asia/Tokyo --limit 2"],
     "cases": [
         "cases",
         "cases --sort -messages --limit 2",

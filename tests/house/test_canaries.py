@@ -76,6 +76,8 @@ READ = [
     ["case", "replay", "1"],
     ["case", "show", "1"],
     ["case", "diff", "1", "0"],
+    ["customer", "show", "c1"],
+    ["find", "a"],
     ["doctor"],
     ["export"],
     ["privacy", "status", "c1"],

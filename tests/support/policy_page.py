@@ -177,6 +177,12 @@ def _default(field: dataclasses.Field[Any]) -> str:
 # --- who reads it ------------------------------------------------------------------------------
 
 
+FROM_TABLES = {"today": ("reply_within", "resend_within", "return_within", "resolve_within")}
+"""What a report goes by because tables of other names hold times that were made with it."""
+FOR_OTHERS = {"cases": ("reply_within", "return_within")}
+"""What is in the table of a report's name, and the report does not show."""
+
+
 def readers(part: str, name: str) -> Iterator[str]:
     """The rules and the reports that go by a number, as their code tells."""
     full = name if part == "conduct" else f"{part}.{name}"
@@ -185,7 +191,10 @@ def readers(part: str, name: str) -> Iterator[str]:
             yield f"rule {rule.name}"
     for report in REPORTS if part == "conduct" else ():
         tables = [each.rows for each in PROJECTIONS if each.name == report.name != "lapses"]
-        if any(name in named(function) for function in (report._answer, *tables)):
+        found = any(name in named(function) for function in (report._answer, *tables))
+        if name in FROM_TABLES.get(report.name, ()) or (
+            found and name not in FOR_OTHERS.get(report.name, ())
+        ):
             yield f"`{report.name}`"
 
 

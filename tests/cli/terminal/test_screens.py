@@ -17,7 +17,8 @@ from tests.support.golden import check_golden
 from tests.support.terminal import screens
 
 REPORTS = (
-    *("cases", "promises", "promises --rate", "undelivered", "waiting", "overdue", "ageing"),
+    *("today", "cases", "promises", "promises --rate", "undelivered", "waiting", "overdue"),
+    "ageing",
     *("repeats", "lapses --case {case}", "lapses --by team", "conflicts", "consistency --by team"),
     *("goodwill history {customer}", "goodwill spend --by team"),
     *("goodwill allowance {customer} --role agent", "breakdown --by team", "responses"),

@@ -1,0 +1,153 @@
+"""A customer over all their cases: one object, which programs get and people see as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, tzinfo
+from typing import Any
+
+from casestore.events import (
+    CustomerFactRecorded,
+    CustomerMerged,
+    CustomerRegistered,
+    CustomerUnmerged,
+    PreferenceStated,
+    PreferenceWithdrawn,
+)
+from casestore.streams.customer import STORE
+from casestore.streams.history import History, Recorded
+from casestore.streams.wording import words
+from cli.terminal.output import Column, cell, heading, table
+
+CASES = "case_id status opened_at category agent team waiting_since undelivered close_reason"
+PROMISES = "promise_id case_id kind due_at state late_by_s"
+GOODWILL = "ledger id case_id given_at kind value given_by status"
+_SECTIONS = {
+    "cases": ("Cases", CASES),
+    "promises": ("Promises", "promise_id case_id kind due_at state"),
+    "goodwill": ("Goodwill and remedies", GOODWILL),
+    "preferences": ("Preferences", "preference value since words"),
+    "facts": ("Facts", "field recorded_at stale_after stale value"),
+    "merges": ("Merges", "at customer_id what other"),
+}
+"""What is shown as a table: the heading and the columns, by the object's key."""
+
+
+def registered(own: History) -> dict[str, Any]:
+    """Since when we know the customer; their name and contact only where they are revealed."""
+    told = [r for r in own if isinstance(r.event, CustomerRegistered)]
+    by_others = [r for r in told if r.event.actor != STORE] or told
+    latest = by_others[-1] if by_others else None
+    event: Any = None if latest is None else latest.event
+    return {
+        "registered_at": None if not by_others else by_others[0].occurred_at,
+        "since": None if event is None else event.since,
+        "name": None if latest is None else _words(latest, "name"),
+        "contact": None if latest is None else _words(latest, "contact"),
+    }
+
+
+def preferences(events: Sequence[Recorded]) -> list[dict[str, Any]]:
+    """The preferences in force, the latest of each kind."""
+    found: dict[str, dict[str, Any]] = {}
+    for recorded in events:
+        match recorded.event:
+            case PreferenceStated() as event:
+                found.pop(event.preference, None)
+                found[event.preference] = {
+                    "preference": event.preference,
+                    "value": event.value,
+                    "since": event.occurred_at,
+                    "words": _words(recorded, "words"),
+                }
+            case PreferenceWithdrawn() as event:
+                found.pop(event.preference, None)
+            case _:
+                pass
+    return list(found.values())
+
+
+def facts(events: Sequence[Recorded], as_of: datetime) -> list[dict[str, Any]]:
+    """The latest fact on each field, and whether it may still be relied on."""
+    found: dict[str, dict[str, Any]] = {}
+    for recorded in events:
+        event = recorded.event
+        if isinstance(event, CustomerFactRecorded):
+            found.pop(event.field, None)
+            found[event.field] = {
+                "field": event.field,
+                "recorded_at": event.occurred_at,
+                "stale_after": event.stale_after,
+                "stale": event.stale_after is not None and event.stale_after < as_of,
+                "value": _words(recorded, "value"),
+            }
+    return list(found.values())
+
+
+def merges(events: Sequence[Recorded]) -> Iterator[dict[str, Any]]:
+    """Every merge and what undid it, in order."""
+    for recorded in events:
+        match recorded.event:
+            case CustomerMerged() as event:
+                what, other = "merged into", event.into
+            case CustomerUnmerged() as event:
+                what, other = "taken out of", event.out_of
+            case _:
+                continue
+        yield {
+            "at": recorded.occurred_at,
+            "customer_id": recorded.stream.removeprefix("customer:"),
+            "what": what,
+            "other": other,
+        }
+
+
+def rows(lines: Sequence[object], names: str) -> Iterator[dict[str, Any]]:
+    """Some fields of a report's lines."""
+    for line in lines:
+        yield {name: getattr(line, name) for name in names.split()}
+
+
+def _words(recorded: Recorded, name: str) -> str | None:
+    """Words as they may be shown; [withheld] or [erased] in their place; None without any."""
+    held = recorded.words.get(name)
+    return None if held is None else str(held)
+
+
+# --- for people ----------------------------------------------------------------------------
+
+
+def lines(shown: Mapping[str, Any], zone: tzinfo) -> Iterator[str]:
+    """The object as text for people."""
+    yield heading(f"Customer {shown['customer_id']} at {cell(shown['as_of'], zone)}")
+    told = [(name, text) for name, text in _told(shown, zone) if text]
+    width = max((len(name) for name, _ in told), default=0)
+    yield from (f"{name:{width}}  {text}" for name, text in told)
+    for key, (title, names) in _SECTIONS.items():
+        if each := [_for_people(row) for row in shown[key]]:
+            yield ""
+            yield heading(title)
+            columns = [Column(name) for name in names.split() if any(row[name] for row in each)]
+            yield from table(columns, each, zone=zone)
+
+
+def _told(shown: Mapping[str, Any], zone: tzinfo) -> Iterator[tuple[str, str]]:
+    others = [each for each in shown["customers"] if each != shown["customer_id"]]
+    yield "registered", cell(shown["registered_at"], zone)
+    yield "since", cell(shown["since"], zone)
+    yield "name", cell(shown["name"])
+    yield "contact", cell(shown["contact"])
+    yield "one with", cell(others)
+    cases = shown["cases"]
+    standing = [f"{sum(c['status'] == 'open' for c in cases)} open"] if cases else []
+    yield "cases", cell([str(len(cases)), *standing])
+    yield "given", cell(shown["gestures_sum"])
+    yield "remedies", cell(shown["remedies_sum"])
+
+
+_CODES = ("kind", "state", "status", "ledger", "preference", "close_reason")
+
+
+def _for_people(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with its codes put into words."""
+    return {n: words(v).replace("_", " ") if n in _CODES else v for n, v in row.items()}
