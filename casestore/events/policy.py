@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator
-
 from casestore.events.base import Code, Event, Instant, event
+from casestore.events.made import After
 from casestore.events.policy_document import checked
 
 
@@ -18,5 +17,5 @@ class PolicyAdopted(Event):
 
     name: Code
     effective_from: Instant
-    policy: Annotated[dict[str, object], AfterValidator(checked)]
+    policy: Annotated[dict[str, object], After(checked)]
     """The whole policy document, see `casestore.events.policy_document`."""

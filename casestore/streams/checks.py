@@ -14,7 +14,6 @@ from typing import Any
 
 import msgspec
 from msgspec.json import encode
-from pydantic import ValidationError
 
 from casestore.events import (
     CaseOpened,
@@ -231,6 +230,8 @@ def check_correction(event: EventCorrected, context: Context) -> str | None:
 
 
 def _check_changes(event: EventCorrected, target: Recorded) -> str | None:
+    from pydantic import ValidationError  # noqa: PLC0415  (only where an event is made)
+
     data = stored_data(target.event)
     fields = amendable_fields(type(target.event))
     for name, change in (event.changes or {}).items():
@@ -263,6 +264,8 @@ def _cut(value: Any) -> str:
 
 def _normal(event: Event, name: str, value: Any) -> Any:
     """A value as the field would store it, so that 10:00+01:00 is 09:00Z."""
+    from pydantic import ValidationError  # noqa: PLC0415  (only where an event is made)
+
     if value is None:
         return None  # not recorded, which is not the same as a field's default
     try:

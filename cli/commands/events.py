@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from uuid import UUID
 
 import click
-from pydantic import TypeAdapter
 
 from casestore.events import EVENTS, VOCABULARY, Event
 from casestore.events.base import FullId, Id, Known, New, Personal
+from casestore.events.made import adapter
 from casestore.events.markers import fields_of, marker, parts
 from cli.terminal.nearest import did_you_mean
 from cli.terminal.options import EVENT_TYPE, Usage
@@ -55,7 +55,7 @@ def events(type_: str | None) -> None:
         hint = did_you_mean(type_, names) or "; `casestore events` lists them"
         raise Usage(f"there is no event type {quoted(type_)}{hint}")
     if not for_people():
-        schema = TypeAdapter(cls).json_schema()
+        schema = adapter(cls).json_schema()
         print_object({**_listed(cls), "fields": list(_fields(cls)), "schema": schema})
         return
     print_lines(_described(cls))
