@@ -6,6 +6,7 @@ command only where it is and its short help: a command is imported when somebody
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
@@ -244,4 +245,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # escape what cannot be encoded
-    cli(prog_name="casestore")
+    try:
+        cli(prog_name="casestore")
+    finally:
+        gc.freeze()  # else Python would look through all that was imported once more as it ends

@@ -35,7 +35,7 @@ from cli.terminal.output import (
 from cli.terminal.text import visible
 from cli.views.report import show as print_answer
 from projections.query.selection import Selection
-from projections.reports.backtest import BACKTEST
+from projections.reports.declared.backtest import BACKTEST
 
 
 @click.group()

@@ -7,9 +7,9 @@ rows alone. People get a table of the fields that matter most, and the summary b
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from inspect import isfunction
 from os import cpu_count
 from typing import Any
@@ -31,7 +31,6 @@ from cli.terminal.options import (
 from cli.terminal.output import for_people, print_lines, tabular
 from cli.terminal.progress import progress
 from cli.terminal.text import quoted
-from cli.views.lapses import ExplainedLine, explained_lapses, with_words
 from cli.views.report import show, warn_of_parked
 from projections import reports
 from projections.query.known_names import not_known
@@ -96,12 +95,9 @@ _SELECTS = {
 }
 """The options that select some rows of a report, and their help."""
 
-Explain = Callable[[Result[Any], CaseStore, tzinfo], Iterator[str]]
-"""Gives the lines that explain a report's rows, with times in a zone."""
 
-
-def _command(report: Report[Any], explain: Explain | None = None) -> click.Command:
-    """Make the command of a report; with the option --explain, if `explain` is given."""
+def _command(report: Report[Any], *, in_words: bool = False) -> click.Command:
+    """Make the command of a report; with the option --explain, if it can be told in words."""
 
     def run(
         since: datetime | None,
@@ -125,19 +121,22 @@ def _command(report: Report[Any], explain: Explain | None = None) -> click.Comma
                 result = answered(chosen, store, selection=selection, sort=sort, limit=limit, **own)
             except CannotAsk as error:
                 raise Usage(str(error)) from None
-            if explain is not None and explained:
+            if explained:
+                from cli.views import lapses  # noqa: PLC0415  (only who asks for words waits for it)
+
                 if for_people():
                     warn_of_parked(result.parked)
-                    print_lines(explain(result, store, selection.tz))
+                    print_lines(lapses.explained_lapses(result, store, selection.tz))
                     return
-                result = replace(result, rows=list(with_words(result, store, selection.tz)))
-                chosen = replace(chosen, line=ExplainedLine)
+                rows = list(lapses.with_words(result, store, selection.tz))
+                result = replace(result, rows=rows)
+                chosen = replace(chosen, line=lapses.ExplainedLine)
         show(chosen, result, selection.tz)
 
     decorators = [
         *([] if report.argument is None else [click.argument(report.argument, metavar="ID")]),
         *map(_option, report.options),
-        *([] if explain is None else [_EXPLAIN]),
+        *([_EXPLAIN] if in_words else []),
         as_of_option,
         known_at_option,
         *(
@@ -277,7 +276,26 @@ def answered(report: Report[Any], store: CaseStore, **arguments: Any) -> Result[
 # --- the commands ----------------------------------------------------------------------------
 
 
-@click.group()
+_GOODWILL = ("history", "spend", "allowance")
+
+
+class _Reports(click.Group):
+    """A group of reports, each of which is imported when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's interface)
+        """Name them."""
+        return sorted(_GOODWILL)
+
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002  (click's interface)
+        cmd_name: str,
+    ) -> click.Command | None:
+        """Make one."""
+        return _command(getattr(reports, f"goodwill_{cmd_name}")) if cmd_name in _GOODWILL else None
+
+
+@click.group(cls=_Reports)
 @shared
 def goodwill() -> None:
     """Show what customers were given: gestures and remedies.
@@ -289,20 +307,8 @@ def goodwill() -> None:
     """
 
 
-for _report in (reports.goodwill_history, reports.goodwill_spend, reports.goodwill_allowance):
-    goodwill.add_command(_command(_report))
-
-cases = _command(reports.cases)
-promises = _command(reports.promises)
-undelivered = _command(reports.undelivered)
-waiting = _command(reports.waiting)
-overdue = _command(reports.overdue)
-ageing = _command(reports.ageing)
-repeats = _command(reports.repeats)
-lapses = _command(reports.lapses, explained_lapses)
-conflicts = _command(reports.conflicts)
-consistency = _command(reports.consistency)
-breakdown = _command(reports.breakdown)
-responses = _command(reports.responses)
-period = _command(reports.period)
-causes = _command(reports.causes)
+def __getattr__(name: str) -> click.Command:
+    """The command of a report, made when it is asked for: so that only this report is imported."""
+    if name not in reports.__all__ or not isinstance(report := getattr(reports, name), Report):
+        raise AttributeError(name)
+    return _command(report, in_words=name == "lapses")

@@ -24,9 +24,10 @@ from casestore.streams.history import History
 from casestore.streams.policies import Adopted, Policies
 from projections.history.case_history import CaseHistory
 from projections.history.family import Family, families
+from projections.models.lapses import Outcome
 from projections.rules.facts import Facts
 from projections.rules.lapses import RULES, LapseRow, rows
-from projections.rules.rule import Finding, Outcome
+from projections.rules.rule import Finding
 from tests.support.stories import (
     START,
     Learnt,

@@ -15,7 +15,7 @@ from casestore.events import Money
 from casestore.events.policy_document import read_document
 from projections import reports
 from projections.query.report import Result
-from projections.reports.backtest import BACKTEST, BacktestLine
+from projections.reports.declared.backtest import BACKTEST, BacktestLine
 from tests.support.alter import alter
 from tests.support.desk import Desk, desk_in
 from tests.support.gifts import CAROL, NOBODY, gift, house
