@@ -32,7 +32,7 @@ from typing import (
     get_type_hints,
 )
 
-from casestore.events.made import After, Before, Kept, first_init, refused, with_check
+from casestore.events.made import After, Before, Kept, refused, validating, with_check
 
 
 class Personal:
@@ -73,7 +73,9 @@ _CONFIG = {"extra": "forbid", "hide_input_in_errors": True, "ser_json_inf_nan": 
 )
 def value(cls: type[T]) -> type[T]:
     """Make a class a frozen, keyword-only dataclass, which pydantic validates as it is made."""
-    return dataclass(frozen=True, kw_only=True, repr=False, init=False)(_slotted(cls))
+    made = dataclass(frozen=True, kw_only=True, repr=False, init=False)(_slotted(cls))
+    made.__init__ = validating(made)  # type: ignore[method-assign]
+    return made
 
 
 def _slotted(cls: type[T]) -> type[T]:
@@ -88,7 +90,7 @@ def _slotted(cls: type[T]) -> type[T]:
     given = [name for name in get_annotations(cls) if name not in body]
     body["__slots__"] = (*given, *(() if hasattr(cls.__bases__[0], "__slots__") else ("__dict__",)))
     body |= {"__getstate__": _state, "__setstate__": _restore, "__repr__": _shown}
-    body |= {"__init__": first_init, "__pydantic_config__": _CONFIG}
+    body["__pydantic_config__"] = _CONFIG
     if "_check" in body:
         body["__get_pydantic_core_schema__"] = classmethod(with_check)
     return cast(type[T], type(cls.__name__, cls.__bases__, body))

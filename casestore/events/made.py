@@ -114,20 +114,24 @@ def adapter(of: Any) -> TypeAdapter[Any]:
     return TypeAdapter(of)
 
 
-def first_init(made: Any, *given: Any, **fields: Any) -> None:
-    """The `__init__` of a class of which nothing was made yet. It puts the lasting one there."""
-    _lasting_init(type(made))
-    type(made).__init__(made, *given, **fields)
+def validating(cls: type[Any]) -> Callable[..., None]:
+    """The `__init__` of a class: pydantic validates. The first time it makes a quicker one."""
+
+    def first_init(self: object, /, *given: object, **fields: object) -> None:
+        cls.__init__ = _lasting(cls)
+        cls.__init__(self, *given, **fields)
+
+    return first_init
 
 
-def _lasting_init(cls: type[Any]) -> None:
+def _lasting(cls: type[Any]) -> Callable[..., None]:
     from pydantic_core import ArgsKwargs  # noqa: PLC0415  (only where an event is made)
 
     validate = making(cls).validator.validate_python
 
-    def init(self: Any, /, *given: Any, **fields: Any) -> None:
+    def __init__(self: object, /, *given: object, **fields: object) -> None:  # noqa: N807
         __tracebackhide__ = True
         validate(ArgsKwargs(given, fields), self_instance=self)
 
-    init.__name__, init.__qualname__ = "__init__", f"{cls.__qualname__}.__init__"
-    cls.__init__ = init
+    __init__.__qualname__ = f"{cls.__qualname__}.__init__"
+    return __init__
