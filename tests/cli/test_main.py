@@ -69,7 +69,7 @@ def test_where_the_terminal_is_narrow_the_page_is_made_for_it(casestore: Casesto
         with terminal(casestore, "cases", "--help", columns=columns) as screen:
             shown[columns] = screen.end().out.replace("\r", "")
     assert shown[80] == casestore("cases", "--help").out
-    assert shown[60] == Casestore(COLUMNS="60")("cases", "--help").out != shown[80]
+    assert len(shown[60].splitlines()) > len(shown[80].splitlines())
 
 
 def test_a_help_page_waits_for_no_command() -> None:
