@@ -72,6 +72,29 @@ def test_where_the_terminal_is_narrow_the_page_is_made_for_it(casestore: Casesto
     assert len(shown[60].splitlines()) > len(shown[80].splitlines())
 
 
+def test_a_report_waits_neither_for_pydantic_nor_for_rules_nor_for_other_reports(
+    casestore: Casestore,
+) -> None:
+    casestore("overdue").fine()  # the tables are up to date from now on
+    script = (
+        "import sys; from cli.main import main\n"
+        "sys.argv[1:] = ['overdue']\n"
+        "try: main()\n"
+        "finally: print(*sys.modules, file=sys.stderr)\n"
+    )
+    env = {**os.environ, "CASESTORE_URL": str(casestore.env["CASESTORE_URL"])}
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env=env,
+    )
+    needless = {"pydantic", "multiprocessing", "projections.rules", "projections.reports.every"}
+    assert not needless & set(ran.stderr.split())
+
+
 def test_a_help_page_waits_for_no_command() -> None:
     script = (
         "import sys; from cli.main import main\n"
