@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import msgspec
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from casestore import Actor, EventCorrected, MessageReceived, Money, NoteAdded
+from casestore import Actor, EventCorrected, NoteAdded
 from casestore.events.base import Id, is_id
 from casestore.events.policy_document import BUILT_IN, Document, read_document
 
@@ -82,15 +81,6 @@ def test_the_whole_is_checked_wherever_pydantic_makes_an_event() -> None:
     with pytest.raises(ValidationError, match="an amended event needs changes"):
         TypeAdapter(EventCorrected).validate_json(data)
     assert msgspec.json.decode(data, type=EventCorrected).kind == "amended"  # as what is stored
-
-
-def test_threads_share_what_pydantic_made() -> None:
-    with ThreadPoolExecutor(4) as pool:
-        inits = set(
-            pool.map(lambda n: (Money(amount=n, currency="EUR"), Money.__init__)[1], [1] * 9)
-        )
-    assert len(inits) == 1
-    assert MessageReceived.__init__ is not Money.__init__
 
 
 @pytest.mark.parametrize(
