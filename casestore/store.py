@@ -29,7 +29,6 @@ from eventsourcing.persistence import (
 )
 from msgspec.structs import replace
 
-from casestore.append.decision import ENDS_PROMISE, Decision
 from casestore.append.families import Links
 from casestore.append.request import Append, Outcome, Receipt, Retry
 from casestore.errors import (
@@ -362,6 +361,8 @@ class CaseStore:
     def _try_to_write(
         self, appends: Sequence[Append], stop: bool, *, optimistic: bool
     ) -> tuple[list[Outcome], Callable[[Append], Receipt]]:
+        from casestore.append.decision import Decision  # noqa: PLC0415  (not to read)
+
         outcomes: list[Outcome] = []
         if self._clock is _now:  # any other is its caller's responsibility
             self._recorder.check_clock(to_microseconds(_now()))
@@ -694,6 +695,8 @@ def _looks_further(append: Append) -> bool:
     """Whether it rests on more than its streams' states: a customer's other cases or ids, or other
     events' ids, at which nobody looks again, a whole history, or when the last event was recorded.
     """
+    from casestore.append.decision import ENDS_PROMISE  # noqa: PLC0415  (not to read)
+
     if append.refusal is not None or append.older_ids or append.recorded_us is not None:
         return True
     further = GestureGiven | PersonalDataErased | EventCorrected | ENDS_PROMISE
