@@ -29,7 +29,6 @@ from eventsourcing.persistence import (
 )
 from msgspec.structs import replace
 
-from casestore.append.decision import ENDS_PROMISE, Decision
 from casestore.append.families import CaseLinks
 from casestore.append.request import Append, Outcome, Receipt, Retry
 from casestore.errors import (
@@ -391,6 +390,8 @@ class CaseStore:
     def _try_to_write(
         self, appends: Sequence[Append], stop: bool, *, optimistic: bool
     ) -> tuple[list[Outcome], Callable[[Append], Receipt]]:
+        from casestore.append.decision import Decision  # noqa: PLC0415  (not to read)
+
         outcomes: list[Outcome] = []
         if self._clock is _now:  # any other is its caller's responsibility
             self._recorder.check_clock(to_microseconds(_now()))
@@ -764,6 +765,8 @@ def _looks_further(append: Append) -> bool:
     This is so if it reads a customer's other cases or ids, a whole history, older event ids, or the
     last time of recording. Such an append is decided under the lock at once.
     """
+    from casestore.append.decision import ENDS_PROMISE  # noqa: PLC0415  (not to read)
+
     if append.refusal is not None or append.older_ids or append.recorded_us is not None:
         return True
     further = GestureGiven | PersonalDataErased | EventCorrected | ENDS_PROMISE

@@ -6,10 +6,11 @@ command only where it is and its short help: a command is imported when somebody
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -107,6 +108,34 @@ COMMANDS = {
 the short help is the command's own."""
 
 
+_HELP = os.path.join(os.path.dirname(__file__), "help.txt")
+_WIDE = 80
+"""The width of a help page where the terminal is no narrower."""
+
+
+def shipped_page(args: Sequence[str], env: Mapping[str, str]) -> str | None:
+    """The help page that is asked for, as it is shipped, so that nobody waits for its command.
+
+    A test makes all pages and compares them. None where the page must be made: for a narrow
+    terminal, or because it is none of these.
+    """
+    *command, asked = args or [""]
+    if asked not in ("-h", "--help") or env.get("COLUMNS") or _columns() < _WIDE:
+        return None
+    with suppress(OSError), open(_HELP, encoding="utf-8") as file:
+        begin = f"$ {' '.join(('casestore', *command, '--help'))}\n"
+        _, found, page = f"\n{file.read()}".partition(f"\n{begin}")
+        return page.partition("\n$ ")[0] if found else None
+    return None
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or _WIDE
+    except (AttributeError, ValueError, OSError):  # no terminal
+        return _WIDE
+
+
 class Failure(click.ClickException):
     """An error as users see it: one line on stderr, and an exit code."""
 
@@ -181,10 +210,19 @@ class Commands(click.Group):
         ]
         return names + click.Command.shell_complete(self, ctx, incomplete)
 
-    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
         """Parse the arguments before the command."""
         with _as_failures():
-            return super().make_context(*args, **extra)
+            if (page := shipped_page(args, os.environ)) is not None:
+                click.echo(page, nl=False)
+                raise click.exceptions.Exit
+            return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -287,4 +325,7 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # escape what cannot be encoded
     if _COMPLETE in os.environ:
         import_module("cli.completion.shells").give_up_in_time()
-    cli(prog_name="casestore")
+    try:
+        cli(prog_name="casestore")
+    finally:
+        gc.freeze()  # else Python would look through all that was imported once more as it ends

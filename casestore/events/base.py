@@ -1,8 +1,8 @@
 """What every event is made of: the base class, the value types and the markers on fields.
 
-An event is a frozen, keyword-only pydantic dataclass with slots for its required fields. pydantic
-validates it once, when it is made. Stored events are decoded by msgspec directly into the same
-class (`casestore.streams.codec`).
+An event is a frozen, keyword-only dataclass with slots for its required fields. pydantic validates
+it once, when it is made (`casestore.events.made`). Stored events are decoded by msgspec directly
+into the same class (`casestore.streams.codec`).
 
 Fields have two kinds of markers. They are all that the rest of the library needs to know:
 
@@ -13,9 +13,10 @@ Fields have two kinds of markers. They are all that the rest of the library need
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Callable
-from dataclasses import fields
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, dataclass, fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache, partial
@@ -31,16 +32,7 @@ from typing import (
     get_type_hints,
 )
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    Strict,
-    StringConstraints,
-)
-from pydantic.dataclasses import dataclass as pydantic_dataclass
-from pydantic_core import PydanticCustomError
+from casestore.events.made import After, Before, Kept, refused, validating, with_check
 
 
 class Personal:
@@ -73,14 +65,17 @@ class Known(Identity):
 
 T = TypeVar("T")
 
-_CONFIG = ConfigDict(extra="forbid", hide_input_in_errors=True, ser_json_inf_nan="strings")
+_CONFIG = {"extra": "forbid", "hide_input_in_errors": True, "ser_json_inf_nan": "strings"}
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(Field,))
+@dataclass_transform(
+    frozen_default=True, kw_only_default=True, field_specifiers=(dataclasses.field,)
+)
 def value(cls: type[T]) -> type[T]:
-    """Make a class a frozen, keyword-only pydantic dataclass that forbids extra fields."""
-    made = pydantic_dataclass(frozen=True, kw_only=True, repr=False, config=_CONFIG)(_slotted(cls))
-    return cast(type[T], made)
+    """Make a class a frozen, keyword-only dataclass, which pydantic validates as it is made."""
+    made = dataclass(frozen=True, kw_only=True, repr=False, init=False)(_slotted(cls))
+    made.__init__ = validating(made)  # type: ignore[method-assign]
+    return made
 
 
 def _slotted(cls: type[T]) -> type[T]:
@@ -95,6 +90,9 @@ def _slotted(cls: type[T]) -> type[T]:
     given = [name for name in get_annotations(cls) if name not in body]
     body["__slots__"] = (*given, *(() if hasattr(cls.__bases__[0], "__slots__") else ("__dict__",)))
     body |= {"__getstate__": _state, "__setstate__": _restore, "__repr__": _shown}
+    body["__pydantic_config__"] = _CONFIG
+    if "_check" in body:
+        body["__get_pydantic_core_schema__"] = classmethod(with_check)
     return cast(type[T], type(cls.__name__, cls.__bases__, body))
 
 
@@ -119,12 +117,31 @@ _hints = cast(
 )
 
 
+def unchecked(cls: type[T], **held: object) -> T:
+    """A value as it is, without validation, and so without pydantic.
+
+    Args:
+        cls: its class.
+        held: its required fields, and others that are not as by default.
+    """
+    made = cls.__new__(cls)
+    given = {field.name: field.default_factory() for field in _factories(cls)} | held
+    _restore(made, given)
+    return made
+
+
+def _factories(cls: type[Any]) -> Iterator[Any]:
+    return (each for each in fields(cls) if each.default_factory is not MISSING)
+
+
 def _restore(made: Any, state: dict[str, Any]) -> None:
     for name, each in state.items():
         object.__setattr__(made, name, each)
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(Field,))
+@dataclass_transform(
+    frozen_default=True, kw_only_default=True, field_specifiers=(dataclasses.field,)
+)
 def event(cls: type[T]) -> type[T]:
     """Like `value`, for a class of events."""
     return value(cls)
@@ -135,19 +152,17 @@ def _instant(given: Any) -> datetime:
         try:
             given = datetime.fromisoformat(given)
         except ValueError:
-            raise PydanticCustomError(
+            raise refused(
                 "instant", "is not a time; write it like 2026-03-02T09:30:00+01:00"
             ) from None
     if not isinstance(given, datetime):
-        raise PydanticCustomError(
-            "instant", "is not a time; give a datetime or text like 2026-03-02T09:30:00Z"
-        )
+        raise refused("instant", "is not a time; give a datetime or text like 2026-03-02T09:30:00Z")
     if given.utcoffset() is None:
-        raise PydanticCustomError("instant", "has no time zone; add one, like Z or +01:00")
+        raise refused("instant", "has no time zone; add one, like Z or +01:00")
     try:
         return given.astimezone(UTC)
     except OverflowError:
-        raise PydanticCustomError("instant", "is outside the years 1 to 9999 in UTC") from None
+        raise refused("instant", "is outside the years 1 to 9999 in UTC") from None
 
 
 def _amount(given: Decimal) -> Decimal:
@@ -155,31 +170,39 @@ def _amount(given: Decimal) -> Decimal:
     return abs(Decimal(format(given, "f")))
 
 
+def is_language(given: str) -> bool:
+    """Whether a text is a language tag.
+
+    RFC 5646, the well-formed subset in use: language, script, region, variants, extensions.
+    """
+    return len(given) <= _LONGEST_TAG and _BCP47.fullmatch(given) is not None
+
+
+_LONGEST_TAG = 80
+
+
 def _language(given: str) -> str:
-    # RFC 5646, the well-formed subset in use: language, script, region, variants, extensions.
-    if not _BCP47.fullmatch(given):
-        raise PydanticCustomError("language", "is not a BCP 47 language tag, like en or pt-BR")
+    if not is_language(given):
+        raise refused("language", "is not a BCP 47 language tag, like en or pt-BR")
     return given
 
 
 _BCP47 = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|\d{3}))?(-[A-Za-z0-9]{1,8})*")
 
-Id = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")
-]
+Id = Annotated[str, Kept(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
 """The caller's own id: 1 to 200 characters, no control characters."""
-FullId = Annotated[
-    str, StringConstraints(min_length=1, max_length=401, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")
-]
+is_id = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,200}").fullmatch
+"""Whether a text is an Id: a lone surrogate is no character either."""
+FullId = Annotated[str, Kept(min_length=1, max_length=401, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
 """An id of the same case, or "case_id/id" for an id of another case of the same family."""
 Code = Id
 """A short identifier (product, region, reason, reference …), never prose."""
-Instant = Annotated[datetime, BeforeValidator(_instant)]
+Instant = Annotated[datetime, Before(_instant)]
 """An aware datetime, normalised to UTC; text in ISO 8601 with an offset is accepted."""
-Flag = Annotated[bool, Strict()]
-Language = Annotated[str, StringConstraints(max_length=80), AfterValidator(_language)]
+Flag = Annotated[bool, Kept(strict=True)]
+Language = Annotated[str, Kept(max_length=_LONGEST_TAG), After(_language)]
 """A BCP 47 language tag (RFC 5646), kept as given."""
-Text = Annotated[str, StringConstraints(min_length=0)]
+Text = Annotated[str, Kept(min_length=0)]
 """Any text; to have a constraint at all refuses lone surrogates, which UTF-8 cannot hold."""
 PersonalText = Annotated[Text | None, Personal()]
 
@@ -211,18 +234,18 @@ class Money:
 
     amount: Annotated[
         Decimal,
-        Field(ge=0, max_digits=24, decimal_places=8, allow_inf_nan=False),
-        AfterValidator(_amount),
+        Kept(ge=0, max_digits=24, decimal_places=8, allow_inf_nan=False),
+        After(_amount),
     ]
     """How much, in units of the currency: 25.00."""
-    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+    currency: Annotated[str, Kept(pattern=r"^[A-Z]{3}$")]
     """The ISO 4217 code, three capital letters. An append checks that the list has it; reading does
     not, so that stored events stay readable however the list changes."""
 
     @classmethod
     def exact(cls, amount: Decimal, currency: str) -> Money:
         """An amount without validation: a sum may have more digits than a single amount."""
-        made = cls.__new__(cls)
+        made = cls.__new__(cls)  # not `unchecked`: reports make many
         object.__setattr__(made, "amount", amount)
         object.__setattr__(made, "currency", currency)
         return made

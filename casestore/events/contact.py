@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, StringConstraints, model_validator
-from pydantic_core import PydanticCustomError
-
 from casestore.events.base import (
     Channel,
     Code,
@@ -25,6 +22,7 @@ from casestore.events.base import (
     event,
     value,
 )
+from casestore.events.made import Kept, refused
 
 
 @event
@@ -150,7 +148,7 @@ class DeliveryFailed(Event):
     kind: Literal["permanent", "temporary", "no_answer", "reported_missing"]
     """How it failed. A temporary failure says only that it is late: the reply is not
     undelivered."""
-    code: Annotated[str, StringConstraints(pattern=r"^[245]\.\d{1,3}\.\d{1,3}$")] | None = None
+    code: Annotated[str, Kept(pattern=r"^[245]\.\d{1,3}\.\d{1,3}$")] | None = None
     """An enhanced mail system status code of RFC 3463, like 5.1.1."""
     diagnostic: PersonalText = None
     """What the mail system said."""
@@ -197,17 +195,15 @@ class SatisfactionRated(Event):
 
     TOLD: ClassVar[str] = "rated us {rating} of {scale}[, for reply {reply_id}][: {words}]"
 
-    rating: Annotated[int, Field(ge=1, strict=True)]
+    rating: Annotated[int, Kept(ge=1, strict=True)]
     """The rating, from 1 (the worst)."""
-    scale: Annotated[int, Field(ge=2, le=1000, strict=True)]
+    scale: Annotated[int, Kept(ge=2, le=1000, strict=True)]
     """The best rating that can be given; the worst is 1."""
     reply_id: ReplyId = None
     """The reply that was rated; left out, the case as a whole."""
     words: PersonalText = None
     """What they said along with it."""
 
-    @model_validator(mode="after")
-    def _on_the_scale(self) -> SatisfactionRated:
+    def _check(self) -> None:
         if self.rating > self.scale:
-            raise PydanticCustomError("rating", "rating is beyond the scale: it is 1 to scale")
-        return self
+            raise refused("rating", "rating is beyond the scale: it is 1 to scale")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, JsonValue, TypeAdapter, model_validator
-from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from casestore.events.base import (
@@ -24,6 +23,10 @@ from casestore.events.base import (
     ReplyId,
     event,
 )
+from casestore.events.made import After, adapter, refused
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue, TypeAdapter
 
 
 @event
@@ -63,11 +66,9 @@ class CaseAssigned(Event):
     team: Code | None = None
     """Which team has it from now on; left out, the same as before."""
 
-    @model_validator(mode="after")
-    def _somebody(self) -> CaseAssigned:
+    def _check(self) -> None:
         if self.agent is None and self.team is None:
-            raise PydanticCustomError("assigned", "name an agent, a team, or both")
-        return self
+            raise refused("assigned", "name an agent, a team, or both")
 
 
 @event
@@ -213,7 +214,18 @@ class NoteAdded(Event):
 
 # pydantic's JsonValue checks that a value is plain JSON. msgspec does not know JsonValue, so for
 # msgspec the field is any object.
-_Json = Annotated[object, AfterValidator(TypeAdapter(JsonValue).validate_python)]
+@cache
+def _json_adapter() -> TypeAdapter[JsonValue]:
+    from pydantic import JsonValue  # noqa: PLC0415  (only where an event is made)
+
+    return adapter(JsonValue)
+
+
+def _json(given: object) -> object:
+    return _json_adapter().validate_python(given)
+
+
+_Json = Annotated[object, After(_json)]
 
 Change = TypedDict("Change", {"from": _Json, "to": _Json}, total=False)
 """A field's stored value before and after. A value that is left out is None (not recorded)."""
@@ -246,10 +258,8 @@ class EventCorrected(Event):
     personal_changes: PersonalText = None
     """What is to be read otherwise in the words, in words."""
 
-    @model_validator(mode="after")
-    def _fits_its_kind(self) -> EventCorrected:
+    def _check(self) -> None:
         if self.kind == "voided" and self.changes:
-            raise PydanticCustomError("corrected", "a voided event has no changes; leave them out")
+            raise refused("corrected", "a voided event has no changes; leave them out")
         if self.kind == "amended" and not self.changes and self.personal_changes is None:
-            raise PydanticCustomError("corrected", "an amended event needs changes")
-        return self
+            raise refused("corrected", "an amended event needs changes")

@@ -5,9 +5,6 @@ from __future__ import annotations
 import re
 from typing import Annotated, ClassVar, Literal, get_args
 
-from pydantic import TypeAdapter, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
-
 from casestore.events.base import (
     Actor,
     Channel,
@@ -17,11 +14,12 @@ from casestore.events.base import (
     Identity,
     Instant,
     Known,
-    Language,
     New,
     PersonalText,
     event,
+    is_language,
 )
+from casestore.events.made import refused
 from casestore.events.zones import zone
 
 
@@ -66,7 +64,6 @@ Preference = Literal[
     "culture_note",
 ]
 _HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
-_LANGUAGE = TypeAdapter[str](Language)
 
 
 def _check_preference(preference: str, value: str | None) -> str | None:
@@ -79,11 +76,8 @@ def _check_preference(preference: str, value: str | None) -> str | None:
         return f"needs one of {', '.join(get_args(Channel))}"
     if preference == "contact_hours" and not _HOURS.fullmatch(value):
         return "needs hours like 09:00-17:30"
-    if preference == "language":
-        try:
-            _LANGUAGE.validate_python(value)
-        except ValidationError:
-            return "needs a BCP 47 language tag, like en or pt-BR"
+    if preference == "language" and not is_language(value):
+        return "needs a BCP 47 language tag, like en or pt-BR"
     if preference == "timezone":
         try:
             zone(value)
@@ -107,12 +101,9 @@ class PreferenceStated(Event):
     """The preference in words. A form of address, a need or a note on culture has no value, only
     words."""
 
-    @model_validator(mode="after")
-    def _value_fits(self) -> PreferenceStated:
+    def _check(self) -> None:
         if wrong := _check_preference(self.preference, self.value):
-            told = {"what": f"{self.preference} {wrong}"}
-            raise PydanticCustomError("preference", "{what}", told)
-        return self
+            raise refused("preference", f"{self.preference} {wrong}")
 
 
 @event

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator
-
 from casestore.events.base import Code, Event, Instant, event
+from casestore.events.made import After
 from casestore.events.policy_document import checked
 
 
@@ -20,6 +19,6 @@ class PolicyAdopted(Event):
     """What the policy is called; reports name it where they judged by it."""
     effective_from: Instant
     """From when on it holds: not before its adoption."""
-    policy: Annotated[dict[str, object], AfterValidator(checked)]
+    policy: Annotated[dict[str, object], After(checked)]
     """The whole document, as `casestore policy show` tells it. What it leaves out has the built-in
     value."""

@@ -11,16 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from datetime import date, time, timedelta
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from typing import Annotated, Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, ValidationError
-from pydantic_core import PydanticCustomError
-
-from casestore.events.base import Code, Flag, value
+from casestore.events.base import Code, Flag, unchecked, value
 from casestore.events.currencies import CURRENCIES
+from casestore.events.made import After, Kept, making, refused
 from casestore.events.zones import zone
 
 
@@ -57,7 +55,7 @@ def _span(text: str) -> str:
     try:
         span(text)
     except ValueError as error:
-        raise PydanticCustomError("span", "{what}", {"what": str(error)}) from None
+        raise refused("span", str(error)) from None
     return text
 
 
@@ -65,18 +63,16 @@ def _zone(name: str) -> str:
     try:
         zone(name)
     except ValueError:
-        raise PydanticCustomError(
-            "zone", "is not a time zone; write one like Europe/Dublin"
-        ) from None
+        raise refused("zone", "is not a time zone; write one like Europe/Dublin") from None
     return name
 
 
 def _hours(text: str) -> str:
     if not _HOURS.fullmatch(text):
-        raise PydanticCustomError("hours", "are not hours; write them like 09:00-17:30")
+        raise refused("hours", "are not hours; write them like 09:00-17:30")
     begin, _, end = text.partition("-")
     if begin >= end:
-        raise PydanticCustomError("hours", "must end after they begin, like 09:00-17:30")
+        raise refused("hours", "must end after they begin, like 09:00-17:30")
     return text
 
 
@@ -86,31 +82,30 @@ def _day(text: str) -> str:
     except ValueError:
         written_so = False
     if not written_so:
-        raise PydanticCustomError("day", "is not a date; write it like 2026-12-25")
+        raise refused("day", "is not a date; write it like 2026-12-25")
     return text
 
 
 def _week(hours: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
     if not any(hours.values()):
-        raise PydanticCustomError("week", "has no working hours on any day")
+        raise refused("week", "has no working hours on any day")
     for day, each in hours.items():
         if any(one.partition("-")[2] > two.partition("-")[0] for one, two in pairwise(each)):
-            told = {"what": f"{day}: hours must follow one another"}
-            raise PydanticCustomError("week", "{what}", told)
+            raise refused("week", f"{day}: hours must follow one another")
     return hours
 
 
-Within = Annotated[str, AfterValidator(_span)]
+Within = Annotated[str, After(_span)]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _CLOCK = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 _HOURS = re.compile(f"{_CLOCK}-(?:{_CLOCK}|24:00)")
-Hours = Annotated[str, AfterValidator(_hours)]
+Hours = Annotated[str, After(_hours)]
 CURRENCY = "^[A-Z]{3}$"
-Currency = Annotated[str, StringConstraints(pattern=CURRENCY)]
-Amount = Annotated[Decimal, Field(ge=0, max_digits=24, decimal_places=8, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0, le=1_000_000, strict=True)]
-Share = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+Currency = Annotated[str, Kept(pattern=CURRENCY)]
+Amount = Annotated[Decimal, Kept(ge=0, max_digits=24, decimal_places=8, allow_inf_nan=False)]
+Count = Annotated[int, Kept(ge=0, le=1_000_000, strict=True)]
+Share = Annotated[float, Kept(ge=0, allow_inf_nan=False, strict=True)]
 
 
 def _nine_to_five() -> dict[Day, tuple[str, ...]]:
@@ -121,14 +116,14 @@ def _nine_to_five() -> dict[Day, tuple[str, ...]]:
 class Calendar:
     """When the house works: what business hours and days are counted in."""
 
-    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    timezone: Annotated[str, After(_zone)] = "UTC"
     """The zone of the hours and holidays, like Europe/Dublin."""
-    hours: Annotated[dict[Day, tuple[Hours, ...]], AfterValidator(_week)] = field(
+    hours: Annotated[dict[Day, tuple[Hours, ...]], After(_week)] = field(
         default_factory=_nine_to_five
     )
     """The working hours of each day, like mon = ["09:00-12:30", "13:30-17:30"]. Where hours are
     given, a day that is left out is free."""
-    holidays: dict[Annotated[str, AfterValidator(_day)], str] = field(default_factory=dict)
+    holidays: dict[Annotated[str, After(_day)], str] = field(default_factory=dict)
     """Free days, by date, with their names. They are written out when a policy is adopted, so
     that no later version of a calendar changes what was late."""
 
@@ -176,7 +171,7 @@ class Conduct:
     """How much a gesture may come to, as a share of the loss that it is for."""
     needs_operations: tuple[Code, ...] = ()
     """Categories in which no finding is made before operations were heard."""
-    min_group: Annotated[Count, Field(ge=2)] = 5
+    min_group: Annotated[Count, Kept(ge=2)] = 5
     """Gestures from which on a group is compared with others: 2 or more."""
     band: Share = 0.25
     """How far apart the medians of two groups may be, as a share of the smaller one."""
@@ -223,14 +218,27 @@ class Goodwill:
 class Document:
     """A whole policy."""
 
-    calendar: Calendar = field(default_factory=Calendar)
-    conduct: Conduct = field(default_factory=Conduct)
+    calendar: Calendar = field(default_factory=partial(unchecked, Calendar))
+    conduct: Conduct = field(default_factory=partial(unchecked, Conduct))
     roles: dict[Code, Role] = field(default_factory=dict)
-    goodwill: Goodwill = field(default_factory=Goodwill)
+    goodwill: Goodwill = field(default_factory=partial(unchecked, Goodwill))
 
 
-DOCUMENT = TypeAdapter(Document)
-BUILT_IN = Document()
+def read_document(given: object) -> Document:
+    """A document from what is stored or was read of it. Raises pydantic's ValidationError."""
+    document: Document = making(Document).validator.validate_python(given)
+    return document
+
+
+def plain_document(document: Document) -> dict[str, Any]:
+    """A document as plain JSON values, with what it leaves out, but for None."""
+    plain: dict[str, Any] = making(Document).serializer.to_python(
+        document, mode="json", exclude_none=True
+    )
+    return plain
+
+
+BUILT_IN = unchecked(Document)
 """What holds where no policy is in force."""
 
 
@@ -264,20 +272,19 @@ NO_CURRENCY = "is no currency; write its ISO 4217 code, like EUR"
 
 def checked(given: dict[str, Any]) -> dict[str, Any]:
     """A document as it is stored: valid, and only what was given."""
+    from pydantic import ValidationError  # noqa: PLC0415  (only where an event is made)
+
     try:
-        document = DOCUMENT.validate_python(given)
+        document = read_document(given)
     except ValidationError as error:  # told in one line, as of any other field
         each = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(
             name if name.isprintable() else ascii(name) for name in map(str, each["loc"])
         )
-        raise PydanticCustomError(
-            "document", "{what}", {"what": f"{where}: {each['msg']}"}
-        ) from None
+        raise refused("document", f"{where}: {each['msg']}") from None
     for path in unknown_currencies(document):
-        what = f"{'.'.join(path)}: {NO_CURRENCY}"
-        raise PydanticCustomError("document", "{what}", {"what": what})
-    stored: dict[str, Any] = DOCUMENT.dump_python(document, mode="json", exclude_none=True)
+        raise refused("document", f"{'.'.join(path)}: {NO_CURRENCY}")
+    stored = plain_document(document)
     return {name: _given_only(stored[name], each) for name, each in given.items()}
 
 

@@ -13,27 +13,27 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
-from typing import Annotated, Any, NamedTuple, get_args, get_origin
-
-from pydantic import TypeAdapter, ValidationError
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args, get_origin
 
 from casestore.errors import InvalidPolicy, Mistake
-from casestore.events.base import Code
+from casestore.events.base import is_id
 from casestore.events.markers import fields_of
 from casestore.events.policy_document import (
     CURRENCY,
-    DOCUMENT,
     NO_CURRENCY,
     Document,
+    read_document,
     unknown_currencies,
 )
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 YEARS = 10
 """The number of years for which holidays are written out, from that of `effective_from` on."""
 
 _TOP = ("name", "effective_from", *Document.__dataclass_fields__)
 _HOLIDAYS = ("country", "subdivision", "language", "also", "without")
-_NAMED = TypeAdapter[str](Code)
 
 
 class PolicyFile(NamedTuple):
@@ -58,6 +58,8 @@ def read_policy(text: str, now: datetime) -> PolicyFile:
     Raises:
         InvalidPolicy: the file has mistakes; it names all of them.
     """
+    from pydantic import ValidationError  # noqa: PLC0415  (only where a document is made)
+
     try:
         given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -81,7 +83,7 @@ def read_policy(text: str, now: datetime) -> PolicyFile:
     mistakes += _expand_holidays(given, lines, begin)
     plain = _plain({key: each for key, each in given.items() if key in _TOP})
     try:
-        document = DOCUMENT.validate_python(plain)
+        document = read_document(plain)
     except ValidationError as error:
         mistakes += _invalid(error, lines)
     else:
@@ -93,11 +95,7 @@ def read_policy(text: str, now: datetime) -> PolicyFile:
 
 
 def _is_name(value: Any) -> bool:
-    try:
-        _NAMED.validate_python(value)
-    except ValidationError:
-        return False
-    return True
+    return isinstance(value, str) and is_id(value) is not None
 
 
 def _is_instant(value: Any) -> bool:

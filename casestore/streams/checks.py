@@ -14,7 +14,6 @@ from typing import Any
 
 import msgspec
 from msgspec.json import encode
-from pydantic import ValidationError
 
 from casestore.events import (
     CaseOpened,
@@ -238,6 +237,8 @@ def check_correction(event: EventCorrected, context: Context) -> str | None:
 
 
 def _check_changes(event: EventCorrected, target: Recorded) -> str | None:
+    from pydantic import ValidationError  # noqa: PLC0415  (only where an event is made)
+
     data = stored_data(target.event)
     fields = amendable_fields(type(target.event))
     for name, change in (event.changes or {}).items():
@@ -273,6 +274,8 @@ def _cut(value: Any) -> str:
 
 def _normal(event: Event, name: str, value: Any) -> Any:
     """A value as the field would store it: 10:00+01:00 becomes 09:00Z."""
+    from pydantic import ValidationError  # noqa: PLC0415  (only where an event is made)
+
     if value is None:
         return None  # None means "not recorded", which differs from the field's default
     try:

@@ -7,16 +7,19 @@ fields. Personal part: UTF-8 JSON of the Personal fields that are not None, befo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
-from pydantic import ValidationError
 
 from casestore.errors import InvalidEvent, StoreDamaged, quoted
 from casestore.events import VOCABULARY, Event
+from casestore.events.made import making
 from casestore.events.markers import personal_fields
 from casestore.streams.history import Privacy, Recorded
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 def topic(cls: type[Event]) -> str:
@@ -49,6 +52,36 @@ def one_line(name: str, error: ValidationError) -> str:
 Decode = Callable[[bytes], Event]
 
 
+class _Encoders(dict[type[Event], tuple[str, Any, set[str]]]):
+    """By class the topic, the encoder and the Personal fields, made when first asked for."""
+
+    def __init__(self, classes: Iterable[type[Event]]) -> None:
+        self._classes = frozenset(classes)
+
+    def __missing__(self, cls: type[Event]) -> tuple[str, Any, set[str]]:
+        if cls not in self._classes:
+            raise KeyError(cls)
+        to_json = making(cls).serializer.to_json
+        return self.setdefault(cls, (topic(cls), to_json, set(personal_fields(cls))))
+
+
+class _Decoders(dict[str, Decode]):
+    """By topic the decoder, made when first asked for."""
+
+    def __init__(self, classes: Mapping[str, type[Event]]) -> None:
+        self._classes = classes
+
+    def __missing__(self, name: str) -> Decode:
+        base = name.partition("@")[0]
+        cls = self._classes.get(base)
+        if cls is not None and topic(cls) == name:
+            return self.setdefault(name, msgspec.json.Decoder(cls).decode)
+        for older in range(1, 1 if cls is None else cls.SCHEMA):
+            if cls is not None and name == (base if older == 1 else f"{base}@{older}"):
+                return self.setdefault(name, _upcasting_decoder(cls, older))
+        raise KeyError(name)
+
+
 class Codec:
     """Encodes and decodes the events of a vocabulary.
 
@@ -58,15 +91,8 @@ class Codec:
 
     def __init__(self, events: Iterable[type[Event]] = VOCABULARY) -> None:
         self.classes: dict[str, type[Event]] = {cls.__name__: cls for cls in events}
-        self._encoders: dict[type[Event], tuple[str, Any, set[str]]] = {}
-        self.decoders: dict[str, Decode] = {}
-        for cls in self.classes.values():
-            serializer = cast(Any, cls).__pydantic_serializer__
-            self._encoders[cls] = (topic(cls), serializer.to_json, set(personal_fields(cls)))
-            self.decoders[topic(cls)] = msgspec.json.Decoder(cls).decode
-            for schema in range(1, cls.SCHEMA):
-                name = cls.__name__ if schema == 1 else f"{cls.__name__}@{schema}"
-                self.decoders[name] = _upcasting_decoder(cls, schema)
+        self._encoders = _Encoders(self.classes.values())
+        self.decoders = _Decoders(self.classes)
 
     def encode(self, event: Event) -> tuple[str, bytes]:
         """The topic and the state of an event, without its Personal fields.
@@ -145,12 +171,13 @@ class Codec:
 
         Raises InvalidEvent: its text is one line and does not repeat the data.
         """
+        from pydantic import ValidationError  # noqa: PLC0415  (only where an event is made)
+
         cls = self.classes.get(name)
         if cls is None:
             raise InvalidEvent(f"unknown event type {quoted(name)}; `casestore events` lists them")
         try:
-            validator = cast(Any, cls).__pydantic_validator__
-            return cast(Event, validator.validate_json(data, strict=True))
+            return cast(Event, making(cls).validator.validate_json(data, strict=True))
         except ValidationError as error:
             raise InvalidEvent(one_line(name, error)) from None
 

@@ -23,6 +23,7 @@ from casestore.events import (
     PreferenceStated,
     PreferenceWithdrawn,
 )
+from casestore.events.base import unchecked
 from casestore.streams.checks import (
     NO_CONTEXT,
     Context,
@@ -33,7 +34,7 @@ from casestore.streams.checks import (
     known_ids,
 )
 
-STORE = Actor(kind="system", id="casestore")
+STORE = unchecked(Actor, kind="system", id="casestore")
 """The actor of a registration that the store adds because nobody registered the customer."""
 
 

@@ -21,6 +21,7 @@ import msgspec
 
 from casestore.errors import StoreDamaged, quoted
 from casestore.events import CaseOpened, Event, EventCorrected
+from casestore.events.made import making
 from casestore.events.markers import IdKey, brings, needs
 
 Privacy = Literal["withheld", "revealed", "erased"]
@@ -239,8 +240,9 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
 
 def stored_data(event: Event) -> dict[str, Any]:
     """The event's fields as plain JSON values, None left out, Personal fields included."""
-    serializer = cast(Any, type(event)).__pydantic_serializer__
-    data: dict[str, Any] = serializer.to_python(event, mode="json", exclude_none=True)
+    data: dict[str, Any] = making(type(event)).serializer.to_python(
+        event, mode="json", exclude_none=True
+    )
     return data
 
 
@@ -251,8 +253,7 @@ def amended(event: Event, values: dict[str, Any]) -> Event:
     """
     data = stored_data(event) | values
     given = msgspec.json.encode({name: value for name, value in data.items() if value is not None})
-    validator = cast(Any, type(event)).__pydantic_validator__
-    return cast(Event, validator.validate_json(given, strict=True))
+    return cast(Event, making(type(event)).validator.validate_json(given, strict=True))
 
 
 class History:

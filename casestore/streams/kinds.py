@@ -13,7 +13,6 @@ from heapq import heappop, heappush
 from typing import Any, NamedTuple, cast
 
 import msgspec
-from pydantic import TypeAdapter, ValidationError
 
 from casestore.errors import InvalidStream
 from casestore.events import (
@@ -24,7 +23,7 @@ from casestore.events import (
     Event,
     EventCorrected,
 )
-from casestore.events.base import Id
+from casestore.events.base import is_id
 from casestore.events.markers import IdKey, brings, needs
 from casestore.streams import case, customer, policies
 from casestore.streams.case import Case
@@ -35,7 +34,6 @@ from casestore.streams.history import History, Recorded
 from casestore.streams.policies import Policies
 
 State = Case | Customer | Policies
-_ID = TypeAdapter[str](Id)
 
 
 class Kind(NamedTuple):
@@ -108,12 +106,10 @@ def _parse(stream: str) -> tuple[str, str]:
             f"{_shown(stream)} is not a stream; write case:<case_id>, customer:<customer_id> "
             "or policy"
         )
-    try:
-        _ID.validate_python(each)
-    except ValidationError:
+    if not is_id(each):
         raise InvalidStream(
             f"the id in {_shown(stream)} must have 1 to 200 characters and no control characters"
-        ) from None
+        )
     return kind, each
 
 

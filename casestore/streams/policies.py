@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from casestore.events import PolicyAdopted
-from casestore.events.policy_document import BUILT_IN, DOCUMENT, Document
+from casestore.events.policy_document import BUILT_IN, Document
 from casestore.streams.checks import AHEAD, NO_CONTEXT, Context, check_values
 
 
@@ -52,7 +52,7 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
 
 def evolve(policies: Policies, event: PolicyAdopted) -> Policies:
     """The policies after an adoption."""
-    document = DOCUMENT.validate_python(event.policy)
+    document = msgspec.convert(event.policy, Document)
     adopted = Adopted(event.name, event.effective_from, document)
     return Policies(adopted=(*policies.adopted, adopted))
 

@@ -19,8 +19,13 @@ def on_demand(
     Args:
         package: its name.
         names: its public names by the module that each is imported from, with spaces between.
+            `name=there` is a name that its module calls otherwise.
     """
-    modules = {name: module for module, listed in names.items() for name in listed.split()}
+    modules: dict[str, tuple[str, str]] = {}
+    for module, its_names in names.items():
+        for each in its_names.split():
+            name, _, there = each.partition("=")
+            modules[name] = module, there or name
 
     def get(name: str) -> object:
         part = f"{package}.{name}"
@@ -32,7 +37,8 @@ def on_demand(
             return sys.modules[part]
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(modules[name]), name)
+        module, there = modules[name]
+        value = getattr(import_module(module), there)
         setattr(sys.modules[package], name, value)  # so that it is looked up once
         return value
 

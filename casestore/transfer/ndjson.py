@@ -17,13 +17,14 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import Any, Literal, cast
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 
 from casestore.append.request import Append
 from casestore.errors import CaseStoreError, InvalidEvent, quoted
+from casestore.events.made import making
 from casestore.store import CaseStore
 from casestore.streams import kinds
 from casestore.streams.history import Recorded, to_microseconds
@@ -235,11 +236,10 @@ def export_lines(
 
 def _export(recorded: Recorded) -> bytes:
     event, metadata = recorded.event, recorded.metadata
-    serializer = cast(Any, type(event)).__pydantic_serializer__
     line = _Exported(
         recorded.stream,
         recorded.type,
-        msgspec.Raw(serializer.to_json(event, exclude_none=True)),
+        msgspec.Raw(making(type(event)).serializer.to_json(event, exclude_none=True)),
         metadata.key,
         recorded.uid,
         metadata.source,

@@ -14,7 +14,7 @@ import click
 from casestore import CaseStore, PolicyAdopted, StreamNotFound
 from casestore.errors import InvalidPolicy
 from casestore.events import Actor
-from casestore.events.policy_document import BUILT_IN, DAYS, DOCUMENT, Document
+from casestore.events.policy_document import BUILT_IN, DAYS, Document, plain_document
 from casestore.policy.toml import PolicyFile, read_policy
 from casestore.streams.policies import Adopted, Policies
 from casestore.streams.wording import counted
@@ -44,7 +44,7 @@ from cli.terminal.output import (
 from cli.terminal.text import visible
 from cli.views.report import show as print_answer
 from projections.query.selection import Selection
-from projections.reports.backtest import BACKTEST
+from projections.reports.declared.backtest import BACKTEST
 
 
 @click.group()
@@ -208,7 +208,7 @@ def _lines(in_force: Adopted, whole: dict[str, Any], at: datetime, tz: tzinfo) -
 
 
 def _whole(document: Document) -> dict[str, Any]:
-    whole: dict[str, Any] = DOCUMENT.dump_python(document, mode="json", exclude_none=True)
+    whole = plain_document(document)
     return whole
 
 

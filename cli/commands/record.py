@@ -146,7 +146,7 @@ def _put(data: dict[str, Any], path: list[str], text: str, cls: type[Any]) -> No
     if not rest:
         data[name] = _read(text, hint, name)
         return
-    inner = next((part for part in parts(hint) if hasattr(part, "__pydantic_fields__")), None)
+    inner: Any = next(filter(dataclasses.is_dataclass, parts(hint)), None)
     if inner is None or get_origin(_bare(hint)) is tuple:
         raise Usage(f"{cls.__name__}.{name} has no field {quoted('.'.join(rest))} inside")
     inner_data = data.setdefault(name, {})

@@ -7,7 +7,7 @@ rows alone. People get a table of the fields that matter most, and the summary b
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from inspect import isfunction
@@ -34,7 +34,6 @@ from cli.terminal.options import (
 from cli.terminal.output import for_people, print_lines, tabular, zone_named
 from cli.terminal.progress import progress
 from cli.terminal.text import quoted
-from cli.views.lapses import ExplainedLine, explained_lapses, with_words
 from cli.views.report import show, warn_of_parked
 from projections import reports
 from projections.query.known_names import not_known
@@ -89,20 +88,18 @@ _SELECTS = {
 }
 """The options that select some rows of a report, and their help."""
 
-Explain = Callable[[Result[Any], CaseStore, tzinfo], Iterator[str]]
-"""Gives the lines that explain a report's rows, with times in a zone."""
 Show = Callable[[Report[Any], Result[Any], tzinfo], None]
 """Prints what a report answered, with times in a zone."""
 
 
 def report_command(
-    report: Report[Any], explain: Explain | None = None, shows: Show = show
+    report: Report[Any], *, in_words: bool = False, shows: Show = show
 ) -> click.Command:
     """Make the command of a report.
 
     Args:
         report: the report.
-        explain: what the option --explain does; without it there is no such option.
+        in_words: whether it has the option --explain.
         shows: prints what the report answered.
     """
 
@@ -128,20 +125,23 @@ def report_command(
                 result = answered(chosen, store, selection=selection, sort=sort, limit=limit, **own)
             except CannotAsk as error:
                 raise Usage(str(error)) from None
-            if explain is not None and explained:
+            if explained:
+                from cli.views import lapses  # noqa: PLC0415  (only who asks for words waits for it)
+
                 if for_people():
                     warn_of_parked(result.parked)
-                    lines = explain(result, store, selection.tz)
+                    lines = lapses.explained_lapses(result, store, selection.tz)
                     print_lines(chain(lines, zone_named(selection.tz)))
                     return
-                result = replace(result, rows=list(with_words(result, store, selection.tz)))
-                chosen = replace(chosen, line=ExplainedLine)
+                rows = list(lapses.with_words(result, store, selection.tz))
+                result = replace(result, rows=rows)
+                chosen = replace(chosen, line=lapses.ExplainedLine)
         shows(chosen, result, selection.tz)
 
     decorators = [
         *([] if report.argument is None else [click.argument(report.argument, metavar="ID")]),
         *map(_option, report.options),
-        *([] if explain is None else [_EXPLAIN]),
+        *([_EXPLAIN] if in_words else []),
         as_of_option,
         known_at_option,
         window_options(
@@ -275,7 +275,30 @@ def answered(report: Report[Any], store: CaseStore, **arguments: Any) -> Result[
 # --- the commands ----------------------------------------------------------------------------
 
 
-@click.group()
+_GOODWILL = ("history", "spend", "allowance")
+
+
+class _Reports(click.Group):
+    """A group of reports, each of which is imported when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's interface)
+        """Name them."""
+        return sorted(_GOODWILL)
+
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002  (click's interface)
+        cmd_name: str,
+    ) -> click.Command | None:
+        """Make one."""
+        return (
+            report_command(getattr(reports, f"goodwill_{cmd_name}"))
+            if cmd_name in _GOODWILL
+            else None
+        )
+
+
+@click.group(cls=_Reports)
 @shared
 def goodwill() -> None:
     """Show what customers were given: gestures and remedies.
@@ -287,20 +310,8 @@ def goodwill() -> None:
     """
 
 
-for _report in (reports.goodwill_history, reports.goodwill_spend, reports.goodwill_allowance):
-    goodwill.add_command(report_command(_report))
-
-cases = report_command(reports.cases)
-promises = report_command(reports.promises)
-undelivered = report_command(reports.undelivered)
-waiting = report_command(reports.waiting)
-overdue = report_command(reports.overdue)
-ageing = report_command(reports.ageing)
-repeats = report_command(reports.repeats)
-lapses = report_command(reports.lapses, explained_lapses)
-conflicts = report_command(reports.conflicts)
-consistency = report_command(reports.consistency)
-breakdown = report_command(reports.breakdown)
-responses = report_command(reports.responses)
-period = report_command(reports.period)
-causes = report_command(reports.causes)
+def __getattr__(name: str) -> click.Command:
+    """The command of a report, made when it is asked for: so that only this report is imported."""
+    if name not in reports.__all__ or not isinstance(report := getattr(reports, name), Report):
+        raise AttributeError(name)
+    return report_command(report, in_words=name == "lapses")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from shutil import get_terminal_size
 from typing import IO, Any
 
 from cli.terminal.options import settings
@@ -17,11 +16,15 @@ def on_terminal() -> bool:
 
 def width() -> int:
     """The characters in a line of the terminal; COLUMNS goes before what the terminal says."""
+    from shutil import get_terminal_size  # noqa: PLC0415  (a pipe has no width)
+
     return get_terminal_size().columns
 
 
 def height() -> int:
     """The lines of the terminal; LINES goes before what the terminal says."""
+    from shutil import get_terminal_size  # noqa: PLC0415  (a pipe has no height)
+
     return get_terminal_size().lines
 
 

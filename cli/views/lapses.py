@@ -15,7 +15,7 @@ from casestore.streams.wording import clock, counted, tell, words
 from cli.terminal.output import cell, heading, paragraph, text
 from cli.terminal.text import visible
 from projections.query.report import Result
-from projections.reports.lapses import LapseLine
+from projections.reports.declared.lapses import LapseLine
 from projections.rules.lapses import RULES
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, tzinfo
-from shutil import get_terminal_size
 from typing import Any, NamedTuple
 
 from casestore.events import EventCorrected
 from casestore.streams.history import History, Recorded, stored_data
 from casestore.streams.wording import clock, tell, words
 from cli.terminal.output import Column, on_terminal
+from cli.terminal.screen import width
 
 
 class Entry(NamedTuple):
@@ -34,7 +34,7 @@ _PROGRAMS = (
 
 def columns(zone: tzinfo = UTC) -> Sequence[Column]:
     """The columns of a timeline."""
-    narrow = on_terminal() and get_terminal_size().columns < NARROW
+    narrow = on_terminal() and width() < NARROW
     return (
         Column("version", "v", right=True),
         Column("when", f"when ({zone})", programs=False),

@@ -16,7 +16,6 @@ from eventsourcing.persistence import OperationalError
 
 from projections.engine.live import LiveTables, Tick, to_build
 from projections.engine.tables import Cursor, Tables, Tracked, unavailable
-from projections.engine.workers import fill_all
 from projections.projection import Projection
 
 
@@ -53,6 +52,8 @@ def rebuild(
 def _build(
     live: LiveTables, projections: Sequence[Projection], workers: int, tick: Tick | None
 ) -> None:
+    from projections.engine.workers import fill_all  # noqa: PLC0415  (most reports build nothing)
+
     where, token = live.tables, uuid4().hex[:8]
     head = live.head()
     mark, store_id = live.mark(head), live.store.meta["store_id"]

@@ -18,8 +18,9 @@ from casestore.events import (
 )
 from projections.history.case_history import CASE
 from projections.history.happened import Happened, Moment
+from projections.models.lapses import Outcome
 from projections.rules.facts import Facts
-from projections.rules.rule import Finding, Outcome, rule
+from projections.rules.rule import Finding, rule
 
 _CONTACT = ("callback", "reply", "update", "visit", "other")
 """Kinds of promise that may answer an ask for contact, although the promise names no ask."""

@@ -21,8 +21,9 @@ from casestore.events import (
 from projections.history.case_history import CASE
 from projections.history.happened import Happened
 from projections.models.cases import NOT_COMPLAINTS, RESOLVED, resolution_due
+from projections.models.lapses import Outcome
 from projections.rules.facts import Facts
-from projections.rules.rule import Finding, Outcome, rule
+from projections.rules.rule import Finding, rule
 
 # --- escalations
 

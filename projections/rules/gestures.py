@@ -18,8 +18,9 @@ from casestore.events import (
 )
 from projections.history.happened import Happened
 from projections.history.issues import UNFOUNDED
+from projections.models.lapses import Outcome
 from projections.rules.facts import Facts
-from projections.rules.rule import Finding, Outcome, rule
+from projections.rules.rule import Finding, rule
 
 WENT_WRONG: dict[bool | None, Outcome] = {True: "violated", False: "satisfied", None: "unknown"}
 """The outcome for an assertion that something went wrong; None was not recorded."""
@@ -113,7 +114,7 @@ def qualified_gesture(case: Facts) -> Iterator[Finding]:
 )
 def repeat_goodwill(_case: Facts) -> Iterable[Finding]:
     """A gesture is for once: who is given one for every complaint is taught to complain."""
-    return ()  # judged in projections.reports.repeat_goodwill
+    return ()  # judged in projections.reports.declared.repeat_goodwill
 
 
 @rule("goodwill-on-unfounded", "4", on=GestureGiven)

@@ -18,9 +18,10 @@ from casestore.events import (
 )
 from casestore.policy.authority import Given, could_give
 from projections.history.happened import Happened, Moment
+from projections.models.lapses import Outcome
 from projections.rules.facts import Facts
 from projections.rules.gestures import WENT_WRONG, undone
-from projections.rules.rule import Finding, Outcome, rule
+from projections.rules.rule import Finding, rule
 
 _SAME_TIME = timedelta(hours=1)
 """If an event names no reply, it belongs to a reply that was sent at most so long before it."""

@@ -22,8 +22,9 @@ from casestore.events import (
 )
 from projections.history.happened import Happened, Moment
 from projections.history.issues import UNFOUNDED
+from projections.models.lapses import Outcome
 from projections.rules.facts import Facts
-from projections.rules.rule import Finding, Outcome, rule
+from projections.rules.rule import Finding, rule
 
 
 def _before(events: Sequence[Happened], moment: Moment) -> int:

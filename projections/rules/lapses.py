@@ -1,15 +1,14 @@
-"""The projection of lapses: one row for each finding of the rules."""
+"""The rules, and the rows of the lapses that they find."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from projections.history.case_history import CaseHistory
 from projections.history.happened import MOMENT, Happened
-from projections.projection import Projection, Row
+from projections.models.lapses import LapseRow
 from projections.rules.facts import Facts
-from projections.rules.rule import RULES, Outcome, judged
+from projections.rules.rule import RULES, judged
 
 # Importing a module declares its rules. `casestore lessons` lists them in this order.
 # isort: off
@@ -18,27 +17,7 @@ from projections.rules import judgement, preferences, promises, questions  # noq
 from projections.rules import remedies, replies  # noqa: F401
 # isort: on
 
-__all__ = ["LAPSES", "RULES", "LapseRow"]
-
-
-class LapseRow(Row, frozen=True):
-    """The finding of a rule on one subject."""
-
-    rule: str
-    subject: str
-    case_id: str
-    customer_id: str
-    outcome: Outcome
-    at: datetime
-    due_at: datetime | None
-    """Set if it is violated because time passed: the finding holds only after this time."""
-    agent: str | None
-    team: str | None
-    evidence: tuple[str, ...]
-    """The ids of the events that show it, in the order of happening."""
-    product: str | None
-    region: str | None
-    category: str | None
+__all__ = ["RULES", "LapseRow", "rows"]
 
 
 _OUTSIDERS = ("customer", "system", "third_party")
@@ -76,13 +55,3 @@ def rows(case: CaseHistory) -> Iterator[LapseRow]:
 def _in_order(event: Happened, evidence: tuple[Happened, ...]) -> tuple[str, ...]:
     ordered = sorted((event, *evidence), key=MOMENT)
     return tuple({each.event_id: None for each in ordered})
-
-
-LAPSES = Projection(
-    name="lapses",
-    version=3,
-    row=LapseRow,
-    rows=rows,
-    looks_at=frozenset({"customer", "policy"}),
-    indexes=("customer_id", "rule", "at"),
-)

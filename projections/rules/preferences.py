@@ -17,8 +17,9 @@ from casestore.events import (
 )
 from projections.history.case_history import CASE
 from projections.history.happened import Happened
+from projections.models.lapses import Outcome
 from projections.rules.facts import Facts
-from projections.rules.rule import Finding, Outcome, rule
+from projections.rules.rule import Finding, rule
 
 Held = Mapping[str, Happened]
 """The preferences in force: by preference, the event that stated it last."""

@@ -15,9 +15,10 @@ from casestore.events import (
     PromiseWithdrawn,
 )
 from projections.history.happened import MOMENT, Happened
+from projections.models.lapses import Outcome
 from projections.models.promises import PromiseRow, rows
 from projections.rules.facts import Facts
-from projections.rules.rule import Finding, Outcome, rule
+from projections.rules.rule import Finding, rule
 
 _COURSE = (PromiseKept, PromiseRenegotiated, PromiseReleased, PromiseWithdrawn)
 

@@ -14,8 +14,9 @@ from casestore.events import (
     RequestRefused,
 )
 from projections.history.happened import Happened, Moment
+from projections.models.lapses import Outcome
 from projections.rules.facts import Facts
-from projections.rules.rule import Finding, Outcome, rule
+from projections.rules.rule import Finding, rule
 
 _NOT_AN_ANSWER = ("acknowledgement", "holding")
 """Purposes of replies that are not meant to answer anything yet."""

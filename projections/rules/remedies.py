@@ -16,9 +16,10 @@ from casestore.events import (
 )
 from projections.history.happened import Happened
 from projections.history.issues import UNFOUNDED
+from projections.models.lapses import Outcome
 from projections.rules.facts import Facts
 from projections.rules.gestures import undone
-from projections.rules.rule import Finding, Outcome, rule
+from projections.rules.rule import Finding, rule
 
 
 @rule("no-choice-offered", "4", on=FindingMade)

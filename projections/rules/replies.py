@@ -13,9 +13,10 @@ from casestore.events import (
 )
 from projections.history.case_history import CASE
 from projections.history.happened import Happened, Moment
+from projections.models.lapses import Outcome
 from projections.rules.contact import Done, in_time
 from projections.rules.facts import Facts
-from projections.rules.rule import Finding, Outcome, rule
+from projections.rules.rule import Finding, rule
 
 
 @rule("undelivered-reply", "1", on=ReplySent, numbers="resend_within")

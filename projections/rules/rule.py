@@ -12,16 +12,14 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from functools import lru_cache
 from inspect import cleandoc
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from casestore.events import Event
 from projections.history.happened import Happened
+from projections.models.lapses import Outcome
 from projections.rules.facts import Facts
-
-Outcome = Literal["violated", "satisfied", "exempt", "unknown"]
-OUTCOMES: tuple[Outcome, ...] = ("violated", "satisfied", "exempt", "unknown")
 
 
 class Finding(msgspec.Struct, frozen=True, gc=False):
@@ -81,7 +79,7 @@ def rule(
         stories: the numbers of the demo's stories that teach it.
         on: one type of event, or several: the rule is asked only about a case that has one.
         numbers: the names of the policy's numbers that it uses, with spaces between.
-        across_cases: it looks at all cases of a customer, and `projections.reports.lapses`
+        across_cases: it looks at all cases of a customer, and `projections.reports.declared.lapses`
             judges it.
     """
 

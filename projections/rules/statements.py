@@ -23,8 +23,9 @@ from casestore.events import (
 )
 from projections.history.happened import Happened
 from projections.history.issues import UNFOUNDED
+from projections.models.lapses import Outcome
 from projections.rules.facts import Facts
-from projections.rules.rule import Finding, Outcome, rule
+from projections.rules.rule import Finding, rule
 
 _HOUR = timedelta(hours=1)
 
@@ -120,7 +121,7 @@ def untrue_statement(case: Facts) -> Iterator[Finding]:
 @rule("conflicting-statements", "5", across_cases=True)
 def conflicting_statements(_case: Facts) -> Iterable[Finding]:
     """Talk to each other, so that the customer is not told one thing today and another tomorrow."""
-    return ()  # judged in projections.reports.conflicts
+    return ()  # judged in projections.reports.declared.conflicts
 
 
 @rule("wants-not-asked", "2", "3", "4", on=(RequestRefused, FinalDecisionGiven))

@@ -70,4 +70,4 @@ def _measure(part: str, folder: Path, options: argparse.Namespace) -> Iterable[F
         return bench_projections(options.keep or folder, options.events or 1_000_000, rounds)
     from tests.bench.start import bench_start
 
-    return bench_start(rounds)
+    return bench_start(folder, rounds)

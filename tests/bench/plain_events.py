@@ -9,6 +9,7 @@ from typing import Any
 
 from casestore import Actor, CaseOpened, CaseStore, MessageReceived, ReplySent
 from casestore.events import Event
+from casestore.events.made import making
 from casestore.journal.rows import Row
 
 AGENT = Actor(kind="agent", id="anna", role="first_line", team="north")
@@ -59,7 +60,7 @@ def lines(count: int) -> list[bytes]:
     encoded = []
     for n, (stream, event) in enumerate(events(count)):
         cls: Any = type(event)
-        data = json.loads(cls.__pydantic_serializer__.to_json(event, exclude_none=True))
+        data = json.loads(making(cls).serializer.to_json(event, exclude_none=True))
         line = {"stream": stream, "type": cls.__name__, "data": data, "key": f"k{n}"}
         encoded.append(json.dumps(line, separators=(",", ":")).encode())
     return encoded

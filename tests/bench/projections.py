@@ -16,9 +16,9 @@ from casestore import CaseStore
 from casestore.system.garbage import fewer_collections
 from projections import PROJECTIONS as ALL
 from projections import reports
+from projections.engine.filling import ranges
 from projections.engine.runner import Runner
 from projections.engine.tables import Tables
-from projections.engine.workers import ranges
 from projections.projection import Projection
 from tests import generate
 from tests.bench.race import Floor, race, seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,10 +16,13 @@ import pytest
 
 from casestore import errors
 from cli import main
-from cli.main import COMMANDS, cli
+from cli.main import COMMANDS, cli, shipped_page
 from tests.support.command_line import ROOT, Casestore, demo_store
 from tests.support.commands import ALL
 from tests.support.golden import check_golden
+from tests.support.terminal import terminal
+
+HELP_PAGES = ROOT / "cli" / "help.txt"
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +35,83 @@ def test_help_pages(casestore: Casestore) -> None:
     for path in ALL:
         page = casestore(*path, "--help").fine().out
         pages.append(f"$ {' '.join(('casestore', *path, '--help'))}\n{page}")
-    check_golden("help.txt", "\n".join(pages))
+    check_golden(str(HELP_PAGES), "\n".join(pages))
+
+
+@pytest.mark.parametrize("path", ALL, ids=" ".join)
+def test_a_shipped_page_is_the_page_that_would_be_made(path: tuple[str, ...]) -> None:
+    page = shipped_page([*path, "-h"], {})
+    assert page is not None
+    assert page in HELP_PAGES.read_text("utf-8")
+    assert page.startswith(f"Usage: {' '.join(('casestore', *path))} ")
+    assert page == Casestore()(*path, "--help").out
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["case"],
+        ["case", "--help", "show"],
+        ["-q", "case", "--help"],
+        ["caes", "--help"],
+        [],
+        ["--"],
+    ],
+)
+def test_no_page_is_shipped_for_anything_else(args: list[str]) -> None:
+    assert shipped_page(args, {}) is None
+
+
+def test_where_the_terminal_is_narrow_the_page_is_made_for_it(casestore: Casestore) -> None:
+    assert shipped_page(["--help"], {"COLUMNS": "60"}) is None
+    shown = {}
+    for columns in (80, 60):
+        with terminal(casestore, "cases", "--help", columns=columns) as screen:
+            shown[columns] = screen.end().out.replace("\r", "")
+    assert shown[80] == casestore("cases", "--help").out
+    assert len(shown[60].splitlines()) > len(shown[80].splitlines())
+
+
+def test_a_report_waits_neither_for_pydantic_nor_for_rules_nor_for_other_reports(
+    casestore: Casestore,
+) -> None:
+    casestore("overdue").fine()  # the tables are up to date from now on
+    script = (
+        "import sys; from cli.main import main\n"
+        "sys.argv[1:] = ['overdue']\n"
+        "try: main()\n"
+        "finally: print(*sys.modules, file=sys.stderr)\n"
+    )
+    env = {**os.environ, "CASESTORE_URL": str(casestore.env["CASESTORE_URL"])}
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env=env,
+    )
+    needless = {"pydantic", "multiprocessing", "projections.rules", "projections.reports.every"}
+    assert not needless & set(ran.stderr.split())
+
+
+def test_a_help_page_waits_for_no_command() -> None:
+    script = (
+        "import sys; from cli.main import main\n"
+        "sys.argv[1:] = ['cases', '--help']\n"
+        "try: main()\n"
+        "finally: print(*sys.modules, file=sys.stderr)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env={name: each for name, each in os.environ.items() if name != "COLUMNS"},
+    )
+    assert ran.stdout.startswith("Usage: casestore cases ")
+    assert not {"cli.commands", "casestore", "msgspec"} & set(ran.stderr.split())
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)

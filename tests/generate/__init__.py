@@ -19,13 +19,14 @@ from collections.abc import Iterator
 from heapq import heappop, heappush, heapreplace
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
 from casestore.append.request import Append
 from casestore.errors import CaseStoreError, StoreNotFound
 from casestore.events import CaseMerged, CaseUnmerged, CustomerMerged, CustomerUnmerged
+from casestore.events.made import making
 from casestore.store import CaseStore
 from casestore.streams.history import from_microseconds, to_microseconds
 from casestore.system.garbage import fewer_collections
@@ -65,7 +66,7 @@ def lines(events: int, seed: int = 1, merged: float = MERGED) -> Iterator[bytes]
     """
     for entry in entries(events, seed, merged):
         cls = type(entry.event)
-        serializer = cast(Any, cls).__pydantic_serializer__
+        serializer = making(cls).serializer
         data = msgspec.Raw(serializer.to_json(entry.event, exclude_none=True))
         at = from_microseconds(_recorded_us(entry))
         line = _Line(entry.stream, cls.__name__, data, entry.key, at)

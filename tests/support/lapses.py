@@ -19,14 +19,15 @@ import msgspec
 from pydantic import TypeAdapter
 
 from casestore.events import VOCABULARY, Event
-from casestore.events.policy_document import DOCUMENT
+from casestore.events.policy_document import read_document
 from casestore.streams.history import History
 from casestore.streams.policies import Adopted, Policies
 from projections.history.case_history import CaseHistory
 from projections.history.family import Family, families
+from projections.models.lapses import Outcome
 from projections.rules.facts import Facts
 from projections.rules.lapses import RULES, LapseRow, rows
-from projections.rules.rule import Finding, Outcome
+from projections.rules.rule import Finding
 from tests.support.stories import (
     START,
     Learnt,
@@ -104,7 +105,7 @@ def facts(
     """A story in the form that rules judge."""
     policies = Policies()
     if policy is not None or roles is not None:
-        document = DOCUMENT.validate_python({"conduct": policy or {}, "roles": roles or {}})
+        document = read_document({"conduct": policy or {}, "roles": roles or {}})
         policies = Policies(adopted=(Adopted("house", START - timedelta(days=3650), document),))
     known = None if customer is None else customer.history(as_of)
     return Facts(CaseHistory(_read(story, as_of), known, policies))

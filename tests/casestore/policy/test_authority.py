@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from casestore.events import Money
-from casestore.events.policy_document import BUILT_IN, DOCUMENT, Document
+from casestore.events.policy_document import BUILT_IN, Document, read_document
 from casestore.policy.authority import (
     YEAR,
     Bound,
@@ -30,7 +30,7 @@ def eur(amount: str | int, currency: str = "EUR") -> Money:
 
 
 def house(goodwill: dict[str, Any] | None = None, **roles: dict[str, Any]) -> Document:
-    return DOCUMENT.validate_python({"roles": roles, "goodwill": goodwill or {}})
+    return read_document({"roles": roles, "goodwill": goodwill or {}})
 
 
 def euros(**limit: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from casestore.events.policy_document import DAYS, DOCUMENT, Calendar, span
+from casestore.events.policy_document import DAYS, Calendar, read_document, span
 from casestore.policy.working_time import after_working_time, due, working_time
 
 law = settings(
@@ -28,7 +28,7 @@ FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 def calendar(timezone: str = "Europe/Berlin", **fields: Any) -> Calendar:
-    return DOCUMENT.validate_python({"calendar": {"timezone": timezone, **fields}}).calendar
+    return read_document({"calendar": {"timezone": timezone, **fields}}).calendar
 
 
 OFFICE = calendar()
@@ -343,7 +343,7 @@ def test_business_days_are_as_many_as_there_are(
 
 # --- how much lies between two times
 
-EVENINGS = DOCUMENT.validate_python(
+EVENINGS = read_document(
     {
         "calendar": {
             "timezone": "America/Los_Angeles",

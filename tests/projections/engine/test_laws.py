@@ -12,7 +12,7 @@ import pytest
 
 from casestore import CaseStore
 from projections import PROJECTIONS, reports
-from projections.engine import workers
+from projections.engine import filling
 from projections.engine.maker import Maker
 from projections.engine.rebuild import rebuild
 from projections.engine.runner import Runner
@@ -113,7 +113,7 @@ def test_rows_of_families_do_not_depend_on_the_number_of_workers(
         runner.catch_up()
         grown = contents(runner)
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(workers, "EVENTS", 10)
+            patched.setattr(filling, "EVENTS", 10)
             rebuild(runner._live, workers=2)
         assert contents(runner) == grown
         merged = [row for row in grown["cases"] if row[3] == "merged"]

@@ -15,8 +15,8 @@ import pytest
 from casestore import CaseStore, StoreUnavailable
 from casestore.journal.sqlite import SQLiteJournal
 from projections import reports
+from projections.engine import filling
 from projections.engine import maker as making
-from projections.engine import workers as workers_module
 from projections.engine.postgres import _PostgresCursor
 from projections.engine.runner import Runner
 from projections.engine.sqlite import _SQLiteCursor
@@ -254,7 +254,7 @@ def test_killed_at_any_moment(
 
 
 def test_a_worker_that_is_killed(store: CaseStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers_module, "EVENTS", 2)  # so that many ranges are left to do
+    monkeypatch.setattr(filling, "EVENTS", 2)  # so that many ranges are left to do
 
     def kill_one(_: int) -> None:
         if workers := active_children():
@@ -293,7 +293,7 @@ def test_no_more_than_so_many_events_are_held_and_a_stream(
     store: CaseStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(making, "CHUNK", 10)
-    monkeypatch.setattr(workers_module, "EVENTS", 20)
+    monkeypatch.setattr(filling, "EVENTS", 20)
     longest = max(len(store.history(name)) for name in store.streams("case"))
     ranges: list[int] = []
     recorder: Any = store._recorder

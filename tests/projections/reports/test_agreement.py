@@ -14,10 +14,10 @@ from casestore.events import Money
 from projections import reports
 from projections.query.measures import Step, period, sums
 from projections.query.report import Result
-from projections.reports.breakdown import BY as BREAKDOWN_BY
-from projections.reports.causes import BY as CAUSES_BY
-from projections.reports.goodwill import BY as SPEND_BY
-from projections.reports.responses import BY as RESPONSES_BY
+from projections.reports.declared.breakdown import BY as BREAKDOWN_BY
+from projections.reports.declared.causes import BY as CAUSES_BY
+from projections.reports.declared.goodwill import BY as SPEND_BY
+from projections.reports.declared.responses import BY as RESPONSES_BY
 from tests.support.histories import Histories
 from tests.support.stories import START
 

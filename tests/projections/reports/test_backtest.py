@@ -12,10 +12,10 @@ import pytest
 
 from casestore import Actor
 from casestore.events import Money
-from casestore.events.policy_document import DOCUMENT
+from casestore.events.policy_document import read_document
 from projections import reports
 from projections.query.report import Result
-from projections.reports.backtest import BACKTEST, BacktestLine
+from projections.reports.declared.backtest import BACKTEST, BacktestLine
 from tests.support.alter import alter
 from tests.support.desk import Desk, desk_in
 from tests.support.gifts import CAROL, NOBODY, gift, house
@@ -47,7 +47,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 
 def backtest(desk: Desk, policy: dict[str, Any], **asked_for: Any) -> Result[BacktestLine]:
-    document = DOCUMENT.validate_python(policy)
+    document = read_document(policy)
     asked_for = {"as_of": moment("+30d"), **asked_for}
     return BACKTEST(desk.store, name="new", document=document, **asked_for)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from casestore.events import Event
 from projections.models.statements import rows
-from projections.reports.conflicts import compared
+from projections.reports.declared.conflicts import compared
 from tests.support.stories import given, learnt, opened, retracted, stated
 
 

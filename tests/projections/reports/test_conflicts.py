@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from projections import reports
-from projections.reports.conflicts import ConflictLine
+from projections.reports.declared.conflicts import ConflictLine
 from tests.support.desk import Desk, desk_in
 from tests.support.stories import (
     BOSS,

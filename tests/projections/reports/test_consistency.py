@@ -13,7 +13,7 @@ import pytest
 from casestore import Actor
 from casestore.events import Money
 from projections import reports
-from projections.reports.consistency import ConsistencyLine
+from projections.reports.declared.consistency import ConsistencyLine
 from tests.support.desk import Desk, desk_in
 from tests.support.stories import (
     adopted,

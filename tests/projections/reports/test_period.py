@@ -15,7 +15,7 @@ from casestore.events import Actor, Money
 from projections import reports
 from projections.query.measures import period, periods
 from projections.reports import PeriodLine
-from projections.reports.period import read_ages
+from projections.reports.declared.period import read_ages
 from tests.support.desk import Desk, desk_in
 from tests.support.gifts import gift
 from tests.support.stories import (

@@ -16,7 +16,7 @@ from casestore.transfer.ndjson import import_lines
 from projections import reports
 from projections.models.promises import rows
 from projections.reports import PromiseLine
-from projections.reports.promises import line_of
+from projections.reports.declared.promises import line_of
 from tests.support.desk import Desk, desk_in
 from tests.support.permits import permit_answers, permits
 from tests.support.stories import (

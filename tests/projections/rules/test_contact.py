@@ -10,9 +10,9 @@ from casestore import CaseStore
 from casestore.events import CaseOpened, Event
 from casestore.transfer.ndjson import import_lines
 from projections.history.case_history import CaseHistory
+from projections.models.lapses import Outcome
 from projections.rules.facts import Facts
 from projections.rules.lapses import RULES
-from projections.rules.rule import Outcome
 from tests.support.lapses import family, findings, found, in_one_store, lapse
 from tests.support.stories import (
     Learnt,

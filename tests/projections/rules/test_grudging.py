@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from casestore.events import Event
-from casestore.events.policy_document import DOCUMENT
+from casestore.events.policy_document import read_document
 from casestore.streams.policies import Adopted, Policies
 from projections.history.case_history import CaseHistory
 from projections.rules.facts import Facts
@@ -211,7 +211,7 @@ def test_other_reasons_and_other_asks_are_not_a_matter_of_authority() -> None:
 
 
 def test_the_policy_of_that_time_judges() -> None:
-    document = DOCUMENT.validate_python({"roles": ROLES})
+    document = read_document({"roles": ROLES})
     policies = Policies(adopted=(Adopted("house", moment("+2h"), document),))
     judge = RULES[CANT].judge
     for at, outcome in (("+119m", "unknown"), ("+2h", "violated")):

@@ -10,7 +10,7 @@ import hypothesis
 import pytest
 from msgspec.structs import replace
 
-from casestore.events.policy_document import DOCUMENT
+from casestore.events.policy_document import read_document
 from casestore.streams.policies import Adopted, Policies
 from projections.history.case_history import CaseHistory
 from projections.history.family import families
@@ -184,7 +184,7 @@ def test_goodwill_is_judged_always_alike_and_by_what_had_happened(
 
 # --- families
 
-HOUSE = DOCUMENT.validate_python(
+HOUSE = read_document(
     {
         "conduct": {
             "reply_within": "3 hours",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from casestore.events import Event
-from projections.rules.rule import Outcome
+from projections.models.lapses import Outcome
 from tests.support.lapses import family, findings, found, in_one_store
 from tests.support.stories import (
     Learnt,

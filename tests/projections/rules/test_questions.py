@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from casestore.events import Event
-from projections.rules.rule import Outcome
+from projections.models.lapses import Outcome
 from tests.support.lapses import family, findings, found
 from tests.support.stories import (
     Learnt,

@@ -11,8 +11,8 @@ from projections.models.goodwill import GOODWILL, GoodwillRow
 from projections.query.measures import grouped, month, one_sum, percentile, share, sums
 from projections.query.report import Answer, Line, Option, Report
 from projections.query.view import View
-from projections.reports.authority import Dated, Verdict, in_order, verdict, with_before
-from projections.reports.repeat_goodwill import standing_gestures
+from projections.reports.declared.authority import Dated, Verdict, in_order, verdict, with_before
+from projections.reports.declared.repeat_goodwill import standing_gestures
 
 
 class GoodwillLine(Line, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from projections.models.promises import PROMISES
 from projections.query.measures import counted, seconds
 from projections.query.report import Answer, Line, Report
 from projections.query.view import View
-from projections.reports.to_do import to_do
+from projections.reports.declared.to_do import to_do
 
 THRESHOLDS = ("reply_within", "resend_within", "return_within")
 Kind = Literal["promise", "reply", "resend", "return"]

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 
 from casestore.events.policy_document import GESTURES_PER_YEAR
 from projections.models.goodwill import GOODWILL, GoodwillRow
+from projections.models.lapses import LapseRow
 from projections.query.measures import grouped, sums
 from projections.query.view import View
-from projections.reports.authority import Dated, in_order, with_before
-from projections.rules.lapses import LapseRow
+from projections.reports.declared.authority import Dated, in_order, with_before
 
 
 def standing_gestures(view: View) -> dict[str, list[Dated]]:

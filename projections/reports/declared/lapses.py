@@ -13,14 +13,15 @@ from typing import Any
 
 from casestore.streams.history import from_microseconds, to_microseconds
 from projections.models.goodwill import GOODWILL
+from projections.models.lapses import OUTCOMES, LapseRow, Outcome
 from projections.models.statements import STATEMENTS
 from projections.query.measures import month, share
 from projections.query.report import Answer, Line, Option, Report
 from projections.query.view import View
-from projections.reports.conflicts import judged_statements
-from projections.reports.repeat_goodwill import judged_gestures
-from projections.rules.lapses import LAPSES, RULES, LapseRow
-from projections.rules.rule import OUTCOMES, Outcome
+from projections.read_models import LAPSES
+from projections.reports.declared.conflicts import judged_statements
+from projections.reports.declared.repeat_goodwill import judged_gestures
+from projections.rules.lapses import RULES
 
 ACROSS_CASES = {"repeat-goodwill": judged_gestures, "conflicting-statements": judged_statements}
 

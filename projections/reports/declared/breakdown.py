@@ -10,7 +10,7 @@ from projections.models.closings import CLOSINGS, ClosingRow
 from projections.query.measures import grouped, month, share
 from projections.query.report import Answer, Line, Option, Report
 from projections.query.view import View
-from projections.reports.cases import medians
+from projections.reports.declared.cases import medians
 
 BY = ("agent", "team", "product", "region", "channel", "category", "month")
 

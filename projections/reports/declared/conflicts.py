@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
+from projections.models.lapses import LapseRow
 from projections.models.statements import STATEMENTS, StatementRow
 from projections.query.measures import grouped
 from projections.query.report import Answer, Line, Report
 from projections.query.view import View
-from projections.rules.lapses import LapseRow
 
 
 class ConflictLine(Line, frozen=True, kw_only=True):

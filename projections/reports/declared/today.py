@@ -10,7 +10,7 @@ from projections.models.promises import PROMISES
 from projections.query.measures import counted, seconds, shifted
 from projections.query.report import Answer, Line, Option, Report
 from projections.query.view import View
-from projections.reports.to_do import KINDS, Kind, to_do
+from projections.reports.declared.to_do import KINDS, Kind, to_do
 
 WEEK = timedelta(days=7)
 _TICK = timedelta(microseconds=1)

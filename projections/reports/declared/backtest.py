@@ -12,14 +12,15 @@ from casestore.policy.authority import WITHOUT_VALUE, exceeded
 from casestore.streams.policies import Adopted, Policies
 from projections.models.cases import CASES
 from projections.models.goodwill import GOODWILL, GoodwillRow
+from projections.models.lapses import LapseRow
 from projections.models.statements import STATEMENTS
 from projections.query.measures import sums
 from projections.query.report import Answer, Line, Report
 from projections.query.view import View
-from projections.reports.authority import Dated, before, verdict
-from projections.reports.lapses import findings
-from projections.reports.repeat_goodwill import standing_gestures
-from projections.rules.lapses import LAPSES, LapseRow
+from projections.read_models import LAPSES
+from projections.reports.declared.authority import Dated, before, verdict
+from projections.reports.declared.lapses import findings
+from projections.reports.declared.repeat_goodwill import standing_gestures
 
 
 class BacktestLine(Line, frozen=True, kw_only=True):
