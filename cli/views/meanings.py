@@ -15,8 +15,7 @@ from inspect import cleandoc, getsource
 from itertools import pairwise
 from typing import Any
 
-from pydantic import TypeAdapter
-
+from casestore.events.made import adapter
 from casestore.events.markers import fields_of, parts
 
 
@@ -61,7 +60,7 @@ def values_in(cls: type[Any]) -> list[type[Any]]:
 
 def schema_of(cls: type[Any]) -> dict[str, Any]:
     """A class's JSON Schema, in which each field says what it means."""
-    schema = TypeAdapter(cls).json_schema()
+    schema = adapter(cls).json_schema()
     inside = schema.get("$defs", {})
     for part, told in ((cls, schema), *((each, inside[each.__name__]) for each in values_in(cls))):
         for field, said in meanings(part).items():
