@@ -67,6 +67,7 @@ from casestore.streams.history import Cursor, History, Recorded, to_microseconds
 from casestore.streams.kinds import State, Stream
 from casestore.streams.merged import merged_into
 from casestore.streams.policies import Policies
+from casestore.system.processes import check_process
 
 _READ = 500
 """Rows to read at a time: few enough to stay in the processor's cache."""
@@ -629,11 +630,12 @@ class CaseStore:
 
         Raises:
             HistoryChanged: the store does not hold what was read before.
+            StoreUnavailable: it goes on in a forked child: begin another one there.
             StoreDamaged: an event cannot be read, and `on_poison` is "raise".
         """
         if on_poison not in ("raise", "skip"):
             raise ValueError(f'on_poison is "raise" or "skip", not {quoted(on_poison)}')
-        outage = Outage("following the store")
+        outage, pid = Outage("following the store"), os.getpid()
         reading = self._recorder.listener.reading
         with self._recorder.changes() as changes:
             while stop is None or not stop.is_set():
@@ -658,9 +660,11 @@ class CaseStore:
                         log.warning("the event at position %s is left out: %s", row[0], error)
                     else:
                         yield recorded
+                        check_process(pid)
                     after = _cursor(row)
                 if len(rows) < _READ:
                     changes.wait(LOOK_ANYWAY)
+                    check_process(pid)
 
     def stream_of(self, event_id: UUID | str) -> str | None:
         """The stream that an event is in; None where there is no such event."""

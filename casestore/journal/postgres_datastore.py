@@ -17,9 +17,15 @@ from psycopg.rows import tuple_row
 from casestore.journal.answering import closed
 from casestore.journal.url import PostgresUrl
 from casestore.system.processes import check_process
+from casestore.system.slots import Slots
 
 LOCK_TIMEOUT = 30
 """Seconds to wait for another writer, unless the URL or the server sets its own lock_timeout."""
+
+_OF_TABLES = 8
+"""How many threads may use the tables of the projections at once. Each of them holds one of twenty
+connections for the tables, and needs a second one to read events. Without this limit, threads could
+hold all connections and wait for one another."""
 
 # What we count on, whatever a server's, database's or role's defaults are.
 # Isolation: the check under the lock must see what was committed since the first read; a stricter
@@ -61,6 +67,8 @@ class Datastore(PostgresDatastore):
         self._closed = False
         self._kept: list[tuple[Connection[Any], Cursor[Any]]] = []
         """At most one, which no thread is using."""
+        self.of_tables = Slots(_OF_TABLES)
+        """For those who use the tables of the projections."""
         self._server_offset_us: int | None = None
         """The server's clock less our monotonic one; None where it was not asked yet."""
         options = {k: v for k, v in conninfo_to_dict(url.conninfo).items() if v is not None}
