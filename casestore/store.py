@@ -55,7 +55,7 @@ from casestore.journal.application import Journal
 from casestore.journal.listening import LOOK_ANYWAY
 from casestore.journal.place import backend, shown_as
 from casestore.journal.recorder import SCHEMA_VERSION, DecideAgain, JournalRecorder
-from casestore.journal.rows import KeyRow, PlainRow
+from casestore.journal.rows import KeyRow, PlainRow, is_full
 from casestore.journal.url import parse_url
 from casestore.journal.usable import known_meta, no_key_file, store_exists
 from casestore.keys.key_file import create_key_file, kek_id, key_file_for
@@ -70,7 +70,7 @@ from casestore.streams.policies import Policies
 from casestore.system.processes import check_process
 
 _READ = 500
-"""Rows to read at a time: few enough to stay in the processor's cache."""
+"""Rows to read at a time, at most: few enough to stay in the processor's cache."""
 
 _LARGEST = 2**63 - 1
 """The largest position that a database can have."""
@@ -563,24 +563,27 @@ class CaseStore:
         """
         until = None if until is None else _position("until", until)
         while True:
-            rows = self._rows_after(after, until)
+            rows, more = self._rows_after(after, until)
             yield from self._decode(rows, reveal)
-            if len(rows) < _READ:
+            if not more:
                 return
             after = _cursor(rows[-1])
 
-    def _rows_after(self, after: int | Cursor, until: int | None = None) -> list[PlainRow]:
-        """At most _READ rows after a place. Raises HistoryChanged."""
+    def _rows_after(
+        self, after: int | Cursor, until: int | None = None
+    ) -> tuple[list[PlainRow], bool]:
+        """Some rows after a place, and whether there may be more. Raises HistoryChanged."""
         position = _position("after", after.position if isinstance(after, Cursor) else after)
         if until is not None and until <= position:
-            return []
+            return [], False
         marked = isinstance(after, Cursor)
         first = position - 1 if marked else position
         rows = self._recorder.rows(first, _READ + marked, stop=until)
+        more = is_full(rows, _READ + marked)
         if not marked and (rows or position <= self._recorder.last_given_position()):
-            return rows
+            return rows, more
         if marked and rows and _cursor(rows[0]) == after:
-            return rows[1:]
+            return rows[1:], more
         raise HistoryChanged(
             f"the store does not hold the event that was read at position {position}: it was "
             "restored, or is another one; begin anew, at 0"
@@ -641,7 +644,7 @@ class CaseStore:
             while stop is None or not stop.is_set():
                 try:
                     with reading:
-                        rows = self._rows_after(after)
+                        rows, more = self._rows_after(after)
                         keys = self._keys_for(rows) if reveal else {}
                 except StoreUnavailable as error:
                     if self.closed:
@@ -662,7 +665,7 @@ class CaseStore:
                         yield recorded
                         check_process(pid)
                     after = _cursor(row)
-                if len(rows) < _READ:
+                if not more:
                     changes.wait(LOOK_ANYWAY)
                     check_process(pid)
 

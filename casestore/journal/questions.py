@@ -7,7 +7,7 @@ where the database does not answer. `words` in a name means personal text.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -45,6 +45,10 @@ class Questions(ABC):
         """
 
     @abstractmethod
+    def fetch_some(self, sql: str, params: Sequence[Any]) -> list[Any]:
+        """As `fetch`, of rows with all columns: to the first with which they are LARGE bytes."""
+
+    @abstractmethod
     def last_given_position(self) -> int:
         """The last position given to an event, even to one that was not committed or is deleted."""
 
@@ -76,7 +80,9 @@ class Questions(ABC):
     def rows(
         self, after: int, limit: int, *, stop: int | None = None, topics: Sequence[str] = ()
     ) -> list[PlainRow]:
-        """Rows in position order after a position.
+        """Rows in position order after a position: not all of them, where they are large.
+
+        So fewer than `limit` do not tell that there are no more; see `is_full`.
 
         Args:
             after: the position.
@@ -85,7 +91,9 @@ class Questions(ABC):
             topics: give only rows of these topics; all where there are none.
         """
         with database_answers("the store"):
-            return self._select(["position > ?"], [after], limit, stop, topics)
+            return self._select(
+                ["position > ?"], [after], limit, stop, topics, fetch=self.fetch_some
+            )
 
     def _select(
         self,
@@ -94,6 +102,8 @@ class Questions(ABC):
         limit: int | None,
         stop: int | None,
         topics: Sequence[str],
+        *,
+        fetch: Callable[[str, Sequence[Any]], list[Any]] | None = None,
     ) -> list[PlainRow]:
         if stop is not None:
             where.append("position <= ?")
@@ -108,7 +118,7 @@ class Questions(ABC):
         if limit is not None:
             sql += " LIMIT ?"
             params.append(limit)
-        return self.fetch(sql, params)
+        return (fetch or self.fetch)(sql, params)
 
     def mark(self, position: int) -> str:
         """What tells the event at a position from any other that might be there, as where an older
