@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from casestore.audit.leaf import origin_of
-from casestore.errors import StoreUnavailable
+from casestore.errors import StoreDamaged
 from casestore.store import CaseStore
 
 _CHUNK = 500
@@ -45,8 +45,8 @@ def rows_after(store: CaseStore, after: int, until: int, size: int) -> list[Any]
     recorder = store._recorder
     try:
         return recorder.rows(after, size, stop=until)
-    except StoreUnavailable as error:
-        if "decode" not in str(error).lower():
+    except StoreDamaged as error:
+        if "decode" not in str(error):
             raise
         if size > 1:
             return rows_after(store, after, until, 1)

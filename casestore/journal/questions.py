@@ -6,18 +6,21 @@ where the database does not answer. `words` in a name means personal text.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from casestore.journal.answering import database_answers
+from casestore.errors import quoted
+from casestore.journal.answering import damaged, database_answers
 from casestore.journal.clocks import WENT_BACK
 from casestore.journal.rows import COLUMNS, KeyRow, PlainRow
 
 MERGES = ("CaseMerged", "CustomerMerged")
 """The topics of merges. There is an index for each."""
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _AT_ONCE = 400
 """Values to look up in one statement: both databases take as many parameters."""
 
@@ -332,12 +335,15 @@ class Questions(ABC):
 
     def went_back(self) -> tuple[int, int] | None:
         """The last event that was recorded at an earlier time than the event before it: its
-        position, and when it was recorded. None without one."""
-        answers = self._ask(
-            f"SELECT position, recorded_at FROM {self.table} WHERE position = ("
-            f"SELECT CAST(value AS bigint) FROM {self.meta_table} WHERE name = ?)",
-            [WENT_BACK],
-        )
+        position, and when it was recorded. None without one. Raises StoreDamaged too."""
+        sql = f"SELECT value FROM {self.meta_table} WHERE name = ?"
+        if not (noted := self._ask(sql, [WENT_BACK])):
+            return None
+        position = str(noted[0][0])
+        if not _NUMBER.fullmatch(position):
+            raise damaged("casestore_meta", f"{WENT_BACK} is {quoted(position)}, and no position")
+        sql = f"SELECT position, recorded_at FROM {self.table} WHERE position = ?"
+        answers = self._ask(sql, [int(position)])
         return answers[0] if answers else None
 
     def count_after(self, position: int | None = None) -> int:

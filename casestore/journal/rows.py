@@ -24,7 +24,7 @@ LARGE = 8 * 1024 * 1024
 
 def size_of(row: Sequence[Any]) -> int:
     """The bytes of a row that may be many: of its state and its personal part."""
-    return sum(len(part) for part in row[4:6] if part)
+    return sum(len(part) for part in row[4:6] if isinstance(part, bytes | str))
 
 
 def is_full(rows: Sequence[Sequence[Any]], limit: int) -> bool:
