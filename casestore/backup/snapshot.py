@@ -188,6 +188,7 @@ def reading(where: SQLiteUrl | PostgresUrl) -> Iterator[Snapshot]:
         return
     with database_errors(shown), connected(where) as connection:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        backend(where).settle(connection)
         yield _known(_Postgres(connection, where))
 
 
@@ -302,6 +303,7 @@ def companions(path: Path) -> list[Path]:
 def _new_schema(where: PostgresUrl) -> Iterator[Snapshot]:
     postgres = backend(where)
     with connected(where) as connection:  # one transaction: the schema is there only at its end
+        postgres.settle(connection)
         taken = "SELECT to_regnamespace(%s) IS NOT NULL"
         if connection.execute(taken, [where.schema]).fetchone()[0]:
             present = "a store" if postgres.holds_store(where) else "something else"

@@ -13,6 +13,7 @@ from eventsourcing.persistence import (
     DatabaseError,
     DataError,
     PersistenceError,
+    ProgrammingError,
 )
 
 from casestore.errors import StoreDamaged, StoreUnavailable
@@ -55,6 +56,8 @@ def database_answers(name: str) -> Iterator[None]:
     except PersistenceError as error:
         if is_damage(error):
             raise damaged(name, brief(error)) from error
+        if isinstance(error, ProgrammingError):  # it may only be read, or this role may not
+            raise StoreUnavailable(f"{name}: the database refuses: {brief(error)}") from error
         raise StoreUnavailable(f"{name}: the database does not answer: {brief(error)}") from error
 
 

@@ -31,7 +31,7 @@ from casestore.journal.answering import database_answers, translated
 from casestore.journal.clocks import FAR_US, WENT_BACK
 from casestore.journal.listening import Changes, Unheard
 from casestore.journal.memory import Memory
-from casestore.journal.postgres_datastore import Datastore
+from casestore.journal.postgres_datastore import SETTINGS, Datastore
 from casestore.journal.postgres_writing import AS_TEXT, PostgresWriting, statement
 from casestore.journal.recorder import JournalRecorder, Writing
 from casestore.journal.rows import only_up_to_large
@@ -175,6 +175,11 @@ SELECT relname::text, '' FROM pg_class WHERE relkind = 'i' AND relnamespace = to
 UNION ALL SELECT tgname::text, '' FROM pg_trigger WHERE tgrelid = to_regclass(?)
 UNION ALL SELECT proname::text, prosrc FROM pg_proc WHERE pronamespace = to_regnamespace(?)
 """
+
+
+def settle(connection: Connection[Any]) -> None:
+    """Make our settings for the transaction of a connection that is not the datastore's."""
+    connection.execute(cast(Any, SETTINGS))
 
 
 def holds_store(where: PostgresUrl) -> bool:

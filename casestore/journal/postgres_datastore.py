@@ -36,6 +36,7 @@ hold all connections and wait for one another."""
 # Commits: what is acknowledged has reached the disk, and a standby that is to be waited for.
 # Policies: a row that a policy would hide is an error, and not left out in silence.
 # Arrays: NULL in them is a value that is missing, and not a text.
+# Strings: psycopg writes bytes into a COPY as this setting tells it to, which only a string needs.
 # Plans: all our statements find rows by an index, and to plan them each time takes longer than to
 # run them.
 # Timeout: a writer that hangs while it holds the lock must not block all others for ever.
@@ -47,6 +48,7 @@ SELECT set_config('default_transaction_isolation', 'read committed', {{local}}),
        WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, {{local}}),
        set_config('row_security', 'off', {{local}}),
        set_config('array_nulls', 'on', {{local}}),
+       set_config('standard_conforming_strings', 'on', {{local}}),
        set_config('plan_cache_mode', 'force_generic_plan', {{local}}),
        set_config('lock_timeout', CASE current_setting('lock_timeout')
        WHEN '0' THEN '{LOCK_TIMEOUT}s' ELSE current_setting('lock_timeout') END, {{local}}),
@@ -54,7 +56,8 @@ SELECT set_config('default_transaction_isolation', 'read committed', {{local}}),
        (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
 """
 _SESSION = _SETTINGS.replace("{local}", "false")
-_LOCAL = _SETTINGS.replace("{local}", "true")
+SETTINGS = _SETTINGS.replace("{local}", "true")
+"""Makes our settings for the transaction that it is run in."""
 _CLOCK = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
 
@@ -138,7 +141,7 @@ class Datastore(PostgresDatastore):
         """
         connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
         if self.where.pooled:
-            self._set(connection, _LOCAL)
+            self._set(connection, SETTINGS)
         if patience is not None:
             left = max(1, int(patience * 1000))
             connection.execute(cast(Any, f"SET LOCAL lock_timeout = {left}"))

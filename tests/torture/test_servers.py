@@ -66,13 +66,16 @@ HARMFUL = {
     "default_transaction_isolation": "serializable",
     "array_nulls": "off",
     "row_security": "on",
+    "standard_conforming_strings": "off",
     "plan_cache_mode": "force_custom_plan",
     "lock_timeout": "0",
 }
 
 
 @pytest.mark.parametrize("of", ["role", "database"])
-def test_what_a_server_is_set_to_does_not_matter(postgres_server: Server, of: str) -> None:
+def test_what_a_server_is_set_to_does_not_matter(
+    postgres_server: Server, of: str, tmp_path: Path, programs: None
+) -> None:
     with psycopg.connect(postgres_server.url, autocommit=True) as admin:
         for name, value in HARMFUL.items():
             admin.execute(f"ALTER {of} postgres SET {name} = '{value}'")
@@ -91,9 +94,14 @@ def test_what_a_server_is_set_to_does_not_matter(postgres_server: Server, of: st
         "default_transaction_isolation": "read committed",
         "array_nulls": "on",
         "row_security": "off",
+        "standard_conforming_strings": "on",
         "plan_cache_mode": "force_generic_plan",
         "lock_timeout": "30s",
     }
+    backup(url, tmp_path / "kept")
+    restore(tmp_path / "kept", f"{postgres_server.url}&schema=again")
+    with CaseStore.open(f"{postgres_server.url}&schema=again") as again, CaseStore.open(url) as it:
+        assert again._recorder.rows(0, 1000) == it._recorder.rows(0, 1000)
 
 
 def test_what_a_server_is_set_to_meanwhile_does_not_matter(postgres_server: Server) -> None:
