@@ -30,7 +30,7 @@ from eventsourcing.sqlite import (
 
 from casestore.errors import HistoryChanged, StoreUnavailable
 from casestore.journal.answering import LockTimeout, closed, translated
-from casestore.journal.sqlite_connect import Connected, close_before_forks, connect
+from casestore.journal.sqlite_connect import Connected, close_before_forks, connect, identity
 from casestore.system.processes import check_process
 from casestore.system.slots import Slot, Slots
 
@@ -82,6 +82,10 @@ class Connection(SQLiteConnection):
         """Roll back what an exception at a bad moment may have left open."""
         if self._sqlite_conn.in_transaction:
             self._sqlite_conn.rollback()
+
+    def is_cut_off(self) -> bool:
+        """See `Connected`."""
+        return cast(Connected, self._sqlite_conn).is_cut_off()
 
     def pragma(self, name: str) -> Any:
         """Ask or set a pragma, and give the first value of the answer."""
@@ -253,6 +257,8 @@ class Datastore(SQLiteDatastore):
         self._check_usable()
         self._check_file()
         with super().get_connection(commit=commit) as connection:
+            if cast(Connection, connection).is_cut_off():
+                raise self._replaced()
             yield connection
 
     def take_writer(self, owner: Turn) -> tuple[Connected, sqlite3.Cursor]:
@@ -303,25 +309,25 @@ class Datastore(SQLiteDatastore):
 
         What is appended to a file that was deleted or replaced is lost when it is closed.
         """
-        try:
-            status = os.stat(self.path)
-        except FileNotFoundError:
-            found = None
-        else:
-            found = (status.st_dev, status.st_ino)
+        found = identity(self.path)
         if self._file is None:
             self._file = found
         elif found != self._file:
-            raise HistoryChanged(
-                f"{self.path} was deleted or replaced while it was open: look what happened to it, "
-                "close the store, and open it again"
-            )
+            raise self._replaced()
+
+    def _replaced(self) -> HistoryChanged:
+        return HistoryChanged(
+            f"{self.path} was deleted or replaced while it was open: look what happened to it, "
+            "close the store, and open it again"
+        )
 
     def _connected_writer(self) -> Connected:
         if self._writer is None:
             self._writer = self._own.connect()
             self._writer.execute(f"PRAGMA cache_size = -{WRITERS_CACHE}")
             self.writers += 1
+        if self._writer.is_cut_off():
+            raise self._replaced()
         return self._writer
 
     @staticmethod
