@@ -63,7 +63,13 @@ from casestore.keys.vault import Vault
 from casestore.streams import kinds
 from casestore.streams.case import Case
 from casestore.streams.customer import Customer
-from casestore.streams.history import Cursor, History, Recorded, to_microseconds
+from casestore.streams.history import (
+    Cursor,
+    History,
+    Recorded,
+    decode_metadata,
+    to_microseconds,
+)
 from casestore.streams.kinds import State, Stream
 from casestore.streams.merged import merged_into
 from casestore.streams.policies import Policies
@@ -570,16 +576,23 @@ class CaseStore:
             after = _cursor(rows[-1])
 
     def _rows_after(
-        self, after: int | Cursor, until: int | None = None
+        self, after: int | Cursor, until: int | None = None, *, gaps: bool = False
     ) -> tuple[list[PlainRow], bool]:
-        """Some rows after a place, and whether there may be more. Raises HistoryChanged."""
+        """Some rows after a place, and whether there may be more; with `gaps` see `rows_or_gaps`.
+
+        Raises HistoryChanged.
+        """
         position = _position("after", after.position if isinstance(after, Cursor) else after)
         if until is not None and until <= position:
             return [], False
         marked = isinstance(after, Cursor)
         first = position - 1 if marked else position
-        rows = self._recorder.rows(first, _READ + marked, stop=until)
-        more = is_full(rows, _READ + marked)
+        if gaps:  # what is at `position` may be one too, and then it is read alone
+            rows = self._recorder.rows_or_gaps(first, 1) if marked else []
+            rows += self._recorder.rows_or_gaps(position, _READ)
+        else:
+            rows = self._recorder.rows(first, _READ + marked, stop=until)
+        more = is_full(rows, _READ + marked) or (len(rows) > marked and rows[-1][1] is None)
         if not marked and (rows or position <= self._recorder.last_given_position()):
             return rows, more
         if marked and rows and _cursor(rows[0]) == after:
@@ -639,12 +652,13 @@ class CaseStore:
         if on_poison not in ("raise", "skip"):
             raise ValueError(f'on_poison is "raise" or "skip", not {quoted(on_poison)}')
         outage, pid = Outage("following the store"), os.getpid()
+        skip = on_poison == "skip"
         reading = self._recorder.listener.reading
         with self._recorder.changes() as changes:
             while stop is None or not stop.is_set():
                 try:
                     with reading:
-                        rows, more = self._rows_after(after)
+                        rows, more = self._rows_after(after, gaps=skip)
                         keys = self._keys_for(rows) if reveal else {}
                 except StoreUnavailable as error:
                     if self.closed:
@@ -654,11 +668,12 @@ class CaseStore:
                 outage.over()
                 for row in rows:
                     try:
+                        _check_row(row)
                         (recorded,) = self._codec.recorded([row])
                         if reveal:
                             recorded = self._revealed(recorded, row, keys)
                     except StoreDamaged as error:
-                        if on_poison == "raise":
+                        if not skip:
                             raise
                         log.warning("the event at position %s is left out: %s", row[0], error)
                     else:
@@ -691,6 +706,13 @@ class CaseStore:
         while names := self._recorder.streams(f"{kind}:", after, _READ):
             yield from names
             after = names[-1]
+
+
+def _check_row(row: Sequence[Any]) -> None:
+    """Check what of a row is otherwise read only when it is asked for. Raises StoreDamaged."""
+    if row[1] is None or not isinstance(row[8], int):
+        raise StoreDamaged(f"what stands at position {row[0]} cannot be read")
+    decode_metadata(row[9])
 
 
 def _cursor(row: Sequence[Any]) -> Cursor:

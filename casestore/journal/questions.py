@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from casestore.errors import quoted
+from casestore.errors import StoreDamaged, quoted
 from casestore.journal.answering import damaged, database_answers
 from casestore.journal.clocks import WENT_BACK
 from casestore.journal.rows import COLUMNS, KeyRow, PlainRow
@@ -97,6 +97,22 @@ class Questions(ABC):
             return self._select(
                 ["position > ?"], [after], limit, stop, topics, fetch=self.fetch_some
             )
+
+    def rows_or_gaps(self, after: int, limit: int, *, stop: int | None = None) -> list[Any]:
+        """As `rows`, but a row whose text SQLite cannot decode is given as its position and None
+        for each other column, so that the other rows can still be read. It is then the last."""
+        try:
+            return self.rows(after, limit, stop=stop)
+        except StoreDamaged as error:
+            if "decode" not in str(error):
+                raise
+            if limit == 1:
+                return [(self.first_position(after), *[None] * 9)]
+        rows: list[Any] = []
+        while not rows or rows[-1][1] is not None:
+            rows += self.rows_or_gaps(after, 1, stop=stop)
+            after = rows[-1][0]
+        return rows
 
     def _select(
         self,
