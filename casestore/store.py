@@ -596,6 +596,8 @@ class CaseStore:
         if not marked and (rows or position <= self._recorder.last_given_position()):
             return rows, more
         if marked and rows and _cursor(rows[0]) == after:
+            if more and len(rows) == 1:  # it is so large that no other came with it
+                return self._rows_after(position, until, gaps=gaps)
             return rows[1:], more
         raise HistoryChanged(
             f"the store does not hold the event that was read at position {position}: it was "
