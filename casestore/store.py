@@ -50,7 +50,14 @@ from casestore.events import (
     GestureGiven,
     PersonalDataErased,
 )
-from casestore.journal.answering import LockTimeout, Outage, brief, closed, database_answers, log
+from casestore.journal.answering import (
+    Outage,
+    WaitedLong,
+    brief,
+    closed,
+    database_answers,
+    log,
+)
 from casestore.journal.application import Journal
 from casestore.journal.listening import LOOK_ANYWAY
 from casestore.journal.place import backend, shown_as
@@ -353,7 +360,7 @@ class CaseStore:
                 raise closed() from error
             except PersistenceError as error:
                 passing = isinstance(error, (IntegrityError, OperationalError, InterfaceError))
-                passing = passing and not isinstance(error, LockTimeout)  # it waited long enough
+                passing = passing and not isinstance(error, WaitedLong)
                 if attempt == self._retry.attempts or not passing:
                     raise StoreUnavailable(
                         f"the database did not take the append: {brief(error)}; nothing is lost "

@@ -21,7 +21,11 @@ from casestore.errors import StoreDamaged, StoreUnavailable
 log = logging.getLogger("casestore")
 
 
-class LockTimeout(persistence.OperationalError):
+class WaitedLong(persistence.OperationalError):
+    """A write waited for as long as it may, so that it is not tried again by itself."""
+
+
+class LockTimeout(WaitedLong):
     """Another writer held the write lock for all the time that a write waits for it."""
 
     def __init__(self, how_long: str) -> None:

@@ -13,8 +13,9 @@ from eventsourcing.postgres import PostgresDatastore
 from psycopg import Connection, Cursor
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
+from psycopg_pool import PoolTimeout
 
-from casestore.journal.answering import LockTimeout, closed
+from casestore.journal.answering import LockTimeout, WaitedLong, closed
 from casestore.journal.url import PostgresUrl
 from casestore.system.processes import check_process
 from casestore.system.slots import Slot, Slots
@@ -22,6 +23,8 @@ from casestore.system.slots import Slot, Slots
 LOCK_TIMEOUT = 30
 """Seconds to wait for another writer, unless the URL or the server sets its own lock_timeout."""
 
+_RECONNECT = 3.0
+"""Seconds for which the pool goes on trying to connect by itself."""
 _WRITERS = 10
 """How many threads may append at once: half of the connections, so that those who wait for another
 writer leave the others to who reads."""
@@ -95,6 +98,9 @@ class Datastore(PostgresDatastore):
             max_waiting=0,
             connect_timeout=30,
         )
+        # The pool would try ever less often, and who comes after an outage would wait for minutes.
+        # Once it has given up, whoever wants a connection makes it try again.
+        self.pool.reconnect_timeout = _RECONNECT
         # libpq knows more options than eventsourcing takes: sslmode, options, and others.
         kwargs = cast("dict[str, Any]", self.pool.kwargs)
         kwargs.update({"client_encoding": "UTF8", **options})
@@ -200,7 +206,10 @@ class Datastore(PostgresDatastore):
             return self._kept.pop()
         except IndexError:
             self.pool.open()
-            connection = self.pool.getconn()
+            try:
+                connection = self.pool.getconn()
+            except PoolTimeout as error:
+                raise WaitedLong(str(error)) from error
             return connection, connection.cursor(binary=True, row_factory=tuple_row)
 
     def give_writer_back(self, writer: tuple[Connection[Any], Cursor[Any]], *, sound: bool) -> None:

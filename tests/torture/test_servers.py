@@ -204,6 +204,25 @@ def test_followers_and_runners_go_on_after_a_restart(
         assert f"{what} goes on" in said
 
 
+def test_after_a_long_outage_the_first_append_is_taken_at_once(postgres_server: Server) -> None:
+    """And during it none waits for a connection more than once."""
+    with CaseStore.create(f"{postgres_server.url}&schema=s") as store:
+        store.append("case:1", stories.opened())
+        datastore = store._recorder.datastore  # type: ignore[attr-defined]
+        datastore.pool.timeout = 2.0
+        postgres_server.stop()
+        for _ in range(8):  # the pool's own attempts came less and less often
+            begun = time.monotonic()
+            with pytest.raises(StoreUnavailable, match="couldn't get a connection"):
+                store.append("case:1", stories.noted())
+            assert time.monotonic() - begun < 4
+        postgres_server.start()
+        datastore.pool.timeout = 30.0
+        begun = time.monotonic()
+        assert store.append("case:1", stories.noted()).versions == (2,)
+        assert time.monotonic() - begun < 6
+
+
 # --- crowds ----------------------------------------------------------------------------------
 
 
