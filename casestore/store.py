@@ -49,12 +49,19 @@ from casestore.events import (
     GestureGiven,
     PersonalDataErased,
 )
-from casestore.journal.answering import LockTimeout, Outage, brief, closed, database_answers, log
+from casestore.journal.answering import (
+    Outage,
+    WaitedLong,
+    brief,
+    closed,
+    database_answers,
+    log,
+)
 from casestore.journal.application import Journal
 from casestore.journal.listening import LOOK_ANYWAY
 from casestore.journal.place import backend, shown_as
 from casestore.journal.recorder import SCHEMA_VERSION, DecideAgain, JournalRecorder
-from casestore.journal.rows import KeyRow, PlainRow, cursor_of
+from casestore.journal.rows import KeyRow, PlainRow, cursor_of, is_full
 from casestore.journal.url import parse_url
 from casestore.journal.usable import known_meta, no_key_file, store_exists
 from casestore.keys.key_file import create_key_file, kek_id, key_file_for
@@ -62,13 +69,20 @@ from casestore.keys.vault import Vault
 from casestore.streams import kinds
 from casestore.streams.case import Case
 from casestore.streams.customer import Customer
-from casestore.streams.history import Cursor, History, Recorded, to_microseconds
+from casestore.streams.history import (
+    Cursor,
+    History,
+    Recorded,
+    decode_metadata,
+    to_microseconds,
+)
 from casestore.streams.kinds import State, Stream
 from casestore.streams.merged import merged_into
 from casestore.streams.policies import Policies
+from casestore.system.processes import check_process
 
 _READ = 500
-"""How many rows are read at a time: few enough to stay in the processor's cache."""
+"""How many rows are read at a time, at most: few enough to stay in the processor's cache."""
 
 _LARGEST = 2**63 - 1
 """The largest position that a database can have."""
@@ -374,7 +388,7 @@ class CaseStore:
                 raise closed() from error
             except PersistenceError as error:
                 passing = isinstance(error, (IntegrityError, OperationalError, InterfaceError))
-                passing = passing and not isinstance(error, LockTimeout)  # it waited long enough
+                passing = passing and not isinstance(error, WaitedLong)
                 if attempt == self._retry.attempts or not passing:
                     raise StoreUnavailable(
                         f"the database did not take the append: {brief(error)}; nothing is lost "
@@ -629,24 +643,36 @@ class CaseStore:
         """
         until = None if until is None else _position("until", until)
         while True:
-            rows = self._rows_after(after, until)
+            rows, more = self._rows_after(after, until)
             yield from self._decode(rows, reveal)
-            if len(rows) < _READ:
+            if not more:
                 return
             after = cursor_of(rows[-1])
 
-    def _rows_after(self, after: int | Cursor, until: int | None = None) -> list[PlainRow]:
-        """At most _READ rows after a position or a cursor. Raises HistoryChanged."""
+    def _rows_after(
+        self, after: int | Cursor, until: int | None = None, *, gaps: bool = False
+    ) -> tuple[list[PlainRow], bool]:
+        """Some rows after a place, and whether there may be more; with `gaps` see `rows_or_gaps`.
+
+        Raises HistoryChanged.
+        """
         position = _position("after", after.position if isinstance(after, Cursor) else after)
         if until is not None and until <= position:
-            return []
+            return [], False
         marked = isinstance(after, Cursor)
         first = position - 1 if marked else position
-        rows = self._recorder.rows(first, _READ + marked, stop=until)
+        if gaps:  # what is at `position` may be one too, and then it is read alone
+            rows = self._recorder.rows_or_gaps(first, 1) if marked else []
+            rows += self._recorder.rows_or_gaps(position, _READ)
+        else:
+            rows = self._recorder.rows(first, _READ + marked, stop=until)
+        more = is_full(rows, _READ + marked) or (len(rows) > marked and rows[-1][1] is None)
         if not marked and (rows or position <= self._recorder.last_given_position()):
-            return rows
+            return rows, more
         if marked and rows and cursor_of(rows[0]) == after:
-            return rows[1:]
+            if more and len(rows) == 1:  # it is so large that no other came with it
+                return self._rows_after(position, until, gaps=gaps)
+            return rows[1:], more
         raise HistoryChanged(
             f"the store does not hold the event that was read at position {position}: it was "
             "restored, or is another one; begin anew, at 0"
@@ -697,6 +723,7 @@ class CaseStore:
         Raises:
             HistoryChanged: the event of `after` is not in the store. The store was restored to an
                 earlier state, or is another one.
+            StoreUnavailable: it goes on in a forked child: begin another one there.
             StoreDamaged: an event cannot be read, and `on_poison` is "raise".
             KeyFileError: the key file is missing, or does not hold the right key.
             StoreUnavailable: the store was closed.
@@ -704,13 +731,14 @@ class CaseStore:
         """
         if on_poison not in ("raise", "skip"):
             raise ValueError(f'on_poison is "raise" or "skip", not {quoted(on_poison)}')
-        outage = Outage("following the store")
+        outage, pid = Outage("following the store"), os.getpid()
+        skip = on_poison == "skip"
         reading = self._recorder.listener.reading
         with self._recorder.changes() as changes:
             while stop is None or not stop.is_set():
                 try:
                     with reading:
-                        rows = self._rows_after(after)
+                        rows, more = self._rows_after(after, gaps=skip)
                         keys = self._keys_for(rows) if reveal else {}
                 except StoreUnavailable as error:
                     if self.closed:
@@ -720,18 +748,21 @@ class CaseStore:
                 outage.over()
                 for row in rows:
                     try:
+                        _check_row(row)
                         (recorded,) = self._codec.recorded([row])
                         if reveal:
                             recorded = self._revealed(recorded, row, keys)
                     except StoreDamaged as error:
-                        if on_poison == "raise":
+                        if not skip:
                             raise
                         log.warning("the event at position %s is left out: %s", row[0], error)
                     else:
                         yield recorded
+                        check_process(pid)
                     after = cursor_of(row)
-                if len(rows) < _READ:
+                if not more:
                     changes.wait(LOOK_ANYWAY)
+                    check_process(pid)
 
     def stream_of(self, event_id: UUID | str) -> str | None:
         """The name of the stream that an event is in; None if there is no such event."""
@@ -757,6 +788,13 @@ class CaseStore:
         while names := self._recorder.streams(f"{kind}:", after, _READ):
             yield from names
             after = names[-1]
+
+
+def _check_row(row: Sequence[Any]) -> None:
+    """Check what of a row is otherwise read only when it is asked for. Raises StoreDamaged."""
+    if row[1] is None or not isinstance(row[8], int):
+        raise StoreDamaged(f"what stands at position {row[0]} cannot be read")
+    decode_metadata(row[9])
 
 
 def _looks_further(append: Append) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from casestore.audit.leaf import origin_of
-from casestore.errors import StoreUnavailable
 from casestore.store import CaseStore
 
 _CHUNK = 500
@@ -42,15 +41,7 @@ def rows_after(store: CaseStore, after: int, until: int, size: int) -> list[Any]
     A row whose text SQLite cannot decode is given as its position and None for each other column,
     so that the other rows can still be read.
     """
-    recorder = store._recorder
-    try:
-        return recorder.rows(after, size, stop=until)
-    except StoreUnavailable as error:
-        if "decode" not in str(error).lower():
-            raise
-        if size > 1:
-            return rows_after(store, after, until, 1)
-        return [(recorder.first_position(after), *[None] * 9)]
+    return store._recorder.rows_or_gaps(after, size, stop=until)
 
 
 def event_name(row: Sequence[Any]) -> str:

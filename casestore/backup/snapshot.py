@@ -26,7 +26,7 @@ from casestore.errors import StoreDamaged, StoreExists, StoreUnavailable
 from casestore.journal.answering import brief, translated
 from casestore.journal.place import backend, shown_as
 from casestore.journal.recorder import UNSCRUBBED
-from casestore.journal.rows import COLUMNS
+from casestore.journal.rows import COLUMNS, only_up_to_large, up_to_large
 from casestore.journal.sqlite import SQLiteJournal
 from casestore.journal.sqlite_connect import connect
 from casestore.journal.sqlite_datastore import MANY_PAGES, WRITERS_CACHE, Datastore
@@ -64,6 +64,10 @@ class Snapshot(ABC):
     @abstractmethod
     def _fetch(self, sql: str, params: Sequence[Any]) -> list[Any]: ...
 
+    def _some(self, sql: str) -> str:
+        """A query of rows that gives not all of them, where they are large."""
+        return sql
+
     @abstractmethod
     def _insert(self, table: str, columns: str, rows: Sequence[Sequence[Any]]) -> None: ...
 
@@ -95,7 +99,8 @@ class Snapshot(ABC):
     def rows(self) -> Iterator[Sequence[Any]]:
         """All events in the order of their positions, as Row."""
         sql = f"SELECT {self.columns} FROM {self.at('stored_events')}"
-        return self._after(f"{sql} WHERE position > ? ORDER BY position LIMIT ?", BEFORE_ALL)
+        sql = self._some(f"{sql} WHERE position > ? ORDER BY position LIMIT ?")
+        return self._after(sql, BEFORE_ALL)
 
     def _keys(self) -> Iterator[Sequence[Any]]:
         sql = f"SELECT customer_id, key_id, wrapped FROM {self.at('customer_keys')}"
@@ -123,16 +128,15 @@ class Snapshot(ABC):
 
 
 def chunked(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
-    """The rows in lists of CHUNK rows."""
+    """The rows in lists of CHUNK rows, or fewer where they are large."""
     iterator = iter(rows)
-    while chunk := list(islice(iterator, CHUNK)):
+    while chunk := up_to_large(islice(iterator, CHUNK)):
         yield chunk
 
 
 class _SQLite(Snapshot):
     def _fetch(self, sql: str, params: Sequence[Any]) -> list[Any]:
-        rows: list[Any] = self.connection.execute(sql, params).fetchall()
-        return rows
+        return up_to_large(self.connection.execute(sql, params))
 
     def _insert(self, table: str, columns: str, rows: Sequence[Sequence[Any]]) -> None:
         marks = ", ".join("?" * (columns.count(",") + 1))
@@ -155,6 +159,9 @@ class _Postgres(Snapshot):
         cursor = self.connection.execute(sql.replace("?", "%s"), params, binary=True)
         rows: list[Any] = cursor.fetchall()
         return rows
+
+    def _some(self, sql: str) -> str:
+        return only_up_to_large(sql, self.columns)
 
     def _insert(self, table: str, columns: str, rows: Sequence[Sequence[Any]]) -> None:
         # COPY keeps our positions, as INSERT does only with OVERRIDING SYSTEM VALUE.
@@ -181,6 +188,7 @@ def reading(where: SQLiteUrl | PostgresUrl) -> Iterator[Snapshot]:
         return
     with database_errors(shown), connected(where) as connection:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        backend(where).settle(connection)
         yield _known(_Postgres(connection, where))
 
 
@@ -295,6 +303,7 @@ def companions(path: Path) -> list[Path]:
 def _new_schema(where: PostgresUrl) -> Iterator[Snapshot]:
     postgres = backend(where)
     with connected(where) as connection:  # one transaction: the schema is there only at its end
+        postgres.settle(connection)
         taken = "SELECT to_regnamespace(%s) IS NOT NULL"
         if connection.execute(taken, [where.schema]).fetchone()[0]:
             present = "a store" if postgres.holds_store(where) else "something else"

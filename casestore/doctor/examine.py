@@ -22,6 +22,7 @@ from casestore.errors import (
     StoreUnavailable,
 )
 from casestore.events import CaseOpened, Event, EventCorrected
+from casestore.journal.answering import is_damage
 from casestore.journal.clocks import FAR_US
 from casestore.journal.recorder import SCHEMA_VERSION
 from casestore.journal.rows import Row
@@ -61,9 +62,9 @@ def examine(store: CaseStore, *, progress: Progress | None = None) -> Iterator[D
                 counts[finding.check] += 1
                 if counts[finding.check] <= SHOWN:
                     yield finding
-        except (DatabaseError, InterfaceError, StoreUnavailable) as error:
-            why = error.__cause__ if isinstance(error, StoreUnavailable) else error
-            if isinstance(why, (OperationalError, InterfaceError)):
+        except (DatabaseError, InterfaceError, StoreUnavailable, StoreDamaged) as error:
+            why = error.__cause__ or error
+            if not is_damage(why) and isinstance(why, (OperationalError, InterfaceError)):
                 raise StoreUnavailable(f"the database stopped answering: {why}") from error
             counts = {checks[0]: 1}
             yield DoctorFinding(
@@ -176,7 +177,12 @@ _SCANNED = (
 def _scan(store: CaseStore, progress: Progress) -> Iterator[DoctorFinding]:
     """Check every row by itself, and its time of recording against the row before it."""
     after, count = 0, 0
-    times = _Times(store)
+    try:
+        times = _Times(store, (store._recorder.went_back() or (0, 0))[0])
+    except StoreDamaged as error:
+        what = str(error).partition("; ")[0]
+        yield DoctorFinding("error", "times of recording", "the store", what, RESTORE)
+        times = _Times(store, 0)
     while rows := store._recorder.rows(after, _CHUNK):
         for row in map(Row._make, rows):
             yield from _check_row(store, row)
@@ -190,9 +196,9 @@ def _scan(store: CaseStore, progress: Progress) -> Iterator[DoctorFinding]:
 class _Times:
     """Looks at the times of recording, one row after the other."""
 
-    def __init__(self, store: CaseStore) -> None:
+    def __init__(self, store: CaseStore, noted: int) -> None:
         self._last: Row | None = None
-        self._noted = (store._recorder.went_back() or (0, 0))[0]
+        self._noted = noted
         """Where a clock last went back, as the store noted it when that happened."""
         self._latest = to_microseconds(store.now()) + FAR_US
         self._ahead: Row | None = None

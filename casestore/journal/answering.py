@@ -8,14 +8,24 @@ from contextlib import contextmanager
 from threading import Event as StopSignal
 
 from eventsourcing import persistence
-from eventsourcing.persistence import ConnectionPoolClosedError, PersistenceError
+from eventsourcing.persistence import (
+    ConnectionPoolClosedError,
+    DatabaseError,
+    DataError,
+    PersistenceError,
+    ProgrammingError,
+)
 
-from casestore.errors import StoreUnavailable
+from casestore.errors import StoreDamaged, StoreUnavailable
 
 log = logging.getLogger("casestore")
 
 
-class LockTimeout(persistence.OperationalError):
+class WaitedLong(persistence.OperationalError):
+    """A write waited for as long as it may, so that it is not tried again by itself."""
+
+
+class LockTimeout(WaitedLong):
     """Another writer held the write lock for all the time that a write waits for it."""
 
     def __init__(self, how_long: str) -> None:
@@ -34,20 +44,45 @@ def brief(error: BaseException) -> str:
 
 @contextmanager
 def database_answers(name: str) -> Iterator[None]:
-    """Turn eventsourcing's PersistenceError into StoreUnavailable while the context lasts.
+    """Turn eventsourcing's PersistenceError into one of ours while the context lasts.
 
     Args:
         name: what is read or written, as the message names it: a store's URL, or a stream.
 
     Raises:
         StoreUnavailable: the database did not answer.
+        StoreDamaged: it answered that what is stored cannot be read.
     """
     try:
         yield
     except ConnectionPoolClosedError as error:
         raise closed() from error
     except PersistenceError as error:
+        if is_damage(error):
+            raise damaged(name, brief(error)) from error
+        if isinstance(error, ProgrammingError):  # it may only be read, or this role may not
+            raise StoreUnavailable(f"{name}: the database refuses: {brief(error)}") from error
         raise StoreUnavailable(f"{name}: the database does not answer: {brief(error)}") from error
+
+
+def damaged(name: str, what: str) -> StoreDamaged:
+    """The error for something in the tables that is not as casestore writes it."""
+    return StoreDamaged(
+        f"{name}: what is stored cannot be read: {what}; `casestore doctor` tells more"
+    )
+
+
+_DAMAGED_PAGE = ("XX001", "XX002")
+"""PostgreSQL's codes for a damaged table and a damaged index."""
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether a database's error tells of what is stored, and not of the database: of a file that
+    is malformed, a text that is not UTF-8, a number that is none."""
+    code = getattr(error.__cause__, "sqlstate", None)
+    if type(error) in (DatabaseError, DataError) or code in _DAMAGED_PAGE:
+        return True
+    return "decode to UTF-8" in str(error)  # SQLite calls it an OperationalError
 
 
 def translated(error: Exception) -> persistence.PersistenceError:

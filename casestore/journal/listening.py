@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from threading import Condition, Event, Lock, Thread
@@ -57,6 +58,7 @@ class Listener:
     @contextmanager
     def changes(self) -> Iterator[Changes]:
         """Watch for appends. Every append after the context began ends a `wait`."""
+        pid = os.getpid()
         with self._changed:
             self._waiting += 1
             if self._waiting == 1:
@@ -68,10 +70,15 @@ class Listener:
         try:
             yield watch
         finally:
-            with self._changed:
-                self._waiting -= 1
-                if self._waiting == 0:
-                    self._stop.set()
+            # In a forked child nobody listens, and a thread of the parent may have had the lock.
+            if pid == os.getpid():
+                self._end()
+
+    def _end(self) -> None:
+        with self._changed:
+            self._waiting -= 1
+            if self._waiting == 0:
+                self._stop.set()
 
     def _run(self, stop: Event) -> None:
         while not stop.is_set():

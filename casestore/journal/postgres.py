@@ -31,9 +31,10 @@ from casestore.journal.answering import database_answers, translated
 from casestore.journal.clocks import FAR_US, WENT_BACK
 from casestore.journal.listening import Changes, Unheard
 from casestore.journal.memory import Memory
-from casestore.journal.postgres_datastore import Datastore
+from casestore.journal.postgres_datastore import SETTINGS, Datastore
 from casestore.journal.postgres_writing import AS_TEXT, PostgresWriting, statement
 from casestore.journal.recorder import JournalRecorder, Writing
+from casestore.journal.rows import only_up_to_large
 from casestore.journal.url import PostgresUrl, parse_url
 from casestore.journal.usable import not_found
 from casestore.streams.history import from_microseconds
@@ -176,6 +177,11 @@ UNION ALL SELECT proname::text, prosrc FROM pg_proc WHERE pronamespace = to_regn
 """
 
 
+def settle(connection: Connection[Any]) -> None:
+    """Make our settings for the transaction of a connection that is not the datastore's."""
+    connection.execute(cast(Any, SETTINGS))
+
+
 def holds_store(where: PostgresUrl) -> bool:
     """Whether a schema holds a store.
 
@@ -286,6 +292,10 @@ class PostgresJournal(JournalRecorder):
             time.sleep(wait)
             wait *= 2
         return self._fetch(sql, params)
+
+    def fetch_some(self, sql: str, params: Sequence[Any]) -> list[Any]:
+        """As `fetch`, but no more rows than are needed to have LARGE bytes."""
+        return self.fetch(only_up_to_large(sql, self.columns), params)
 
     def _fetch(self, sql: str, params: Sequence[Any]) -> list[Any]:
         with self.datastore.get_connection() as connection:

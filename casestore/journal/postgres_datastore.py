@@ -13,13 +13,25 @@ from eventsourcing.postgres import PostgresDatastore
 from psycopg import Connection, Cursor
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
+from psycopg_pool import PoolTimeout
 
-from casestore.journal.answering import closed
+from casestore.journal.answering import LockTimeout, WaitedLong, closed
 from casestore.journal.url import PostgresUrl
 from casestore.system.processes import check_process
+from casestore.system.slots import Slot, Slots
 
 LOCK_TIMEOUT = 30
 """Seconds to wait for another writer, unless the URL or the server sets its own lock_timeout."""
+
+_RECONNECT = 3.0
+"""Seconds for which the pool goes on trying to connect by itself."""
+_WRITERS = 10
+"""How many threads may append at once: half of the connections, so that those who wait for another
+writer leave the others to who reads."""
+_OF_TABLES = 8
+"""How many threads may use the tables of the projections at once. Each of them holds one of twenty
+connections for the tables, and needs a second one to read events. Without this limit, threads could
+hold all connections and wait for one another."""
 
 # What we count on, whatever a server's, database's or role's defaults are.
 # Isolation: the check under the lock must see what was committed since the first read; a stricter
@@ -27,24 +39,28 @@ LOCK_TIMEOUT = 30
 # Commits: what is acknowledged has reached the disk, and a standby that is to be waited for.
 # Policies: a row that a policy would hide is an error, and not left out in silence.
 # Arrays: NULL in them is a value that is missing, and not a text.
+# Strings: psycopg writes bytes into a COPY as this setting tells it to, which only a string needs.
 # Plans: all our statements find rows by an index, and to plan them each time takes longer than to
 # run them.
 # Timeout: a writer that hangs while it holds the lock must not block all others for ever.
 # What is right already is set too, so that no reload of the server's settings can change it.
-# The last column is no setting: it is what the server's clock says, for `server_us`.
+# The last columns are no settings: they tell the timeout, and what the server's clock says.
 _SETTINGS = f"""
 SELECT set_config('default_transaction_isolation', 'read committed', {{local}}),
        set_config('synchronous_commit', CASE current_setting('synchronous_commit')
        WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, {{local}}),
        set_config('row_security', 'off', {{local}}),
        set_config('array_nulls', 'on', {{local}}),
+       set_config('standard_conforming_strings', 'on', {{local}}),
        set_config('plan_cache_mode', 'force_generic_plan', {{local}}),
        set_config('lock_timeout', CASE current_setting('lock_timeout')
        WHEN '0' THEN '{LOCK_TIMEOUT}s' ELSE current_setting('lock_timeout') END, {{local}}),
+       extract(epoch FROM current_setting('lock_timeout')::interval)::float8,
        (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
 """
 _SESSION = _SETTINGS.replace("{local}", "false")
-_LOCAL = _SETTINGS.replace("{local}", "true")
+SETTINGS = _SETTINGS.replace("{local}", "true")
+"""Makes our settings for the transaction that it is run in."""
 _CLOCK = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
 
@@ -61,6 +77,11 @@ class Datastore(PostgresDatastore):
         self._closed = False
         self._kept: list[tuple[Connection[Any], Cursor[Any]]] = []
         """At most one, which no thread is using."""
+        self._writers = Slots(_WRITERS)
+        self._patience = float(LOCK_TIMEOUT)
+        """Seconds of lock_timeout."""
+        self.of_tables = Slots(_OF_TABLES)
+        """For those who use the tables of the projections."""
         self._server_offset_us: int | None = None
         """The server's clock less our monotonic one; None where it was not asked yet."""
         options = {k: v for k, v in conninfo_to_dict(url.conninfo).items() if v is not None}
@@ -77,6 +98,9 @@ class Datastore(PostgresDatastore):
             max_waiting=0,
             connect_timeout=30,
         )
+        # The pool would try ever less often, and who comes after an outage would wait for minutes.
+        # Once it has given up, whoever wants a connection makes it try again.
+        self.pool.reconnect_timeout = _RECONNECT
         # libpq knows more options than eventsourcing takes: sslmode, options, and others.
         kwargs = cast("dict[str, Any]", self.pool.kwargs)
         kwargs.update({"client_encoding": "UTF8", **options})
@@ -114,16 +138,27 @@ class Datastore(PostgresDatastore):
             self.check()
             raise
 
-    def begin(self, connection: Connection[Any]) -> None:
-        """Begin a transaction. Behind a pooler, no session has our settings: then it gets them."""
+    def begin(self, connection: Connection[Any], patience: float | None = None) -> None:
+        """Begin a transaction. Behind a pooler, no session has our settings: then it gets them.
+
+        Args:
+            connection: to begin it on.
+            patience: seconds to wait for a lock, where it is not all of lock_timeout.
+        """
         connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
         if self.where.pooled:
-            self._set(connection, _LOCAL)
+            self._set(connection, SETTINGS)
+        if patience is not None:
+            left = max(1, int(patience * 1000))
+            connection.execute(cast(Any, f"SET LOCAL lock_timeout = {left}"))
 
     def _set(self, connection: Connection[Any], settings: str) -> None:
         with connection.cursor(row_factory=tuple_row) as cursor:
             row = cursor.execute(cast(Any, settings)).fetchone()
-        self._server_offset_us = cast(Any, row)[-1] - _monotonic_us()
+        *others, server_us = cast(Any, row)
+        self._server_offset_us = server_us - _monotonic_us()
+        if others:
+            self._patience = others[-1]
 
     def server_us(self) -> int | None:
         """What the server's clock says, in microseconds since 1970; None where nothing was asked.
@@ -145,6 +180,21 @@ class Datastore(PostgresDatastore):
         if self._closed:
             raise closed()
 
+    def wait_to_write(self) -> tuple[Slot, float | None]:
+        """Wait until few enough threads append: a slot among them.
+
+        With it come the seconds of lock_timeout that are left, or None where it took no time.
+
+        Raises LockTimeout after all of lock_timeout, and StoreUnavailable as `get_connection`.
+        """
+        self._check_usable()
+        begun = time.monotonic()
+        slot = self._writers.take(self._patience)
+        if slot is None:
+            raise LockTimeout("all of lock_timeout")
+        waited = time.monotonic() - begun
+        return slot, None if waited < 1 else self._patience - waited
+
     def take_writer(self) -> tuple[Connection[Any], Cursor[Any]]:
         """A connection to append on, and its cursor: the last ones used, if no thread has them.
 
@@ -156,7 +206,10 @@ class Datastore(PostgresDatastore):
             return self._kept.pop()
         except IndexError:
             self.pool.open()
-            connection = self.pool.getconn()
+            try:
+                connection = self.pool.getconn()
+            except PoolTimeout as error:
+                raise WaitedLong(str(error)) from error
             return connection, connection.cursor(binary=True, row_factory=tuple_row)
 
     def give_writer_back(self, writer: tuple[Connection[Any], Cursor[Any]], *, sound: bool) -> None:

@@ -25,6 +25,7 @@ from casestore.journal.memory import Memory
 from casestore.journal.postgres_datastore import Datastore
 from casestore.journal.recorder import UNSCRUBBED, Survey, Writing
 from casestore.journal.rows import COLUMNS, KeyRow, Row
+from casestore.system.slots import Slot
 
 AS_TEXT = COLUMNS.replace("event_id", "event_id::text")
 """The columns of a Row as PostgreSQL is asked for them."""
@@ -47,16 +48,18 @@ class PostgresWriting(Writing):
         self._surveyed: dict[str, int] = {}
         self._surveyed_keys: dict[str, KeyRow] = {}
         self._writer: tuple[Connection[Any], Cursor[Any]] | None = None
+        self._slot: Slot | None = None
         self._begun = False
         self._complete = False
         """Whether everything was committed, and the memory knows it."""
 
     def __enter__(self) -> Self:
         try:
+            self._slot, left = self._datastore.wait_to_write()
             self._writer = self._datastore.take_writer()
-            if not self._optimistic or self._datastore.where.pooled:
+            if not self._optimistic or self._datastore.where.pooled or left is not None:
                 self._begun = True
-                self._datastore.begin(self._writer[0])
+                self._datastore.begin(self._writer[0], left)
             if not self._optimistic:
                 self._execute(_LOCK)
         except BaseException as error:
@@ -83,6 +86,7 @@ class PostgresWriting(Writing):
         if not self._complete:
             self._memory.forget(self._surveyed, self._surveyed_keys)
         if self._writer is None:
+            self._slot = None
             return
         connection = self._writer[0]
         if self._begun and not connection.closed:
@@ -90,6 +94,7 @@ class PostgresWriting(Writing):
                 connection.rollback()
         writer, self._writer = self._writer, None
         self._datastore.give_writer_back(writer, sound=self._complete)
+        self._slot = None
 
     def _translate(self, error: BaseException | None) -> None:
         if isinstance(error, psycopg.errors.LockNotAvailable):

@@ -6,18 +6,21 @@ where the database does not answer. `words` in a name means personal text.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from casestore.journal.answering import database_answers
+from casestore.errors import StoreDamaged, quoted
+from casestore.journal.answering import damaged, database_answers
 from casestore.journal.clocks import WENT_BACK
 from casestore.journal.rows import COLUMNS, KeyRow, PlainRow, cursor_of
 
 MERGES = ("CaseMerged", "CustomerMerged")
 """The topics of merges. There is an index for each."""
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _AT_ONCE = 400
 """Values to look up in one statement: both databases take as many parameters."""
 
@@ -43,6 +46,10 @@ class Questions(ABC):
         Raises:
             PersistenceError: eventsourcing's, where the database does not answer.
         """
+
+    @abstractmethod
+    def fetch_some(self, sql: str, params: Sequence[Any]) -> list[Any]:
+        """As `fetch`, of rows with all columns: to the first with which they are LARGE bytes."""
 
     @abstractmethod
     def last_given_position(self) -> int:
@@ -76,7 +83,9 @@ class Questions(ABC):
     def rows(
         self, after: int, limit: int, *, stop: int | None = None, topics: Sequence[str] = ()
     ) -> list[PlainRow]:
-        """Rows in position order after a position.
+        """Rows in position order after a position: not all of them, where they are large.
+
+        So fewer than `limit` do not tell that there are no more; see `is_full`.
 
         Args:
             after: the position.
@@ -85,7 +94,25 @@ class Questions(ABC):
             topics: give only rows of these topics; all where there are none.
         """
         with database_answers("the store"):
-            return self._select(["position > ?"], [after], limit, stop, topics)
+            return self._select(
+                ["position > ?"], [after], limit, stop, topics, fetch=self.fetch_some
+            )
+
+    def rows_or_gaps(self, after: int, limit: int, *, stop: int | None = None) -> list[Any]:
+        """As `rows`, but a row whose text SQLite cannot decode is given as its position and None
+        for each other column, so that the other rows can still be read. It is then the last."""
+        try:
+            return self.rows(after, limit, stop=stop)
+        except StoreDamaged as error:
+            if "decode" not in str(error):
+                raise
+            if limit == 1:
+                return [(self.first_position(after), *[None] * 9)]
+        rows: list[Any] = []
+        while not rows or rows[-1][1] is not None:
+            rows += self.rows_or_gaps(after, 1, stop=stop)
+            after = rows[-1][0]
+        return rows
 
     def _select(
         self,
@@ -94,6 +121,8 @@ class Questions(ABC):
         limit: int | None,
         stop: int | None,
         topics: Sequence[str],
+        *,
+        fetch: Callable[[str, Sequence[Any]], list[Any]] | None = None,
     ) -> list[PlainRow]:
         if stop is not None:
             where.append("position <= ?")
@@ -108,7 +137,7 @@ class Questions(ABC):
         if limit is not None:
             sql += " LIMIT ?"
             params.append(limit)
-        return self.fetch(sql, params)
+        return (fetch or self.fetch)(sql, params)
 
     def mark(self, position: int) -> str:
         """The id and the time of the event at a position, as text to keep; empty for position 0.
@@ -337,12 +366,15 @@ class Questions(ABC):
 
     def went_back(self) -> tuple[int, int] | None:
         """The last event that was recorded at an earlier time than the event before it: its
-        position, and when it was recorded. None without one."""
-        answers = self._ask(
-            f"SELECT position, recorded_at FROM {self.table} WHERE position = ("
-            f"SELECT CAST(value AS bigint) FROM {self.meta_table} WHERE name = ?)",
-            [WENT_BACK],
-        )
+        position, and when it was recorded. None without one. Raises StoreDamaged too."""
+        sql = f"SELECT value FROM {self.meta_table} WHERE name = ?"
+        if not (noted := self._ask(sql, [WENT_BACK])):
+            return None
+        position = str(noted[0][0])
+        if not _NUMBER.fullmatch(position):
+            raise damaged("casestore_meta", f"{WENT_BACK} is {quoted(position)}, and no position")
+        sql = f"SELECT position, recorded_at FROM {self.table} WHERE position = ?"
+        answers = self._ask(sql, [int(position)])
         return answers[0] if answers else None
 
     def count_after(self, position: int | None = None) -> int:

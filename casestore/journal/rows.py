@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from eventsourcing.persistence import Notification
 
@@ -22,6 +23,50 @@ PlainRow = tuple[int, str, int, str, bytes, bytes | None, str | None, str, int, 
 def cursor_of(row: PlainRow) -> Cursor:
     """The cursor of the event in a row."""
     return Cursor(row[0], row[7], row[8])
+
+
+LARGE = 8 * 1024 * 1024
+"""Bytes of events after which no more are read at a time, however many were asked for."""
+
+
+def size_of(row: Sequence[Any]) -> int:
+    """The bytes of a row that may be many: of its state and its personal part."""
+    return sum(len(part) for part in row[4:6] if isinstance(part, bytes | str))
+
+
+def is_full(rows: Sequence[Sequence[Any]], limit: int) -> bool:
+    """Whether more rows may come after some that were read at a time."""
+    return len(rows) >= limit or sum(map(size_of, rows)) >= LARGE
+
+
+def up_to_large(rows: Iterable[Any]) -> list[Any]:
+    """Rows, to the first with which they are LARGE; with a SQLite cursor, no other is read."""
+    some: list[Any] = []
+    size = 0
+    for row in rows:
+        some.append(row)
+        size += size_of(row)
+        if size >= LARGE:
+            break
+    return some
+
+
+def only_up_to_large(sql: str, columns: str) -> str:
+    """A query of rows, for PostgreSQL: it gives them to the first with which they are LARGE.
+
+    The sizes are known without reading what is large.
+
+    Args:
+        sql: the query. It has a LIMIT.
+        columns: those that it asks for, of COLUMNS.
+    """
+    plain = columns.replace("::text", "")
+    size = "octet_length(state) + coalesce(octet_length(personal), 0)"
+    return (
+        f"SELECT {plain} FROM (SELECT asked.*, sum({size}) OVER (ORDER BY position ROWS BETWEEN "
+        f"UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM ({sql}) AS asked) AS sized "
+        f"WHERE before IS NULL OR before < {LARGE} ORDER BY position"
+    )
 
 
 class Row(NamedTuple):

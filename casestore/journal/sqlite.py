@@ -26,6 +26,7 @@ from casestore.errors import (
 from casestore.journal.listening import Changes
 from casestore.journal.memory import Memory
 from casestore.journal.recorder import JournalRecorder, Writing
+from casestore.journal.rows import up_to_large
 from casestore.journal.sqlite_connect import connect
 from casestore.journal.sqlite_datastore import Connection, Datastore
 from casestore.journal.sqlite_writing import SQLiteWriting
@@ -218,6 +219,13 @@ class SQLiteJournal(JournalRecorder):
             plain = cursor.sqlite_cursor
             plain.row_factory = None
             return plain.execute(sql, params).fetchall()
+
+    def fetch_some(self, sql: str, params: Sequence[Any]) -> list[Any]:
+        """As `fetch`, but no more rows than are needed to have LARGE bytes."""
+        with self.datastore.transaction(commit=False) as cursor:
+            plain = cursor.sqlite_cursor
+            plain.row_factory = None
+            return up_to_large(plain.execute(sql, params))
 
     def last_given_position(self) -> int:
         """The last position given to an event, even to one that is deleted."""

@@ -26,14 +26,33 @@ from casestore.errors import StoreUnavailable
 
 
 class Connected(sqlite3.Connection):
-    """A connection that knows its file."""
+    """A connection that knows its files."""
 
     path = ""
+    log: tuple[int, int] | None = None
+    """Device and inode of the write-ahead log (WAL) that it writes to, once that is there."""
 
     def close(self) -> None:
         """Close it."""
         super().close()
         _process().connections.discard(self)
+
+    def is_cut_off(self) -> bool:
+        """Whether the WAL beside the file is another one now, or none: what this connection
+        commits then goes into a file that nobody will read."""
+        found = identity(f"{self.path}-wal")
+        if self.log is None:
+            self.log = found
+        return found != self.log
+
+
+def identity(path: Path | str) -> tuple[int, int] | None:
+    """Device and inode of a file; None where there is none. Raises OSError."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 class Holder(Protocol):

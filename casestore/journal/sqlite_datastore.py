@@ -15,7 +15,11 @@ from threading import RLock, get_ident
 from typing import Any, Literal, Protocol, cast
 from weakref import ReferenceType, ref
 
-from eventsourcing.persistence import ConnectionPoolClosedError, OperationalError
+from eventsourcing.persistence import (
+    ConnectionPoolClosedError,
+    ConnectionUnavailableError,
+    OperationalError,
+)
 from eventsourcing.sqlite import (
     SQLiteConnection,
     SQLiteConnectionPool,
@@ -26,11 +30,14 @@ from eventsourcing.sqlite import (
 
 from casestore.errors import HistoryChanged, StoreUnavailable
 from casestore.journal.answering import LockTimeout, closed, translated
-from casestore.journal.sqlite_connect import Connected, close_before_forks, connect
+from casestore.journal.sqlite_connect import Connected, close_before_forks, connect, identity
 from casestore.system.processes import check_process
+from casestore.system.slots import Slot, Slots
 
 LOCK_TIMEOUT = 30
 """Seconds to wait for the write lock, behind threads of this process and behind others together."""
+_LENT = 25
+"""Connections that may be lent at once: more threads that read wait for one another."""
 CACHE = 8_192
 """KiB of pages that a connection caches. SQLite's default of 2,000 is less than the upper levels of
 a large store's indexes: with it, to read one history out of a million events takes a fifth longer.
@@ -62,6 +69,9 @@ class _Transaction(SQLiteTransaction):
 class Connection(SQLiteConnection):
     """eventsourcing's connection, with our transactions."""
 
+    slot: Slot | None = None
+    """That of the thread that it is lent to."""
+
     @contextmanager
     def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:
         """A transaction; with `commit` it has the write lock from the beginning."""
@@ -73,17 +83,51 @@ class Connection(SQLiteConnection):
         if self._sqlite_conn.in_transaction:
             self._sqlite_conn.rollback()
 
+    def is_cut_off(self) -> bool:
+        """See `Connected`."""
+        return cast(Connected, self._sqlite_conn).is_cut_off()
+
     def pragma(self, name: str) -> Any:
         """Ask or set a pragma, and give the first value of the answer."""
         return self._sqlite_conn.execute(f"PRAGMA {name}").fetchone()[0]
 
 
 class _Pool(SQLiteConnectionPool):
+    """eventsourcing's pool, without its locks.
+
+    It would connect while it has one of them. A fork has to wait until nobody connects, and needs
+    the same lock, to close the idle connections. And a signal handler that raises an exception
+    could leave one of them taken.
+    """
+
     def __init__(self, path: Path, *, create: bool, lasting: bool) -> None:
         super().__init__(db_name=str(path), pool_size=5, max_overflow=20, pool_timeout=30)
         self._path = path
         self._mode: Literal["rwc", "rw"] = "rwc" if create else "rw"
         self._lasting = lasting
+        self._slots = Slots(_LENT)
+
+    def get_connection(
+        self, timeout: float | None = None, *, is_writer: bool | None = None
+    ) -> SQLiteConnection:
+        """Lend a connection.
+
+        Args:
+            timeout: seconds to wait while too many are lent.
+            is_writer: eventsourcing's; SQLite itself has one write at a time.
+
+        Raises OperationalError, ConnectionPoolClosedError, and StoreUnavailable after a fork.
+        """
+        del is_writer
+        slot = self._slots.take(self.pool_timeout if timeout is None else timeout)
+        if slot is None:
+            raise ConnectionUnavailableError(f"{_LENT} threads are reading already")
+        try:
+            connection = self._pool.pop()
+        except IndexError:
+            connection = self._create_connection()
+        cast(Connection, connection).slot = slot
+        return connection
 
     def _create_connection(self) -> SQLiteConnection:
         connection = self.connect()
@@ -122,24 +166,27 @@ class _Pool(SQLiteConnectionPool):
 
     def close_idle(self) -> None:
         """Close the connections that no thread is using."""
-        with self._put_condition:  # so that no thread takes a connection in between
-            while self._pool:
-                self._pool.popleft().close()
+        with suppress(IndexError):
+            while True:
+                self._pool.pop().close()
 
     def close(self) -> None:
         """Close the idle connections. `put_connection` closes the others when they are given back,
         because the interpreter crashes if one is closed while another thread runs a statement."""
-        with self._put_condition:
-            self._closed = True
-            self.close_idle()
+        self._closed = True
+        self.close_idle()
 
     def put_connection(self, conn: SQLiteConnection) -> None:
-        """Take a connection back, or close it if the pool was closed since it was lent."""
-        cast(Connection, conn).end_transaction()
-        try:
-            super().put_connection(conn)
-        except ConnectionPoolClosedError:
+        """Take a connection back, or close it if the pool was closed since, or has enough."""
+        ours = cast(Connection, conn)
+        ours.end_transaction()
+        if len(self._pool) >= self.pool_size:
             conn.close()
+        else:
+            self._pool.append(conn)
+        if self._closed:  # perhaps just now
+            self.close_idle()
+        ours.slot = None
 
 
 def _use_wal(connection: Connected) -> None:
@@ -210,6 +257,8 @@ class Datastore(SQLiteDatastore):
         self._check_usable()
         self._check_file()
         with super().get_connection(commit=commit) as connection:
+            if cast(Connection, connection).is_cut_off():
+                raise self._replaced()
             yield connection
 
     def take_writer(self, owner: Turn) -> tuple[Connected, sqlite3.Cursor]:
@@ -260,25 +309,25 @@ class Datastore(SQLiteDatastore):
 
         What is appended to a file that was deleted or replaced is lost when it is closed.
         """
-        try:
-            status = os.stat(self.path)
-        except FileNotFoundError:
-            found = None
-        else:
-            found = (status.st_dev, status.st_ino)
+        found = identity(self.path)
         if self._file is None:
             self._file = found
         elif found != self._file:
-            raise HistoryChanged(
-                f"{self.path} was deleted or replaced while it was open: look what happened to it, "
-                "close the store, and open it again"
-            )
+            raise self._replaced()
+
+    def _replaced(self) -> HistoryChanged:
+        return HistoryChanged(
+            f"{self.path} was deleted or replaced while it was open: look what happened to it, "
+            "close the store, and open it again"
+        )
 
     def _connected_writer(self) -> Connected:
         if self._writer is None:
             self._writer = self._own.connect()
             self._writer.execute(f"PRAGMA cache_size = -{WRITERS_CACHE}")
             self.writers += 1
+        if self._writer.is_cut_off():
+            raise self._replaced()
         return self._writer
 
     @staticmethod

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 from casestore.errors import (
     KeyFileError,
     StoreDamaged,
@@ -13,6 +15,10 @@ from casestore.errors import (
     StoreUnavailable,
 )
 from casestore.journal.recorder import SCHEMA_VERSION
+
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_KEY_ID = re.compile(r"[0-9a-f]{64}")
 
 
 def known_meta(
@@ -29,16 +35,18 @@ def known_meta(
         StoreNotFound: there is no store.
         StoreUnavailable: a later version of casestore made it; or an earlier one, and it must be
             upgraded first.
-        StoreDamaged: its metadata does not say which version made it.
+        StoreDamaged: its metadata does not say which version made it, or has no id or key id as
+            it should be.
     """
     if meta is None:
         raise not_found(shown)
     made_by = meta.get("schema_version", "")
-    if not made_by.isdecimal():
-        raise StoreDamaged(
-            f"{shown} does not say which version of casestore made it: its table casestore_meta "
-            "was altered; restore it from a backup"
-        )
+    if not _NUMBER.fullmatch(made_by):
+        raise _altered(shown, "which version of casestore made it")
+    if not _UUID.fullmatch(meta.get("store_id", "")):
+        raise _altered(shown, "which store it is")
+    if not _KEY_ID.fullmatch(meta.get("kek_id", "0" * 64)):
+        raise _altered(shown, "which key it was sealed with")
     if int(made_by) > SCHEMA_VERSION:
         raise StoreUnavailable(
             f"{shown} was made by a later version of casestore; upgrade to open it"
@@ -49,6 +57,13 @@ def known_meta(
             "that this one works with; run `casestore upgrade`"
         )
     return meta
+
+
+def _altered(shown: str, what: str) -> StoreDamaged:
+    return StoreDamaged(
+        f"{shown} does not say {what}: its table casestore_meta was altered; restore it from a "
+        "backup"
+    )
 
 
 def not_found(shown: str) -> StoreNotFound:

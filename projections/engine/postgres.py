@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from hashlib import sha256
-from threading import BoundedSemaphore
 from typing import Any
 
 from casestore.journal.answering import translated
@@ -36,12 +35,6 @@ _CAN_WRITE = """
 SELECT current_setting('transaction_read_only') = 'off' AND CASE
     WHEN to_regnamespace(%s) IS NULL THEN has_database_privilege(current_database(), 'CREATE')
     ELSE has_schema_privilege(%s, 'CREATE') END AS can
-"""
-_AT_ONCE = BoundedSemaphore(8)
-"""How many threads may use the tables at once.
-
-Each of them holds one of the store's twenty connections for the tables, and needs a second one to
-read events. Without this limit, threads could hold all connections and wait for one another.
 """
 
 
@@ -86,14 +79,17 @@ class PostgresTables(Tables):
     def _transaction(self, begin: str) -> Iterator[Cursor]:
         from psycopg.rows import tuple_row  # noqa: PLC0415  (only where there is PostgreSQL)
 
-        with (
-            _AT_ONCE,
-            self._datastore.get_connection() as connection,
-            connection.transaction(),
-            connection.cursor(row_factory=tuple_row) as cursor,
-        ):
-            cursor.execute(begin)
-            yield _PostgresCursor(cursor)
+        slot = self._datastore.of_tables.take()
+        try:
+            with (
+                self._datastore.get_connection() as connection,
+                connection.transaction(),
+                connection.cursor(row_factory=tuple_row) as cursor,
+            ):
+                cursor.execute(begin)
+                yield _PostgresCursor(cursor)
+        finally:
+            del slot  # even where a traceback keeps this frame
 
     def writing(self) -> AbstractContextManager[Cursor]:
         return self._transaction("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")

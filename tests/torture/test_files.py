@@ -66,7 +66,17 @@ def replace(path: Path) -> None:
     path.with_name("store.db.key").write_bytes(key)
 
 
-@pytest.mark.parametrize("harm", [remove, replace])
+def put_back(path: Path) -> None:
+    """An older copy, written over the file, without what stands beside it."""
+    with closing(sqlite3.connect(path)) as present, closing(sqlite3.connect(":memory:")) as copy:
+        present.backup(copy)
+        older = copy.serialize()
+    path.write_bytes(older)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(f"store.db{suffix}").unlink()
+
+
+@pytest.mark.parametrize("harm", [remove, replace, put_back])
 def test_nothing_is_acknowledged_into_a_file_that_is_gone(
     store: CaseStore, path: Path, harm: object
 ) -> None:

@@ -247,6 +247,80 @@ store.close()
             assert store._recorder.fetch("PRAGMA integrity_check") == [("ok",)]
 
 
+def test_a_fork_amid_reads_of_other_threads_waits_for_nobody(url: str) -> None:
+    """A thread that connects just then, and the fork, once waited for each other."""
+    run(
+        url,
+        """
+append(store, "a", 0)
+stop = threading.Event()
+
+def busy():
+    while not stop.is_set():
+        store.history("case:a-0")
+
+threads = [threading.Thread(target=busy, daemon=True) for _ in range(6)]
+for thread in threads:
+    thread.start()
+for _ in range(300):
+    ended(forked(lambda: None))
+stop.set()
+for thread in threads:
+    thread.join()
+""",
+    )
+
+
+def test_a_child_does_not_wait_for_threads_of_its_parent(url: str) -> None:
+    """They hold, for ever there, the places of all who may use the tables or listen."""
+    run(
+        url,
+        """
+from threading import Thread
+from projections import reports
+
+append(store, "a", 0)
+assert reports.cases(store).total == 1
+following = store.follow()
+next(following)
+held, go_on = threading.Barrier(10), threading.Event()
+
+def report():
+    with Runner(store) as runner, runner._live.tables.reading():
+        held.wait()
+        go_on.wait()
+
+def hold_what_followers_hold():
+    with store._recorder.listener.reading, store._recorder.listener._changed:
+        held.wait()
+        go_on.wait()
+
+threads = [Thread(target=report, daemon=True) for _ in range(8)]
+threads.append(Thread(target=hold_what_followers_hold, daemon=True))
+for thread in threads:
+    thread.start()
+held.wait()
+
+def child():
+    try:
+        assert reports.cases(store).total == 1
+    except StoreUnavailable as error:
+        assert "in use when this process was forked" in str(error)
+    try:
+        next(following)
+        raise AssertionError("it is the parent's")
+    except StoreUnavailable as error:
+        assert "open it again here" in str(error), error
+    following.close()
+
+ended(forked(child))
+go_on.set()
+for thread in threads:
+    thread.join()
+""",
+    )
+
+
 def test_a_child_that_only_ends_harms_nothing(url: str) -> None:
     """It runs the interpreter to its end, with whatever it inherited."""
     run(

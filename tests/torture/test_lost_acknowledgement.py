@@ -258,6 +258,33 @@ def test_an_append_whose_turn_never_comes_says_so(
     assert len(store.history("case:1")) == 1
 
 
+def test_in_a_crowd_nobody_waits_longer_than_that_nor_do_readers(
+    line: Line, store: CaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thirty threads are more than a store has connections."""
+    monkeypatch.setattr(sqlite_datastore, "LOCK_TIMEOUT", 2)
+    url = line.url
+    if isinstance(line, PostgresLine):
+        url += "&options=-c%20lock_timeout%3D2s"
+    with CaseStore.open(url) as crowded, ThreadPoolExecutor(31) as threads:
+        assert crowded.case("1")
+
+        def refused() -> float:
+            begun = time.monotonic()
+            with pytest.raises(StoreUnavailable, match="another writer held the write lock"):
+                crowded.append("case:1", note())
+            return time.monotonic() - begun
+
+        with busy(store):
+            waiting = [threads.submit(refused) for _ in range(30)]
+            time.sleep(0.5)
+            begun = time.monotonic()
+            assert len(crowded.history("case:1")) == 1
+            assert time.monotonic() - begun < 1
+            assert max(each.result() for each in waiting) < 3.5
+        assert crowded.append("case:1", note()).versions == (2,)
+
+
 # --- the database hangs up -------------------------------------------------------------------
 
 

@@ -66,13 +66,16 @@ HARMFUL = {
     "default_transaction_isolation": "serializable",
     "array_nulls": "off",
     "row_security": "on",
+    "standard_conforming_strings": "off",
     "plan_cache_mode": "force_custom_plan",
     "lock_timeout": "0",
 }
 
 
 @pytest.mark.parametrize("of", ["role", "database"])
-def test_what_a_server_is_set_to_does_not_matter(postgres_server: Server, of: str) -> None:
+def test_what_a_server_is_set_to_does_not_matter(
+    postgres_server: Server, of: str, tmp_path: Path, programs: None
+) -> None:
     with psycopg.connect(postgres_server.url, autocommit=True) as admin:
         for name, value in HARMFUL.items():
             admin.execute(f"ALTER {of} postgres SET {name} = '{value}'")
@@ -91,9 +94,14 @@ def test_what_a_server_is_set_to_does_not_matter(postgres_server: Server, of: st
         "default_transaction_isolation": "read committed",
         "array_nulls": "on",
         "row_security": "off",
+        "standard_conforming_strings": "on",
         "plan_cache_mode": "force_generic_plan",
         "lock_timeout": "30s",
     }
+    backup(url, tmp_path / "kept")
+    restore(tmp_path / "kept", f"{postgres_server.url}&schema=again")
+    with CaseStore.open(f"{postgres_server.url}&schema=again") as again, CaseStore.open(url) as it:
+        assert again._recorder.rows(0, 1000) == it._recorder.rows(0, 1000)
 
 
 def test_what_a_server_is_set_to_meanwhile_does_not_matter(postgres_server: Server) -> None:
@@ -194,6 +202,25 @@ def test_followers_and_runners_go_on_after_a_restart(
     for what in ("following the store", "keeping the projections up to date"):
         assert [line for line in said if line.startswith(f"{what} is interrupted")]
         assert f"{what} goes on" in said
+
+
+def test_after_a_long_outage_the_first_append_is_taken_at_once(postgres_server: Server) -> None:
+    """And during it none waits for a connection more than once."""
+    with CaseStore.create(f"{postgres_server.url}&schema=s") as store:
+        store.append("case:1", stories.opened())
+        datastore = store._recorder.datastore  # type: ignore[attr-defined]
+        datastore.pool.timeout = 2.0
+        postgres_server.stop()
+        for _ in range(8):  # the pool's own attempts came less and less often
+            begun = time.monotonic()
+            with pytest.raises(StoreUnavailable, match="couldn't get a connection"):
+                store.append("case:1", stories.noted())
+            assert time.monotonic() - begun < 4
+        postgres_server.start()
+        datastore.pool.timeout = 30.0
+        begun = time.monotonic()
+        assert store.append("case:1", stories.noted()).versions == (2,)
+        assert time.monotonic() - begun < 6
 
 
 # --- crowds ----------------------------------------------------------------------------------

@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from casestore import CaseStore, StoreUnavailable
+from casestore.backup.upgrade import upgrade
 from casestore.doctor.examine import examine
+from casestore.journal import postgres, sqlite
 from casestore.journal.recorder import SCHEMA_VERSION
+from projections import Runner
+from tests.support import stories
 from tests.support.alter import execute
 from tests.support.backups import other
 from tests.support.command_line import Casestore
@@ -120,6 +124,36 @@ def test_on_postgresql_its_place_must_be_named(first: FirstStore) -> None:
         assert ran.fine().out.startswith(f"wrote the backup {first.folder}/store.db.before-upgrade")
     else:
         assert "--backup FILE" in ran.failed(2)
+
+
+def test_whoever_has_the_store_open_goes_on(first: FirstStore) -> None:
+    with CaseStore.open(first.url) as store, Runner(store) as runner:
+        before = runner.catch_up()
+        following = store.follow(before - 1)
+        next(following)
+        first.casestore("upgrade", "--backup", str(first.folder / "before")).fine()
+        first.casestore(
+            "record", "case:apart", "NoteAdded", "text=New", "--actor", "agent:a"
+        ).fine()
+        assert next(following).stream == "case:apart"
+        assert runner.catch_up() == before + 1
+        assert store.append("case:apart", stories.noted()).positions == (before + 2,)
+
+
+def test_an_upgrade_that_fails_half_way_changes_nothing(
+    first: FirstStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events, lacked = bytes_of_events(first.url), lacks(first.url)
+    broken = "CREATE INDEX none"
+    made = [*sqlite._made(), ("index", "none", broken)]
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite, "_made", lambda: made)
+        patched.setattr(postgres, "_TABLES", f"{postgres._TABLES}{broken};")
+        with pytest.raises(StoreUnavailable, match=r"syntax error|incomplete input"):
+            upgrade(first.url, first.folder / "before")
+    assert (bytes_of_events(first.url), lacks(first.url)) == (events, lacked)
+    first.casestore("upgrade", "--backup", str(first.folder / "again")).fine()
+    assert lacks(first.url) == []
 
 
 def test_modes_stay_as_they_are(tmp_path: Path) -> None:

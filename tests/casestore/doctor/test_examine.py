@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from eventsourcing.persistence import OperationalError
 
-from casestore import CaseStore, CustomerRegistered, StoreUnavailable
+from casestore import CaseStore, CustomerRegistered, StoreDamaged, StoreUnavailable
 from casestore.doctor import examine as doctor
 from casestore.doctor.examine import DoctorFinding, examine
 from casestore.journal.sqlite import SQLiteJournal
 from tests.support import stories
-from tests.support.alter import alter
+from tests.support.alter import alter, execute
 from tests.support.command_line import Casestore
 
 
@@ -85,6 +85,44 @@ def test_damage_is_found(store_url: str, check: str, version: int | None, change
     assert {finding.level for finding in findings} == {"error"}
     assert all(finding.do for finding in findings)
     assert command(store_url)("doctor").code == 1
+
+
+@pytest.mark.parametrize("noted", ["soon", "-5", "9" * 30, "", "1.5"])
+def test_a_note_of_a_clock_that_is_no_position_is_damage(store_url: str, noted: str) -> None:
+    with CaseStore.open(store_url) as store:
+        table = store._recorder.meta_table
+        execute(store, f"INSERT INTO {table} VALUES ('clock_went_back', '{noted}')")
+        (finding,) = found(store)
+        assert (finding.level, finding.check) == ("error", "times of recording")
+        assert "clock_went_back" in finding.what
+        with pytest.raises(StoreDamaged, match="clock_went_back"):
+            store.history("case:c2", known_at=store.now())
+    for asked in (["cases", "--known-at", "2026-03-03"], ["audit", "verify"]):
+        ran = command(store_url)(*asked)
+        assert ran.code in (1, 3)  # the second has no audit folder here
+        assert "does not answer" not in ran.err + ran.out
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ("DELETE FROM {m} WHERE name = 'store_id'", "which store it is"),
+        ("UPDATE {m} SET value = 'x' WHERE name = 'store_id'", "which store it is"),
+        ("UPDATE {m} SET value = 'zz' WHERE name = 'kek_id'", "which key"),
+        ("UPDATE {m} SET value = '1.5' WHERE name = 'schema_version'", "which version"),
+        ("UPDATE {m} SET value = '²' WHERE name = 'schema_version'", "which version"),
+        ("DELETE FROM {m} WHERE name = 'schema_version'", "which version"),
+    ],
+)
+def test_wrong_notes_about_a_store_are_damage(store_url: str, change: str, what: str) -> None:
+    with CaseStore.open(store_url) as store:
+        execute(store, change.format(m=store._recorder.meta_table))
+    with pytest.raises(StoreDamaged, match=what):
+        CaseStore.open(store_url)
+    for asked in (["doctor"], ["cases"], ["export"]):
+        ran = command(store_url)(*asked)
+        assert ran.code == 1
+        assert what in ran.err
 
 
 def test_clocks_that_jumped_are_told_of_and_are_no_damage(store_url: str) -> None:
