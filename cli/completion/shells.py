@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from copy import copy
+from functools import partial
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -123,9 +124,17 @@ def fit(command: click.Command) -> click.Command:
     for param in fitted.params:
         if not isinstance(param.type, click.Choice):
             param.type = _Completed(param.type)
-    if isinstance(fitted, click.Group):
-        fitted.commands = {name: fit(inner) for name, inner in fitted.commands.items()}
+    if isinstance(command, click.Group) and isinstance(fitted, click.Group):
+        ctx = click.Context(command)
+        inner = {name: command.get_command(ctx, name) for name in command.list_commands(ctx)}
+        fitted.commands = {name: fit(each) for name, each in inner.items() if each is not None}
+        # A group may make its commands when they are asked for, and not know them otherwise.
+        fitted.get_command = partial(_known, fitted)  # type: ignore[method-assign]
     return fitted
+
+
+def _known(group: click.Group, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+    return group.commands.get(cmd_name)
 
 
 class _Completed(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none

@@ -30,6 +30,10 @@ ENVIRONMENT = {
     "CASESTORE_AUDIT_KEY": "The signing key. Default: key in the audit folder.",
     "CASESTORE_PROJECTIONS": "A SQLite file for the tables that reports read. Default: beside the "
     "store.",
+    "CASESTORE_TZ": "The zone of times, where --tz is left out. Default: that of the policy in "
+    "force.",
+    "CASESTORE_QUESTIONS": "The file of saved questions. Default: questions.toml in your folder of "
+    "settings.",
     "CASESTORE_PAGER": "The pager, before PAGER. Empty: none.",
     "CASESTORE_DEBUG": "Set to 1, a fault of casestore itself shows where it is.",
     "PAGER": "The pager. Default: less, if it is there.",

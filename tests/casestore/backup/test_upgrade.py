@@ -23,7 +23,6 @@ from tests.support.golden import check_golden
 SAME = {
     "goodwill": "goodwill spend --by kind --as-of 2026-10-20",
     "timeline": "case timeline twin-a --as-of 2026-10-20 --reveal",
-    "show": "case show roadshow --as-of 2026-10-20",
     "customer": "case timeline customer:T-4 --as-of 2026-10-20 --reveal",
 }
 """Commands that say what the code of then said, by the file where that is kept."""
@@ -31,8 +30,10 @@ OF_FAMILIES = {
     "first-store-cases.txt": "cases --as-of 2026-10-20",
     "first-store-promises.txt": "promises --as-of 2026-10-20",
     "first-store-lapses.txt": "lapses --as-of 2026-10-20",
+    "first-store-show.txt": "case show roadshow --as-of 2026-10-20",
 }
-"""Reports that since then read cases that are merged as one history, by golden file."""
+"""Commands that say more since then, by golden file: reports read cases that are merged as one
+history, and `case show` tells of each issue and reply how it stands."""
 pytestmark = pytest.mark.usefixtures("programs")
 INDEX = "index stored_events_case_merges"
 

@@ -301,7 +301,10 @@ def test_a_promise_stands_in_its_row_as_in_the_state_of_its_case(
         assert state(row, asked_at) == case.promise_state(promise_id, asked_at)
 
 
-NOT_OF_EVENTS = {"received_at", "receipt", "first_due_at", "due_at", "resolve_due_at"}
+NOT_OF_EVENTS = {
+    *("received_at", "receipt", "first_due_at", "due_at", "resolve_due_at"),
+    *("reply_due_at", "return_due_at", "pending_due_at", "resend_due_at"),
+}
 
 
 @law
