@@ -235,6 +235,7 @@ class Datastore(SQLiteDatastore):
         self.path = path
         self.pool = self._own = _Pool(path, create=create, lasting=lasting)
         self._file: tuple[int, int] | None = None
+        self._is_replaced = False
         """Device and inode."""
         self._turn = RLock()
         """Of the thread that writes. Reentrant, so that a thread that was interrupted by a signal
@@ -312,10 +313,12 @@ class Datastore(SQLiteDatastore):
         found = identity(self.path)
         if self._file is None:
             self._file = found
-        elif found != self._file:
+        elif found != self._file or self._is_replaced:
             raise self._replaced()
 
     def _replaced(self) -> HistoryChanged:
+        # SQLite may give disk errors from now on, even to new connections of this process.
+        self._is_replaced = True
         return HistoryChanged(
             f"{self.path} was deleted or replaced while it was open: look what happened to it, "
             "close the store, and open it again"

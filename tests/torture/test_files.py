@@ -219,7 +219,7 @@ AS_USER = """
 import encodings.ascii, json, os, sys
 from datetime import UTC, datetime
 import msgspec
-import casestore.doctor.examine
+import casestore.doctor.examine, projections.engine.workers
 from casestore import *
 from projections import Runner, reports
 
@@ -229,6 +229,9 @@ def rows(url):
 
 warm, url, uid, groups = sys.argv[1], sys.argv[2], int(sys.argv[3]), json.loads(sys.argv[4])
 rows(warm)  # so that everything is imported that the other user may not read
+with CaseStore.open(warm) as store:
+    note = NoteAdded(occurred_at=datetime.now(UTC), actor=Actor(kind="agent", id="anna"))
+    store.append("case:1", note)
 os.setgroups(groups)
 os.setgid(uid)
 os.setuid(uid)
