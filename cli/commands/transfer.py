@@ -91,6 +91,7 @@ _MAIL = re.compile(
     rb"From \S|(Return-Path|Received|Delivered-To|From|To|Subject|Date|Message-ID|MIME-Version):",
     re.IGNORECASE,
 )
+_BINARY = re.compile(rb"(?!\s*\{).*[\x00-\x08\x0e-\x1a\x1c-\x1f]", re.DOTALL)
 _OTHERS = (
     (
         re.compile(rb"\x1f\x8b"),
@@ -99,6 +100,7 @@ _OTHERS = (
     (re.compile(rb"PK\x03\x04"), "this is a ZIP archive (or a spreadsheet); unpack it first"),
     (re.compile(rb"SQLite format 3\0"), "this is a SQLite file; `casestore copy` copies a store"),
     (re.compile(rb"\xff\xfe|\xfe\xff"), "this is UTF-16; write it as UTF-8 first"),
+    (_BINARY, "this is no text; an import reads NDJSON, one event a line"),
     (_MAIL, "this looks like a mail; `--from mail` comes in a later release"),
     (re.compile(rb"\s*\["), "this is a JSON array; write one object a line: `jq -c '.[]' FILE`"),
     (re.compile(rb"<"), "this looks like XML or HTML; an import reads NDJSON, one event a line"),

@@ -85,6 +85,7 @@ def test_a_missing_file_is_wrong_usage(casestore: Casestore, tmp_path: Path) -> 
         (b"From MAILER-DAEMON Mon Mar  2\n", "this looks like a mail"),
         (b'[{"stream":"case:1"}]', "this is a JSON array; write one object a line"),
         ('{"stream"'.encode("utf-16"), "write it as UTF-8 first"),
+        (b"\x8f\x00,1\n\x02", "this is no text"),
         (b"<?xml version='1.0'?>", "this looks like XML or HTML"),
     ],
 )
