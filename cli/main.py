@@ -184,10 +184,11 @@ class Commands(click.Group):
         """Find a command, or say which one may be meant."""
         name = args[0]
         if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
-            from cli.terminal.nearest import did_you_mean  # noqa: PLC0415  (only when mistyped)
+            from casestore.errors import quoted  # noqa: PLC0415  (only when mistyped)
+            from cli.terminal.nearest import did_you_mean  # noqa: PLC0415  (the same)
 
             hint = did_you_mean(name, COMMANDS) or "; `casestore --help` lists them"
-            raise Usage(f"there is no command {name!r}{hint}")
+            raise Usage(f"there is no command {quoted(name)}{hint}")
         return super().resolve_command(ctx, args)
 
     def format_commands(

@@ -38,8 +38,8 @@ def sync(path: Path) -> None:
 def part_name(path: Path) -> Path:
     """A new name beside `path`, for what is moved to `path` once it is complete.
 
-    The name is random. A process id would not do: in a container it is the same each time, so the
-    part of a killed process would stand in the way of the next, and threads would share one name.
+    The name is random, not made of the process id. In a container, each process may have the same
+    id: the next one would find the file that a killed one left. And threads would share one name.
     """
     return path.with_name(f"{path.name}.part-{secrets.token_hex(4)}")
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from casestore import CaseStore, History
+from casestore.errors import quoted
 from cli.terminal.moments import begin
 from cli.terminal.options import (
     Point,
@@ -34,7 +35,6 @@ from cli.terminal.output import (
     tabular,
     zone_named,
 )
-from cli.terminal.text import quoted
 from cli.views import case_changes, case_state, timeline
 
 

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import click
 
 from casestore import CaseStore, StoreNotFound
+from casestore.errors import quoted
 from casestore.streams.history import Recorded
 from casestore.streams.wording import tell
 from casestore.transfer.ndjson import import_lines
@@ -30,7 +31,7 @@ from cli.terminal.output import (
     readable,
     table,
 )
-from cli.terminal.text import quoted, visible
+from cli.terminal.text import visible
 from cli.views import timeline
 from cli.views.stories import STORIES, Story
 

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import click
 
+from casestore.errors import quoted
 from casestore.events import EVENTS, VOCABULARY, Event
 from casestore.events.base import FullId, Id, Known, New, Personal
 from casestore.events.markers import fields_of, marker
@@ -28,7 +29,6 @@ from cli.terminal.output import (
     table,
     tabular,
 )
-from cli.terminal.text import quoted
 from cli.views.meanings import meanings, schema_of, values_in
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from casestore.errors import quoted
 from cli.terminal.nearest import did_you_mean
 from cli.terminal.options import Known, Usage
 from cli.terminal.output import (
@@ -20,7 +21,6 @@ from cli.terminal.output import (
     table,
     tabular,
 )
-from cli.terminal.text import quoted
 from cli.views.stories import STORIES
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from casestore import CaseStore, Event, InvalidEvent, StreamNotFound
+from casestore.errors import quoted
 from casestore.events import VOCABULARY
 from casestore.events.markers import fields_of, parts
 from casestore.streams.codec import Codec
@@ -20,7 +21,7 @@ from cli.terminal.actor import read_actor
 from cli.terminal.nearest import did_you_mean
 from cli.terminal.options import EVENT_TYPE, Usage, settings, shared
 from cli.terminal.output import for_people, print_object
-from cli.terminal.text import quoted, visible
+from cli.terminal.text import visible
 
 
 @click.command

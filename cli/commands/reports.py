@@ -19,6 +19,7 @@ import click
 from click.core import ParameterSource
 
 from casestore import CaseStore
+from casestore.errors import quoted
 from cli.terminal.nearest import did_you_mean
 from cli.terminal.options import (
     Code,
@@ -33,7 +34,6 @@ from cli.terminal.options import (
 )
 from cli.terminal.output import for_people, print_lines, tabular, zone_named
 from cli.terminal.progress import progress
-from cli.terminal.text import quoted
 from cli.views.report import show, warn_of_parked
 from projections import reports
 from projections.query.known_names import not_known

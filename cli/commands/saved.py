@@ -15,12 +15,12 @@ from shlex import join
 
 import click
 
+from casestore.errors import quoted
 from casestore.system.files import write_whole
 from cli.commands.inner import PassOn, parsed, run_inner
 from cli.terminal.nearest import did_you_mean
 from cli.terminal.options import Settings, Usage, settings, shared
 from cli.terminal.output import Column, for_people, print_lines, print_object, print_rows, tabular
-from cli.terminal.text import quoted
 
 QUESTIONS = (
     *("today", "cases", "promises", "goodwill", "undelivered", "waiting", "overdue", "ageing"),

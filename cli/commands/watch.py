@@ -19,6 +19,7 @@ from typing import Any
 import click
 
 from casestore import CaseStore
+from casestore.errors import quoted
 from casestore.streams.wording import words as in_words
 from cli.commands.inner import PassOn, parsed, run_inner
 from cli.main import Failure
@@ -26,7 +27,7 @@ from cli.terminal.nearest import did_you_mean
 from cli.terminal.options import CANNOT_TELL, Settings, Usage, settings, shared
 from cli.terminal.output import on_terminal
 from cli.terminal.screen import height, is_dumb
-from cli.terminal.text import quoted, visible
+from cli.terminal.text import visible
 from projections import reports
 
 _PAUSE = 0.5

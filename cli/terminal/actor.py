@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from casestore.errors import quoted
 from cli.terminal.options import Usage
-from cli.terminal.text import quoted
 
 
 def read_actor(text: str | None) -> dict[str, Any]:

@@ -11,8 +11,8 @@ import re
 from bisect import bisect_left
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
+from casestore.errors import quoted
 from cli.terminal.nearest import did_you_mean
-from cli.terminal.text import quoted
 
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _MONTHS = (

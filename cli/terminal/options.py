@@ -107,10 +107,11 @@ class Code(click.Choice[str]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Read it, or say which one may be meant."""
         if value not in self.choices:
-            from cli.terminal.nearest import did_you_mean  # noqa: PLC0415  (only when mistyped)
+            from casestore.errors import quoted  # noqa: PLC0415  (only when mistyped)
+            from cli.terminal.nearest import did_you_mean  # noqa: PLC0415  (the same)
 
             if meant := did_you_mean(value, self.choices):
-                self.fail(f"{value[:200]!r} is none of them{meant}", param, ctx)
+                self.fail(f"{quoted(value)} is none of them{meant}", param, ctx)
         return super().convert(value, param, ctx)
 
 

@@ -15,11 +15,6 @@ def visible(text: str) -> str:
     return CONTROLS.sub(_shown, text.replace("\r\n", "\n"))
 
 
-def quoted(text: str, most: int = 200) -> str:
-    """A text that somebody typed, as a message may show it: in quotes, escaped and cut."""
-    return repr(text) if len(text) <= most else f"{text[:most]!r}…"
-
-
 def _shown(match: re.Match[str]) -> str:
     character = match[0]
     return _NAMED.get(character) or f"<U+{ord(character):04X}>"

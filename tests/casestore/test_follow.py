@@ -39,7 +39,7 @@ def test_a_follower_can_go_past_an_event_that_cannot_be_read(
     store: CaseStore, poison: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     if poison.startswith(ON_SQLITE_ALONE) and not isinstance(store._recorder, SQLiteJournal):
-        pytest.skip("not on PostgreSQL")
+        pytest.skip("PostgreSQL stores no such value")
     alter(store, f"UPDATE {{t}} SET {POISON[poison]} WHERE position = 4")
     following = store.follow(reveal=True)
     with pytest.raises(StoreDamaged):
