@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         StoreNotFound,
         StoreUnavailable,
         StreamNotFound,
+        UnreadableInput,
     )
     from casestore.events import *  # noqa: F403  (the vocabulary is the interface)
     from casestore.events.policy_document import Calendar, Conduct, Document, Goodwill, Limit, Role
@@ -65,7 +66,7 @@ _NAMES = {
         "CustomerErased EventRefused HistoryChanged IdempotencyConflict InvalidEvent InvalidNote "
         "InvalidPolicy InvalidStream KeyFileError Mistake NotSigned ProofRefused "
         "SealRefused StoreDamaged StoreExists StoreNotFound StoreUnavailable "
-        "StreamNotFound"
+        "StreamNotFound UnreadableInput"
     ),
     "casestore.events": (
         "EVENTS SPOKEN VOCABULARY Actor ApologyGiven Ask CaseAssigned CaseClosed "
@@ -221,5 +222,6 @@ __all__ = [
     "StoreNotFound",
     "StoreUnavailable",
     "StreamNotFound",
+    "UnreadableInput",
     "Withheld",
 ]

@@ -8,6 +8,7 @@
     ├── StoreDamaged          what is stored is not as casestore wrote it
     ├── HistoryChanged        the store was deleted, replaced or restored under its reader
     ├── InvalidPolicy         a policy file cannot be read
+    ├── UnreadableInput       a file of another system is not what a reader of it reads
     ├── InvalidEvent          not an event of the vocabulary, or a field has a wrong value
     ├── InvalidStream         not case:<id>, customer:<id> or policy
     ├── StreamNotFound        there is no such case, customer or event
@@ -73,6 +74,13 @@ class StoreDamaged(CaseStoreError):
 
 class HistoryChanged(CaseStoreError):
     """The store does not hold what was read before: it was deleted, replaced or restored."""
+
+
+class UnreadableInput(CaseStoreError):
+    """A file of another system is not what the reader reads; the text says why, and names no file.
+
+    An import leaves the file out, and tells why.
+    """
 
 
 class InvalidEvent(CaseStoreError):

@@ -34,7 +34,7 @@ STEPS: dict[str, list[set[str]]] = {
         {"append"},
         {"store"},
         {"audit", "privacy", "transfer"},
-        {"backup", "doctor"},
+        {"backup", "doctor", "intake"},
     ],
     "projections": [
         {"history"},

@@ -1,0 +1,32 @@
+"""Readers of histories that other systems keep: mail, helpdesks, tables, CloudEvents.
+
+    from casestore.intake import Options, read
+    from casestore.transfer.lines import append_lines
+
+    with CaseStore.open("sqlite:///complaints.db") as store:
+        append_lines(store, read("zendesk", ["export/"], Options(instance="acme")))
+
+A reader makes of files the lines that an import takes. It opens no store. The same files give the
+same lines, in whatever order they come. Each reader's module has `events`, which reads one thing
+for a service: a mail, the body of a webhook, a row.
+"""
+
+from typing import TYPE_CHECKING
+
+from casestore.system.on_demand import on_demand
+
+if TYPE_CHECKING:
+    from casestore.intake.options import Options
+    from casestore.intake.reading import READERS, Reading, read
+    from casestore.transfer.lines import LeftOut, Line, Remark, append_lines
+
+_NAMES = {
+    "casestore.intake.options": "Options",
+    "casestore.intake.reading": "READERS Reading read",
+    "casestore.transfer.lines": "LeftOut Line Remark append_lines",
+}
+
+if not TYPE_CHECKING:  # a type checker would take any name to be here
+    __getattr__, __dir__ = on_demand(__name__, _NAMES)
+
+__all__ = ["READERS", "LeftOut", "Line", "Options", "Reading", "Remark", "append_lines", "read"]
