@@ -70,7 +70,8 @@ class StoreKnows:
         """
         recorder, after = self._store._recorder, 0
         while rows := recorder.mails(after, _PAGE):
-            for after, stream, topic, state, event_id, metadata in rows:  # noqa: B020
+            after = rows[-1][0]
+            for _, stream, topic, state, event_id, metadata in rows:
                 held = _decode(state)
                 if topic == "EventCorrected":
                     if held.kind == "voided":

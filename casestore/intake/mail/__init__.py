@@ -21,12 +21,13 @@ import msgspec
 from casestore.errors import UnreadableInput
 from casestore.events.base import is_language
 from casestore.intake import reading
+from casestore.intake.ids import message_pseudonym
 from casestore.intake.inputs import Input
 from casestore.intake.mail import mbox, prose
 from casestore.intake.mail.addresses import Mailbox, Ours
 from casestore.intake.mail.content import Content
 from casestore.intake.mail.dates import Sent, sent
-from casestore.intake.mail.delivery import originals
+from casestore.intake.mail.delivery import Fate, originals
 from casestore.intake.mail.kinds import Kind, kind_of
 from casestore.intake.mail.parsing import Parsed, is_mail, unix_lines
 from casestore.intake.mail.remembered import TABLES, Mail, Report, join, note_ids
@@ -108,24 +109,33 @@ class Reader(reading.BaseReader):
 
     # --- keeping -----------------------------------------------------------------------------
 
-    def _keep_report(self, mail: Parsed, when: Sent, kind: Kind, where: str) -> LeftOut | None:
-        if not kind or isinstance(kind, str):
+    def _keep_report(
+        self, mail: Parsed, when: Sent, fates: list[Fate], where: str
+    ) -> LeftOut | Remark | None:
+        if not fates:
             return LeftOut("a report that a mail was passed on, or not shown", where, "", False)
         about = originals(mail)
         note_ids(self.scratch.sql, about)
-        report = Report(when.at, mail.message_id, kind, about)
+        report = Report(when.at, mail.message_id, fates, about)
         data = msgspec.json.encode(report)
-        self.scratch.sql.execute(
-            "INSERT INTO reports (id, at, data, whence) VALUES (?, ?, ?, ?) "
-            "ON CONFLICT (id) DO UPDATE SET at = excluded.at, data = excluded.data, "
-            "whence = excluded.whence WHERE (excluded.at, excluded.data) < (at, data)",
-            (mail.id, to_microseconds(when.at), data, where),
-        )
-        return None
+        id = mail.id_of_bytes
+        if mail.message_id and about:
+            # Some mail systems give many bounces the same Message-ID: those about other mails or
+            # other people are others.
+            people = [fate.recipient or "" for fate in fates]
+            id = message_pseudonym(" ".join([mail.message_id, about[0], *people]))
+        sql = self.scratch.sql
+        before = sql.execute("SELECT data FROM reports WHERE id = ?", (id,)).fetchone()
+        if before is None or data < before[0]:
+            sql.execute(
+                "INSERT OR REPLACE INTO reports (id, at, data, whence) VALUES (?, ?, ?, ?)",
+                (id, to_microseconds(when.at), data, where),
+            )
+        return _copy(where, same=before == (data,)) if before is not None else None
 
     def _keep_mail(
         self, mail: Parsed, sender: Mailbox, when: Sent, kind: Kind, where: str
-    ) -> Remark | None:
+    ) -> LeftOut | Remark | None:
         sql = self.scratch.sql
         made = self._mail(mail, sender, when, kind)
         ids = note_ids(sql, mail.refers_to)
@@ -174,7 +184,7 @@ class Reader(reading.BaseReader):
             remarks=remarks,
         )
 
-    def _put(self, id: str, mail: Mail, first: str, where: str) -> Remark | None:
+    def _put(self, id: str, mail: Mail, first: str, where: str) -> LeftOut | Remark | None:
         """Keep a mail; of copies that differ the one with the least content."""
         sql = self.scratch.sql
         data = msgspec.json.encode(mail)
@@ -189,9 +199,7 @@ class Reader(reading.BaseReader):
                 "INSERT OR REPLACE INTO mails VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
                 (id, at, data, content, where, mail.sent, mail.automated, who, subject, first),
             )
-        if before is not None and before[2] != content:
-            return Remark("a mail that is here with other content under the same Message-ID", where)
-        return None
+        return _copy(where, same=before[2] == content) if before is not None else None
 
     # --- the lines ---------------------------------------------------------------------------
 
@@ -206,6 +214,12 @@ class Reader(reading.BaseReader):
             join_by_subject(sql, self.options.join_days)
         place_all(sql, self.options.known)
         yield from Writer(sql, self.options, self.source).lines()
+
+
+def _copy(where: str, *, same: bool) -> LeftOut | Remark:
+    if same:
+        return LeftOut("a copy of a mail that is here already", where, unreadable=False)
+    return Remark("a mail that is here with other content under the same Message-ID", where)
 
 
 def _check_file(mail: mbox.Found) -> None:

@@ -22,7 +22,7 @@ _PIECE = re.compile(
     r'|([^"(<,;:]+|.)',
     re.DOTALL,
 )
-_BARE = re.compile(r"[^\s<>\"(),;:]+@[^\s<>\"(),;:]+")
+_BARE = re.compile(r"(?:\"[^\"]*\"|[^\s<>\"(),;:]+)@[^\s<>\"(),;:]+")
 _LOCAL = re.compile(r"[!-?A-~]{1,64}")
 """The part of an address before its @, if it can be an actor's id."""
 
@@ -55,6 +55,7 @@ def mailboxes(raw: str) -> list[Mailbox]:
             mailbox.comment = comment
         elif quoted:
             mailbox.words += re.sub(r"\\(.)", r"\1", quoted)
+            mailbox.bare += f'"{quoted}"'
         else:
             mailbox.words += bare
             mailbox.bare += bare

@@ -18,6 +18,7 @@ _ALIASES = {"gb2312": "gb18030", "x-gbk": "gb18030", "ks_c_5601-1987": "cp949"}
 """Charsets under whose names their supersets are sent."""
 _NOT_CHARSETS = {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs"}
 """Codecs of Python that are no charset of a mail."""
+_STATEFUL = re.compile(r"['\" ]*(?:iso-?2022|utf-?7|utf-?16|utf-?32|hz)", re.IGNORECASE)
 _PLAIN = {"", "us-ascii", "ascii", "unknown-8bit", "x-unknown", "default"}
 
 
@@ -44,7 +45,7 @@ def decoded(data: bytes, charset: str | None) -> tuple[str, bool]:
 
 def _is_stateful(charset: str | None) -> bool:
     """Whether a charset writes other letters than ASCII's in ASCII's bytes."""
-    return bool(charset) and bool(re.match(r"['\" ]*(iso-?2022|utf-?7|utf-?16|utf-?32|hz)", charset, re.I))  # fmt: skip
+    return _STATEFUL.match(charset or "") is not None
 
 
 def _whole(text: str) -> tuple[str, bool]:

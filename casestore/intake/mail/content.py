@@ -46,7 +46,7 @@ class Content:
             self.notes.append(f"attachment {_name(part) or 'a mail'} ({kind})")
             return []
         if part.is_multipart():
-            found = [each for inner in part.get_payload() for each in self._texts(inner)]  # type: ignore[union-attr]
+            found = [each for inner in inner_parts(part) for each in self._texts(inner)]
             if kind == "multipart/alternative" and any(how == "plain" for how, _ in found):
                 return [each for each in found if each[0] == "plain"]
             return found
@@ -82,6 +82,11 @@ class Content:
                 told[name] = told[name] or value.strip()
         times = [told[name] for name in ("DTSTART", "DTEND") if told.get(name)]
         return " ".join(["calendar", told["METHOD"], " to ".join(times)]).replace("  ", " ").strip()
+
+
+def inner_parts(part: Message) -> list[Message]:
+    """The parts of a part that has some."""
+    return [each for each in part.get_payload() if isinstance(each, Message)]
 
 
 def payload(part: Message) -> bytes:

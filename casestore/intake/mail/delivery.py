@@ -15,15 +15,24 @@ import msgspec
 
 from casestore.intake.mail.addresses import mailboxes
 from casestore.intake.mail.charsets import field_text
-from casestore.intake.mail.content import text_of
+from casestore.intake.mail.content import inner_parts, text_of
 from casestore.intake.mail.parsing import Parsed, fields_of, ids_in
 
 _CODE = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _SMTP = re.compile(r"(?<![\d.])([45])\d\d(?=[ -])")
 _STATUS = ("message/delivery-status", "message/global-delivery-status")
-_MAILS = ("message/rfc822", "message/global", "message/rfc822-headers", "text/rfc822-headers")
-_MAILS += ("message/global-headers", "text/rfc822-header")
-_QUOTED_ID = re.compile(r"^[ \t>|]*(?:X-)?(?:Original-)?Message-ID:[ \t]*\n?[ \t]*<([^<>\n]+)>", re.MULTILINE | re.IGNORECASE)  # fmt: skip
+_MAILS = (
+    "message/rfc822",
+    "message/global",
+    "message/rfc822-headers",
+    "message/global-headers",
+    "text/rfc822-headers",
+)
+_HEADER_LINE = re.compile(r"[!-9;-~]+[ \t]*:|[ \t]+\S")
+_QUOTED_ID = re.compile(
+    r"^[ \t>|]*(?:X-)?(?:Original-)?Message-ID:[ \t]*\n?[ \t]*<([^<>\n]+)>",
+    re.MULTILINE | re.IGNORECASE,
+)
 _MOST_CANDIDATES = 8
 _LONGEST = 1024 * 1024
 """How many characters of a text are looked through."""
@@ -108,7 +117,8 @@ def _recipient(block: dict[str, list[str]]) -> str | None:
 def named_failures(mail: Parsed) -> list[Fate]:
     """Test 4: Exim names the addresses that failed in a field."""
     found = mail.mailboxes("x-failed-recipients")
-    return [Fate("DeliveryFailed", "permanent", each.address) for each in found]
+    addresses = sorted({each.address for each in found})  # in the order of test 3
+    return [Fate("DeliveryFailed", "permanent", address) for address in addresses]
 
 
 def disposition(mail: Parsed) -> list[Fate] | None:
@@ -160,17 +170,38 @@ def _named(mail: Parsed) -> Iterator[str]:
     for part in mail.message.walk():
         if part.get_content_maintype() == "text":
             text, _ = text_of(part)
-            yield from ("".join(each.split()) for each in _QUOTED_ID.findall(text[:_LONGEST]))
+            yield from _quoted_ids(text)
+    yield from _quoted_ids(
+        mail.data[:_LONGEST].decode("latin-1").partition("\n\n")[2]
+    )  # MIME may be broken
     yield from reversed(mail.refers_to)
 
 
+def _quoted_ids(text: str) -> list[str]:
+    return ["".join(each.split()) for each in _QUOTED_ID.findall(text[:_LONGEST])]
+
+
 def _headers_returned(mail: Parsed) -> Iterator[dict[str, list[str]]]:
-    """The headers of mails that were sent back."""
+    """The headers of mails that were sent back: as parts, or in the text of the mail system."""
     for part in _parts(mail.message, *_MAILS):
         if part.is_multipart():  # the email package has parsed it
-            yield fields_of(part.get_payload(0))  # type: ignore[arg-type]
+            yield from map(fields_of, inner_parts(part)[:1])
         else:
             yield fields_of(message_from_string(text_of(part)[0][:_LONGEST].lstrip()))
+    for part in _parts(mail.message, "text/plain"):
+        yield from _headers_in(text_of(part)[0][:_LONGEST])
+
+
+def _headers_in(text: str) -> Iterator[dict[str, list[str]]]:
+    """The headers that stand in a text: lines of fields, a Message-ID among them."""
+    block: list[str] = []
+    for line in [*text.split("\n"), ""]:
+        if _HEADER_LINE.match(line):
+            block.append(line)
+            continue
+        if any(each[:11].lower() == "message-id:" for each in block):
+            yield fields_of(message_from_string("\n".join(block).lstrip()))
+        block = []
 
 
 def _only_recipient(mail: Parsed) -> str | None:
@@ -190,8 +221,8 @@ def _parts(message: Message, *kinds: str) -> Iterator[Message]:
     if message.get_content_type() in kinds:
         yield message
     elif message.get_content_maintype() == "multipart" and message.is_multipart():
-        for inner in message.get_payload():
-            yield from _parts(inner, *kinds)  # type: ignore[arg-type]
+        for inner in inner_parts(message):
+            yield from _parts(inner, *kinds)
 
 
 def _blocks(part: Message) -> list[dict[str, list[str]]]:
@@ -199,12 +230,11 @@ def _blocks(part: Message) -> list[dict[str, list[str]]]:
     if not part.is_multipart():
         return _blocks_of(text_of(part)[0])
     blocks = []
-    for inner in part.get_payload():
-        blocks.append(fields_of(inner))  # type: ignore[arg-type]
+    for inner in inner_parts(part):
+        blocks.append(fields_of(inner))
         # Where the email package takes the first block for a header, the others are a text.
-        rest = inner.get_payload()  # type: ignore[union-attr]
-        if isinstance(rest, str) and rest.strip():
-            blocks += _blocks_of(text_of(inner)[0])  # type: ignore[arg-type]
+        if not inner.is_multipart() and (rest := text_of(inner)[0]).strip():
+            blocks += _blocks_of(rest)
     return blocks
 
 
@@ -230,4 +260,6 @@ def _own_text(mail: Parsed) -> str:
         if part.get_content_disposition() != "attachment"
     ]
     text = "\n".join(texts)[:_LONGEST]
-    return re.split(r"^(?:Received|Return-Path|Message-ID):", text, maxsplit=1, flags=re.M | re.I)[0]
+    return re.split(r"^(?:Received|Return-Path|Message-ID):", text, maxsplit=1, flags=re.M | re.I)[
+        0
+    ]

@@ -31,9 +31,7 @@ class _Reader(HTMLParser):
             self.words.append("\n")
 
     def handle_endtag(self, tag: str) -> None:
-        if tag == self._unseen:
-            self._unseen = None
-        if tag == "body" or tag == "html":
+        if tag in (self._unseen, "body", "html"):
             self._unseen = None
         if tag in _BREAKS and tag != "br":
             self.words.append("\n")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from casestore.intake.mail import delivery
-from casestore.intake.mail.addresses import Mailbox, Ours
+from casestore.intake.mail.addresses import Ours
 from casestore.intake.mail.delivery import Fate
 from casestore.intake.mail.parsing import Parsed
 from casestore.intake.mail.prose import failures
@@ -36,8 +36,8 @@ def kind_of(mail: Parsed, ours: Ours, without_flufl: Callable[[], None]) -> Kind
         return report
     if (report := delivery.status(mail)) is not None:
         return report
-    sender = mail.sender
-    by_system = is_of_a_mail_system(mail, sender)
+    daemon = _is_daemon(mail)
+    by_system = daemon or is_of_a_mail_system(mail)
     if by_system or is_marked_automatic(mail) or mail.first("x-failed-recipients"):
         # A person's mail may quote a bounce, so only a machine's is asked about.
         if (report := failures(mail.message, len(mail.data))) is None:
@@ -48,8 +48,8 @@ def kind_of(mail: Parsed, ours: Ours, without_flufl: Callable[[], None]) -> Kind
         return report
     if (report := delivery.disposition(mail)) is not None:
         return report
+    sender = mail.sender
     is_ours = sender is not None and sender.address in ours
-    daemon = sender is not None and _is_daemon(sender)
     if not is_ours and not daemon and is_marked_automatic(mail):
         return "automated"
     if by_system and not (is_ours and not daemon):
@@ -57,13 +57,11 @@ def kind_of(mail: Parsed, ours: Ours, without_flufl: Callable[[], None]) -> Kind
     return "sent" if is_ours else "received"
 
 
-def is_of_a_mail_system(mail: Parsed, sender: Mailbox | None) -> bool:
-    """Whether a mail system sent it: by its name, or because nobody can answer it."""
-    if sender is not None and _is_daemon(sender):
-        return True
-    if mail.first("return-path").strip() == "<>":
-        return True
-    return mail.message.get_content_type() == "multipart/report"
+def is_of_a_mail_system(mail: Parsed) -> bool:
+    """Whether a mail is a mail system's, as nobody can answer it, or as it is a report."""
+    return mail.first("return-path").strip() == "<>" or (
+        mail.message.get_content_type() == "multipart/report"
+    )
 
 
 def is_marked_automatic(mail: Parsed) -> bool:
@@ -80,6 +78,9 @@ def is_marked_automatic(mail: Parsed) -> bool:
     return any(mark not in ("", "no") for mark in marks)
 
 
-def _is_daemon(sender: Mailbox) -> bool:
-    local = sender.address.partition("@")[0]
-    return bool(_DAEMON.search(local) or _DAEMON.fullmatch(sender.name))
+def _is_daemon(mail: Parsed) -> bool:
+    """Whether its sender is a mail system by its name, which may come without an address."""
+    if not (found := mail.mailboxes("from")):
+        return bool(_DAEMON.search(mail.first("from")))
+    local = found[0].address.partition("@")[0]
+    return bool(_DAEMON.search(local) or _DAEMON.fullmatch(found[0].name))

@@ -56,7 +56,7 @@ class Parsed:
         named = ids_in(self.first("message-id"))
         self.message_id = named[0] if named else ""
         """Its Message-ID without angle brackets; empty where it has none."""
-        self.id = message_pseudonym(self.message_id) if named else f"m-{sha256(data).hexdigest()[:20]}"  # fmt: skip
+        self.id = message_pseudonym(self.message_id) if named else self.id_of_bytes
         """Its id in the store."""
         self.damaged = False
         """Whether a field or a text that was asked for is not what its charset says."""
@@ -74,6 +74,11 @@ class Parsed:
     def mailboxes(self, name: str) -> list[Mailbox]:
         """The mailboxes in the fields of a name."""
         return [each for raw in self.fields.get(name, ()) for each in mailboxes(raw)]
+
+    @property
+    def id_of_bytes(self) -> str:
+        """The id of a mail that has no Message-ID: a hash of it."""
+        return f"m-{sha256(self.data).hexdigest()[:20]}"
 
     @property
     def sender(self) -> Mailbox | None:

@@ -37,11 +37,12 @@ def failures(message: Message, size: int) -> list[Fate] | None:
         return []
     finally:
         log.disabled = was_disabled
-    kinds = {address: "temporary" for address in temporary} | {
-        address: "permanent" for address in permanent
-    }
     return [
-        Fate("DeliveryFailed", kind, address.decode("ascii", "replace"))  # type: ignore[arg-type]
-        for address, kind in sorted(kinds.items())
+        Fate(
+            "DeliveryFailed",
+            "permanent" if address in permanent else "temporary",
+            address.decode("ascii", "replace"),
+        )
+        for address in sorted(temporary | permanent)
         if b"@" in address
     ]

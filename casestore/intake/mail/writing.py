@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -24,6 +24,12 @@ _MAIL_SYSTEM = {"kind": "system", "id": "mail"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _mail = msgspec.json.Decoder(Mail).decode
 _report = msgspec.json.Decoder(Report).decode
+
+
+class _Place(NamedTuple):
+    stream: str
+    id: str
+    where: str
 
 
 class Writer:
@@ -120,7 +126,7 @@ class Writer:
             (stream,),
         )
         for at, is_report, id, data, where, about in rows:
-            event = partial(self._line, stream, id, where)
+            event = partial(self._line, _Place(stream, id, where))
             if is_report:
                 yield from self._reported(event, _report(data), about, _time(at))
             else:
@@ -167,7 +173,7 @@ class Writer:
         actor = self._actor(mail)
         yield event(kind, mail.at, actor, fields)
         for number, note in enumerate(mail.notes, 1):
-            yield event("NoteAdded", mail.at, actor, {"text": note}, number)
+            yield event("NoteAdded", mail.at, actor, {"text": note}, number=number)
 
     def _actor(self, mail: Mail) -> dict[str, str]:
         pseudonym = self._options.pseudonym(mail.address)
@@ -178,23 +184,29 @@ class Writer:
 
     def _line(
         self,
-        stream: str,
-        id: str,
-        where: str,
+        place: _Place,
         kind: str,
         at: datetime,
         actor: dict[str, str],
         fields: dict[str, Any],
+        *,
         number: int | None = None,
     ) -> Line:
         # A list adds its footer to some copies of a mail, so the copy that is read can be another
         # one next time: the first stays, and that is told.
-        parts = (kind,) if number is None else (kind, number)
-        key = key_of(self._source, id, *parts)
+        part = (kind,) if number is None else (kind, number)
+        key = key_of(self._source, place.id, *part)
         return line(
-            stream, kind, at, actor, fields,
-            key=key, source=self._source, where=where, keep_first=True,
-        )  # fmt: skip
+            place.stream,
+            kind,
+            at,
+            actor,
+            fields,
+            key=key,
+            source=self._source,
+            where=place.where,
+            keep_first=True,
+        )
 
     # --- reports -----------------------------------------------------------------------------
 
@@ -236,7 +248,7 @@ class Writer:
         self, event: Callable[..., Line], report: Report, about: str, at: datetime
     ) -> Iterator[Line]:
         for number, fate in enumerate(report.fates, 1):
-            yield event(fate.event, at, _MAIL_SYSTEM, _fields(fate, about), number)
+            yield event(fate.event, at, _MAIL_SYSTEM, _fields(fate, about), number=number)
 
 
 def _fields(fate: Fate, reply_id: str) -> dict[str, Any]:
