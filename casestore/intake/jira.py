@@ -258,7 +258,7 @@ class _Told:
             # It was created in that state; or its page does not tell its first changes.
             case.close(created, self._reader.system, self._key, where=self._where)
 
-    def _chosen(self) -> dict[str, str]:
+    def _chosen(self) -> dict[str, Any]:
         alone = decode(self._data, _FieldsAlone, self._where)
         return {} if isinstance(alone, LeftOut) else chosen(self._reader, alone.fields)
 
