@@ -260,6 +260,7 @@ class _Told:
         fields: dict[str, Any] = {} if isinstance(held, LeftOut) else held
         custom = decode(bytes(fields.get("custom_fields", b"{}")), dict[str, msgspec.Raw], "")
         own = {} if isinstance(custom, LeftOut) else custom
+        more: dict[str, Any] = {**chosen(self._reader, fields | own)}
         case.open(
             self._created,
             by,
@@ -268,7 +269,7 @@ class _Told:
             customer_id=self._customer["id"],
             channel=self._channel,
             subject=ticket.subject,
-            **chosen(self._reader, fields | own),
+            **more,
         )
         stored = self._reader.scratch.get("described", "", self._native)
         described = None if stored is None else decode(stored.data, _Ticket, stored.where)
@@ -410,7 +411,7 @@ class _Told:
             elif field in ("group", "group_id") and isinstance(value, int | str):
                 team = self._reader.id_of(value)
             else:
-                self._changed(at, by, field, before, value, native, where)
+                self._changed(at, by, field, (before, value), native, where=where)
         self._case.assign(at, by, native, where=where, agent=agent, team=team)
 
     def _performer(self, done: _Activity) -> Actor:
@@ -432,11 +433,12 @@ class _Told:
         at: datetime,
         by: Actor,
         field: str,
-        before: object,
-        after: object,
+        values: tuple[object, object],
         native: str,
+        *,
         where: str,
     ) -> None:
+        before, after = values
         # An activity tells only what a field holds now.
         if before is not None:
             self._case.changed(at, by, field, before, after, native, field, where=where)
