@@ -1,34 +1,20 @@
-"""Freshdesk's tickets, with their conversations, contacts and the export of their activities.
-
-Formats: Freshdesk's REST API, version 2; and the daily "ticket activities" that it exports:
-
-    {"activities_data": [{"performed_at": "24-01-2017 09:33:38 +0000", "ticket_id": 600,
-      "performer_type": "user", "performer_id": 149018, "activity": {"status": "Open"}}]}
-
-Only that export tells when a status changed. Without it a ticket tells its last status alone.
-"""
+"""What happened in a ticket of Freshdesk's, as lines."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from hashlib import sha256
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 
-from casestore.intake import reading
 from casestore.intake.cases import Case
 from casestore.intake.fields import chosen
+from casestore.intake.freshdesk.records import Activity, Conversation, Stats, Ticket, performed
 from casestore.intake.helpdesk import NO_TIME, Actor, HelpdeskReader
-from casestore.intake.inputs import Input
-from casestore.intake.json_records import Record, records
-from casestore.intake.options import Options
-from casestore.intake.values import NO_RECORD, Native, change, decode, moment
+from casestore.intake.values import change, decode, moment
 from casestore.transfer.lines import LeftOut, Read, Remark
 
-_LISTS = ("activities_data", "conversations", "tickets", "results", "contacts")
 _CLOSED = ("4", "5", "Resolved", "Closed")
 _OUTBOUND = 10
 """The source of a ticket that we opened by a mail of ours."""
@@ -41,187 +27,12 @@ _SAID_BY = {0: "email", 5: "social", 7: "social", 8: "email", 9: "phone", 10: "c
 """By a conversation's source, which has other numbers."""
 _AT_ONCE = timedelta(minutes=1)
 """How long after a ticket its first activity comes, at most, if no earlier one is missing."""
-_DAY_FIRST = re.compile(r"(\d\d)-(\d\d)-(\d{4}) (\S+) ([+-]\d{4})")
-_OTHERS = {
-    "ticket_scope": "agents, groups and descriptions of fields",
-    "escalate_to": "agents, groups and descriptions of fields",
-    "agent_ids": "agents, groups and descriptions of fields",
-    "label": "agents, groups and descriptions of fields",
-    "survey_id": "answers to surveys",
-    "time_spent": "times spent",
-    "domains": "companies",
-}
-"""What is no fact of a history, by a name that only its records have."""
 
 
-class _Stats(msgspec.Struct):
-    closed_at: str | None = None
-    resolved_at: str | None = None
-
-
-class _Ticket(msgspec.Struct):
-    id: Native
-    requester_id: Native
-    status: Native | None = None
-    source: int | None = None
-    subject: str | None = None
-    description_text: str | None = None
-    description: str | None = None
-    created_at: str | None = None
-    updated_at: str | None = None
-    deleted: bool | None = None
-    spam: bool | None = None
-    stats: _Stats | None = None
-
-
-class _Conversation(msgspec.Struct):
-    id: Native
-    ticket_id: Native
-    user_id: Native | None = None
-    body_text: str | None = None
-    body: str | None = None
-    incoming: bool | None = None
-    private: bool | None = None
-    auto_response: bool | None = None
-    source: int | None = None
-    to_emails: list[str] | None = None
-    created_at: str | None = None
-    updated_at: str | None = None
-    last_edited_at: str | None = None
-    email_failure_count: int | None = None
-    outgoing_failures: Any = None
-
-
-class _Activity(msgspec.Struct):
-    ticket_id: Native
-    activity: dict[str, Any]
-    performed_at: str | None = None
-    performer_type: str | None = None
-    performer_id: Native | None = None
-
-
-class _Contact(msgspec.Struct):
-    id: Native
-    name: str | None = None
-    email: str | None = None
-    mobile: str | None = None
-    phone: str | None = None
-    created_at: str | None = None
-
-
-class Reader(HelpdeskReader):
-    """Reads Freshdesk's tickets."""
-
-    name: ClassVar[str] = "freshdesk"
-
-    def take(self, given: Input) -> Iterator[LeftOut | Remark]:
-        """Keep each record by its ticket."""
-        for number, record in enumerate(records(given.stream, _LISTS), 1):
-            where = f"{given.name}, record {number}"
-            names = decode(record.data, dict[str, msgspec.Raw], where)
-            if isinstance(names, LeftOut):
-                self.read_one()
-                yield names
-            elif not {"metadata", "total", "export"}.issuperset(names):
-                self.read_one()
-                if (told := self._keep(record, names, where)) is not None:
-                    yield told
-
-    def _keep(
-        self, record: Record, names: dict[str, msgspec.Raw], where: str
-    ) -> LeftOut | Remark | None:
-        if "requester_id" in names:
-            return self._keep_ticket(record.data, "description" in names, where)
-        for name, reason in _OTHERS.items():
-            if name in names:
-                return LeftOut(reason, where, unreadable=False)
-        if "activity" in names:
-            return self._keep_activity(record.data, where)
-        if "ticket_id" in names:
-            return self._keep_conversation(record.data, where)
-        if "email" in names and "name" in names:
-            return self._keep_contact(record.data, where)
-        return LeftOut(NO_RECORD, where, "neither a ticket nor a conversation, activity or contact")
-
-    def _keep_ticket(self, data: bytes, described: bool, where: str) -> LeftOut | None:
-        ticket = decode(data, _Ticket, where)
-        if isinstance(ticket, LeftOut):
-            return ticket
-        updated = moment(ticket.updated_at)
-        version = "" if updated is None else updated.isoformat()
-        parent = str(ticket.id)
-        self.scratch.put("ticket", "", data, parent=parent, version=version, where=where)
-        # A list of tickets tells neither their descriptions nor, unless asked, their stats.
-        if described:
-            self.scratch.put("described", "", data, parent=parent, version=version, where=where)
-        if ticket.stats is not None:
-            self.scratch.put("stats", "", data, parent=parent, version=version, where=where)
-        return None
-
-    def _keep_conversation(self, data: bytes, where: str) -> LeftOut | None:
-        said = decode(data, _Conversation, where)
-        if isinstance(said, LeftOut):
-            return said
-        parent, version = str(said.ticket_id), said.updated_at or ""
-        self.scratch.put("said", str(said.id), data, parent=parent, version=version, where=where)
-        return None
-
-    def _keep_activity(self, data: bytes, where: str) -> LeftOut | None:
-        done = decode(data, _Activity, where)
-        if isinstance(done, LeftOut):
-            return done
-        at = _performed(done)
-        if at is None:
-            return LeftOut(NO_TIME, where, "performed_at")
-        same = msgspec.json.encode((at, done.performer_id, done.activity), order="deterministic")
-        native = f"{at.isoformat()} {sha256(same).hexdigest()[:16]}"
-        self.scratch.put("done", native, data, parent=str(done.ticket_id), where=where)
-        return None
-
-    def _keep_contact(self, data: bytes, where: str) -> LeftOut | None:
-        contact = decode(data, _Contact, where)
-        if isinstance(contact, LeftOut):
-            return contact
-        self.scratch.put("contact", "", data, parent=str(contact.id), where=where)
-        return None
-
-    def lines(self) -> Iterator[Read]:
-        """The customers, then each ticket's lines."""
-        for stored in self.scratch.all("contact"):
-            contact = decode(stored.data, _Contact, stored.where)
-            if not isinstance(contact, LeftOut):
-                yield self.registered(
-                    self.id_of(contact.id),
-                    contact.id,
-                    moment(contact.created_at),
-                    name=contact.name,
-                    contact=contact.email or contact.mobile or contact.phone,
-                    where=stored.where,
-                )
-        for native in self.scratch.parents("ticket", "said", "done"):
-            yield from _told(self, native)
-
-
-def _told(reader: Reader, native: str) -> Iterator[Read]:
-    """The lines of a ticket; without the ticket itself nobody can tell who is the customer."""
-    stored = reader.scratch.get("ticket", "", native)
-    if stored is None:
-        for kind in ("said", "done"):
-            for each in reader.scratch.of(kind, native):
-                yield LeftOut(
-                    "its ticket is not in the files, which names the customer", each.where, native
-                )
-        return
-    ticket = decode(stored.data, _Ticket, stored.where)
-    if isinstance(ticket, LeftOut):
-        return  # `take` has left it out already
-    yield from _Told(reader, ticket, stored.data, stored.where).told()
-
-
-class _Told:
+class Told:
     """A ticket's history."""
 
-    def __init__(self, reader: Reader, ticket: _Ticket, data: bytes, where: str) -> None:
+    def __init__(self, reader: HelpdeskReader, ticket: Ticket, data: bytes, where: str) -> None:
         self._reader = reader
         self._ticket = ticket
         self._data = data
@@ -242,7 +53,7 @@ class _Told:
         if (ending := self._ending()) is not None:
             steps.append((ending, 2, 0, None))
         for at, _, _, step in sorted(steps, key=lambda each: each[:3]):
-            if isinstance(step, _Conversation):
+            if isinstance(step, Conversation):
                 self._said(at, step)
             elif step is None:
                 self._end(at)
@@ -272,7 +83,7 @@ class _Told:
             **more,
         )
         stored = self._reader.scratch.get("described", "", self._native)
-        described = None if stored is None else decode(stored.data, _Ticket, stored.where)
+        described = None if stored is None else decode(stored.data, Ticket, stored.where)
         if described is None or isinstance(described, LeftOut):
             case.tell(
                 Remark("tickets from a list, which does not tell what was asked", self._where)
@@ -290,8 +101,8 @@ class _Told:
         if not self._closes(ticket.status):
             return None
         stored = self._reader.scratch.get("stats", "", self._native)
-        found = None if stored is None else decode(stored.data, _Ticket, stored.where)
-        stats = _Stats() if found is None or isinstance(found, LeftOut) else found.stats or _Stats()
+        found = None if stored is None else decode(stored.data, Ticket, stored.where)
+        stats = Stats() if found is None or isinstance(found, LeftOut) else found.stats or Stats()
         times = (stats.closed_at, stats.resolved_at, ticket.updated_at)
         return next((at for at in map(moment, times) if at is not None), None)
 
@@ -321,7 +132,7 @@ class _Told:
 
     def _said_steps(self) -> Iterator[tuple[datetime, int, int, Any]]:
         for stored in self._reader.scratch.of("said", self._native):
-            said = decode(stored.data, _Conversation, stored.where)
+            said = decode(stored.data, Conversation, stored.where)
             if isinstance(said, LeftOut):
                 continue  # `take` has left it out already
             at = moment(said.created_at)
@@ -330,7 +141,7 @@ class _Told:
                 continue
             yield at, 0, int(said.id) if str(said.id).isdecimal() else 0, said
 
-    def _said(self, at: datetime, said: _Conversation) -> None:
+    def _said(self, at: datetime, said: Conversation) -> None:
         """The author decides: `incoming` is false in messages of the requester's as well."""
         case, native = self._case, str(said.id)
         where = f"{self._where}, conversation {native}"
@@ -362,7 +173,7 @@ class _Told:
             )
             self._failed(said, where)
 
-    def _failed(self, said: _Conversation, where: str) -> None:
+    def _failed(self, said: Conversation, where: str) -> None:
         if (said.email_failure_count or 0) <= 0:
             return
         told = said.outgoing_failures
@@ -386,15 +197,15 @@ class _Told:
 
     def _done_steps(self) -> Iterator[tuple[datetime, int, int, Any]]:
         for number, stored in enumerate(self._reader.scratch.of("done", self._native)):
-            done = decode(stored.data, _Activity, stored.where)
-            at = None if isinstance(done, LeftOut) else _performed(done)
+            done = decode(stored.data, Activity, stored.where)
+            at = None if isinstance(done, LeftOut) else performed(done)
             if at is None:
                 continue  # `take` has left it out already
             if number == 0:
                 self._whole = self._created is not None and at - self._created <= _AT_ONCE
             yield at, 1, number, (stored.id, done)
 
-    def _done(self, at: datetime, native: str, done: _Activity) -> None:
+    def _done(self, at: datetime, native: str, done: Activity) -> None:
         where = f"{self._where}, activity at {at.isoformat()}"
         by = self._performer(done)
         agent = team = None
@@ -414,7 +225,7 @@ class _Told:
                 self._changed(at, by, field, (before, value), native, where=where)
         self._case.assign(at, by, native, where=where, agent=agent, team=team)
 
-    def _performer(self, done: _Activity) -> Actor:
+    def _performer(self, done: Activity) -> Actor:
         if str(done.performer_id) == str(self._ticket.requester_id):
             return self._customer
         return self._reader.agent(None if done.performer_type == "system" else done.performer_id)
@@ -448,14 +259,3 @@ class _Told:
         else:
             out = LeftOut("a change that has no event", where, field, unreadable=False)
             self._case.tell(out)
-
-
-def _performed(done: _Activity) -> datetime | None:
-    """When something was done: the export has the day first."""
-    text = _DAY_FIRST.sub(r"\3-\2-\1T\4\5", done.performed_at or "")
-    return moment(text)
-
-
-def events(data: bytes, options: Options) -> list[Read]:
-    """The lines of a ticket, or of a page of them, as the REST API gives it."""
-    return reading.events(Reader, data, options)
