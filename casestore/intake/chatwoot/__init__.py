@@ -15,7 +15,7 @@ import msgspec
 
 from casestore.errors import UnreadableInput
 from casestore.intake import reading
-from casestore.intake.chatwoot.records import (
+from casestore.intake.chatwoot.formats import (
     Change,
     Contact,
     Conversation,

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from casestore.intake.cases import Case
-from casestore.intake.chatwoot.records import Change, Delivery, Kept, State
+from casestore.intake.chatwoot.formats import Change, Delivery, Kept, State
 from casestore.intake.helpdesk import Actor, HelpdeskReader
 from casestore.intake.values import decode
 from casestore.transfer.lines import LeftOut, Read, Remark
@@ -209,7 +209,7 @@ class Told:
             case.close(change.at, by, native, where=where)
         elif not closes and case.closed:
             case.reopen(change.at, by, native, where=where)
-        elif before is not None and before != after:
+        elif before is not None and before != after and closes == self._closes(before):
             case.changed(change.at, by, "status", before, after, native, "status", where=where)
 
     def _state(self) -> None:

@@ -17,7 +17,7 @@ from typing import ClassVar
 import msgspec
 
 from casestore.intake import reading
-from casestore.intake.freshdesk.records import Activity, Contact, Conversation, Ticket, performed
+from casestore.intake.freshdesk.formats import Activity, Contact, Conversation, Ticket, performed
 from casestore.intake.freshdesk.told import Told
 from casestore.intake.helpdesk import NO_TIME, HelpdeskReader
 from casestore.intake.inputs import Input

@@ -10,7 +10,7 @@ import msgspec
 
 from casestore.intake.cases import Case
 from casestore.intake.fields import chosen
-from casestore.intake.freshdesk.records import Activity, Conversation, Stats, Ticket, performed
+from casestore.intake.freshdesk.formats import Activity, Conversation, Stats, Ticket, performed
 from casestore.intake.helpdesk import NO_TIME, Actor, HelpdeskReader
 from casestore.intake.values import change, decode, moment
 from casestore.transfer.lines import LeftOut, Read, Remark

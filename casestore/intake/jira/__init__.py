@@ -14,7 +14,7 @@ from typing import ClassVar
 from casestore.intake import reading
 from casestore.intake.helpdesk import HelpdeskReader
 from casestore.intake.inputs import Input
-from casestore.intake.jira.records import Changelog, Comment, Comments, History, Issue
+from casestore.intake.jira.formats import Changelog, Comment, Comments, History, Issue
 from casestore.intake.jira.told import Told
 from casestore.intake.json_records import records
 from casestore.intake.options import Options

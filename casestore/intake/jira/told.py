@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from casestore.intake.cases import Case
 from casestore.intake.fields import chosen
 from casestore.intake.helpdesk import NO_TIME, Actor, HelpdeskReader
-from casestore.intake.jira.records import Comment, FieldsAlone, History, Issue, Item, User
+from casestore.intake.jira.formats import Comment, FieldsAlone, History, Issue, Item, User
 from casestore.intake.jira.texts import text_of
 from casestore.intake.values import decode, moment
 from casestore.transfer.lines import LeftOut, Read, Remark

@@ -1,8 +1,8 @@
 """OTRS's and Znuny's tickets, with their articles and history.
 
-Formats: what `TicketGet` and `HistoryGet` of Kernel::System::Ticket give, as JSON; the generic
-interface's `TicketGet` (`Ticket`, `Article`) and `TicketHistoryGet`. The name of a history's row is
-separated by `%%`, like `%%open%%closed successful%%` of a StateUpdate.
+Formats: what the functions TicketGet and HistoryGet of Kernel::System::Ticket give, as JSON; and
+the generic interface's answers, where tickets and articles are lists named Ticket and Article. The
+name of a history's row is separated by %%, like %%open%%closed successful%% of a StateUpdate.
 
 Times name no zone, so that `Options.timezone` must be given.
 """
@@ -21,7 +21,7 @@ from casestore.intake import reading
 from casestore.intake.inputs import Input
 from casestore.intake.json_records import records
 from casestore.intake.options import Options
-from casestore.intake.otrs.records import Article, Row, State, Ticket
+from casestore.intake.otrs.formats import Article, Row, State, Ticket
 from casestore.intake.otrs.told import TicketReader, Told
 from casestore.intake.scratch import Scratch
 from casestore.intake.values import NO_RECORD, decode, moment

@@ -13,7 +13,7 @@ import msgspec
 from casestore.intake.cases import Case
 from casestore.intake.fields import chosen
 from casestore.intake.helpdesk import NO_TIME, Actor, HelpdeskReader
-from casestore.intake.otrs.records import Article, Row, Ticket
+from casestore.intake.otrs.formats import Article, Row, Ticket
 from casestore.intake.values import Native, decode, moment
 from casestore.transfer.lines import LeftOut, Read
 
