@@ -46,11 +46,12 @@ class Case:
         self.stream = f"case:{self.id}"
         self.opened = False
         self.closed = False
-        """Whether it is closed now. Where a history begins in the middle, the reader sets it."""
+        """Whether it is closed now."""
         self.was_closed = False
-        """Whether it was ever closed; the reader sets it as well."""
+        """Whether it was ever closed."""
         self.agent: str | None = None
         """Who has it."""
+        self._has_state = False
         self._told: list[Read] = []
         self._ids: set[tuple[str, str]] = set()
         self._assigned: _Assigned | None = None
@@ -133,6 +134,12 @@ class Case:
                 end_state=end_state,
             )
 
+    def before(self, *, closed: bool) -> None:
+        """Tell the state before a change: the first one tells the part that was not read."""
+        if closed and not self._has_state:
+            self.closed = self.was_closed = True
+        self._has_state = True
+
     def close(
         self,
         at: datetime | None,
@@ -170,7 +177,7 @@ class Case:
             keep_first=first,
             end_state=end_state,
         ):
-            self.closed = self.was_closed = True
+            self.closed = self.was_closed = self._has_state = True
 
     def reopen(
         self, at: datetime | None, actor: Actor, native: Native, *, where: str, **fields: Any
@@ -303,6 +310,7 @@ class Case:
         native: Native,
         *key: Native,
         where: str,
+        keep_first: bool = False,
         **fields: Any,
     ) -> None:
         """That a reply, by its id at the source, did not arrive.
@@ -313,7 +321,8 @@ class Case:
             self.tell(LeftOut("a failure of a reply that was not read", where, str(native)[:200]))
             return
         fields = {"reply_id": self.reader.plain(native), **fields}
-        self.add("DeliveryFailed", at, actor, fields, native, *key, "DeliveryFailed", where=where)
+        key = (native, *key, "DeliveryFailed")
+        self.add("DeliveryFailed", at, actor, fields, *key, where=where, keep_first=keep_first)
 
     # --- assigned ---------------------------------------------------------------------------
 

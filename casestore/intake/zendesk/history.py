@@ -77,7 +77,6 @@ class History:
         self._is_end_user = is_end_user
         self._requester = "" if ticket is None else str(ticket[0].requester_id)
         self._status: str | None = None
-        self._saw_status = False
 
     def lines(self, audits: list[Told]) -> Iterator[Read]:
         """The lines of the ticket, and what is told besides.
@@ -274,9 +273,8 @@ class History:
     def _changed_status(self, at: datetime, actor: Actor, event: Event, where: str) -> bool:
         """Whether the change of status is a closing or a reopening, or says nothing more."""
         case, before, after = self._case, event.previous_value, event.value
-        if event.type == "Change" and not self._saw_status and before in CLOSED:
-            case.closed = case.was_closed = True  # in the part of its history that is not here
-        self._saw_status = True
+        if event.type == "Change":
+            case.before(closed=before in CLOSED)
         self._status = after if isinstance(after, str) else None
         if after in CLOSED:
             case.close(at, actor, event.id, where=where)
