@@ -19,6 +19,9 @@ from casestore.transfer.lines import LeftOut, Line, key_of, line
 Actor = Mapping[str, str]
 """An actor's kind and id."""
 NO_TIME = "its time cannot be read"
+MERGED = "merged"
+"""The kind of record that names, as its parent, a ticket that was merged. That ticket may not be
+among what was read."""
 _MOST_BYTES = 4 * 1024 * 1024 - 64 * 1024
 """The most bytes of an event, with some left for what the store adds."""
 _AHEAD = timedelta(minutes=4)
@@ -207,6 +210,7 @@ class HelpdeskReader(reading.BaseReader):
             told_by_loser: whether the ticket that was merged tells it; that one is believed.
         """
         agent = "" if by is None else self.person(by)
+        self.scratch.put(MERGED, "", b"", parent=str(loser), where=where)
         row = (self.id_of(loser), self.id_of(winner), int(told_by_loser))
         self.scratch.sql.execute(
             "INSERT INTO merges VALUES (?, ?, ?, ?, ?, ?, ?, '', '') "

@@ -10,7 +10,7 @@ import msgspec
 
 from casestore.errors import UnreadableInput
 from casestore.intake import reading
-from casestore.intake.helpdesk import NO_TIME, HelpdeskReader
+from casestore.intake.helpdesk import MERGED, NO_TIME, HelpdeskReader
 from casestore.intake.inputs import Input
 from casestore.intake.json_records import records
 from casestore.intake.options import Options
@@ -70,17 +70,20 @@ class Reader(HelpdeskReader):
         if isinstance(found, LeftOut):
             yield found
             return
-        own, parent, version = str(found.id), "", _version(getattr(found, "updated_at", None))
-        if isinstance(found, Ticket):
-            own, parent = "", own
         if isinstance(found, Article):
             if moment(found.created_at) is None:
                 yield LeftOut(NO_TIME, where, "article")
                 return
-            # A merge moves articles to another ticket. The latest export has each in one.
-            parent = str(found.ticket_id)
-            self.scratch.put("place", own, parent.encode(), version=version, where=where)
+            self._place(found.id, found.ticket_id, where)
+        parent, own = ("", str(found.id))
+        if isinstance(found, Ticket):
+            parent, own = own, ""
+        version = _version(getattr(found, "updated_at", None))
         self.scratch.put(kind, own, data, parent=parent, version=version, where=where)
+
+    def _place(self, article: Native, ticket: Native, where: str) -> None:
+        """Remember that an article was seen in a ticket; a merge moves it to another one."""
+        self.scratch.put("place", str(article), b"", parent=str(ticket), where=where)
 
     def _take_entry(self, data: bytes, where: str) -> Iterator[LeftOut]:
         entry = decode(data, Entry, where)
@@ -92,6 +95,9 @@ class Reader(HelpdeskReader):
             yield LeftOut(NO_TIME if at is None else "an entry of no ticket", where, "history")
             return
         self.scratch.put("entry", str(entry.id), data, parent=str(ticket), where=where)
+        if (entry.object, entry.type) == ("Ticket::Article", "created"):
+            self._place(entry.o_id, ticket, where)
+            self.scratch.put("origin", str(entry.o_id), str(ticket).encode(), where=where)
         if entry.type not in ("merged_into", "received_merge"):
             return
         if entry.id_from is None or entry.id_to is None:
@@ -122,17 +128,22 @@ class Reader(HelpdeskReader):
                     contact=user.email or user.mobile or user.phone,
                     where=stored.where,
                 )
-        for native in self.scratch.parents("article", "entry", "ticket"):
+        for native in self.scratch.parents("place", "entry", "ticket", MERGED):
             ticket = self._ticket(native)
             history = History(self, native, ticket, self._is_customer)
             state = self._state(ticket[0]) if ticket else None
             yield from history.lines(list(self._told(native)), state)
 
     def _told(self, native: str) -> Iterator[Told]:
-        for stored in self.scratch.of("article", native):
-            place = self.scratch.get("place", stored.id)
-            if place is None or place.data == native.encode():
-                article = msgspec.json.decode(stored.data, type=Article)
+        """A ticket's articles, as far as they were written in it, and its history."""
+        for placed in self.scratch.of("place", native):
+            stored = self.scratch.get("article", placed.id)
+            if stored is None:
+                continue
+            article = msgspec.json.decode(stored.data, type=Article)
+            origin = self.scratch.get("origin", placed.id)
+            place = str(article.ticket_id) if origin is None else origin.data.decode()
+            if place == native:
                 yield from _timed(article, stored.where)
         for stored in self.scratch.of("entry", native):
             yield from _timed(msgspec.json.decode(stored.data, type=Entry), stored.where)

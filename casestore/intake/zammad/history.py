@@ -52,7 +52,6 @@ class History:
         self._is_customer = is_customer
         self._customer = ""
         self._articles: set[str] = set()
-        self._merged_at: datetime | None = None
 
     def lines(self, told: list[Told], state: str | None) -> Iterator[Read]:
         """The lines of the ticket, and what is told besides.
@@ -64,10 +63,6 @@ class History:
         told = sorted(told, key=Told.turn)
         entries = [each.what for each in told if isinstance(each.what, Entry)]
         self._articles = {str(each.what.id) for each in told if isinstance(each.what, Article)}
-        self._merged_at = max(
-            (each.at for each in told if getattr(each.what, "type", "") == "received_merge"),
-            default=None,
-        )
         if self._ticket is not None:
             self._open(*self._ticket, told, entries)
         for each in told:
@@ -136,29 +131,14 @@ class History:
     def _article(self, at: datetime, article: Article, where: str) -> None:
         case, reader = self._case, self._reader
         author = article.created_by_id if article.origin_by_id is None else article.origin_by_id
-        # The articles of a merged ticket are moved: they may be on record in that one's case.
-        moved = self._merged_at is not None and at <= self._merged_at
         how = channel(article.type)
         note = article.type == "note"
         sent = article.type in _SENT
         if article.sender == "Customer" and not note:
             actor = reader.customer(self._customer if author is None else author)
-            case.message(
-                at, actor, article.id, where=where, keep_first=moved, channel=how, text=article.body
-            )
+            case.message(at, actor, article.id, where=where, channel=how, text=article.body)
         elif note or (article.internal and not sent):
-            fields = {"text": article.body or ""}
-            actor = self._actor(author)
-            case.add(
-                "NoteAdded",
-                at,
-                actor,
-                fields,
-                article.id,
-                "Note",
-                where=where,
-                keep_first=moved,
-            )
+            case.note(at, self._actor(author), article.body or "", article.id, where=where)
         else:
             if article.internal:
                 case.tell(Remark("an internal article that was sent all the same", where))
@@ -168,7 +148,6 @@ class History:
                 reader.system if automated else self._actor(author),
                 article.id,
                 where=where,
-                keep_first=moved,
                 channel=how,
                 text=article.body,
                 to=article.to or None,

@@ -14,7 +14,7 @@ import msgspec
 
 from casestore.errors import UnreadableInput
 from casestore.intake import reading
-from casestore.intake.helpdesk import NO_TIME, HelpdeskReader
+from casestore.intake.helpdesk import MERGED, NO_TIME, HelpdeskReader
 from casestore.intake.inputs import Input
 from casestore.intake.json_records import records
 from casestore.intake.options import Options
@@ -153,7 +153,7 @@ class Reader(HelpdeskReader):
                     contact=user.email or user.phone,
                     where=stored.where,
                 )
-        for native in self.scratch.parents("audit", "ticket"):
+        for native in self.scratch.parents("audit", "ticket", MERGED):
             history = History(self, native, self._ticket(native), self._is_end_user)
             yield from history.lines(self._audits(native))
 
