@@ -11,13 +11,16 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from casestore.intake.helpdesk import Actor, HelpdeskReader, Merge
+from casestore.intake.turns import Choice, Turn, choose
 from casestore.intake.values import Native, change
-from casestore.transfer.lines import LeftOut, Line, Read, Remark
+from casestore.transfer.lines import LeftOut, Line, Read, Remark, key_of
 
 NO_OPENING = "a history whose case was opened neither in what was read nor in the store"
 TWICE = "a message with the id of another one of its ticket"
 
 
+NO_EVENT = "a change that has no event"
+CLOSED_ALREADY = "a ticket that is closed now, and whose closing the store has"
 DESCRIPTION = "description"
 """The id of a ticket's first message where the source gives none."""
 _ID = {"MessageReceived": "message_id", "ReplySent": "reply_id"}
@@ -46,19 +49,22 @@ class Case:
         self.stream = f"case:{self.id}"
         self.opened = False
         self.closed = False
-        """Whether it is closed now. Where a history begins in the middle, the reader sets it."""
+        """Whether it is closed now."""
         self.was_closed = False
-        """Whether it was ever closed; the reader sets it as well."""
+        """Whether it was ever closed."""
         self.agent: str | None = None
         """Who has it."""
+        self._has_state = False
         self._told: list[Read] = []
+        self._turns: list[tuple[int, Turn]] = []
         self._ids: set[tuple[str, str]] = set()
         self._assigned: _Assigned | None = None
 
     def told(self) -> Iterator[Read]:
         """The lines, and what is told besides. Nothing but that, if the case was never opened."""
         if self.opened or self.reader.options.known.has(self.stream):
-            yield from self._told
+            settled = self._settled()
+            yield from (settled.get(n, each) for n, each in enumerate(self._told))
             return
         lines = [each for each in self._told if isinstance(each, Line)]
         yield from (each for each in self._told if not isinstance(each, Line))
@@ -133,6 +139,12 @@ class Case:
                 end_state=end_state,
             )
 
+    def before(self, *, closed: bool) -> None:
+        """Tell the state before a change: the first one tells the part that was not read."""
+        if closed and not self._has_state:
+            self.closed = self.was_closed = True
+        self._has_state = True
+
     def close(
         self,
         at: datetime | None,
@@ -145,8 +157,7 @@ class Case:
     ) -> None:
         """Close the case, if it is open.
 
-        The first closing has the ticket's own key. So the one that was read from an end state and
-        the one that its history tells later are the same, and the first to come stays.
+        Which key it gets, and whether the store can still take it, `casestore.intake.turns` says.
 
         Args:
             at: when.
@@ -156,30 +167,69 @@ class Case:
             end_state: whether only the ticket's end state tells it.
             reason: as in CaseClosed.
         """
-        if self.closed:
-            return
-        first = not self.was_closed
-        if self.add(
-            "CaseClosed",
-            at,
-            actor,
-            {"reason": reason},
-            self.native if first else native,
-            "CaseClosed" if first else "CaseClosed again",
-            where=where,
-            keep_first=first,
-            end_state=end_state,
-        ):
-            self.closed = self.was_closed = True
+        if not self.closed:
+            key = "" if end_state else self.reader.key(native, "CaseClosed")
+            if self._turn(True, at, key, actor, where=where, reason=reason):
+                self.closed = self.was_closed = self._has_state = True
 
     def reopen(
         self, at: datetime | None, actor: Actor, native: Native, *, where: str, **fields: Any
     ) -> None:
         """Reopen the case, if it is closed; `native` is the source's id of the change."""
-        if self.closed and self.add(
-            "CaseReopened", at, actor, fields, native, "CaseReopened", where=where
-        ):
-            self.closed = False
+        if self.closed:
+            key = self.reader.key(native, "CaseReopened")
+            if self._turn(False, at, key, actor, where=where, **fields):
+                self.closed = False
+
+    def _turn(
+        self,
+        closes: bool,
+        at: datetime | None,
+        key: str,
+        actor: Actor,
+        *,
+        where: str,
+        **fields: Any,
+    ) -> bool:
+        """Remember a closing or a reopening until all are there; whether it can be an event."""
+        kind = "CaseClosed" if closes else "CaseReopened"
+        can_be = self.add(kind, at, actor, fields, where=where, end_state=not key)
+        if can_be and at is not None:
+            turn = Turn(closes, at, key, closes and not self.was_closed)
+            self._turns.append((len(self._told) - 1, turn))
+        return can_be
+
+    def _settled(self) -> dict[int, Read]:
+        """The closings and reopenings by their places, each under the key that the store takes."""
+        if not self._turns:
+            return {}
+        own = self.reader.key(self.native, "CaseClosed of the ticket")
+        course = self.reader.options.known.course(self.id)
+        chosen = choose([turn for _, turn in self._turns], own, course)
+        return {
+            place: self._settle(self._told[place], turn, choice, own)
+            for (place, turn), choice in zip(self._turns, chosen, strict=True)
+        }
+
+    def _settle(self, made: Read, turn: Turn, choice: Choice, own: str) -> Read:
+        if choice == "nothing" or not isinstance(made, Line):
+            return Remark(CLOSED_ALREADY, made.where)
+        if choice == "note":
+            return self._noted(made, turn)
+        if choice == "own":
+            return made._replace(key=turn.key)
+        return made._replace(key=own, keep_first=True)
+
+    def _noted(self, made: Line, turn: Turn) -> Read:
+        """A change of state that the store cannot take any more, as a note."""
+        if self.reader.options.changes != "note":
+            return LeftOut(NO_EVENT, made.where, made.type, unreadable=False)
+        names = ("open", "closed") if turn.closes else ("closed", "open")
+        text = {"text": change("case", *names)}
+        actor, at = made.fields["actor"], turn.at
+        noted = self.reader.fact(self.stream, "NoteAdded", at, actor, text, where=made.where)
+        key = key_of(turn.key, "NoteAdded")
+        return noted._replace(key=key) if isinstance(noted, Line) else noted
 
     def merge(self, merge: Merge) -> None:
         """Tell a merge of `HelpdeskReader.merges_of`."""
@@ -294,7 +344,7 @@ class Case:
         if self.reader.options.changes == "note":
             self.note(at, actor, change(field, before, after), *key, where=where)
         else:
-            self.tell(LeftOut("a change that has no event", where, field, unreadable=False))
+            self.tell(LeftOut(NO_EVENT, where, field, unreadable=False))
 
     def failed(
         self,
@@ -303,6 +353,7 @@ class Case:
         native: Native,
         *key: Native,
         where: str,
+        keep_first: bool = False,
         **fields: Any,
     ) -> None:
         """That a reply, by its id at the source, did not arrive.
@@ -313,7 +364,8 @@ class Case:
             self.tell(LeftOut("a failure of a reply that was not read", where, str(native)[:200]))
             return
         fields = {"reply_id": self.reader.plain(native), **fields}
-        self.add("DeliveryFailed", at, actor, fields, native, *key, "DeliveryFailed", where=where)
+        key = (native, *key, "DeliveryFailed")
+        self.add("DeliveryFailed", at, actor, fields, *key, where=where, keep_first=keep_first)
 
     # --- assigned ---------------------------------------------------------------------------
 

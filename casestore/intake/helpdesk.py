@@ -19,6 +19,9 @@ from casestore.transfer.lines import LeftOut, Line, key_of, line
 Actor = Mapping[str, str]
 """An actor's kind and id."""
 NO_TIME = "its time cannot be read"
+MERGED = "merged"
+"""The kind of record that names, as its parent, a ticket that was merged. That ticket may not be
+among what was read."""
 _MOST_BYTES = 4 * 1024 * 1024 - 64 * 1024
 """The most bytes of an event, with some left for what the store adds."""
 _AHEAD = timedelta(minutes=4)
@@ -80,12 +83,16 @@ class HelpdeskReader(reading.BaseReader):
 
     def agent(self, native: Native | None) -> Actor:
         """An agent, by the source's id; the helpdesk itself, if there is none."""
-        named = "" if native is None else self.id_of(native)
+        named = "" if native is None else self.person(native)
         return {"kind": "agent", "id": named} if named else self.system
 
     def customer(self, native: Native) -> Actor:
         """A customer, by the source's id."""
-        return {"kind": "customer", "id": self.id_of(native) or self.name}
+        return {"kind": "customer", "id": self.person(native) or self.name}
+
+    def person(self, native: Native) -> str:
+        """Our id of a person, by the source's id; `id_everywhere` where that is unique as it is."""
+        return self.id_of(native)
 
     @property
     def system(self) -> Actor:
@@ -202,7 +209,8 @@ class HelpdeskReader(reading.BaseReader):
             where: where it was read.
             told_by_loser: whether the ticket that was merged tells it; that one is believed.
         """
-        agent = "" if by is None else self.id_of(by)
+        agent = "" if by is None else self.person(by)
+        self.scratch.put(MERGED, "", b"", parent=str(loser), where=where)
         row = (self.id_of(loser), self.id_of(winner), int(told_by_loser))
         self.scratch.sql.execute(
             "INSERT INTO merges VALUES (?, ?, ?, ?, ?, ?, ?, '', '') "
