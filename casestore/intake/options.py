@@ -8,7 +8,7 @@ from datetime import datetime, tzinfo
 from typing import Any, Literal, Protocol
 
 from casestore.intake.ids import plain_pseudonym
-from casestore.transfer.known import KnownMail
+from casestore.transfer.known import Course, KnownMail
 
 
 class Known(Protocol):
@@ -16,6 +16,9 @@ class Known(Protocol):
 
     def has(self, stream: str) -> bool:
         """Whether the store has a stream."""
+
+    def course(self, case_id: str) -> Course | None:
+        """The closings and reopenings of a case; None if there is no such case."""
 
     def mails(self, message_ids: Mapping[str, str]) -> Mapping[str, KnownMail]:
         """The mails on record, by Message-ID, as far as the store has them.
@@ -32,6 +35,10 @@ class NothingKnown:
     def has(self, stream: str) -> bool:  # noqa: ARG002  (the protocol's)
         """Always False."""
         return False
+
+    def course(self, case_id: str) -> Course | None:  # noqa: ARG002
+        """Always None."""
+        return None
 
     def mails(self, message_ids: Mapping[str, str]) -> Mapping[str, KnownMail]:  # noqa: ARG002
         """Always empty."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -25,11 +26,32 @@ class KnownMail(NamedTuple):
     """The key that it was appended under."""
 
 
+class Course(NamedTuple):
+    """The closings and reopenings of a case that are on record."""
+
+    turns: Mapping[str, datetime]
+    """When each of them happened, by its key."""
+    closed: bool
+    """Whether the case is closed now."""
+
+
 class StoreKnows:
     """Answers a reader from a store."""
 
     def __init__(self, store: CaseStore) -> None:
         self._store = store
+
+    def course(self, case_id: str) -> Course | None:
+        """The closings and reopenings of a case; None if there is no such case."""
+        rows = self._store._recorder.stream_rows(f"case:{case_id}")
+        if not rows:
+            return None
+        turns: dict[str, datetime] = {}
+        for _, _, _, topic, state, _, _, _, _, metadata in rows:
+            key = decode_metadata(metadata).key
+            if topic in ("CaseClosed", "CaseReopened") and key is not None:
+                turns[key] = _decode_time(state).occurred_at
+        return Course(turns, self._store.case(case_id).status == "closed")
 
     def has(self, stream: str) -> bool:
         """Whether the store has a stream."""
@@ -92,3 +114,10 @@ class _Held(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Held).decode
+
+
+class _Timed(msgspec.Struct):
+    occurred_at: datetime
+
+
+_decode_time = msgspec.json.Decoder(_Timed).decode
