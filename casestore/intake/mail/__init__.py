@@ -32,7 +32,7 @@ from casestore.intake.mail.kinds import Kind, kind_of
 from casestore.intake.mail.parsing import Parsed, is_mail, unix_lines
 from casestore.intake.mail.remembered import TABLES, Mail, Report, join, note_ids
 from casestore.intake.mail.threads import join_by_subject, place_all, same_subject
-from casestore.intake.mail.writing import Writer
+from casestore.intake.mail.writing import Writer, report_ids
 from casestore.intake.options import Options
 from casestore.intake.scratch import Scratch
 from casestore.streams.history import to_microseconds
@@ -98,7 +98,7 @@ class Reader(reading.BaseReader):
         if isinstance(kind, list):
             return self._keep_report(mail, when, kind, where)
         if kind == "not told":
-            detail = f"Message-ID {mail.message_id or 'none'}, about {originals(mail)}"
+            detail = report_ids(mail.message_id, originals(mail))
             return LeftOut("a mail system's words that do not tell what happened", where, detail)
         if (sender := mail.sender) is None:
             return LeftOut("a mail that names no sender", where)

@@ -132,8 +132,11 @@ def disposition(mail: Parsed) -> list[Fate] | None:
 
 
 def said_in_prose(mail: Parsed) -> list[Fate]:
-    """Test 7: how a mail failed by the code in the text of a mail system, if there is one."""
+    """Test 7: how a mail failed by what a mail system wrote: fields of a report, or a code."""
     text = _own_text(mail)
+    fates = [fate for block in _blocks_of(text) if (fate := _fate(block)) is not None]
+    if any(fate.recipient for fate in fates):
+        return [fate for fate in fates if fate.recipient]
     code = _CODE.search(text)
     if code is not None and not code[1].startswith("2"):
         kind: Failure = "temporary" if code[1].startswith("4") else "permanent"
@@ -142,6 +145,20 @@ def said_in_prose(mail: Parsed) -> list[Fate]:
         kind = "temporary" if smtp[1] == "4" else "permanent"
         return [Fate("DeliveryFailed", kind, _only_recipient(mail))]
     return []
+
+
+def without_us(mail: Parsed, fates: list[Fate]) -> list[Fate]:
+    """Failures without ids that look like addresses, and without ourselves, who sent the mail.
+
+    flufl.bounce takes every address in some texts. Where nothing else is left, ours stays.
+    """
+    ids = {mail.message_id, *originals(mail)}
+    fates = [fate for fate in fates if fate.recipient not in ids]
+    us = {each.address for name in ("to", "delivered-to") for each in mail.mailboxes(name)}
+    for header in _headers_returned(mail):
+        us |= {each.address for raw in header.get("from", ()) for each in mailboxes(raw)}
+    us = {address.lower() for address in us}
+    return [fate for fate in fates if (fate.recipient or "").lower() not in us] or fates
 
 
 # --- which mail it was ----------------------------------------------------------------------

@@ -42,7 +42,7 @@ def kind_of(mail: Parsed, ours: Ours, without_flufl: Callable[[], None]) -> Kind
         # A person's mail may quote a bounce, so only a machine's is asked about.
         if (report := failures(mail.message, len(mail.data))) is None:
             without_flufl()
-        elif report:
+        elif report := delivery.without_us(mail, report):
             return report
     if report := delivery.named_failures(mail):
         return report
