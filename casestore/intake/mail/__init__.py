@@ -39,6 +39,8 @@ from casestore.streams.history import to_microseconds
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _NO_MAIL = "it is no mail: it does not begin with a header that has two of a mail's fields"
+_DRAFT = re.compile(r"[:;!]2,[A-Za-z]*D[A-Za-z]*$")
+"""The name of a file in a Maildir with the flag of a draft."""
 _MOST_CHARACTERS = 100_000
 """The most characters of a subject, or of the addresses that a mail was sent to."""
 
@@ -63,7 +65,10 @@ class Reader(reading.BaseReader):
         """Keep each mail of a file."""
         place = _maildir(given.name)
         if place == "tmp":
-            yield LeftOut("a mail that is still being delivered", given.name, "", False)
+            yield LeftOut("a mail that is still being delivered", given.name, unreadable=False)
+            return
+        if place and _DRAFT.search(given.name):
+            yield LeftOut("a draft, which was not sent", given.name, unreadable=False)
             return
         single = place != "" or given.name.lower().endswith(".eml")
         found = mbox.mails(given.stream, single=single)
@@ -120,10 +125,9 @@ class Reader(reading.BaseReader):
         data = msgspec.json.encode(report)
         id = mail.id_of_bytes
         if mail.message_id and about:
-            # Some mail systems give many bounces the same Message-ID: those about other mails or
-            # other people are others.
-            people = [fate.recipient or "" for fate in fates]
-            id = message_pseudonym(" ".join([mail.message_id, about[0], *people]))
+            # Some mail systems give many bounces the same Message-ID: those about other mails are
+            # others.
+            id = message_pseudonym(f"{mail.message_id} {about[0]}")
         sql = self.scratch.sql
         before = sql.execute("SELECT data FROM reports WHERE id = ?", (id,)).fetchone()
         if before is None or data < before[0]:

@@ -1,7 +1,7 @@
 """Addresses of header fields, and which of them are ours.
 
-`email.utils.getaddresses` is not used: what it makes of a field that is not quite right depends on
-Python's version, and a customer's id is made from an address.
+The functions of email.utils are not used: what they make of a field that is not quite right depends
+on Python's version, and a customer's id is made from an address.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from casestore.intake.ids import is_contact
 from casestore.intake.mail.charsets import field_text
 
 _PIECE = re.compile(
-    r'"((?:[^"\\]|\\.)*)"'  # a quoted name
+    r'"([^"]*)"'  # a quoted name
     r"|\(([^()]*)\)"  # a comment
     r"|<([^<>]*)>"  # an address
     r"|([,;:])"  # between mailboxes, and around those of a group
@@ -23,6 +23,7 @@ _PIECE = re.compile(
     re.DOTALL,
 )
 _BARE = re.compile(r"(?:\"[^\"]*\"|[^\s<>\"(),;:]+)@[^\s<>\"(),;:]+")
+_ESCAPED = re.compile(r"\\[\"\\]")
 _LOCAL = re.compile(r"[!-?A-~]{1,64}")
 """The part of an address before its @, if it can be an actor's id."""
 
@@ -43,6 +44,9 @@ def mailboxes(raw: str) -> list[Mailbox]:
     """
     found: list[Mailbox] = []
     mailbox = _Gathered()
+    raw = _ESCAPED.sub(r" ", raw)
+    if raw.count('"') % 2:  # one is not closed
+        raw = raw.replace('"', " ")
     for quoted, comment, angle, mark, bare in _PIECE.findall(raw):
         if mark in (",", ";"):
             found += mailbox.made()
@@ -54,7 +58,7 @@ def mailboxes(raw: str) -> list[Mailbox]:
         elif comment:
             mailbox.comment = comment
         elif quoted:
-            mailbox.words += re.sub(r"\\(.)", r"\1", quoted)
+            mailbox.words += quoted
             mailbox.bare += f'"{quoted}"'
         else:
             mailbox.words += bare

@@ -25,10 +25,17 @@ _MOST_IDS = 1000
 
 
 def unix_lines(data: bytes) -> bytes:
-    """Bytes with the line ends of Unix, and without blank lines at the end, which an mbox adds."""
+    """A mail with the line ends of Unix, and without what programs put around it.
+
+    That is a byte order mark, a line like "From anna@example.com …", and blank lines: an mbox adds
+    one at the end.
+    """
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    return data.rstrip(b"\n") + b"\n"
+    data = data.removeprefix(b"\xef\xbb\xbf").strip(b"\n") + b"\n"
+    if data.startswith((b"From ", b">From ")):
+        data = data.partition(b"\n")[2]
+    return data
 
 
 def is_mail(data: bytes) -> bool:

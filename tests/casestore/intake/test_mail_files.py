@@ -129,6 +129,23 @@ def test_a_mail_that_is_still_delivered_to_a_maildir_is_left_out(tmp_path: Path)
     assert left_out(place) == ["a mail that is still being delivered"]
 
 
+def test_a_draft_in_a_maildir_was_not_sent(tmp_path: Path) -> None:
+    place = maildir(tmp_path / "Maildir", [mail(1)])
+    (place / "cur" / "170000.M2P2.host:2,DS").write_bytes(reply(2))
+    assert types(lines(place)) == ["MessageReceived"]
+    assert left_out(place) == ["a draft, which was not sent"]
+
+
+@pytest.mark.parametrize(
+    "begin", [b"\xef\xbb\xbf", b"\n\n", b">From mia@post.example Mon Mar  2 08:00:00 2026\n"]
+)
+def test_what_programs_put_before_a_mail_is_no_part_of_it(tmp_path: Path, begin: bytes) -> None:
+    data = mail(1, Message_ID=None)
+    assert facts(lines(folder(tmp_path / "1", begin + data))) == facts(
+        lines(folder(tmp_path / "2", data))
+    )
+
+
 def test_the_same_mail_in_two_folders_is_one(tmp_path: Path) -> None:
     once = facts(lines(folder(tmp_path / "a", mail(1))))
     twice = folder(tmp_path / "b", mail(1), mail(1, Received="from x; Mon, 2 Mar 2026 08:02 +0100"))
@@ -303,6 +320,7 @@ def test_raw_bytes_in_a_header_cost_nothing(tmp_path: Path) -> None:
         ("=?utf-8?q?M=C3=ADa?= <mia@a.example>", [("mia@a.example", "Mía")]),
         ("<>", []),
         ("mia@a.example <mia@a.example>", [("mia@a.example", "")]),
+        ('"M. \\"Mi\\" Holt" <mia@a.example>', [("mia@a.example", "M.  Mi  Holt")]),
         ('"unclosed <mia@a.example>', [("mia@a.example", "unclosed")]),
     ],
 )
