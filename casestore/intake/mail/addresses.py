@@ -22,7 +22,8 @@ _PIECE = re.compile(
     r'|([^"(<,;:]+|.)',
     re.DOTALL,
 )
-_BARE = re.compile(r"(?:\"[^\"]*\"|[^\s<>\"(),;:]+)@[^\s<>\"(),;:]+")
+_QUOTED = re.compile(r"\"[^\"]*\"@[^\s<>\"(),;:]+")
+_BETWEEN = re.compile(r"[\s<>\"(),;:]+")
 _ESCAPED = re.compile(r"\\[\"\\]")
 _LOCAL = re.compile(r"[!-?A-~]{1,64}")
 """The part of an address before its @, if it can be an actor's id."""
@@ -75,13 +76,20 @@ class _Gathered:
         name = self.words
         address = re.sub(r"\s+", "", self.angle or "").rpartition(":")[2]
         if "@" not in address:
-            if not (bare := _BARE.search(self.bare)):
+            address = _bare(self.bare)
+            if not address:
                 return []
-            address = bare[0]
             name = self.comment if self.angle is None else ""
         address = field_text(address)[0].strip(".")
         name = field_text(name or self.comment)[0].strip("\"' ")
         return [Mailbox(address, "" if name.lower() == address.lower() else name)]
+
+
+def _bare(text: str) -> str:
+    """The first address in a text without angle brackets; empty without one."""
+    if quoted := _QUOTED.search(text):
+        return quoted[0]
+    return next((each for each in _BETWEEN.split(text) if "@" in each[1:-1]), "")
 
 
 class Ours:

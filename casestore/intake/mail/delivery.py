@@ -30,7 +30,7 @@ _MAILS = (
 )
 _HEADER_LINE = re.compile(r"[!-9;-~]+[ \t]*:|[ \t]+\S")
 _QUOTED_ID = re.compile(
-    r"^[ \t>|]*(?:X-)?(?:Original-)?Message-ID:[ \t]*\n?[ \t]*<([^<>\n]+)>",
+    r"^[ \t>|]*+(?:X-)?(?:Original-)?Message-ID:[ \t]*+(?:\n[ \t]*+)?<([^<>\n]+)>",
     re.MULTILINE | re.IGNORECASE,
 )
 _MOST_CANDIDATES = 8

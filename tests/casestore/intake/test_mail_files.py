@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import time
 from email import message_from_bytes
 from hashlib import sha256
 from pathlib import Path
@@ -364,6 +365,18 @@ def test_html_alone_is_read_as_text(tmp_path: Path) -> None:
     html = "<html><head><style>p {}</style></head><body><p>Hi <b>Mia</b><br>R&amp;D</p></body>"
     assert html_text(html) == "Hi Mia\nR&D"
     assert received(tmp_path, mail(1, html, Content_Type="text/html"))["text"] == "Hi Mia\nR&D"
+
+
+@pytest.mark.parametrize(
+    "piece", ["<!--", "<a ", '<a href="', "</", "<script>", "Message-ID:" + " " * 5000]
+)
+def test_a_text_that_is_made_to_keep_a_reader_busy_does_not(tmp_path: Path, piece: str) -> None:
+    long = piece * (300_000 // len(piece))
+    begin = time.process_time()
+    for kind in ("text/plain", "text/html"):
+        html = mail(1, long, Content_Type=kind, Subject=long, From=f'{long}"" <mia@post.example>')
+        reading(folder(tmp_path / kind, html, mail(2, long, From="MAILER-DAEMON@a.example")))
+    assert time.process_time() - begin < 10
 
 
 def test_attachments_and_calendars_are_notes(tmp_path: Path) -> None:
