@@ -59,24 +59,26 @@ def mailboxes(raw: str) -> list[Mailbox]:
         elif comment:
             mailbox.comment = comment
         elif quoted:
-            mailbox.words += quoted
-            mailbox.bare += f'"{quoted}"'
+            mailbox.words.append(quoted)
+            mailbox.bare.append(f'"{quoted}"')
         else:
-            mailbox.words += bare
-            mailbox.bare += bare
+            mailbox.words.append(bare)
+            mailbox.bare.append(bare)
     return found + mailbox.made()
 
 
 class _Gathered:
     def __init__(self) -> None:
-        self.words = self.bare = self.comment = ""
+        self.words: list[str] = []
+        self.bare: list[str] = []
+        self.comment = ""
         self.angle: str | None = None
 
     def made(self) -> list[Mailbox]:
-        name = self.words
+        name = "".join(self.words)
         address = re.sub(r"\s+", "", self.angle or "").rpartition(":")[2]
         if "@" not in address:
-            address = _bare(self.bare)
+            address = _bare("".join(self.bare))
             if not address:
                 return []
             name = self.comment if self.angle is None else ""

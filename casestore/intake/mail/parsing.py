@@ -60,6 +60,7 @@ class Parsed:
         self.data = data
         self.message: Message = message_from_bytes(data)
         self.fields = fields_of(self.message)
+        self._mailboxes: dict[str, list[Mailbox]] = {}
         named = ids_in(self.first("message-id"))
         self.message_id = named[0] if named else ""
         """Its Message-ID without angle brackets; empty where it has none."""
@@ -80,7 +81,10 @@ class Parsed:
 
     def mailboxes(self, name: str) -> list[Mailbox]:
         """The mailboxes in the fields of a name."""
-        return [each for raw in self.fields.get(name, ()) for each in mailboxes(raw)]
+        if name not in self._mailboxes:
+            raws = self.fields.get(name, ())
+            self._mailboxes[name] = [each for raw in raws for each in mailboxes(raw)]
+        return self._mailboxes[name]
 
     @property
     def id_of_bytes(self) -> str:
