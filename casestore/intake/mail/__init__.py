@@ -11,6 +11,7 @@ and what follows it. Which kind of mail it is, nine tests in `kinds` tell. A thr
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -27,8 +28,9 @@ from casestore.intake.mail import mbox, prose
 from casestore.intake.mail.addresses import Mailbox, Ours
 from casestore.intake.mail.content import Content
 from casestore.intake.mail.dates import Sent, sent
-from casestore.intake.mail.delivery import Fate, originals
+from casestore.intake.mail.delivery import Fate
 from casestore.intake.mail.kinds import Kind, kind_of
+from casestore.intake.mail.originals import originals
 from casestore.intake.mail.parsing import Parsed, is_mail, unix_lines
 from casestore.intake.mail.remembered import TABLES, Mail, Report, join, note_ids
 from casestore.intake.mail.threads import join_by_subject, place_all, same_subject
@@ -89,6 +91,8 @@ class Reader(reading.BaseReader):
             return
         try:
             kept = self._understood(Parsed(data), found.envelope, where)
+        except sqlite3.Error:  # it is the scratch that fails, and not the mail
+            raise
         except Exception as error:  # the standard library raises many kinds on what is no mail
             kept = LeftOut("a mail that could not be read", where, type(error).__name__)
         if kept is not None:

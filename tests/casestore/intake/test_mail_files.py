@@ -123,6 +123,15 @@ def test_what_is_no_mail_is_left_out_by_name(tmp_path: Path) -> None:
     assert names == {"a.jpg", "b.yaml", "c.txt", "d.zip", "e.html", "empty.mbox"}
 
 
+def test_of_an_archive_that_was_cut_off_nothing_is_kept(tmp_path: Path) -> None:
+    whole = gzip.compress(mbox(tmp_path / "a.mbox", MAILS * 50).read_bytes())
+    cut = tmp_path / "cut"
+    cut.mkdir()
+    (cut / "a.mbox.gz").write_bytes(whole[: len(whole) // 2])
+    assert lines(cut) == []
+    assert left_out(cut) == ["the file is broken, or cannot be read"]
+
+
 def test_a_mail_that_is_still_delivered_to_a_maildir_is_left_out(tmp_path: Path) -> None:
     place = maildir(tmp_path / "Maildir", [mail(1)])
     (place / "tmp" / "170000.M2P2.host").write_bytes(mail(2)[:50])
@@ -404,6 +413,12 @@ def test_attachments_and_calendars_are_notes(tmp_path: Path) -> None:
         "attachment a mail (message/rfc822)",
     ]
     assert one(found, "MessageReceived")["text"] == "Hello"
+
+
+def test_the_name_of_an_attachment_may_be_damaged(tmp_path: Path) -> None:
+    name = "Content-Disposition: attachment; filename*=utf-7''%2B2AA-x.txt"
+    found = of_parts(tmp_path, "mixed", ("Content-Type: text/plain", "Hello"), (name, "data"))
+    assert "x.txt" in one(found, "NoteAdded")["text"]
 
 
 def test_signed_is_read_and_encrypted_is_not(tmp_path: Path) -> None:
