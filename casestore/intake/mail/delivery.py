@@ -82,8 +82,15 @@ def _fate(block: dict[str, list[str]]) -> Fate | None:
 
 
 def _kind(action: str, code: str | None, diagnostic: str | None) -> Failure:
+    """Whether it failed for good, as the action says.
+
+    RFC 3464, section 2.3.3: by "failed" the mail system has given up, whatever the code; 4.4.7 is
+    then that of a mail which could not be delivered for days. Such a reply never arrives.
+    """
     if action.startswith("delay"):
         return "temporary"
+    if action:
+        return "permanent"
     if code is None or code.startswith("2"):
         smtp = _SMTP.search(diagnostic or "")
         return "temporary" if smtp and smtp[1] == "4" else "permanent"

@@ -204,7 +204,7 @@ def test_a_reply_of_ours_may_be_automatic_and_has_a_language(tmp_path: Path) -> 
     ("action", "status", "kind"),
     [
         ("failed", "5.1.1", "permanent"),
-        ("failed (user unknown)", "4.4.7", "temporary"),
+        ("failed (user unknown)", "4.4.7", "permanent"),
         ("delayed", "4.4.1", "temporary"),
         ("error", "5.7.1", "permanent"),
     ],
