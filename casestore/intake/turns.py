@@ -59,7 +59,6 @@ def choose(turns: Sequence[Turn], ticket_key: str, course: Course | None) -> lis
         else:
             closed = turn.closes
             chosen.append("ticket" if turn.first and not taken else "own")
-            taken = taken or turn.first
     return chosen
 
 
