@@ -268,17 +268,23 @@ def test_activities_tell_when_a_status_changed(tmp_path: Path) -> None:
     assert given.one("CaseReopened")["actor"]["kind"] == "customer"
 
 
-def test_a_history_that_comes_after_the_end_state_extends_it(
+def test_a_history_that_comes_after_the_end_state_doubles_nothing(
     store: CaseStore, tmp_path: Path
 ) -> None:
     imported(store, "freshdesk", *written(tmp_path / "a", ticket(status=5)))
     rows = activities(OPENED, CLOSED, REOPENED, CLOSED_AGAIN)
     paths = written(tmp_path / "b", ticket(status=5), rows)
-    more = imported(store, "freshdesk", *paths)
-    assert more.kept_count == 1
-    kinds = [type(each.event).__name__ for each in store.history("case:freshdesk-a-7").effective]
-    turns = [each for each in kinds if each in ("CaseClosed", "CaseReopened")]
-    assert turns == ["CaseClosed", "CaseReopened", "CaseClosed"]
+    imported(store, "freshdesk", *paths)
+    assert store.case("freshdesk-a-7").status == "closed"
+    assert imported(store, "freshdesk", *paths).imported.appended == 0
+
+
+def test_a_longer_history_extends(store: CaseStore, tmp_path: Path) -> None:
+    short = written(tmp_path / "a", ticket(), activities(OPENED, CLOSED))
+    assert imported(store, "freshdesk", *short).imported.appended == 6
+    longer = activities(OPENED, CLOSED, REOPENED, CLOSED_AGAIN)
+    paths = written(tmp_path / "b", ticket(status=5), longer)
+    assert imported(store, "freshdesk", *paths).imported.appended == 2
     assert imported(store, "freshdesk", *paths).imported.appended == 0
 
 
