@@ -52,6 +52,7 @@ def choose(turns: Sequence[Turn], ticket_key: str, course: Course | None) -> lis
     for number, turn in enumerate(turns):
         if not turn.key:
             chosen.append("nothing" if closed and ended is None else "ticket")
+            closed = closed or ended is None
         elif own[number]:
             chosen.append("own")
         elif number < past:
