@@ -50,6 +50,7 @@ def choose(turns: Sequence[Turn], ticket_key: str, course: Course | None) -> lis
     for number, turn in enumerate(turns):
         if not turn.key:
             chosen.append("nothing" if closed and not taken else "ticket")
+            closed, taken = closed or not taken, True
         elif turn.key in on_record:
             chosen.append("own")
         elif number < past:

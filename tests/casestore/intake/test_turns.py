@@ -58,8 +58,10 @@ class Store:
         return appended
 
 
-parts = st.tuples(st.integers(0, 8), st.integers(0, 8)).map(lambda ends: chain(*sorted(ends)))
-exports = st.lists(parts | st.integers(0, 8).map(end_state), max_size=6)
+days = st.integers(0, 8)
+parts = st.tuples(days, days).map(lambda ends: chain(*sorted(ends)))
+after_end_states = days.map(lambda number: end_state(number) + chain(number + 1, number + 3))
+exports = st.lists(parts | days.map(end_state) | after_end_states, max_size=6)
 
 
 @given(exports)
