@@ -9,7 +9,7 @@ from typing import NamedTuple
 from casestore.intake.cases import Case
 from casestore.intake.helpdesk import Actor, HelpdeskReader
 from casestore.intake.values import Native, moment, smtp_code
-from casestore.intake.zammad.shapes import Article, Entry, Ticket, channel
+from casestore.intake.zammad.formats import Article, Entry, Ticket, channel
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 NO_HISTORY = "a ticket without its history: what is told of it is what it is now"

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from casestore.intake.cases import Case
 from casestore.intake.helpdesk import Actor, HelpdeskReader
 from casestore.intake.values import Native, moment
-from casestore.intake.zendesk.shapes import CLOSED, Audit, Event, Ticket, channel, events
+from casestore.intake.zendesk.formats import CLOSED, Audit, Event, Ticket, channel, events
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 FROM_NOW = "a ticket without its first audit: opened from what it is now"
