@@ -79,7 +79,7 @@ class HelpdeskReader(reading.BaseReader):
 
     def key(self, *parts: Native) -> str:
         """A line's key: the source, the instance and what is the event's own."""
-        return key_of(self.source, *parts)
+        return key_of(self.source, *(self.plain(part) for part in parts))
 
     def agent(self, native: Native | None) -> Actor:
         """An agent, by the source's id; the helpdesk itself, if there is none."""

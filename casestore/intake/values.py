@@ -25,6 +25,8 @@ _MILLISECONDS = 10**11
 """From here on a number counts milliseconds since 1970: as seconds it would be the year 5138."""
 _UTC_NAMED = re.compile(r"\s*(?:UTC|GMT)$")
 _SMTP = re.compile(r"\s*[245]\d\d[ -]([245]\.\d{1,3}\.\d{1,3})(?!\S)")
+_PLAIN = re.compile("[1-9][0-9]{0,199}|[A-Za-z]{1,200}")
+"""What needs no cleaning, and is neither an address nor a telephone number."""
 _MARK = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -85,6 +87,8 @@ def clean_id(given: Native, pseudonym: Callable[[str], str]) -> str:
     without control and format characters; an id of more than 200 characters becomes its SHA-256.
     """
     text = str(given).strip()
+    if _PLAIN.fullmatch(text):
+        return text
     if is_contact(text):
         return pseudonym(text)
     if not (text.isascii() and text.isprintable()):

@@ -455,7 +455,7 @@ def test_no_id_and_no_key_holds_an_address(tmp_path: Path) -> None:
     given = FIRST | {"ticket_id": "a@example.com", "author_id": "b@example.com", "id": "c@x.org"}
     found = of(tmp_path, given)
     for line in found.lines:
-        assert "@" not in line.stream
+        assert "@" not in line.stream + line.key
         assert "@" not in json.dumps(line.fields)
 
 
