@@ -89,11 +89,11 @@ def clean_id(given: Native, pseudonym: Callable[[str], str]) -> str:
     text = str(given).strip()
     if _PLAIN.fullmatch(text):
         return text
-    if is_contact(text):
-        return pseudonym(text)
     if not (text.isascii() and text.isprintable()):
         kept = (c for c in normalize("NFC", text) if category(c) not in ("Cc", "Cf", "Cs"))
         text = normalize("NFC", "".join(kept)).strip()
+    if is_contact(text):
+        return pseudonym(text)
     return text if len(text) <= _MOST_ID else sha256(text.encode()).hexdigest()
 
 
