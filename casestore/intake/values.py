@@ -77,6 +77,8 @@ def _shown(value: object) -> str:
 
 def clean_text(text: str) -> str:
     """A text without what no database holds: NUL and lone surrogates become U+FFFD."""
+    if text.isascii() and "\x00" not in text:
+        return text
     return _MARK.sub("\ufffd", text)
 
 
