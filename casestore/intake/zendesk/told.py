@@ -92,9 +92,9 @@ class History:
         if not whole and self._ticket is not None:
             self._open_from_now(*self._ticket, FROM_NOW if audits else NO_HISTORY)
         for number, told in enumerate(audits):
+            case.merge_before(told.at)
             self._audit(told, creates=whole and number == 0)
-        for merge in self._reader.merges_of(case.id):
-            case.merge(merge)
+        case.merge_before(None)
         if self._ticket is not None:
             self._end(*self._ticket)
         return case.told()
