@@ -32,12 +32,14 @@ _AT_ONCE = timedelta(minutes=1)
 class Told:
     """A ticket's history."""
 
-    def __init__(self, reader: HelpdeskReader, ticket: Ticket, data: bytes, where: str) -> None:
+    def __init__(
+        self, reader: HelpdeskReader, native: str, ticket: Ticket, data: bytes, where: str
+    ) -> None:
         self._reader = reader
         self._ticket = ticket
         self._data = data
         self._where = where
-        self._native = str(ticket.id)
+        self._native = native
         self._case = Case(reader, self._native)
         self._customer = reader.customer(ticket.requester_id)
         self._created = moment(ticket.created_at)
@@ -50,15 +52,18 @@ class Told:
         """The lines."""
         self._open()
         steps = [*self._said_steps(), *self._done_steps()]
-        if (ending := self._ending()) is not None:
+        ending = self._ending()
+        if ending is not None and not self._whole:
             steps.append((ending, 2, 0, None))
         for at, _, _, step in sorted(steps, key=lambda each: each[:3]):
-            if isinstance(step, Conversation):
-                self._said(at, step)
-            elif step is None:
+            if step is None:
                 self._end(at)
+            elif isinstance(step[1], Conversation):
+                self._said(at, step[0], step[1])
             else:
                 self._done(at, step[0], step[1])
+        if ending is not None and self._whole:
+            self._end(ending)
         self._marked()
         yield from self._case.told()
 
@@ -137,13 +142,13 @@ class Told:
                 continue  # `take` has left it out already
             at = moment(said.created_at)
             if at is None:
-                self._case.tell(LeftOut(NO_TIME, stored.where, f"conversation {said.id}"))
+                self._case.tell(LeftOut(NO_TIME, stored.where, f"conversation {stored.id}"))
                 continue
-            yield at, 0, int(said.id) if str(said.id).isdecimal() else 0, said
+            yield at, 0, int(stored.id) if stored.id.isdecimal() else 0, (stored.id, said)
 
-    def _said(self, at: datetime, said: Conversation) -> None:
+    def _said(self, at: datetime, native: str, said: Conversation) -> None:
         """The author decides: `incoming` is false in messages of the requester's as well."""
-        case, native = self._case, str(said.id)
+        case = self._case
         where = f"{self._where}, conversation {native}"
         edited = said.last_edited_at is not None
         if edited:
@@ -171,26 +176,21 @@ class Told:
                 to=", ".join(said.to_emails or ()) or None,
                 automated=bool(said.auto_response),
             )
-            self._failed(said, where)
+            self._failed(native, said, where)
 
-    def _failed(self, said: Conversation, where: str) -> None:
+    def _failed(self, native: str, said: Conversation, where: str) -> None:
         if (said.email_failure_count or 0) <= 0:
             return
         told = said.outgoing_failures
         diagnostic = told if isinstance(told, str) else msgspec.json.encode(told).decode()
-        self._case.add(
-            "DeliveryFailed",
+        self._case.failed(
             moment(said.updated_at),
             self._reader.system,
-            {
-                "reply_id": self._reader.plain(said.id),
-                "kind": "permanent",
-                "diagnostic": None if told is None else diagnostic,
-            },
-            str(said.id),
-            "DeliveryFailed",
+            native,
             where=where,
             keep_first=True,
+            kind="permanent",
+            diagnostic=None if told is None else diagnostic,
         )
 
     # --- activities -------------------------------------------------------------------------
