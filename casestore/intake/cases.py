@@ -16,6 +16,8 @@ from casestore.intake.values import Native, change
 from casestore.transfer.lines import LeftOut, Line, Read, Remark, key_of
 
 NO_OPENING = "a history whose case was opened neither in what was read nor in the store"
+NO_ID = "a ticket whose id has no character that can stand in an id"
+NO_CUSTOMER = "a ticket without a customer"
 TWICE = "a message with the id of another one of its ticket"
 
 
@@ -62,6 +64,9 @@ class Case:
 
     def told(self) -> Iterator[Read]:
         """The lines, and what is told besides. Nothing but that, if the case was never opened."""
+        if not self.id:
+            yield LeftOut(NO_ID, "", str(self.native)[:200])
+            return
         if self.opened or self.reader.options.known.has(self.stream):
             settled = self._settled()
             yield from (settled.get(n, each) for n, each in enumerate(self._told))
@@ -124,9 +129,11 @@ class Case:
             where: where it was read.
             keep_first: whether a later export may say otherwise.
             end_state: whether only the ticket's end state tells it.
-            fields: the fields of CaseOpened.
+            fields: the fields of CaseOpened; its `customer_id` is one of `HelpdeskReader.person`.
         """
-        if not self.opened:
+        if not fields["customer_id"]:
+            self.tell(LeftOut(NO_CUSTOMER, where))
+        elif not self.opened:
             self.opened = self.add(
                 "CaseOpened",
                 at,
@@ -315,7 +322,7 @@ class Case:
     ) -> None:
         said = self.reader.plain(native)
         if not said or (kind, said) in self._ids:
-            self.tell(LeftOut(TWICE, where, said))
+            self.tell(LeftOut(TWICE if said else "a message without an id", where, said))
             return
         fields = {_ID[kind]: said, **fields}
         key = (self.native, "description") if first else (native, kind)
