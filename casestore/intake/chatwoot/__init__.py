@@ -238,7 +238,7 @@ class Reader(HelpdeskReader):
 
 
 def _text(raw: msgspec.Raw) -> str:
-    value = msgspec.json.decode(raw)
+    value = decode(raw, object, "")
     return str(value) if isinstance(value, str | int) else ""
 
 

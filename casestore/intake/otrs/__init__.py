@@ -18,6 +18,8 @@ import msgspec
 
 from casestore.errors import UnreadableInput
 from casestore.intake import reading
+from casestore.intake.cases import Case
+from casestore.intake.helpdesk import MERGED
 from casestore.intake.inputs import Input
 from casestore.intake.json_records import records
 from casestore.intake.options import Options
@@ -163,7 +165,7 @@ class Reader(TicketReader):
     def lines(self) -> Iterator[Read]:
         """Each ticket's lines."""
         self.resolve_merges(self._opened_at)
-        for native in self.scratch.parents("article", "row"):
+        for native in self.scratch.parents("article", "row", MERGED):
             if self.scratch.get("ticket", native) is None:
                 yield from self._alone(native)
         for stored in self.scratch.all("ticket"):
@@ -181,7 +183,12 @@ class Reader(TicketReader):
             return None
         return moment(ticket.created or ticket.create_time, self.zone)
 
-    def _alone(self, native: str) -> Iterator[LeftOut]:
+    def _alone(self, native: str) -> Iterator[Read]:
+        """Leave out what is told of a ticket that is not there, but that it was merged."""
+        case = Case(self, native)
+        for merge in self.merges_of(case.id):
+            case.merge(merge)
+        yield from case.told()
         for kind, what in (("article", "an article"), ("row", "a row of a history")):
             for stored in self.scratch.of(kind, native):
                 yield LeftOut(f"{what} whose ticket is not in the files", stored.where, native)
