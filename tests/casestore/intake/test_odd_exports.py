@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from casestore import CaseStore
+from casestore.errors import UnreadableInput
 from casestore.intake import append_lines
 from casestore.intake.reading import events, reader_class
 from tests.support.helpdesks import OPTIONS, Knows, story
@@ -238,7 +239,11 @@ def test_anything_may_stand_anywhere(reader: str, store: CaseStore, data: st.Dat
     instance = f"i{store._recorder.last_position()}"
     for turn in range(2):
         options = replace(OPTIONS, instance=instance, known=Knows(store))
-        done = append_lines(store, events(reader_class(reader), given, options))
+        try:
+            read = events(reader_class(reader), given, options)
+        except UnreadableInput:  # two accounts of Chatwoot's: said in words, and nothing appended
+            return
+        done = append_lines(store, read)
         assert done.imported.refused == ()
         assert turn == 0 or done.imported.appended == 0
 
