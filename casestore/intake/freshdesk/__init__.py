@@ -18,6 +18,7 @@ import msgspec
 
 from casestore.intake import reading
 from casestore.intake.freshdesk.formats import Activity, Contact, Conversation, Ticket, performed
+from casestore.intake.freshdesk.ticket import TicketTold
 from casestore.intake.freshdesk.told import Told
 from casestore.intake.helpdesk import NO_TIME, HelpdeskReader
 from casestore.intake.inputs import Input
@@ -139,19 +140,24 @@ class Reader(HelpdeskReader):
 
 
 def _told(reader: Reader, native: str) -> Iterator[Read]:
-    """The lines of a ticket; without the ticket itself nobody can tell who is the customer."""
+    """The lines of a ticket. It must be there, or in the store: it names the customer."""
     stored = reader.scratch.get("ticket", "", native)
-    if stored is None:
-        for kind in ("said", "done"):
-            for each in reader.scratch.of(kind, native):
-                yield LeftOut(
-                    "its ticket is not in the files, which names the customer", each.where, native
-                )
+    if stored is not None:
+        ticket = decode(stored.data, Ticket, stored.where)
+        if not isinstance(ticket, LeftOut):  # `take` has left it out already
+            yield from TicketTold(reader, native, ticket, stored.data, stored.where).told()
         return
-    ticket = decode(stored.data, Ticket, stored.where)
-    if isinstance(ticket, LeftOut):
-        return  # `take` has left it out already
-    yield from Told(reader, native, ticket, stored.data, stored.where).told()
+    course = reader.options.known.course(reader.id_of(native))
+    if course is not None:
+        yield from Told(reader, native, course.customer_id).told()
+        return
+    for kind in ("said", "done"):
+        for each in reader.scratch.of(kind, native):
+            yield LeftOut(
+                "its ticket, which names the customer, is neither in the files nor in the store",
+                each.where,
+                native,
+            )
 
 
 def events(data: bytes, options: Options) -> list[Read]:
