@@ -17,7 +17,8 @@ from casestore import CaseStore
 from casestore.errors import UnreadableInput
 from casestore.intake import append_lines
 from casestore.intake.reading import events, reader_class
-from tests.support.helpdesks import OPTIONS, Knows, story
+from casestore.transfer.known import StoreKnows
+from tests.support.helpdesks import OPTIONS, story
 
 AT = "2026-03-02T10:00:00Z"
 SAMPLES: dict[str, list[Any]] = {
@@ -238,7 +239,7 @@ def test_anything_may_stand_anywhere(reader: str, store: CaseStore, data: st.Dat
     given = b"\n".join(json.dumps(each).encode() for each in sample)
     instance = f"i{store._recorder.last_position()}"
     for turn in range(2):
-        options = replace(OPTIONS, instance=instance, known=Knows(store))
+        options = replace(OPTIONS, instance=instance, known=StoreKnows(store))
         try:
             read = events(reader_class(reader), given, options)
         except UnreadableInput:  # two accounts of Chatwoot's: said in words, and nothing appended
