@@ -10,6 +10,7 @@ from itertools import chain
 from casestore.doctor.finding import RESTORE, DoctorFinding, Level
 from casestore.errors import CaseStoreError, KeyFileError
 from casestore.journal.recorder import UNSCRUBBED
+from casestore.journal.rows import OF_IMPORTS
 from casestore.keys.key_file import kek_id, load_key_file, replaced_is_left
 from casestore.privacy import erasure
 from casestore.privacy.erasure_list import GIVE, list_file, listed
@@ -65,12 +66,13 @@ def _part_that_fails(store: CaseStore) -> Iterator[tuple[str, str]]:
 
 
 def _keys_that_fail(store: CaseStore) -> Iterator[tuple[str, str]]:
-    """The customers whose data key cannot be unwrapped, and why."""
+    """The customers whose data key cannot be unwrapped, and why; the import secret too."""
     for key in store._recorder.all_keys():
         try:
             store._vault.unwrap(key)
         except CaseStoreError as error:
-            yield f"customer {key.customer_id}", str(error)
+            is_secret = key.customer_id == OF_IMPORTS
+            yield "the import secret" if is_secret else f"customer {key.customer_id}", str(error)
 
 
 def keys_of_words(store: CaseStore) -> Iterator[DoctorFinding]:

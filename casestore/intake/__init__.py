@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 from casestore.system.on_demand import on_demand
 
 if TYPE_CHECKING:
+    from casestore.intake.import_secret import pseudonyms
     from casestore.intake.options import Options
     from casestore.intake.reading import READERS, Reading, read
     from casestore.transfer.lines import LeftOut, Line, Remark, append_lines
 
 _NAMES = {
     "casestore.intake.options": "Options",
+    "casestore.intake.import_secret": "pseudonyms",
     "casestore.intake.reading": "READERS Reading read",
     "casestore.transfer.lines": "LeftOut Line Remark append_lines",
 }
@@ -29,4 +31,14 @@ _NAMES = {
 if not TYPE_CHECKING:  # a type checker would take any name to be here
     __getattr__, __dir__ = on_demand(__name__, _NAMES)
 
-__all__ = ["READERS", "LeftOut", "Line", "Options", "Reading", "Remark", "append_lines", "read"]
+__all__ = [
+    "READERS",
+    "LeftOut",
+    "Line",
+    "Options",
+    "Reading",
+    "Remark",
+    "append_lines",
+    "pseudonyms",
+    "read",
+]

@@ -19,6 +19,7 @@ Native = int | str
 T = TypeVar("T")
 
 NO_RECORD = "a record of another shape"
+NO_ID = "a record whose id is none"
 _MOST_ID = 200
 _FIRST, _LAST = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC)
 _MILLISECONDS = 10**11

@@ -178,8 +178,8 @@ class PostgresWriting(Writing):
             expected = [list(self._surveyed), list(self._surveyed.values()), key_ids]
         new_keys = _columns(keys) or [[], [], []]
         size = len(rows) if self._optimistic else _CHUNK
-        for start in range(0, len(rows), size or 1):
-            events = _columns(rows[start : start + size])[1:]
+        for start in range(0, len(rows) or len(keys[:1]), size or 1):
+            events = _columns(rows[start : start + size])[1:] or [[]] * len(Row._fields[1:])
             cursor = self._execute(*_append_call([*expected, *new_keys, *events]))
             positions += [position for (position,) in cursor.fetchall()]
             new_keys = [[], [], []]

@@ -16,7 +16,7 @@ import msgspec
 from casestore.errors import StoreDamaged, quoted
 from casestore.journal.answering import damaged, database_answers
 from casestore.journal.clocks import WENT_BACK
-from casestore.journal.rows import COLUMNS, KeyRow, PlainRow, cursor_of
+from casestore.journal.rows import COLUMNS, OF_IMPORTS, KeyRow, PlainRow, cursor_of
 
 MERGES = ("CaseMerged", "CustomerMerged")
 """The topics of merges. There is an index for each."""
@@ -231,6 +231,20 @@ class Questions(ABC):
         with database_answers("the store"):
             return self._select(where, params, None, None, ())
 
+    def mails(self, after: int, limit: int) -> list[tuple[int, str, str, bytes, str, bytes]]:
+        """What may be a mail, and the corrections, at most `limit` after a position, in order.
+
+        Position, stream, topic, state, event id and metadata of each.
+        """
+        event_id = next(each for each in self.columns.split(", ") if each.startswith("event_id"))
+        return self._ask(
+            f"SELECT position, originator_id, topic, state, {event_id}, metadata "
+            f"FROM {self.table} WHERE position > ? "
+            "AND topic IN ('ReplySent', 'MessageReceived', 'EventCorrected') "
+            "ORDER BY position LIMIT ?",
+            [after, limit],
+        )
+
     # --- streams and customers ---------------------------------------------------------------
 
     def streams(self, prefix: str, after: str, limit: int) -> list[str]:
@@ -432,7 +446,7 @@ class Questions(ABC):
         return {row[0]: KeyRow._make(row) for row in answers}
 
     def all_keys(self) -> Iterator[KeyRow]:
-        """Every data key, in the order of customer ids."""
+        """Every data key, in the order of customer ids, and the import secret."""
         sql = (
             f"SELECT customer_id, key_id, wrapped FROM {self.keys_table} "
             "WHERE customer_id > ? ORDER BY customer_id LIMIT ?"
@@ -443,20 +457,26 @@ class Questions(ABC):
             after = answers[-1][0]
 
     def keys_not_wrapped_by(self, kek_id: bytes, limit: int) -> list[KeyRow]:
-        """At most `limit` data keys that are not wrapped by a certain key-encryption key."""
+        """At most `limit` data keys that are not wrapped by a certain key-encryption key.
+
+        The import secret may be among them.
+        """
         sql = f"SELECT customer_id, key_id, wrapped FROM {self.keys_table} "
         answers = self._ask(f"{sql}WHERE substr(wrapped, 1, 32) <> ? LIMIT ?", [kek_id, limit])
         return list(map(KeyRow._make, answers))
 
     def count_keys(self, not_wrapped_by: bytes | None = None) -> int:
-        """The number of data keys, or of those not wrapped by a certain key-encryption key."""
-        sql = f"SELECT count(*) FROM {self.keys_table}"
-        if not_wrapped_by is None:
-            return int(self._ask(sql)[0][0])
-        return int(self._ask(f"{sql} WHERE substr(wrapped, 1, 32) <> ?", [not_wrapped_by])[0][0])
+        """The number of customers' data keys, or of those not wrapped by a certain key-encryption
+        key."""
+        sql = f"SELECT count(*) FROM {self.keys_table} WHERE customer_id <> ?"
+        params: list[Any] = [OF_IMPORTS]
+        if not_wrapped_by is not None:
+            sql, params = f"{sql} AND substr(wrapped, 1, 32) <> ?", [*params, not_wrapped_by]
+        return int(self._ask(sql, params)[0][0])
 
     def kek_ids(self) -> set[bytes]:
-        """The ids (32 bytes each) of the key-encryption keys that wrap the data keys."""
+        """The ids (32 bytes each) of the key-encryption keys that wrap the data keys and the
+        import secret."""
         answers = self._ask(f"SELECT DISTINCT substr(wrapped, 1, 32) FROM {self.keys_table}")
         return {bytes(kek_id) for (kek_id,) in answers}
 

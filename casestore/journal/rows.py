@@ -130,3 +130,8 @@ class KeyRow(NamedTuple):
     """32 bytes: see casestore.keys.vault."""
     wrapped: bytes
     """The id of the key-encryption key (32 bytes), a nonce (12), and the data key encrypted."""
+
+
+OF_IMPORTS = "\x1fimport secret"
+"""In the table of keys, what stands in the place of a customer's id for the store's import secret:
+see `casestore.intake.import_secret`. No customer's id has a control character."""

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from casestore.errors import InvalidEvent, KeyFileError, StoreDamaged
-from casestore.journal.rows import KeyRow
+from casestore.journal.rows import OF_IMPORTS, KeyRow
 from casestore.keys.key_file import create_key_file, kek_id, key_file_for, load_key_file
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Vault:
         return self.current_kek is not None
 
     def new_key(self, customer_id: str) -> KeyRow:
-        """A new data key for a customer, wrapped. Raises KeyFileError."""
+        """A new data key for a customer, or a new import secret, wrapped. Raises KeyFileError."""
         key = secrets.token_bytes(32)
         key_id = hashlib.sha256(_DATA_KEY_LABEL + key).digest()
         self._remember(key_id, key)
@@ -116,9 +116,10 @@ class Vault:
         bound = self._wrap_binding(row.customer_id, row.key_id)
         key = _open(_cipher(kek), row.wrapped[32:], bound)
         if key is None or hashlib.sha256(_DATA_KEY_LABEL + key).digest() != row.key_id:
+            whose = f"data key of customer {row.customer_id!r}"
             raise StoreDamaged(
-                f"the data key of customer {row.customer_id!r} does not open; the key table was "
-                "altered: restore it from a backup"
+                f"the {'import secret' if row.customer_id == OF_IMPORTS else whose} does not "
+                "open; the key table was altered: restore it from a backup"
             )
         return key
 

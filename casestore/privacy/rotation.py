@@ -2,7 +2,8 @@
 
     1. The key file is replaced by one that has the old key and a new one.
     2. The store names the new key: from then on no new data key is wrapped by the old one.
-    3. Every data key is wrapped by the new key, some of them in each commit.
+    3. Every data key is wrapped by the new key, some of them in each commit, and so is the import
+       secret.
     4. The key file is replaced by one that has only the new key, and the old file is overwritten.
 
 At each moment the key file has the keys that unwrap every data key. So if a process is killed, any
@@ -19,6 +20,7 @@ from typing import NamedTuple
 
 from casestore.errors import KeyFileError
 from casestore.journal.answering import database_answers
+from casestore.journal.rows import OF_IMPORTS, KeyRow
 from casestore.keys.key_file import (
     destroy_replaced,
     kek_id,
@@ -37,7 +39,7 @@ class Rotation(NamedTuple):
 
     key_file: Path
     wrapped: int
-    """Data keys that were wrapped by the new key."""
+    """Data keys of customers that were wrapped by the new key."""
     resumed: bool
     """Whether it went on with a rotation that was interrupted."""
 
@@ -79,8 +81,8 @@ def rotate(
         writing.commit([])
     store._vault.turn_to(new.hex())
     done = 0
-    while count := _wrap_some(store, new):
-        done += count
+    while rows := _wrap_some(store, new):
+        done += sum(row.customer_id != OF_IMPORTS for row in rows)
         if progress is not None:
             progress(done)
     with database_answers("the store"), store._recorder.writing():
@@ -91,15 +93,15 @@ def rotate(
     return Rotation(path, done, resumed)
 
 
-def _wrap_some(store: CaseStore, new: bytes) -> int:
-    """Wrap up to _BATCH data keys with the new key, and give their number; 0 when all are done."""
+def _wrap_some(store: CaseStore, new: bytes) -> list[KeyRow]:
+    """Wrap up to _BATCH data keys with the new key, and give them; none when all are done."""
     with database_answers("the store"), store._recorder.writing() as writing:
         if _named(store) != new.hex():  # another process has finished this one and begun the next
-            return 0
+            return []
         rows = store._recorder.keys_not_wrapped_by(new, _BATCH)
         writing.rewrap(new.hex(), list(map(store._vault.rewrap, rows)))
         writing.commit([])
-    return len(rows)
+    return rows
 
 
 def _own_file(store: CaseStore) -> Path:

@@ -10,16 +10,31 @@ from dataclasses import replace
 from datetime import UTC, tzinfo
 from itertools import chain
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import click
 from click.core import ParameterSource
 
-from casestore import CaseStore, CaseStoreError, StoreNotFound
+from casestore import (
+    CaseStore,
+    CaseStoreError,
+    InvalidMapping,
+    StoreNotFound,
+    UnreadableInput,
+)
 from casestore.streams.wording import counted
 from cli.main import INTERRUPTED, Failure
 from cli.terminal.options import REFUSED, Code, Said, Usage, Zone, moment, settings, shared
-from cli.terminal.output import for_people, heading, print_lines, print_object, table
+from cli.terminal.output import (
+    Column,
+    for_people,
+    heading,
+    print_lines,
+    print_object,
+    print_rows,
+    table,
+)
 from cli.terminal.progress import progress
 from cli.terminal.text import visible
 
@@ -218,19 +233,58 @@ def import_(
         _import_from(reader, paths, on_error, given)
 
 
-# --- mappings, and backing out -------------------------------------------------------------
+# --- mappings ------------------------------------------------------------------------------
+
+
+@contextmanager
+def _mistakes_told(name: str | None) -> Iterator[None]:
+    """Print every mistake of a mapping with its line, and exit with 1."""
+    try:
+        yield
+    except InvalidMapping as invalid:
+        for mistake in invalid.mistakes:
+            click.echo(visible(f"{name}: {mistake}"), err=True)
+        raise click.exceptions.Exit(REFUSED) from None
 
 
 def _mapping(name: str | None) -> Any:
-    raise Usage("csv comes soon")
+    from casestore.intake.csv.shipped import load  # noqa: PLC0415  (help must not wait for it)
+
+    if name is None:
+        raise Usage(
+            "csv needs --mapping, a file or a name of --mappings; --sample FILE writes a first one"
+        )
+    with _mistakes_told(name):
+        return load(name)
 
 
 def _list_mappings() -> None:
-    raise Usage("csv comes soon")
+    from casestore.intake.csv.shipped import shipped  # noqa: PLC0415  (help must not wait for it)
+
+    columns = (Column("name"), Column("reads", wraps=True))
+    print_rows(columns, ({"name": name, "reads": told} for name, told in shipped().items()))
 
 
 def _write_sample(file: Path, mapping: str | None) -> None:
-    raise Usage("csv comes soon")
+    from casestore.intake.csv.sample import sample  # noqa: PLC0415  (help must not wait for it)
+    from casestore.system.files import write_new  # noqa: PLC0415  (the same)
+
+    try:
+        made = sample(file)
+    except UnreadableInput as error:
+        raise Failure(f"{file}: {error}", REFUSED) from None
+    if mapping is None:
+        click.echo(made, nl=False)
+        return
+    try:
+        write_new(Path(mapping), made.encode())
+    except FileExistsError:
+        raise Usage(f"{mapping} is there already; name a new file") from None
+    if not settings().quiet:
+        click.echo(
+            f"wrote {mapping}; look at it, and try it: casestore import --from csv --mapping "
+            f"{quote(mapping)} {quote(str(file))} --dry-run"
+        )
 
 
 def _undo(given: Mapping[str, Any]) -> None:
@@ -273,14 +327,15 @@ def _import_from(
         if str(path) != "-" and not path.exists():
             raise Usage(f"{visible(str(path))}: there is no such file or folder")
     options = _read_options(reader, given)
-    if given["dry_run"]:
-        if given["destination"] is not None:
-            raise Usage("--dry-run shows the lines and --to writes them; leave one of them out")
-        _dry_run(reader, paths, options, given["show"])
-    elif given["destination"] is not None:
-        _write_lines(reader, paths, options, given["destination"], given["strict"])
-    else:
-        _append(reader, paths, options, on_error, given["strict"])
+    with _mistakes_told(given["mapping"]):
+        if given["dry_run"]:
+            if given["destination"] is not None:
+                raise Usage("--dry-run shows the lines and --to writes them; leave one of them out")
+            _dry_run(reader, paths, options, given["show"])
+        elif given["destination"] is not None:
+            _write_lines(reader, paths, options, given["destination"], given["strict"])
+        else:
+            _append(reader, paths, options, on_error, given["strict"])
 
 
 def _read_options(reader: str, given: Mapping[str, Any]) -> Options:
@@ -356,7 +411,6 @@ def _append(
     strict: bool,
 ) -> None:
     from casestore.intake import append_lines  # noqa: PLC0415  (help must not wait for it)
-    from casestore.transfer.known import StoreKnows  # noqa: PLC0415  (the same)
 
     done = 0
 
@@ -367,7 +421,7 @@ def _append(
             tick(lines)
 
     with settings().open_store() as store:
-        options = replace(options, known=StoreKnows(store))
+        options = _knowing(options, store)
         with (
             _interruptible(lambda: done),
             _reading(reader, paths, options) as (reading, lines),
@@ -375,6 +429,21 @@ def _append(
         ):
             result = append_lines(store, lines, on_error=on_error, strict=strict, progress=count)
     _report(reading, result)
+
+
+def _knowing(options: Options, store: CaseStore, *, make: bool = True) -> Options:
+    """The options with what a reader has to know of the store.
+
+    Args:
+        options: what was given.
+        store: the store.
+        make: whether the secret of its pseudonyms is made, if it has none yet.
+    """
+    from casestore.intake import import_secret  # noqa: PLC0415  (help must not wait for it)
+    from casestore.transfer.known import StoreKnows  # noqa: PLC0415  (the same)
+
+    known = import_secret.pseudonyms(store) if make else import_secret.known_pseudonyms(store)
+    return replace(options, known=StoreKnows(store), pseudonym=known or options.pseudonym)
 
 
 @contextmanager
@@ -412,11 +481,10 @@ def _write_lines(
     reader: str, paths: Sequence[Path], options: Options, destination: Path, strict: bool
 ) -> None:
     from casestore.system.files import write_whole  # noqa: PLC0415  (only for this)
-    from casestore.transfer.known import StoreKnows  # noqa: PLC0415  (the same)
     from casestore.transfer.lines import Line, Told  # noqa: PLC0415  (the same)
 
     with settings().open_store() as store:
-        options = replace(options, known=StoreKnows(store))
+        options = _knowing(options, store)
         told, written = Told(), 0
         with _interruptible(lambda: written), _reading(reader, paths, options) as (reading, items):
 
@@ -454,7 +522,6 @@ _STRICT = "nothing was appended: --strict, and something could not be read"
 def _dry_run(reader: str, paths: Sequence[Path], options: Options, show: int) -> None:
     """Import into a store that is gone afterwards, and show what came of it."""
     from casestore.intake import append_lines  # noqa: PLC0415  (help must not wait for it)
-    from casestore.transfer.known import StoreKnows  # noqa: PLC0415  (the same)
 
     shown: list[str] = []
     with (
@@ -463,7 +530,7 @@ def _dry_run(reader: str, paths: Sequence[Path], options: Options, show: int) ->
         CaseStore.create(f"sqlite:///{folder}/dry-run.db", sealed=False) as store,
     ):
         if present is not None:
-            options = replace(options, known=StoreKnows(present))
+            options = _knowing(options, present, make=False)
         with (
             _reading(reader, paths, options) as (reading, items),
             progress("lines", reading.line_count) as tick,

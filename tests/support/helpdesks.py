@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 
 from casestore import CaseStore
 from casestore.intake import LeftOut, Line, Options, Remark, append_lines, read
-from casestore.intake.options import KnownMail
 from casestore.transfer.known import StoreKnows
 from casestore.transfer.lines import FromElsewhere, Read
 
@@ -78,15 +77,7 @@ def written(folder: Path, *contents: Any) -> list[Path]:
 
 def imported(store: CaseStore, name: str, *paths: Path, **options: Any) -> FromElsewhere:
     """Import files; nothing of them may be refused."""
-    told = replace(OPTIONS, known=Knows(store), **options)
+    told = replace(OPTIONS, known=StoreKnows(store), **options)
     done = append_lines(store, read(name, paths, told))
     assert done.imported.refused == ()
     return done
-
-
-class Knows(StoreKnows):
-    """What a reader of helpdesks asks about a store."""
-
-    def mails(self, message_ids: Collection[str]) -> Mapping[str, KnownMail]:
-        """No helpdesk asks for mails."""
-        raise NotImplementedError

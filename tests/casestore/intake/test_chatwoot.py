@@ -14,7 +14,8 @@ from casestore import CaseStore
 from casestore.errors import CaseStoreError
 from casestore.intake import Line, Options, append_lines
 from casestore.intake.chatwoot import events
-from tests.support.helpdesks import Knows, imported, story, told, written
+from casestore.transfer.known import StoreKnows
+from tests.support.helpdesks import imported, story, told, written
 
 SHAPES = ("_messages.json", ".json", "_webhooks.ndjson")
 BEGUN = 1_772_442_000  # 2026-03-02T09:00:00Z
@@ -149,7 +150,7 @@ def test_all_samples_import_twice(store: CaseStore, exports: Path) -> None:
 def test_a_service_feeds_each_body_as_it_comes(store: CaseStore, exports: Path) -> None:
     path = shapes(exports)[2]
     for body in path.read_bytes().splitlines():
-        read = events(body, Options(instance="a", known=Knows(store)))
+        read = events(body, Options(instance="a", known=StoreKnows(store)))
         done = append_lines(store, read)
         assert done.imported.refused == ()
         assert done.told.unreadable == {}
