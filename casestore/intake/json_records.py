@@ -24,7 +24,6 @@ _SPACE = re.compile(rb"[ \t\r\n]*")
 _TO_BRACKET = re.compile(rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
 """All before a bracket, or before a text that does not end yet."""
 _END_OF_TEXT = re.compile(rb'(?:[^"\\]|\\.)*+"', re.DOTALL)
-_decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _SCALAR = re.compile(rb"[^,\]}\s]*")
 
 
@@ -57,10 +56,7 @@ def records(stream: BinaryIO, lists: Collection[str]) -> Iterator[Record]:
             for item in scanner.items():
                 yield Record("", item)
         elif mark == b"{":
-            if (line := scanner.record_line(lists)) is not None:
-                yield Record("", line)
-            else:
-                yield from _object(scanner, lists)
+            yield from _object(scanner, lists)
         else:
             raise UnreadableInput(
                 "not JSON, or not as an API answers: neither an object nor a list"
@@ -225,24 +221,6 @@ class _Scanner:
             if self._take(b"}"):
                 return
             self._need(b",")
-
-    def record_line(self, lists: Collection[str]) -> bytes | None:
-        """The object that begins here, if it is a line of NDJSON and holds none of the lists.
-
-        None if it is not, or longer than what has been read of the file: the scanner tells then.
-        """
-        end = self._data.find(b"\n", self._at)
-        line = self._data[self._at : max(end, self._at)].rstrip()
-        if not line.endswith(b"}"):
-            return None
-        try:
-            held = _decode_object(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return None
-        if any(name in lists and bytes(value).startswith(b"[") for name, value in held.items()):
-            return None
-        self._at += len(line)
-        return line
 
     def value_and_colon(self) -> bytes:
         """The name that begins here; the colon after it is skipped."""
