@@ -599,8 +599,7 @@ def test_ndjson_pages_and_single_records_are_read_alike(tmp_path: Path) -> None:
 
 def test_a_service_feeds_one_answer(tmp_path: Path, store: CaseStore) -> None:
     imported(store, "zendesk", *written(tmp_path, audits(FIRST)))
-    known: Any = StoreKnows(store)
-    options = Options(instance="a", known=known)
+    options = Options(instance="a", known=StoreKnows(store))
     found = events(json.dumps(audits(SOLVED)).encode(), options)
     assert [each.type for each in found if isinstance(each, Line)] == ["ReplySent", "CaseClosed"]
 
