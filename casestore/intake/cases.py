@@ -75,7 +75,7 @@ class Case:
         lines = [each for each in self._told if isinstance(each, Line)]
         yield from (each for each in self._told if not isinstance(each, Line))
         if lines:
-            yield LeftOut(NO_OPENING, lines[0].where, f"{self.id}, {len(lines)} events")
+            yield LeftOut(NO_OPENING, lines[0].where, f"{self.id}, events: {len(lines)}")
 
     def tell(self, told: LeftOut | Remark) -> None:
         """Tell of something that is no event, or that should be known."""
