@@ -16,6 +16,8 @@ from casestore.intake.values import Native, change
 from casestore.transfer.lines import LeftOut, Line, Read, Remark, key_of
 
 NO_OPENING = "a history whose case was opened neither in what was read nor in the store"
+NO_ID = "a ticket whose id has no character that can stand in an id"
+NO_CUSTOMER = "a ticket without a customer"
 TWICE = "a message with the id of another one of its ticket"
 
 
@@ -54,6 +56,7 @@ class Case:
         """Whether it was ever closed."""
         self.agent: str | None = None
         """Who has it."""
+        self._merges = reader.merges_of(self.id)
         self._has_state = False
         self._told: list[Read] = []
         self._turns: list[tuple[int, Turn]] = []
@@ -62,6 +65,9 @@ class Case:
 
     def told(self) -> Iterator[Read]:
         """The lines, and what is told besides. Nothing but that, if the case was never opened."""
+        if not self.id:
+            yield LeftOut(NO_ID, "", str(self.native)[:200])
+            return
         if self.opened or self.reader.options.known.has(self.stream):
             settled = self._settled()
             yield from (settled.get(n, each) for n, each in enumerate(self._told))
@@ -69,7 +75,7 @@ class Case:
         lines = [each for each in self._told if isinstance(each, Line)]
         yield from (each for each in self._told if not isinstance(each, Line))
         if lines:
-            yield LeftOut(NO_OPENING, lines[0].where, f"{self.id}, {len(lines)} events")
+            yield LeftOut(NO_OPENING, lines[0].where, f"{self.id}, events: {len(lines)}")
 
     def tell(self, told: LeftOut | Remark) -> None:
         """Tell of something that is no event, or that should be known."""
@@ -124,9 +130,11 @@ class Case:
             where: where it was read.
             keep_first: whether a later export may say otherwise.
             end_state: whether only the ticket's end state tells it.
-            fields: the fields of CaseOpened.
+            fields: the fields of CaseOpened; its `customer_id` is one of `HelpdeskReader.person`.
         """
-        if not self.opened:
+        if not fields["customer_id"]:
+            self.tell(LeftOut(NO_CUSTOMER, where))
+        elif not self.opened:
             self.opened = self.add(
                 "CaseOpened",
                 at,
@@ -231,6 +239,11 @@ class Case:
         key = key_of(turn.key, "NoteAdded")
         return noted._replace(key=key) if isinstance(noted, Line) else noted
 
+    def merge_before(self, at: datetime | None) -> None:
+        """Tell the case's merges before a time; without one, the rest of them."""
+        while self._merges and (at is None or self._merges[0].at < at):
+            self.merge(self._merges.pop(0))
+
     def merge(self, merge: Merge) -> None:
         """Tell a merge of `HelpdeskReader.merges_of`."""
         if merge.refused:
@@ -315,7 +328,7 @@ class Case:
     ) -> None:
         said = self.reader.plain(native)
         if not said or (kind, said) in self._ids:
-            self.tell(LeftOut(TWICE, where, said))
+            self.tell(LeftOut(TWICE if said else "a message without an id", where, said))
             return
         fields = {_ID[kind]: said, **fields}
         key = (self.native, "description") if first else (native, kind)

@@ -16,9 +16,13 @@ from casestore.errors import UnreadableInput
 
 MOST = 64 * 1024 * 1024
 """The most bytes of a record: 64 MiB."""
+_SMALL = 4 * 1024 * 1024
+"""The most bytes of what is parsed at once: a line, or a file of one value. That is several times
+as fast as to look for where its records end."""
 _PIECE = 64 * 1024
 _SPACE = re.compile(rb"[ \t\r\n]*")
-_MARK = re.compile(rb'["{}\[\]]')
+_TO_BRACKET = re.compile(rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
+"""All before a bracket, or before a text that does not end yet."""
 _END_OF_TEXT = re.compile(rb'(?:[^"\\]|\\.)*+"', re.DOTALL)
 _SCALAR = re.compile(rb"[^,\]}\s]*")
 
@@ -46,7 +50,9 @@ def records(stream: BinaryIO, lists: Collection[str]) -> Iterator[Record]:
     scanner = _Scanner(stream)
     scanner.check_begin()
     while (mark := scanner.peek()) is not None:
-        if mark == b"[":
+        if (small := scanner.small()) is not None:
+            yield from _parsed(small, lists)
+        elif mark == b"[":
             for item in scanner.items():
                 yield Record("", item)
         elif mark == b"{":
@@ -74,6 +80,36 @@ def _object(scanner: _Scanner, lists: Collection[str]) -> Iterator[Record]:
         yield Record("", b"{" + b",".join(rest) + b"}")
 
 
+_Parsed = dict[str, msgspec.Raw] | list[msgspec.Raw]
+
+
+def _parsed(value: _Parsed, lists: Collection[str]) -> Iterator[Record]:
+    if isinstance(value, list):
+        yield from (Record("", bytes(item)) for item in value)
+        return
+    rest: list[bytes] = []
+    for name, raw in value.items():
+        items = _parse(bytes(raw)) if name in lists else None
+        if isinstance(items, list):
+            yield from (Record(name, bytes(item)) for item in items)
+        else:
+            rest.append(msgspec.json.encode(name) + b":" + bytes(raw))
+    if rest or not value:
+        yield Record("", b"{" + b",".join(rest) + b"}")
+
+
+def _parse(data: bytes) -> _Parsed | None:
+    """A list or an object, whose items are still JSON; None if it is no such thing."""
+    try:
+        parsed: _Parsed = _decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return parsed
+
+
+_decode = msgspec.json.Decoder(_Parsed).decode
+
+
 def _text(raw: bytes) -> str:
     try:
         return msgspec.json.decode(raw, type=str)
@@ -89,6 +125,8 @@ class _Scanner:
         self._data = b""
         self._at = 0
         self._ended = False
+        self._is_small = True
+        """Whether what begins next may be parsed at once."""
 
     def check_begin(self) -> None:
         """Skip a byte order mark. Raises UnreadableInput for UTF-16."""
@@ -122,6 +160,31 @@ class _Scanner:
                 return self._data[self._at : self._at + 1]
             if not self._fill():
                 return None
+
+    def small(self) -> _Parsed | None:
+        """The value that begins here, if it ends with its line, or is the rest of a small file."""
+        most = min(_SMALL, MOST)
+        line = self._ahead(b"\n", most)
+        if line and (parsed := _parse(line)) is not None:
+            self._at += len(line)
+            return parsed
+        if self._is_small and (rest := self._ahead(b"", most)) and (parsed := _parse(rest)):
+            self._at += len(rest)
+            return parsed
+        self._is_small = False
+        return None
+
+    def _ahead(self, mark: bytes, most: int) -> bytes:
+        """What is there until a mark, or until the file's end; b"" if that is more than `most`."""
+        if not self._is_small:
+            return b""
+        while len(self._data) - self._at <= most:
+            end = self._data.find(mark, self._at) if mark else -1
+            if end >= 0:
+                return self._data[self._at : end]
+            if not self._fill():
+                return self._data[self._at :]
+        return b""
 
     def _take(self, wanted: bytes) -> bool:
         if (mark := self.peek()) is None:
@@ -197,21 +260,17 @@ class _Scanner:
     def _past_nested(self) -> int:
         depth = offset = 0
         while True:
-            found = _MARK.search(self._data, self._at + offset)
-            if found is None:
-                offset = len(self._data) - self._at
+            end = _end(_TO_BRACKET, self._data, self._at + offset)
+            mark = self._data[end : end + 1]
+            offset = end - self._at
+            if mark in (b"", b'"'):
                 if not self._fill():
                     raise UnreadableInput("it ends in the middle")
                 continue
-            mark, offset = found[0], found.end() - self._at
-            if mark == b'"':
-                offset = self._past_text(offset)
-            elif mark in b"{[":
-                depth += 1
-            else:
-                depth -= 1
-                if depth == 0:
-                    return offset
+            offset += 1
+            depth += 1 if mark in b"{[" else -1
+            if depth == 0:
+                return offset
 
 
 def _end(pattern: re.Pattern[bytes], data: bytes, at: int) -> int:

@@ -18,7 +18,7 @@ class Known(Protocol):
         """Whether the store has a stream."""
 
     def course(self, case_id: str) -> Course | None:
-        """The closings and reopenings of a case; None if there is no such case."""
+        """What is on record of a case's course; None if there is no such case."""
 
     def mails(self, message_ids: Mapping[str, str]) -> Mapping[str, KnownMail]:
         """The mails on record, by Message-ID, as far as the store has them.

@@ -8,7 +8,7 @@ read from an end state, and of the first closing of a history: the two are the s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 
@@ -43,35 +43,28 @@ def choose(turns: Sequence[Turn], ticket_key: str, course: Course | None) -> lis
     """
     on_record = {} if course is None else course.turns
     ended = on_record.get(ticket_key)
-    own = [turn.key in on_record for turn in turns]
-    same = [turn.closes and turn.at == ended and not own[n] for n, turn in enumerate(turns)]
-    past = _past(turns, own, same, ended)
+    past = _past(turns, on_record, ended)
     closed = course is not None and course.closed
-    chosen: list[Choice] = []
     taken = ended is not None
+    chosen: list[Choice] = []
     for number, turn in enumerate(turns):
         if not turn.key:
-            chosen.append("nothing" if closed and ended is None else "ticket")
-        elif own[number]:
+            chosen.append("nothing" if closed and not taken else "ticket")
+            closed, taken = closed or not taken, True
+        elif turn.key in on_record:
             chosen.append("own")
         elif number < past:
-            mine = same[number] or (turn.first and ended is not None and not any(same))
-            chosen.append("ticket" if mine else "note")
+            chosen.append("ticket" if turn.first and taken else "note")
         elif turn.closes == closed:
             chosen.append("note")
         else:
             closed = turn.closes
-            first = turn.closes and turn.first and not taken
-            taken = taken or first
-            chosen.append("ticket" if first else "own")
+            chosen.append("ticket" if turn.first and not taken else "own")
     return chosen
 
 
-def _past(
-    turns: Sequence[Turn], own: Sequence[bool], same: Sequence[bool], ended: datetime | None
-) -> int:
-    """How many turns are not after what the store has of them."""
-    last = max((n for n in range(len(turns)) if own[n] or same[n]), default=-1) + 1
-    if ended is None or any(same):
-        return last
-    return max(last, sum(turn.at <= ended for turn in turns))
+def _past(turns: Sequence[Turn], on_record: Mapping[str, datetime], ended: datetime | None) -> int:
+    """How many of the turns are not after what the store has of them."""
+    past = (n for n, turn in enumerate(turns, 1) if turn.key in on_record)
+    last = max(past, default=0)
+    return last if ended is None else max(last, sum(turn.at <= ended for turn in turns))

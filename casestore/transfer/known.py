@@ -27,10 +27,12 @@ class KnownMail(NamedTuple):
 
 
 class Course(NamedTuple):
-    """The closings and reopenings of a case that are on record."""
+    """What is on record of a case's course."""
 
+    customer_id: str
+    """Whose case it is."""
     turns: Mapping[str, datetime]
-    """When each of them happened, by its key."""
+    """When it was closed and reopened, by the keys of these events."""
     closed: bool
     """Whether the case is closed now."""
 
@@ -42,7 +44,7 @@ class StoreKnows:
         self._store = store
 
     def course(self, case_id: str) -> Course | None:
-        """The closings and reopenings of a case; None if there is no such case."""
+        """What is on record of a case's course; None if there is no such case."""
         rows = self._store._recorder.stream_rows(f"case:{case_id}")
         if not rows:
             return None
@@ -51,7 +53,8 @@ class StoreKnows:
             key = decode_metadata(metadata).key
             if topic in ("CaseClosed", "CaseReopened") and key is not None:
                 turns[key] = _decode_time(state).occurred_at
-        return Course(turns, self._store.case(case_id).status == "closed")
+        case = self._store.case(case_id)
+        return Course(case.customer_id or "", turns, case.status == "closed")
 
     def has(self, stream: str) -> bool:
         """Whether the store has a stream."""

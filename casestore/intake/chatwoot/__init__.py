@@ -31,7 +31,7 @@ from casestore.intake.helpdesk import NO_TIME, HelpdeskReader
 from casestore.intake.inputs import Input
 from casestore.intake.json_records import records
 from casestore.intake.options import Options
-from casestore.intake.values import NO_RECORD, Native, decode, moment
+from casestore.intake.values import NO_ID, NO_RECORD, Native, decode, moment
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _CREATED, _TOLD, _UPDATED = "2", "1", "0"
@@ -111,25 +111,25 @@ class Reader(HelpdeskReader):
         native = message.conversation_id
         if around is not None:
             native = native or around.id or around.display_id
-        if native is None:
+        parent = "" if native is None else self.plain(native)
+        if not parent or not self.plain(message.id):
             yield LeftOut("a message that names no conversation", where, str(message.id)[:200])
             return
-        parent = str(native)
         if around is not None:
             yield from self._keep_around(parent, around, where)
         self._put_account(message.account.id if message.account else message.account_id)
-        made = kept(message)
+        made = kept(message, self.plain(message.id))
         if made.at is None:
             yield LeftOut(NO_TIME, where, f"message {message.id}"[:200])
             return
         rank = {"": _TOLD, "message_created": _CREATED}.get(event, _UPDATED)
         self.scratch.put(
-            "message", str(message.id), _encode(made), parent=parent, version=rank, where=where
+            "message", made.id, _encode(made), parent=parent, version=rank, where=where
         )
         if message.status in ("delivered", "read", "failed"):
             at = second(message.updated_at) or made.at
-            came = Delivery(str(message.id), message.status, at, made.error)
-            place = f"{message.id} {message.status}"
+            came = Delivery(made.id, message.status, at, made.error)
+            place = f"{made.id} {message.status}"
             self.scratch.put("delivery", place, _encode(came), parent=parent, where=where)
 
     def _keep_around(
@@ -164,10 +164,10 @@ class Reader(HelpdeskReader):
             yield told
             return
         native = told.id or told.display_id
-        if native is None:
-            yield LeftOut(NO_RECORD, where, "a conversation without an id")
+        parent = "" if native is None else self.plain(native)
+        if not parent:
+            yield LeftOut(NO_ID, where)
             return
-        parent = str(native)
         yield from self._keep_around(parent, told, where)
         self._put_account(told.account.id if told.account else None)
         at = second(told.timestamp) or second(told.updated_at)
@@ -198,10 +198,12 @@ class Reader(HelpdeskReader):
 
     def _keep_customer(self, data: bytes, where: str) -> Iterator[LeftOut]:
         contact = decode(data, Contact, where)
-        if isinstance(contact, LeftOut) or contact.id is None:
-            yield contact if isinstance(contact, LeftOut) else LeftOut(NO_RECORD, where, "contact")
-            return
-        self.scratch.put("customer", "", data, parent=str(contact.id), where=where)
+        if isinstance(contact, LeftOut):
+            yield contact
+        elif contact.id is None or not (native := self.plain(contact.id)):
+            yield LeftOut(NO_ID, where)
+        else:
+            self.scratch.put("customer", native, data, where=where)
 
     def _put_contact(self, conversation: str, contact: Native, at: int, where: str) -> None:
         place = f"{at:012d} {contact}"
@@ -222,10 +224,10 @@ class Reader(HelpdeskReader):
             )
         for stored in self.scratch.all("customer"):
             contact = decode(stored.data, Contact, stored.where)
-            if not isinstance(contact, LeftOut) and contact.id is not None:
+            if not isinstance(contact, LeftOut):
                 yield self.registered(
-                    self.id_of(contact.id),
-                    contact.id,
+                    self.person(stored.id),
+                    stored.id,
                     moment(contact.created_at),
                     name=contact.name,
                     contact=contact.email or contact.phone_number,
@@ -236,7 +238,7 @@ class Reader(HelpdeskReader):
 
 
 def _text(raw: msgspec.Raw) -> str:
-    value = msgspec.json.decode(raw)
+    value = decode(raw, object, "")
     return str(value) if isinstance(value, str | int) else ""
 
 

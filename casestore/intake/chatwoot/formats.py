@@ -143,8 +143,8 @@ def second(given: object) -> datetime | None:
     return None if at is None else at.replace(microsecond=0)
 
 
-def kept(message: Message) -> Kept:
-    """What is kept of a message."""
+def kept(message: Message, native: str) -> Kept:
+    """What is kept of a message with an id."""
     attributes = message.content_attributes
     attributes = attributes if isinstance(attributes, dict) else {}
     sender = message.sender or Contact()
@@ -153,7 +153,7 @@ def kept(message: Message) -> Kept:
     error = attributes.get("external_error")
     kind = str(message.message_type)
     return Kept(
-        id=str(message.id),
+        id=native,
         kind=_WORDS.get(kind, kind),
         at=second(message.created_at),
         text=message.content or None,

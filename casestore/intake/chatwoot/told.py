@@ -53,8 +53,8 @@ class Told:
         messages = [(*each, 0) for each in self._messages]
         deliveries = [(*each, 1) for each in self._parts("delivery", Delivery)]
         changes = [(*each, 2) for each in self._parts("change", Change)]
-        if changes:
-            self._begin(changes[0][0])
+        if changes and (before := _before(changes[0][0], "status")) is not None:
+            self._case.before(closed=self._closes(before))
         self._open()
         steps: list[tuple[Kept | Delivery | Change, str, int]]
         steps = [*messages, *deliveries, *changes]
@@ -81,12 +81,6 @@ class Told:
 
     def _closes(self, status: object) -> bool:
         return self._reader.closes(str(status), _RESOLVED)
-
-    def _begin(self, first: Change) -> None:
-        """Take over how the conversation was, if its case is in the store already."""
-        before = _before(first, "status")
-        if before is not None and self._reader.options.known.has(self._case.stream):
-            self._case.closed = self._closes(before)
 
     def _contact(self) -> str:
         """Whose conversation it is; where nothing says that, who wrote first."""

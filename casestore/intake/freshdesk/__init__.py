@@ -18,12 +18,13 @@ import msgspec
 
 from casestore.intake import reading
 from casestore.intake.freshdesk.formats import Activity, Contact, Conversation, Ticket, performed
+from casestore.intake.freshdesk.ticket import TicketTold
 from casestore.intake.freshdesk.told import Told
 from casestore.intake.helpdesk import NO_TIME, HelpdeskReader
 from casestore.intake.inputs import Input
 from casestore.intake.json_records import Record, records
 from casestore.intake.options import Options
-from casestore.intake.values import NO_RECORD, decode, moment
+from casestore.intake.values import NO_ID, NO_RECORD, decode, moment
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _LISTS = ("activities_data", "conversations", "tickets", "results", "contacts")
@@ -79,7 +80,8 @@ class Reader(HelpdeskReader):
             return ticket
         updated = moment(ticket.updated_at)
         version = "" if updated is None else updated.isoformat()
-        parent = str(ticket.id)
+        if not (parent := self.plain(ticket.id)):
+            return LeftOut(NO_ID, where)
         self.scratch.put("ticket", "", data, parent=parent, version=version, where=where)
         # A list of tickets tells neither their descriptions nor, unless asked, their stats.
         if described:
@@ -92,8 +94,11 @@ class Reader(HelpdeskReader):
         said = decode(data, Conversation, where)
         if isinstance(said, LeftOut):
             return said
-        parent, version = str(said.ticket_id), said.updated_at or ""
-        self.scratch.put("said", str(said.id), data, parent=parent, version=version, where=where)
+        native, parent = self.plain(said.id), self.plain(said.ticket_id)
+        if not native or not parent:
+            return LeftOut(NO_ID, where)
+        version = said.updated_at or ""
+        self.scratch.put("said", native, data, parent=parent, version=version, where=where)
         return None
 
     def _keep_activity(self, data: bytes, where: str) -> LeftOut | None:
@@ -105,14 +110,16 @@ class Reader(HelpdeskReader):
             return LeftOut(NO_TIME, where, "performed_at")
         same = msgspec.json.encode((at, done.performer_id, done.activity), order="deterministic")
         native = f"{at.isoformat()} {sha256(same).hexdigest()[:16]}"
-        self.scratch.put("done", native, data, parent=str(done.ticket_id), where=where)
+        self.scratch.put("done", native, data, parent=self.plain(done.ticket_id), where=where)
         return None
 
     def _keep_contact(self, data: bytes, where: str) -> LeftOut | None:
         contact = decode(data, Contact, where)
         if isinstance(contact, LeftOut):
             return contact
-        self.scratch.put("contact", "", data, parent=str(contact.id), where=where)
+        if not (native := self.plain(contact.id)):
+            return LeftOut(NO_ID, where)
+        self.scratch.put("contact", native, data, where=where)
         return None
 
     def lines(self) -> Iterator[Read]:
@@ -121,8 +128,8 @@ class Reader(HelpdeskReader):
             contact = decode(stored.data, Contact, stored.where)
             if not isinstance(contact, LeftOut):
                 yield self.registered(
-                    self.id_of(contact.id),
-                    contact.id,
+                    self.person(stored.id),
+                    stored.id,
                     moment(contact.created_at),
                     name=contact.name,
                     contact=contact.email or contact.mobile or contact.phone,
@@ -133,19 +140,24 @@ class Reader(HelpdeskReader):
 
 
 def _told(reader: Reader, native: str) -> Iterator[Read]:
-    """The lines of a ticket; without the ticket itself nobody can tell who is the customer."""
+    """The lines of a ticket. It must be there, or in the store: it names the customer."""
     stored = reader.scratch.get("ticket", "", native)
-    if stored is None:
-        for kind in ("said", "done"):
-            for each in reader.scratch.of(kind, native):
-                yield LeftOut(
-                    "its ticket is not in the files, which names the customer", each.where, native
-                )
+    if stored is not None:
+        ticket = decode(stored.data, Ticket, stored.where)
+        if not isinstance(ticket, LeftOut):  # `take` has left it out already
+            yield from TicketTold(reader, native, ticket, stored.data, stored.where).told()
         return
-    ticket = decode(stored.data, Ticket, stored.where)
-    if isinstance(ticket, LeftOut):
-        return  # `take` has left it out already
-    yield from Told(reader, ticket, stored.data, stored.where).told()
+    course = reader.options.known.course(reader.id_of(native))
+    if course is not None:
+        yield from Told(reader, native, course.customer_id).told()
+        return
+    for kind in ("said", "done"):
+        for each in reader.scratch.of(kind, native):
+            yield LeftOut(
+                "its ticket, which names the customer, is neither in the files nor in the store",
+                each.where,
+                native,
+            )
 
 
 def events(data: bytes, options: Options) -> list[Read]:

@@ -9,20 +9,12 @@ from typing import Any
 import msgspec
 
 from casestore.intake.cases import Case
-from casestore.intake.fields import chosen
-from casestore.intake.freshdesk.formats import Activity, Conversation, Stats, Ticket, performed
+from casestore.intake.freshdesk.formats import Activity, Conversation, performed
 from casestore.intake.helpdesk import NO_TIME, Actor, HelpdeskReader
-from casestore.intake.values import change, decode, moment
+from casestore.intake.values import Native, change, decode, moment
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _CLOSED = ("4", "5", "Resolved", "Closed")
-_OUTBOUND = 10
-"""The source of a ticket that we opened by a mail of ours."""
-_CHANNELS = {
-    1: "email", 2: "web", 3: "phone", 4: "web", 5: "social", 6: "social", 7: "chat", 8: "chat",
-    9: "web", 10: "email", 12: "chat", 13: "chat",
-}  # fmt: skip
-"""By a ticket's source: portal, forum and feedback widget are web."""
 _SAID_BY = {0: "email", 5: "social", 7: "social", 8: "email", 9: "phone", 10: "chat"}
 """By a conversation's source, which has other numbers."""
 _AT_ONCE = timedelta(minutes=1)
@@ -30,103 +22,57 @@ _AT_ONCE = timedelta(minutes=1)
 
 
 class Told:
-    """A ticket's history."""
+    """What happened in a ticket that is in the store: its conversations and activities."""
 
-    def __init__(self, reader: HelpdeskReader, ticket: Ticket, data: bytes, where: str) -> None:
+    def __init__(self, reader: HelpdeskReader, native: str, customer_id: str) -> None:
         self._reader = reader
-        self._ticket = ticket
-        self._data = data
-        self._where = where
-        self._native = str(ticket.id)
-        self._case = Case(reader, self._native)
-        self._customer = reader.customer(ticket.requester_id)
-        self._created = moment(ticket.created_at)
-        self._channel = _CHANNELS.get(ticket.source or 0, "other")
+        self._native = native
+        self._customer: Actor = {"kind": "customer", "id": customer_id}
+        self._case = Case(reader, native)
         self._state: dict[str, Any] = {}
+        self._created: datetime | None = None
         self._whole = False
         """Whether the activities tell its history from the beginning."""
 
     def told(self) -> Iterator[Read]:
         """The lines."""
-        self._open()
+        self._begin()
         steps = [*self._said_steps(), *self._done_steps()]
-        if (ending := self._ending()) is not None:
+        ending = self._ending()
+        if ending is not None and not self._whole:
             steps.append((ending, 2, 0, None))
         for at, _, _, step in sorted(steps, key=lambda each: each[:3]):
-            if isinstance(step, Conversation):
-                self._said(at, step)
-            elif step is None:
+            if step is None:
                 self._end(at)
+            elif isinstance(step[1], Conversation):
+                self._said(at, step[0], step[1])
             else:
                 self._done(at, step[0], step[1])
-        self._marked()
+        if ending is not None and self._whole:
+            self._end(ending)
+        self._finish()
         yield from self._case.told()
 
-    # --- the ticket itself ------------------------------------------------------------------
+    def _begin(self) -> None:
+        """Open the case, if the ticket was read."""
 
-    def _open(self) -> None:
-        ticket, case = self._ticket, self._case
-        by = self._reader.system if ticket.source == _OUTBOUND else self._customer
-        held = decode(self._data, dict[str, msgspec.Raw], self._where)
-        fields: dict[str, Any] = {} if isinstance(held, LeftOut) else held
-        custom = decode(bytes(fields.get("custom_fields", b"{}")), dict[str, msgspec.Raw], "")
-        own = {} if isinstance(custom, LeftOut) else custom
-        more: dict[str, Any] = {**chosen(self._reader, fields | own)}
-        case.open(
-            self._created,
-            by,
-            where=self._where,
-            keep_first=True,
-            customer_id=self._customer["id"],
-            channel=self._channel,
-            subject=ticket.subject,
-            **more,
-        )
-        stored = self._reader.scratch.get("described", "", self._native)
-        described = None if stored is None else decode(stored.data, Ticket, stored.where)
-        if described is None or isinstance(described, LeftOut):
-            case.tell(
-                Remark("tickets from a list, which does not tell what was asked", self._where)
-            )
-            return
-        text = described.description_text or described.description or None
-        case.description(self._created, by, where=self._where, channel=self._channel, text=text)
+    def _finish(self) -> None:
+        """Tell what the ticket says besides."""
+
+    def _ending(self) -> datetime | None:
+        """When the ticket got its last status, if that closes it."""
+        return None
+
+    def _end(self, at: datetime) -> None:
+        if not self._case.was_closed:
+            where = f"ticket {self._native}"
+            self._case.close(at, self._reader.system, self._native, where=where, end_state=True)
 
     def _closes(self, status: object) -> bool:
         return self._reader.closes(str(status), _CLOSED)
 
-    def _ending(self) -> datetime | None:
-        """When the ticket got its last status, if that closes it and nothing else tells of it."""
-        ticket = self._ticket
-        if not self._closes(ticket.status):
-            return None
-        stored = self._reader.scratch.get("stats", "", self._native)
-        found = None if stored is None else decode(stored.data, Ticket, stored.where)
-        stats = Stats() if found is None or isinstance(found, LeftOut) else found.stats or Stats()
-        times = (stats.closed_at, stats.resolved_at, ticket.updated_at)
-        return next((at for at in map(moment, times) if at is not None), None)
-
-    def _end(self, at: datetime) -> None:
-        if not self._case.was_closed:
-            self._case.close(
-                at, self._reader.system, self._native, where=self._where, end_state=True
-            )
-
-    def _marked(self) -> None:
-        ticket, at = self._ticket, moment(self._ticket.updated_at)
-        for mark, text in (("deleted", "deleted at the source"), ("spam", "spam at the source")):
-            if getattr(ticket, mark):
-                self._case.add(
-                    "NoteAdded",
-                    at,
-                    self._reader.system,
-                    {"text": text},
-                    self._native,
-                    mark,
-                    where=self._where,
-                    keep_first=True,
-                    end_state=True,
-                )
+    def _is_theirs(self, user: Native | None) -> bool:
+        return user is not None and self._reader.person(user) == self._customer["id"]
 
     # --- conversations ----------------------------------------------------------------------
 
@@ -137,20 +83,20 @@ class Told:
                 continue  # `take` has left it out already
             at = moment(said.created_at)
             if at is None:
-                self._case.tell(LeftOut(NO_TIME, stored.where, f"conversation {said.id}"))
+                self._case.tell(LeftOut(NO_TIME, stored.where, f"conversation {stored.id}"))
                 continue
-            yield at, 0, int(said.id) if str(said.id).isdecimal() else 0, said
+            yield at, 0, int(stored.id) if stored.id.isdecimal() else 0, (stored.id, said)
 
-    def _said(self, at: datetime, said: Conversation) -> None:
+    def _said(self, at: datetime, native: str, said: Conversation) -> None:
         """The author decides: `incoming` is false in messages of the requester's as well."""
-        case, native = self._case, str(said.id)
-        where = f"{self._where}, conversation {native}"
+        case = self._case
+        where = f"ticket {self._native}, conversation {native}"
         edited = said.last_edited_at is not None
         if edited:
             case.tell(Remark("messages that were edited: their first text is gone", where))
         text = said.body_text or (said.body if said.body_text is None else None) or None
         channel = _SAID_BY.get(-1 if said.source is None else said.source, "web")
-        is_theirs = str(said.user_id) == str(self._ticket.requester_id)
+        is_theirs = self._is_theirs(said.user_id)
         agent = self._reader.agent(said.user_id)
         if said.private:
             key = (native, "NoteAdded")
@@ -171,26 +117,21 @@ class Told:
                 to=", ".join(said.to_emails or ()) or None,
                 automated=bool(said.auto_response),
             )
-            self._failed(said, where)
+            self._failed(native, said, where)
 
-    def _failed(self, said: Conversation, where: str) -> None:
+    def _failed(self, native: str, said: Conversation, where: str) -> None:
         if (said.email_failure_count or 0) <= 0:
             return
         told = said.outgoing_failures
         diagnostic = told if isinstance(told, str) else msgspec.json.encode(told).decode()
-        self._case.add(
-            "DeliveryFailed",
+        self._case.failed(
             moment(said.updated_at),
             self._reader.system,
-            {
-                "reply_id": self._reader.plain(said.id),
-                "kind": "permanent",
-                "diagnostic": None if told is None else diagnostic,
-            },
-            str(said.id),
-            "DeliveryFailed",
+            native,
             where=where,
             keep_first=True,
+            kind="permanent",
+            diagnostic=None if told is None else diagnostic,
         )
 
     # --- activities -------------------------------------------------------------------------
@@ -206,7 +147,7 @@ class Told:
             yield at, 1, number, (stored.id, done)
 
     def _done(self, at: datetime, native: str, done: Activity) -> None:
-        where = f"{self._where}, activity at {at.isoformat()}"
+        where = f"ticket {self._native}, activity at {at.isoformat()}"
         by = self._performer(done)
         agent = team = None
         for field, value in done.activity.items():
@@ -226,7 +167,7 @@ class Told:
         self._case.assign(at, by, native, where=where, agent=agent, team=team)
 
     def _performer(self, done: Activity) -> Actor:
-        if str(done.performer_id) == str(self._ticket.requester_id):
+        if self._is_theirs(done.performer_id):
             return self._customer
         return self._reader.agent(None if done.performer_type == "system" else done.performer_id)
 

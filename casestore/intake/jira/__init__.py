@@ -18,7 +18,7 @@ from casestore.intake.jira.formats import Changelog, Comment, Comments, History,
 from casestore.intake.jira.told import Told
 from casestore.intake.json_records import records
 from casestore.intake.options import Options
-from casestore.intake.values import decode, moment
+from casestore.intake.values import NO_ID, decode, moment
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _LISTS = ("issues",)
@@ -43,43 +43,44 @@ class Reader(HelpdeskReader):
                 continue
             updated = moment(issue.fields.updated)
             version = "" if updated is None else updated.isoformat()
-            self.scratch.put("issue", str(issue.id), record.data, version=version, where=where)
-            yield from self._take_parts(issue, where)
+            if not (native := self.plain(issue.id)) or not self.plain(issue.key):
+                yield LeftOut(NO_ID, where)
+                continue
+            self.scratch.put("issue", native, record.data, version=version, where=where)
+            yield from self._take_parts(native, issue, where)
 
-    def _take_parts(self, issue: Issue, where: str) -> Iterator[LeftOut | Remark]:
+    def _take_parts(self, parent: str, issue: Issue, where: str) -> Iterator[LeftOut | Remark]:
         log, comments = issue.changelog or Changelog(), issue.fields.comment or Comments()
         if (log.total or 0) > len(log.histories):
             yield Remark("issues with more changes than their page tells", where)
         if (comments.total or 0) > len(comments.comments):
             yield Remark("issues with more comments than their page tells", where)
-        parent = str(issue.id)
         for raw in log.histories:
             history = decode(raw, History, f"{where}, a change")
             if isinstance(history, LeftOut):
                 yield history
+            elif native := self.plain(history.id):
+                self.scratch.put("change", native, bytes(raw), parent=parent, where=where)
             else:
-                self.scratch.put("change", str(history.id), bytes(raw), parent=parent, where=where)
+                yield LeftOut(NO_ID, where, "a change")
         for raw in comments.comments:
             comment = decode(raw, Comment, f"{where}, a comment")
             if isinstance(comment, LeftOut):
                 yield comment
-            else:
-                updated = comment.updated or ""
+            elif native := self.plain(comment.id):
+                data, version = bytes(raw), comment.updated or ""
                 self.scratch.put(
-                    "comment",
-                    str(comment.id),
-                    bytes(raw),
-                    parent=parent,
-                    version=updated,
-                    where=where,
+                    "comment", native, data, parent=parent, version=version, where=where
                 )
+            else:
+                yield LeftOut(NO_ID, where, "a comment")
 
     def lines(self) -> Iterator[Read]:
         """Each issue's lines."""
         for stored in self.scratch.all("issue"):
             issue = decode(stored.data, Issue, stored.where)
             if not isinstance(issue, LeftOut):
-                yield from Told(self, issue, stored.data, stored.where).told()
+                yield from Told(self, stored.id, issue, stored.data, stored.where).told()
 
 
 def events(data: bytes, options: Options) -> list[Read]:

@@ -30,7 +30,7 @@ def document_text(document: object) -> str:
             continue
         kind, inner = node.get("type"), node.get("content")
         parts.append(_leaf(node))
-        if kind in _BLOCKS:
+        if isinstance(kind, str) and kind in _BLOCKS:
             rest.append("\n")
         if isinstance(inner, list):
             rest.extend(reversed(inner))

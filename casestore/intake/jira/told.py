@@ -29,8 +29,11 @@ class _Step(NamedTuple):
 class Told:
     """An issue's history."""
 
-    def __init__(self, reader: HelpdeskReader, issue: Issue, data: bytes, where: str) -> None:
+    def __init__(
+        self, reader: HelpdeskReader, native: str, issue: Issue, data: bytes, where: str
+    ) -> None:
         self._reader = reader
+        self._native = native
         self._issue = issue
         self._data = data
         self._where = where
@@ -39,7 +42,7 @@ class Told:
         self._items = [
             item for step in self._steps if isinstance(step.of, History) for item in step.of.items
         ]
-        self._key = self._first("key", issue.key) or issue.key
+        self._key = reader.plain(self._first("key", None) or "") or reader.plain(issue.key)
         self._case = Case(reader, self._key)
         reporter = issue.fields.reporter
         self._reporter = reporter.id if reporter else None
@@ -53,16 +56,16 @@ class Told:
             ("change", History),
         )
         for rank, (name, kind) in enumerate(kinds):
-            for stored in self._reader.scratch.of(name, str(self._issue.id)):
+            for stored in self._reader.scratch.of(name, self._native):
                 part = decode(stored.data, kind, stored.where)
                 if isinstance(part, LeftOut):
                     continue  # `take` has left it out already
                 at = moment(part.created)
                 if at is None:
-                    self._left_out.append(LeftOut(NO_TIME, f"{stored.where}, {name} {part.id}"))
+                    self._left_out.append(LeftOut(NO_TIME, f"{stored.where}, {name} {stored.id}"))
                     continue
-                number = int(part.id) if str(part.id).isdecimal() else 0
-                steps.append(_Step(at, rank, number, str(part.id), part))
+                number = int(stored.id) if stored.id.isdecimal() else 0
+                steps.append(_Step(at, rank, number, stored.id, part))
         return sorted(steps, key=lambda step: step[:4])
 
     def _first(self, field: str, now: str | None) -> str | None:
@@ -115,7 +118,7 @@ class Told:
         return self._reader.agent(user.id if user else None)
 
     def _comment(self, step: _Step, comment: Comment) -> None:
-        case, where, author = self._case, f"{self._where}, comment {comment.id}", comment.author
+        case, where, author = self._case, f"{self._where}, comment {step.native}", comment.author
         text = text_of(comment.body)
         edited = comment.updated is not None and moment(comment.updated) != step.at
         if edited:
@@ -149,7 +152,7 @@ class Told:
             )
 
     def _change(self, step: _Step, history: History) -> None:
-        actor, where = self._actor(history.author), f"{self._where}, change {history.id}"
+        actor, where = self._actor(history.author), f"{self._where}, change {step.native}"
         for number, item in enumerate(history.items):
             native = f"change-{step.native}.{number}"
             if item.field.casefold() == "status" and self._moved(step.at, actor, item, native):

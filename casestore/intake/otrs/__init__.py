@@ -18,13 +18,15 @@ import msgspec
 
 from casestore.errors import UnreadableInput
 from casestore.intake import reading
+from casestore.intake.cases import Case
+from casestore.intake.helpdesk import MERGED
 from casestore.intake.inputs import Input
 from casestore.intake.json_records import records
 from casestore.intake.options import Options
 from casestore.intake.otrs.formats import Article, Row, State, Ticket
 from casestore.intake.otrs.told import TicketReader, Told
 from casestore.intake.scratch import Scratch
-from casestore.intake.values import NO_RECORD, decode, moment
+from casestore.intake.values import NO_ID, NO_RECORD, decode, moment
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _LISTS = ("Ticket", "Tickets", "TicketHistory", "tickets")
@@ -87,6 +89,9 @@ class Reader(TicketReader):
         if isinstance(ticket, LeftOut):
             yield ticket
             return
+        if not (native := self.plain(ticket.ticket_id)):
+            yield LeftOut(NO_ID, where)
+            return
         for raw in (*ticket.articles, *ticket.article):
             yield from self._keep_article(bytes(raw), "1", where)
         for raw in ticket.history:
@@ -95,7 +100,7 @@ class Reader(TicketReader):
             slim = {name: raw for name, raw in names.items() if name not in _PARTS}
             self.scratch.put(
                 "ticket",
-                str(ticket.ticket_id),
+                native,
                 msgspec.json.encode(slim, order="deterministic"),
                 version=ticket.changed or "",
                 where=where,
@@ -108,7 +113,10 @@ class Reader(TicketReader):
             yield article
             return
         slim = msgspec.json.encode(article)  # without its attachments, which it holds in Base64
-        parent, native = str(article.ticket_id), str(article.article_id)
+        native, parent = self.plain(article.article_id), self.plain(article.ticket_id)
+        if not native or not parent:
+            yield LeftOut(NO_ID, where)
+            return
         self.scratch.put("article", native, slim, parent=parent, version=rank, where=where)
 
     def _keep_row(self, data: bytes, rank: str, where: str) -> Iterator[LeftOut]:
@@ -116,7 +124,10 @@ class Reader(TicketReader):
         if isinstance(row, LeftOut):
             yield row
             return
-        parent, native = str(row.ticket_id), str(row.history_id)
+        native, parent = self.plain(row.history_id), self.plain(row.ticket_id)
+        if not native or not parent:
+            yield LeftOut(NO_ID, where)
+            return
         slim = msgspec.json.encode(row)
         self.scratch.put("row", native, slim, parent=parent, version=rank, where=where)
         found = (pattern.match(row.name or "") for pattern in _MERGED)
@@ -154,13 +165,13 @@ class Reader(TicketReader):
     def lines(self) -> Iterator[Read]:
         """Each ticket's lines."""
         self.resolve_merges(self._opened_at)
-        for native in self.scratch.parents("article", "row"):
+        for native in self.scratch.parents("article", "row", MERGED):
             if self.scratch.get("ticket", native) is None:
                 yield from self._alone(native)
         for stored in self.scratch.all("ticket"):
             ticket = decode(stored.data, Ticket, stored.where)
             if not isinstance(ticket, LeftOut):
-                yield from Told(self, ticket, stored.data, stored.where).told()
+                yield from Told(self, stored.id, ticket, stored.data, stored.where).told()
 
     def _opened_at(self, case: str) -> datetime | None:
         native = case.removeprefix(self.id_of("0").removesuffix("0"))
@@ -172,7 +183,12 @@ class Reader(TicketReader):
             return None
         return moment(ticket.created or ticket.create_time, self.zone)
 
-    def _alone(self, native: str) -> Iterator[LeftOut]:
+    def _alone(self, native: str) -> Iterator[Read]:
+        """Leave out what is told of a ticket that is not there, but that it was merged."""
+        case = Case(self, native)
+        for merge in self.merges_of(case.id):
+            case.merge(merge)
+        yield from case.told()
         for kind, what in (("article", "an article"), ("row", "a row of a history")):
             for stored in self.scratch.of(kind, native):
                 yield LeftOut(f"{what} whose ticket is not in the files", stored.where, native)

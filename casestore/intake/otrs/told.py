@@ -14,6 +14,7 @@ from casestore.intake.cases import Case
 from casestore.intake.fields import chosen
 from casestore.intake.helpdesk import NO_TIME, Actor, HelpdeskReader
 from casestore.intake.otrs.formats import Article, Row, Ticket
+from casestore.intake.scratch import Stored
 from casestore.intake.values import Native, decode, moment
 from casestore.transfer.lines import LeftOut, Read
 
@@ -48,6 +49,7 @@ class _Step(NamedTuple):
     at: datetime
     rank: int
     number: int
+    native: str
     of: Article | Row
     where: str
 
@@ -55,18 +57,18 @@ class _Step(NamedTuple):
 class Told:
     """A ticket's history."""
 
-    def __init__(self, reader: TicketReader, ticket: Ticket, data: bytes, where: str) -> None:
+    def __init__(
+        self, reader: TicketReader, native: str, ticket: Ticket, data: bytes, where: str
+    ) -> None:
         self._reader = reader
         self._ticket = ticket
         self._data = data
         self._where = where
-        self._native = str(ticket.ticket_id)
+        self._native = native
         self._case = Case(reader, self._native)
         self._steps = self._ordered()
         self._rows = [step for step in self._steps if isinstance(step.of, Row)]
-        self._articles = {
-            str(step.of.article_id) for step in self._steps if isinstance(step.of, Article)
-        }
+        self._articles = {step.native for step in self._steps if isinstance(step.of, Article)}
         updates = (step.of for step in self._rows if isinstance(step.of, Row))
         self._first_customer = next(
             (row for row in updates if row.history_type == "CustomerUpdate"), None
@@ -89,21 +91,23 @@ class Told:
             article = decode(stored.data, Article, stored.where)
             if not isinstance(article, LeftOut):
                 told = article.created or article.create_time
-                steps.extend(self._step(told, 1, article, stored.where))
+                steps.extend(self._step(told, 1, article, stored))
         for stored in self._reader.scratch.of("row", self._native):
             row = decode(stored.data, Row, stored.where)
             if not isinstance(row, LeftOut):
                 rank = 0 if row.history_type == "NewTicket" else 2
-                steps.extend(self._step(row.create_time, rank, row, stored.where))
-        return sorted(steps, key=lambda step: step[:3])
+                steps.extend(self._step(row.create_time, rank, row, stored))
+        return sorted(steps, key=lambda step: step[:4])
 
-    def _step(self, told: str | None, rank: int, of: Article | Row, where: str) -> Iterator[_Step]:
-        native = str(of.article_id if isinstance(of, Article) else of.history_id)
-        at = moment(told, self._reader.zone)
+    def _step(
+        self, told: str | None, rank: int, of: Article | Row, stored: Stored
+    ) -> Iterator[_Step]:
+        native, at = stored.id, moment(told, self._reader.zone)
         if at is None:
-            self._case.tell(LeftOut(NO_TIME, where, native))
+            self._case.tell(LeftOut(NO_TIME, stored.where, native))
             return
-        yield _Step(at, rank, int(native) if native.isdecimal() else 0, of, where)
+        number = int(native) if native.isdecimal() else 0
+        yield _Step(at, rank, number, native, of, stored.where)
 
     def told(self) -> Iterator[Read]:
         """The lines."""
@@ -140,7 +144,7 @@ class Told:
 
     def _article(self, step: _Step, article: Article) -> None:
         case, kind, sender = self._case, article.type, article.sender_type.casefold()
-        native, where = str(article.article_id), f"{step.where}, article {article.article_id}"
+        native, where = step.native, f"{step.where}, article {step.native}"
         text = article.body or None
         if "notification" in kind:
             case.tell(LeftOut("notifications", where, unreadable=False))
@@ -172,8 +176,8 @@ class Told:
     # --- history ----------------------------------------------------------------------------
 
     def _row(self, step: _Step, row: Row) -> None:
-        case, where = self._case, f"{step.where}, history {row.history_id}"
-        native, by = f"history-{row.history_id}", self._by(row.create_by)
+        case, where = self._case, f"{step.where}, history {step.native}"
+        native, by = f"history-{step.native}", self._by(row.create_by)
         kind = row.history_type
         if kind == "NewTicket":
             if self._reader.over(row.part(3)):

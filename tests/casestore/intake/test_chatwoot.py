@@ -14,6 +14,7 @@ from casestore import CaseStore
 from casestore.errors import CaseStoreError
 from casestore.intake import Line, Options, append_lines
 from casestore.intake.chatwoot import events
+from casestore.transfer.known import StoreKnows
 from tests.support.helpdesks import imported, story, told, written
 
 SHAPES = ("_messages.json", ".json", "_webhooks.ndjson")
@@ -149,20 +150,11 @@ def test_all_samples_import_twice(store: CaseStore, exports: Path) -> None:
 def test_a_service_feeds_each_body_as_it_comes(store: CaseStore, exports: Path) -> None:
     path = shapes(exports)[2]
     for body in path.read_bytes().splitlines():
-        known: Any = _Known(store)
-        read = events(body, Options(instance="a", known=known))
+        read = events(body, Options(instance="a", known=StoreKnows(store)))
         done = append_lines(store, read)
         assert done.imported.refused == ()
         assert done.told.unreadable == {}
     assert imported(store, "chatwoot", path).imported.appended == 0
-
-
-class _Known:
-    def __init__(self, store: CaseStore) -> None:
-        self._store = store
-
-    def has(self, stream: str) -> bool:
-        return stream in self._store.streams("case")
 
 
 # --- messages -----------------------------------------------------------------------------------

@@ -239,7 +239,27 @@ def test_an_edited_message_is_remarked_and_does_not_stop_a_later_import(
 def test_without_its_ticket_a_conversation_is_left_out(tmp_path: Path) -> None:
     given = told("freshdesk", tmp_path, [said(1, 9)], activities(CLOSED))
     assert given.lines == []
-    assert given.reasons() == {"its ticket is not in the files, which names the customer"}
+    assert given.reasons() == {
+        "its ticket, which names the customer, is neither in the files nor in the store"
+    }
+
+
+def test_a_conversation_of_a_ticket_in_the_store_is_told_by_its_author(
+    store: CaseStore, tmp_path: Path
+) -> None:
+    imported(store, "freshdesk", *written(tmp_path / "a", ticket()))
+    rows = [said(1, 9), said(2, 100), said(3, 9, private=True)]
+    imported(store, "freshdesk", *written(tmp_path / "b", rows))
+    kinds = [type(each.event).__name__ for each in store.history("case:freshdesk-a-7").effective]
+    assert kinds[2:] == ["ReplySent", "MessageReceived", "NoteAdded"]
+    whole = imported(store, "freshdesk", *written(tmp_path / "c", ticket(), rows))
+    assert (whole.imported.appended, whole.kept_count) == (0, 0)
+
+
+def test_newer_conversations_alone_extend_the_recording(store: CaseStore, exports: Path) -> None:
+    imported(store, "freshdesk", *(path for path in exports.iterdir() if path.is_file()))
+    assert imported(store, "freshdesk", exports / "later").imported.appended == 2
+    assert imported(store, "freshdesk", exports).imported.appended == 0
 
 
 def test_conversations_inside_a_ticket_are_read(tmp_path: Path) -> None:
@@ -268,17 +288,23 @@ def test_activities_tell_when_a_status_changed(tmp_path: Path) -> None:
     assert given.one("CaseReopened")["actor"]["kind"] == "customer"
 
 
-def test_a_history_that_comes_after_the_end_state_extends_it(
+def test_a_history_that_comes_after_the_end_state_doubles_nothing(
     store: CaseStore, tmp_path: Path
 ) -> None:
     imported(store, "freshdesk", *written(tmp_path / "a", ticket(status=5)))
     rows = activities(OPENED, CLOSED, REOPENED, CLOSED_AGAIN)
     paths = written(tmp_path / "b", ticket(status=5), rows)
-    more = imported(store, "freshdesk", *paths)
-    assert more.kept_count == 1
-    kinds = [type(each.event).__name__ for each in store.history("case:freshdesk-a-7").effective]
-    turns = [each for each in kinds if each in ("CaseClosed", "CaseReopened")]
-    assert turns == ["CaseClosed", "CaseReopened", "CaseClosed"]
+    imported(store, "freshdesk", *paths)
+    assert store.case("freshdesk-a-7").status == "closed"
+    assert imported(store, "freshdesk", *paths).imported.appended == 0
+
+
+def test_a_longer_history_extends(store: CaseStore, tmp_path: Path) -> None:
+    short = written(tmp_path / "a", ticket(), activities(OPENED, CLOSED))
+    assert imported(store, "freshdesk", *short).imported.appended == 6
+    longer = activities(OPENED, CLOSED, REOPENED, CLOSED_AGAIN)
+    paths = written(tmp_path / "b", ticket(status=5), longer)
+    assert imported(store, "freshdesk", *paths).imported.appended == 2
     assert imported(store, "freshdesk", *paths).imported.appended == 0
 
 

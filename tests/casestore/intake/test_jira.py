@@ -297,7 +297,8 @@ def test_documents_are_read_as_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "document", [None, 7, [], {}, {"content": 7}, {"content": [None, {"text": 7, "attrs": 7}]}]
+    "document",
+    [None, 7, [], {}, {"type": []}, {"content": 7}, {"content": [None, {"text": 7, "attrs": 7}]}],
 )
 def test_a_document_of_another_shape_has_no_text(document: object) -> None:
     assert document_text(document) == ""

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from casestore.errors import UnreadableInput
@@ -15,6 +15,12 @@ from casestore.intake import json_records
 from casestore.intake.json_records import records
 
 LISTS = ("audits", "users")
+
+
+@pytest.fixture(autouse=True, params=["parsed at once", "cut out of a long file"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "cut out of a long file":
+        monkeypatch.setattr(json_records, "_SMALL", 0)
 
 
 def cut(data: bytes, lists: tuple[str, ...] = LISTS) -> list[tuple[str, Any]]:
@@ -90,6 +96,7 @@ json_values = st.recursive(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(json_values), st.integers(1, 7), st.booleans())
 def test_what_was_written_is_cut_out_whatever_pieces_it_comes_in(
     values: list[Any], piece: int, spaced: bool

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 from casestore.intake.cases import Case
 from casestore.intake.helpdesk import Actor, HelpdeskReader
 from casestore.intake.values import Native, moment
-from casestore.intake.zendesk.shapes import CLOSED, Audit, Event, Ticket, channel, events
+from casestore.intake.zendesk.formats import CLOSED, Audit, Event, Ticket, channel, events
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 FROM_NOW = "a ticket without its first audit: opened from what it is now"
 NO_HISTORY = "a ticket without audits: what is told of it is what it is now"
+WHOSE = "a comment in a ticket whose requester is not known; give its ticket, or its first audit"
 _COMMENTS = {"Comment", "VoiceComment", "FacebookComment", "TweetComment"}
 _NO_EVENT = {
     "AgentMacroReference",
@@ -75,7 +76,7 @@ class History:
         self._case = Case(reader, native)
         self._ticket = ticket
         self._is_end_user = is_end_user
-        self._requester = "" if ticket is None else str(ticket[0].requester_id)
+        self._requester = ""
         self._status: str | None = None
 
     def lines(self, audits: list[Told]) -> Iterator[Read]:
@@ -86,14 +87,14 @@ class History:
         """
         case = self._case
         whole = first(audits)
+        if not whole:
+            self._requester = str(self._first_requester(audits))
         if not whole and self._ticket is not None:
             self._open_from_now(*self._ticket, FROM_NOW if audits else NO_HISTORY)
-        elif not whole:
-            self._begin_in_the_middle(audits)
         for number, told in enumerate(audits):
+            case.merge_before(told.at)
             self._audit(told, creates=whole and number == 0)
-        for merge in self._reader.merges_of(case.id):
-            case.merge(merge)
+        case.merge_before(None)
         if self._ticket is not None:
             self._end(*self._ticket)
         return case.told()
@@ -103,7 +104,7 @@ class History:
     def _open_from_now(self, ticket: Ticket, where: str, remark: str) -> None:
         case = self._case
         at = moment(ticket.created_at)
-        submitter = ticket.requester_id if ticket.submitter_id is None else ticket.submitter_id
+        submitter = self._requester if ticket.submitter_id is None else ticket.submitter_id
         actor = self._actor(submitter)
         case.tell(Remark(remark, where))
         case.open(
@@ -112,7 +113,7 @@ class History:
             where=where,
             keep_first=True,
             end_state=True,
-            customer_id=self._reader.person(ticket.requester_id),
+            customer_id=self._reader.person(self._requester),
             channel=channel(ticket.via),
             subject=ticket.subject,
             **self._classes(_custom(ticket)),
@@ -157,13 +158,16 @@ class History:
                 end_state=True,
             )
 
-    def _begin_in_the_middle(self, audits: list[Told]) -> None:
-        """Without the first audit and the ticket, the first change of the requester tells them."""
+    def _first_requester(self, audits: list[Told]) -> Native:
+        """Who asked, before the first audit that was read; "" if nothing tells that."""
         for told in audits:
             for event in events(told.audit, told.where):
                 if isinstance(event, Event) and event.field_name == "requester_id":
-                    self._requester = str(event.previous_value)
-                    return
+                    return _native(event.previous_value)
+        if self._ticket is not None:
+            return self._ticket[0].requester_id
+        course = self._reader.options.known.course(self._case.id)
+        return "" if course is None else course.customer_id.removeprefix(f"{self._reader.name}-")
 
     # --- audits -----------------------------------------------------------------------------
 
@@ -188,12 +192,9 @@ class History:
 
     def _open(self, told: Told, created: dict[str, Any]) -> None:
         at, audit, where = told
-        requester = created.get("requester_id")
-        if not isinstance(requester, int | str):
-            requester = self._requester or None
-        if requester is None:
-            self._case.tell(LeftOut("a creation that names no requester", where))
-            return
+        requester = _native(created.get("requester_id"))
+        if requester == "" and self._ticket is not None:
+            requester = self._ticket[0].requester_id
         self._requester = str(requester)
         subject = created.get("subject")
         self._case.open(
@@ -201,7 +202,7 @@ class History:
             self._actor(audit.author_id),
             where=where,
             keep_first=True,  # it may have been read from what the ticket was, before
-            customer_id=self._reader.person(requester),
+            customer_id=self._reader.person(self._requester),
             channel=channel(audit.via),
             subject=subject if isinstance(subject, str) else None,
             **self._classes(created),
@@ -219,6 +220,8 @@ class History:
             self._describe(at, said, where)
         elif not said.public:
             case.note(at, actor, text or "", said.id, where=where)
+        elif actor["kind"] == "agent" and not self._requester:
+            case.tell(LeftOut(WHOSE, where, str(said.id)[:200]))
         elif actor["kind"] == "customer":
             case.message(at, actor, said.id, where=where, channel=channel(said.via), text=text)
         else:
@@ -260,7 +263,7 @@ class History:
             if name == "assignee_id":
                 case.agent = None
         elif name == "requester_id":
-            self._requester = str(event.value)
+            self._requester = str(_native(event.value))
         elif name == "status":
             if self._changed_status(at, actor, event, where):
                 return
@@ -323,8 +326,12 @@ def _automated(author: Native | None) -> bool | None:
     return True if author is None or str(author) == _AUTOMATIC else None
 
 
+def _native(value: object) -> Native:
+    return value if isinstance(value, int | str) and not isinstance(value, bool) else ""
+
+
 def _is_native(value: object) -> bool:
-    return isinstance(value, int | str) and not isinstance(value, bool) and value != ""
+    return _native(value) != ""
 
 
 def _custom(ticket: Ticket) -> dict[str, Any]:
