@@ -24,6 +24,7 @@ _MOST_ID = 200
 _FIRST, _LAST = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC)
 _MILLISECONDS = 10**11
 """From here on a number counts milliseconds since 1970: as seconds it would be the year 5138."""
+_SECONDS = re.compile(r"\d{9,}(\.\d+)?")
 _UTC_NAMED = re.compile(r"\s*(?:UTC|GMT)$")
 _SMTP = re.compile(r"\s*[245]\d\d[ -]([245]\.\d{1,3}\.\d{1,3})(?!\S)")
 _MARK = re.compile("[\x00\ud800-\udfff]")
@@ -52,8 +53,9 @@ def moment(given: object, zone: tzinfo | None = None) -> datetime | None:
 def _moment(given: object) -> datetime | None:
     if isinstance(given, str):
         text = given.strip()
-        if not re.fullmatch(r"\d{9,}(\.\d+)?", text):
-            return datetime.fromisoformat(_UTC_NAMED.sub("+00:00", text))
+        if text[4:5] == "-" or not _SECONDS.fullmatch(text):
+            named = text.endswith(("UTC", "GMT"))
+            return datetime.fromisoformat(_UTC_NAMED.sub("+00:00", text) if named else text)
         given = float(text)
     if isinstance(given, bool) or not isinstance(given, int | float) or given <= 0:
         return None
@@ -86,6 +88,8 @@ def clean_id(given: Native, pseudonym: Callable[[str], str]) -> str:
     without control and format characters; an id of more than 200 characters becomes its SHA-256.
     """
     text = str(given).strip()
+    if text.isascii() and text.isdigit() and len(text) <= _MOST_ID and not text.startswith("0"):
+        return text  # as nearly all are: so the rest is not asked
     if is_contact(text):
         return pseudonym(text)
     if not (text.isascii() and text.isprintable()):
