@@ -56,6 +56,7 @@ class Case:
         """Whether it was ever closed."""
         self.agent: str | None = None
         """Who has it."""
+        self._merges = reader.merges_of(self.id)
         self._has_state = False
         self._told: list[Read] = []
         self._turns: list[tuple[int, Turn]] = []
@@ -237,6 +238,11 @@ class Case:
         noted = self.reader.fact(self.stream, "NoteAdded", at, actor, text, where=made.where)
         key = key_of(turn.key, "NoteAdded")
         return noted._replace(key=key) if isinstance(noted, Line) else noted
+
+    def merge_before(self, at: datetime | None) -> None:
+        """Tell the case's merges before a time; without one, the rest of them."""
+        while self._merges and (at is None or self._merges[0].at < at):
+            self.merge(self._merges.pop(0))
 
     def merge(self, merge: Merge) -> None:
         """Tell a merge of `HelpdeskReader.merges_of`."""

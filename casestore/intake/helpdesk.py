@@ -19,6 +19,8 @@ from casestore.transfer.lines import LeftOut, Line, key_of, line
 Actor = Mapping[str, str]
 """An actor's kind and id."""
 NO_TIME = "its time cannot be read"
+_REMEMBERED = 10_000
+"""How many ids are remembered as they were cleaned: those of people and teams come again."""
 MERGED = "merged"
 """The kind of record that names, as its parent, a ticket that was merged. That ticket may not be
 among what was read."""
@@ -54,6 +56,7 @@ class HelpdeskReader(reading.BaseReader):
 
     def __init__(self, options: Options, scratch: Scratch) -> None:
         super().__init__(options, scratch)
+        self._plain: dict[Native, str] = {}
         self._latest = datetime.now(UTC) + _AHEAD
         scratch.sql.execute(_MERGES)
 
@@ -75,11 +78,15 @@ class HelpdeskReader(reading.BaseReader):
 
     def plain(self, native: Native) -> str:
         """The source's id as an id within a case, like that of a message; "" if it cannot be."""
-        return clean_id(native, self.options.pseudonym)
+        if (cleaned := self._plain.get(native)) is None:
+            if len(self._plain) >= _REMEMBERED:
+                self._plain.clear()
+            cleaned = self._plain[native] = clean_id(native, self.options.pseudonym)
+        return cleaned
 
     def key(self, *parts: Native) -> str:
         """A line's key: the source, the instance and what is the event's own."""
-        return key_of(self.source, *parts)
+        return key_of(self.source, *(self.plain(part) for part in parts))
 
     def agent(self, native: Native | None) -> Actor:
         """An agent, by the source's id; the helpdesk itself, if there is none."""

@@ -21,7 +21,8 @@ _SMALL = 4 * 1024 * 1024
 as fast as to look for where its records end."""
 _PIECE = 64 * 1024
 _SPACE = re.compile(rb"[ \t\r\n]*")
-_MARK = re.compile(rb'["{}\[\]]')
+_TO_BRACKET = re.compile(rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
+"""All before a bracket, or before a text that does not end yet."""
 _END_OF_TEXT = re.compile(rb'(?:[^"\\]|\\.)*+"', re.DOTALL)
 _SCALAR = re.compile(rb"[^,\]}\s]*")
 
@@ -259,21 +260,17 @@ class _Scanner:
     def _past_nested(self) -> int:
         depth = offset = 0
         while True:
-            found = _MARK.search(self._data, self._at + offset)
-            if found is None:
-                offset = len(self._data) - self._at
+            end = _end(_TO_BRACKET, self._data, self._at + offset)
+            mark = self._data[end : end + 1]
+            offset = end - self._at
+            if mark in (b"", b'"'):
                 if not self._fill():
                     raise UnreadableInput("it ends in the middle")
                 continue
-            mark, offset = found[0], found.end() - self._at
-            if mark == b'"':
-                offset = self._past_text(offset)
-            elif mark in b"{[":
-                depth += 1
-            else:
-                depth -= 1
-                if depth == 0:
-                    return offset
+            offset += 1
+            depth += 1 if mark in b"{[" else -1
+            if depth == 0:
+                return offset
 
 
 def _end(pattern: re.Pattern[bytes], data: bytes, at: int) -> int:

@@ -27,6 +27,8 @@ _MILLISECONDS = 10**11
 _SECONDS = re.compile(r"\d{9,}(\.\d+)?")
 _UTC_NAMED = re.compile(r"\s*(?:UTC|GMT)$")
 _SMTP = re.compile(r"\s*[245]\d\d[ -]([245]\.\d{1,3}\.\d{1,3})(?!\S)")
+_PLAIN = re.compile("[1-9][0-9]{0,199}|[A-Za-z]{1,200}")
+"""What needs no cleaning, and is neither an address nor a telephone number."""
 _MARK = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -78,6 +80,8 @@ def _shown(value: object) -> str:
 
 def clean_text(text: str) -> str:
     """A text without what no database holds: NUL and lone surrogates become U+FFFD."""
+    if text.isascii() and "\x00" not in text:
+        return text
     return _MARK.sub("\ufffd", text)
 
 
@@ -88,13 +92,13 @@ def clean_id(given: Native, pseudonym: Callable[[str], str]) -> str:
     without control and format characters; an id of more than 200 characters becomes its SHA-256.
     """
     text = str(given).strip()
-    if text.isascii() and text.isdigit() and len(text) <= _MOST_ID and not text.startswith("0"):
-        return text  # as nearly all are: so the rest is not asked
-    if is_contact(text):
-        return pseudonym(text)
+    if _PLAIN.fullmatch(text):
+        return text
     if not (text.isascii() and text.isprintable()):
         kept = (c for c in normalize("NFC", text) if category(c) not in ("Cc", "Cf", "Cs"))
         text = normalize("NFC", "".join(kept)).strip()
+    if is_contact(text):
+        return pseudonym(text)
     return text if len(text) <= _MOST_ID else sha256(text.encode()).hexdigest()
 
 

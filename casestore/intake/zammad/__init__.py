@@ -15,8 +15,8 @@ from casestore.intake.inputs import Input
 from casestore.intake.json_records import records
 from casestore.intake.options import Options
 from casestore.intake.values import Native, decode, moment
-from casestore.intake.zammad.history import History, Told
-from casestore.intake.zammad.shapes import Article, Entry, State, Ticket, User, kind_of
+from casestore.intake.zammad.formats import Article, Entry, State, Ticket, User, kind_of
+from casestore.intake.zammad.told import History, Told
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _THINGS = {

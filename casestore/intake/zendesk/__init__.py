@@ -19,8 +19,8 @@ from casestore.intake.inputs import Input
 from casestore.intake.json_records import records
 from casestore.intake.options import Options
 from casestore.intake.values import Native, decode, moment
-from casestore.intake.zendesk.history import History, Told, first
-from casestore.intake.zendesk.shapes import Audit, Ticket, User, as_audit, merged
+from casestore.intake.zendesk.formats import Audit, Ticket, User, as_audit, merged
+from casestore.intake.zendesk.told import History, Told, first
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _LISTS = {

@@ -455,7 +455,7 @@ def test_no_id_and_no_key_holds_an_address(tmp_path: Path) -> None:
     given = FIRST | {"ticket_id": "a@example.com", "author_id": "b@example.com", "id": "c@x.org"}
     found = of(tmp_path, given)
     for line in found.lines:
-        assert "@" not in line.stream
+        assert "@" not in line.stream + line.key
         assert "@" not in json.dumps(line.fields)
 
 
@@ -522,6 +522,15 @@ def test_a_merge_into_what_was_merged_goes_on_to_where_that_is(
     found = of(tmp_path, FIRST, OTHER, third, one, two)
     assert [each["into"] for each in found.fields("CaseMerged")] == ["zendesk-a-33"] * 2
     imported(store, "zendesk", tmp_path)
+
+
+def test_what_happens_after_a_merge_does_not_delay_it(tmp_path: Path, store: CaseStore) -> None:
+    third = audit(12, comment("And"), *create(), at="2026-03-02T11:00:00Z", ticket_id=35)
+    one = merged(13, 35, "2026-03-03T09:00:00Z", CLOSES, to={"ticket_id": 34})
+    two = merged(8, 34, "2026-03-04T09:00:00Z", CLOSES, to={"ticket_id": 33})
+    late = audit(14, comment("And?"), at="2026-03-05T09:00:00Z", ticket_id=35)
+    imported(store, "zendesk", *written(tmp_path, audits(FIRST, OTHER, third, one, two, late)))
+    assert store.case("zendesk-a-35").merged_into == "zendesk-a-34"
 
 
 def test_a_merge_into_a_case_of_the_store(tmp_path: Path, store: CaseStore) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from casestore.intake.cases import Case
 from casestore.intake.helpdesk import Actor, HelpdeskReader
 from casestore.intake.values import Native, moment
-from casestore.intake.zendesk.shapes import CLOSED, Audit, Event, Ticket, channel, events
+from casestore.intake.zendesk.formats import CLOSED, Audit, Event, Ticket, channel, events
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 FROM_NOW = "a ticket without its first audit: opened from what it is now"
@@ -92,9 +92,9 @@ class History:
         if not whole and self._ticket is not None:
             self._open_from_now(*self._ticket, FROM_NOW if audits else NO_HISTORY)
         for number, told in enumerate(audits):
+            case.merge_before(told.at)
             self._audit(told, creates=whole and number == 0)
-        for merge in self._reader.merges_of(case.id):
-            case.merge(merge)
+        case.merge_before(None)
         if self._ticket is not None:
             self._end(*self._ticket)
         return case.told()

@@ -5,8 +5,8 @@
     GET /api/v1/ticket_history/ID                            {"history": [...], "assets": {...}}
     GET /api/v1/users?expand=true                            a list of users
 
-https://docs.zammad.org/en/latest/api/ticket/index.html; a history is what `History.list` in
-Zammad's app/models/history.rb makes, a merge what `merge_to` in its app/models/ticket.rb writes.
+https://docs.zammad.org/en/latest/api/ticket/index.html; in Zammad's own code,
+app/models/history.rb makes a history, and app/models/ticket.rb writes a merge into two.
 """
 
 from __future__ import annotations

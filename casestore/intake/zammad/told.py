@@ -9,7 +9,7 @@ from typing import NamedTuple
 from casestore.intake.cases import Case
 from casestore.intake.helpdesk import Actor, HelpdeskReader
 from casestore.intake.values import Native, moment, smtp_code
-from casestore.intake.zammad.shapes import Article, Entry, Ticket, channel
+from casestore.intake.zammad.formats import Article, Entry, Ticket, channel
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 NO_HISTORY = "a ticket without its history: what is told of it is what it is now"
@@ -66,12 +66,12 @@ class History:
         if self._ticket is not None:
             self._open(*self._ticket, told, entries)
         for each in told:
+            self._case.merge_before(each.at)
             if isinstance(each.what, Article):
                 self._article(each.at, each.what, each.where)
             else:
                 self._entry(each.at, each.what, each.where)
-        for merge in self._reader.merges_of(self._case.id):
-            self._case.merge(merge)
+        self._case.merge_before(None)
         if self._ticket is not None:
             self._end(*self._ticket, state)
         return self._case.told()
