@@ -11,6 +11,7 @@ and what follows it. Which kind of mail it is, nine tests in `kinds` tell. A thr
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -27,18 +28,21 @@ from casestore.intake.mail import mbox, prose
 from casestore.intake.mail.addresses import Mailbox, Ours
 from casestore.intake.mail.content import Content
 from casestore.intake.mail.dates import Sent, sent
-from casestore.intake.mail.delivery import Fate, originals
+from casestore.intake.mail.delivery import Fate
 from casestore.intake.mail.kinds import Kind, kind_of
+from casestore.intake.mail.originals import originals
 from casestore.intake.mail.parsing import Parsed, is_mail, unix_lines
 from casestore.intake.mail.remembered import TABLES, Mail, Report, join, note_ids
 from casestore.intake.mail.threads import join_by_subject, place_all, same_subject
-from casestore.intake.mail.writing import Writer
+from casestore.intake.mail.writing import Writer, report_ids
 from casestore.intake.options import Options
 from casestore.intake.scratch import Scratch
 from casestore.streams.history import to_microseconds
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _NO_MAIL = "it is no mail: it does not begin with a header that has two of a mail's fields"
+_DRAFT = re.compile(r"[:;!]2,[A-Za-z]*D[A-Za-z]*$")
+"""The name of a file in a Maildir with the flag of a draft."""
 _MOST_CHARACTERS = 100_000
 """The most characters of a subject, or of the addresses that a mail was sent to."""
 
@@ -63,7 +67,10 @@ class Reader(reading.BaseReader):
         """Keep each mail of a file."""
         place = _maildir(given.name)
         if place == "tmp":
-            yield LeftOut("a mail that is still being delivered", given.name, "", False)
+            yield LeftOut("a mail that is still being delivered", given.name, unreadable=False)
+            return
+        if place and _DRAFT.search(given.name):
+            yield LeftOut("a draft, which was not sent", given.name, unreadable=False)
             return
         single = place != "" or given.name.lower().endswith(".eml")
         found = mbox.mails(given.stream, single=single)
@@ -84,6 +91,8 @@ class Reader(reading.BaseReader):
             return
         try:
             kept = self._understood(Parsed(data), found.envelope, where)
+        except sqlite3.Error:  # it is the scratch that fails, and not the mail
+            raise
         except Exception as error:  # the standard library raises many kinds on what is no mail
             kept = LeftOut("a mail that could not be read", where, type(error).__name__)
         if kept is not None:
@@ -98,7 +107,7 @@ class Reader(reading.BaseReader):
         if isinstance(kind, list):
             return self._keep_report(mail, when, kind, where)
         if kind == "not told":
-            detail = f"Message-ID {mail.message_id or 'none'}, about {originals(mail)}"
+            detail = report_ids(mail.message_id, originals(mail))
             return LeftOut("a mail system's words that do not tell what happened", where, detail)
         if (sender := mail.sender) is None:
             return LeftOut("a mail that names no sender", where)
@@ -120,10 +129,9 @@ class Reader(reading.BaseReader):
         data = msgspec.json.encode(report)
         id = mail.id_of_bytes
         if mail.message_id and about:
-            # Some mail systems give many bounces the same Message-ID: those about other mails or
-            # other people are others.
-            people = [fate.recipient or "" for fate in fates]
-            id = message_pseudonym(" ".join([mail.message_id, about[0], *people]))
+            # Some mail systems give many bounces the same Message-ID: those about other mails are
+            # others.
+            id = message_pseudonym(f"{mail.message_id} {about[0]}")
         sql = self.scratch.sql
         before = sql.execute("SELECT data FROM reports WHERE id = ?", (id,)).fetchone()
         if before is None or data < before[0]:

@@ -1,7 +1,7 @@
 """Addresses of header fields, and which of them are ours.
 
-`email.utils.getaddresses` is not used: what it makes of a field that is not quite right depends on
-Python's version, and a customer's id is made from an address.
+The functions of email.utils are not used: what they make of a field that is not quite right depends
+on Python's version, and a customer's id is made from an address.
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ from casestore.intake.ids import is_contact
 from casestore.intake.mail.charsets import field_text
 
 _PIECE = re.compile(
-    r'"((?:[^"\\]|\\.)*)"'  # a quoted name
+    r'"([^"]*)"'  # a quoted name
     r"|\(([^()]*)\)"  # a comment
     r"|<([^<>]*)>"  # an address
     r"|([,;:])"  # between mailboxes, and around those of a group
     r'|([^"(<,;:]+|.)',
     re.DOTALL,
 )
-_BARE = re.compile(r"(?:\"[^\"]*\"|[^\s<>\"(),;:]+)@[^\s<>\"(),;:]+")
+_QUOTED = re.compile(r"\"[^\"]*\"@[^\s<>\"(),;:]+")
+_BETWEEN = re.compile(r"[\s<>\"(),;:]+")
+_ESCAPED = re.compile(r"\\[\"\\]")
 _LOCAL = re.compile(r"[!-?A-~]{1,64}")
 """The part of an address before its @, if it can be an actor's id."""
 
@@ -43,6 +45,9 @@ def mailboxes(raw: str) -> list[Mailbox]:
     """
     found: list[Mailbox] = []
     mailbox = _Gathered()
+    raw = _ESCAPED.sub(r" ", raw)
+    if raw.count('"') % 2:  # one is not closed
+        raw = raw.replace('"', " ")
     for quoted, comment, angle, mark, bare in _PIECE.findall(raw):
         if mark in (",", ";"):
             found += mailbox.made()
@@ -54,30 +59,39 @@ def mailboxes(raw: str) -> list[Mailbox]:
         elif comment:
             mailbox.comment = comment
         elif quoted:
-            mailbox.words += re.sub(r"\\(.)", r"\1", quoted)
-            mailbox.bare += f'"{quoted}"'
+            mailbox.words.append(quoted)
+            mailbox.bare.append(f'"{quoted}"')
         else:
-            mailbox.words += bare
-            mailbox.bare += bare
+            mailbox.words.append(bare)
+            mailbox.bare.append(bare)
     return found + mailbox.made()
 
 
 class _Gathered:
     def __init__(self) -> None:
-        self.words = self.bare = self.comment = ""
+        self.words: list[str] = []
+        self.bare: list[str] = []
+        self.comment = ""
         self.angle: str | None = None
 
     def made(self) -> list[Mailbox]:
-        name = self.words
+        name = "".join(self.words)
         address = re.sub(r"\s+", "", self.angle or "").rpartition(":")[2]
         if "@" not in address:
-            if not (bare := _BARE.search(self.bare)):
+            address = _bare("".join(self.bare))
+            if not address:
                 return []
-            address = bare[0]
             name = self.comment if self.angle is None else ""
         address = field_text(address)[0].strip(".")
         name = field_text(name or self.comment)[0].strip("\"' ")
         return [Mailbox(address, "" if name.lower() == address.lower() else name)]
+
+
+def _bare(text: str) -> str:
+    """The first address in a text without angle brackets; empty without one."""
+    if quoted := _QUOTED.search(text):
+        return quoted[0]
+    return next((each for each in _BETWEEN.split(text) if "@" in each[1:-1]), "")
 
 
 class Ours:

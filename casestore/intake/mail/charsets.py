@@ -65,7 +65,7 @@ def field_text(raw: str) -> tuple[str, bool]:
     """
     text, damaged = raw, False
     if not raw.isascii():
-        text, damaged = decoded(raw.encode("utf-8", "surrogateescape"), None)
+        text, damaged = decoded(_bytes(raw), None)
     text = _FOLD.sub(" ", text)
     if "=?" in text:
         text, wrong = _without_encoded_words(text)
@@ -100,10 +100,17 @@ def _without_encoded_words(text: str) -> tuple[str, bool]:
 
 
 def _bytes_of(encoding: str, text: str) -> bytes:
-    data = text.encode("utf-8", "surrogateescape")
+    data = _bytes(text)
     if encoding in "qQ":
         return decodestring(data.replace(b" ", b"_"), header=True)
     try:
         return binascii.a2b_base64(data + b"==")
     except binascii.Error:
         return data
+
+
+def _bytes(raw: str) -> bytes:
+    try:
+        return raw.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # the name of an attachment in UTF-7 can hold any surrogate
+        return raw.encode("utf-8", "replace")

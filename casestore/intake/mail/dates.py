@@ -14,6 +14,10 @@ _SKEW = timedelta(minutes=5)
 """How far two clocks that are right may be apart."""
 
 
+_LONGEST = 200
+"""How many characters of a date are read."""
+
+
 class Sent(NamedTuple):
     """When a mail was sent."""
 
@@ -56,7 +60,7 @@ def moment(text: str) -> datetime | None:
     A zone that is missing, unknown or -0000 is UTC (RFC 5322, sections 3.3 and 4.3).
     """
     try:
-        found = parsedate_tz(text)
+        found = parsedate_tz(text[:_LONGEST])
         if found is None:
             return None
         year, month, day, hour, minute, second = found[:6]

@@ -40,9 +40,9 @@ def kind_of(mail: Parsed, ours: Ours, without_flufl: Callable[[], None]) -> Kind
     by_system = daemon or is_of_a_mail_system(mail)
     if by_system or is_marked_automatic(mail) or mail.first("x-failed-recipients"):
         # A person's mail may quote a bounce, so only a machine's is asked about.
-        if (report := failures(mail.message, len(mail.data))) is None:
+        if (report := failures(mail.message, mail.data)) is None:
             without_flufl()
-        elif report:
+        elif report := delivery.without_us(mail, report):
             return report
     if report := delivery.named_failures(mail):
         return report

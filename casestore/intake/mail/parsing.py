@@ -25,10 +25,17 @@ _MOST_IDS = 1000
 
 
 def unix_lines(data: bytes) -> bytes:
-    """Bytes with the line ends of Unix, and without blank lines at the end, which an mbox adds."""
+    """A mail with the line ends of Unix, and without what programs put around it.
+
+    That is a byte order mark, a line like "From anna@example.com …", and blank lines: an mbox adds
+    one at the end.
+    """
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    return data.rstrip(b"\n") + b"\n"
+    data = data.removeprefix(b"\xef\xbb\xbf").strip(b"\n") + b"\n"
+    if data.startswith((b"From ", b">From ")):
+        data = data.partition(b"\n")[2]
+    return data
 
 
 def is_mail(data: bytes) -> bool:
@@ -53,6 +60,7 @@ class Parsed:
         self.data = data
         self.message: Message = message_from_bytes(data)
         self.fields = fields_of(self.message)
+        self._mailboxes: dict[str, list[Mailbox]] = {}
         named = ids_in(self.first("message-id"))
         self.message_id = named[0] if named else ""
         """Its Message-ID without angle brackets; empty where it has none."""
@@ -73,7 +81,10 @@ class Parsed:
 
     def mailboxes(self, name: str) -> list[Mailbox]:
         """The mailboxes in the fields of a name."""
-        return [each for raw in self.fields.get(name, ()) for each in mailboxes(raw)]
+        if name not in self._mailboxes:
+            raws = self.fields.get(name, ())
+            self._mailboxes[name] = [each for raw in raws for each in mailboxes(raw)]
+        return self._mailboxes[name]
 
     @property
     def id_of_bytes(self) -> str:

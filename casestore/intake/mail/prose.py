@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from email import message_from_bytes
 from email.message import Message
 
 from casestore.intake.mail.delivery import Fate
@@ -12,23 +13,24 @@ MISSING = (
     "install casestore[mail]"
 )
 """What is told where the package is missing."""
-_LONGEST = 4 * 1024 * 1024
-"""The most bytes of a mail that it is asked about."""
+_LONGEST = 256 * 1024
+"""The most bytes of a mail that it is asked about: it takes its time, and the mail that came back
+follows with all its attachments."""
 
 
-def failures(message: Message, size: int) -> list[Fate] | None:
+def failures(message: Message, data: bytes) -> list[Fate] | None:
     """Test 3: the addresses that a bounce in prose names; None where flufl.bounce is missing.
 
     Args:
         message: the mail.
-        size: its length in bytes.
+        data: its bytes.
     """
     try:
         from flufl.bounce import all_failures  # noqa: PLC0415  (of an extra, and takes 0.15 s)
     except ImportError:
         return None
-    if size > _LONGEST:
-        return []
+    if len(data) > _LONGEST:
+        message = message_from_bytes(data[:_LONGEST])
     log = logging.getLogger("flufl.bounce")
     was_disabled, log.disabled = log.disabled, True  # it logs a traceback before it raises
     try:

@@ -26,6 +26,12 @@ _mail = msgspec.json.Decoder(Mail).decode
 _report = msgspec.json.Decoder(Report).decode
 
 
+def report_ids(message_id: str, about: list[str]) -> str:
+    """The Message-ID of a report, and those that the mail may have that it is about, as words."""
+    named = f"Message-ID {message_id or 'none'}"
+    return (f"{named}, about {' or '.join(about)}" if about else named)[:500]
+
+
 class _Place(NamedTuple):
     stream: str
     id: str
@@ -229,10 +235,7 @@ class Writer:
                 )
                 return
             why = "a report about a mail that is not ours: name our addresses (--ours)"
-        detail = f"Message-ID {report.message_id or 'none'}"
-        if report.about:
-            detail += f", about {' or '.join(report.about)}"
-        yield LeftOut(why, where, detail[:500])
+        yield LeftOut(why, where, report_ids(report.message_id, report.about))
 
     def _reply(self, id: str) -> tuple[str, str, str, int] | None:
         """Where a mail is: its stream, "reply" or "message", its id there, and when it was sent."""

@@ -297,6 +297,23 @@ def test_a_bounce_in_prose_is_read_by_flufl(tmp_path: Path) -> None:
     assert (fields["kind"], fields["recipient"]) == ("permanent", "mia@post.example")
 
 
+def test_of_what_flufl_finds_message_ids_and_ourselves_are_no_recipients(tmp_path: Path) -> None:
+    text = PROSE.replace("This is the mail system.", "Hi. This is the qmail-send program at a.b.")
+    text = text.replace("<mia@", "<m2@desk.example>:\nx\n\n<anna@desk.example>:\nx\n\n<mia@", 1)
+    daemon = {"From": "MAILER-DAEMON@a.example", "To": "anna@desk.example"}
+    found = lines(folder(tmp_path, mail(1), reply(2), mail(3, text, **daemon)))
+    assert one(found, "DeliveryFailed")["recipient"] == "mia@post.example"
+
+
+def test_the_fields_of_a_report_count_where_they_stand_in_a_text(tmp_path: Path) -> None:
+    text = "Sorry.\n\nAction: failed\nFinal-Recipient: rfc822; mia@post.example\nStatus: 5.3.5\n\n"
+    text += "Message-ID: <m2@desk.example>\n"
+    daemon = {"From": "MAILER-DAEMON@a.example"}
+    found = lines(folder(tmp_path, mail(1), reply(2), mail(3, text, **daemon)))
+    fields = one(found, "DeliveryFailed")
+    assert (fields["code"], fields["recipient"]) == ("5.3.5", "mia@post.example")
+
+
 def test_without_flufl_the_code_in_the_text_counts_and_that_is_told_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

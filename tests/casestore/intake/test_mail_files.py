@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import time
 from email import message_from_bytes
 from hashlib import sha256
 from pathlib import Path
@@ -122,11 +123,37 @@ def test_what_is_no_mail_is_left_out_by_name(tmp_path: Path) -> None:
     assert names == {"a.jpg", "b.yaml", "c.txt", "d.zip", "e.html", "empty.mbox"}
 
 
+def test_of_an_archive_that_was_cut_off_nothing_is_kept(tmp_path: Path) -> None:
+    whole = gzip.compress(mbox(tmp_path / "a.mbox", MAILS * 50).read_bytes())
+    cut = tmp_path / "cut"
+    cut.mkdir()
+    (cut / "a.mbox.gz").write_bytes(whole[: len(whole) // 2])
+    assert lines(cut) == []
+    assert left_out(cut) == ["the file is broken, or cannot be read"]
+
+
 def test_a_mail_that_is_still_delivered_to_a_maildir_is_left_out(tmp_path: Path) -> None:
     place = maildir(tmp_path / "Maildir", [mail(1)])
     (place / "tmp" / "170000.M2P2.host").write_bytes(mail(2)[:50])
     assert types(lines(place)) == ["MessageReceived"]
     assert left_out(place) == ["a mail that is still being delivered"]
+
+
+def test_a_draft_in_a_maildir_was_not_sent(tmp_path: Path) -> None:
+    place = maildir(tmp_path / "Maildir", [mail(1)])
+    (place / "cur" / "170000.M2P2.host:2,DS").write_bytes(reply(2))
+    assert types(lines(place)) == ["MessageReceived"]
+    assert left_out(place) == ["a draft, which was not sent"]
+
+
+@pytest.mark.parametrize(
+    "begin", [b"\xef\xbb\xbf", b"\n\n", b">From mia@post.example Mon Mar  2 08:00:00 2026\n"]
+)
+def test_what_programs_put_before_a_mail_is_no_part_of_it(tmp_path: Path, begin: bytes) -> None:
+    data = mail(1, Message_ID=None)
+    assert facts(lines(folder(tmp_path / "1", begin + data))) == facts(
+        lines(folder(tmp_path / "2", data))
+    )
 
 
 def test_the_same_mail_in_two_folders_is_one(tmp_path: Path) -> None:
@@ -303,6 +330,7 @@ def test_raw_bytes_in_a_header_cost_nothing(tmp_path: Path) -> None:
         ("=?utf-8?q?M=C3=ADa?= <mia@a.example>", [("mia@a.example", "Mía")]),
         ("<>", []),
         ("mia@a.example <mia@a.example>", [("mia@a.example", "")]),
+        ('"M. \\"Mi\\" Holt" <mia@a.example>', [("mia@a.example", "M.  Mi  Holt")]),
         ('"unclosed <mia@a.example>', [("mia@a.example", "unclosed")]),
     ],
 )
@@ -348,6 +376,18 @@ def test_html_alone_is_read_as_text(tmp_path: Path) -> None:
     assert received(tmp_path, mail(1, html, Content_Type="text/html"))["text"] == "Hi Mia\nR&D"
 
 
+@pytest.mark.parametrize(
+    "piece", ["<!--", "<a ", '<a href="', "</", "<script>", "Message-ID:" + " " * 5000]
+)
+def test_a_text_that_is_made_to_keep_a_reader_busy_does_not(tmp_path: Path, piece: str) -> None:
+    long = piece * (300_000 // len(piece))
+    begin = time.process_time()
+    for kind in ("text/plain", "text/html"):
+        html = mail(1, long, Content_Type=kind, Subject=long, From=f'{long}"" <mia@post.example>')
+        reading(folder(tmp_path / kind, html, mail(2, long, From="MAILER-DAEMON@a.example")))
+    assert time.process_time() - begin < 10
+
+
 def test_attachments_and_calendars_are_notes(tmp_path: Path) -> None:
     data = b"\x00\x01photo"
     calendar = (
@@ -373,6 +413,12 @@ def test_attachments_and_calendars_are_notes(tmp_path: Path) -> None:
         "attachment a mail (message/rfc822)",
     ]
     assert one(found, "MessageReceived")["text"] == "Hello"
+
+
+def test_the_name_of_an_attachment_may_be_damaged(tmp_path: Path) -> None:
+    name = "Content-Disposition: attachment; filename*=utf-7''%2B2AA-x.txt"
+    found = of_parts(tmp_path, "mixed", ("Content-Type: text/plain", "Hello"), (name, "data"))
+    assert "x.txt" in one(found, "NoteAdded")["text"]
 
 
 def test_signed_is_read_and_encrypted_is_not(tmp_path: Path) -> None:
