@@ -12,7 +12,8 @@ import pytest
 from casestore import CaseStore
 from casestore.intake import Line, Options
 from casestore.intake.zammad import events
-from tests.support.helpdesks import Knows, Story, imported, story, told, written
+from casestore.transfer.known import StoreKnows
+from tests.support.helpdesks import Story, imported, story, told, written
 
 CASE = "case:zammad-a-33"
 CUSTOMER, AGENT, OTHER = 7, 5, 6
@@ -382,7 +383,7 @@ def test_ndjson_and_single_records_are_read_alike(tmp_path: Path) -> None:
 
 def test_a_service_feeds_one_answer(tmp_path: Path, store: CaseStore) -> None:
     imported(store, "zammad", *written(tmp_path, [TICKET]))
-    found = events(json.dumps([FIRST]).encode(), Options(instance="a", known=Knows(store)))
+    found = events(json.dumps([FIRST]).encode(), Options(instance="a", known=StoreKnows(store)))
     assert [each.type for each in found if isinstance(each, Line)] == ["MessageReceived"]
 
 
