@@ -24,6 +24,7 @@ _MOST_ID = 200
 _FIRST, _LAST = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC)
 _MILLISECONDS = 10**11
 """From here on a number counts milliseconds since 1970: as seconds it would be the year 5138."""
+_SECONDS = re.compile(r"\d{9,}(\.\d+)?")
 _UTC_NAMED = re.compile(r"\s*(?:UTC|GMT)$")
 _SMTP = re.compile(r"\s*[245]\d\d[ -]([245]\.\d{1,3}\.\d{1,3})(?!\S)")
 _PLAIN = re.compile("[1-9][0-9]{0,199}|[A-Za-z]{1,200}")
@@ -54,8 +55,9 @@ def moment(given: object, zone: tzinfo | None = None) -> datetime | None:
 def _moment(given: object) -> datetime | None:
     if isinstance(given, str):
         text = given.strip()
-        if not re.fullmatch(r"\d{9,}(\.\d+)?", text):
-            return datetime.fromisoformat(_UTC_NAMED.sub("+00:00", text))
+        if text[4:5] == "-" or not _SECONDS.fullmatch(text):
+            named = text.endswith(("UTC", "GMT"))
+            return datetime.fromisoformat(_UTC_NAMED.sub("+00:00", text) if named else text)
         given = float(text)
     if isinstance(given, bool) or not isinstance(given, int | float) or given <= 0:
         return None

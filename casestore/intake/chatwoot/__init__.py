@@ -31,12 +31,14 @@ from casestore.intake.helpdesk import NO_TIME, HelpdeskReader
 from casestore.intake.inputs import Input
 from casestore.intake.json_records import records
 from casestore.intake.options import Options
+from casestore.intake.scratch import Scratch
 from casestore.intake.values import NO_ID, NO_RECORD, Native, decode, moment
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _CREATED, _TOLD, _UPDATED = "2", "1", "0"
 """Which of a message's states is believed: the first one, before it was edited or deleted."""
-_MESSAGES = ("message_created", "message_updated")
+_LATE = 10**15
+"""A time in seconds that is later than any."""
 _STATUSES = {"conversation_resolved": "resolved", "conversation_opened": "open"}
 """What status some webhooks tell by their names."""
 _encode = msgspec.json.encode
@@ -52,9 +54,15 @@ class Reader(HelpdeskReader):
 
     name: ClassVar[str] = "chatwoot"
 
+    def __init__(self, options: Options, scratch: Scratch) -> None:
+        super().__init__(options, scratch)
+        # What most records of a file tell again is put once.
+        self._last_channel = ("", "")
+        self._last_account: Native | None = None
+
     def take(self, given: Input) -> Iterator[LeftOut | Remark]:
         """Keep each message, and what else is told of its conversation."""
-        last = ""
+        last, self._last_channel, self._last_account = "", ("", ""), None
         for number, record in enumerate(records(given.stream, ("payload",)), 1):
             where = f"{given.name}, record {number}"
             names = decode(record.data, Names, where)
@@ -112,13 +120,21 @@ class Reader(HelpdeskReader):
         if around is not None:
             native = native or around.id or around.display_id
         parent = "" if native is None else self.plain(native)
-        if not parent or not self.plain(message.id):
+        if not parent:
             yield LeftOut("a message that names no conversation", where, str(message.id)[:200])
             return
         if around is not None:
             yield from self._keep_around(parent, around, where)
         self._put_account(message.account.id if message.account else message.account_id)
+        yield from self._put_message(parent, message, event, where)
+
+    def _put_message(
+        self, parent: str, message: Message, event: str, where: str
+    ) -> Iterator[LeftOut]:
         made = kept(message, self.plain(message.id))
+        if not made.id:
+            yield LeftOut(NO_ID, where)
+            return
         if made.at is None:
             yield LeftOut(NO_TIME, where, f"message {message.id}"[:200])
             return
@@ -138,7 +154,8 @@ class Reader(HelpdeskReader):
         """Keep what any shape tells of a conversation, with the messages in it."""
         meta = conversation.meta
         channel = conversation.channel or (meta.channel if meta else None)
-        if channel:
+        if channel and self._last_channel != (parent, channel):
+            self._last_channel = parent, channel
             self.scratch.put("channel", "", _encode(channel), parent=parent, where=where)
         created = second(conversation.created_at)
         if created is not None:
@@ -151,12 +168,12 @@ class Reader(HelpdeskReader):
             self._put_contact(parent, contact, int(told.timestamp()) if told else 0, where)
         self._put_account(conversation.account_id)
         for raw in conversation.messages:
-            names = decode(raw, Names, where)
-            if isinstance(names, LeftOut):
-                yield names
-            else:
-                names.setdefault("conversation_id", msgspec.Raw(_encode(parent)))
-                yield from self._keep_message(_encode(names), "", where)
+            message = decode(raw, Message, where)
+            if isinstance(message, LeftOut):
+                yield message
+                continue
+            self._put_account(message.account_id)
+            yield from self._put_message(parent, message, "", where)
 
     def _keep_conversation(self, data: bytes, event: str, where: str) -> Iterator[LeftOut]:
         told = decode(data, Conversation, where)
@@ -206,11 +223,14 @@ class Reader(HelpdeskReader):
             self.scratch.put("customer", native, data, where=where)
 
     def _put_contact(self, conversation: str, contact: Native, at: int, where: str) -> None:
-        place = f"{at:012d} {contact}"
-        self.scratch.put("contact", place, b"", parent=conversation, where=where)
+        """Keep whose conversation it is: the first contact that is told, should they be merged."""
+        version = f"{_LATE - at:020d} {contact}"
+        data = _encode(str(contact))
+        self.scratch.put("contact", "", data, parent=conversation, version=version, where=where)
 
     def _put_account(self, account: Native | None) -> None:
-        if account is not None:
+        if account is not None and account != self._last_account:
+            self._last_account = account
             self.scratch.put("account", str(account), b"", where="")
 
     def lines(self) -> Iterator[Read]:

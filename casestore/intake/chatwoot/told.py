@@ -84,8 +84,9 @@ class Told:
 
     def _contact(self) -> str:
         """Whose conversation it is; where nothing says that, who wrote first."""
-        for stored in self._reader.scratch.of("contact", self._native):
-            return stored.id.partition(" ")[2]
+        contact = self._one("contact", str)
+        if isinstance(contact, str):
+            return contact
         written = (part.author for part, _ in self._messages if part.kind == "incoming")
         return next(filter(None, written), f"contact of {self._native}")
 

@@ -128,12 +128,13 @@ class Reader(TicketReader):
         if not native or not parent:
             yield LeftOut(NO_ID, where)
             return
-        slim = msgspec.json.encode(row)
-        self.scratch.put("row", native, slim, parent=parent, version=rank, where=where)
+        self.scratch.put("row", native, data, parent=parent, version=rank, where=where)
+        if row.history_type != "Merged":
+            return
         found = (pattern.match(row.name or "") for pattern in _MERGED)
         merged = next((each for each in found if each), None)
         at = moment(row.create_time, self.zone)
-        if row.history_type == "Merged" and merged is not None and at is not None:
+        if merged is not None and at is not None:
             self.put_merge(
                 merged[1],
                 merged[2],

@@ -223,6 +223,13 @@ def test_the_channel_is_that_of_the_inbox(tmp_path: Path) -> None:
     assert incoming.one("MessageReceived")["channel"] == "email"
 
 
+def test_a_file_that_is_left_out_takes_nothing_along(tmp_path: Path) -> None:
+    whole = json.dumps(conversation(message(1, 0))).encode()
+    given = told("chatwoot", tmp_path, whole + b'\n{"half', whole)
+    assert given.one("CaseOpened")["channel"] == "email"
+    assert given.reasons() == {"it ends in the middle"}
+
+
 # --- conversations ------------------------------------------------------------------------------
 
 
