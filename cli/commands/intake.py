@@ -55,8 +55,8 @@ _OF_READERS = {
     "tag": ("mail",),
     "join_days": ("mail",),
     "mapping": ("csv",),
-    "field_ids": ("zendesk",),
-    "states": ("zammad", "otrs", "jira"),
+    "field_ids": ("zendesk", "freshdesk", "chatwoot", "otrs", "jira"),
+    "states": ("zammad", "freshdesk", "otrs", "jira"),
 }
 """The options that only some readers take, by their parameters' names."""
 _LONGEST = 60
@@ -153,14 +153,14 @@ _READER_OPTIONS = (
     click.option(
         "--states",
         metavar="closed=A,B;open=C",
-        help="zammad, otrs, jira: which states are closed, where they were renamed.",
+        help="Helpdesks: which states are closed, where they were renamed.",
     ),
     click.option(
         "--fields",
         "field_ids",
         multiple=True,
         metavar="ID=NAME",
-        help="zendesk: a custom field that is the case's category, product or region.",
+        help="Helpdesks: a field of theirs that is the case's category, product or region.",
     ),
     click.option(
         "--undo",

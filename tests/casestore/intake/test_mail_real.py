@@ -133,6 +133,9 @@ class Recorded:
     def has(self, stream: str) -> bool:
         return False
 
+    def course(self, case_id: str) -> None:
+        return None
+
     def mails(self, message_ids: Mapping[str, str]) -> Mapping[str, KnownMail]:
         return {each: self.replies[each] for each in message_ids if each in self.replies}
 
