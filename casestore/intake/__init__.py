@@ -1,10 +1,10 @@
 """Readers of histories that other systems keep: mail, helpdesks, tables, CloudEvents.
 
-    from casestore.intake import Options, read
-    from casestore.transfer.lines import append_lines
+    from casestore.intake import Options, StoreKnows, append_lines, pseudonyms, read
 
     with CaseStore.open("sqlite:///complaints.db") as store:
-        append_lines(store, read("zendesk", ["export/"], Options(instance="acme")))
+        options = Options(instance="acme", known=StoreKnows(store), pseudonym=pseudonyms(store))
+        append_lines(store, read("zendesk", ["export/"], options))
 
 A reader makes of files the lines that an import takes. It opens no store. The same files give the
 same lines, in whatever order they come. Each reader's module has `events`, which reads one thing
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from casestore.intake.import_secret import pseudonyms
     from casestore.intake.options import Options
     from casestore.intake.reading import READERS, Reading, read
+    from casestore.transfer.known import StoreKnows
     from casestore.transfer.lines import LeftOut, Line, Remark, append_lines
 
 _NAMES = {
     "casestore.intake.options": "Options",
     "casestore.intake.import_secret": "pseudonyms",
     "casestore.intake.reading": "READERS Reading read",
+    "casestore.transfer.known": "StoreKnows",
     "casestore.transfer.lines": "LeftOut Line Remark append_lines",
 }
 
@@ -38,6 +40,7 @@ __all__ = [
     "Options",
     "Reading",
     "Remark",
+    "StoreKnows",
     "append_lines",
     "pseudonyms",
     "read",

@@ -55,7 +55,7 @@ _OF_READERS = {
     "tag": ("mail",),
     "join_days": ("mail",),
     "mapping": ("csv",),
-    "field_ids": ("zendesk", "freshdesk", "chatwoot", "otrs", "jira"),
+    "field_ids": ("zendesk", "freshdesk", "otrs", "jira"),
     "states": ("zammad", "freshdesk", "otrs", "jira"),
 }
 """The options that only some readers take, by their parameters' names."""

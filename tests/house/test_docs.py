@@ -81,9 +81,10 @@ def blocks(language: str, document: str = "README.md") -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
-def test_the_page_for_services_does_what_it_says(tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", ["docs/python.md", "docs/connecting.md"])
+def test_a_page_for_services_does_what_it_says(page: str, tmp_path: Path) -> None:
     """Its snippets, one after the other, print what stands behind an arrow."""
-    script = "\n".join(blocks("python", "docs/python.md"))
+    script = "\n".join(blocks("python", page))
     env = {name: value for name, value in os.environ.items() if not name.startswith("CASESTORE_")}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", script],
