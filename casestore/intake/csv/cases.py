@@ -41,11 +41,9 @@ class Cases:
         columns = [*columns, *mapping.fields]
         places = {name: place for place, name in enumerate(columns)}
         self.compiler = compiler = Compiler(places, times, options.pseudonym)
-        given, otherwise = mapping.customer, mapping.customer_missing
-        self._customers = [
-            *([] if given is None else [compiler.id(given, person=True)]),
-            *([] if otherwise is None else [compiler.id(otherwise)]),
-        ]
+        self._customers = [compiler.id(each, person=True) for each in mapping.customer]
+        if mapping.customer_missing is not None:
+            self._customers.append(compiler.id(mapping.customer_missing))
         rules = [Compiled(each, mapping, compiler, places, times) for each in mapping.all_rules]
         self._opening = None if mapping.opening is None else rules.pop(0)
         notes = options.changes == "note"

@@ -107,7 +107,7 @@ def _named(mapping: Mapping) -> frozenset[str]:
     """
     watched = {name for rule in mapping.rules for name in rule.change}
     if mapping.rows == "states":
-        templates = [mapping.id, mapping.at, mapping.actor.id, mapping.customer, mapping.row_id]
+        templates = [mapping.id, mapping.at, mapping.actor.id, *mapping.customer, mapping.row_id]
         templates += [mapping.actor.role, mapping.actor.team]
         watched.update(name for each in templates if each is not None for name in each.columns)
         if mapping.file.order is not None:
@@ -120,8 +120,10 @@ def _has(wanted: frozenset[str], value: str) -> bool:
 
 
 def _condition(condition: Condition, places: Map[str, int]) -> Callable[[tuple[str, ...]], bool]:
-    name, wanted = condition
-    place = places[name]
-    if _ALL in wanted:
-        return lambda cells: _has(wanted, cells[place])
+    place, wanted = places[condition.column], condition.values
+    others = [places[name] for name in condition.others]
+    if others or _ALL in wanted:
+        return lambda cells: (
+            _has(wanted, cells[place]) or any(cells[place] == cells[other] for other in others)
+        )
     return lambda cells: cells[place] in wanted

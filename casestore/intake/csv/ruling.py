@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 from casestore.events import EVENTS, CaseOpened, Event, EventCorrected, NoteAdded
 from casestore.events.base import is_id
 from casestore.intake.csv.checker import Checker, Path
-from casestore.intake.csv.document import Condition, Rule, Value, Values
+from casestore.intake.csv.document import Condition, Rule, Template, Value, Values
 from casestore.intake.csv.fields import Fields, fields_to_map, required
 from casestore.intake.csv.who import read_who
 from casestore.system.toml_lines import closest
@@ -145,8 +145,17 @@ class RuleReader:
     def _conditions(self, path: Path, given: Any) -> tuple[Condition, ...]:
         checker, found = self._checker, []
         for column, each in checker.table(path, given).items():
-            checker.column((*path, column), column)
-            found.append((column, frozenset(checker.texts((*path, column), each))))
+            place = (*path, column)
+            checker.column(place, column)
+            values, others = set(), []
+            for text in checker.texts(place, each):
+                template = Template.of(text)
+                if template.texts == ("", ""):
+                    checker.column(place, template.names[0])
+                    others.append(template.names[0])
+                else:
+                    values.add(text)
+            found.append(Condition(column, frozenset(values), tuple(others)))
         return tuple(found)
 
     def _fields(
