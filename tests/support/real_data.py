@@ -3,8 +3,8 @@
 They are read by mappings, as anybody's tables are. Nothing is corrected: rows may repeat, have the
 same time, or go back in time. The events say only what a row says. An update for which the
 vocabulary has no event becomes a NoteAdded that names the change. So does an update whose meaning
-we would have to guess: was "Awaiting User Info" a question to the customer, and which one? A row that
-shows no change at all, or only counters of the log itself, becomes no event, and is told of.
+we would have to guess: was "Awaiting User Info" a question to the customer, and which one? A row
+that shows no change at all, or only counters of the log itself, becomes no event, and is told of.
 """
 
 from __future__ import annotations

@@ -158,7 +158,7 @@ class Rule:
     once: bool = False
     """Whether it makes one event of a case at most."""
     first: bool = True
-    """Whether what a case was opened with is a change."""
+    """Whether what a case was opened with, and had no value before, is a change."""
     at: Template | None = None
     """When it happened, if not at the time of the row."""
     actor: Who | None = None

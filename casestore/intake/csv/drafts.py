@@ -34,6 +34,15 @@ class Draft(NamedTuple):
     where: str
 
 
+class Done(NamedTuple):
+    """There is nothing more that a row may become."""
+
+    where: str
+
+
+Found = Draft | LeftOut | Done
+
+
 class Drafts:
     """Finds what rows may become.
 
@@ -76,7 +85,7 @@ class Drafts:
         ]
         self._width = len(columns)
 
-    def of(self, rows: Iterable[Row]) -> Iterator[Draft | LeftOut]:
+    def of(self, rows: Iterable[Row]) -> Iterator[Found]:
         """What the rows of a case may become, in the order in which it is to be tried.
 
         For the opening there is a draft for each row: the first that makes an event is taken.
@@ -84,20 +93,20 @@ class Drafts:
         drafts = self._in_turn(rows)
         return self._in_time(drafts) if self._sorted else drafts
 
-    def _in_turn(self, rows: Iterable[Row]) -> Iterator[Draft | LeftOut]:
+    def _in_turn(self, rows: Iterable[Row]) -> Iterator[Found]:
         before = ("",) * self._width
         state: dict[str, str] = {}
         begun: datetime | None = None
         place = EARLIEST
         for row, n in self._once_each(self._with_fields(rows)):
             if isinstance(row, LeftOut):
-                yield row
+                yield from (row, Done(row.where))
                 continue
             seen = Seen(row.cells, n)
             try:
                 at = self._time(seen)
             except Unfit as unfit:
-                yield LeftOut(unfit.reason, row.where, unfit.detail)
+                yield from (LeftOut(unfit.reason, row.where, unfit.detail), Done(row.where))
                 continue
             begun, place = begun or at, max(place, at)
             if self._opening is not None:
@@ -108,17 +117,12 @@ class Drafts:
                 changes = self._differences(before, row.cells)
                 first, before = not any(before), row.cells
             elif self._rows == "changes":
-                changes, first = self._change(seen, state), at == begun
-            told = False
-            for each in self._of_row(_Moment(seen, at, place, row.where), changes, first):
-                told = True
-                yield each
-            if not told and not first and self._rows != "cases":
-                yield LeftOut("a row that no rule is about", row.where, "", False)
+                changes = self._change(seen, state)
+                first = self._opening is not None and at == begun
+            yield from self._of_row(_Moment(seen, at, place, row.where), changes, first)
+            yield Done(row.where)
 
-    def _of_row(
-        self, moment: _Moment, changes: list[Change], first: bool
-    ) -> Iterator[Draft | LeftOut]:
+    def _of_row(self, moment: _Moment, changes: list[Change], first: bool) -> Iterator[Found]:
         seen, at, place, where = moment
         for rule in self._rules:
             about = rule.changes(changes, first)
@@ -194,15 +198,17 @@ class Drafts:
         state[field] = after = self._new(seen) or ""
         return [(field, before, after)] if before != after else []
 
-    def _in_time(self, drafts: Iterable[Draft | LeftOut]) -> Iterator[Draft | LeftOut]:
+    def _in_time(self, drafts: Iterable[Found]) -> Iterator[Found]:
         """Drafts in the order of time, which events with a time of their own need.
 
         Nothing goes before the opening, though it may have happened before.
         """
-        mine = []
+        mine, done = [], []
         for each in drafts:
             if isinstance(each, Draft):
                 mine.append(each)
+            elif isinstance(each, Done):
+                done.append(each)
             else:
                 yield each
         opened = min((each.at for each in mine if each.rule is self._opening), default=EARLIEST)
@@ -210,6 +216,7 @@ class Drafts:
             key=lambda each: EARLIEST if each.rule is self._opening else max(each.place, opened)
         )
         yield from mine
+        yield from done
 
 
 class _Moment(NamedTuple):

@@ -62,9 +62,11 @@ class Rehearsal:
                 check_ids(line.stream, self._stream.version, event)
         except (InvalidEvent, EventRefused) as error:
             raise Refused("a value that the vocabulary does not take", str(error)) from None
-        refusal = check_fields(event)
+        if (wrong := check_fields(event)) is not None:
+            raise Refused("a value that the vocabulary does not take", f"{line.type}: {wrong}")
+        refusal = None
         turns = isinstance(event, CaseClosed | CaseReopened)
-        if refusal is None and self._whole:
+        if self._whole:
             refusal = kinds.check(self._stream, event)
         elif turns and self._closed is isinstance(event, CaseClosed):
             refusal = f"the case is {'closed' if self._closed else 'open'} already"

@@ -7,7 +7,7 @@ from collections.abc import Mapping as Map
 from datetime import datetime
 from typing import Any
 
-from casestore.events import EVENTS
+from casestore.events import EVENTS, CaseOpened
 from casestore.intake.csv.cells import Times, Unfit
 from casestore.intake.csv.compiling import Change, Compiler, Seen
 from casestore.intake.csv.document import Condition, Constant, Mapping, Rule
@@ -42,7 +42,9 @@ class Compiled:
         self.of_customer = rule.event not in _OF_A_CASE
         self.needed = required(rule.event) - {"customer_id"}
         self.fields = [(name, compiler.value(v, change=change)) for name, v in rule.fields]
-        self.mapped = {name for name, v in rule.fields if not isinstance(v, Constant)}
+        mapped = {name for name, v in rule.fields if not isinstance(v, Constant)}
+        # A case was opened, however little is known of it.
+        self.mapped = frozenset() if rule.event is CaseOpened else mapped
         who = mapping.actor if rule.actor is None else rule.actor
         self.actor = compiler.who(who, mapping.actor_missing)
         self._at = None if rule.at is None else compiler.text(rule.at, every=True)
@@ -63,7 +65,7 @@ class Compiled:
         if not rule.change:
             return ()
         if first and not rule.first:
-            return None
+            changes = [each for each in changes if each[1]]
         return tuple(each for each in changes if self._is_about(each)) or None
 
     def _is_about(self, change: Change) -> bool:
