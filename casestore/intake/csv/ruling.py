@@ -6,7 +6,14 @@ from collections import Counter
 from collections.abc import Mapping as Map
 from typing import Any, Literal, cast
 
-from casestore.events import EVENTS, CaseOpened, Event, EventCorrected, NoteAdded
+from casestore.events import (
+    EVENTS,
+    CaseOpened,
+    CaseReclassified,
+    Event,
+    EventCorrected,
+    NoteAdded,
+)
 from casestore.events.base import is_id
 from casestore.intake.csv.checker import Checker, Path
 from casestore.intake.csv.document import Condition, Rule, Template, Value, Values
@@ -20,6 +27,8 @@ _EVENTS: dict[str, type[Event]] = {
     for cls in EVENTS[kind]
     if cls not in (CaseOpened, EventCorrected)
 }
+_NO_BEGINNING = (NoteAdded, CaseReclassified)
+"""What is no event if a case is opened with it."""
 _OF_CHANGE = ("except", "from", "unless_from", "unless_to", "first")
 """What is said of a change, and makes no sense without one."""
 _RULE = (
@@ -99,7 +108,7 @@ class RuleReader:
             unless=self._conditions((*path, "unless"), given.get("unless")),
             case=cast(Literal["open", "closed"] | None, case),
             once=checker.yes((*path, "once"), given.get("once"), once),
-            first=checker.yes((*path, "first"), given.get("first"), event is not NoteAdded),
+            first=checker.yes((*path, "first"), given.get("first"), event not in _NO_BEGINNING),
             at=checker.template((*path, "at"), given.get("at")),
             actor=read_who(checker, (*path, "actor"), given.get("actor")),
         )
