@@ -10,10 +10,13 @@ from casestore.events import NoteAdded
 from casestore.intake.csv.cells import Times, Unfit
 from casestore.intake.csv.compiling import Change, Compiler, Seen
 from casestore.intake.csv.document import Mapping
-from casestore.intake.csv.rules import Compiled
+from casestore.intake.csv.rules import Changes, Compiled
 from casestore.transfer.lines import LeftOut
 
 EARLIEST = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
+
+
+_NOTHING: dict[str, Change] = {}
 
 
 class Row(NamedTuple):
@@ -111,21 +114,22 @@ class Drafts:
             begun, place = begun or at, max(place, at)
             if self._opening is not None:
                 yield Draft(EARLIEST, at, self._opening, seen, row.where)
-            changes: list[Change] = []
-            first = False
+            first, changes = False, _NOTHING
             if self._rows == "states":
                 changes = self._differences(before, row.cells)
                 first, before = not any(before), row.cells
             elif self._rows == "changes":
                 changes = self._change(seen, state)
                 first = self._opening is not None and at == begun
-            yield from self._of_row(_Moment(seen, at, place, row.where), changes, first)
+            known = {name: each for name, each in changes.items() if each[1]} if first else changes
+            moment = _Moment(seen, at, place, row.where)
+            yield from self._of_row(moment, Changes(changes, known))
             yield Done(row.where)
 
-    def _of_row(self, moment: _Moment, changes: list[Change], first: bool) -> Iterator[Found]:
+    def _of_row(self, moment: _Moment, changes: Changes) -> Iterator[Found]:
         seen, at, place, where = moment
         for rule in self._rules:
-            about = rule.changes(changes, first)
+            about = rule.changes(changes)
             if about is None or not rule.applies(seen.cells):
                 continue
             if about and not self._notes and rule.rule.event is NoteAdded:
@@ -184,19 +188,19 @@ class Drafts:
             made.append(Row(cells, row.where))
         return made
 
-    def _differences(self, before: tuple[str, ...], cells: tuple[str, ...]) -> list[Change]:
-        return [
-            (name, before[place], cells[place])
+    def _differences(self, before: tuple[str, ...], cells: tuple[str, ...]) -> dict[str, Change]:
+        return {
+            name: (name, before[place], cells[place])
             for name, place in self._watched
             if cells[place] != before[place]
-        ]
+        }
 
-    def _change(self, seen: Seen, state: dict[str, str]) -> list[Change]:
+    def _change(self, seen: Seen, state: dict[str, str]) -> dict[str, Change]:
         if self._field is None or self._new is None or (field := self._field(seen)) is None:
-            return []
+            return {}
         before = state.get(field, "") if self._old is None else self._old(seen) or ""
         state[field] = after = self._new(seen) or ""
-        return [(field, before, after)] if before != after else []
+        return {field: (field, before, after)} if before != after else {}
 
     def _in_time(self, drafts: Iterable[Found]) -> Iterator[Found]:
         """Drafts in the order of time, which events with a time of their own need.

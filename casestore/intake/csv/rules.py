@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from collections.abc import Mapping as Map
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from casestore.events import EVENTS, CaseOpened
 from casestore.intake.csv.cells import Times, Unfit
@@ -15,6 +15,14 @@ from casestore.intake.csv.fields import required
 
 _OF_A_CASE = frozenset(EVENTS["case"])
 _ALL = "*"
+
+
+class Changes(NamedTuple):
+    """What changed in a row, by the names of columns or of a history's fields."""
+
+    all: dict[str, Change]
+    known_before: dict[str, Change]
+    """Those of which a case was not opened with the new value."""
 
 
 class Compiled:
@@ -52,26 +60,29 @@ class Compiled:
         self.own_time = rule.at is not None
         self._when = [_condition(each, places) for each in rule.when]
         self._unless = [_condition(each, places) for each in rule.unless]
-        if rule.change == (_ALL,):
-            self._watched = None
-            self._apart = rule.apart | _named(mapping)
-        else:
-            self._watched = frozenset(rule.change)
-            self._apart = frozenset()
+        everything = rule.change == (_ALL,)
+        self._watched = None if everything else rule.change
+        self._apart = rule.apart | _named(mapping) if everything else frozenset()
+        bounds = (rule.values_from, rule.values_to, rule.not_from or None, rule.not_to or None)
+        self._any_value = all(each is None for each in bounds)
 
-    def changes(self, changes: Sequence[Change], first: bool) -> tuple[Change, ...] | None:
+    def changes(self, changes: Changes) -> tuple[Change, ...] | None:
         """The changes of a row that the rule is about; None if it is about none of them."""
-        rule = self.rule
-        if not rule.change:
+        if not self.rule.change:
             return ()
-        if first and not rule.first:
-            changes = [each for each in changes if each[1]]
-        return tuple(each for each in changes if self._is_about(each)) or None
+        given = changes.all if self.rule.first else changes.known_before
+        if not given:
+            return None
+        if self._watched is None:
+            about = [each for name, each in given.items() if name not in self._apart]
+        else:
+            about = [given[name] for name in self._watched if name in given]
+        if not self._any_value:
+            about = [each for each in about if self._is_between(each)]
+        return tuple(about) or None
 
-    def _is_about(self, change: Change) -> bool:
-        rule, (name, before, after) = self.rule, change
-        if name in self._apart if self._watched is None else name not in self._watched:
-            return False
+    def _is_between(self, change: Change) -> bool:
+        rule, (_, before, after) = self.rule, change
         return (
             (rule.values_from is None or _has(rule.values_from, before))
             and (rule.values_to is None or _has(rule.values_to, after))
