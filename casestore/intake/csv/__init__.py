@@ -150,7 +150,7 @@ class Reader(reading.BaseReader):
     def _check_header(self, name: str, header: list[str]) -> None:
         named = self._mapping.columns
         lacking = [each for each in named if each not in header]
-        if len(lacking) == len(named):
+        if lacking and len(lacking) == len(named):
             raise UnreadableInput("its first row names none of the mapping's columns")
         mistakes = [
             Mistake(*named[each], f"{name} has no column {each!r}", closest(each, header))
