@@ -30,6 +30,10 @@ CREATE TABLE lines (
 CREATE TABLE told (number INTEGER PRIMARY KEY, kind TEXT, told TEXT);
 CREATE TABLE leads (stream TEXT, other TEXT);
 """
+_INSERT_LINE = (
+    "INSERT INTO lines (turn, stream, type, data, key, source, at, whence, keep) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 _CACHE_KIB = 16 * 1024
 _TELLS: dict[str, type[LeftOut] | type[Remark]] = {"out": LeftOut, "remark": Remark}
 
@@ -155,21 +159,8 @@ class Scratch:
         """Keep a line. Those of one stream are added in the order in which they are appended."""
         # A stream's lines never change their order, though the source's clock may step back.
         turn = self._turns[line.stream] = max(line.at, self._turns.get(line.stream, line.at))
-        self.sql.execute(
-            "INSERT INTO lines (turn, stream, type, data, key, source, at, whence, keep) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                turn,
-                line.stream,
-                line.type,
-                line.data,
-                line.key,
-                line.source,
-                line.at,
-                line.where,
-                line.keep_first,
-            ),
-        )
+        # The fields of a line are the columns after `turn`, in their order.
+        self.sql.execute(_INSERT_LINE, (turn, *line))
 
     def forget_turns(self) -> None:
         """Called by a reader after a stream's last line, so that memory stays flat."""
@@ -186,7 +177,7 @@ class Scratch:
             "SELECT stream, type, data, key, source, at, whence, keep FROM lines "
             "ORDER BY turn, number"
         )
-        return (Line._make((*texts, bool(keep))) for *texts, keep in rows)
+        return (Line._make((*fields, keep == 1)) for *fields, keep in rows)
 
     def line_count(self) -> int:
         """How many lines there are."""

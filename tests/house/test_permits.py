@@ -11,7 +11,8 @@ import pytest
 
 from casestore import CaseStore, PromiseKept, PromiseMade
 from casestore.transfer.ndjson import import_lines
-from tests.support.permits import permit_answers, permits
+from tests.support.permits import permit_answers
+from tests.support.real_data import permits
 
 MICROSECOND = timedelta(microseconds=1)
 NEW_YEAR = datetime.fromisoformat("2011-01-01T00:00:00+00:00")

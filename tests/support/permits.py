@@ -1,11 +1,11 @@
-"""A municipality's permit applications as casestore events: promises with real deadlines.
+"""What is known of a municipality's permit applications: promises with real deadlines.
 
 Every row of the file is one completed task, and repeats what is known of its whole case. Each case
 becomes a CaseOpened and a PromiseMade at `case:startdate`, an event for each task at its own time,
 and a PromiseKept at `case:enddate` if there is one, in order of time. Every time in the file names
 its offset, +01:00 in winter and +02:00 in summer, and is taken over unchanged.
 
-What the file is like, and what we make of it:
+permits.toml maps them. What the file is like, and what we make of it:
 
 - Every case has a deadline, and every deadline is after the start: there is nothing to decide.
 - 49 of the 726 cases have no enddate: their promise is not kept.
@@ -24,72 +24,15 @@ What the file is like, and what we make of it:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from tests.support.real_data import Fact, Line, Row, histories, line_of
+from tests.support.real_data import PERMITS, histories
 
 State = Literal["kept", "late", "open", "broken"]
 
-PERMITS = "permit_receipts_half.csv.gz"
-PROMISE = "deadline"
-"""The promise_id: a case has this one promise."""
-
 _CASE, _START, _DUE, _END = "case:concept:name", "case:startdate", "case:deadline", "case:enddate"
-_CHANNELS = {
-    "Internet": "web",
-    "Desk": "visit",
-    "Post": "letter",
-    "e-mail": "email",
-    "Intern": "other",
-}
-# The only task whose name is that of one of our events. The names of other tasks (to draft, to
-# check, to "process or receive") do not say what came of them, nor from whom or to whom.
-_SENT = "T05 Print and send confirmation of receipt"
-
-
-def permits(data_dir: Path) -> Iterator[Line]:
-    """The 726 permit applications."""
-    for permit, rows in histories(data_dir / PERMITS, _CASE):
-        case = rows[0]
-        opened = {
-            "customer_id": f"Applicant of {permit}",
-            "channel": _CHANNELS[case["case:channel"]],
-        }
-        made = {"promise_id": PROMISE, "kind": "other", "due_at": case[_DUE]}
-        yield _case_line(permit, case, _START, ("CaseOpened", opened))
-        yield _case_line(permit, case, _START, ("PromiseMade", made))
-        rest = [_task(permit, index, row) for index, row in enumerate(rows)]
-        if case[_END]:
-            rest.append(_case_line(permit, case, _END, ("PromiseKept", {"promise_id": PROMISE})))
-        yield from sorted(rest, key=_when)
-
-
-def _case_line(permit: str, case: Row, column: str, fact: Fact) -> Line:
-    return line_of(PERMITS, permit, 0, fact, at=case[column], by=case["case:responsible"])
-
-
-def _task(permit: str, index: int, row: Row) -> Line:
-    task, team = row["concept:name"], row["org:group"]
-    fact: Fact = ("NoteAdded", {"text": task})
-    if task == _SENT:
-        reply = {"reply_id": row["concept:instance"], "channel": "letter"}
-        fact = ("ReplySent", {**reply, "purpose": "acknowledgement"})
-    return line_of(
-        PERMITS,
-        permit,
-        index,
-        fact,
-        at=row["time:timestamp"],
-        by=row["org:resource"],
-        team=None if team == "EMPTY" else team,
-    )
-
-
-def _when(line: Line) -> datetime:
-    return datetime.fromisoformat(line["data"]["occurred_at"])
 
 
 def permit_answers(data_dir: Path, as_of: datetime) -> dict[str, State]:

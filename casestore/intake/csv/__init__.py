@@ -32,7 +32,7 @@ from casestore.intake.csv.document import Mapping
 from casestore.intake.csv.drafts import Row
 from casestore.intake.csv.mapping import read_mapping
 from casestore.intake.csv.sample import sample
-from casestore.intake.csv.shipped import load, shipped
+from casestore.intake.csv.shipped import load, shipped, text_of
 from casestore.intake.csv.table import Table
 from casestore.intake.inputs import Input
 from casestore.intake.options import Options
@@ -40,7 +40,7 @@ from casestore.intake.scratch import Scratch
 from casestore.system.toml_lines import closest
 from casestore.transfer.lines import LeftOut, Line, Read, Remark
 
-__all__ = ["Mapping", "Reader", "events", "load", "read_mapping", "sample", "shipped"]
+__all__ = ["Mapping", "Reader", "events", "load", "read_mapping", "sample", "shipped", "text_of"]
 
 _TABLES = """
 CREATE TABLE csv_rows (
@@ -133,19 +133,24 @@ class Reader(reading.BaseReader):
         self._check_header(name, header)
         if self._mapping.every_column:
             self._columns += (each for each in header if each not in self._columns)
-        places = [header.index(c) if c in header else len(header) for c in self._columns]
-        missing = self._mapping.file.missing
+        file = self._mapping.file
+        picked = [
+            (header.index(c) if c in header else len(header), file.missing_in.get(c, file.missing))
+            for c in self._columns
+        ]
 
         def pick(cells: list[str]) -> tuple[str, ...]:
             cells.append("")  # of the columns that the file does not have
-            return tuple(["" if (cell := cells[place]) in missing else cell for place in places])
+            return tuple(
+                ["" if (cell := cells[place]) in missing else cell for place, missing in picked]
+            )
 
         return pick
 
     def _check_header(self, name: str, header: list[str]) -> None:
         named = self._mapping.columns
         lacking = [each for each in named if each not in header]
-        if len(lacking) == len(named):
+        if lacking and len(lacking) == len(named):
             raise UnreadableInput("its first row names none of the mapping's columns")
         mistakes = [
             Mistake(*named[each], f"{name} has no column {each!r}", closest(each, header))

@@ -8,7 +8,7 @@ from casestore.events import CaseMerged, CustomerRegistered
 from casestore.intake.csv.cells import Times, Unfit
 from casestore.intake.csv.compiling import Compiler, Seen
 from casestore.intake.csv.document import Mapping
-from casestore.intake.csv.drafts import Draft, Drafts, Row
+from casestore.intake.csv.drafts import Done, Draft, Drafts, Row
 from casestore.intake.csv.rehearsal import Refused, Rehearsal
 from casestore.intake.csv.rules import Compiled
 from casestore.intake.options import Options
@@ -41,11 +41,9 @@ class Cases:
         columns = [*columns, *mapping.fields]
         places = {name: place for place, name in enumerate(columns)}
         self.compiler = compiler = Compiler(places, times, options.pseudonym)
-        given, otherwise = mapping.customer, mapping.customer_missing
-        self._customers = [
-            *([] if given is None else [compiler.id(given, person=True)]),
-            *([] if otherwise is None else [compiler.id(otherwise)]),
-        ]
+        self._customers = [compiler.id(each, person=True) for each in mapping.customer]
+        if mapping.customer_missing is not None:
+            self._customers.append(compiler.id(mapping.customer_missing))
         rules = [Compiled(each, mapping, compiler, places, times) for each in mapping.all_rules]
         self._opening = None if mapping.opening is None else rules.pop(0)
         notes = options.changes == "note"
@@ -68,16 +66,20 @@ class Cases:
                 yield from (LeftOut(reason, row.where, case_id) for row in rows)
                 return
             case.rehearsal.join_known()
-        for draft in self._drafts.of(rows):
-            if isinstance(draft, LeftOut):
-                yield draft
-            elif self._is_wanted(case, draft):
-                read = self._try(case, draft)
-                if self.compiler.remarks:
-                    yield from (Remark(what, draft.where) for what in self.compiler.remarks)
-                    self.compiler.remarks.clear()
-                if read is not None:
-                    yield read
+        spoken: set[str] = set()
+        """The rows that are not done, and became something or were left out."""
+        for found in self._drafts.of(rows):
+            if isinstance(found, Done):
+                if found.where not in spoken:
+                    yield LeftOut("a row that no rule is about", found.where, "", False)
+                spoken.discard(found.where)
+                continue
+            read = self._tried(case, found) if isinstance(found, Draft) else found
+            if read is not None:
+                spoken.add(found.where)
+                yield from (Remark(what, found.where) for what in self.compiler.remarks)
+                self.compiler.remarks.clear()
+                yield read
 
     def _is_wanted(self, case: _Case, draft: Draft) -> bool:
         """Whether a draft's rule still applies, now that the events before it are made."""
@@ -88,8 +90,10 @@ class Cases:
             return False
         return rule.case is None or (rule.case == "closed") is bool(case.rehearsal.closed)
 
-    def _try(self, case: _Case, draft: Draft) -> Read | None:
+    def _tried(self, case: _Case, draft: Draft) -> Read | None:
         rule = draft.rule
+        if not self._is_wanted(case, draft):
+            return None
         try:
             if (made := self._line(case, draft)) is None:
                 reason = "an event of which every mapped field is missing"

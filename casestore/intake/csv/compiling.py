@@ -28,6 +28,7 @@ from casestore.intake.ids import is_contact
 
 _MOST_TOLD = 20
 """How many unknown values are named, and how many of those that fell to "*"."""
+_MOST_CACHED = 50_000
 _NONE = "(none)"
 """What a text says of a value that was missing."""
 Change = tuple[str, str, str]
@@ -126,38 +127,27 @@ class Compiler:
     # --- ids ----------------------------------------------------------------------------------
 
     def id(self, template: Template, *, person: bool = False, change: bool = False) -> Text:
-        """An id. An address in it is made pseudonymous; of a person's, a telephone number too."""
+        """An id. An address in it is made pseudonymous; of a person's, a telephone number too.
+
+        Of a person's that one column gives, the column alone is made pseudonymous, so that it is
+        the same whatever stands before it.
+        """
+        begin, end = "", ""
+        if person and len(template.names) == 1:
+            begin, end = template.texts
+            template = Template(("", ""), template.names)
         write = self.text(template, every=True, change=change)
         known: dict[str, str | None] = {}
 
         def make(seen: Seen) -> str | None:
-            text = write(seen)
-            if text is None:
+            if (text := write(seen)) is None:
                 return None
             if text not in known:
-                if len(known) > 50_000:
+                if len(known) >= _MOST_CACHED:
                     known.clear()
-                known[text] = self._id(text, person)
+                bare = self._id(text, person)
+                known[text] = None if bare is None else plain_id(f"{begin}{bare}{end}")
             return known[text]
-
-        if person and len(template.names) == 1 and template.names[0] != ORDINAL:
-            return self._person(template)
-        return make
-
-    def _person(self, template: Template) -> Text:
-        """An id of a person made of one column, of which the column alone is made pseudonymous."""
-        (begin, end), place = template.texts, self._places[template.names[0]]
-        known: dict[str, str | None] = {}
-
-        def make(seen: Seen) -> str | None:
-            if not (cell := seen.cells[place]):
-                return None
-            if cell not in known:
-                if len(known) > 50_000:
-                    known.clear()
-                bare = self._id(cell, person=True)
-                known[cell] = None if bare is None else plain_id(f"{begin}{bare}{end}")
-            return known[cell]
 
         return make
 

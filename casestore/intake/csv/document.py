@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from collections.abc import Mapping as Map
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from casestore.events import Event
@@ -125,8 +125,14 @@ class Who(NamedTuple):
     team: Template | None = None
 
 
-Condition = tuple[str, frozenset[str]]
-"""A column, and the values of which it must have one: "*" is any that is not missing."""
+class Condition(NamedTuple):
+    """What a row must have in a column: one of some values, or what another column has."""
+
+    column: str
+    values: frozenset[str]
+    """ "*" is any that is not missing."""
+    others: tuple[str, ...] = ()
+    """The other columns."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +158,7 @@ class Rule:
     once: bool = False
     """Whether it makes one event of a case at most."""
     first: bool = True
-    """Whether what a case was opened with is a change."""
+    """Whether what a case was opened with, and had no value before, is a change."""
     at: Template | None = None
     """When it happened, if not at the time of the row."""
     actor: Who | None = None
@@ -169,6 +175,8 @@ class File:
     time_formats: tuple[str, ...] = ("iso",)
     order: str | None = None
     """The column that rows are ordered by; None: as they stand."""
+    missing_in: Map[str, frozenset[str]] = field(default_factory=dict)
+    """What is missing in one column, where that is not `missing`."""
     optional: frozenset[str] = frozenset()
     """Columns that a file need not have."""
 
@@ -185,7 +193,8 @@ class Mapping:
     file: File
     rows: Rows
     id: Template
-    customer: Template | None
+    customer: tuple[Template, ...]
+    """The first of which the columns are there is taken."""
     customer_missing: Template | None
     at: Template
     actor: Who

@@ -10,10 +10,13 @@ from casestore.events import NoteAdded
 from casestore.intake.csv.cells import Times, Unfit
 from casestore.intake.csv.compiling import Change, Compiler, Seen
 from casestore.intake.csv.document import Mapping
-from casestore.intake.csv.rules import Compiled
+from casestore.intake.csv.rules import Changes, Compiled
 from casestore.transfer.lines import LeftOut
 
 EARLIEST = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
+
+
+_NOTHING: dict[str, Change] = {}
 
 
 class Row(NamedTuple):
@@ -32,6 +35,15 @@ class Draft(NamedTuple):
     rule: Compiled
     seen: Seen
     where: str
+
+
+class Done(NamedTuple):
+    """There is nothing more that a row may become."""
+
+    where: str
+
+
+Found = Draft | LeftOut | Done
 
 
 class Drafts:
@@ -76,7 +88,7 @@ class Drafts:
         ]
         self._width = len(columns)
 
-    def of(self, rows: Iterable[Row]) -> Iterator[Draft | LeftOut]:
+    def of(self, rows: Iterable[Row]) -> Iterator[Found]:
         """What the rows of a case may become, in the order in which it is to be tried.
 
         For the opening there is a draft for each row: the first that makes an event is taken.
@@ -84,44 +96,40 @@ class Drafts:
         drafts = self._in_turn(rows)
         return self._in_time(drafts) if self._sorted else drafts
 
-    def _in_turn(self, rows: Iterable[Row]) -> Iterator[Draft | LeftOut]:
+    def _in_turn(self, rows: Iterable[Row]) -> Iterator[Found]:
         before = ("",) * self._width
         state: dict[str, str] = {}
         begun: datetime | None = None
         place = EARLIEST
         for row, n in self._once_each(self._with_fields(rows)):
             if isinstance(row, LeftOut):
-                yield row
+                yield from (row, Done(row.where))
                 continue
             seen = Seen(row.cells, n)
             try:
                 at = self._time(seen)
             except Unfit as unfit:
-                yield LeftOut(unfit.reason, row.where, unfit.detail)
+                yield from (LeftOut(unfit.reason, row.where, unfit.detail), Done(row.where))
                 continue
             begun, place = begun or at, max(place, at)
             if self._opening is not None:
                 yield Draft(EARLIEST, at, self._opening, seen, row.where)
-            changes: list[Change] = []
-            first = False
+            first, changes = False, _NOTHING
             if self._rows == "states":
                 changes = self._differences(before, row.cells)
                 first, before = not any(before), row.cells
             elif self._rows == "changes":
-                changes, first = self._change(seen, state), at == begun
-            told = False
-            for each in self._of_row(_Moment(seen, at, place, row.where), changes, first):
-                told = True
-                yield each
-            if not told and not first and self._rows != "cases":
-                yield LeftOut("a row that no rule is about", row.where, "", False)
+                changes = self._change(seen, state)
+                first = self._opening is not None and at == begun
+            known = {name: each for name, each in changes.items() if each[1]} if first else changes
+            moment = _Moment(seen, at, place, row.where)
+            yield from self._of_row(moment, Changes(changes, known))
+            yield Done(row.where)
 
-    def _of_row(
-        self, moment: _Moment, changes: list[Change], first: bool
-    ) -> Iterator[Draft | LeftOut]:
+    def _of_row(self, moment: _Moment, changes: Changes) -> Iterator[Found]:
         seen, at, place, where = moment
         for rule in self._rules:
-            about = rule.changes(changes, first)
+            about = rule.changes(changes)
             if about is None or not rule.applies(seen.cells):
                 continue
             if about and not self._notes and rule.rule.event is NoteAdded:
@@ -180,29 +188,31 @@ class Drafts:
             made.append(Row(cells, row.where))
         return made
 
-    def _differences(self, before: tuple[str, ...], cells: tuple[str, ...]) -> list[Change]:
-        return [
-            (name, before[place], cells[place])
+    def _differences(self, before: tuple[str, ...], cells: tuple[str, ...]) -> dict[str, Change]:
+        return {
+            name: (name, before[place], cells[place])
             for name, place in self._watched
             if cells[place] != before[place]
-        ]
+        }
 
-    def _change(self, seen: Seen, state: dict[str, str]) -> list[Change]:
+    def _change(self, seen: Seen, state: dict[str, str]) -> dict[str, Change]:
         if self._field is None or self._new is None or (field := self._field(seen)) is None:
-            return []
+            return {}
         before = state.get(field, "") if self._old is None else self._old(seen) or ""
         state[field] = after = self._new(seen) or ""
-        return [(field, before, after)] if before != after else []
+        return {field: (field, before, after)} if before != after else {}
 
-    def _in_time(self, drafts: Iterable[Draft | LeftOut]) -> Iterator[Draft | LeftOut]:
+    def _in_time(self, drafts: Iterable[Found]) -> Iterator[Found]:
         """Drafts in the order of time, which events with a time of their own need.
 
         Nothing goes before the opening, though it may have happened before.
         """
-        mine = []
+        mine, done = [], []
         for each in drafts:
             if isinstance(each, Draft):
                 mine.append(each)
+            elif isinstance(each, Done):
+                done.append(each)
             else:
                 yield each
         opened = min((each.at for each in mine if each.rule is self._opening), default=EARLIEST)
@@ -210,6 +220,7 @@ class Drafts:
             key=lambda each: EARLIEST if each.rule is self._opening else max(each.place, opened)
         )
         yield from mine
+        yield from done
 
 
 class _Moment(NamedTuple):

@@ -187,10 +187,10 @@ class Fields:
                 return number
             case "choice", str():
                 return self._checker.choice(path, given, kind.choices)
-            case "time", datetime() if given.utcoffset() is not None:
-                return given.isoformat()
-            case (("time" | "number"), str()):
-                return given
+            case "time", datetime() as time if time.utcoffset() is not None:
+                return time.isoformat()
+            case (("text" | "time" | "number"), str(text)):
+                return text
             case (("flag" | "whole"), str()):
                 try:
                     return flag(given) if kind.name == "flag" else whole(given)

@@ -4,8 +4,8 @@
     name = "crm"                          in keys and source
     about = "Tickets of our CRM"          a line for a list
     system = "crm"                        whose cases they are; the name, if it is left out
-    [file]                                encoding, delimiter, missing, timezone, time_formats,
-                                          order, optional
+    [file]                                encoding, delimiter, missing, missing_in, timezone,
+                                          time_formats, order, optional
     [case]                                id, customer, rows, at, actor, …
     [values.channel]                      Phone = "phone", "*" = "other"
     [open]                                the fields of CaseOpened
@@ -29,7 +29,16 @@ from casestore.intake.csv.who import read_who
 from casestore.system.toml_lines import closest, parse
 
 _TOP = ("version", "name", "about", "system", "file", "case", "values", "open", "on")
-_FILE = ("encoding", "delimiter", "missing", "timezone", "time_formats", "order", "optional")
+_FILE = (
+    "encoding",
+    "delimiter",
+    "missing",
+    "missing_in",
+    "timezone",
+    "time_formats",
+    "order",
+    "optional",
+)
 _CASE = (
     "id",
     "customer",
@@ -91,14 +100,15 @@ def _read(checker: Checker, given: dict[str, Any]) -> Mapping | None:
     instead = read_who(
         checker, ("case", "actor_missing"), case.get("actor_missing", f"system:{name}")
     )
-    customer = checker.template(("case", "customer"), case.get("customer"))
+    named = checker.texts(("case", "customer"), case.get("customer"))
+    customers = [checker.template(("case", "customer"), each) for each in named]
     otherwise = checker.template(("case", "customer_missing"), case.get("customer_missing"))
     row_id = checker.column_template(("case", "row_id"), case.get("row_id"))
     values = _values(checker, given.get("values"))
     reader = RuleReader(checker, values, rows or "events")
     opening = reader.opening(given["open"]) if "open" in given else None
     rules = reader.rules(given.get("on", []))
-    if opening is not None and customer is None and otherwise is None:
+    if opening is not None and not customers and otherwise is None:
         what = 'is missing; [open] needs it, like customer = "{caller_id}"'
         checker.wrong(("case", "customer"), what)
     if opening is None and not rules:
@@ -112,7 +122,7 @@ def _read(checker: Checker, given: dict[str, Any]) -> Mapping | None:
         file=file,
         rows=cast(Rows, rows),
         id=cast(Template, texts["id"]),
-        customer=customer,
+        customer=tuple(each for each in customers if each is not None),
         customer_missing=otherwise,
         at=cast(Template, texts["at"]),
         actor=cast(Who, actor),
@@ -206,15 +216,20 @@ def _file(checker: Checker, given: dict[str, Any]) -> File:
         order = (Template.of(order).names or (order,))[0]
         checker.column(("file", "order"), order)
     missing = checker.texts(("file", "missing"), given.get("missing", ""))
-    optional = frozenset(checker.texts(("file", "optional"), given.get("optional")))
+    missing_in = {}
+    for name, each in checker.table(("file", "missing_in"), given.get("missing_in")).items():
+        path = ("file", "missing_in", name)
+        checker.column(path, name)
+        missing_in[name] = frozenset(checker.texts(path, each)) | {""}
     return File(
-        encoding,
-        delimiter,
-        frozenset(missing) | {""},
-        text["timezone"],
-        formats,
-        order,
-        optional,
+        encoding=encoding,
+        delimiter=delimiter,
+        missing=frozenset(missing) | {""},
+        missing_in=missing_in,
+        timezone=text["timezone"],
+        time_formats=formats,
+        order=order,
+        optional=frozenset(checker.texts(("file", "optional"), given.get("optional"))),
     )
 
 

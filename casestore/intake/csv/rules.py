@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from collections.abc import Mapping as Map
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from casestore.events import EVENTS
+from casestore.events import EVENTS, CaseOpened
 from casestore.intake.csv.cells import Times, Unfit
 from casestore.intake.csv.compiling import Change, Compiler, Seen
 from casestore.intake.csv.document import Condition, Constant, Mapping, Rule
@@ -15,6 +15,14 @@ from casestore.intake.csv.fields import required
 
 _OF_A_CASE = frozenset(EVENTS["case"])
 _ALL = "*"
+
+
+class Changes(NamedTuple):
+    """What changed in a row, by the names of columns or of a history's fields."""
+
+    all: dict[str, Change]
+    known_before: dict[str, Change]
+    """Those of which a case was not opened with the new value."""
 
 
 class Compiled:
@@ -42,7 +50,9 @@ class Compiled:
         self.of_customer = rule.event not in _OF_A_CASE
         self.needed = required(rule.event) - {"customer_id"}
         self.fields = [(name, compiler.value(v, change=change)) for name, v in rule.fields]
-        self.mapped = {name for name, v in rule.fields if not isinstance(v, Constant)}
+        mapped = {name for name, v in rule.fields if not isinstance(v, Constant)}
+        # A case was opened, however little is known of it.
+        self.mapped = frozenset() if rule.event is CaseOpened else mapped
         who = mapping.actor if rule.actor is None else rule.actor
         self.actor = compiler.who(who, mapping.actor_missing)
         self._at = None if rule.at is None else compiler.text(rule.at, every=True)
@@ -50,26 +60,29 @@ class Compiled:
         self.own_time = rule.at is not None
         self._when = [_condition(each, places) for each in rule.when]
         self._unless = [_condition(each, places) for each in rule.unless]
-        if rule.change == (_ALL,):
-            self._watched = None
-            self._apart = rule.apart | _named(mapping)
-        else:
-            self._watched = frozenset(rule.change)
-            self._apart = frozenset()
+        everything = rule.change == (_ALL,)
+        self._watched = None if everything else rule.change
+        self._apart = rule.apart | _named(mapping) if everything else frozenset()
+        bounds = (rule.values_from, rule.values_to, rule.not_from or None, rule.not_to or None)
+        self._any_value = all(each is None for each in bounds)
 
-    def changes(self, changes: Sequence[Change], first: bool) -> tuple[Change, ...] | None:
+    def changes(self, changes: Changes) -> tuple[Change, ...] | None:
         """The changes of a row that the rule is about; None if it is about none of them."""
-        rule = self.rule
-        if not rule.change:
+        if not self.rule.change:
             return ()
-        if first and not rule.first:
+        given = changes.all if self.rule.first else changes.known_before
+        if not given:
             return None
-        return tuple(each for each in changes if self._is_about(each)) or None
+        if self._watched is None:
+            about = [each for name, each in given.items() if name not in self._apart]
+        else:
+            about = [given[name] for name in self._watched if name in given]
+        if not self._any_value:
+            about = [each for each in about if self._is_between(each)]
+        return tuple(about) or None
 
-    def _is_about(self, change: Change) -> bool:
-        rule, (name, before, after) = self.rule, change
-        if name in self._apart if self._watched is None else name not in self._watched:
-            return False
+    def _is_between(self, change: Change) -> bool:
+        rule, (_, before, after) = self.rule, change
         return (
             (rule.values_from is None or _has(rule.values_from, before))
             and (rule.values_to is None or _has(rule.values_to, after))
@@ -107,7 +120,7 @@ def _named(mapping: Mapping) -> frozenset[str]:
     """
     watched = {name for rule in mapping.rules for name in rule.change}
     if mapping.rows == "states":
-        templates = [mapping.id, mapping.at, mapping.actor.id, mapping.customer, mapping.row_id]
+        templates = [mapping.id, mapping.at, mapping.actor.id, *mapping.customer, mapping.row_id]
         templates += [mapping.actor.role, mapping.actor.team]
         watched.update(name for each in templates if each is not None for name in each.columns)
         if mapping.file.order is not None:
@@ -120,8 +133,10 @@ def _has(wanted: frozenset[str], value: str) -> bool:
 
 
 def _condition(condition: Condition, places: Map[str, int]) -> Callable[[tuple[str, ...]], bool]:
-    name, wanted = condition
-    place = places[name]
-    if _ALL in wanted:
-        return lambda cells: _has(wanted, cells[place])
+    place, wanted = places[condition.column], condition.values
+    others = [places[name] for name in condition.others]
+    if others or _ALL in wanted:
+        return lambda cells: (
+            _has(wanted, cells[place]) or any(cells[place] == cells[other] for other in others)
+        )
     return lambda cells: cells[place] in wanted

@@ -6,10 +6,17 @@ from collections import Counter
 from collections.abc import Mapping as Map
 from typing import Any, Literal, cast
 
-from casestore.events import EVENTS, CaseOpened, Event, EventCorrected, NoteAdded
+from casestore.events import (
+    EVENTS,
+    CaseOpened,
+    CaseReclassified,
+    Event,
+    EventCorrected,
+    NoteAdded,
+)
 from casestore.events.base import is_id
 from casestore.intake.csv.checker import Checker, Path
-from casestore.intake.csv.document import Condition, Rule, Value, Values
+from casestore.intake.csv.document import Condition, Rule, Template, Value, Values
 from casestore.intake.csv.fields import Fields, fields_to_map, required
 from casestore.intake.csv.who import read_who
 from casestore.system.toml_lines import closest
@@ -20,6 +27,8 @@ _EVENTS: dict[str, type[Event]] = {
     for cls in EVENTS[kind]
     if cls not in (CaseOpened, EventCorrected)
 }
+_NO_BEGINNING = (NoteAdded, CaseReclassified)
+"""What is no event if a case is opened with it."""
 _OF_CHANGE = ("except", "from", "unless_from", "unless_to", "first")
 """What is said of a change, and makes no sense without one."""
 _RULE = (
@@ -99,7 +108,7 @@ class RuleReader:
             unless=self._conditions((*path, "unless"), given.get("unless")),
             case=cast(Literal["open", "closed"] | None, case),
             once=checker.yes((*path, "once"), given.get("once"), once),
-            first=checker.yes((*path, "first"), given.get("first"), event is not NoteAdded),
+            first=checker.yes((*path, "first"), given.get("first"), event not in _NO_BEGINNING),
             at=checker.template((*path, "at"), given.get("at")),
             actor=read_who(checker, (*path, "actor"), given.get("actor")),
         )
@@ -145,8 +154,17 @@ class RuleReader:
     def _conditions(self, path: Path, given: Any) -> tuple[Condition, ...]:
         checker, found = self._checker, []
         for column, each in checker.table(path, given).items():
-            checker.column((*path, column), column)
-            found.append((column, frozenset(checker.texts((*path, column), each))))
+            place = (*path, column)
+            checker.column(place, column)
+            values, others = set(), []
+            for text in checker.texts(place, each):
+                template = Template.of(text)
+                if template.texts == ("", ""):
+                    checker.column(place, template.names[0])
+                    others.append(template.names[0])
+                else:
+                    values.add(text)
+            found.append(Condition(column, frozenset(values), tuple(others)))
         return tuple(found)
 
     def _fields(

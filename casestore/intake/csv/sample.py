@@ -19,8 +19,9 @@ _COPIED = re.compile(r"sync|extract|load|import", re.IGNORECASE)
 _WORD = r"(?:^|[\W_]|(?<=[a-z]))"
 _IDS = (
     rf"{_WORD}(?:number|case|ticket|incident|complaint|issue)[\W_]?(?:id|no|key|number)?$",
-    rf"{_WORD}(?:case|ticket|incident|complaint|documentkey)",
+    r"^documentkey$",
     r"(?:^|[\W_])(?:id|key|no|number)$",
+    rf"{_WORD}(?:case|ticket|incident|complaint)",
 )
 _CUSTOMER = (r"customer|caller|requester", r"contact_?id|client|reporter|account")
 _OPENED = (r"open|creat|receiv|start",)

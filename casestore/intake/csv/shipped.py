@@ -16,7 +16,7 @@ _SUFFIX = ".toml"
 
 def shipped() -> dict[str, str]:
     """The names of the shipped mappings, each with what it reads, in a line."""
-    return {name: _text_of(name) for name in _names()}
+    return {name: read_mapping(text_of(name)).about for name in _names()}
 
 
 def _names() -> list[str]:
@@ -25,8 +25,9 @@ def _names() -> list[str]:
     )
 
 
-def _text_of(name: str) -> str:
-    return read_mapping((_FOLDER / f"{name}{_SUFFIX}").read_text("utf-8")).about
+def text_of(name: str) -> str:
+    """The text of a shipped mapping, to start one's own from."""
+    return (_FOLDER / f"{name}{_SUFFIX}").read_text("utf-8")
 
 
 def load(name: str | Path) -> Mapping:
@@ -36,7 +37,7 @@ def load(name: str | Path) -> Mapping:
         InvalidMapping: it has mistakes, or there is none; the text says which.
     """
     if str(name) in _names():
-        return read_mapping((_FOLDER / f"{name}{_SUFFIX}").read_text("utf-8"))
+        return read_mapping(text_of(str(name)))
     try:
         text = Path(name).read_text("utf-8-sig")
     except UnicodeDecodeError:

@@ -34,7 +34,11 @@ class Table:
         self._bad: str | None = None
         self._rows = csv.reader(self._lines(), delimiter=file.delimiter)
         self._numbered = self._numbers()
-        self.header = self._first()
+        try:
+            self.header = self._first()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Let go of the stream, which stays open."""

@@ -18,7 +18,8 @@ from projections.models.promises import rows
 from projections.reports import PromiseLine
 from projections.reports.declared.promises import line_of
 from tests.support.desk import Desk, desk_in
-from tests.support.permits import permit_answers, permits
+from tests.support.permits import permit_answers
+from tests.support.real_data import permits
 from tests.support.stories import (
     BOSS,
     START,
