@@ -23,6 +23,7 @@ from casestore import (
     StoreNotFound,
     UnreadableInput,
 )
+from casestore.errors import quoted
 from casestore.streams.wording import counted
 from cli.main import INTERRUPTED, Failure
 from cli.terminal.options import REFUSED, Code, Said, Usage, Zone, moment, settings, shared
@@ -143,7 +144,11 @@ _READER_OPTIONS = (
     click.option(
         "--mapping", metavar="FILE|NAME", help="csv: the mapping; see --mappings and --sample."
     ),
-    click.option("--mappings", is_flag=True, help="csv: list the mappings that are shipped."),
+    click.option(
+        "--mappings",
+        is_flag=True,
+        help="csv: list the mappings that are shipped, or print those that are named.",
+    ),
     click.option(
         "--sample",
         metavar="FILE",
@@ -220,7 +225,7 @@ def import_(
       casestore import --from csv --mapping tickets.toml tickets.csv
     """
     if given["mappings"]:
-        _list_mappings()
+        _show_mappings([str(path) for path in paths])
     elif given["sample"] is not None:
         _write_sample(given["sample"], given["mapping"])
     elif given["undo"] is not None:
@@ -258,11 +263,19 @@ def _mapping(name: str | None) -> Any:
         return load(name)
 
 
-def _list_mappings() -> None:
-    from casestore.intake.csv.shipped import shipped  # noqa: PLC0415  (help must not wait for it)
+def _show_mappings(names: Sequence[str]) -> None:
+    """List the shipped mappings, or print those that are named."""
+    from casestore.intake.csv.shipped import shipped, text_of  # noqa: PLC0415  (help must not wait)
+    from cli.terminal.nearest import did_you_mean  # noqa: PLC0415  (the same)
 
-    columns = (Column("name"), Column("reads", wraps=True))
-    print_rows(columns, ({"name": name, "reads": told} for name, told in shipped().items()))
+    there = shipped()
+    if not names:
+        columns = (Column("name"), Column("reads", wraps=True))
+        print_rows(columns, ({"name": name, "reads": told} for name, told in there.items()))
+    for name in names:
+        if name not in there:
+            raise Usage(f"{quoted(name)} is no shipped mapping{did_you_mean(name, there)}")
+        click.echo(text_of(name), nl=False)
 
 
 def _write_sample(file: Path, mapping: str | None) -> None:

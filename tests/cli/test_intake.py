@@ -184,3 +184,48 @@ def test_wrong_usage_says_what_to_write(
     casestore: Casestore, args: tuple[str, ...], says: str
 ) -> None:
     assert says in casestore(*args).failed(2)
+
+
+TABLE = """\
+number,caller,contact_type,subject,state,updated_at,updated_by,opened_at
+I1,k1,Phone,It leaks,New,2026-03-02 10:00,anna,2026-03-02 09:00
+I1,k1,Phone,It leaks,Resolved,2026-03-03 10:00,ben,2026-03-02 09:00
+I2,k2,Fax,No steam,New,2026-03-02 11:00,anna,2026-03-02 10:30
+"""
+
+
+def test_a_first_mapping_is_written_and_runs(casestore: Casestore, tmp_path: Path) -> None:
+    table, mapping = tmp_path / "tickets.csv", tmp_path / "tickets.toml"
+    table.write_text(TABLE)
+    sample = ("import", "--from", "csv", "--sample", str(table))
+    wrote = casestore(*sample, "--mapping", str(mapping)).fine().out
+    assert wrote.endswith(f"--mapping {mapping} {table} --dry-run\n")
+    assert casestore(*sample).fine().out == mapping.read_text()
+    assert "is there already" in casestore(*sample, "--mapping", str(mapping)).failed(2)
+    args = ("import", "--from", "csv", "--mapping", str(mapping), str(table))
+    assert "3 rows read" in casestore(*args, "--dry-run").fine().out
+    assert " 0 refused" in casestore(*args).fine().out
+    assert " 0 events appended" in casestore(*args).fine().out
+
+
+def test_every_mistake_of_a_mapping_is_told_with_its_line(
+    casestore: Casestore, tmp_path: Path
+) -> None:
+    table, mapping = tmp_path / "tickets.csv", tmp_path / "tickets.toml"
+    table.write_text(TABLE)
+    mapping.write_text(
+        'version = 1\nname = "crm"\n[case]\nid = "{numbr}"\nrows = "states"\n'
+        'at = "{updated_at}"\ncustomer = "{caller}"\nactr = "agent:{updated_by}"\n'
+    )
+    ran = casestore("import", "--from", "csv", "--mapping", str(mapping), str(table))
+    assert ran.code == 1
+    assert f"{mapping}: line 8: case.actr" in ran.err
+    assert "did you mean 'actor'" in ran.err
+
+
+def test_shipped_mappings_are_listed_and_printed(casestore: Casestore) -> None:
+    listed = casestore("import", "--mappings", "--format", "json").fine().json
+    assert "servicenow-incidents" in [each["name"] for each in listed]
+    printed = casestore("import", "--mappings", "servicenow-table").fine().out
+    assert 'name = "servicenow-table"' in printed
+    assert "did you mean" in casestore("import", "--mappings", "servicenow-tabel").failed(2)

@@ -19,6 +19,7 @@ import projections
 from casestore.events.base import Known, New
 from casestore.events.markers import fields_of, marker, parts
 from casestore.events.policy_document import Conduct
+from casestore.intake.csv.mapping import read_mapping
 from cli.main import cli
 from cli.views.meanings import values_in
 from projections import reports
@@ -65,6 +66,11 @@ def test_the_policy_on_its_page_is_one(tmp_path: Path) -> None:
         path = tmp_path / "policy.toml"
         path.write_text(text, "utf-8")
         assert run("policy", "check", str(path))["name"] in text
+
+
+def test_the_mapping_on_its_page_is_one() -> None:
+    (whole,) = blocks("toml", "docs/connecting.md")
+    assert read_mapping(whole).name == "crm"
 
 
 def test_the_numbers_that_a_rule_is_said_to_go_by_are_those_in_its_code() -> None:
