@@ -7,8 +7,9 @@ the state before it, personal text is sealed, and rows are made. A refusal leave
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Any, cast
 from weakref import proxy
 
@@ -28,12 +29,14 @@ from casestore.errors import (
     IdempotencyConflict,
 )
 from casestore.events import (
-    CaseMerged,
     CaseOpened,
+    CustomerMerged,
     CustomerRegistered,
+    ErasureRequested,
     Event,
     EventCorrected,
     GestureGiven,
+    HoldPlaced,
     PersonalDataErased,
     PromiseKept,
     PromiseReleased,
@@ -50,7 +53,7 @@ from casestore.streams import kinds
 from casestore.streams.case import Case
 from casestore.streams.checks import AHEAD, Context
 from casestore.streams.codec import Codec
-from casestore.streams.customer import STORE
+from casestore.streams.customer import STORE, Customer
 from casestore.streams.history import (
     History,
     Metadata,
@@ -65,6 +68,9 @@ _NO_OTHERS: dict[str, Any] = {}
 ENDS_PROMISE = PromiseKept | PromiseRenegotiated | PromiseReleased | PromiseWithdrawn
 """Events that end or move a promise. Their check needs the other cases of the family: one of them
 may have ended the promise already."""
+_ABOUT_WORDS = ErasureRequested | PersonalDataErased | HoldPlaced
+"""Events on a customer that are about what is on record of them, were it all voided."""
+_NOTED = ("CaseMerged", "CaseOpened", "CustomerMerged")
 
 
 class Decision:
@@ -98,8 +104,9 @@ class Decision:
         self.cached = cached
         self.streams: dict[str, Stream] = {}
         self.rows: list[Row] = []
-        self.merges: list[Row] = []
-        """The rows of CaseMerged, which are among `rows`."""
+        self.noted: dict[str, list[Row]] = {topic: [] for topic in _NOTED}
+        """The rows of some topics, which are among `rows`."""
+        self._customer_merges: list[Row] | None = None
         self.recorded_us = 0
         self.imported = self.trusted = False
         self.nonces = nonces(min(len(appends), 1000))
@@ -109,7 +116,7 @@ class Decision:
         self.families = Families(
             writing,
             self.rows,
-            self.merges,
+            self.noted["CaseMerged"],
             links=links,
             codec=codec,
             case=lambda case_id: cast(Case, itself._stream(f"case:{case_id}").state),
@@ -150,7 +157,8 @@ class Decision:
         if any(each in self.found for each in (*append.event_ids, *append.older_ids)):
             self._check_repetition(append)
             return False
-        count, merges, last_us = len(self.rows), len(self.merges), self.last_us
+        count, last_us = len(self.rows), self.last_us
+        noted = {topic: len(rows) for topic, rows in self.noted.items()}
         self.before: dict[str, Stream] = {}
         self.keys_before: dict[str, KeyRow | None] = {}
         try:
@@ -162,7 +170,8 @@ class Decision:
             self.keys.update(self.keys_before)
             self.last_us = last_us
             del self.rows[count:]
-            del self.merges[merges:]
+            for topic, length in noted.items():
+                del self.noted[topic][length:]
             raise
         for row in self.rows[count:]:
             self.found[row.event_id] = row
@@ -219,10 +228,14 @@ class Decision:
             append.causation_id,
         )
         for stream, events in append.batches:
-            for event in events:
-                if isinstance(event, CaseOpened):
-                    append.registered += self._register(event)
-                self._add(stream, event, next(ids), said)
+            for corrects, some in groupby(events, lambda each: isinstance(each, EventCorrected)):
+                if corrects:
+                    corrections = cast(list[EventCorrected], list(some))
+                    append.registered += self._correct(stream, corrections, ids, said)
+                    continue
+                for event in some:
+                    append.registered += self._register_for(stream, event)
+                    self._add(stream, event, next(ids), said)
 
     def _recording_time(self, append: Append) -> int:
         now, at = to_microseconds(self.now), append.recorded_us
@@ -244,20 +257,30 @@ class Decision:
             self.last_us = at
         return self.last_us
 
-    def _register(self, opened: CaseOpened) -> bool:
-        """Register the customer of a new case, if they are not registered or were erased since.
+    def _register_for(self, name: str, event: Event) -> bool:
+        """Register the customer whom an event is about, where they have to be. Whether it did.
 
-        Returns whether it did.
+        So it is for a new case of a customer who is not registered, or was erased since; and for an
+        erasure or a hold where the registration was voided.
         """
-        name = f"customer:{opened.customer_id}"
-        stream = self._stream(name)
-        if stream.state.registered:
+        if isinstance(event, CaseOpened):
+            if self._stream(f"customer:{event.customer_id}").state.registered:
+                return False
+            return self._register(event.customer_id, event.occurred_at)
+        if not isinstance(event, _ABOUT_WORDS):
             return False
+        stream = self._stream(name)
+        if not (stream.version and _is_empty(stream)):
+            return False
+        return self._register(stream.state.customer_id, event.occurred_at)
+
+    def _register(self, customer_id: str, at: datetime) -> bool:
+        """Register a customer, as the store does by itself."""
+        name = f"customer:{customer_id}"
         # The version makes the key unique, even if earlier registrations were voided.
-        key = f"registered:{stream.version + 1}"
-        event = CustomerRegistered(occurred_at=opened.occurred_at, actor=STORE)
-        said = Metadata(key, 1)
-        self._add(name, event, event_id(name, key, 0), said)
+        key = f"registered:{self._stream(name).version + 1}"
+        event = CustomerRegistered(occurred_at=at, actor=STORE)
+        self._add(name, event, event_id(name, key, 0), Metadata(key, 1))
         return True
 
     def _stream(self, name: str) -> Stream:
@@ -268,24 +291,32 @@ class Decision:
         return self.streams[name]
 
     def _add(self, name: str, event: Event, uid: str, said: Metadata) -> None:
+        """Check an event that is no correction, and add its row."""
         stream = self._stream(name)
         named = cases_named(event) if isinstance(stream.state, Case) else []
         if named:
             event = _plainly_named(stream.state, event)
-        originals = self._originals(name) if isinstance(event, EventCorrected) else None
-        context = self._context(stream, event, named, originals)
-        if refusal := kinds.check(stream, event, context):
-            raise EventRefused(f"{name}: {type(event).__name__} is refused: {refusal}")
-        topic, state = self.codec.encode(event)
-        if not (self.trusted or (state.isascii() and name.isascii())):
-            check_ids(name, stream.version, event)
+        self._check(stream, event, self._context(stream, event, named))
         version = stream.version + 1
-        customer_id = kinds.customer_of(stream, event)
         if isinstance(event, PersonalDataErased):
             self._erase(name, stream.state.customer_id)
         self.before.setdefault(name, stream)
-        if originals is None:
-            self.streams[name] = stream.after(event, version)
+        self.streams[name] = stream.after(event, version)
+        row = self._put(stream, version, event, uid, said)
+        if row.topic in self.noted:
+            self.noted[row.topic].append(row)
+
+    def _check(self, stream: Stream, event: Event, context: Context) -> None:
+        if refusal := kinds.check(stream, event, context):
+            raise EventRefused(f"{stream.id}: {type(event).__name__} is refused: {refusal}")
+
+    def _put(self, stream: Stream, version: int, event: Event, uid: str, said: Metadata) -> Row:
+        """Seal an event's personal text, and add its row."""
+        name = stream.id
+        topic, state = self.codec.encode(event)
+        if not (self.trusted or (state.isascii() and name.isascii())):
+            check_ids(name, version - 1, event)
+        customer_id = kinds.customer_of(stream, event)
         personal = self.codec.personal(event)
         part: bytes | None = None
         if personal:
@@ -297,32 +328,98 @@ class Decision:
         at = self.recorded_us
         row = Row(0, name, version, topic, state, part, customer_id, uid, at, metadata)
         self.rows.append(row)
-        if isinstance(event, CaseMerged):
-            self.merges.append(row)
-        if originals is not None:
-            self.streams[name] = kinds.fold(name, [*originals, *self.codec.recorded([row])])
+        return row
+
+    # --- corrections -------------------------------------------------------------------------
+
+    def _correct(
+        self, name: str, corrections: Sequence[EventCorrected], uids: Iterator[str], said: Metadata
+    ) -> bool:
+        """Check corrections that follow one another on a stream, and add their rows.
+
+        The stream is read only once for all of them. Returns whether the store registered the
+        customer because of them.
+        """
+        stream = self._stream(name)
+        recorded = self._originals(name)
+        self.before.setdefault(name, stream)
+        for event in corrections:
+            context = Context(
+                self.now,
+                related=_NO_OTHERS,
+                history=History(name, recorded),
+                imported=self.imported,
+            )
+            self._check(stream, event, context)
+            row = self._put(stream, recorded[-1].version + 1, event, next(uids), said)
+            recorded += self.codec.recorded([row])
+        corrected = self.streams[name] = kinds.fold(name, recorded)
+        if not _is_empty(corrected):
+            return False
+        if isinstance(corrected.state, Case):
+            self._check_none_is_in(stream, self.families.members(corrected.state).keys())
+            return False
+        return isinstance(corrected.state, Customer) and self._after_registration(stream)
+
+    def _check_none_is_in(self, emptied: Stream, members: Collection[str]) -> None:
+        """Refuse to void the beginning of a case or a customer whom others are merged into."""
+        own_id = emptied.id.partition(":")[2]
+        if others := sorted(each for each in members if each != own_id):
+            shown = ", ".join(map(repr, others[:3])) + (" and more" if len(others) > 3 else "")
+            raise EventRefused(
+                f"{emptied.id}: EventCorrected is refused: nothing would be left, and {shown} is "
+                "merged into it; undo that merge first"
+            )
+
+    def _after_registration(self, stream: Stream) -> bool:
+        """Register a customer whose registration was voided, if a case of theirs is left.
+
+        Returns whether it did.
+        """
+        customer_id: str = stream.state.customer_id
+        merged = (row for row in self._merges_of_customers() if self._leads_to(row, customer_id))
+        self._check_none_is_in(stream, {row.stream.partition(":")[2] for row in merged})
+        openings = [
+            *self.writing.openings_of(customer_id),
+            *(row for row in self.noted["CaseOpened"] if row.customer_id == customer_id),
+        ]
+        for row in openings:
+            case: Case = self._stream(row.stream).state
+            if case.customer_id == customer_id and case.opened_at is not None:
+                return self._register(customer_id, case.opened_at)
+        return False
+
+    def _leads_to(self, row: Row, customer_id: str) -> bool:
+        """Whether a row of CustomerMerged merges its customer into another one, and still does."""
+        merged = cast(CustomerMerged, self.codec.decode(row.topic, row.state))
+        return (
+            merged.into == customer_id and self._stream(row.stream).state.merged_into == customer_id
+        )
+
+    def _merges_of_customers(self) -> list[Row]:
+        """The rows of all CustomerMerged, those that the commit adds included."""
+        if self._customer_merges is None:
+            self._customer_merges = self.writing.merges_of_customers()
+        return [*self.noted["CustomerMerged"], *self._customer_merges]
 
     def _context(
         self,
         stream: Stream,
         event: Event,
         named: Sequence[str],
-        originals: list[Recorded] | None,
     ) -> Context:
-        """What the check of an event needs to know.
+        """What the check of an event that is no correction needs to know.
 
         Args:
             stream: the stream to which the event is to be added.
             event: the event to be checked.
             named: the ids of the cases that it may refer to.
-            originals: the stream's events as recorded, if the event is a correction.
         """
         other, case = kinds.related(event), stream.state
         ends_promise = isinstance(event, ENDS_PROMISE) and isinstance(case, Case)
         return Context(
             self.now,
             related={other: self._stream(other).state} if other is not None else _NO_OTHERS,
-            history=None if originals is None else History(stream.id, originals),
             imported=self.imported,
             family=self.families.named(case, named) if named else _NO_OTHERS,
             whole=self._whole(case) if ends_promise else None,
@@ -372,8 +469,7 @@ class Decision:
             self._set_key(customer_id, None)
 
     def _same_person(self, customer_id: str) -> list[str]:
-        merges = [r for r in self.rows if r.topic == "CustomerMerged"]
-        merges += self.writing.merges_of_customers()
+        merges = self._merges_of_customers()
         if not merges:
             return []
         found = same_as(
@@ -382,7 +478,9 @@ class Decision:
         return [each for each in found if each != customer_id]
 
     def _originals(self, name: str) -> list[Recorded]:
-        rows = [*self.writing.rows(name, 0), *(row for row in self.rows if row.stream == name)]
+        rows = self.writing.rows(name, 0)
+        if self._stream(name).version > (rows[-1].version if rows else 0):
+            rows += [row for row in self.rows if row.stream == name]
         return list(self.codec.recorded(rows))
 
     def _key(self, customer_id: str) -> KeyRow | None:
@@ -456,6 +554,17 @@ class Decision:
             key = self._present_key(row.customer_id)
         held = self.vault.reveal(row.personal, key, row.stream, row.version, row.topic)
         return held in ("erased", personal)
+
+
+def _is_empty(stream: Stream) -> bool:
+    """Whether a case is not opened, or a customer not registered, as all that did so was voided."""
+    match stream.state:
+        case Case(status=status):
+            return status is None
+        case Customer(registrations=registrations):
+            return registrations == 0
+        case _:
+            return False
 
 
 def _plainly_named(case: Case, event: Event) -> Event:

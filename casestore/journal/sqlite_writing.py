@@ -117,6 +117,14 @@ class SQLiteWriting(Writing):
         )
         return [Row._make(row) for row in rows]
 
+    def openings_of(self, customer_id: str) -> list[Row]:
+        rows = self._cursor.execute(
+            f"SELECT {COLUMNS} FROM stored_events WHERE customer_id = ? "
+            "AND topic = 'CaseOpened' ORDER BY position",
+            (customer_id,),
+        )
+        return [Row._make(row) for row in rows]
+
     def merges_of_customers(self) -> list[Row]:
         rows = self._cursor.execute(
             f"SELECT {COLUMNS} FROM stored_events WHERE topic = 'CustomerMerged'"

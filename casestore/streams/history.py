@@ -287,6 +287,9 @@ class History:
         """The last position of the store that was recorded by `known_at`, if the caller gave it."""
         self.originals = tuple(originals)
         """Every event on record by `known_at`, as it was recorded."""
+        self.set_aside: tuple[Recorded, ...] = ()
+        """The corrections of a beginning that was voided whole. What is effective begins after
+        them, with the event that opened the case or registered the customer again, if any did."""
         self.voided: dict[str, Recorded] = {}
         """The events that a correction voided, by event id, with earlier corrections applied."""
         self.not_yet: frozenset[IdKey] = frozenset()
@@ -329,7 +332,14 @@ class History:
                 values = {name: change.get("to") for name, change in correction.changes.items()}
                 event = amended(target.event, values)
                 effective[target.uid] = msgspec.structs.replace(target, event=event)
-        return tuple(effective.values())
+        return self._without_set_aside(tuple(effective.values()))
+
+    def _without_set_aside(self, effective: tuple[Recorded, ...]) -> tuple[Recorded, ...]:
+        begin = 0
+        while begin < len(effective) and isinstance(effective[begin].event, EventCorrected):
+            begin += 1
+        self.set_aside = effective[:begin]
+        return effective[begin:]
 
     def _that_had_happened(self, as_of: datetime) -> tuple[Recorded, ...]:
         """The effective events that had happened by a time.

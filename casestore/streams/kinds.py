@@ -225,8 +225,11 @@ def _belongs(cls: type[Event]) -> str:
 def _replay(history: History, correction: EventCorrected) -> str | None:
     """Replay a history with a correction, and return the first refusal.
 
-    Each event is checked again, but not against the clock or other streams.
+    Each event is checked again, but not against the clock or other streams. If the last event is
+    voided, nothing is: what came before it was allowed without it.
     """
+    if correction.kind == "voided" and _is_last(history, str(correction.event_id)):
+        return None
     last = history.originals[-1]
     added = Recorded(correction, history.stream, last.version + 1, None, "", None, None)
     corrected = History(history.stream, [*history.originals, added])
@@ -238,6 +241,14 @@ def _replay(history: History, correction: EventCorrected) -> str | None:
             return f"after it {which} would not hold: {refusal}"
         state = kind.evolve(state, recorded.event)
     return None
+
+
+def _is_last(history: History, uid: str) -> bool:
+    """Whether an event is the last one of a history, corrections aside."""
+    for recorded in reversed(history.effective):
+        if not isinstance(recorded.event, EventCorrected):
+            return recorded.uid == uid
+    return False
 
 
 def related(event: Event) -> str | None:
