@@ -7,7 +7,7 @@ the state before it, personal text is sealed, and rows are made. A refusal leave
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any, cast
@@ -15,6 +15,7 @@ from weakref import proxy
 
 from msgspec.structs import replace
 
+from casestore.append.emptied import Customers, check_none_is_in, is_empty
 from casestore.append.families import CaseLinks, Families
 from casestore.append.form import check_ids, check_sizes
 from casestore.append.given import given_to
@@ -30,7 +31,6 @@ from casestore.errors import (
 )
 from casestore.events import (
     CaseOpened,
-    CustomerMerged,
     CustomerRegistered,
     ErasureRequested,
     Event,
@@ -53,7 +53,7 @@ from casestore.streams import kinds
 from casestore.streams.case import Case
 from casestore.streams.checks import AHEAD, Context
 from casestore.streams.codec import Codec
-from casestore.streams.customer import STORE, Customer
+from casestore.streams.customer import STORE
 from casestore.streams.history import (
     History,
     Metadata,
@@ -106,7 +106,6 @@ class Decision:
         self.rows: list[Row] = []
         self.noted: dict[str, list[Row]] = {topic: [] for topic in _NOTED}
         """The rows of some topics, which are among `rows`."""
-        self._customer_merges: list[Row] | None = None
         self.recorded_us = 0
         self.imported = self.trusted = False
         self.nonces = nonces(min(len(appends), 1000))
@@ -121,18 +120,28 @@ class Decision:
             codec=codec,
             case=lambda case_id: cast(Case, itself._stream(f"case:{case_id}").state),
         )
-        names = _names(appends)
+        self.customers = Customers(
+            writing,
+            self.noted,
+            codec=codec,
+            stream=lambda name: itself._stream(name),  # noqa: PLW0108  (a method would be strong)
+        )
+        names, corrected = _names(appends)
+        self.customers.corrected = [
+            each.removeprefix("customer:") for each in corrected if each.startswith("customer:")
+        ]
         known = {n: stream for n in names if (stream := cached(n)) is not None}
         customers = _customers(appends, known) if vault.is_sealed else ()
         tried = [append for append in appends if append.refusal is None]
         ids = [each for append in tried for each in (*append.event_ids, *append.older_ids)]
-        survey: Survey = writing.survey(names, ids, customers)
+        survey: Survey = writing.survey(list(names), ids, customers)
         self.found = dict(survey.found)
         self.stored_keys = {each: survey.keys.get(each) for each in customers}
         self.keys = dict(self.stored_keys)
         self.last_us = survey.last_recorded_us
-        for name in names:
-            self.streams[name] = self._up_to_date(name, known.get(name), survey.heads.get(name, 0))
+        self.heads = {name: survey.heads.get(name, 0) for name in names}
+        for name in names.keys() - corrected:  # those are read when they are corrected
+            self.streams[name] = self._up_to_date(name, known.get(name), self.heads[name])
 
     def _up_to_date(self, name: str, known: Stream | None, head: int) -> Stream:
         if head == 0:
@@ -205,7 +214,7 @@ class Decision:
 
     def _decide(self, append: Append) -> None:
         first = append.batches[0][0]
-        at = self.streams[first].version
+        at = self._stream(first).version
         if append.expected_version is not None and append.expected_version != at:
             raise ConcurrencyConflict(
                 f"{first} is at version {at}, not {append.expected_version}; reload it, decide "
@@ -270,7 +279,7 @@ class Decision:
         if not isinstance(event, _ABOUT_WORDS):
             return False
         stream = self._stream(name)
-        if not (stream.version and _is_empty(stream)):
+        if not (stream.version and is_empty(stream)):
             return False
         return self._register(stream.state.customer_id, event.occurred_at)
 
@@ -286,7 +295,9 @@ class Decision:
     def _stream(self, name: str) -> Stream:
         """A stream's state after the events that this commit adds so far."""
         if name not in self.streams:
-            head = self.writing.survey([name], (), ()).heads.get(name, 0)
+            head = self.heads.get(name)
+            if head is None:
+                head = self.writing.survey([name], (), ()).heads.get(name, 0)
             self.streams[name] = self._up_to_date(name, self.cached(name), head)
         return self.streams[name]
 
@@ -330,8 +341,6 @@ class Decision:
         self.rows.append(row)
         return row
 
-    # --- corrections -------------------------------------------------------------------------
-
     def _correct(
         self, name: str, corrections: Sequence[EventCorrected], uids: Iterator[str], said: Metadata
     ) -> bool:
@@ -340,67 +349,46 @@ class Decision:
         The stream is read only once for all of them. Returns whether the store registered the
         customer because of them.
         """
-        stream = self._stream(name)
         recorded = self._originals(name)
+        if name not in self.streams:
+            self.streams[name] = kinds.fold(name, recorded)
+        stream = self.streams[name]
         self.before.setdefault(name, stream)
+        history = History(name, recorded)
+        left = _uids(history)
         for event in corrections:
+            voids_last = event.kind == "voided" and left[-1:] == [str(event.event_id)]
+            if not voids_last and len(history.originals) < len(recorded):
+                history = History(name, recorded)
             context = Context(
                 self.now,
                 related=_NO_OTHERS,
-                history=History(name, recorded),
+                history=history,
+                voids_last=voids_last,
                 imported=self.imported,
             )
             self._check(stream, event, context)
             row = self._put(stream, recorded[-1].version + 1, event, next(uids), said)
             recorded += self.codec.recorded([row])
-        corrected = self.streams[name] = kinds.fold(name, recorded)
-        if not _is_empty(corrected):
-            return False
-        if isinstance(corrected.state, Case):
-            self._check_none_is_in(stream, self.families.members(corrected.state).keys())
-            return False
-        return isinstance(corrected.state, Customer) and self._after_registration(stream)
+            if voids_last:
+                left.pop()
+            else:
+                left = _uids(History(name, recorded))
+        self.streams[name] = kinds.fold(name, recorded)
+        return is_empty(self.streams[name]) and self._after_all_is_voided(self.streams[name])
 
-    def _check_none_is_in(self, emptied: Stream, members: Collection[str]) -> None:
-        """Refuse to void the beginning of a case or a customer whom others are merged into."""
-        own_id = emptied.id.partition(":")[2]
-        if others := sorted(each for each in members if each != own_id):
-            shown = ", ".join(map(repr, others[:3])) + (" and more" if len(others) > 3 else "")
-            raise EventRefused(
-                f"{emptied.id}: EventCorrected is refused: nothing would be left, and {shown} is "
-                "merged into it; undo that merge first"
-            )
+    def _after_all_is_voided(self, emptied: Stream) -> bool:
+        """Whether the store registered a customer again, as a case of theirs is left.
 
-    def _after_registration(self, stream: Stream) -> bool:
-        """Register a customer whose registration was voided, if a case of theirs is left.
-
-        Returns whether it did.
+        Raises EventRefused where others are merged into the case or the customer.
         """
-        customer_id: str = stream.state.customer_id
-        merged = (row for row in self._merges_of_customers() if self._leads_to(row, customer_id))
-        self._check_none_is_in(stream, {row.stream.partition(":")[2] for row in merged})
-        openings = [
-            *self.writing.openings_of(customer_id),
-            *(row for row in self.noted["CaseOpened"] if row.customer_id == customer_id),
-        ]
-        for row in openings:
-            case: Case = self._stream(row.stream).state
-            if case.customer_id == customer_id and case.opened_at is not None:
-                return self._register(customer_id, case.opened_at)
-        return False
-
-    def _leads_to(self, row: Row, customer_id: str) -> bool:
-        """Whether a row of CustomerMerged merges its customer into another one, and still does."""
-        merged = cast(CustomerMerged, self.codec.decode(row.topic, row.state))
-        return (
-            merged.into == customer_id and self._stream(row.stream).state.merged_into == customer_id
-        )
-
-    def _merges_of_customers(self) -> list[Row]:
-        """The rows of all CustomerMerged, those that the commit adds included."""
-        if self._customer_merges is None:
-            self._customer_merges = self.writing.merges_of_customers()
-        return [*self.noted["CustomerMerged"], *self._customer_merges]
+        state = emptied.state
+        if isinstance(state, Case):
+            check_none_is_in(emptied, self.families.members(state).keys())
+            return False
+        check_none_is_in(emptied, set(self.customers.merged_into(state.customer_id)))
+        at = self.customers.first_opened(state.customer_id)
+        return at is not None and self._register(state.customer_id, at)
 
     def _context(
         self,
@@ -469,7 +457,7 @@ class Decision:
             self._set_key(customer_id, None)
 
     def _same_person(self, customer_id: str) -> list[str]:
-        merges = self._merges_of_customers()
+        merges = self.customers.merges()
         if not merges:
             return []
         found = same_as(
@@ -479,7 +467,8 @@ class Decision:
 
     def _originals(self, name: str) -> list[Recorded]:
         rows = self.writing.rows(name, 0)
-        if self._stream(name).version > (rows[-1].version if rows else 0):
+        stream = self.streams.get(name)
+        if stream is not None and stream.version > (rows[-1].version if rows else 0):
             rows += [row for row in self.rows if row.stream == name]
         return list(self.codec.recorded(rows))
 
@@ -556,15 +545,9 @@ class Decision:
         return held in ("erased", personal)
 
 
-def _is_empty(stream: Stream) -> bool:
-    """Whether a case is not opened, or a customer not registered, as all that did so was voided."""
-    match stream.state:
-        case Case(status=status):
-            return status is None
-        case Customer(registrations=registrations):
-            return registrations == 0
-        case _:
-            return False
+def _uids(history: History) -> list[str]:
+    """The ids of the effective events that are no corrections."""
+    return [each.uid for each in history if not isinstance(each.event, EventCorrected)]
 
 
 def _plainly_named(case: Case, event: Event) -> Event:
@@ -576,18 +559,22 @@ def _plainly_named(case: Case, event: Event) -> Event:
     return as_named(event, case.case_id, case.case_id, has)
 
 
-def _names(appends: Sequence[Append]) -> list[str]:
-    """The names of the streams that a commit writes or reads, each once, in order."""
+def _names(appends: Sequence[Append]) -> tuple[dict[str, None], set[str]]:
+    """The names of the streams that a commit writes or reads, each once, in order; and of those
+    that begin with a correction."""
     names: dict[str, None] = {}
+    corrected: set[str] = set()
     for append in appends:
         if append.refusal is not None:
             continue
         for stream, events in append.batches:
+            if stream not in names and isinstance(events[0], EventCorrected):
+                corrected.add(stream)
             names[stream] = None
             for event in events:
                 if (other := kinds.related(event)) is not None:
                     names[other] = None
-    return list(names)
+    return names, corrected
 
 
 def _customers(appends: Sequence[Append], known: dict[str, Stream]) -> list[str]:

@@ -158,8 +158,8 @@ class PostgresWriting(Writing):
     def gestures_to(self, customers: Sequence[str]) -> list[Row]:
         return [Row._make(row) for row in self._execute(_GESTURES, (list(customers),)).fetchall()]
 
-    def openings_of(self, customer_id: str) -> list[Row]:
-        return [Row._make(row) for row in self._execute(_OPENINGS, (customer_id,)).fetchall()]
+    def openings_of(self, customers: Sequence[str]) -> list[Row]:
+        return [Row._make(row) for row in self._execute(_OPENINGS, (list(customers),)).fetchall()]
 
     def merges_of_customers(self) -> list[Row]:
         return [Row._make(row) for row in self._execute(_MERGES).fetchall()]
@@ -245,7 +245,7 @@ _GESTURES = (
     "AND topic = 'GestureGiven'"
 )
 _OPENINGS = (
-    f"SELECT {AS_TEXT} FROM {{schema}}.stored_events WHERE customer_id = %s "
+    f"SELECT {AS_TEXT} FROM {{schema}}.stored_events WHERE customer_id = ANY (%b::text[]) "
     "AND topic = 'CaseOpened' ORDER BY position"
 )
 _MERGES = f"SELECT {AS_TEXT} FROM {{schema}}.stored_events WHERE topic = 'CustomerMerged'"

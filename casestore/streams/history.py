@@ -314,8 +314,19 @@ class History:
 
     def find(self, event_id: UUID | str) -> Recorded | None:
         """The effective event with an id; None if there is none, or if it was voided."""
-        uid = str(event_id)
-        return next((r for r in self.effective if r.uid == uid), None)
+        return self._by_uid.get(str(event_id))
+
+    def original(self, event_id: UUID | str) -> Recorded | None:
+        """The event with an id as it was recorded, voided or not; None if there is none."""
+        return self._originals_by_uid.get(str(event_id))
+
+    @cached_property
+    def _by_uid(self) -> dict[str, Recorded]:
+        return {recorded.uid: recorded for recorded in self.effective}
+
+    @cached_property
+    def _originals_by_uid(self) -> dict[str, Recorded]:
+        return {recorded.uid: recorded for recorded in self.originals}
 
     def _apply_corrections(self) -> tuple[Recorded, ...]:
         corrections = [r.event for r in self.originals if isinstance(r.event, EventCorrected)]

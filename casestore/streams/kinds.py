@@ -212,9 +212,11 @@ def check(stream: Stream, event: Event, context: Context = NO_CONTEXT) -> str | 
     if type(event) not in kind.events:
         return f"it does not belong into this kind of stream; {_belongs(type(event))}"
     refusal = kind.check(stream.state, event, context)
-    if refusal is None and isinstance(event, EventCorrected) and context.history is not None:
-        return _replay(context.history, event)
-    return refusal
+    if refusal is not None or not isinstance(event, EventCorrected):
+        return refusal
+    if context.history is None or context.voids_last:
+        return None
+    return _replay(context.history, event)
 
 
 def _belongs(cls: type[Event]) -> str:
@@ -225,11 +227,8 @@ def _belongs(cls: type[Event]) -> str:
 def _replay(history: History, correction: EventCorrected) -> str | None:
     """Replay a history with a correction, and return the first refusal.
 
-    Each event is checked again, but not against the clock or other streams. If the last event is
-    voided, nothing is: what came before it was allowed without it.
+    Each event is checked again, but not against the clock or other streams.
     """
-    if correction.kind == "voided" and _is_last(history, str(correction.event_id)):
-        return None
     last = history.originals[-1]
     added = Recorded(correction, history.stream, last.version + 1, None, "", None, None)
     corrected = History(history.stream, [*history.originals, added])
@@ -241,14 +240,6 @@ def _replay(history: History, correction: EventCorrected) -> str | None:
             return f"after it {which} would not hold: {refusal}"
         state = kind.evolve(state, recorded.event)
     return None
-
-
-def _is_last(history: History, uid: str) -> bool:
-    """Whether an event is the last one of a history, corrections aside."""
-    for recorded in reversed(history.effective):
-        if not isinstance(recorded.event, EventCorrected):
-            return recorded.uid == uid
-    return False
 
 
 def related(event: Event) -> str | None:

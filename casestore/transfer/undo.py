@@ -24,7 +24,8 @@ from operator import itemgetter
 from typing import Literal, NamedTuple, cast
 from uuid import UUID
 
-from casestore.errors import EventRefused
+from casestore.append.request import Append
+from casestore.errors import CaseStoreError, EventRefused
 from casestore.events import (
     Actor,
     CaseUnmerged,
@@ -52,6 +53,10 @@ Reason = Literal["mistyped", "wrong_case", "duplicate", "misreported", "other"]
 _AT_ONCE = 400
 """Streams to read at a time."""
 _READ = 5000
+_OF_ONE = 10_000
+"""Corrections of one append: its size is limited. All appends are in one commit."""
+_LONGEST = 200
+"""Characters of a correlation id."""
 _SHOWN = 1000
 """The most events that a plan names as hanging on what is to be voided; the others are counted."""
 _FINAL = (CaseUnmerged, CustomerUnmerged, PersonalDataErased)
@@ -181,8 +186,18 @@ def undo(
             authorised_by=authorised_by,
         )
 
-    batches = [(stream, list(map(voided, uids))) for stream, uids in plan.batches]
-    store.append_all(batches, correlation_id=f"undo {plan.source}"[:200])
+    together = f"undo {plan.source}"[:_LONGEST]
+    appends = [
+        Append(
+            batches=((stream, tuple(map(voided, uids[begin : begin + _OF_ONE]))),),
+            correlation_id=together,
+        )
+        for stream, uids in plan.batches
+        for begin in range(0, len(uids), _OF_ONE)
+    ]
+    last = store.write(appends, whole=True)[-1]
+    if isinstance(last, CaseStoreError):
+        raise last
     head = store._recorder.last_position()
     later = list(_rows(store, plan.sources, plan.position, head))
     return Undone(plan.events, len(later))

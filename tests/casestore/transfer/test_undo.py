@@ -20,6 +20,7 @@ from casestore import (
     CaseUnmerged,
     CustomerMerged,
     CustomerRegistered,
+    CustomerUnmerged,
     DeliveryFailed,
     Event,
     EventCorrected,
@@ -640,6 +641,9 @@ def test_after_it_everything_reads_as_if_it_had_never_been(
     """Two streams are imported whole, and some events of the others; so is what hangs on them."""
     random = Random(seed)
     facts = some_facts(tmp_path, seed, 120, merges=merges)
+    with Told(tmp_path / "all.db") as told:  # an unmerging cannot be voided
+        unmerged = (CaseUnmerged, CustomerUnmerged)
+        facts = [f for f in facts if not isinstance(f.event, unmerged) and told.tell(f)]
     whole = set(random.sample(sorted({fact.stream for fact in facts}), 2))
     imported = {f.key for f in facts if f.stream in whole or random.random() < share}
     before = 0
@@ -653,12 +657,9 @@ def test_after_it_everything_reads_as_if_it_had_never_been(
                 assert undone(told.store).events > 0
                 assert plan_undo(told.store, ACME).events == 0
                 left = without_counts(told.rows())
-                break
             keys = {each.uid: each.metadata.key for each in told.store.read()}
             imported |= {key for each in plan.hanging if (key := keys[each.event_id])}
-    else:  # what is left in the way is of the import itself
-        assert {each.type for each in plan.hanging} <= {"CaseUnmerged", "CustomerUnmerged"}
-        return
+    assert plan.hanging == ()
     with Told(tmp_path / "never.db") as never:
         for fact in facts:
             assert fact.key in imported or tell(never, fact, None)
@@ -675,5 +676,5 @@ def tell(told: Told, fact: Fact, source: str | None) -> bool:
 def test_openings_of_one_customer_are_those_of_no_other(store: CaseStore) -> None:
     take_in(store, ("case:1", opened("c1")), ("case:2", opened("c2")))
     with store._recorder.writing() as writing:
-        found = [row.stream for row in writing.openings_of("c2")]
+        found = [row.stream for row in writing.openings_of(["c2"])]
     assert found == ["case:2"]
