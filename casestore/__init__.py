@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         HistoryChanged,
         IdempotencyConflict,
         InvalidEvent,
+        InvalidMapping,
         InvalidNote,
         InvalidPolicy,
         InvalidStream,
@@ -63,9 +64,9 @@ _NAMES = {
     "casestore.append.request": "Append Outcome Receipt Retry",
     "casestore.errors": (
         "BadSignature BundleRefused CannotTell CaseStoreError ConcurrencyConflict "
-        "CustomerErased EventRefused HistoryChanged IdempotencyConflict InvalidEvent InvalidNote "
-        "InvalidPolicy InvalidStream KeyFileError Mistake NotSigned ProofRefused "
-        "SealRefused StoreDamaged StoreExists StoreNotFound StoreUnavailable "
+        "CustomerErased EventRefused HistoryChanged IdempotencyConflict InvalidEvent "
+        "InvalidMapping InvalidNote InvalidPolicy InvalidStream KeyFileError Mistake NotSigned "
+        "ProofRefused SealRefused StoreDamaged StoreExists StoreNotFound StoreUnavailable "
         "StreamNotFound UnreadableInput"
     ),
     "casestore.events": (
@@ -159,6 +160,7 @@ __all__ = [
     "InformationRequested",
     "Instant",
     "InvalidEvent",
+    "InvalidMapping",
     "InvalidNote",
     "InvalidPolicy",
     "InvalidStream",

@@ -8,6 +8,7 @@
     ├── StoreDamaged          what is stored is not as casestore wrote it
     ├── HistoryChanged        the store was deleted, replaced or restored under its reader
     ├── InvalidPolicy         a policy file cannot be read
+    ├── InvalidMapping        a mapping of a table to events has mistakes
     ├── UnreadableInput       a file of another system is not what a reader of it reads
     ├── InvalidEvent          not an event of the vocabulary, or a field has a wrong value
     ├── InvalidStream         not case:<id>, customer:<id> or policy
@@ -147,7 +148,7 @@ class BundleRefused(CaseStoreError):
 
 
 class Mistake(NamedTuple):
-    """One mistake in a policy file."""
+    """One mistake in a policy file or a mapping."""
 
     line: int | None
     """From 1; None where it is not known."""
@@ -171,6 +172,14 @@ def _cut(where: str) -> str:
 
 class InvalidPolicy(CaseStoreError):
     """A policy file cannot be read; `mistakes` lists all that is wrong with it."""
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("; ".join(map(str, mistakes)))
+
+
+class InvalidMapping(CaseStoreError):
+    """A mapping of a table to events cannot be used; `mistakes` lists all that is wrong with it."""
 
     def __init__(self, mistakes: Sequence[Mistake]) -> None:
         self.mistakes = tuple(mistakes)

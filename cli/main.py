@@ -32,7 +32,10 @@ COMMANDS = {
     "demo": ("demo:demo", "Make a store of five example stories and show them."),
     "init": ("store:init", "Make a new store."),
     "record": ("record:record", "Record one event."),
-    "import": ("transfer:import_", "Import events from NDJSON, one a line."),
+    "import": (
+        "intake:import_",
+        "Import events from NDJSON, or from another system's files.",
+    ),
     "export": ("transfer:export", "Export events as NDJSON, one a line."),
     "case": ("case:case", "Show a case: its state, its timeline, how it came about."),
     "today": (

@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, Protocol
 
 from casestore.intake.ids import plain_pseudonym
-
-
-class KnownMail(NamedTuple):
-    """A mail that the store has on record."""
-
-    stream: str
-    kind: Literal["reply", "message"]
-    id: str
-    """Its reply_id or message_id."""
+from casestore.transfer.known import Course, KnownMail
 
 
 class Known(Protocol):
@@ -25,8 +17,16 @@ class Known(Protocol):
     def has(self, stream: str) -> bool:
         """Whether the store has a stream."""
 
-    def mails(self, message_ids: Collection[str]) -> Mapping[str, KnownMail]:
-        """The mails on record, by Message-ID, as far as the store has them."""
+    def course(self, case_id: str) -> Course | None:
+        """The closings and reopenings of a case; None if there is no such case."""
+
+    def mails(self, message_ids: Mapping[str, str]) -> Mapping[str, KnownMail]:
+        """The mails on record, by Message-ID, as far as the store has them.
+
+        Args:
+            message_ids: Message-IDs without angle brackets, each with the id that a reader gives
+                the mail.
+        """
 
 
 class NothingKnown:
@@ -36,7 +36,11 @@ class NothingKnown:
         """Always False."""
         return False
 
-    def mails(self, message_ids: Collection[str]) -> Mapping[str, KnownMail]:  # noqa: ARG002
+    def course(self, case_id: str) -> Course | None:  # noqa: ARG002
+        """Always None."""
+        return None
+
+    def mails(self, message_ids: Mapping[str, str]) -> Mapping[str, KnownMail]:  # noqa: ARG002
         """Always empty."""
         return {}
 

@@ -18,6 +18,7 @@ from casestore.errors import UnreadableInput
 from casestore.intake.inputs import BROKEN, Input, files, inputs
 from casestore.intake.options import Options
 from casestore.intake.scratch import Scratch
+from casestore.streams.wording import counted
 from casestore.transfer.lines import LeftOut, Line, Read, Remark
 
 READERS: Mapping[str, str] = {
@@ -97,9 +98,11 @@ class Reading:
         self._paths = [Path(path) for path in paths]
         self._options = options
         self._progress = progress
+        self.things = self._kind.things
         self.counts: Mapping[str, int] = {}
-        """What was read, like {"mails": 12}."""
+        """What was read, like {"mails": 12}; known when the first thing was given."""
         self.line_count = 0
+        """How many lines there are; known when the first thing was given."""
 
     def __iter__(self) -> Iterator[Read]:
         with Scratch() as scratch:
@@ -107,9 +110,10 @@ class Reading:
             reader.progress = self._progress
             for path in files(self._paths):
                 _take(reader, path)
-            yield from _made(reader)
+            _make(reader)
             self.counts = dict(scratch.counts)
             self.line_count = scratch.line_count()
+            yield from scratch.told()
             yield from scratch.lines()
 
 
@@ -138,11 +142,12 @@ def events(kind: type[BaseReader], data: bytes, options: Options) -> list[Read]:
     with Scratch(":memory:") as scratch:
         reader = kind(options, scratch)
         _take_input(reader, Input("given", io.BytesIO(data)))
-        return [*_made(reader), *scratch.lines()]
+        _make(reader)
+        return [*scratch.told(), *scratch.lines()]
 
 
-def _made(reader: BaseReader) -> Iterator[LeftOut | Remark]:
-    """Make the lines, and tell what was left out; the lines are in the scratch then."""
+def _make(reader: BaseReader) -> None:
+    """Make the lines of what was taken: they are in the scratch then, with what was left out."""
     scratch, since = reader.scratch, reader.options.since
     stream = ""
     for each in reader.lines():
@@ -154,10 +159,8 @@ def _made(reader: BaseReader) -> Iterator[LeftOut | Remark]:
         else:
             scratch.tell(each)
     if since is not None and (gone := scratch.drop_before(since)):
-        scratch.tell(
-            LeftOut("a case in which nothing happened since then", f"{gone} cases", "", False)
-        )
-    yield from scratch.told()
+        reason = "a case in which nothing happened since then"
+        scratch.tell(LeftOut(reason, counted(gone, "case"), unreadable=False))
 
 
 def _take(reader: BaseReader, path: Path) -> None:

@@ -186,7 +186,7 @@ class Scratch:
             "SELECT stream, type, data, key, source, at, whence, keep FROM lines "
             "ORDER BY turn, number"
         )
-        return (Line(*texts, keep_first=bool(keep)) for *texts, keep in rows)
+        return (Line._make((*texts, bool(keep))) for *texts, keep in rows)
 
     def line_count(self) -> int:
         """How many lines there are."""

@@ -242,6 +242,20 @@ class Questions(ABC):
         with database_answers("the store"):
             return self._select(where, params, None, None, ())
 
+    def mails(self, after: int, limit: int) -> list[tuple[int, str, str, bytes, str, bytes]]:
+        """What may be a mail, and the corrections, at most `limit` after a position, in order.
+
+        Position, stream, topic, state, event id and metadata of each.
+        """
+        event_id = next(each for each in self.columns.split(", ") if each.startswith("event_id"))
+        return self._ask(
+            f"SELECT position, originator_id, topic, state, {event_id}, metadata "
+            f"FROM {self.table} WHERE position > ? "
+            "AND topic IN ('ReplySent', 'MessageReceived', 'EventCorrected') "
+            "ORDER BY position LIMIT ?",
+            [after, limit],
+        )
+
     # --- streams and customers ---------------------------------------------------------------
 
     def streams(self, prefix: str, after: str, limit: int) -> list[str]:

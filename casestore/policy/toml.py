@@ -8,11 +8,8 @@ document itself says which days are free.
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args, get_origin
 
 from casestore.errors import InvalidPolicy, Mistake
@@ -25,6 +22,7 @@ from casestore.events.policy_document import (
     read_document,
     unknown_currencies,
 )
+from casestore.system.toml_lines import Lines, closest, parse
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -60,14 +58,9 @@ def read_policy(text: str, now: datetime) -> PolicyFile:
     """
     from pydantic import ValidationError  # noqa: PLC0415  (only where a document is made)
 
-    try:
-        given = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        what, _, place = str(error).partition(" (at ")
-        found = re.match(r"line (\d+)", place)  # no match: the mistake is at the document's end
-        line = int(found[1]) if found else len(text.splitlines())
-        raise InvalidPolicy([Mistake(line, "", what)]) from None
-    lines = _Lines(text)
+    if isinstance(given := parse(text), Mistake):
+        raise InvalidPolicy([given])
+    lines = Lines(text)
     mistakes = list(_unknown(given, lines))
     name, effective_from = given.pop("name", None), given.pop("effective_from", None)
     if name is None:
@@ -117,14 +110,10 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date | datetime) else value
 
 
-def _unknown(given: Mapping[str, Any], lines: _Lines) -> Iterator[Mistake]:
+def _unknown(given: Mapping[str, Any], lines: Lines) -> Iterator[Mistake]:
     for key in given:
         if key not in _TOP:
-            yield Mistake(lines.of(key), key, "is no part of a policy", _closest(key, _TOP))
-
-
-def _closest(given: Any, known: Iterable[str], alike: float = 0.6) -> str | None:
-    return next(iter(get_close_matches(str(given), list(known), 1, alike)), None)
+            yield Mistake(lines.of(key), key, "is no part of a policy", closest(key, _TOP))
 
 
 _SHOULD_BE = {
@@ -141,7 +130,7 @@ _SHOULD_BE = {
 """Words for pydantic's error types. Its own words are about Python, these are about TOML."""
 
 
-def _invalid(error: ValidationError, lines: _Lines) -> Iterator[Mistake]:
+def _invalid(error: ValidationError, lines: Lines) -> Iterator[Mistake]:
     for each in error.errors(include_url=False):
         path = [str(part) for part in each["loc"] if part != "[key]"]
         what, meant = each["msg"], None
@@ -150,7 +139,7 @@ def _invalid(error: ValidationError, lines: _Lines) -> Iterator[Mistake]:
                 what, meant = "is no setting", _meant(path)
             case "literal_error":
                 known = re.findall("'([^']*)'", each["ctx"]["expected"])
-                what, meant = f"is not one of {', '.join(known)}", _closest(each["input"], known)
+                what, meant = f"is not one of {', '.join(known)}", closest(each["input"], known)
             case "string_pattern_mismatch" if each["ctx"]["pattern"] == CURRENCY:
                 meant = each["input"].upper()
                 meant = meant if re.fullmatch(CURRENCY, meant) else None
@@ -158,7 +147,7 @@ def _invalid(error: ValidationError, lines: _Lines) -> Iterator[Mistake]:
             case "string_pattern_mismatch":
                 what = "should have no control characters"
             case "day":
-                meant = _closest(path[-1], _HOLIDAYS)
+                meant = closest(path[-1], _HOLIDAYS)
             case known_type if known_type in _SHOULD_BE:
                 what = f"should be {_SHOULD_BE[known_type]}"
             case _:
@@ -175,13 +164,13 @@ def _meant(path: Sequence[str]) -> str | None:
         if get_origin(known) is Annotated:
             known = get_args(known)[0]
     names = list(fields_of(known)) if isinstance(known, type) else []
-    return _closest(path[-1], names)
+    return closest(path[-1], names)
 
 
 # --- holidays --------------------------------------------------------------------------------
 
 
-def _expand_holidays(given: dict[str, Any], lines: _Lines, begin: int) -> Iterator[Mistake]:
+def _expand_holidays(given: dict[str, Any], lines: Lines, begin: int) -> Iterator[Mistake]:
     """Replace a country by the dates of its holidays. Yields the mistakes."""
     calendar = given.get("calendar")
     asked = calendar.get("holidays") if isinstance(calendar, dict) else None
@@ -198,7 +187,7 @@ def _expand_holidays(given: dict[str, Any], lines: _Lines, begin: int) -> Iterat
         return Mistake(lines.of(*path), ".".join(path), what, meant)
 
     mistakes = [
-        mistake(key, "is no setting", _closest(key, _HOLIDAYS))
+        mistake(key, "is no setting", closest(key, _HOLIDAYS))
         for key in asked
         if key not in _HOLIDAYS
     ]
@@ -246,7 +235,7 @@ def _dates(asked: Mapping[str, str], begin: int) -> dict[str, str] | _Wrong:
     supported = holidays.list_supported_countries()
     if country not in supported:
         what = "is no country of the package holidays; write its ISO 3166 code, like IE"
-        name = _closest(country.lower().replace(" ", "_"), COUNTRIES, 0.8)
+        name = closest(country.lower().replace(" ", "_"), COUNTRIES, 0.8)
         named = COUNTRIES[name][1] if name is not None else None
         meant = country.upper() if country.upper() in supported else named
         return _Wrong("country", what, meant)
@@ -258,7 +247,7 @@ def _dates(asked: Mapping[str, str], begin: int) -> dict[str, str] | _Wrong:
     languages = holidays.list_localized_countries().get(country, [])
     if languages and language not in languages:
         what = f"is not one of {', '.join(languages)}"
-        return _Wrong("language", what, _closest(language, languages))
+        return _Wrong("language", what, closest(language, languages))
     found = holidays.country_holidays(
         country,
         subdiv=subdivision,
@@ -266,47 +255,3 @@ def _dates(asked: Mapping[str, str], begin: int) -> dict[str, str] | _Wrong:
         language=language if languages else None,
     )
     return {day.isoformat(): name for day, name in sorted(found.items())}
-
-
-# --- line numbers ----------------------------------------------------------------------------
-
-_NAME = r"""(?:[\w-]+|"[^"]*"|'[^']*')"""
-_PATH = rf"({_NAME}(?:\s*\.\s*{_NAME})*)"
-_HEADER = re.compile(rf"^\s*\[\[?\s*{_PATH}\s*\]")
-_KEY = re.compile(rf"^\s*{_PATH}\s*=")
-_PART = re.compile(_NAME)
-
-
-class _Lines:
-    """Finds the line of a setting, as tomllib does not give line numbers."""
-
-    def __init__(self, text: str) -> None:
-        self._found: dict[tuple[str, ...], int] = {}
-        table: tuple[str, ...] = ()
-        for number, line in enumerate(text.splitlines(), 1):
-            if header := _HEADER.match(line):
-                path = table = _parts(header[1])
-            elif key := _KEY.match(line):
-                path = (*table, *_parts(key[1]))
-            else:
-                continue
-            for length in range(1, len(path) + 1):
-                self._found.setdefault(path[:length], number)
-
-    def of(self, *path: str) -> int | None:
-        """The line of a setting, or of the nearest table around it that has a line."""
-        for length in range(len(path), 0, -1):
-            if (line := self._found.get(path[:length])) is not None:
-                return line
-        return None
-
-
-def _parts(dotted: str) -> tuple[str, ...]:
-    return tuple(map(_unquoted, _PART.findall(dotted)))
-
-
-def _unquoted(part: str) -> str:
-    if part[0] in "\"'":
-        with suppress(tomllib.TOMLDecodeError):  # it is part of a text and no key
-            return str(tomllib.loads(f"key = {part}")["key"])
-    return part

@@ -1,4 +1,4 @@
-"""`casestore import` and `casestore export`: NDJSON, one event a line."""
+"""`casestore export`, and the import of NDJSON: one event a line."""
 
 from __future__ import annotations
 
@@ -17,42 +17,28 @@ from casestore.system.files import write_whole
 from casestore.transfer.importing import Imported
 from casestore.transfer.ndjson import MAX_LINE, export_lines, import_lines
 from cli.main import INTERRUPTED, Failure
-from cli.terminal.options import REFUSED, Code, Usage, settings, shared
+from cli.terminal.options import REFUSED, Usage, settings, shared
 from cli.terminal.output import for_people, print_object
 from cli.terminal.progress import progress
 from cli.terminal.text import visible
 
 
-@click.command("import")
-@click.argument("file", metavar="FILE", type=click.File("rb"))
-@click.option(
-    "--on-error",
-    type=Code(["stop", "skip"]),
-    default="stop",
-    help="At a bad line: stop, keeping everything before it (the default), or skip it.",
-)
-@click.option(
-    "--trust-recorded-at",
-    is_flag=True,
-    help="Keep the times of recording: to move a store into a new, empty one.",
-)
-@shared
-def import_(file: IO[bytes], on_error: Literal["stop", "skip"], trust_recorded_at: bool) -> None:
-    """Import events from NDJSON, one a line.
+def import_ndjson(path: Path, on_error: Literal["stop", "skip"], trust_recorded_at: bool) -> None:
+    """Import a file of NDJSON, or standard input for -, and print what came of it."""
+    if str(path) == "-":
+        _import_file(sys.stdin.buffer, on_error, trust_recorded_at)
+        return
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise Usage(f"{visible(str(path))}: {error.strerror}") from None
+    with file:
+        _import_file(file, on_error, trust_recorded_at)
 
-    FILE may be - for standard input. Importing a file twice appends nothing the second time.
-    Exits 1 if any line was refused.
 
-    \b
-    A line:
-      {"stream":"case:4711","type":"NoteAdded","data":{"occurred_at":"2026-03-02T17:00:00Z",
-       "actor":{"kind":"agent","id":"anna"},"text":"Rang back."},"key":"crm-1"}
-
-    \b
-    Examples:
-      casestore import events.ndjson
-      zcat old.ndjson.gz | casestore import - --on-error skip
-    """
+def _import_file(
+    file: IO[bytes], on_error: Literal["stop", "skip"], trust_recorded_at: bool
+) -> None:
     name = getattr(file, "name", "<stdin>")
     if (other := _other_than_ndjson(file)) is not None:
         raise Usage(f"{visible(name)}: {other}")
@@ -101,12 +87,12 @@ _OTHERS = (
     (re.compile(rb"SQLite format 3\0"), "this is a SQLite file; `casestore copy` copies a store"),
     (re.compile(rb"\xff\xfe|\xfe\xff"), "this is UTF-16; write it as UTF-8 first"),
     (_BINARY, "this is no text; an import reads NDJSON, one event a line"),
-    (_MAIL, "this looks like a mail; `--from mail` comes in a later release"),
+    (_MAIL, "this looks like mail; write `casestore import --from mail --ours ADDRESS FILE`"),
     (re.compile(rb"\s*\["), "this is a JSON array; write one object a line: `jq -c '.[]' FILE`"),
     (re.compile(rb"<"), "this looks like XML or HTML; an import reads NDJSON, one event a line"),
     (
         re.compile(rb"[^{\n]*[,;\t]"),
-        "this looks like CSV; `--from csv` comes in a later release",
+        "this looks like CSV; `casestore import --from csv --sample FILE` writes a first mapping",
     ),
 )
 """How other files begin that people have, and what to say of each."""

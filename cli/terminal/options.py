@@ -238,12 +238,15 @@ def _zone(name: str) -> tzinfo:
     return UTC if name == "UTC" else zone(name)
 
 
-class _Zone(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
+class Zone(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
+    """A time zone by its IANA name."""
+
     name = "zone"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tzinfo:
+        """Read it."""
         if isinstance(value, tzinfo):
             return value
         try:
@@ -358,7 +361,7 @@ def zone_option(command: F) -> F:
 
     option = click.option(
         "--tz",
-        type=_Zone(),
+        type=Zone(),
         metavar="ZONE",
         help="Read and tell times in this zone, like Europe/Berlin. Default: CASESTORE_TZ, else "
         "that of the policy in force, else UTC.",

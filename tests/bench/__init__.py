@@ -21,7 +21,7 @@ from pathlib import Path
 from tests import generate
 from tests.bench.race import Floor
 
-PARTS = ("sqlite", "postgres", "audit", "projections", "start")
+PARTS = ("sqlite", "postgres", "audit", "projections", "intake", "start")
 
 
 def main() -> None:
@@ -68,6 +68,10 @@ def _measure(part: str, folder: Path, options: argparse.Namespace) -> Iterable[F
         from tests.bench.projections import bench_projections
 
         return bench_projections(options.keep or folder, options.events or 1_000_000, rounds)
+    if part == "intake":
+        from tests.bench.intake import bench_intake
+
+        return bench_intake(folder, options.events or 15_000, rounds)
     from tests.bench.start import bench_start
 
     return bench_start(folder, rounds)

@@ -27,7 +27,8 @@ START = "casestore.__main__"
 STEPS: dict[str, list[set[str]]] = {
     "casestore": [
         {"errors", "events"},
-        {"policy", "system"},
+        {"system"},
+        {"policy"},
         {"streams", "tlog"},
         {"journal"},
         {"keys"},

@@ -1,0 +1,245 @@
+"""Chatwoot's conversations: pages of messages, conversations, and bodies of webhooks.
+
+Formats: Chatwoot's application API and its webhooks. The three tell the same messages otherwise:
+`created_at` is a time in ISO 8601 in a webhook and seconds since 1970 elsewhere, `message_type` is
+a word there and a number elsewhere. Times count in whole seconds, which all of them tell. When a
+conversation was resolved or assigned, only webhooks tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+import msgspec
+
+from casestore.errors import UnreadableInput
+from casestore.intake import reading
+from casestore.intake.chatwoot.formats import (
+    Change,
+    Contact,
+    Conversation,
+    Delivery,
+    Message,
+    Page,
+    State,
+    kept,
+    second,
+)
+from casestore.intake.chatwoot.told import Told
+from casestore.intake.helpdesk import NO_TIME, HelpdeskReader
+from casestore.intake.inputs import Input
+from casestore.intake.json_records import records
+from casestore.intake.options import Options
+from casestore.intake.values import NO_RECORD, Native, decode, moment
+from casestore.transfer.lines import LeftOut, Read, Remark
+
+_CREATED, _TOLD, _UPDATED = "2", "1", "0"
+"""Which of a message's states is believed: the first one, before it was edited or deleted."""
+_MESSAGES = ("message_created", "message_updated")
+_STATUSES = {"conversation_resolved": "resolved", "conversation_opened": "open"}
+"""What status some webhooks tell by their names."""
+_encode = msgspec.json.encode
+Names = dict[str, msgspec.Raw]
+
+
+class Reader(HelpdeskReader):
+    """Reads Chatwoot's conversations.
+
+    Raises:
+        UnreadableInput: the files are of several accounts.
+    """
+
+    name: ClassVar[str] = "chatwoot"
+
+    def take(self, given: Input) -> Iterator[LeftOut | Remark]:
+        """Keep each message, and what else is told of its conversation."""
+        last = ""
+        for number, record in enumerate(records(given.stream, ("payload",)), 1):
+            where = f"{given.name}, record {number}"
+            names = decode(record.data, Names, where)
+            if isinstance(names, LeftOut):
+                self.read_one()
+                yield names
+            elif record.name == "" and names.keys() <= {"meta", "data"}:
+                yield from self._keep_page(record.data, last, where)
+            else:
+                self.read_one()
+                if "conversation_id" in names:
+                    last = _text(names["conversation_id"])
+                yield from self._keep(record.data, names, where)
+
+    def _keep_page(self, data: bytes, conversation: str, where: str) -> Iterator[LeftOut]:
+        """Keep what a page tells besides its payload, or has around it."""
+        page = decode(data, Page, where)
+        if isinstance(page, LeftOut):
+            yield page
+            return
+        for number, raw in enumerate(page.data.payload if page.data else (), 1):
+            self.read_one()
+            place = f"{where}, item {number}"
+            names = decode(raw, Names, place)
+            if isinstance(names, LeftOut):
+                yield names
+            else:
+                yield from self._keep(bytes(raw), names, place)
+        contact = page.meta.contact if page.meta else None
+        if conversation and contact is not None and contact.id is not None:
+            self._put_contact(conversation, contact.id, 0, where)
+
+    def _keep(self, data: bytes, names: Names, where: str) -> Iterator[LeftOut]:
+        event = _text(names["event"]) if "event" in names else ""
+        if "message_type" in names:
+            yield from self._keep_message(data, event, where)
+        elif event.startswith("conversation_") and "status" in names:
+            yield from self._keep_conversation(data, event, where)
+        elif event:
+            yield LeftOut("webhooks of other kinds", where, event[:200], unreadable=False)
+        elif "status" in names and ("meta" in names or "messages" in names):
+            yield from self._keep_conversation(data, "", where)
+        elif "phone_number" in names:
+            yield from self._keep_customer(data, where)
+        else:
+            yield LeftOut(NO_RECORD, where, "neither a message nor a conversation or contact")
+
+    def _keep_message(self, data: bytes, event: str, where: str) -> Iterator[LeftOut]:
+        message = decode(data, Message, where)
+        if isinstance(message, LeftOut):
+            yield message
+            return
+        around = message.conversation
+        native = message.conversation_id
+        if around is not None:
+            native = native or around.id or around.display_id
+        if native is None:
+            yield LeftOut("a message that names no conversation", where, str(message.id)[:200])
+            return
+        parent = str(native)
+        if around is not None:
+            yield from self._keep_around(parent, around, where)
+        self._put_account(message.account.id if message.account else message.account_id)
+        made = kept(message)
+        if made.at is None:
+            yield LeftOut(NO_TIME, where, f"message {message.id}"[:200])
+            return
+        rank = {"": _TOLD, "message_created": _CREATED}.get(event, _UPDATED)
+        self.scratch.put(
+            "message", str(message.id), _encode(made), parent=parent, version=rank, where=where
+        )
+        if message.status in ("delivered", "read", "failed"):
+            at = second(message.updated_at) or made.at
+            came = Delivery(str(message.id), message.status, at, made.error)
+            place = f"{message.id} {message.status}"
+            self.scratch.put("delivery", place, _encode(came), parent=parent, where=where)
+
+    def _keep_around(
+        self, parent: str, conversation: Conversation, where: str
+    ) -> Iterator[LeftOut]:
+        """Keep what any shape tells of a conversation, with the messages in it."""
+        meta = conversation.meta
+        channel = conversation.channel or (meta.channel if meta else None)
+        if channel:
+            self.scratch.put("channel", "", _encode(channel), parent=parent, where=where)
+        created = second(conversation.created_at)
+        if created is not None:
+            self.scratch.put("created", "", _encode(created), parent=parent, where=where)
+        inbox = conversation.contact_inbox
+        contact = meta.sender.id if meta and meta.sender else None
+        contact = contact or (inbox.contact_id if inbox else None)
+        if contact is not None:
+            told = second(conversation.timestamp)
+            self._put_contact(parent, contact, int(told.timestamp()) if told else 0, where)
+        self._put_account(conversation.account_id)
+        for raw in conversation.messages:
+            names = decode(raw, Names, where)
+            if isinstance(names, LeftOut):
+                yield names
+            else:
+                names.setdefault("conversation_id", msgspec.Raw(_encode(parent)))
+                yield from self._keep_message(_encode(names), "", where)
+
+    def _keep_conversation(self, data: bytes, event: str, where: str) -> Iterator[LeftOut]:
+        told = decode(data, Conversation, where)
+        if isinstance(told, LeftOut):
+            yield told
+            return
+        native = told.id or told.display_id
+        if native is None:
+            yield LeftOut(NO_RECORD, where, "a conversation without an id")
+            return
+        parent = str(native)
+        yield from self._keep_around(parent, told, where)
+        self._put_account(told.account.id if told.account else None)
+        at = second(told.timestamp) or second(told.updated_at)
+        if at is None:
+            yield LeftOut(NO_TIME, where, f"conversation {parent}"[:200])
+        elif not event:
+            meta = told.meta
+            state = State(
+                at,
+                told.status or "",
+                meta.assignee.id if meta and meta.assignee else None,
+                meta.team.id if meta and meta.team else None,
+            )
+            version = at.isoformat()
+            self.scratch.put(
+                "state", "", _encode(state), parent=parent, version=version, where=where
+            )
+        elif event != "conversation_created":
+            status = _STATUSES.get(event, told.status)
+            change = Change(
+                at,
+                status if event != "conversation_updated" else None,
+                told.changed_attributes or [],
+            )
+            encoded = _encode(change)
+            place = f"{at.isoformat()} {event}"
+            self.scratch.put("change", place, encoded, parent=parent, where=where)
+
+    def _keep_customer(self, data: bytes, where: str) -> Iterator[LeftOut]:
+        contact = decode(data, Contact, where)
+        if isinstance(contact, LeftOut) or contact.id is None:
+            yield contact if isinstance(contact, LeftOut) else LeftOut(NO_RECORD, where, "contact")
+            return
+        self.scratch.put("customer", "", data, parent=str(contact.id), where=where)
+
+    def _put_contact(self, conversation: str, contact: Native, at: int, where: str) -> None:
+        place = f"{at:012d} {contact}"
+        self.scratch.put("contact", place, b"", parent=conversation, where=where)
+
+    def _put_account(self, account: Native | None) -> None:
+        if account is not None:
+            self.scratch.put("account", str(account), b"", where="")
+
+    def lines(self) -> Iterator[Read]:
+        """The customers, then each conversation's lines."""
+        accounts = [stored.id for stored in self.scratch.all("account")]
+        if len(accounts) > 1:
+            raise UnreadableInput(
+                f"the files are of the accounts {', '.join(accounts[:5])}, which number their "
+                "conversations alike: read those of each by themselves, with an --instance of "
+                "its own"
+            )
+        for stored in self.scratch.all("customer"):
+            contact = decode(stored.data, Contact, stored.where)
+            if not isinstance(contact, LeftOut) and contact.id is not None:
+                yield self.registered(
+                    self.id_of(contact.id),
+                    contact.id,
+                    moment(contact.created_at),
+                    name=contact.name,
+                    contact=contact.email or contact.phone_number,
+                    where=stored.where,
+                )
+        for native in self.scratch.parents("message", "change", "state"):
+            yield from Told(self, native).told()
+
+
+def _text(raw: msgspec.Raw) -> str:
+    value = msgspec.json.decode(raw)
+    return str(value) if isinstance(value, str | int) else ""
+
+
+def events(data: bytes, options: Options) -> list[Read]:
+    """The lines of the body of a webhook, or of what the API answers."""
+    return reading.events(Reader, data, options)

@@ -1,0 +1,143 @@
+"""What stands in a cell: times, amounts, flags, ids."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+from functools import lru_cache
+from hashlib import sha256
+from unicodedata import category, normalize
+
+_MOST_CACHED = 50_000
+_MOST_DOUBTFUL = 100
+_LONGEST_ID = 200
+_EPOCH = re.compile(r"-?\d{1,17}(?:\.\d+)?")
+_TRUE, _FALSE = frozenset({"true", "yes", "y", "t", "1"}), frozenset({"false", "no", "n", "f", "0"})
+
+
+class Unfit(Exception):  # noqa: N818  (it says what happened, as those of casestore.errors do)
+    """What stands in a cell is not what the mapping takes it for.
+
+    `reason` has the words by which it is counted, `detail` the cell.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.detail = detail[:200]
+
+
+class Times:
+    """Reads times in the formats of a mapping: "iso", "epoch", "epoch_ms" or as strptime has them.
+
+    Args:
+        formats: tried in turn.
+        zone: the zone of times that name none.
+    """
+
+    def __init__(self, formats: Sequence[str], zone: tzinfo | None) -> None:
+        self._formats = formats
+        self._zone = zone
+        self._read: dict[str, datetime] = {}
+        self.doubtful: set[str] = set()
+        """Times that the zone's clock showed twice or never, where it was put back or forward: the
+        first hundred."""
+
+    def read(self, text: str) -> datetime:
+        """The time in UTC. Raises Unfit."""
+        if (known := self._read.get(text)) is None:
+            if len(self._read) >= _MOST_CACHED:
+                self._read.clear()
+            known = self._read[text] = self._utc(text)
+        return known
+
+    def _utc(self, text: str) -> datetime:
+        given = self._parsed(text.strip())
+        if given is None:
+            raise Unfit("a time fits none of the mapping's time_formats", text)
+        if given.utcoffset() is None:
+            if self._zone is None:
+                raise Unfit("a time without a zone, and the mapping names no timezone", text)
+            given = given.replace(tzinfo=self._zone)
+            twice = given.utcoffset() != given.replace(fold=1).utcoffset()
+            if twice and len(self.doubtful) < _MOST_DOUBTFUL:
+                self.doubtful.add(text)
+        try:
+            return given.astimezone(UTC)
+        except OverflowError:
+            raise Unfit("a time is outside the years 1 to 9999", text) from None
+
+    def _parsed(self, text: str) -> datetime | None:
+        for form in self._formats:
+            try:
+                if form == "iso":
+                    return datetime.fromisoformat(re.sub(" UTC$", "Z", text))
+                if form in ("epoch", "epoch_ms"):
+                    if _EPOCH.fullmatch(text):
+                        seconds = float(text) / (1000 if form == "epoch_ms" else 1)
+                        return datetime.fromtimestamp(seconds, UTC)
+                    continue
+                return datetime.strptime(text, form)  # noqa: DTZ007  (the zone comes in _utc)
+            except (ValueError, OverflowError, OSError):
+                continue
+        return None
+
+
+_AMOUNT = {
+    ".": re.compile(r"-?(?:\d+|\d{1,3}(?:[,' ]\d{3})+)(?:\.\d+)?"),
+    ",": re.compile(r"-?(?:\d+|\d{1,3}(?:[.' ]\d{3})+)(?:,\d+)?"),
+}
+
+
+def amount(text: str, decimal: str) -> str:
+    """An amount of money as a plain number. Signs of currencies before and after it are left off.
+
+    Args:
+        text: like "1.234,50 €".
+        decimal: what stands before its decimals: "." or ",".
+
+    Raises:
+        Unfit: it is no amount, or less than nothing.
+    """
+    bare = "".join(c for c in text if category(c) != "Sc").replace("\xa0", " ").strip()
+    if not _AMOUNT[decimal].fullmatch(bare):
+        raise Unfit("an amount that is no number as the mapping writes them", text)
+    plain = re.sub(r"[^\d,.-]", "", bare).replace("." if decimal == "," else ",", "")
+    number = Decimal(plain.replace(",", "."))
+    if number < 0:
+        raise Unfit("an amount that is less than nothing", text)
+    return str(number)
+
+
+def flag(text: str) -> bool:
+    """A cell that says yes or no. Raises Unfit."""
+    lower = text.strip().lower()
+    if lower in _TRUE:
+        return True
+    if lower in _FALSE:
+        return False
+    raise Unfit("a flag that is neither true nor false", text)
+
+
+def whole(text: str) -> int:
+    """A whole number; "4.0" is one. Raises Unfit."""
+    if not re.fullmatch(r"\s*-?\d{1,18}(?:\.0*)?\s*", text):
+        raise Unfit("a number that is no whole number", text)
+    return int(text.strip().partition(".")[0])
+
+
+@lru_cache(maxsize=20_000)
+def plain_id(text: str) -> str | None:
+    """A text as an id or a code of the vocabulary; None if nothing is left of it.
+
+    Characters that people cannot see are left out, and a longer one becomes its SHA-256.
+    """
+    if not (text.isascii() and text.isprintable()):
+        seen = "".join(" " if category(c) == "Cc" else c for c in normalize("NFC", text))
+        text = "".join(c for c in seen if category(c) not in ("Cf", "Cs"))
+    text = text.strip()
+    if len(text) > _LONGEST_ID:
+        return sha256(text.encode()).hexdigest()
+    return text or None

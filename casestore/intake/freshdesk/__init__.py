@@ -1,0 +1,153 @@
+"""Freshdesk's tickets, with their conversations, contacts and the export of their activities.
+
+Formats: Freshdesk's REST API, version 2; and the daily "ticket activities" that it exports:
+
+    {"activities_data": [{"performed_at": "24-01-2017 09:33:38 +0000", "ticket_id": 600,
+      "performer_type": "user", "performer_id": 149018, "activity": {"status": "Open"}}]}
+
+Only that export tells when a status changed. Without it a ticket tells its last status alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import ClassVar
+
+import msgspec
+
+from casestore.intake import reading
+from casestore.intake.freshdesk.formats import Activity, Contact, Conversation, Ticket, performed
+from casestore.intake.freshdesk.told import Told
+from casestore.intake.helpdesk import NO_TIME, HelpdeskReader
+from casestore.intake.inputs import Input
+from casestore.intake.json_records import Record, records
+from casestore.intake.options import Options
+from casestore.intake.values import NO_RECORD, decode, moment
+from casestore.transfer.lines import LeftOut, Read, Remark
+
+_LISTS = ("activities_data", "conversations", "tickets", "results", "contacts")
+_OTHERS = {
+    "ticket_scope": "agents, groups and descriptions of fields",
+    "escalate_to": "agents, groups and descriptions of fields",
+    "agent_ids": "agents, groups and descriptions of fields",
+    "label": "agents, groups and descriptions of fields",
+    "survey_id": "answers to surveys",
+    "time_spent": "times spent",
+    "domains": "companies",
+}
+"""What is no fact of a history, by a name that only its records have."""
+
+
+class Reader(HelpdeskReader):
+    """Reads Freshdesk's tickets."""
+
+    name: ClassVar[str] = "freshdesk"
+
+    def take(self, given: Input) -> Iterator[LeftOut | Remark]:
+        """Keep each record by its ticket."""
+        for number, record in enumerate(records(given.stream, _LISTS), 1):
+            where = f"{given.name}, record {number}"
+            names = decode(record.data, dict[str, msgspec.Raw], where)
+            if isinstance(names, LeftOut):
+                self.read_one()
+                yield names
+            elif not {"metadata", "total", "export"}.issuperset(names):
+                self.read_one()
+                if (told := self._keep(record, names, where)) is not None:
+                    yield told
+
+    def _keep(
+        self, record: Record, names: dict[str, msgspec.Raw], where: str
+    ) -> LeftOut | Remark | None:
+        if "requester_id" in names:
+            return self._keep_ticket(record.data, "description" in names, where)
+        for name, reason in _OTHERS.items():
+            if name in names:
+                return LeftOut(reason, where, unreadable=False)
+        if "activity" in names:
+            return self._keep_activity(record.data, where)
+        if "ticket_id" in names:
+            return self._keep_conversation(record.data, where)
+        if "email" in names and "name" in names:
+            return self._keep_contact(record.data, where)
+        return LeftOut(NO_RECORD, where, "neither a ticket nor a conversation, activity or contact")
+
+    def _keep_ticket(self, data: bytes, described: bool, where: str) -> LeftOut | None:
+        ticket = decode(data, Ticket, where)
+        if isinstance(ticket, LeftOut):
+            return ticket
+        updated = moment(ticket.updated_at)
+        version = "" if updated is None else updated.isoformat()
+        parent = str(ticket.id)
+        self.scratch.put("ticket", "", data, parent=parent, version=version, where=where)
+        # A list of tickets tells neither their descriptions nor, unless asked, their stats.
+        if described:
+            self.scratch.put("described", "", data, parent=parent, version=version, where=where)
+        if ticket.stats is not None:
+            self.scratch.put("stats", "", data, parent=parent, version=version, where=where)
+        return None
+
+    def _keep_conversation(self, data: bytes, where: str) -> LeftOut | None:
+        said = decode(data, Conversation, where)
+        if isinstance(said, LeftOut):
+            return said
+        parent, version = str(said.ticket_id), said.updated_at or ""
+        self.scratch.put("said", str(said.id), data, parent=parent, version=version, where=where)
+        return None
+
+    def _keep_activity(self, data: bytes, where: str) -> LeftOut | None:
+        done = decode(data, Activity, where)
+        if isinstance(done, LeftOut):
+            return done
+        at = performed(done)
+        if at is None:
+            return LeftOut(NO_TIME, where, "performed_at")
+        same = msgspec.json.encode((at, done.performer_id, done.activity), order="deterministic")
+        native = f"{at.isoformat()} {sha256(same).hexdigest()[:16]}"
+        self.scratch.put("done", native, data, parent=str(done.ticket_id), where=where)
+        return None
+
+    def _keep_contact(self, data: bytes, where: str) -> LeftOut | None:
+        contact = decode(data, Contact, where)
+        if isinstance(contact, LeftOut):
+            return contact
+        self.scratch.put("contact", "", data, parent=str(contact.id), where=where)
+        return None
+
+    def lines(self) -> Iterator[Read]:
+        """The customers, then each ticket's lines."""
+        for stored in self.scratch.all("contact"):
+            contact = decode(stored.data, Contact, stored.where)
+            if not isinstance(contact, LeftOut):
+                yield self.registered(
+                    self.id_of(contact.id),
+                    contact.id,
+                    moment(contact.created_at),
+                    name=contact.name,
+                    contact=contact.email or contact.mobile or contact.phone,
+                    where=stored.where,
+                )
+        for native in self.scratch.parents("ticket", "said", "done"):
+            yield from _told(self, native)
+
+
+def _told(reader: Reader, native: str) -> Iterator[Read]:
+    """The lines of a ticket; without the ticket itself nobody can tell who is the customer."""
+    stored = reader.scratch.get("ticket", "", native)
+    if stored is None:
+        for kind in ("said", "done"):
+            for each in reader.scratch.of(kind, native):
+                yield LeftOut(
+                    "its ticket is not in the files, which names the customer", each.where, native
+                )
+        return
+    ticket = decode(stored.data, Ticket, stored.where)
+    if isinstance(ticket, LeftOut):
+        return  # `take` has left it out already
+    yield from Told(reader, ticket, stored.data, stored.where).told()
+
+
+def events(data: bytes, options: Options) -> list[Read]:
+    """The lines of a ticket, or of a page of them, as the REST API gives it."""
+    return reading.events(Reader, data, options)

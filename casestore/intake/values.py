@@ -1,0 +1,107 @@
+"""Single values of other systems' records: times, ids, texts, changes; and whole records."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, tzinfo
+from hashlib import sha256
+from typing import TypeVar
+from unicodedata import category, normalize
+
+import msgspec
+
+from casestore.intake.ids import is_contact
+from casestore.transfer.lines import LeftOut
+
+Native = int | str
+"""An id of the source's own."""
+T = TypeVar("T")
+
+NO_RECORD = "a record of another shape"
+_MOST_ID = 200
+_FIRST, _LAST = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC)
+_MILLISECONDS = 10**11
+"""From here on a number counts milliseconds since 1970: as seconds it would be the year 5138."""
+_UTC_NAMED = re.compile(r"\s*(?:UTC|GMT)$")
+_SMTP = re.compile(r"\s*[245]\d\d[ -]([245]\.\d{1,3}\.\d{1,3})(?!\S)")
+_MARK = re.compile("[\x00\ud800-\udfff]")
+
+
+def moment(given: object, zone: tzinfo | None = None) -> datetime | None:
+    """A time in UTC; None if it cannot be read, or names no zone and none is given.
+
+    Args:
+        given: ISO 8601, also with a space for the T and with " UTC" at its end; or a number of
+            seconds, or milliseconds, since 1970, also as text.
+        zone: the zone of a time that names none.
+    """
+    try:
+        at = _moment(given)
+        if at is not None and at.utcoffset() is None:
+            at = None if zone is None else at.replace(tzinfo=zone)
+        if at is None:
+            return None
+        at = at.astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return at if _FIRST < at < _LAST else None
+
+
+def _moment(given: object) -> datetime | None:
+    if isinstance(given, str):
+        text = given.strip()
+        if not re.fullmatch(r"\d{9,}(\.\d+)?", text):
+            return datetime.fromisoformat(_UTC_NAMED.sub("+00:00", text))
+        given = float(text)
+    if isinstance(given, bool) or not isinstance(given, int | float) or given <= 0:
+        return None
+    milliseconds = given if given >= _MILLISECONDS else given * 1000
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+
+
+def change(field: str, before: object, after: object) -> str:
+    """A note's text about a change, like "priority: normal → high"."""
+    return f"{field}: {_shown(before)} → {_shown(after)}"
+
+
+def _shown(value: object) -> str:
+    if value is None or value in ("", []):
+        return "none"
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return ", ".join(value)
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def clean_text(text: str) -> str:
+    """A text without what no database holds: NUL and lone surrogates become U+FFFD."""
+    return _MARK.sub("\ufffd", text)
+
+
+def clean_id(given: Native, pseudonym: Callable[[str], str]) -> str:
+    """An id of the source's as the store takes ids: "" if nothing of it is left.
+
+    An address or a telephone number becomes its pseudonym. It is brought to Unicode's form NFC,
+    without control and format characters; an id of more than 200 characters becomes its SHA-256.
+    """
+    text = str(given).strip()
+    if is_contact(text):
+        return pseudonym(text)
+    if not (text.isascii() and text.isprintable()):
+        kept = (c for c in normalize("NFC", text) if category(c) not in ("Cc", "Cf", "Cs"))
+        text = normalize("NFC", "".join(kept)).strip()
+    return text if len(text) <= _MOST_ID else sha256(text.encode()).hexdigest()
+
+
+def decode(data: bytes, kind: type[T], where: str) -> T | LeftOut:
+    """A record as a msgspec Struct, or that it is left out because it has another shape."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return LeftOut(NO_RECORD, where, str(error)[:200])
+
+
+def smtp_code(diagnostic: str | None) -> str | None:
+    """The code of RFC 3463 in a mail server's answer, like 5.1.1 in "550 5.1.1 User unknown"."""
+    found = _SMTP.match(diagnostic or "")
+    return found[1] if found else None

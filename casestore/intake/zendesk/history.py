@@ -1,0 +1,334 @@
+"""A Zendesk ticket's audits, and what it is now, as a case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from casestore.intake.cases import Case
+from casestore.intake.helpdesk import Actor, HelpdeskReader
+from casestore.intake.values import Native, moment
+from casestore.intake.zendesk.shapes import CLOSED, Audit, Event, Ticket, channel, events
+from casestore.transfer.lines import LeftOut, Read, Remark
+
+FROM_NOW = "a ticket without its first audit: opened from what it is now"
+NO_HISTORY = "a ticket without audits: what is told of it is what it is now"
+_COMMENTS = {"Comment", "VoiceComment", "FacebookComment", "TweetComment"}
+_NO_EVENT = {
+    "AgentMacroReference",
+    "AttachmentRedactionEvent",
+    "Cc",
+    "ChatEndedEvent",
+    "EmailCcChange",
+    "Error",
+    "External",
+    "FacebookEvent",
+    "FollowerChange",
+    "FollowerNotification",
+    "LogMeInTranscript",
+    "MacroReference",
+    "Notification",
+    "NotificationWithCcs",
+    "OrganizationActivity",
+    "Push",
+    "SatisfactionRating",
+    "ScheduleAssignment",
+    "SlaTargetChange",
+    "SmsNotification",
+    "SMSNotification",
+    "SuspendedTicketRecovery",
+    "TicketSharingEvent",
+    "Tweet",
+    "WebhookEvent",
+}
+_AUTOMATIC = "-1"
+"""The author of what Zendesk itself did."""
+
+
+class Told(NamedTuple):
+    """An audit with its time and where it was read."""
+
+    at: datetime
+    audit: Audit
+    where: str
+
+
+def first(audits: list[Told]) -> bool:
+    """Whether the audit that created the ticket is among them; it is the first one then."""
+    return bool(audits) and any(
+        isinstance(event, Event) and event.type == "Create" for event in events(audits[0].audit, "")
+    )
+
+
+class History:
+    """Makes the lines of a ticket."""
+
+    def __init__(
+        self,
+        reader: HelpdeskReader,
+        native: Native,
+        ticket: tuple[Ticket, str] | None,
+        is_end_user: Callable[[Native], bool],
+    ) -> None:
+        self._reader = reader
+        self._case = Case(reader, native)
+        self._ticket = ticket
+        self._is_end_user = is_end_user
+        self._requester = "" if ticket is None else str(ticket[0].requester_id)
+        self._status: str | None = None
+
+    def lines(self, audits: list[Told]) -> Iterator[Read]:
+        """The lines of the ticket, and what is told besides.
+
+        Args:
+            audits: its audits in their order.
+        """
+        case = self._case
+        whole = first(audits)
+        if not whole and self._ticket is not None:
+            self._open_from_now(*self._ticket, FROM_NOW if audits else NO_HISTORY)
+        elif not whole:
+            self._begin_in_the_middle(audits)
+        for number, told in enumerate(audits):
+            self._audit(told, creates=whole and number == 0)
+        for merge in self._reader.merges_of(case.id):
+            case.merge(merge)
+        if self._ticket is not None:
+            self._end(*self._ticket)
+        return case.told()
+
+    # --- from what the ticket is now --------------------------------------------------------
+
+    def _open_from_now(self, ticket: Ticket, where: str, remark: str) -> None:
+        case = self._case
+        at = moment(ticket.created_at)
+        submitter = ticket.requester_id if ticket.submitter_id is None else ticket.submitter_id
+        actor = self._actor(submitter)
+        case.tell(Remark(remark, where))
+        case.open(
+            at,
+            actor,
+            where=where,
+            keep_first=True,
+            end_state=True,
+            customer_id=self._reader.person(ticket.requester_id),
+            channel=channel(ticket.via),
+            subject=ticket.subject,
+            **self._classes(_custom(ticket)),
+        )
+        first = Event("description", "Comment", submitter, ticket.description)
+        first.public, first.via = ticket.is_public, ticket.via
+        self._describe(at, first, where)
+
+    def _describe(self, at: datetime | None, said: Event, where: str) -> None:
+        """Tell the first thing said in the ticket, whether the ticket has it or its first audit."""
+        case, author = self._case, _AUTOMATIC if said.author_id is None else said.author_id
+        actor, text = self._actor(author), _text(said)
+        if said.public:
+            case.description(
+                at,
+                actor,
+                said.id,
+                where=where,
+                channel=channel(said.via),
+                text=text,
+                automated=_automated(author),
+            )
+        elif text:
+            fields, key = {"text": text}, (case.native, "description")
+            case.add("NoteAdded", at, actor, fields, *key, where=where, keep_first=True)
+
+    def _end(self, ticket: Ticket, where: str) -> None:
+        """Tell what the ticket is now, where its audits do not tell it."""
+        at, case = moment(ticket.updated_at), self._case
+        if ticket.status in CLOSED and not case.was_closed:
+            case.close(at, self._reader.system, case.native, where=where, end_state=True)
+        if ticket.status == "deleted" and self._status != "deleted":
+            case.add(
+                "NoteAdded",
+                at,
+                self._reader.system,
+                {"text": "deleted at the source"},
+                case.native,
+                "deleted",
+                where=where,
+                keep_first=True,
+                end_state=True,
+            )
+
+    def _begin_in_the_middle(self, audits: list[Told]) -> None:
+        """Without the first audit and the ticket, the first change of the requester tells them."""
+        for told in audits:
+            for event in events(told.audit, told.where):
+                if isinstance(event, Event) and event.field_name == "requester_id":
+                    self._requester = str(event.previous_value)
+                    return
+
+    # --- audits -----------------------------------------------------------------------------
+
+    def _audit(self, told: Told, *, creates: bool) -> None:
+        at, audit, where = told
+        found = list(events(audit, where))
+        read = [event for event in found if isinstance(event, Event)]
+        if creates:
+            self._open(told, {e.field_name: e.value for e in read if e.type == "Create"})
+        self._assign(told, read)
+        described = False
+        for event in found:
+            if isinstance(event, LeftOut):
+                self._case.tell(event)
+            elif event.type in _COMMENTS:
+                self._comment(at, audit, event, where, first=creates and not described)
+                described = True
+            elif event.type in ("Create", "Change"):
+                self._changed(at, audit, event, where)
+            else:
+                self._other(at, audit, event, where)
+
+    def _open(self, told: Told, created: dict[str, Any]) -> None:
+        at, audit, where = told
+        requester = created.get("requester_id")
+        if not isinstance(requester, int | str):
+            requester = self._requester or None
+        if requester is None:
+            self._case.tell(LeftOut("a creation that names no requester", where))
+            return
+        self._requester = str(requester)
+        subject = created.get("subject")
+        self._case.open(
+            at,
+            self._actor(audit.author_id),
+            where=where,
+            keep_first=True,  # it may have been read from what the ticket was, before
+            customer_id=self._reader.person(requester),
+            channel=channel(audit.via),
+            subject=subject if isinstance(subject, str) else None,
+            **self._classes(created),
+        )
+
+    def _comment(self, at: datetime, audit: Audit, said: Event, where: str, *, first: bool) -> None:
+        said.author_id = audit.author_id if said.author_id is None else said.author_id
+        said.via = audit.via if said.via is None else said.via
+        if said.type == "VoiceComment":
+            said.via = "voice"
+        case, actor, text = self._case, self._actor(said.author_id), _text(said)
+        if text is None:
+            case.tell(Remark("a comment without its text", where))
+        if first:
+            self._describe(at, said, where)
+        elif not said.public:
+            case.note(at, actor, text or "", said.id, where=where)
+        elif actor["kind"] == "customer":
+            case.message(at, actor, said.id, where=where, channel=channel(said.via), text=text)
+        else:
+            case.reply(
+                at,
+                actor,
+                said.id,
+                where=where,
+                channel=channel(said.via),
+                text=text,
+                automated=_automated(said.author_id),
+            )
+
+    def _assign(self, told: Told, read: list[Event]) -> None:
+        """Agent and team of one audit are one event."""
+        to = {
+            event.field_name: event
+            for event in read
+            if event.field_name in ("assignee_id", "group_id") and _is_native(event.value)
+        }
+        if not to:
+            return
+        agent, team = to.get("assignee_id"), to.get("group_id")
+        key = next(event.id for event in (agent, team) if event is not None)
+        self._case.assign(
+            told.at,
+            self._actor(told.audit.author_id),
+            key,
+            where=told.where,
+            agent=None if agent is None else self._reader.person(agent.value),
+            team=None if team is None else self._reader.person(team.value),
+        )
+
+    def _changed(self, at: datetime, audit: Audit, event: Event, where: str) -> None:
+        name, case, actor = event.field_name, self._case, self._actor(audit.author_id)
+        if name in ("assignee_id", "group_id"):
+            if _is_native(event.value):
+                return  # it is assigned already
+            if name == "assignee_id":
+                case.agent = None
+        elif name == "requester_id":
+            self._requester = str(event.value)
+        elif name == "status":
+            if self._changed_status(at, actor, event, where):
+                return
+        elif event.type == "Change" and (classes := self._classes({name: event.value})):
+            case.add("CaseReclassified", at, actor, classes, event.id, "Reclassified", where=where)
+            return
+        if event.type == "Change":
+            case.changed(at, actor, name, event.previous_value, event.value, event.id, where=where)
+
+    def _changed_status(self, at: datetime, actor: Actor, event: Event, where: str) -> bool:
+        """Whether the change of status is a closing or a reopening, or says nothing more."""
+        case, before, after = self._case, event.previous_value, event.value
+        if event.type == "Change":
+            case.before(closed=before in CLOSED)
+        self._status = after if isinstance(after, str) else None
+        if after in CLOSED:
+            case.close(at, actor, event.id, where=where)
+            return True
+        if before in CLOSED and after != "deleted" and case.closed:
+            case.reopen(at, actor, event.id, where=where)
+            return True
+        return False
+
+    def _other(self, at: datetime, audit: Audit, event: Event, where: str) -> None:
+        case, actor = self._case, self._actor(audit.author_id)
+        if event.type == "CommentPrivacyChange":
+            state = "public" if event.public else "private"
+            case.changed(at, actor, "comment", event.comment_id, state, event.id, where=where)
+        elif event.type == "CommentRedactionEvent":
+            case.changed(at, actor, "comment", event.comment_id, "redacted", event.id, where=where)
+        elif event.type in _NO_EVENT:
+            case.tell(LeftOut("a notification, or the like", where, event.type, unreadable=False))
+        else:
+            case.tell(LeftOut("an event of another type", where, event.type[:200]))
+
+    # --- people and classes -----------------------------------------------------------------
+
+    def _actor(self, native: Native | None) -> Actor:
+        if native is None or str(native) == _AUTOMATIC:
+            return self._reader.system
+        if str(native) == self._requester or self._is_end_user(native):
+            return self._reader.customer(native)
+        return self._reader.agent(native)
+
+    def _classes(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The category, product and region among the values of custom fields."""
+        found = {
+            name: self._reader.plain(values[field])
+            for field, name in self._reader.options.fields.items()
+            if isinstance(values.get(field), int | str)
+        }
+        return {name: value for name, value in found.items() if value}
+
+
+def _text(said: Event) -> str | None:
+    return said.body if said.plain_body is None else said.plain_body
+
+
+def _automated(author: Native | None) -> bool | None:
+    return True if author is None or str(author) == _AUTOMATIC else None
+
+
+def _is_native(value: object) -> bool:
+    return isinstance(value, int | str) and not isinstance(value, bool) and value != ""
+
+
+def _custom(ticket: Ticket) -> dict[str, Any]:
+    if not isinstance(ticket.custom_fields, list):
+        return {}
+    fields = [each for each in ticket.custom_fields if isinstance(each, dict)]
+    return {str(each.get("id")): each.get("value") for each in fields}
