@@ -290,7 +290,7 @@ def test_what_was_amended_is_voided_with_its_corrections(store: CaseStore) -> No
 
 
 def test_merged_cases_and_customers_of_one_import_go_together(store: CaseStore) -> None:
-    merge = CustomerMerged(occurred_at=T, actor=ANNA, into="c2")
+    merge = CustomerMerged(occurred_at=T, actor=ANNA, into="c1")
     take_in(
         store,
         ("customer:c1", registered()),
@@ -298,11 +298,11 @@ def test_merged_cases_and_customers_of_one_import_go_together(store: CaseStore) 
         ("case:a", opened()),
         ("case:b", opened()),
         ("case:c", opened("c2")),
-        ("case:a", into("b")),
-        ("case:b", into("c")),
-        ("customer:c1", merge),
-        ("case:c", replied()),
-        ("case:a", note("later")),
+        ("case:c", into("b")),
+        ("case:b", into("a")),
+        ("customer:c2", merge),
+        ("case:a", replied()),
+        ("case:c", note("later")),
     )
     undone(store)
     assert counted(store) == ([], [])
@@ -561,6 +561,27 @@ def test_who_merges_a_case_into_it_meanwhile_has_it_refused_whole(store: CaseSto
     with pytest.raises(EventRefused, match="'9' is merged into it; undo that merge first"):
         go_on(store, plan)
     assert plan_undo(store, ACME).voided_before == 0
+
+
+def test_who_merges_a_customer_into_it_meanwhile_has_it_refused_whole(store: CaseStore) -> None:
+    take_in(store, *TWO_CASES)
+    plan = plan_undo(store, ACME)
+    store.append("customer:c9", registered(), CustomerMerged(occurred_at=T, actor=ANNA, into="c1"))
+    with pytest.raises(EventRefused, match="customer:c1: .*'c9' is merged into it"):
+        go_on(store, plan)
+    assert plan_undo(store, ACME).voided_before == 0
+
+
+def test_appends_are_written_whole_or_not_at_all(store: CaseStore) -> None:
+    fine = Append(batches=(("case:1", (opened(),)),))
+    refused = Append(batches=(("case:2", (note(),)),))
+    never = Append(batches=(("case:3", (opened(),)),))
+    outcomes = store.write([fine, refused, never], whole=True)
+    assert outcomes[0] is True
+    assert isinstance(outcomes[1], EventRefused)
+    assert (len(outcomes), list(store.read())) == (2, [])
+    assert store.write([fine, never], whole=True) == [True, True]
+    assert store.write([fine, never], whole=True) == [False, False]
 
 
 def test_who_opens_a_case_meanwhile_has_the_customer_registered(store: CaseStore) -> None:
