@@ -567,7 +567,7 @@ def test_who_merges_a_customer_into_it_meanwhile_has_it_refused_whole(store: Cas
     take_in(store, *TWO_CASES)
     plan = plan_undo(store, ACME)
     store.append("customer:c9", registered(), CustomerMerged(occurred_at=T, actor=ANNA, into="c1"))
-    with pytest.raises(EventRefused, match="customer:c1: .*'c9' is merged into it"):
+    with pytest.raises(EventRefused, match="'c9' is merged into it; undo that merge"):
         go_on(store, plan)
     assert plan_undo(store, ACME).voided_before == 0
 
