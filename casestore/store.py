@@ -341,7 +341,9 @@ class CaseStore:
             raise outcome
         return receipt(append)
 
-    def write(self, appends: Sequence[Append], *, stop: bool = False) -> list[Outcome]:
+    def write(
+        self, appends: Sequence[Append], *, stop: bool = False, whole: bool = False
+    ) -> list[Outcome]:
         """Write appends in one commit, each whole or not at all.
 
         Imports use this; services use `append` and `append_all`.
@@ -349,10 +351,11 @@ class CaseStore:
         Args:
             appends: the appends.
             stop: write nothing after the first append that is refused.
+            whole: write nothing at all if one is refused.
 
         Returns:
             An Outcome for each append, in order: whether it was new, or why it was refused. With
-            `stop`, the list ends with the first refusal.
+            `stop` or `whole`, the list ends with the first refusal.
 
         Raises:
             InvalidEvent: `appends` is not a list of Append.
@@ -365,11 +368,11 @@ class CaseStore:
                 append.identify(self._new_id)
             except CaseStoreError as refusal:
                 append.refusal = refusal
-        outcomes, _ = self._write(appends, stop)
+        outcomes, _ = self._write(appends, stop, whole)
         return outcomes
 
     def _write(
-        self, appends: Sequence[Append], stop: bool
+        self, appends: Sequence[Append], stop: bool, whole: bool = False
     ) -> tuple[list[Outcome], Callable[[Append], Receipt]]:
         wait = self._retry.wait
         for attempt in range(1, self._retry.attempts + 1):
@@ -380,10 +383,10 @@ class CaseStore:
                         with suppress(
                             IntegrityError
                         ):  # the guess was wrong: decide again under the lock
-                            return self._try_to_write(appends, stop, optimistic=True)
+                            return self._try_to_write(appends, stop, whole, optimistic=True)
                         self._forget(appends)
                     self._warm(appends[0])
-                return self._try_to_write(appends, stop, optimistic=False)
+                return self._try_to_write(appends, stop, whole, optimistic=False)
             except ConnectionPoolClosedError as error:  # by another thread, just now
                 raise closed() from error
             except PersistenceError as error:
@@ -402,7 +405,7 @@ class CaseStore:
         raise AssertionError
 
     def _try_to_write(
-        self, appends: Sequence[Append], stop: bool, *, optimistic: bool
+        self, appends: Sequence[Append], stop: bool, whole: bool, *, optimistic: bool
     ) -> tuple[list[Outcome], Callable[[Append], Receipt]]:
         from casestore.append.decision import Decision  # noqa: PLC0415  (not to read)
 
@@ -429,6 +432,8 @@ class CaseStore:
                     if optimistic or (isinstance(refusal, KeyFileError) and self._was_rotated()):
                         raise DecideAgain from refusal
                     outcomes.append(refusal)
+                    if whole:
+                        return outcomes, lambda append: decision.receipt(append, ())
                     if stop:
                         break
             for customer_id in decision.destroyed:

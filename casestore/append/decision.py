@@ -7,13 +7,15 @@ the state before it, personal text is sealed, and rows are made. A refusal leave
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Any, cast
 from weakref import proxy
 
 from msgspec.structs import replace
 
+from casestore.append.emptied import Customers, check_none_is_in, is_empty
 from casestore.append.families import CaseLinks, Families
 from casestore.append.form import check_ids, check_sizes
 from casestore.append.given import given_to
@@ -28,12 +30,13 @@ from casestore.errors import (
     IdempotencyConflict,
 )
 from casestore.events import (
-    CaseMerged,
     CaseOpened,
     CustomerRegistered,
+    ErasureRequested,
     Event,
     EventCorrected,
     GestureGiven,
+    HoldPlaced,
     PersonalDataErased,
     PromiseKept,
     PromiseReleased,
@@ -65,6 +68,9 @@ _NO_OTHERS: dict[str, Any] = {}
 ENDS_PROMISE = PromiseKept | PromiseRenegotiated | PromiseReleased | PromiseWithdrawn
 """Events that end or move a promise. Their check needs the other cases of the family: one of them
 may have ended the promise already."""
+_ABOUT_WORDS = ErasureRequested | PersonalDataErased | HoldPlaced
+"""Events on a customer that are about what is on record of them, were it all voided."""
+_NOTED = ("CaseMerged", "CaseOpened", "CustomerMerged")
 
 
 class Decision:
@@ -98,8 +104,8 @@ class Decision:
         self.cached = cached
         self.streams: dict[str, Stream] = {}
         self.rows: list[Row] = []
-        self.merges: list[Row] = []
-        """The rows of CaseMerged, which are among `rows`."""
+        self.noted: dict[str, list[Row]] = {topic: [] for topic in _NOTED}
+        """The rows of some topics, which are among `rows`."""
         self.recorded_us = 0
         self.imported = self.trusted = False
         self.nonces = nonces(min(len(appends), 1000))
@@ -109,23 +115,33 @@ class Decision:
         self.families = Families(
             writing,
             self.rows,
-            self.merges,
+            self.noted["CaseMerged"],
             links=links,
             codec=codec,
             case=lambda case_id: cast(Case, itself._stream(f"case:{case_id}").state),
         )
-        names = _names(appends)
+        self.customers = Customers(
+            writing,
+            self.noted,
+            codec=codec,
+            stream=lambda name: itself._stream(name),  # noqa: PLW0108  (a method would be strong)
+        )
+        names, corrected = _names(appends)
+        self.customers.corrected = [
+            each.removeprefix("customer:") for each in corrected if each.startswith("customer:")
+        ]
         known = {n: stream for n in names if (stream := cached(n)) is not None}
         customers = _customers(appends, known) if vault.is_sealed else ()
         tried = [append for append in appends if append.refusal is None]
         ids = [each for append in tried for each in (*append.event_ids, *append.older_ids)]
-        survey: Survey = writing.survey(names, ids, customers)
+        survey: Survey = writing.survey(list(names), ids, customers)
         self.found = dict(survey.found)
         self.stored_keys = {each: survey.keys.get(each) for each in customers}
         self.keys = dict(self.stored_keys)
         self.last_us = survey.last_recorded_us
-        for name in names:
-            self.streams[name] = self._up_to_date(name, known.get(name), survey.heads.get(name, 0))
+        self.heads = {name: survey.heads.get(name, 0) for name in names}
+        for name in names.keys() - corrected:  # those are read when they are corrected
+            self.streams[name] = self._up_to_date(name, known.get(name), self.heads[name])
 
     def _up_to_date(self, name: str, known: Stream | None, head: int) -> Stream:
         if head == 0:
@@ -150,7 +166,8 @@ class Decision:
         if any(each in self.found for each in (*append.event_ids, *append.older_ids)):
             self._check_repetition(append)
             return False
-        count, merges, last_us = len(self.rows), len(self.merges), self.last_us
+        count, last_us = len(self.rows), self.last_us
+        noted = {topic: len(rows) for topic, rows in self.noted.items()}
         self.before: dict[str, Stream] = {}
         self.keys_before: dict[str, KeyRow | None] = {}
         try:
@@ -162,7 +179,8 @@ class Decision:
             self.keys.update(self.keys_before)
             self.last_us = last_us
             del self.rows[count:]
-            del self.merges[merges:]
+            for topic, length in noted.items():
+                del self.noted[topic][length:]
             raise
         for row in self.rows[count:]:
             self.found[row.event_id] = row
@@ -196,7 +214,7 @@ class Decision:
 
     def _decide(self, append: Append) -> None:
         first = append.batches[0][0]
-        at = self.streams[first].version
+        at = self._stream(first).version
         if append.expected_version is not None and append.expected_version != at:
             raise ConcurrencyConflict(
                 f"{first} is at version {at}, not {append.expected_version}; reload it, decide "
@@ -219,10 +237,14 @@ class Decision:
             append.causation_id,
         )
         for stream, events in append.batches:
-            for event in events:
-                if isinstance(event, CaseOpened):
-                    append.registered += self._register(event)
-                self._add(stream, event, next(ids), said)
+            for corrects, some in groupby(events, lambda each: isinstance(each, EventCorrected)):
+                if corrects:
+                    corrections = cast(list[EventCorrected], list(some))
+                    append.registered += self._correct(stream, corrections, ids, said)
+                    continue
+                for event in some:
+                    append.registered += self._register_for(stream, event)
+                    self._add(stream, event, next(ids), said)
 
     def _recording_time(self, append: Append) -> int:
         now, at = to_microseconds(self.now), append.recorded_us
@@ -244,48 +266,68 @@ class Decision:
             self.last_us = at
         return self.last_us
 
-    def _register(self, opened: CaseOpened) -> bool:
-        """Register the customer of a new case, if they are not registered or were erased since.
+    def _register_for(self, name: str, event: Event) -> bool:
+        """Register the customer whom an event is about, where they have to be. Whether it did.
 
-        Returns whether it did.
+        So it is for a new case of a customer who is not registered, or was erased since; and for an
+        erasure or a hold where the registration was voided.
         """
-        name = f"customer:{opened.customer_id}"
-        stream = self._stream(name)
-        if stream.state.registered:
+        if isinstance(event, CaseOpened):
+            if self._stream(f"customer:{event.customer_id}").state.registered:
+                return False
+            return self._register(event.customer_id, event.occurred_at)
+        if not isinstance(event, _ABOUT_WORDS):
             return False
+        stream = self._stream(name)
+        if not (stream.version and is_empty(stream)):
+            return False
+        return self._register(stream.state.customer_id, event.occurred_at)
+
+    def _register(self, customer_id: str, at: datetime) -> bool:
+        """Register a customer, as the store does by itself."""
+        name = f"customer:{customer_id}"
         # The version makes the key unique, even if earlier registrations were voided.
-        key = f"registered:{stream.version + 1}"
-        event = CustomerRegistered(occurred_at=opened.occurred_at, actor=STORE)
-        said = Metadata(key, 1)
-        self._add(name, event, event_id(name, key, 0), said)
+        key = f"registered:{self._stream(name).version + 1}"
+        event = CustomerRegistered(occurred_at=at, actor=STORE)
+        self._add(name, event, event_id(name, key, 0), Metadata(key, 1))
         return True
 
     def _stream(self, name: str) -> Stream:
         """A stream's state after the events that this commit adds so far."""
         if name not in self.streams:
-            head = self.writing.survey([name], (), ()).heads.get(name, 0)
+            head = self.heads.get(name)
+            if head is None:
+                head = self.writing.survey([name], (), ()).heads.get(name, 0)
             self.streams[name] = self._up_to_date(name, self.cached(name), head)
         return self.streams[name]
 
     def _add(self, name: str, event: Event, uid: str, said: Metadata) -> None:
+        """Check an event that is no correction, and add its row."""
         stream = self._stream(name)
         named = cases_named(event) if isinstance(stream.state, Case) else []
         if named:
             event = _plainly_named(stream.state, event)
-        originals = self._originals(name) if isinstance(event, EventCorrected) else None
-        context = self._context(stream, event, named, originals)
-        if refusal := kinds.check(stream, event, context):
-            raise EventRefused(f"{name}: {type(event).__name__} is refused: {refusal}")
-        topic, state = self.codec.encode(event)
-        if not (self.trusted or (state.isascii() and name.isascii())):
-            check_ids(name, stream.version, event)
+        self._check(stream, event, self._context(stream, event, named))
         version = stream.version + 1
-        customer_id = kinds.customer_of(stream, event)
         if isinstance(event, PersonalDataErased):
             self._erase(name, stream.state.customer_id)
         self.before.setdefault(name, stream)
-        if originals is None:
-            self.streams[name] = stream.after(event, version)
+        self.streams[name] = stream.after(event, version)
+        row = self._put(stream, version, event, uid, said)
+        if row.topic in self.noted:
+            self.noted[row.topic].append(row)
+
+    def _check(self, stream: Stream, event: Event, context: Context) -> None:
+        if refusal := kinds.check(stream, event, context):
+            raise EventRefused(f"{stream.id}: {type(event).__name__} is refused: {refusal}")
+
+    def _put(self, stream: Stream, version: int, event: Event, uid: str, said: Metadata) -> Row:
+        """Seal an event's personal text, and add its row."""
+        name = stream.id
+        topic, state = self.codec.encode(event)
+        if not (self.trusted or (state.isascii() and name.isascii())):
+            check_ids(name, version - 1, event)
+        customer_id = kinds.customer_of(stream, event)
         personal = self.codec.personal(event)
         part: bytes | None = None
         if personal:
@@ -297,32 +339,75 @@ class Decision:
         at = self.recorded_us
         row = Row(0, name, version, topic, state, part, customer_id, uid, at, metadata)
         self.rows.append(row)
-        if isinstance(event, CaseMerged):
-            self.merges.append(row)
-        if originals is not None:
-            self.streams[name] = kinds.fold(name, [*originals, *self.codec.recorded([row])])
+        return row
+
+    def _correct(
+        self, name: str, corrections: Sequence[EventCorrected], uids: Iterator[str], said: Metadata
+    ) -> bool:
+        """Check corrections that follow one another on a stream, and add their rows.
+
+        The stream is read only once for all of them. Returns whether the store registered the
+        customer because of them.
+        """
+        recorded = self._originals(name)
+        if name not in self.streams:
+            self.streams[name] = kinds.fold(name, recorded)
+        stream = self.streams[name]
+        self.before.setdefault(name, stream)
+        history = History(name, recorded)
+        left = _uids(history)
+        for event in corrections:
+            voids_last = event.kind == "voided" and left[-1:] == [str(event.event_id)]
+            if not voids_last and len(history.originals) < len(recorded):
+                history = History(name, recorded)
+            context = Context(
+                self.now,
+                related=_NO_OTHERS,
+                history=history,
+                voids_last=voids_last,
+                imported=self.imported,
+            )
+            self._check(stream, event, context)
+            row = self._put(stream, recorded[-1].version + 1, event, next(uids), said)
+            recorded += self.codec.recorded([row])
+            if voids_last:
+                left.pop()
+            else:
+                left = _uids(History(name, recorded))
+        self.streams[name] = kinds.fold(name, recorded)
+        return is_empty(self.streams[name]) and self._after_all_is_voided(self.streams[name])
+
+    def _after_all_is_voided(self, emptied: Stream) -> bool:
+        """Whether the store registered a customer again, as a case of theirs is left.
+
+        Raises EventRefused where others are merged into the case or the customer.
+        """
+        state = emptied.state
+        if isinstance(state, Case):
+            check_none_is_in(emptied, self.families.members(state).keys())
+            return False
+        check_none_is_in(emptied, set(self.customers.merged_into(state.customer_id)))
+        at = self.customers.first_opened(state.customer_id)
+        return at is not None and self._register(state.customer_id, at)
 
     def _context(
         self,
         stream: Stream,
         event: Event,
         named: Sequence[str],
-        originals: list[Recorded] | None,
     ) -> Context:
-        """What the check of an event needs to know.
+        """What the check of an event that is no correction needs to know.
 
         Args:
             stream: the stream to which the event is to be added.
             event: the event to be checked.
             named: the ids of the cases that it may refer to.
-            originals: the stream's events as recorded, if the event is a correction.
         """
         other, case = kinds.related(event), stream.state
         ends_promise = isinstance(event, ENDS_PROMISE) and isinstance(case, Case)
         return Context(
             self.now,
             related={other: self._stream(other).state} if other is not None else _NO_OTHERS,
-            history=None if originals is None else History(stream.id, originals),
             imported=self.imported,
             family=self.families.named(case, named) if named else _NO_OTHERS,
             whole=self._whole(case) if ends_promise else None,
@@ -372,8 +457,7 @@ class Decision:
             self._set_key(customer_id, None)
 
     def _same_person(self, customer_id: str) -> list[str]:
-        merges = [r for r in self.rows if r.topic == "CustomerMerged"]
-        merges += self.writing.merges_of_customers()
+        merges = self.customers.merges()
         if not merges:
             return []
         found = same_as(
@@ -382,7 +466,10 @@ class Decision:
         return [each for each in found if each != customer_id]
 
     def _originals(self, name: str) -> list[Recorded]:
-        rows = [*self.writing.rows(name, 0), *(row for row in self.rows if row.stream == name)]
+        rows = self.writing.rows(name, 0)
+        stream = self.streams.get(name)
+        if stream is not None and stream.version > (rows[-1].version if rows else 0):
+            rows += [row for row in self.rows if row.stream == name]
         return list(self.codec.recorded(rows))
 
     def _key(self, customer_id: str) -> KeyRow | None:
@@ -458,6 +545,11 @@ class Decision:
         return held in ("erased", personal)
 
 
+def _uids(history: History) -> list[str]:
+    """The ids of the effective events that are no corrections."""
+    return [each.uid for each in history if not isinstance(each.event, EventCorrected)]
+
+
 def _plainly_named(case: Case, event: Event) -> Event:
     """An event whose references to its own case are plain ids: "id" in place of "case_id/id"."""
 
@@ -467,18 +559,22 @@ def _plainly_named(case: Case, event: Event) -> Event:
     return as_named(event, case.case_id, case.case_id, has)
 
 
-def _names(appends: Sequence[Append]) -> list[str]:
-    """The names of the streams that a commit writes or reads, each once, in order."""
+def _names(appends: Sequence[Append]) -> tuple[dict[str, None], set[str]]:
+    """The names of the streams that a commit writes or reads, each once, in order; and of those
+    that begin with a correction."""
     names: dict[str, None] = {}
+    corrected: set[str] = set()
     for append in appends:
         if append.refusal is not None:
             continue
         for stream, events in append.batches:
+            if stream not in names and isinstance(events[0], EventCorrected):
+                corrected.add(stream)
             names[stream] = None
             for event in events:
                 if (other := kinds.related(event)) is not None:
                     names[other] = None
-    return list(names)
+    return names, corrected
 
 
 def _customers(appends: Sequence[Append], known: dict[str, Stream]) -> list[str]:

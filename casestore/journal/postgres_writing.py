@@ -158,6 +158,9 @@ class PostgresWriting(Writing):
     def gestures_to(self, customers: Sequence[str]) -> list[Row]:
         return [Row._make(row) for row in self._execute(_GESTURES, (list(customers),)).fetchall()]
 
+    def openings_of(self, customers: Sequence[str]) -> list[Row]:
+        return [Row._make(row) for row in self._execute(_OPENINGS, (list(customers),)).fetchall()]
+
     def merges_of_customers(self) -> list[Row]:
         return [Row._make(row) for row in self._execute(_MERGES).fetchall()]
 
@@ -240,6 +243,10 @@ _ROWS = (
 _GESTURES = (
     f"SELECT {AS_TEXT} FROM {{schema}}.stored_events WHERE customer_id = ANY (%b::text[]) "
     "AND topic = 'GestureGiven'"
+)
+_OPENINGS = (
+    f"SELECT {AS_TEXT} FROM {{schema}}.stored_events WHERE customer_id = ANY (%b::text[]) "
+    "AND topic = 'CaseOpened' ORDER BY position"
 )
 _MERGES = f"SELECT {AS_TEXT} FROM {{schema}}.stored_events WHERE topic = 'CustomerMerged'"
 _CASE_MERGES = f"""

@@ -222,6 +222,17 @@ class Questions(ABC):
         answers = self._ask(f"{sql}AND originator_version = ?", [stream, version])
         return answers[0] if answers else None
 
+    def of_source(self, source: str, after: int, until: int, limit: int) -> list[PlainRow]:
+        """At most `limit` events whose metadata names a source, after a position and up to another.
+
+        Their personal parts are left out (None). All events in between are looked through.
+        """
+        named = b'"source":' + msgspec.json.encode(source)
+        has = self.has_text.replace("state", "metadata")
+        columns = self.columns.replace("personal", "NULL")
+        sql = f"SELECT {columns} FROM {self.table} WHERE {has} AND position > ? AND position <= ? "
+        return self._ask(f"{sql}ORDER BY position LIMIT ?", [named, after, until, limit])
+
     def merges(self, topic: str, after: int = 0) -> list[PlainRow]:
         """The rows of all CaseMerged, or of all CustomerMerged, after a position, in order."""
         # The topic as the indexes have it: with a parameter they would not be used.

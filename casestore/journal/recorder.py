@@ -79,6 +79,9 @@ class Writing(Protocol):
     def gestures_to(self, customers: Sequence[str]) -> list[Row]:
         """The rows of all GestureGiven to some customers."""
 
+    def openings_of(self, customers: Sequence[str]) -> list[Row]:
+        """The rows of all CaseOpened of some customers, in the order of their positions."""
+
     def merges_of_customers(self) -> list[Row]:
         """The rows of all CustomerMerged."""
 

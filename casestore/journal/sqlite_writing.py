@@ -117,6 +117,19 @@ class SQLiteWriting(Writing):
         )
         return [Row._make(row) for row in rows]
 
+    def openings_of(self, customers: Sequence[str]) -> list[Row]:
+        rows: list[Row] = []
+        for start in range(0, len(customers), 500):
+            chunk = customers[start : start + 500]
+            marks = ", ".join("?" * len(chunk))
+            found = self._cursor.execute(
+                f"SELECT {COLUMNS} FROM stored_events WHERE customer_id IN ({marks}) "
+                "AND topic = 'CaseOpened'",
+                chunk,
+            )
+            rows += map(Row._make, found)
+        return sorted(rows)
+
     def merges_of_customers(self) -> list[Row]:
         rows = self._cursor.execute(
             f"SELECT {COLUMNS} FROM stored_events WHERE topic = 'CustomerMerged'"

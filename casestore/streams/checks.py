@@ -56,7 +56,11 @@ class Context(msgspec.Struct, frozen=True):
     related: Mapping[str, Any] | None = None
     """The folded states of other streams that the event names, by stream name."""
     history: History | None = None
-    """The stream's own history, if the event is a correction."""
+    """The stream's own history, if the event is a correction. Events that were voided after it,
+    each as the last one, may be in it."""
+    voids_last: bool = False
+    """Whether the event voids the last event of the stream, corrections aside. The others need not
+    be replayed then: they were allowed without it."""
     imported: bool = False
     """Whether the event comes from an import."""
     family: Mapping[str, Any] | None = None
@@ -223,7 +227,7 @@ def check_correction(event: EventCorrected, context: Context) -> str | None:
     if history is None:
         return None
     uid = str(event.event_id)
-    original = next((r for r in history.originals if r.uid == uid), None)
+    original = history.original(uid)
     if original is None:
         return f"there is no event {uid} in this stream; `case timeline` shows the ids"
     if isinstance(original.event, EventCorrected):
@@ -231,8 +235,10 @@ def check_correction(event: EventCorrected, context: Context) -> str | None:
     target = history.find(uid)
     if target is None:
         return f"event {uid} was voided; record what happened as a new event"
-    if event.kind == "voided" and isinstance(target.event, _FINAL):
-        return f"{target.type} cannot be voided; record what holds now as a new event"
+    if event.kind == "voided":
+        if isinstance(target.event, _FINAL):
+            return f"{target.type} cannot be voided; record what holds now as a new event"
+        return None
     return _check_changes(event, target)
 
 

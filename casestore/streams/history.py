@@ -287,6 +287,9 @@ class History:
         """The last position of the store that was recorded by `known_at`, if the caller gave it."""
         self.originals = tuple(originals)
         """Every event on record by `known_at`, as it was recorded."""
+        self.set_aside: tuple[Recorded, ...] = ()
+        """The corrections of a beginning that was voided whole. What is effective begins after
+        them, with the event that opened the case or registered the customer again, if any did."""
         self.voided: dict[str, Recorded] = {}
         """The events that a correction voided, by event id, with earlier corrections applied."""
         self.not_yet: frozenset[IdKey] = frozenset()
@@ -311,8 +314,19 @@ class History:
 
     def find(self, event_id: UUID | str) -> Recorded | None:
         """The effective event with an id; None if there is none, or if it was voided."""
-        uid = str(event_id)
-        return next((r for r in self.effective if r.uid == uid), None)
+        return self._by_uid.get(str(event_id))
+
+    def original(self, event_id: UUID | str) -> Recorded | None:
+        """The event with an id as it was recorded, voided or not; None if there is none."""
+        return self._originals_by_uid.get(str(event_id))
+
+    @cached_property
+    def _by_uid(self) -> dict[str, Recorded]:
+        return {recorded.uid: recorded for recorded in self.effective}
+
+    @cached_property
+    def _originals_by_uid(self) -> dict[str, Recorded]:
+        return {recorded.uid: recorded for recorded in self.originals}
 
     def _apply_corrections(self) -> tuple[Recorded, ...]:
         corrections = [r.event for r in self.originals if isinstance(r.event, EventCorrected)]
@@ -329,7 +343,14 @@ class History:
                 values = {name: change.get("to") for name, change in correction.changes.items()}
                 event = amended(target.event, values)
                 effective[target.uid] = msgspec.structs.replace(target, event=event)
-        return tuple(effective.values())
+        return self._without_set_aside(tuple(effective.values()))
+
+    def _without_set_aside(self, effective: tuple[Recorded, ...]) -> tuple[Recorded, ...]:
+        begin = 0
+        while begin < len(effective) and isinstance(effective[begin].event, EventCorrected):
+            begin += 1
+        self.set_aside = effective[:begin]
+        return effective[begin:]
 
     def _that_had_happened(self, as_of: datetime) -> tuple[Recorded, ...]:
         """The effective events that had happened by a time.

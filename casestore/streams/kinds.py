@@ -212,9 +212,11 @@ def check(stream: Stream, event: Event, context: Context = NO_CONTEXT) -> str | 
     if type(event) not in kind.events:
         return f"it does not belong into this kind of stream; {_belongs(type(event))}"
     refusal = kind.check(stream.state, event, context)
-    if refusal is None and isinstance(event, EventCorrected) and context.history is not None:
-        return _replay(context.history, event)
-    return refusal
+    if refusal is not None or not isinstance(event, EventCorrected):
+        return refusal
+    if context.history is None or context.voids_last:
+        return None
+    return _replay(context.history, event)
 
 
 def _belongs(cls: type[Event]) -> str:

@@ -8,6 +8,8 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from casestore.append.emptied import is_empty
+from casestore.events import CaseClosed, CaseReopened
 from casestore.store import CaseStore
 from casestore.streams.history import Metadata, decode_metadata
 
@@ -44,21 +46,26 @@ class StoreKnows:
         self._store = store
 
     def course(self, case_id: str) -> Course | None:
-        """What is on record of a case's course; None if there is no such case."""
-        rows = self._store._recorder.stream_rows(f"case:{case_id}")
-        if not rows:
+        """What is on record of a case's course, without what was voided.
+
+        None if there is no such case, or all of it was voided.
+        """
+        if not self.has(f"case:{case_id}"):
             return None
         turns: dict[str, datetime] = {}
-        for _, _, _, topic, state, _, _, _, _, metadata in rows:
-            key = decode_metadata(metadata).key
-            if topic in ("CaseClosed", "CaseReopened") and key is not None:
-                turns[key] = _decode_time(state).occurred_at
+        for recorded in self._store.history(f"case:{case_id}"):
+            key = recorded.metadata.key
+            if isinstance(recorded.event, CaseClosed | CaseReopened) and key is not None:
+                turns[key] = recorded.occurred_at
         case = self._store.case(case_id)
         return Course(case.customer_id or "", turns, case.status == "closed")
 
     def has(self, stream: str) -> bool:
-        """Whether the store has a stream."""
-        return self._store._recorder.row_at(stream, 1) is not None
+        """Whether the store has a case, or a customer. One of whom all was voided is none."""
+        if self._store._recorder.row_at(stream, 1) is None:
+            return False
+        present = self._store._present(stream)
+        return present is not None and not is_empty(present)
 
     def mails(self, message_ids: Mapping[str, str]) -> Mapping[str, KnownMail]:
         """The mails on record, by Message-ID, as far as the store has them.
@@ -79,7 +86,8 @@ class StoreKnows:
         for event_id, mail, names in self._mails(voided):
             for message_id in {sought[name] for name in names if name in sought}:
                 first = found.setdefault(message_id, (event_id, mail))
-                if first[1].kind == "message" and mail.kind == "reply":
+                better = first[1].kind == "message" and mail.kind == "reply"
+                if better or first[0] in voided:
                     found[message_id] = event_id, mail
         return {
             message_id: mail
@@ -117,10 +125,3 @@ class _Held(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Held).decode
-
-
-class _Timed(msgspec.Struct):
-    occurred_at: datetime
-
-
-_decode_time = msgspec.json.Decoder(_Timed).decode

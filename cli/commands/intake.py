@@ -177,6 +177,17 @@ _READER_OPTIONS = (
         type=Code(["mistyped", "wrong_case", "duplicate", "misreported", "other"]),
         help="With --undo: why.",
     ),
+    click.option(
+        "--actor",
+        metavar="KIND:ID[:ROLE[:TEAM]]",
+        help="With --undo: who does it. Default: CASESTORE_ACTOR.",
+    ),
+    click.option(
+        "--authorised-by",
+        metavar="KIND:ID[:ROLE[:TEAM]]",
+        help="With --undo: who allowed it, if that is somebody else.",
+    ),
+    click.option("--yes", is_flag=True, help="With --undo: do not ask."),
 )
 
 
@@ -301,7 +312,16 @@ def _write_sample(file: Path, mapping: str | None) -> None:
 
 
 def _undo(given: Mapping[str, Any]) -> None:
-    raise Usage("undo comes soon")
+    from cli.commands.undo import undo  # noqa: PLC0415  (an import needs none)
+
+    undo(
+        given["undo"],
+        given["reason"],
+        actor=given["actor"],
+        authorised_by=given["authorised_by"],
+        dry_run=given["dry_run"],
+        yes=given["yes"],
+    )
 
 
 # --- NDJSON --------------------------------------------------------------------------------

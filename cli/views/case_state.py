@@ -140,7 +140,8 @@ def lines(shown: dict[str, Any], zone: tzinfo) -> Iterator[str]:
     events = counted(count, "event") if count == recorded else f"{count} of {recorded} events"
     yield heading(f"Case {shown['case_id']} at {cell(shown['asked_at'], zone)}, after {events}")
     if shown["status"] is None:
-        yield "nothing had happened yet"
+        voided = recorded and shown["as_of"] is None
+        yield "all that was recorded was voided" if voided else "nothing had happened yet"
         return
     facts = [(name, text) for name, text in _facts(shown, zone) if text]
     width = max(len(name) for name, _ in facts)

@@ -50,7 +50,8 @@ def timeline(history: History) -> list[Entry]:
         if isinstance(recorded.event, EventCorrected):
             corrected.setdefault(str(recorded.event.event_id), []).append(recorded.version)
     as_of = history.as_of
-    voided = [r for r in history.voided.values() if as_of is None or r.occurred_at <= as_of]
+    gone = (*history.voided.values(), *history.set_aside)
+    voided = [r for r in gone if as_of is None or r.occurred_at <= as_of]
     entries = []
     latest = None
     for recorded in sorted((*history, *voided), key=lambda recorded: recorded.version):
