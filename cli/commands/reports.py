@@ -275,7 +275,7 @@ def answered(report: Report[Any], store: CaseStore, **arguments: Any) -> Result[
 # --- the commands ----------------------------------------------------------------------------
 
 
-_GOODWILL = ("history", "spend", "allowance")
+_GOODWILL = ("history", "given", "spend", "allowance")
 
 
 class _Reports(click.Group):
