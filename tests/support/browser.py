@@ -116,6 +116,7 @@ class Tab:
 
     def pdf(self, name: str) -> bytes:
         """The page as it is printed on paper; also put into the folder of screenshots."""
+        self.page.emulate_media(media="print")  # else it would be printed as on the screen
         printed = self.page.pdf(prefer_css_page_size=True)
         if folder := os.environ.get(SCREENSHOTS):
             Path(folder, f"{name}.pdf").write_bytes(printed)
