@@ -162,13 +162,17 @@ def _begins(older: Sequence[int]) -> str:
     )
 
 
-def _safe(text: str) -> str:
-    """Text that others wrote, escaped for HTML.
+def visible(text: str) -> str:
+    """Text that others wrote, as a page can show it once it is escaped.
 
     Characters that break lines or change the direction of writing are shown as their codes,
     because with them a text could look like another one.
     """
-    return escape(_UNSAFE.sub(lambda match: f"<U+{ord(match[0]):04X}>", text))
+    return _UNSAFE.sub(lambda match: f"<U+{ord(match[0]):04X}>", text)
+
+
+def _safe(text: str) -> str:
+    return escape(visible(text))
 
 
 def _text(text: str) -> str:
