@@ -126,16 +126,18 @@ def report_command(
             except CannotAsk as error:
                 raise Usage(str(error)) from None
             if explained:
-                from cli.views import lapses  # noqa: PLC0415  (only who asks for words waits for it)
+                # Only who asks for words waits for these.
+                from cli.views.lapses import explained_lapses  # noqa: PLC0415  (see above)
+                from projections.reports import explained as words  # noqa: PLC0415  (see above)
 
                 if for_people():
                     warn_of_parked(result.parked)
-                    lines = lapses.explained_lapses(result, store, selection.tz)
+                    lines = explained_lapses(result, store, selection.tz)
                     print_lines(chain(lines, zone_named(selection.tz)))
                     return
-                rows = list(lapses.with_words(result, store, selection.tz))
+                rows = list(words.with_words(result, store, selection.tz))
                 result = replace(result, rows=rows)
-                chosen = replace(chosen, line=lapses.ExplainedLine)
+                chosen = replace(chosen, line=words.ExplainedLine)
         shows(chosen, result, selection.tz)
 
     decorators = [

@@ -12,7 +12,7 @@ from datetime import datetime, tzinfo
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from projections.pages.formats import UNKNOWN, at, number, safe
 
@@ -65,6 +65,9 @@ class Lane(NamedTuple):
 _TALL = 150
 """Of a plot, in pixels."""
 _ABOVE, _BELOW = 18, 24
+_WIDE = 500
+"""Pixels. A narrower chart has no numbers at its marks, and one below 640 has fewer labels: the
+classes "told" and "some" in style.css."""
 
 
 def bars(title: str, labels: Sequence[str], series: Sequence[Series]) -> Markup:
@@ -72,6 +75,8 @@ def bars(title: str, labels: Sequence[str], series: Sequence[Series]) -> Markup:
     most = max((each.value or 0 for one in series for each in one.values), default=0) or 1
     slot = 100 / max(len(labels), 1)
     wide = slot * 0.76 / max(len(series), 1)
+    known = (each.value for one in series for each in one.values if each.value is not None)
+    fit = _fit([number(each) for each in known])
     parts = [_axis()]
     for index, label in enumerate(labels):
         parts.append(_label(slot * (index + 0.5), label, index, len(labels)))
@@ -82,9 +87,10 @@ def bars(title: str, labels: Sequence[str], series: Sequence[Series]) -> Markup:
             left = slot * index + slot * 0.12 + wide * place
             tall = round(_TALL * value / most, 1)
             parts.append(_rect(left, _ABOVE + _TALL - tall, wide, tall, place))
-            parts.append(
-                _text(left + wide / 2, _ABOVE + _TALL - tall - 4, number(value), "middle", "some")
-            )
+            if fit:
+                middle = left + wide / 2
+                down = _ABOVE + _TALL - tall - 4
+                parts.append(_text(middle, down, number(value), "middle", "told"))
     return _figure(title, parts, _ABOVE + _TALL + _BELOW, _numbers(title, labels, series), series)
 
 
@@ -98,6 +104,7 @@ def line(title: str, labels: Sequence[str], series: Series, show: Show = number)
         else (slot * (index + 0.5), round(_ABOVE + _TALL * (1 - each.value / most), 1))
         for index, each in enumerate(series.values)
     ]
+    fit = _fit([show(each.value) for each in series.values if each.value is not None])
     parts = [_axis()]
     for one, other in pairwise(spots):
         if one and other:
@@ -106,7 +113,8 @@ def line(title: str, labels: Sequence[str], series: Series, show: Show = number)
         parts.append(_label(slot * (index + 0.5), label, index, len(labels)))
         if spot is not None:
             parts.append(_mark(*spot, "dot", "s1"))
-            parts.append(_text(spot[0], spot[1] - 7, show(each.value), "middle", "some"))
+            if fit:
+                parts.append(_text(spot[0], spot[1] - 7, show(each.value), "middle", "told"))
     numbers = _numbers(title, labels, [series], show)
     return _figure(title, parts, _ABOVE + _TALL + _BELOW, numbers)
 
@@ -257,10 +265,24 @@ def _axis() -> Markup:
 
 
 def _label(across: float, text: str, index: int, count: int) -> Markup:
-    """A label below the axis. Of many, a narrow page shows some, counted from the newest."""
-    left_out = count > 5 and (count - 1 - index) % -(-count // 4)
-    kind = "quiet some" if left_out else "quiet"
-    return _text(across, _ABOVE + _TALL + 17, safe(text), "middle", kind)
+    """A label below the axis. Of many, a wide chart shows some, and a narrow one fewer of these.
+
+    They are counted from the newest, which ends where the chart does.
+    """
+    older = count - 1 - index
+    step = -(-count // 12)
+    if older % step:
+        return Markup()
+    fewer = step * -(-count // (step * 4))
+    kind = "quiet some" if count > 5 and older % fewer else "quiet"
+    place = (100.0, "end") if count > 5 and not older else (across, "middle")
+    return _text(place[0], _ABOVE + _TALL + 17, safe(text), place[1], kind)
+
+
+def _fit(texts: Sequence[Any]) -> bool:
+    """Whether there is room for the texts side by side, where a chart is wide."""
+    longest = max((len(escape(text).striptags()) for text in texts), default=0)
+    return len(texts) * (longest * 7.5 + 5) <= _WIDE
 
 
 def _text(across: float, down: float, text: Any, anchor: str, kind: str) -> Markup:

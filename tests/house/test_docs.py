@@ -18,9 +18,9 @@ import casestore
 import projections
 from casestore.events.base import Known, New
 from casestore.events.markers import fields_of, marker, parts
+from casestore.events.meanings import values_in
 from casestore.events.policy_document import Conduct
 from cli.main import cli
-from cli.views.meanings import values_in
 from projections import reports
 from projections.rules.lapses import RULES
 from tests.support import cli_page, events_page, feeds, policy_page

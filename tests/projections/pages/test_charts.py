@@ -34,6 +34,20 @@ def test_a_line_is_broken_where_nothing_is_known() -> None:
     assert made.count('class="curve"') == 1
 
 
+def test_labels_and_numbers_are_left_out_before_they_overlap() -> None:
+    weeks = [f"2026-W{week:02}" for week in range(1, 27)]
+    many = bars("Weeks", weeks, [Series("in", [Value(n) for n in range(26)])])
+    assert re.findall(r'class="quiet some">([^<]+)<', many) == [
+        weeks[at] for at in (1, 4, 10, 13, 19, 22)
+    ]
+    assert re.findall(r'class="quiet">([^<]+)<', many) == [weeks[at] for at in (7, 16, 25)]
+    assert many.count('class="told"') == 0
+    some = bars("Months", weeks[:12], [Series("in", [Value(n) for n in range(12)])])
+    assert some.count('class="told"') == 12
+    large = bars("Months", weeks[:12], [Series("in", [Value(n * 1000) for n in range(12)])])
+    assert large.count('class="told"') == 0
+
+
 def test_a_chart_of_nothing_is_a_chart() -> None:
     for made in (bars("Nothing", [], []), stacked("Nothing", [], [])):
         assert "<svg" in made
