@@ -176,12 +176,13 @@ def duration(seconds: int) -> str:
 
 def _entry(name: str, value: Any, zone: tzinfo) -> str:
     if isinstance(value, Mapping) and value.keys() <= {"from", "to"}:  # a correction's change
-        before, after = (_before_or_after(value.get(end), zone) for end in ("from", "to"))
+        before, after = (before_or_after(value.get(end), zone) for end in ("from", "to"))
         return f"{name}: {before} → {after}"
     return f"{name}: {words(value, zone)}"
 
 
-def _before_or_after(value: Any, zone: tzinfo) -> str:
+def before_or_after(value: Any, zone: tzinfo) -> str:
+    """What a field held before or after a correction, as it is stored, in words."""
     if isinstance(value, dict) and value.keys() == {"amount", "currency"}:
         return f"{value['amount']} {value['currency']}"
     return words(value, zone) or "nothing"

@@ -35,6 +35,10 @@ class Sealed(NamedTuple):
     size: int
     root: str
     """In base64, as the checkpoint has it."""
+    position: int = 0
+    """Of the last event that it covers."""
+    problem: str = ""
+    """Why there may be a seal that cannot be read or trusted; "" where all is well."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, TypeVar, Unpack
 
 from casestore import CaseStore
+from casestore.streams.policies import Policies
 from projections.engine.live import LiveTables, Tick
 from projections.engine.tables import unavailable
 from projections.query.open_view import open_view
@@ -30,6 +31,11 @@ class Ask:
         """What every report is asked about; its `as_of` is always given."""
         self.position = view.position
         """The position of the last event that is taken into account."""
+
+    @property
+    def policies(self) -> Policies:
+        """The policies adopted by that moment. Raises CaseStoreError if they cannot be read."""
+        return self._view.policies
 
     def __call__(
         self,

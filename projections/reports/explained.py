@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, tzinfo
 from typing import Any
 
@@ -56,19 +56,25 @@ def applied(rule: str, at: datetime, policies: Policies) -> tuple[str, tuple[str
 
 
 class Evidence:
-    """The events that lapses name. The history of each stream is read once."""
+    """The events that lapses name. The history of each stream is read once.
 
-    def __init__(self, store: CaseStore) -> None:
-        self._store = store
+    Args:
+        store: where the events are.
+        history: reads a stream; as it is at present, if left out.
+    """
+
+    def __init__(self, store: CaseStore, history: Callable[[str], History] | None = None) -> None:
+        self._stream_of = store.stream_of
+        self._history = history or store.history
         self._histories: dict[str, History] = {}
 
     def find(self, uid: str) -> Recorded | None:
         """An event by its id; None if it was voided, or is not there."""
-        stream = self._store.stream_of(uid)
+        stream = self._stream_of(uid)
         if stream is None:
             return None
         if stream not in self._histories:
-            self._histories[stream] = self._store.history(stream)
+            self._histories[stream] = self._history(stream)
         return self._histories[stream].find(uid)
 
     def told(self, uid: str, zone: tzinfo) -> str:
