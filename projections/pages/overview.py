@@ -32,10 +32,14 @@ class Tile(NamedTuple):
     """A number that stands out."""
 
     name: str
-    value: int
-    address: str | None
+    value: Value
     change: str = ""
     bad: bool = False
+
+
+def _counted(pages: Pages, count: Any, rows: Rows) -> Value:
+    """A number, and where the rows stand that it counts; none are needed for 0 or None."""
+    return Value(count, pages.links.rows(rows) if count else None)
 
 
 class Window(NamedTuple):
@@ -93,7 +97,7 @@ def _window(pages: Pages, by: Step) -> Window:
 
 def _work(pages: Pages, found: Mapping[str, Any]) -> Iterator[Tile]:
     late = Rows("today", "overdue", but=(("overdue_s", (None,)),))
-    yield Tile("overdue", found["overdue"], pages.links.rows(late), bad=bool(found["overdue"]))
+    yield Tile("overdue", _counted(pages, found["overdue"], late), bad=bool(found["overdue"]))
     for kind, name in (
         ("reply", "customers wait"),
         ("promise", "promises due in 7 days, or past"),
@@ -102,7 +106,7 @@ def _work(pages: Pages, found: Mapping[str, Any]) -> Iterator[Tile]:
         ("resolve", "cases to resolve in 7 days, or past"),
     ):
         rows = Rows("today", name, only=(("kind", (kind,)),))
-        yield Tile(name, found[kind], pages.links.rows(rows))
+        yield Tile(name, _counted(pages, found[kind], rows))
 
 
 # --- periods ---------------------------------------------------------------------------------
@@ -145,7 +149,7 @@ def _backlog(pages: Pages, by: Step, lines: Sequence[Any]) -> Markup:
 
 
 def _cell(pages: Pages, by: Step, each: Any, what: str, value: int) -> Value:
-    return Value(value, pages.links.rows(turned(each.period, by, what, pages)) if value else None)
+    return _counted(pages, value, turned(each.period, by, what, pages))
 
 
 def _periods(pages: Pages, by: Step, lines: Sequence[Any]) -> Iterator[dict[str, Any]]:
@@ -160,8 +164,7 @@ def _periods(pages: Pages, by: Step, lines: Sequence[Any]) -> Iterator[dict[str,
             only=(*STANDING, ("close_reason", NOT_COMPLAINTS)),
             options=options({"closed_from": begin, "closed_to": end}),
         )
-        address = pages.links.rows(left_out) if each.not_complaints else None
-        yield {"line": each, "cells": [*cells, Value(each.not_complaints, address)]}
+        yield {"line": each, "cells": [*cells, _counted(pages, each.not_complaints, left_out)]}
 
 
 def _tiles(pages: Pages, by: Step, lines: Sequence[Any]) -> Iterator[Tile]:
@@ -172,10 +175,10 @@ def _tiles(pages: Pages, by: Step, lines: Sequence[Any]) -> Iterator[Tile]:
     for what in ("received", "closed", "reopened"):
         value = getattr(last, what)
         change = "" if before is None else _change(value, getattr(before, what), before.period)
-        yield Tile(what, value, _cell(pages, by, last, what, value).address, change)
+        yield Tile(what, _cell(pages, by, last, what, value), change)
     value, start = last.outstanding_at_end, last.outstanding_at_start
-    address = _cell(pages, by, last, "outstanding", value).address
-    yield Tile("outstanding", value, address, _change(value, start, f"the end of the {by} before"))
+    change = _change(value, start, f"the end of the {by} before")
+    yield Tile("outstanding", _cell(pages, by, last, "outstanding", value), change)
 
 
 def _change(now: int, before: int, named: str) -> str:
@@ -192,54 +195,58 @@ def _change(now: int, before: int, named: str) -> str:
 class Times(NamedTuple):
     """How long it took."""
 
-    lines: Sequence[tuple[str, Sequence[tuple[str, int | None]]]]
-    """For each duration its name, and its measures with their names."""
+    lines: Sequence[tuple[str, int | None, int | None]]
+    """For each duration its name, its median and its 90th percentile."""
     cases: Value
     """The complaints that it is measured on."""
     answers: Mapping[str, Any]
-    answered: Mapping[str, str | None]
-    """By number of answers, the address of its rows."""
+    """Of `responses --by`: how soon messages were answered."""
+    answered: Value
+    unanswered: Value
+    late: Value
+    """The share of messages answered in time, leading to those that were not."""
 
 
-_MEASURES = (("median", "median_s"), ("90% within", "p90_s"))
+_DURATIONS = {
+    "First response": "first_response",
+    "First response, in working time": "first_response_working",
+    "Resolution": "resolution",
+    "Resolution, in working time": "resolution_working",
+    "Resolution, without waiting for the customer": "resolution_net",
+}
 
 
 def _times(pages: Pages, window: Window) -> Times:
     """First response and resolution of the complaints that were opened in the window."""
-    whole: Mapping[str, Any] = pages.ask(reports.breakdown, by="month", since=window.begin).summary
-    answers = pages.ask(reports.response_counts, by="month", since=window.begin).summary
-    lines = [
-        (name, [(told, whole[f"{what}_{measure}"]) for told, measure in _MEASURES])
-        for name, what in (
-            ("First response", "first_response"),
-            ("First response, in working time", "first_response_working"),
-            ("Resolution", "resolution"),
-            ("Resolution, in working time", "resolution_working"),
-            ("Resolution, without waiting for the customer", "resolution_net"),
-        )
-    ]
-    given = options({"since": window.begin})
-    opened = Rows("cases", "opened in the window", given, STANDING, COMPLAINTS)
-    parts: dict[str, Rows] = {
-        "n": Rows("responses", "answered", given, but=(("answered_at", (None,)),)),
-        "unanswered": Rows("responses", "unanswered", given, only=(("answered_at", (None,)),)),
-        "within_share": Rows("responses", "not answered in time", given, (("within", ("no",)),)),
-    }
+    since = window.begin
+    whole: Mapping[str, Any] = pages.ask(reports.breakdown, by="month", since=since).summary
+    answers: Mapping[str, Any] = pages.ask(reports.response_counts, by="month", since=since).summary
+    given = options({"since": since})
+    opened = Rows("cases", f"opened since {since:%Y-%m-%d}", given, STANDING, COMPLAINTS)
+    answered = Rows("responses", "answered", given, but=(("answered_at", (None,)),))
+    unanswered = Rows("responses", "not answered", given, only=(("answered_at", (None,)),))
+    late = Rows("responses", "not answered in time", given, only=(("within", ("no",)),))
+    share = answers["within_share"]
     return Times(
-        lines,
-        Value(whole["opened"], pages.links.rows(opened)),
+        [
+            (name, whole[f"{what}_median_s"], whole[f"{what}_p90_s"])
+            for name, what in _DURATIONS.items()
+        ],
+        _counted(pages, whole["opened"], opened),
         answers,
-        {name: pages.links.rows(rows) for name, rows in parts.items()},
+        _counted(pages, answers["n"], answered),
+        _counted(pages, answers["unanswered"], unanswered),
+        Value(share, None if share in (None, 1) else pages.links.rows(late)),
     )
 
 
 def _ages(pages: Pages) -> Markup:
     lines = pages.ask(reports.ageing).rows
-    values = [Value(each.cases, _of_age(pages, each) if each.cases else None) for each in lines]
+    values = [_counted(pages, each.cases, _of_age(pages, each)) for each in lines]
     return stacked("Open cases by age", [each.bucket for each in lines], [Series("open", values)])
 
 
-def _of_age(pages: Pages, each: Any) -> str | None:
+def _of_age(pages: Pages, each: Any) -> Rows:
     """The open cases whose age is in a bucket: from_days whole days or more, less than to_days."""
     given: dict[str, object] = {
         "received_to": shifted(pages.as_of, _TICK - timedelta(days=each.from_days))
@@ -247,7 +254,7 @@ def _of_age(pages: Pages, each: Any) -> str | None:
     if each.to_days is not None:
         given["received_from"] = shifted(pages.as_of, _TICK - timedelta(days=each.to_days))
     only: tuple[tuple[str, Values], ...] = (("status", ("open",)),)
-    return pages.links.rows(Rows("cases", f"open, {each.bucket} old", options(given), only))
+    return Rows("cases", f"open, {each.bucket} old", options(given), only)
 
 
 _STATES = ("kept", "late", "broken", "withdrawn")
@@ -266,10 +273,9 @@ def _kept(pages: Pages, window: Window) -> Kept:
     given = options({"since": window.begin})
 
     def value(each: Any, state: str) -> Value:
-        count = getattr(each, state)
         only = (("state", (state,)), ("team", (each.team,)))
         rows = Rows("promises", f"{state}, {each.team or 'no team'}", given, only)
-        return Value(count, pages.links.rows(rows) if count else None)
+        return _counted(pages, getattr(each, state), rows)
 
     names = [each.team or "no team" for each in found.rows]
     series = [Series(state, [value(each, state) for each in found.rows]) for state in _STATES]
@@ -296,8 +302,6 @@ def _spend(pages: Pages, window: Window) -> Sequence[dict[str, Any]]:
 
 
 def _given(pages: Pages, each: Any, ledger: str, value: Any, *, beyond: bool = False) -> Value:
-    if not value:
-        return Value(value)
     begin, end = bounds(each.group, "month", pages.zone)
     asked = {"since": begin, "until": end, "ledger": (ledger,), "status": ("given",)}
     only: list[tuple[str, Values]] = [("currency", (each.currency,))]
@@ -306,7 +310,7 @@ def _given(pages: Pages, each: Any, ledger: str, value: Any, *, beyond: bool = F
         only.append(("within_authority", ("no",)))
         what += " beyond authority"
     title = f"{what} in {each.group}, {each.currency or 'no value'}"
-    return Value(value, pages.links.rows(Rows("goodwill", title, options(asked), tuple(only))))
+    return _counted(pages, value, Rows("goodwill", title, options(asked), tuple(only)))
 
 
 _OUTCOMES = ("violated", "satisfied", "exempt", "unknown")
@@ -317,10 +321,9 @@ def _lapses(pages: Pages, window: Window) -> Sequence[tuple[Any, Sequence[Value]
     found = pages.ask(reports.lapse_counts, by="rule", since=window.begin).rows
 
     def value(each: Any, outcome: str) -> Value:
-        count = getattr(each, outcome)
         given = options({"since": window.begin, "rule": each.group, "outcome": outcome})
         rows = Rows("lapses", f"{each.group}, {outcome}", given)
-        return Value(count, pages.links.rows(rows) if count else None)
+        return _counted(pages, getattr(each, outcome), rows)
 
     ordered = sorted(found, key=lambda each: (-each.violated, -each.unknown, each.group or ""))
     return [(each, [value(each, outcome) for outcome in _OUTCOMES]) for each in ordered]
@@ -332,7 +335,6 @@ def _categories(pages: Pages, window: Window) -> Sequence[tuple[Any, Sequence[Va
     given = options({"since": window.begin})
 
     def value(each: Any, what: str) -> Value:
-        count = getattr(each, what)
         only: list[tuple[str, Values]] = [("category", (each.group,))]
         but = list(COMPLAINTS)
         if what in ("closed", "outstanding"):
@@ -343,7 +345,7 @@ def _categories(pages: Pages, window: Window) -> Sequence[tuple[Any, Sequence[Va
             but.append(("reopens", ("0",)))
         title = f"{what}, {each.group or 'no category'}"
         rows = Rows("cases", title, given, tuple(only), tuple(but))
-        return Value(count, pages.links.rows(rows) if count else None)
+        return _counted(pages, getattr(each, what), rows)
 
     names = ("opened", "closed", "outstanding", "reopened")
     ordered = sorted(found, key=lambda each: (-each.opened, each.group or ""))
