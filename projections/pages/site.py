@@ -66,6 +66,9 @@ def pages_of(pages: Pages, links: StaticLinks, by: Step = "month") -> Iterator[P
     """
     at_the_top, below = pages.linking(links), pages.linking(links.below())
     first = overview(at_the_top, by)
+    # These lead to lists too, and so they come before the lists.
+    yield Page("page/policy.html", policy_page(below))
+    yield Page("page/lessons.html", lessons_page(below))
     for name in MAIN:
         links.rows(Rows(name))
     for rows in _growing(links.lists):
@@ -76,8 +79,6 @@ def pages_of(pages: Pages, links: StaticLinks, by: Step = "month") -> Iterator[P
     links.customers_end = True
     for customer_id in links.customers:
         yield Page(f"customer/{file_name(customer_id)}.html", customer_page(below, customer_id))
-    yield Page("page/policy.html", policy_page(below))
-    yield Page("page/lessons.html", lessons_page(below))
     yield Page(_INDEX, first)
 
 
