@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from casestore.audit.page import visible
 from casestore.events import Money
-from casestore.streams.wording import clock, duration
+from casestore.streams.wording import clock, counted, duration
 
 UNKNOWN = Markup('<span class="unknown">unknown</span>')
 NONE = Markup('<span class="none">–</span>')
@@ -89,6 +89,7 @@ FILTERS: Mapping[str, Any] = {
     "lasted": lasted,
     "percent": percent,
     "number": number,
+    "counted": counted,
     "money": money,
     "code": code,
     "free": free,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from projections import reports
-from projections.pages.links import Rows
+from projections.pages.links import Rows, options
 from projections.pages.page import Pages
 from projections.reports import LapseCountLine
 from projections.rules.lapses import RULES
@@ -24,6 +24,8 @@ class Lesson:
     """How often it came to each outcome; zeros where there was nothing to judge."""
     violations: Rows
     """The list of its violations."""
+    untold: Rows
+    """The list of what it cannot tell."""
 
 
 _NOTHING = {"violated": 0, "satisfied": 0, "exempt": 0, "unknown": 0, "unknown_share": None}
@@ -42,7 +44,12 @@ def read_lessons(pages: Pages) -> list[Lesson]:
             rule=rule,
             paragraphs=[" ".join(part.split()) for part in rule.lesson.split("\n\n")],
             counts=found.get(name) or LapseCountLine(group=name, **_NOTHING),  # type: ignore[arg-type]
-            violations=Rows("lapses", f"violations of {name}", (("rule", name),)),
+            violations=_list(name, "violated"),
+            untold=_list(name, "unknown"),
         )
         for name, rule in RULES.items()
     ]
+
+
+def _list(rule: str, outcome: str) -> Rows:
+    return Rows("lapses", f"{rule}, {outcome}", options({"rule": rule, "outcome": outcome}))

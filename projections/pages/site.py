@@ -67,10 +67,8 @@ def pages_of(pages: Pages, links: StaticLinks, by: Step = "month") -> Iterator[P
     at_the_top, below = pages.linking(links), pages.linking(links.below())
     # What leads to lists is made first: so it is known which lists there are.
     first = Page(_INDEX, overview(at_the_top, by))
-    others = [
-        Page("page/policy.html", policy_page(below)),
-        Page("page/lessons.html", lessons_page(below)),
-    ]
+    yield Page("page/policy.html", policy_page(below))
+    yield Page("page/lessons.html", lessons_page(below))
     for name in MAIN:
         links.rows(Rows(name))
     for rows in _growing(links.lists):
@@ -81,7 +79,7 @@ def pages_of(pages: Pages, links: StaticLinks, by: Step = "month") -> Iterator[P
     links.customers_end = True
     for customer_id in links.customers:
         yield Page(f"customer/{file_name(customer_id)}.html", customer_page(below, customer_id))
-    yield from (*others, first)
+    yield first
 
 
 def _growing(found: dict[Rows, str]) -> Iterator[Rows]:
