@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from importlib.util import find_spec
 from os import cpu_count
@@ -35,6 +36,7 @@ from projections.query.selection import Selection
 
 _PARTS = ("customer", "agent", "team", "product", "region", "category")
 """The parts of a store that pages may be about."""
+_WRITTEN = ("page", "list", "case", "customer")
 
 
 @click.group()
@@ -97,18 +99,16 @@ def pages(
     """
     if find_spec("jinja2") is None:
         raise Usage("pages need Jinja2: pip install 'casestore[pages]'")
-    asked = {name: values for name, values in parts.items() if values}
-    selection = Selection(as_of=as_of, known_at=known_at, tz=tz, **asked)
+    asked: Any = {name: values for name, values in parts.items() if values}
+    selection = replace(Selection(as_of=as_of, known_at=known_at, tz=tz), **asked)
     with settings().open_store() as store:
         check_that_they_exist(store, selection)
         written = _written(store, selection, folder, by, reveal=reveal)
     if not for_people():
         print_object({**written, "folder": str(folder)})
     elif not settings().quiet:
-        told = ", ".join(
-            counted(written[f"{noun}s"], noun) for noun in ("page", "list", "case", "customer")
-        )
-        click.echo(f"wrote {told}; open {folder / 'index.html'}")
+        pages_, *others = (counted(written[f"{noun}s"], noun) for noun in _WRITTEN)
+        click.echo(f"wrote {pages_}, of {', '.join(others)}; open {folder / 'index.html'}")
 
 
 def _written(

@@ -126,8 +126,8 @@ def stacked(title: str, rows: Sequence[str], series: Sequence[Series]) -> Markup
     parts: list[Markup] = []
     for index, (row, total) in enumerate(zip(rows, totals, strict=True)):
         top, left = index * 40, 0.0
-        parts.append(_text(0, top + 13, safe(row), "start", ""))
-        parts.append(_text(100, top + 13, number(total), "end", "quiet"))
+        told = Markup("{}: {}").format(safe(row), number(total))
+        parts.append(_text(0, top + 13, told, "start", ""))
         for place, one in enumerate(series):
             value = one.values[index].value or 0
             wide = 100 * value / most

@@ -13,7 +13,7 @@ from casestore.events import Money
 from casestore.streams.wording import clock, counted, duration
 
 UNKNOWN = Markup('<span class="unknown">unknown</span>')
-NONE = Markup('<span class="none" aria-label="none">–</span>')
+NONE = Markup('<span class="none">–</span>')
 
 
 def shown(value: Any) -> Any:
@@ -80,6 +80,11 @@ def free(text: str | None) -> Markup:
     return Markup('<bdi class="free" dir="auto">{}</bdi>').format(safe(text))
 
 
+def measured(value: Any, form: str = "number") -> Any:
+    """A number in one of the other forms; a dash where there was nothing to measure."""
+    return NONE if value is None else FILTERS[form](value)
+
+
 FILTERS: Mapping[str, Any] = {
     "lasted": lasted,
     "percent": percent,
@@ -88,4 +93,5 @@ FILTERS: Mapping[str, Any] = {
     "money": money,
     "code": code,
     "free": free,
+    "measured": measured,
 }

@@ -55,8 +55,9 @@ class StaticLinks:
         self.customers: dict[str, None] = {}
         self.lists: dict[Rows, str] = {}
         """The lists that were asked for, each with the name of its file."""
+        self.lists_end = False
+        """Whether no more lists are taken in: what has no file yet gets none, and no link."""
         self.cases_end = False
-        """Whether no more cases are taken in: a case that has no file yet gets none."""
         self.customers_end = False
         self.places: tuple[Place, ...] = ("overview", "policy", "lessons")
 
@@ -81,6 +82,8 @@ class StaticLinks:
     def rows(self, rows: Rows) -> str | None:
         """The address of a list."""
         if rows not in self.lists:
+            if self.lists_end:
+                return None
             self.lists[rows] = list_name(rows)
         return f"list/{self.lists[rows]}.html"
 

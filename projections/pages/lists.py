@@ -13,7 +13,7 @@ from casestore import Money
 from projections import reports
 from projections.models.cases import NOT_COMPLAINTS
 from projections.pages.links import Rows, Values
-from projections.pages.page import Pages
+from projections.pages.page import PARTS, Pages
 from projections.query.report import Line, Report, sortable
 
 MOST = 1_000
@@ -56,21 +56,21 @@ LISTS: Mapping[str, Kind] = {
         "What there is to do: what is overdue, who waits, and what is due in 7 days. What was due "
         "first stands first.",
         lambda row: (row.due_at, row.case_id, row.kind, row.id or ""),
-        "due_at overdue_s kind case_id customer_id owner team since id",
+        "due_at case_id kind overdue_s customer_id owner team since id",
     ),
     "overdue": Kind(
         "Overdue",
         reports.overdue,
         "What is past its due time and still has to be done. What is overdue longest stands first.",
         lambda row: (row.due_at, row.case_id, row.kind, row.id or ""),
-        "due_at overdue_s kind case_id customer_id owner team id",
+        "due_at case_id kind overdue_s customer_id owner team id",
     ),
     "waiting": Kind(
         "Waiting",
         reports.waiting,
         "Customers whom nobody has answered. Who has waited longest stands first.",
         lambda row: (row.waiting_since, row.case_id),
-        "waiting_since waiting_s case_id customer_id status agent team unanswered",
+        "waiting_since case_id waiting_s customer_id status agent team unanswered",
     ),
     "undelivered": Kind(
         "Undelivered",
@@ -78,7 +78,7 @@ LISTS: Mapping[str, Kind] = {
         "Replies that are known not to have arrived. Those that were not sent again stand first, "
         "the oldest of them on top.",
         lambda row: (row.resent_by is not None, row.failed_at, row.case_id, row.reply_id),
-        "failed_at age_s case_id customer_id channel kind code reply_id resent_by",
+        "failed_at case_id kind age_s customer_id channel code reply_id resent_by",
     ),
     "promises": Kind(
         "Promises",
@@ -86,7 +86,7 @@ LISTS: Mapping[str, Kind] = {
         "What was promised. Broken promises stand first, then those that are open, by the time "
         "when they were or are due.",
         lambda row: (_STATES.index(row.state), _last(row.due_at), row.case_id, row.promise_id),
-        "due_at state late_by_s kind case_id customer_id made_by team made_at kept_at promise_id",
+        "due_at case_id state kind late_by_s customer_id made_by team made_at kept_at promise_id",
     ),
     "cases": Kind(
         "Cases",
@@ -97,8 +97,8 @@ LISTS: Mapping[str, Kind] = {
             *(_last(row.waiting_since), row.status != "open", row.status == "merged"),
             *(row.opened_at, row.case_id),
         ),
-        "case_id customer_id status waiting_since received_at opened_at closed_at category product "
-        "agent team first_response_s resolution_s promises_broken undelivered issues_open reopens",
+        "case_id customer_id status waiting_since received_at closed_at category agent team "
+        "first_response_s resolution_s promises_broken issues_open",
     ),
     "goodwill": Kind(
         "Goodwill and remedies",
@@ -109,7 +109,7 @@ LISTS: Mapping[str, Kind] = {
             *(row.ledger == "remedy", _VERDICTS.index(row.within_authority)),
             *(_newest(row.given_at), row.case_id, row.id),
         ),
-        "given_at ledger kind value case_id customer_id given_by team within_authority status "
+        "given_at case_id ledger kind value within_authority customer_id given_by team status "
         "outcome",
     ),
     "lapses": Kind(
@@ -117,14 +117,14 @@ LISTS: Mapping[str, Kind] = {
         reports.lapses,
         "What the rules find in how complaints were handled. The newest stand first.",
         lambda row: (_newest(row.at), row.case_id, row.rule, row.subject),
-        "at rule outcome case_id customer_id subject agent team",
+        "at case_id rule outcome customer_id subject agent team",
     ),
     "conflicts": Kind(
         "Conflicts",
         reports.conflicts,
         "Statements to one customer that disagree. The newest stand first.",
         lambda row: (_newest(row.stated_at), row.case_id, row.statement_id),
-        "stated_at customer_id topic value case_id stated_by team earlier_value earlier_at "
+        "stated_at case_id topic value stated_by team customer_id earlier_value earlier_at "
         "earlier_by earlier_case_id",
     ),
     "consistency": Kind(
@@ -141,7 +141,7 @@ LISTS: Mapping[str, Kind] = {
         "Customers' messages in complaints. What was not answered in time stands first, the oldest "
         "on top.",
         lambda row: (_ANSWERS.index(row.within), row.at, row.case_id, row.message_id),
-        "at within seconds working_seconds case_id customer_id channel answered_by team "
+        "at case_id within seconds working_seconds customer_id channel answered_by team "
         "answered_at message_id",
         {"complaints": True},
     ),
@@ -183,10 +183,17 @@ class Chosen:
 def chosen(pages: Pages, asked: Rows, most: int = MOST) -> Chosen:
     """The rows that a list shows. Raises CannotAsk for options that its report does not take."""
     kind = LISTS[asked.report]
-    result = pages.ask(kind.report, **kind.asked, **dict(asked.options))  # type: ignore[arg-type]  # each report has its own
+    not_asked = dict.fromkeys(left_out(pages, kind.report))
+    result = pages.ask(kind.report, **kind.asked, **not_asked, **dict(asked.options))  # type: ignore[arg-type]  # each report has its own
     rows = [row for row in result.rows if _shows(asked, row)]
     rows.sort(key=kind.urgency)
     return Chosen(rows[:most], len(rows))
+
+
+def left_out(pages: Pages, report: Report[Any]) -> list[str]:
+    """What the pages are asked about and the report cannot be, like one product."""
+    asked = pages.ask.selection
+    return [name for name in PARTS if asked.wanted(name) and name not in report.selects]
 
 
 def _shows(asked: Rows, row: Line) -> bool:
@@ -208,6 +215,7 @@ def list_page(pages: Pages, asked: Rows) -> str:
         "list.html",
         title=f"{kind.title}: {asked.title}" if asked.title else kind.title,
         about=kind.about,
+        left_out=left_out(pages, kind.report),
         columns=columns(asked.report),
         rows=found.rows,
         total=found.total,

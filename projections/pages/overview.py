@@ -59,7 +59,9 @@ def overview(pages: Pages, by: Step = "month") -> str:
     """
     window = _window(pages, by)
     to_do = pages.ask(reports.today)
-    periods = pages.ask(reports.period, by=by, since=window.begin).rows
+    # As of midnight the last period is the one that has just ended.
+    shown: Any = {"since": window.begin, "until": pages.as_of}
+    periods = pages.ask(reports.period, by=by, **shown).rows
     return pages.render(
         "overview.html",
         title="Overview",
@@ -86,7 +88,7 @@ def overview(pages: Pages, by: Step = "month") -> str:
 
 def _window(pages: Pages, by: Step) -> Window:
     zone = pages.zone
-    begin = bounds(period(pages.as_of, by, zone), by, zone)[0]
+    begin = bounds(period(shifted(pages.as_of, -_TICK), by, zone), by, zone)[0]
     for _ in range(SHOWN[by] - 1):
         begin = bounds(period(shifted(begin, -_TICK), by, zone), by, zone)[0]
     return Window(by, begin)
@@ -240,10 +242,21 @@ def _times(pages: Pages, window: Window) -> Times:
     )
 
 
-def _ages(pages: Pages) -> Markup:
-    lines = pages.ask(reports.ageing).rows
-    values = [_counted(pages, each.cases, _of_age(pages, each)) for each in lines]
-    return stacked("Open cases by age", [each.bucket for each in lines], [Series("open", values)])
+class Ages(NamedTuple):
+    """How old open cases are."""
+
+    chart: Markup
+    whole: Mapping[str, Any]
+    open: Value
+
+
+def _ages(pages: Pages) -> Ages:
+    found = pages.ask(reports.ageing)
+    values = [_counted(pages, each.cases, _of_age(pages, each)) for each in found.rows]
+    names = [each.bucket for each in found.rows]
+    chart = stacked("Open cases by age", names, [Series("open", values)])
+    every = Rows("cases", "open", only=(("status", ("open",)),))
+    return Ages(chart, found.summary, _counted(pages, found.summary["open"], every))
 
 
 def _of_age(pages: Pages, each: Any) -> Rows:

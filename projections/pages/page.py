@@ -29,6 +29,10 @@ CSP = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-acti
 """Nothing is fetched and no script runs."""
 
 
+PARTS = ("customer", "case", "agent", "team", "product", "region", "category")
+"""The fields of a selection that choose a part of a store."""
+
+
 class Sealed(NamedTuple):
     """The newest seal: a signed root over the first events of the store."""
 
@@ -72,6 +76,13 @@ class Pages:
     def zone(self) -> tzinfo:
         """The zone in which times are told."""
         return self.ask.selection.tz
+
+    @property
+    def part(self) -> str:
+        """The part of the store that the pages are about, in words; "" for all of it."""
+        asked = self.ask.selection
+        parts = ((name, asked.wanted(name)) for name in PARTS)
+        return "; ".join(f"{name} {' or '.join(values)}" for name, values in parts if values)
 
     def linking(self, links: Links) -> Pages:
         """The same pages, with addresses as another place names them."""

@@ -65,21 +65,21 @@ def pages_of(pages: Pages, links: StaticLinks, by: Step = "month") -> Iterator[P
         by: the length of the overview's periods.
     """
     at_the_top, below = pages.linking(links), pages.linking(links.below())
-    first = overview(at_the_top, by)
-    # These lead to lists too, and so they come before the lists.
+    # What leads to lists is made first: so it is known which lists there are.
+    first = Page(_INDEX, overview(at_the_top, by))
     yield Page("page/policy.html", policy_page(below))
     yield Page("page/lessons.html", lessons_page(below))
     for name in MAIN:
         links.rows(Rows(name))
     for rows in _growing(links.lists):
         yield Page(f"list/{links.lists[rows]}.html", list_page(below, rows))
-    links.cases_end = True
+    links.lists_end = links.cases_end = True
     for case_id in links.cases:
         yield Page(f"case/{file_name(case_id)}.html", case_page(below, case_id))
     links.customers_end = True
     for customer_id in links.customers:
         yield Page(f"customer/{file_name(customer_id)}.html", customer_page(below, customer_id))
-    yield Page(_INDEX, first)
+    yield first
 
 
 def _growing(found: dict[Rows, str]) -> Iterator[Rows]:
