@@ -65,6 +65,7 @@ class Read:
         reader.feed(html)
         self.html, self.ids, self.hrefs, self.tags = html, reader.ids, reader.hrefs, reader.tags
         body = re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)
+        body = re.sub(r"</(td|th|dt|dd|li|p|h\d)>", r"\g<0> ", body)
         self.text = " ".join(unescape(re.sub(r"<[^>]+>", "", body)).split())
 
     def around(self, anchor: str) -> str:

@@ -16,6 +16,7 @@ from casestore.audit.rows import origin
 from casestore.audit.sealing import seal
 from projections import reports
 from projections.pages.case_file import CaseFile, case_page, read_case
+from projections.pages.happenings import Told
 from tests.support.desk import Desk, desk_in
 from tests.support.golden import check_golden
 from tests.support.pages import Read, demo_in, pages_at
@@ -167,10 +168,10 @@ def test_as_of_a_time_a_promise_is_still_open(desk: Desk) -> None:
 
 def test_both_clocks_stand_and_what_was_recorded_late_is_marked(desk: Desk) -> None:
     desk.case("c1", opened(), noted("+3h"), learnt("+5h", noted("+1h")))
-    first, second, third = read(desk.store, "c1").timeline
-    assert [first.at, second.at, third.at] == list(map(moment, ("+0h", "+1h", "+3h")))
-    position = second.position  # type: ignore[union-attr]
-    told = page(desk.store).around(f"e{position}")
+    events = [each for each in read(desk.store, "c1").timeline if isinstance(each, Told)]
+    assert [each.at for each in events] == list(map(moment, ("+0h", "+1h", "+3h")))
+    assert [each.late for each in events] == [False, True, False]
+    told = page(desk.store).around(f"e{events[1].position}")
     assert "2026-03-02 10:00 recorded 2026-03-02 14:00" in told
     assert "recorded late" in told
 
