@@ -301,7 +301,7 @@ def test_the_seal_says_what_it_covers(desk: Desk) -> None:
     Folder.of(desk.store.url).make_key(origin(desk.store))
     seal(desk.store)
     told = page(desk.store).section("seal")
-    assert "covers all 2 events" in told
+    assert "covers all that this page tells: 2 events" in told
     assert "Not proven: that what was recorded is true" in told
     desk.case("c1", noted("+2h"))
     assert "covers 2 of the 3 events of this page, those up to position 3" in page(
