@@ -30,7 +30,16 @@ from projections.history.case_state import Issue, asks, escalations, issues
 from projections.history.deliveries import Reply, replies
 from projections.history.happened import Happened
 from projections.pages.charts import Lane, Point, Span, timeline
-from projections.pages.happenings import Lapse, Told, address_of, in_order, lapses, showing, told
+from projections.pages.happenings import (
+    Found,
+    Lapse,
+    Told,
+    address_of,
+    in_order,
+    lapses,
+    showing,
+    told,
+)
 from projections.pages.page import Pages
 from projections.query.case_at import Moment
 from projections.reports import CaseLine, GoodwillLine, PromiseLine
@@ -110,7 +119,7 @@ class CaseFile:
     lapses: Sequence[Lapse]
     unknown: Sequence[Lapse]
     """What the rules cannot tell, because it was not recorded."""
-    timeline: Sequence[Told | Lapse]
+    timeline: Sequence[Told | Found]
     events: int
     """The number of events, those that were voided included."""
     sealed: int

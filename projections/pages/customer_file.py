@@ -8,11 +8,8 @@ from typing import Any, cast
 
 from casestore import History
 from casestore.audit.page import NOT_PROVEN
-from casestore.events import ErasureRequested, HoldPlaced, HoldReleased, PersonalDataErased
 from casestore.streams.customer import Customer
-from casestore.streams.history import Recorded
 from casestore.streams.kinds import fold_history
-from casestore.streams.wording import words
 from projections import reports
 from projections.history.customer_state import facts, merges, preferences, registered
 from projections.pages.case_file import WHOLE
@@ -31,7 +28,7 @@ class Privacy:
     """Whether the words were destroyed, and the customer was not registered again since."""
     holds: Mapping[str, str]
     """The reason of each legal hold that stands, by its id."""
-    course: Sequence[Recorded]
+    course: Sequence[Told]
     """Requests for erasure, erasures and holds, in order."""
 
 
@@ -77,7 +74,6 @@ def customer_page(pages: Pages, customer_id: str) -> str:
         title=f"Customer {customer_id}",
         file=read_customer(pages, customer_id),
         not_proven=NOT_PROVEN,
-        words=words,
     )
 
 
@@ -119,19 +115,26 @@ def read_customer(pages: Pages, customer_id: str) -> CustomerFile | None:
         },
         promises=promises.rows,
         kept=promises.summary,
-        privacy=[_privacy(history) for history in histories],
+        privacy=[_privacy(history, shown) for history in histories],
         timeline=[item for item in in_order(shown, ()) if isinstance(item, Told)],
         events=len(shown),
         sealed=sum(event.sealed for event in shown),
     )
 
 
-def _privacy(history: History) -> Privacy:
+_ASKED = ("ErasureRequested", "PersonalDataErased", "HoldPlaced", "HoldReleased")
+
+
+def _privacy(history: History, events: Sequence[Told]) -> Privacy:
     state = cast(Customer, fold_history(history))
-    asked = (ErasureRequested, PersonalDataErased, HoldPlaced, HoldReleased)
+    customer_id = history.stream.removeprefix("customer:")
     return Privacy(
-        customer_id=history.stream.removeprefix("customer:"),
+        customer_id=customer_id,
         erased=state.erased,
         holds=state.holds,
-        course=[recorded for recorded in history.in_order if isinstance(recorded.event, asked)],
+        course=[
+            event
+            for event in events
+            if event.case_id == customer_id and event.type in _ASKED and not event.voided
+        ],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from itertools import chain
+from itertools import groupby
 
 from casestore.events import EventCorrected
 from casestore.streams.history import History
@@ -89,6 +89,15 @@ class Lapse:
     numbers: Sequence[str]
     """Those of the policy that the rule applied, like "max_agents 3"."""
     evidence: Sequence[Shown]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What the rules find at one time: lapses, or what cannot be told."""
+
+    at: datetime
+    violated: bool
+    lapses: Sequence[Lapse]
 
 
 def told(history: History, zone: tzinfo, sealed: int) -> Iterator[Told]:
@@ -206,11 +215,15 @@ def lapses(
         )
 
 
-def in_order(events: Iterable[Told], found: Iterable[Lapse]) -> list[Told | Lapse]:
+def in_order(events: Iterable[Told], found: Iterable[Lapse]) -> list[Told | Found]:
     """Events and lapses in the order of time; at one time the event stays before its lapse."""
-    ordered = sorted(events, key=lambda event: (event.at, event.position))
+    told_first = sorted(events, key=lambda event: (event.at, event.position))
+    ordered: list[Told | Found] = [*told_first]
+    by_time = sorted(found, key=lambda lapse: (lapse.at, lapse.outcome != "violated"))
+    for (at, outcome), some in groupby(by_time, key=lambda lapse: (lapse.at, lapse.outcome)):
+        ordered.append(Found(at=at, violated=outcome == "violated", lapses=list(some)))
     # Sorting is stable: of two at the same time, the one that stood first stays first.
-    return sorted(chain(ordered, found), key=lambda item: item.at)
+    return sorted(ordered, key=lambda item: item.at)
 
 
 def address_of(event: Shown, links: Links) -> str | None:

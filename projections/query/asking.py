@@ -49,7 +49,7 @@ class Ask:
         options: dict[str, Any] = {**asked}
         named = {each: options.pop(each) for each in FIELDS if each in options}
         chosen = replace(self.selection, **named)
-        return report.of(self._view.about(chosen), self.parked, sort, limit, options)
+        return report._over(self._view.about(chosen), self.parked, sort, limit, options)
 
 
 @contextmanager

@@ -169,7 +169,7 @@ class Report(Generic[R_co]):
             parked,
         )
 
-    def of(
+    def _over(
         self,
         view: View,
         parked: int,
