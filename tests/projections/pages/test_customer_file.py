@@ -92,7 +92,7 @@ def test_preferences_and_facts_with_what_is_stale(desk: Desk) -> None:
     )
     told = page(desk.store, reveal=True)
     assert "letter since 2026-03-02 11:00" in told.section("preferences")
-    assert "7 May without an end" in told.section("facts")
+    assert "7 May, without an end" in told.section("facts")
     assert "stale since 2026-03-02 11:00" in told.section("facts")
     early = page(desk.store, as_of="+90m")
     assert "None was stated" in early.section("preferences")
