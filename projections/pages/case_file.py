@@ -80,6 +80,8 @@ class Chain:
 
     reply: Reply
     steps: Sequence[Step]
+    resends: Sequence[tuple[str, int]]
+    """The replies that sent it again, each with the position of its event."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +178,7 @@ def read_case(pages: Pages, case_id: str) -> CaseFile | None:
         issues=list(issues(case)),
         asked=list(asks(case)),
         escalations=list(_escalations(case)),
-        replies=[_chain(reply) for reply in replies(case)],
+        replies=[_chain(reply, case) for reply in replies(case)],
         promises=promises,
         made={each.event.promise_id: each.moment.position for each in case.of(PromiseMade)},
         gestures=[line for line in goodwill if line.ledger == "goodwill"],
@@ -220,8 +222,12 @@ def _escalations(case: CaseHistory) -> Iterator[Escalated]:
         )
 
 
-def _chain(reply: Reply) -> Chain:
-    return Chain(reply=reply, steps=[_step(each) for each in reply.news])
+def _chain(reply: Reply, case: CaseHistory) -> Chain:
+    return Chain(
+        reply=reply,
+        steps=[_step(each) for each in reply.news],
+        resends=[(each, case.replies[each].moment.position) for each in reply.resent_by],
+    )
 
 
 def _step(news: Happened) -> Step:
