@@ -110,15 +110,21 @@ def bounds(name: str, by: Step, zone: tzinfo) -> tuple[datetime, datetime]:
     else:
         begin = date.fromisoformat(f"{name}-01" if by == "month" else name)
     if by == "month":
-        end = (begin.replace(day=1) + timedelta(days=32)).replace(day=1)
-    else:
-        end = begin + timedelta(days=1 if by == "day" else 7)
-    return _midnight(begin, zone), _midnight(end, zone)
+        return _midnight(begin, zone), _midnight(begin, zone, months=1)
+    return _midnight(begin, zone), _midnight(begin, zone, days=1 if by == "day" else 7)
 
 
-def _midnight(day: date, zone: tzinfo) -> datetime:
-    """The first instant of a day, also where clocks skip midnight."""
-    return datetime.combine(day, time(), zone).astimezone(UTC)
+def _midnight(day: date, zone: tzinfo, days: int = 0, months: int = 0) -> datetime:
+    """The first instant of a day so much later, also where clocks skip midnight.
+
+    What is outside of the calendar is moved to its end.
+    """
+    try:
+        later = day + timedelta(days=days or 32 * months)
+        later = later.replace(day=1) if months else later
+        return datetime.combine(later, time(), zone).astimezone(UTC)
+    except OverflowError:
+        return _FIRST if day.year == 1 else _LAST
 
 
 def periods(begin: datetime, end: datetime, by: Step, zone: tzinfo) -> Iterator[str]:

@@ -93,6 +93,7 @@ ASKED = {
     "goodwill": [
         "goodwill history C-5120",
         "goodwill history K-2",
+        "goodwill given --status given --ledger goodwill",
         "goodwill spend --by team",
         "goodwill spend --by month --tz America/New_York",
         "goodwill spend --by kind --product box",

@@ -71,3 +71,11 @@ def test_a_day_begins_where_clocks_skip_midnight() -> None:
     assert end - begin == timedelta(hours=23)
     week = bounds("2020-W53", "week", UTC)
     assert [each.date() for each in week] == [date(2020, 12, 28), date(2021, 1, 4)]
+
+
+def test_a_period_at_the_end_of_the_calendar_ends_with_it() -> None:
+    last: dict[Step, str] = {"month": "9999-12", "day": "9999-12-31", "week": "9999-W52"}
+    for by, name in last.items():
+        begin, end = bounds(name, by, ZoneInfo("Asia/Tokyo"))
+        assert begin < end == datetime.max.replace(tzinfo=UTC)
+    assert bounds("0001-01", "month", ZoneInfo("Asia/Tokyo"))[0].year == 1
