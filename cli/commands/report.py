@@ -32,6 +32,7 @@ from cli.terminal.progress import progress
 from cli.views.report import warn_of_parked
 from projections.query.asking import asking
 from projections.query.measures import STEPS, Step
+from projections.query.report import CannotAsk
 from projections.query.selection import Selection
 
 _PARTS = ("customer", "agent", "team", "product", "region", "category")
@@ -103,7 +104,10 @@ def pages(
     selection = replace(Selection(as_of=as_of, known_at=known_at, tz=tz), **asked)
     with settings().open_store() as store:
         check_that_they_exist(store, selection)
-        written = _written(store, selection, folder, by, reveal=reveal)
+        try:
+            written = _written(store, selection, folder, by, reveal=reveal)
+        except CannotAsk as error:
+            raise Usage(str(error)) from None
     if not for_people():
         print_object({**written, "folder": str(folder)})
     elif not settings().quiet:

@@ -158,12 +158,17 @@ STANDING: tuple[tuple[str, Values], ...] = (("status", ("open", "closed")),)
 """What `Rows.only` of cases keeps, so that each family counts once."""
 
 
+Form = Literal[
+    "text", "code", "time", "seconds", "money", "share", "number", "case", "customer", "rule"
+]
+
+
 class Column(NamedTuple):
     """A column of a list."""
 
     name: str
     heading: str
-    form: Literal["text", "code", "time", "seconds", "money", "share", "number", "case", "customer"]
+    form: Form
 
     @property
     def right(self) -> bool:
@@ -277,12 +282,14 @@ def _heading(field: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _form(field: str, hint: Any) -> Any:
+def _form(field: str, hint: Any) -> Form:
     kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
     if field in ("case_id", "earlier_case_id"):
         return "case"
     if field == "customer_id":
         return "customer"
+    if field == "rule":
+        return "rule"
     if datetime in kinds:
         return "time"
     if Money in kinds:
