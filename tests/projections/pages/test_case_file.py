@@ -204,6 +204,15 @@ def test_what_was_voided_is_struck_through_and_says_so(desk: Desk) -> None:
     assert "reason wrong case" in told.around("e3")
 
 
+def test_a_correction_of_later_holds_and_leads_nowhere(desk: Desk) -> None:
+    desk.case("c1", opened(product="toaster"))
+    changes = {"product": {"from": "toaster", "to": "kettle"}}
+    correct(desk, "c1", 1, "+9h", kind="amended", changes=changes)
+    told = page(desk.store, as_of="+1h")
+    assert "it said toaster, it says kettle" in told.around("e2")
+    assert told.dangling == []
+
+
 # --- replies, gifts --------------------------------------------------------------------------
 
 
