@@ -91,7 +91,8 @@ def bars(title: str, labels: Sequence[str], series: Sequence[Series]) -> Markup:
                 middle = left + wide / 2
                 down = _ABOVE + _TALL - tall - 4
                 parts.append(_text(middle, down, number(value), "middle", "told"))
-    return _figure(title, parts, _ABOVE + _TALL + _BELOW, _numbers(title, labels, series), series)
+    numbers = _numbers(title, labels, series)
+    return _figure(title, parts, _ABOVE + _TALL + _BELOW, numbers, _legend(series))
 
 
 def line(title: str, labels: Sequence[str], series: Series, show: Show = number) -> Markup:
@@ -116,7 +117,7 @@ def line(title: str, labels: Sequence[str], series: Series, show: Show = number)
             if fit:
                 parts.append(_text(spot[0], spot[1] - 7, show(each.value), "middle", "told"))
     numbers = _numbers(title, labels, [series], show)
-    return _figure(title, parts, _ABOVE + _TALL + _BELOW, numbers)
+    return _figure(title, parts, _ABOVE + _TALL + _BELOW, numbers, Markup())
 
 
 def stacked(title: str, rows: Sequence[str], series: Sequence[Series]) -> Markup:
@@ -134,8 +135,9 @@ def stacked(title: str, rows: Sequence[str], series: Sequence[Series]) -> Markup
             if value:
                 parts.append(_rect(left, top + 18, wide, 14, place))
             left += wide
-    shown = series if len(series) > 1 else ()
-    return _figure(title, parts, max(len(rows) * 40, 1), _numbers(title, rows, series), shown)
+    legend = _legend(series if len(series) > 1 else ())
+    numbers = _numbers(title, rows, series)
+    return _figure(title, parts, max(len(rows) * 40, 1), numbers, legend)
 
 
 def timeline(
@@ -147,7 +149,7 @@ def timeline(
         title: what the chart shows.
         begin: the time at the left; what is earlier stands there.
         end: the time at the right; what is later stands there.
-        lanes: the lines.
+        lanes: the lines; what is of one kind on them has one text, which the key tells.
         zone: in which times are told.
     """
     whole = (end - begin).total_seconds() or 1
@@ -162,14 +164,15 @@ def timeline(
         parts.append(_line((1.5, middle, 98.5, middle), "grid-line"))
         for span in lane.spans:
             ends = across(span.begin), middle, across(span.end), middle
-            parts.append(_line(ends, "span bad" if span.bad else "span", span.text))
-        for point in lane.points:
-            kind = "mark bad" if point.bad else "mark full" if point.shape == "dot" else "mark"
-            parts.append(_mark(across(point.at), middle, point.shape, kind, point.text))
+            parts.append(_line(ends, _kind(span), span.text))
+        parts += [
+            _mark(across(each.at), middle, each.shape, _kind(each), each.text)
+            for each in lane.points
+        ]
     tall = len(lanes) * 44 + 22
     parts.append(_text(1.5, tall - 4, at(begin, zone).striptags(), "start", "quiet"))
     parts.append(_text(98.5, tall - 4, at(end, zone).striptags(), "end", "quiet"))
-    return _figure(title, parts, tall, _times(title, lanes, zone))
+    return _figure(title, parts, tall, _times(title, lanes, zone), _marks(lanes))
 
 
 # --- the pieces ------------------------------------------------------------------------------
@@ -180,7 +183,7 @@ def _figure(
     parts: Sequence[Markup],
     tall: int,
     numbers: Markup,
-    series: Sequence[Series] = (),
+    legend: Markup,
 ) -> Markup:
     return Markup(
         '<figure><figcaption>{title}</figcaption>{legend}<svg role="img" aria-label="{title}" '
@@ -188,7 +191,7 @@ def _figure(
         "<details><summary>The numbers</summary>{numbers}</details></figure>"
     ).format(
         title=safe(title),
-        legend=_legend(series),
+        legend=legend,
         tall=tall,
         parts=Markup().join(parts),
         numbers=numbers,
@@ -196,14 +199,39 @@ def _figure(
 
 
 def _legend(series: Sequence[Series]) -> Markup:
-    if not series:
-        return Markup()
-    entry = Markup(
-        '<li><svg width="14" height="14" aria-hidden="true">'
-        '<rect x="1" y="1" width="12" height="12" class="s{}"/></svg>{}</li>'
-    )
-    entries = (entry.format(place, safe(one.name)) for place, one in enumerate(series, 1))
-    return Markup('<ul class="legend">{}</ul>').format(Markup().join(entries))
+    square = Markup('<rect x="1" y="1" width="12" height="12" class="s{}"/>')
+    return _key((square.format(place), one.name) for place, one in enumerate(series, 1))
+
+
+def _marks(lanes: Sequence[Lane]) -> Markup:
+    """What the shapes on lines of time stand for."""
+    told = {
+        each.text: Markup('<g class="{}" transform="translate(7 7)">{}</g>').format(
+            _kind(each), _SHAPES[each.shape]
+        )
+        for lane in lanes
+        for each in lane.points
+    }
+    told |= {
+        each.text: Markup('<line x1="0" y1="7" x2="14" y2="7" class="{}"/>').format(_kind(each))
+        for lane in lanes
+        for each in lane.spans
+    }
+    return _key((shape, text) for text, shape in told.items())
+
+
+def _key(entries: Iterable[tuple[Markup, str]]) -> Markup:
+    """What the shapes and colours of a chart stand for."""
+    entry = Markup('<li><svg width="14" height="14" aria-hidden="true">{}</svg>{}</li>')
+    told = Markup().join(entry.format(shape, safe(text)) for shape, text in entries)
+    return Markup('<ul class="legend">{}</ul>').format(told) if told else told
+
+
+def _kind(each: Point | Span) -> str:
+    """The class of a point or a span."""
+    if isinstance(each, Span):
+        return "span bad" if each.bad else "span"
+    return "mark bad" if each.bad else "mark full" if each.shape == "dot" else "mark"
 
 
 def _numbers(
@@ -274,7 +302,9 @@ def _label(across: float, text: str, index: int, count: int) -> Markup:
     if older % step:
         return Markup()
     fewer = step * -(-count // (step * 4))
-    kind = "quiet some" if count > 5 and older % fewer else "quiet"
+    kind = "quiet"
+    if count > 5 and older % fewer:  # up to nine stand side by side where numbers do
+        kind = "quiet some" if count > 9 else "quiet told"
     place = (100.0, "end") if count > 5 and not older else (across, "middle")
     return _text(place[0], _ABOVE + _TALL + 17, safe(text), place[1], kind)
 

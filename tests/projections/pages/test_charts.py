@@ -24,6 +24,13 @@ def test_bars_stand_as_tall_as_their_numbers() -> None:
     assert "unknown" in texts(made)
 
 
+def test_shapes_on_a_line_of_time_have_a_key() -> None:
+    points = [Point(T[0], "made", "ring"), Point(T[1], "kept"), Point(T[2], "made", "ring")]
+    made = timeline("Promises", T[0], T[7], [Lane("p1", points, [Span(T[3], T[4], "late")])], UTC)
+    key = made.partition("</ul>")[0]
+    assert re.findall(r"</svg>([^<]+)</li>", key) == ["made", "kept", "late"]
+
+
 def test_a_number_links_to_its_rows() -> None:
     made = stacked("Kept", ["north"], [Series("kept", [Value(3, "list/kept.html")])])
     assert '<td class="n"><a href="list/kept.html">3</a></td>' in made
