@@ -78,6 +78,10 @@ COMMANDS = {
     "responses": ("reports:responses", "Customer messages, who answered each and how soon."),
     "period": ("reports:period", "Complaints by day, week or month: in, out, outstanding."),
     "causes": ("reports:causes", "What caused the complaints that were upheld, and its cost."),
+    "report": (
+        "report:report",
+        "Make pages to look at: what there is to do, and how complaints were handled.",
+    ),
     "customer": ("customer:customer", "Show a customer: cases, preferences, goodwill, promises."),
     "find": ("find:find", "Find ids, codes and, with --reveal, words."),
     "watch": ("watch:watch", "Show a report, and what changes in it, as it changes."),

@@ -1,4 +1,4 @@
-"""Fixtures for every test: the URL of a store on each database, a PostgreSQL, the real data."""
+"""Fixtures for every test: a store's URL on each database, a PostgreSQL, a browser, real data."""
 
 import os
 from collections.abc import Iterator
@@ -9,8 +9,10 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from playwright.sync_api import Browser
 from psycopg.sql import SQL, Identifier
 
+from tests.support.browser import NoBrowser, OpenPage, chromium, launched, watched
 from tests.support.postgres_server import (
     GivenServer,
     NoServer,
@@ -21,11 +23,19 @@ from tests.support.postgres_server import (
 )
 
 REQUIRED = "CASESTORE_REQUIRE_POSTGRES"
+BROWSER_REQUIRED = "CASESTORE_REQUIRE_CHROMIUM"
 NONE = "no PostgreSQL: "
+NO_BROWSER = "no Chromium: "
 RAN = pytest.StashKey[set[str]]()
-"""The PostgreSQL servers that tests ran on, for the summary."""
+"""What tests ran on, PostgreSQL servers and browsers, for the summary."""
 
 AnyServer = TypeVar("AnyServer", Server, Server | GivenServer)
+
+
+def _absent(required: str, why: str) -> BaseException:
+    """To raise where something cannot be had here that CI must have."""
+    outcome = pytest.fail if os.environ.get(required) == "1" else pytest.skip
+    return outcome.Exception(why, pytrace=False)
 
 
 def _ran(config: pytest.Config) -> set[str]:
@@ -40,11 +50,10 @@ def _or_skip(
         try:
             server = stack.enter_context(offered)
         except NoServer as error:
-            outcome = pytest.fail if os.environ.get(REQUIRED) == "1" else pytest.skip
-            raise outcome.Exception(f"{NONE}{error}", pytrace=False) from None
+            raise _absent(REQUIRED, f"{NONE}{error}") from None
         with psycopg.connect(server.url) as connection:
             major, minor = divmod(connection.info.server_version, 10000)
-        _ran(config).add(f"{major}.{minor} from {server.source}")
+        _ran(config).add(f"PostgreSQL tests: ran on {major}.{minor} from {server.source}")
         yield server
 
 
@@ -96,6 +105,36 @@ def programs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", os.pathsep.join([*with_programs, os.environ["PATH"]]))
 
 
+@pytest.fixture(scope="module")
+def browser(pytestconfig: pytest.Config) -> Iterator[Browser]:
+    """Give a Chromium.
+
+    It ends with the module and not with the session, because a thread in which playwright runs
+    can run no asyncio, which other tests need.
+    """
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(launched())
+        except NoBrowser as error:
+            raise _absent(BROWSER_REQUIRED, f"{NO_BROWSER}{error}") from None
+        _ran(pytestconfig).add(f"Browser tests: ran in Chromium {running.version}, {chromium()}")
+        yield running
+
+
+@pytest.fixture
+def open_page(browser: Browser, tmp_path: Path) -> Iterator[OpenPage]:
+    """Open pages, none of which may request anything or say anything on the console."""
+    with watched(browser, tmp_path) as opens:
+        yield opens
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need a browser, so that `-m browser` runs them alone."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """Give the folder of real data, which is outside the project: we do not distribute the data."""
@@ -107,26 +146,27 @@ def data_dir() -> Path:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Pass the servers from a worker of pytest-xdist on to the process that prints the summary."""
+    """Pass what tests ran on from a worker of pytest-xdist to the process with the summary."""
     if (output := getattr(session.config, "workeroutput", None)) is not None:
-        output["postgres"] = sorted(_ran(session.config))
+        output["ran"] = sorted(_ran(session.config))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take the servers that a worker of pytest-xdist passed on; one that crashed passed none."""
-    ran = getattr(node, "workeroutput", {}).get("postgres", [])
+    """Take what a worker of pytest-xdist passed on; one that crashed passed nothing."""
+    ran = getattr(node, "workeroutput", {}).get("ran", [])
     _ran(node.config).update(ran)
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Say in one line what the PostgreSQL tests ran on, or that they did not run."""
-    for server in sorted(_ran(config)):
-        terminalreporter.write_line(f"PostgreSQL tests: ran on {server}")
+    """Say what the tests of PostgreSQL and of pages ran on, or that they did not run."""
+    for line in sorted(_ran(config)):
+        terminalreporter.write_line(line)
     skipped = [str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", [])]
-    reasons = [reason for reason in skipped if NONE in reason]
-    if reasons:
-        _, _, reason = reasons[0].partition(NONE)
-        terminalreporter.write_line(f"PostgreSQL tests: {len(reasons)} SKIPPED ({reason})")
+    for tests, none in (("PostgreSQL", NONE), ("Browser", NO_BROWSER)):
+        reasons = [reason for reason in skipped if none in reason]
+        if reasons:
+            _, _, reason = reasons[0].partition(none)
+            terminalreporter.write_line(f"{tests} tests: {len(reasons)} SKIPPED ({reason})")

@@ -87,9 +87,7 @@ signature below. Whoever checks this bundle finds out by calculation, without th
 comes from, whether a single character of an event, its time of recording or its place in the
 history was changed after the seal, and whether an event between the first and the last was left
 out.</p>
-<p>Not proven: that what was recorded is true; who held the signing key; when the seal was made,
-unless a copy of it was deposited elsewhere at the time; whether the case has later events than
-those shown here.</p>
+<p>{NOT_PROVEN}</p>
 <p>To check it, install casestore on any machine and run
 <code>casestore audit verify-bundle</code> with this folder and, as <code>--key</code>, the verifier
 key that you were given by another way. It must be the same as here:</p>
@@ -101,6 +99,11 @@ key that you were given by another way. It must be the same as here:</p>
 """
 
 
+NOT_PROVEN = """\
+Not proven: that what was recorded is true; who held the signing key; when the seal was made,
+unless a copy of it was deposited elsewhere at the time; whether the case has later events than
+those shown here."""
+"""What no seal proves, for every page that speaks of one."""
 _WITHHELD = " Words by or about persons are withheld in this copy."
 _REVEALED = (
     " Words by or about persons are printed in quotation marks as the system deciphered them; the "
@@ -162,13 +165,17 @@ def _begins(older: Sequence[int]) -> str:
     )
 
 
-def _safe(text: str) -> str:
-    """Text that others wrote, escaped for HTML.
+def visible(text: str) -> str:
+    """Text that others wrote, as a page can show it once it is escaped.
 
     Characters that break lines or change the direction of writing are shown as their codes,
     because with them a text could look like another one.
     """
-    return escape(_UNSAFE.sub(lambda match: f"<U+{ord(match[0]):04X}>", text))
+    return _UNSAFE.sub(lambda match: f"<U+{ord(match[0]):04X}>", text)
+
+
+def _safe(text: str) -> str:
+    return escape(visible(text))
 
 
 def _text(text: str) -> str:

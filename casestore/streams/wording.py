@@ -161,14 +161,28 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def duration(seconds: int) -> str:
+    """Seconds in words: the largest unit, and the next smaller one if there are any: 3 d 4 h."""
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes = seconds // 60
+    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
+    units = ((days, "d"), (hours, "h"), (minutes, "min"))
+    parts = [f"{number} {unit}" for number, unit in units if number]
+    largest = next(index for index, (number, _) in enumerate(units) if number)
+    next_number = units[largest + 1][0] if largest + 1 < len(units) else 0
+    return " ".join(parts[: 2 if next_number else 1])
+
+
 def _entry(name: str, value: Any, zone: tzinfo) -> str:
     if isinstance(value, Mapping) and value.keys() <= {"from", "to"}:  # a correction's change
-        before, after = (_before_or_after(value.get(end), zone) for end in ("from", "to"))
+        before, after = (before_or_after(value.get(end), zone) for end in ("from", "to"))
         return f"{name}: {before} → {after}"
     return f"{name}: {words(value, zone)}"
 
 
-def _before_or_after(value: Any, zone: tzinfo) -> str:
+def before_or_after(value: Any, zone: tzinfo) -> str:
+    """What a field held before or after a correction, as it is stored, in words."""
     if isinstance(value, dict) and value.keys() == {"amount", "currency"}:
         return f"{value['amount']} {value['currency']}"
     return words(value, zone) or "nothing"

@@ -12,6 +12,7 @@ import click
 
 from casestore import CaseStore, History
 from casestore.errors import quoted
+from casestore.streams.timeline import Entry, versions
 from cli.terminal.moments import begin
 from cli.terminal.options import (
     Point,
@@ -199,9 +200,9 @@ def replay(
             _stream(case_id), **at._replace(as_of=None)._asdict(), reveal=reveal
         )
         _check_version(history, at)
-    versions = timeline.versions(history)
+    version_of = versions(history)
     steps = [
-        (timeline.row(timeline.Entry(recorded), versions, tz), changed)
+        (timeline.row(Entry(recorded), version_of, tz), changed)
         for recorded, changed in case_changes.steps(history, at.as_of)
     ]
     if for_people():

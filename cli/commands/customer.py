@@ -14,6 +14,7 @@ from cli.terminal.output import for_people, print_lines, print_object, readable
 from cli.views import customer_state
 from cli.views.report import warn_of_parked
 from projections import reports
+from projections.history.customer_state import facts, merges, preferences, registered
 
 
 @click.group()
@@ -83,11 +84,11 @@ def _described(
         "customer_id": customer_id,
         "as_of": cases.as_of,
         "known_at": known_at,
-        **customer_state.registered(own),
+        **registered(own),
         "customers": ids,
-        "merges": list(customer_state.merges(events)),
-        "preferences": customer_state.preferences(events),
-        "facts": customer_state.facts(events, cases.as_of),
+        "merges": list(merges(events)),
+        "preferences": preferences(events),
+        "facts": facts(events, cases.as_of),
         "cases": list(customer_state.rows(cases.rows, customer_state.CASES)),
         "promises": list(customer_state.rows(promises.rows, customer_state.PROMISES)),
         "goodwill": list(customer_state.rows(goodwill.rows, customer_state.GOODWILL)),

@@ -17,6 +17,7 @@ from casestore.errors import quoted
 from casestore.events import EVENTS, VOCABULARY, Event
 from casestore.events.base import FullId, Id, Known, New, Personal
 from casestore.events.markers import fields_of, marker
+from casestore.events.meanings import meanings, schema_of, values_in
 from cli.terminal.nearest import did_you_mean
 from cli.terminal.options import EVENT_TYPE, Usage
 from cli.terminal.output import (
@@ -29,7 +30,6 @@ from cli.terminal.output import (
     table,
     tabular,
 )
-from cli.views.meanings import meanings, schema_of, values_in
 
 
 @click.command

@@ -95,8 +95,8 @@ _NUMBERS = (Column("number"), Column("built_in", "built in"), Column("what", "wh
 
 def _numbers(rule: Rule) -> Iterator[dict[str, Any]]:
     """The policy's numbers that a rule goes by."""
+    from casestore.events.meanings import meanings  # noqa: PLC0415  (help must not wait)
     from casestore.events.policy_document import BUILT_IN  # noqa: PLC0415  (help must not wait)
-    from cli.views.meanings import meanings  # noqa: PLC0415  (help must not wait)
 
     for name in rule.numbers:
         part, _, field = name.rpartition(".")

@@ -14,7 +14,8 @@ import click
 from casestore import CaseStore, PolicyAdopted, StreamNotFound
 from casestore.errors import InvalidPolicy
 from casestore.events import Actor
-from casestore.events.policy_document import BUILT_IN, DAYS, Document, plain_document
+from casestore.events.policy_document import BUILT_IN, plain_document
+from casestore.policy.settings import settings_in
 from casestore.policy.toml import PolicyFile, read_policy
 from casestore.streams.policies import Adopted, Policies
 from casestore.streams.wording import counted
@@ -181,7 +182,7 @@ def show(at: datetime | None, tz: tzinfo) -> None:
         at = at or store.now()
         policies = store.policies()
     in_force = policies.in_force(at)
-    whole = _whole(in_force.document)
+    whole = plain_document(in_force.document)
     if not for_people():
         print_object({**_row(in_force), "policy": whole})
         return
@@ -195,37 +196,16 @@ def _lines(in_force: Adopted, whole: dict[str, Any], at: datetime, tz: tzinfo) -
     else:
         since = cell(in_force.effective_from, tz)
         yield heading(f"{in_force.name}, in force since {since}")
-    built_in = dict(_settings(_whole(BUILT_IN)))
+    built_in = dict(settings_in(plain_document(BUILT_IN)))
     if days := sorted(whole["calendar"]["holidays"]):
         between = f", {days[0]} to {days[-1]}" if len(days) > 1 else f", {days[0]}"
         whole["calendar"]["holidays"] = counted(len(days), "day") + between
     rows = [
         {"setting": name, "value": value, "built_in": built_in.get(name) == value}
-        for name, value in _settings(whole)
+        for name, value in settings_in(whole)
     ]
     columns = (Column("setting"), Column("value"), Column("built_in", "built in"))
     yield from table(columns, rows)
-
-
-def _whole(document: Document) -> dict[str, Any]:
-    whole = plain_document(document)
-    return whole
-
-
-def _settings(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Each setting by its dotted name.
-
-    An empty object or list is a setting too: it says that there is no limit, or none of something.
-    """
-    if value in ({}, []):
-        yield path, "no limit" if ".limits." in path else "none"
-    elif not isinstance(value, dict):
-        yield path, value
-    else:
-        if path == "calendar.hours":
-            value = {day: value.get(day) or "free" for day in DAYS}
-        for name, inner in value.items():
-            yield from _settings(inner, f"{path}.{name}" if path else name)
 
 
 def _others(policies: Policies, in_force: Adopted, tz: tzinfo) -> Iterator[str]:

@@ -8,11 +8,11 @@ from threading import Event as StopSignal
 
 import click
 
+from casestore.streams.wording import duration
 from cli.commands.reports import MANY
 from cli.terminal.options import REFUSED, Code, settings, shared
 from cli.terminal.output import Column, for_people, print_lines, print_rows, table, tabular
 from cli.terminal.progress import progress
-from cli.views.report import duration
 from projections import PROJECTIONS, Parked, Runner
 
 

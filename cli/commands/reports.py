@@ -77,7 +77,7 @@ class _Read(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
             self.fail(str(error), param, ctx)
 
 
-_SELECTS = {
+SELECTS = {
     "customer": "Of one customer, and whoever is merged with them; may be repeated.",
     "case": "Of one case, and what it is merged with; may be repeated.",
     "agent": "Of one agent; may be repeated, and any will do.",
@@ -120,22 +120,24 @@ def report_command(
         own = {name: value for name, value in own.items() if name in known}
         sort = None if sort is None else sort_field(chosen, sort)
         with settings().open_store() as store:
-            _check_that_they_exist(store, selection)
+            check_that_they_exist(store, selection)
             try:
                 result = answered(chosen, store, selection=selection, sort=sort, limit=limit, **own)
             except CannotAsk as error:
                 raise Usage(str(error)) from None
             if explained:
-                from cli.views import lapses  # noqa: PLC0415  (only who asks for words waits for it)
+                # Only who asks for words waits for these.
+                from cli.views.lapses import explained_lapses  # noqa: PLC0415  (see above)
+                from projections.reports import explained as words  # noqa: PLC0415  (see above)
 
                 if for_people():
                     warn_of_parked(result.parked)
-                    lines = lapses.explained_lapses(result, store, selection.tz)
+                    lines = explained_lapses(result, store, selection.tz)
                     print_lines(chain(lines, zone_named(selection.tz)))
                     return
-                rows = list(lapses.with_words(result, store, selection.tz))
+                rows = list(words.with_words(result, store, selection.tz))
                 result = replace(result, rows=rows)
-                chosen = replace(chosen, line=lapses.ExplainedLine)
+                chosen = replace(chosen, line=words.ExplainedLine)
         shows(chosen, result, selection.tz)
 
     decorators = [
@@ -150,7 +152,7 @@ def report_command(
         ),
         *(
             click.option(f"--{name}", metavar="ID", multiple=True, help=help_)
-            for name, help_ in _SELECTS.items()
+            for name, help_ in SELECTS.items()
             if name in report.selects and name != report.argument
         ),
         click.option(
@@ -247,7 +249,7 @@ _LONG = 80
 """From this many characters on, an option's codes are too long to list them in a help page."""
 
 
-def _check_that_they_exist(store: CaseStore, selection: Selection) -> None:
+def check_that_they_exist(store: CaseStore, selection: Selection) -> None:
     """Raise StreamNotFound if a case or a customer that is selected does not exist.
 
     Otherwise a customer whose id was mistyped would look like one without complaints. Raises Usage
@@ -275,7 +277,7 @@ def answered(report: Report[Any], store: CaseStore, **arguments: Any) -> Result[
 # --- the commands ----------------------------------------------------------------------------
 
 
-_GOODWILL = ("history", "spend", "allowance")
+_GOODWILL = ("history", "given", "spend", "allowance")
 
 
 class _Reports(click.Group):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
+from casestore.events import ReplySent
 from casestore.streams.case import Case
 from casestore.streams.history import History
 from casestore.streams.wording import counted
 from cli.terminal.output import Column, cell, heading, table
 from projections.history.case_history import CaseHistory
+from projections.history.case_state import issues
+from projections.history.deliveries import Reply, replies
 
 _SECTIONS = {
     "issues": ("Issues", "issue_id category state"),
@@ -26,6 +29,8 @@ _SECTIONS = {
 def described(case: Case, history: History, asked_at: datetime) -> dict[str, Any]:
     """A case as one object; whether its promises are kept is judged at `asked_at`."""
     version = history.originals[-1].version if history.originals else 0
+    read = CaseHistory(history) if history.effective else None
+    sent = [] if read is None else list(replies(read))
     return {
         "case_id": case.case_id,
         "version": version,
@@ -47,11 +52,11 @@ def described(case: Case, history: History, asked_at: datetime) -> dict[str, Any
         "agent": case.agent,
         "team": case.team,
         "merged_into": case.merged_into,
-        "issues": list(_issues(case, history)),
+        "issues": list(_issues(read)),
         "asks": [{"ask_id": ask.ask_id, "kind": ask.kind} for ask in case.asks.values()],
         "promises": list(_promises(case, asked_at)),
-        "replies": list(_replies(case)),
-        "undelivered": list(_undelivered(case)),
+        "replies": list(map(_reply, sent)),
+        "undelivered": list(_undelivered(sent)),
         "gestures": [
             {
                 "gesture_id": gesture_id,
@@ -82,52 +87,35 @@ def _promises(case: Case, asked_at: datetime) -> Iterator[dict[str, Any]]:
         }
 
 
-def _issues(case: Case, history: History) -> Iterator[dict[str, Any]]:
+def _issues(read: CaseHistory | None) -> Iterator[dict[str, Any]]:
     """The issues, and whether each is still open by what this case alone tells."""
-    turns = CaseHistory(history).issue_turns if case.issues else []
-    still_open = turns[-1][1] if turns else frozenset()
-    for issue_id, category in case.issues.items():
-        state = "open" if issue_id in still_open else "settled"
-        yield {"issue_id": issue_id, "category": category, "state": state}
+    for each in () if read is None else issues(read):
+        yield {"issue_id": each.issue_id, "category": each.category, "state": each.state}
 
 
-def _replies(case: Case) -> Iterator[dict[str, Any]]:
-    """Every reply, and what is known of whether it arrived."""
-    arrivals, resends = case.arrivals, _resends(case)
-    for reply_id, reply in case.replies.items():
-        if not reply.undelivered:
-            delivery = "unknown" if reply.heard_at is None else "confirmed"
-        else:
-            delivery = "sent_again" if reply_id in arrivals else "undelivered"
-        yield {
-            "reply_id": reply_id,
-            "channel": reply.channel,
-            "sent_at": reply.sent_at,
-            "automated": reply.automated,
-            "delivery": delivery,
-            "resend_of": reply.resend_of,
-            "resent_by": resends.get(reply_id, []),
-        }
+def _reply(reply: Reply) -> dict[str, Any]:
+    """A reply, and what is known of whether it arrived."""
+    sent: ReplySent = reply.sent.event
+    return {
+        "reply_id": reply.reply_id,
+        "channel": sent.channel,
+        "sent_at": reply.sent.at,
+        "automated": sent.automated,
+        "delivery": reply.delivery,
+        "resend_of": sent.resend_of,
+        "resent_by": list(reply.resent_by),
+    }
 
 
-def _resends(case: Case) -> dict[str | None, list[str]]:
-    """The replies that sent each one again."""
-    resends: dict[str | None, list[str]] = {}
-    for reply_id, reply in case.replies.items():
-        resends.setdefault(reply.resend_of, []).append(reply_id)
-    return resends
-
-
-def _undelivered(case: Case) -> Iterator[dict[str, Any]]:
-    arrivals, resends = case.arrivals, _resends(case)
-    for reply_id, reply in case.replies.items():
-        if reply.undelivered:
+def _undelivered(sent: Sequence[Reply]) -> Iterator[dict[str, Any]]:
+    for reply in sent:
+        if reply.delivery in ("undelivered", "sent_again"):
             yield {
-                "reply_id": reply_id,
-                "channel": reply.channel,
-                "sent_at": reply.sent_at,
-                "resent_by": resends.get(reply_id, []),
-                "arrived": reply_id in arrivals,
+                "reply_id": reply.reply_id,
+                "channel": reply.sent.event.channel,
+                "sent_at": reply.sent.at,
+                "resent_by": list(reply.resent_by),
+                "arrived": reply.arrived_at is not None,
             }
 
 

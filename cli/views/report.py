@@ -10,7 +10,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import click
 
 from casestore import Money
-from casestore.streams.wording import counted
+from casestore.streams.wording import counted, duration
 from cli.terminal.options import settings
 from cli.terminal.output import (
     Column,
@@ -158,19 +158,6 @@ def _for_people(name: str, value: Any) -> Any:
     if isinstance(value, str) and name in ("kind", "state", "status", "reason", "ledger"):
         return value.replace("_", " ")
     return value
-
-
-def duration(seconds: int) -> str:
-    """Seconds in words: the largest unit, and the next smaller one if there are any: 3 d 4 h."""
-    if seconds < 60:
-        return f"{seconds} s"
-    minutes = seconds // 60
-    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
-    units = ((days, "d"), (hours, "h"), (minutes, "min"))
-    parts = [f"{number} {unit}" for number, unit in units if number]
-    largest = next(index for index, (number, _) in enumerate(units) if number)
-    next_number = units[largest + 1][0] if largest + 1 < len(units) else 0
-    return " ".join(parts[: 2 if next_number else 1])
 
 
 def _summary(summary: Mapping[str, Any], zone: tzinfo) -> Iterator[str]:

@@ -4,25 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, tzinfo
-from typing import Any, NamedTuple
+from typing import Any
 
-from casestore.events import EventCorrected
-from casestore.streams.history import History, Recorded, stored_data
-from casestore.streams.wording import clock, tell, words
+from casestore.streams.history import History, stored_data
+from casestore.streams.timeline import Entry, in_words, timeline, versions
+from casestore.streams.wording import clock, words
 from cli.terminal.output import Column, on_terminal
 from cli.terminal.screen import width
-
-
-class Entry(NamedTuple):
-    """An event as a timeline shows it."""
-
-    recorded: Recorded
-    corrected_by: tuple[int, ...] = ()
-    """Versions of the corrections that amended it."""
-    voided_by: int | None = None
-    late: bool = False
-    """Whether it was recorded after something that happened later."""
-
 
 NARROW = 120
 """Below this width of a terminal, who and what stand in one column."""
@@ -43,36 +31,10 @@ def columns(zone: tzinfo = UTC) -> Sequence[Column]:
     )
 
 
-def timeline(history: History) -> list[Entry]:
-    """A history's events in the order in which they happened, including voided ones."""
-    corrected: dict[str, list[int]] = {}
-    for recorded in history.originals:
-        if isinstance(recorded.event, EventCorrected):
-            corrected.setdefault(str(recorded.event.event_id), []).append(recorded.version)
-    as_of = history.as_of
-    gone = (*history.voided.values(), *history.set_aside)
-    voided = [r for r in gone if as_of is None or r.occurred_at <= as_of]
-    entries = []
-    latest = None
-    for recorded in sorted((*history, *voided), key=lambda recorded: recorded.version):
-        late = latest is not None and recorded.occurred_at < latest
-        latest = recorded.occurred_at if latest is None else max(latest, recorded.occurred_at)
-        corrections = corrected.get(recorded.uid, [])
-        # What is voided cannot be corrected any more: its last correction is the one that voided.
-        voided_by = corrections.pop() if recorded.uid in history.voided else None
-        entries.append(Entry(recorded, tuple(corrections), voided_by, late))
-    return sorted(entries, key=lambda entry: (entry.recorded.occurred_at, entry.recorded.version))
-
-
 def rows(history: History, zone: tzinfo = UTC) -> list[dict[str, Any]]:
     """A history as rows of `columns`."""
     version_of = versions(history)
     return [row(entry, version_of, zone) for entry in timeline(history)]
-
-
-def versions(history: History) -> dict[str, int]:
-    """The versions of a history's events, by event id."""
-    return {recorded.uid: recorded.version for recorded in history.originals}
 
 
 def row(entry: Entry, version_of: Mapping[str, int], zone: tzinfo = UTC) -> dict[str, Any]:
@@ -86,7 +48,7 @@ def row(entry: Entry, version_of: Mapping[str, int], zone: tzinfo = UTC) -> dict
     """
     recorded = entry.recorded
     event, actor = recorded.event, recorded.event.actor
-    text = _in_words(recorded, version_of, zone)
+    text = in_words(recorded, version_of, zone)
     who, what = words(actor), "".join((*_marks(entry), text))
     return {
         "stream": recorded.stream,
@@ -132,14 +94,6 @@ def lapse_row(stream: str, lapse: Any, zone: tzinfo = UTC) -> dict[str, Any]:
         "told": what,
         "data": {"rule": lapse.rule, "subject": lapse.subject, "evidence": list(lapse.evidence)},
     }
-
-
-def _in_words(recorded: Recorded, version_of: Mapping[str, int], zone: tzinfo) -> str:
-    if isinstance(recorded.event, EventCorrected):
-        version = version_of.get(str(recorded.event.event_id))
-        if version is not None:
-            return tell(recorded, zone, event_id=f"at version {version}")
-    return tell(recorded, zone)
 
 
 def _marks(entry: Entry) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Context, Decimal, localcontext
 from typing import Any, Literal, TypeVar
 
@@ -97,6 +97,34 @@ def period(at: datetime, by: Step, zone: tzinfo) -> str:
         return day.isoformat()[:7]
     year, week, _ = day.isocalendar()
     return f"{year:04}-W{week:02}"
+
+
+def bounds(name: str, by: Step, zone: tzinfo) -> tuple[datetime, datetime]:
+    """When a period begins and when the next one does, by the name that `period` gives it.
+
+    Raises ValueError for a name that is none.
+    """
+    if by == "week":
+        year, _, week = name.partition("-W")
+        begin = date.fromisocalendar(int(year), int(week), 1)
+    else:
+        begin = date.fromisoformat(f"{name}-01" if by == "month" else name)
+    if by == "month":
+        return _midnight(begin, zone), _midnight(begin, zone, months=1)
+    return _midnight(begin, zone), _midnight(begin, zone, days=1 if by == "day" else 7)
+
+
+def _midnight(day: date, zone: tzinfo, days: int = 0, months: int = 0) -> datetime:
+    """The first instant of a day so much later, also where clocks skip midnight.
+
+    What is outside of the calendar is moved to its end.
+    """
+    try:
+        later = day + timedelta(days=days or 32 * months)
+        later = later.replace(day=1) if months else later
+        return datetime.combine(later, time(), zone).astimezone(UTC)
+    except OverflowError:
+        return _FIRST if day.year == 1 else _LAST
 
 
 def periods(begin: datetime, end: datetime, by: Step, zone: tzinfo) -> Iterator[str]:

@@ -137,11 +137,7 @@ class Report(Generic[R_co]):
         options: dict[str, Any] = {**asked}
         named = {each: options.pop(each) for each in FIELDS if each in options}
         chosen = replace(selection or Selection(), **named)
-        self._check(chosen, sort, limit)
-        try:
-            signature(self._answer).bind(None, **options)
-        except TypeError as error:
-            raise CannotAsk(f"the report {self.name!r}: {error}") from None
+        self._check(chosen, sort, limit, options)
         needs = tuple(dict.fromkeys([*self.needs, CASES, CUSTOMERS]))
         with LiveTables(store, PROJECTIONS, for_one_report=True) as live:
             # On PostgreSQL, a rebuild may drop a table while a report reads it: try again.
@@ -173,7 +169,40 @@ class Report(Generic[R_co]):
             parked,
         )
 
-    def _check(self, asked: Selection, sort: str | None, limit: int | None) -> None:
+    def _over(
+        self,
+        view: View,
+        parked: int,
+        sort: str | None,
+        limit: int | None,
+        options: Mapping[str, Any],
+    ) -> Result[R_co]:
+        """Run the report over tables that are open already.
+
+        Args:
+            view: the tables, and what is asked about.
+            parked: the number of streams that they lack.
+            sort: as in a call of the report.
+            limit: as in a call of the report.
+            options: this report's own options.
+
+        Raises:
+            CannotAsk: as a call of the report does.
+        """
+        self._check(view.selection, sort, limit, options)
+        return self._result(view, parked, sort, limit, options)
+
+    def _check(
+        self,
+        asked: Selection,
+        sort: str | None,
+        limit: int | None,
+        options: Mapping[str, Any],
+    ) -> None:
+        try:
+            signature(self._answer).bind(None, **options)
+        except TypeError as error:
+            raise CannotAsk(f"the report {self.name!r}: {error}") from None
         if limit is not None and not isinstance(limit, int):
             raise CannotAsk(f"limit is a whole number, not {quoted(limit)}")
         for at in (asked.as_of, asked.known_at, asked.since, asked.until):

@@ -82,7 +82,10 @@ class Asked(TypedDict, total=False):
     document: Document
     due: timedelta | None
     kind: Several
+    ledger: Several
     name: str
+    complaints: bool
+    open_at: datetime | None
     opened_from: datetime | None
     opened_to: datetime | None
     received_from: datetime | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from copy import copy
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -61,6 +62,12 @@ class View:
         if isinstance(policies, Exception):
             raise policies
         return policies
+
+    def about(self, selection: Selection) -> View:
+        """The same tables, asked about another selection of the same moment."""
+        other = copy(self)
+        other.selection = selection
+        return other
 
     @contextmanager
     def under(self, policies: Policies) -> Iterator[View]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from projections.reports.declared.causes import CAUSES, CauseLine
     from projections.reports.declared.conflicts import CONFLICTS, ConflictLine
     from projections.reports.declared.consistency import CONSISTENCY, ConsistencyLine
+    from projections.reports.declared.given import GIVEN, GivenLine
     from projections.reports.declared.goodwill import HISTORY, SPEND, GoodwillLine, SpendLine
     from projections.reports.declared.lapses import (
         LAPSE_COUNTS,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     promise_rates = PROMISE_RATES
     goodwill_history = HISTORY
     goodwill_spend = SPEND
+    goodwill_given = GIVEN
     goodwill_allowance = ALLOWANCE
     undelivered = UNDELIVERED
     waiting = WAITING
@@ -81,6 +83,7 @@ _NAMES = {
     "projections.reports.declared.causes": "causes=CAUSES CauseLine",
     "projections.reports.declared.conflicts": "conflicts=CONFLICTS ConflictLine",
     "projections.reports.declared.consistency": "consistency=CONSISTENCY ConsistencyLine",
+    "projections.reports.declared.given": "goodwill_given=GIVEN GivenLine",
     "projections.reports.declared.goodwill": (
         "goodwill_history=HISTORY goodwill_spend=SPEND GoodwillLine SpendLine"
     ),
@@ -116,6 +119,7 @@ __all__ = [
     "CauseLine",
     "ConflictLine",
     "ConsistencyLine",
+    "GivenLine",
     "GoodwillLine",
     "LapseCountLine",
     "LapseLine",
@@ -143,6 +147,7 @@ __all__ = [
     "conflicts",
     "consistency",
     "goodwill_allowance",
+    "goodwill_given",
     "goodwill_history",
     "goodwill_spend",
     "lapse_counts",

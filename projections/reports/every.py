@@ -8,6 +8,7 @@ from projections.reports.declared.cases import CASES_REPORT
 from projections.reports.declared.causes import CAUSES
 from projections.reports.declared.conflicts import CONFLICTS
 from projections.reports.declared.consistency import CONSISTENCY
+from projections.reports.declared.given import GIVEN
 from projections.reports.declared.goodwill import HISTORY, SPEND
 from projections.reports.declared.lapses import LAPSES_REPORT
 from projections.reports.declared.overdue import OVERDUE
@@ -25,6 +26,7 @@ REPORTS: tuple[Report[Line], ...] = (
     PROMISES_REPORT,
     HISTORY,
     SPEND,
+    GIVEN,
     ALLOWANCE,
     UNDELIVERED,
     WAITING,

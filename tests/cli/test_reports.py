@@ -15,8 +15,8 @@ import pytest
 
 from casestore import Actor, CaseStore
 from casestore.append import form as append_form
+from casestore.streams.wording import duration
 from casestore.transfer.ndjson import import_lines
-from cli.views.report import duration
 from projections import reports
 from tests.support.command_line import NOW, ROOT, Casestore, demo_store
 from tests.support.golden import check_golden
@@ -93,6 +93,7 @@ ASKED = {
     "goodwill": [
         "goodwill history C-5120",
         "goodwill history K-2",
+        "goodwill given --status given --ledger goodwill",
         "goodwill spend --by team",
         "goodwill spend --by month --tz America/New_York",
         "goodwill spend --by kind --product box",

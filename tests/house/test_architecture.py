@@ -46,6 +46,7 @@ STEPS: dict[str, list[set[str]]] = {
         {"engine"},
         {"query"},
         {"reports"},
+        {"pages"},
     ],
     "cli": [{"terminal"}, {"views"}, {"completion"}, {"main"}, {"commands"}],
 }

@@ -18,10 +18,10 @@ import casestore
 import projections
 from casestore.events.base import Known, New
 from casestore.events.markers import fields_of, marker, parts
+from casestore.events.meanings import values_in
 from casestore.events.policy_document import Conduct
 from casestore.intake.csv.mapping import read_mapping
 from cli.main import cli
-from cli.views.meanings import values_in
 from projections import reports
 from projections.rules.lapses import RULES
 from tests.support import cli_page, events_page, feeds, policy_page

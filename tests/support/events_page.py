@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from casestore.events import VOCABULARY
+from casestore.events.meanings import values_in
 from cli.commands.events import fields_in_words
-from cli.views.meanings import values_in
 from tests.support import feeds
 from tests.support.command_line import Casestore
 

@@ -11,6 +11,7 @@ from textwrap import dedent
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from casestore.events.markers import fields_of
+from casestore.events.meanings import meanings
 from casestore.events.policy_document import (
     Amount,
     Calendar,
@@ -23,7 +24,6 @@ from casestore.events.policy_document import (
     Share,
     Within,
 )
-from cli.views.meanings import meanings
 from projections.read_models import PROJECTIONS
 from projections.reports import REPORTS
 from projections.rules.lapses import RULES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal, get_args
@@ -123,6 +124,7 @@ def _answer(
     closed_to: datetime | None = None,
     reopened_from: datetime | None = None,
     reopened_to: datetime | None = None,
+    open_at: datetime | None = None,
 ) -> Answer[CaseLine]:
     received = _between("coalesce(receipt, opened_at)", received_from, received_to)
     opened = _between("opened_at", opened_from, opened_to)
@@ -135,6 +137,9 @@ def _answer(
             where = " AND ".join(("turns = 1", f"what = '{what}'", *within))
             turned = {turn.case_id for turn in view.select(CLOSINGS, where)}
             rows = [row for row in rows if row.case_id in turned]
+    if open_at is not None:
+        closed = _closed_before(view, open_at)
+        rows = [row for row in rows if row.opened_at < open_at and row.case_id not in closed]
     rows = [
         row
         for row in rows
@@ -149,6 +154,17 @@ def _answer(
         for row in rows
     ]
     return Answer(lines, _summary(rows))
+
+
+def _closed_before(view: View, at: datetime) -> set[str]:
+    """The cases that were closed before a time and not reopened; and all that are merged, which
+    are open or closed with the case that they lead to."""
+    closings: Counter[str] = Counter()
+    for turn in view.select(CLOSINGS, f"turns = 1 AND at < {to_microseconds(at)}"):
+        closings[turn.case_id] += 1 if turn.what == "closed" else -1
+    merged = view.select(CASES, "status = 'merged'")
+    closed = {case_id for case_id, count in closings.items() if count > 0}
+    return closed | {row.case_id for row in merged}
 
 
 def _between(column: str, begin: datetime | None, end: datetime | None) -> list[str]:
@@ -211,6 +227,7 @@ CASES_REPORT = Report(
         Option("closed-to", "Only those closed before, reopened since or not.", datetime),
         Option("reopened-from", "Only those reopened then or later.", datetime),
         Option("reopened-to", "Only those reopened before.", datetime),
+        Option("open-at", "Only those opened before, and not closed by then.", datetime),
     ),
     example="cases --team north --sort -opened_at --limit 20",
 )

@@ -155,7 +155,7 @@ def _spend(view: View, *, by: str) -> Answer[SpendLine]:
         GOODWILL, "status = 'given'", time="given_at", agent="given_by"
     )
     groups = grouped(rows, lambda row: (_group(view, row, by), _currency(row)))
-    within = _verdicts(view)
+    within = verdicts(view)
     found = [_spent(*key, of_group, within) for key, of_group in groups.items()]
     found.sort(key=lambda row: (row.group is None, row.group or "", row.currency or "~"))
     gestures = [row for row in rows if row.ledger == "goodwill"]
@@ -180,7 +180,7 @@ def _currency(row: GoodwillRow) -> str | None:
     return row.value.currency if row.value else None
 
 
-def _verdicts(view: View) -> dict[str, Verdict]:
+def verdicts(view: View) -> dict[str, Verdict]:
     """By event id, whether the gesture was within authority, where a policy says so."""
     if not any(each.document.roles for each in view.policies.adopted):
         return {}

@@ -19,11 +19,15 @@ def standing_gestures(view: View) -> dict[str, list[Dated]]:
     """
     asked = view.selection.wanted("customer")
     where = "ledger = 'goodwill' AND status = 'given'"
-    every: list[GoodwillRow] = view.select(GOODWILL, where)
-    rows = every
-    if asked is not None:
+    rows: list[GoodwillRow]
+    if asked is None:
+        rows = every = view.select(GOODWILL, where)
+    else:  # one customer's page must not read what all others were given
         ids = view.same_customers(*asked)
-        rows = [row for row in every if row.customer_id in ids]
+        marks = ", ".join("?" * len(ids))
+        rows = view.select(GOODWILL, f"{where} AND customer_id IN ({marks})", ids)
+        in_cases = view.lookup(GOODWILL, "case_id", {row.case_id for row in rows})
+        every = [each for each in in_cases if each.ledger == "goodwill" and each.status == "given"]
     rows.sort(key=in_order)
     roots = view.roots(row.customer_id for row in rows)
     by_customer = grouped(rows, lambda row: roots[row.customer_id])

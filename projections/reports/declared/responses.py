@@ -61,8 +61,10 @@ def _rows(view: View) -> list[ResponseRow]:
     return rows
 
 
-def _answer(view: View) -> Answer[ResponseLine]:
+def _answer(view: View, *, complaints: bool = False) -> Answer[ResponseLine]:
     rows = _rows(view)
+    if complaints:
+        rows = _of_complaints(view, rows)
     roots = view.roots(row.customer_id for row in rows)
     lines = [
         ResponseLine(
@@ -140,6 +142,7 @@ RESPONSES_REPORT = Report(
     needs=(RESPONSES,),
     shown="message_id case_id channel at answered_at answered_by team seconds within",
     options=(
+        Option("complaints", "Only those that --by counts: of cases that are complaints."),
         Option(
             "by",
             "How soon, by agent, team, channel, product, category, day, week or month.",

@@ -20,7 +20,7 @@ REPORTS = (
     *("today", "cases", "promises", "promises --rate", "undelivered", "waiting", "overdue"),
     "ageing",
     *("repeats", "lapses --case {case}", "lapses --by team", "conflicts", "consistency --by team"),
-    *("goodwill history {customer}", "goodwill spend --by team"),
+    *("goodwill history {customer}", "goodwill given", "goodwill spend --by team"),
     *("goodwill allowance {customer} --role agent", "breakdown --by team", "responses"),
     *("responses --by agent", "period", "causes --by month"),
 )

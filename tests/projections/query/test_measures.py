@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given as hypothetically
 from hypothesis import strategies as st
 
-from projections.query.measures import percentile, seconds, share
+from projections.query.measures import STEPS, Step, bounds, percentile, period, seconds, share
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -49,3 +50,32 @@ def test_seconds_and_shares() -> None:
     assert seconds(timedelta(seconds=2) - MICROSECOND) == 1
     assert share(1, 3) == 0.3333
     assert share(0, 0) is None
+
+
+@hypothetically(
+    st.integers(0, 2_000_000_000).map(lambda second: datetime.fromtimestamp(second, UTC)),
+    st.sampled_from(STEPS),
+    st.sampled_from([UTC, *map(ZoneInfo, ("Europe/Berlin", "America/Sao_Paulo", "Asia/Tokyo"))]),
+)
+def test_a_period_has_what_lies_between_its_bounds(at: datetime, by: Step, zone: tzinfo) -> None:
+    name = period(at, by, zone)
+    begin, end = bounds(name, by, zone)
+    assert begin <= at < end
+    assert period(begin, by, zone) == period(end - MICROSECOND, by, zone) == name
+    assert period(begin - MICROSECOND, by, zone) != name != period(end, by, zone)
+
+
+def test_a_day_begins_where_clocks_skip_midnight() -> None:
+    begin, end = bounds("2018-11-04", "day", ZoneInfo("America/Sao_Paulo"))
+    assert begin == datetime(2018, 11, 4, 3, tzinfo=UTC)
+    assert end - begin == timedelta(hours=23)
+    week = bounds("2020-W53", "week", UTC)
+    assert [each.date() for each in week] == [date(2020, 12, 28), date(2021, 1, 4)]
+
+
+def test_a_period_at_the_end_of_the_calendar_ends_with_it() -> None:
+    last: dict[Step, str] = {"month": "9999-12", "day": "9999-12-31", "week": "9999-W52"}
+    for by, name in last.items():
+        begin, end = bounds(name, by, ZoneInfo("Asia/Tokyo"))
+        assert begin < end == datetime.max.replace(tzinfo=UTC)
+    assert bounds("0001-01", "month", ZoneInfo("Asia/Tokyo"))[0].year == 1

@@ -567,6 +567,12 @@ def test_cases_by_status_channel_and_time_of_opening_or_closing(tmp_path: Path) 
         assert of(reopened_from=moment("+1d")) == ["c1"]
         assert of(reopened_to=moment("+2d")) == []
         assert of(closed_to=moment("+9d"), status=("closed",)) == ["c2"]
+        # What was open at a time: opened before it, and not closed, or opened again.
+        assert of(open_at=moment("+1h")) == []
+        assert of(open_at=moment("+1d")) == ["c1", "c2"]
+        assert of(open_at=moment("+25h")) == ["c2"]
+        assert of(open_at=moment("+49h")) == ["c1", "c2"]
+        assert of(open_at=moment("+4d")) == ["c1"]
 
 
 def test_a_row_needs_to_match_only_one_of_several_values(tmp_path: Path) -> None:

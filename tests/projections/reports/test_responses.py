@@ -222,6 +222,7 @@ def test_what_was_no_complaint_is_listed_and_counts_in_no_total(desk: Desk) -> N
     desk.case("c2", closed("+9h", reason="not_a_complaint"))
     desk.case("c3", opened(), wrote("m1"), replied("r1", "+9h"), closed("+9h", reason="duplicate"))
     assert [each.case_id for each in responses(desk)] == ["c1", "c2", "c3"]
+    assert [each.case_id for each in responses(desk, complaints=True)] == ["c1"]
     told = reports.responses(desk.store, as_of=moment("+30d")).summary
     assert (told["n"], told["p90_s"]) == (1, HOUR)
     assert counts(desk, "agent")["anna"].n == 1

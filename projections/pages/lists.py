@@ -1,0 +1,305 @@
+"""Lists: the rows of a report, or those of them that a number counts, the most urgent on top."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from types import UnionType
+from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+
+from casestore import Money
+from projections import reports
+from projections.models.cases import NOT_COMPLAINTS
+from projections.pages.links import Rows, Values
+from projections.pages.page import PARTS, Pages
+from projections.query.report import Line, Report, sortable
+
+MOST = 1_000
+"""So many rows a list shows; it says how many more there are."""
+Urgency = Callable[[Any], Any]
+"""A key that sorts rows, the most urgent first."""
+
+
+class Kind(NamedTuple):
+    """A list that pages have."""
+
+    title: str
+    report: Report[Any]
+    about: str
+    """In a sentence: which rows these are, and in which order they stand."""
+    urgency: Urgency
+    columns: str
+    """The fields that are shown, with spaces between."""
+    asked: Mapping[str, Any] = {}
+    """What the report is always asked."""
+
+
+def _last(value: Any) -> tuple[bool, Any]:
+    """A key by which what is not known comes last."""
+    return value is None, 0 if value is None else sortable(value)
+
+
+def _newest(moment: datetime) -> float:
+    return -moment.timestamp()
+
+
+_STATES = ("broken", "open", "undated", "late", "withdrawn", "kept", "released")
+_VERDICTS = ("no", "unknown", "yes")
+_ANSWERS = ("no", "open", "yes")
+
+LISTS: Mapping[str, Kind] = {
+    "today": Kind(
+        "To do",
+        reports.today,
+        "What there is to do: what is overdue, who waits, and what is due in 7 days. What was due "
+        "first stands first.",
+        lambda row: (row.due_at, row.case_id, row.kind, row.id or ""),
+        "due_at case_id kind overdue_s customer_id owner team since id",
+    ),
+    "overdue": Kind(
+        "Overdue",
+        reports.overdue,
+        "What is past its due time and still has to be done. What is overdue longest stands first.",
+        lambda row: (row.due_at, row.case_id, row.kind, row.id or ""),
+        "due_at case_id kind overdue_s customer_id owner team id",
+    ),
+    "waiting": Kind(
+        "Waiting",
+        reports.waiting,
+        "Customers whom nobody has answered. Who has waited longest stands first.",
+        lambda row: (row.waiting_since, row.case_id),
+        "waiting_since case_id waiting_s customer_id status agent team unanswered",
+    ),
+    "undelivered": Kind(
+        "Undelivered",
+        reports.undelivered,
+        "Replies that are known not to have arrived. Those that were not sent again stand first, "
+        "the oldest of them on top.",
+        lambda row: (row.resent_by is not None, row.failed_at, row.case_id, row.reply_id),
+        "failed_at case_id kind age_s customer_id channel code reply_id resent_by",
+    ),
+    "promises": Kind(
+        "Promises",
+        reports.promises,
+        "What was promised. Broken promises stand first, then those that are open, by the time "
+        "when they were or are due.",
+        lambda row: (_STATES.index(row.state), _last(row.due_at), row.case_id, row.promise_id),
+        "due_at case_id state kind late_by_s customer_id made_by team made_at kept_at promise_id",
+    ),
+    "cases": Kind(
+        "Cases",
+        reports.cases,
+        "Every case, and how it stands. Whose customer waits longest stands first, then what is "
+        "open, the oldest on top.",
+        lambda row: (
+            *(_last(row.waiting_since), row.status != "open", row.status == "merged"),
+            *(row.opened_at, row.case_id),
+        ),
+        "case_id customer_id status waiting_since received_at closed_at category agent team "
+        "first_response_s resolution_s promises_broken issues_open",
+    ),
+    "goodwill": Kind(
+        "Goodwill and remedies",
+        reports.goodwill_given,
+        "What customers were given: gestures beyond what was owed, and remedies, which were owed. "
+        "Gestures beyond authority stand first, then the newest.",
+        lambda row: (
+            *(row.ledger == "remedy", _VERDICTS.index(row.within_authority)),
+            *(_newest(row.given_at), row.case_id, row.id),
+        ),
+        "given_at case_id ledger kind value within_authority customer_id given_by team status "
+        "outcome",
+    ),
+    "lapses": Kind(
+        "Lapses",
+        reports.lapses,
+        "What the rules find in how complaints were handled. The newest stand first.",
+        lambda row: (_newest(row.at), row.case_id, row.rule, row.subject),
+        "at case_id rule outcome customer_id subject agent team",
+    ),
+    "conflicts": Kind(
+        "Conflicts",
+        reports.conflicts,
+        "Statements to one customer that disagree. The newest stand first.",
+        lambda row: (_newest(row.stated_at), row.case_id, row.statement_id),
+        "stated_at case_id topic value stated_by team customer_id earlier_value earlier_at "
+        "earlier_by earlier_case_id",
+    ),
+    "consistency": Kind(
+        "Consistency",
+        reports.consistency,
+        "Like complaints that were given unlike gestures. What is furthest above the lowest "
+        "stands first.",
+        lambda row: (-(row.over_lowest or 0), row.category or "", row.product or "", row.group),
+        "category product outcome currency group gestures median over_lowest",
+    ),
+    "responses": Kind(
+        "Messages and their answers",
+        reports.responses,
+        "Customers' messages in complaints. What was not answered in time stands first, the oldest "
+        "on top.",
+        lambda row: (_ANSWERS.index(row.within), row.at, row.case_id, row.message_id),
+        "at case_id within seconds working_seconds customer_id channel answered_by team "
+        "answered_at message_id",
+        {"complaints": True},
+    ),
+}
+"""Every kind of list, by its name."""
+MAIN = (
+    *("today", "overdue", "waiting", "undelivered", "promises", "cases", "goodwill", "lapses"),
+    *("conflicts", "consistency"),
+)
+"""The lists that every site has as a whole."""
+COMPLAINTS: tuple[tuple[str, Values], ...] = (("close_reason", NOT_COMPLAINTS),)
+"""What `Rows.but` of cases leaves out, so that complaints are left."""
+STANDING: tuple[tuple[str, Values], ...] = (("status", ("open", "closed")),)
+"""What `Rows.only` of cases keeps, so that each family counts once."""
+
+
+Form = Literal[
+    "text", "code", "time", "seconds", "money", "share", "number", "case", "customer", "rule"
+]
+
+
+class Column(NamedTuple):
+    """A column of a list."""
+
+    name: str
+    heading: str
+    form: Form
+
+    @property
+    def right(self) -> bool:
+        """Whether its values stand on the right."""
+        return self.form in ("seconds", "money", "share", "number")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The rows of a list."""
+
+    rows: Sequence[Any]
+    """The first of them, by urgency."""
+    total: int
+
+
+def chosen(pages: Pages, asked: Rows, most: int = MOST) -> Chosen:
+    """The rows that a list shows. Raises CannotAsk for options that its report does not take."""
+    kind = LISTS[asked.report]
+    not_asked = dict.fromkeys(left_out(pages, kind.report))
+    result = pages.ask(kind.report, **kind.asked, **not_asked, **dict(asked.options))  # type: ignore[arg-type]  # each report has its own
+    rows = [row for row in result.rows if _shows(asked, row)]
+    rows.sort(key=kind.urgency)
+    return Chosen(rows[:most], len(rows))
+
+
+def left_out(pages: Pages, report: Report[Any]) -> list[str]:
+    """What the pages are asked about and the report cannot be, like one product."""
+    asked = pages.ask.selection
+    return [name for name in PARTS if asked.wanted(name) and name not in report.selects]
+
+
+def _shows(asked: Rows, row: Line) -> bool:
+    return all(_text(row, name) in values for name, values in asked.only) and not any(
+        _text(row, name) in values for name, values in asked.but
+    )
+
+
+def _text(row: Line, name: str) -> str | None:
+    value = getattr(row, name)
+    return None if value is None else str(value)
+
+
+def list_page(pages: Pages, asked: Rows) -> str:
+    """The page of a list."""
+    kind = LISTS[asked.report]
+    found = chosen(pages, asked)
+    return pages.render(
+        "list.html",
+        title=f"{kind.title}: {asked.title}" if asked.title else kind.title,
+        about=kind.about,
+        left_out=left_out(pages, kind.report),
+        columns=columns(asked.report),
+        rows=found.rows,
+        total=found.total,
+        more=found.total - len(found.rows),
+        asked=asked,
+        whole=None if asked == Rows(asked.report) else pages.links.rows(Rows(asked.report)),
+        address_of=lambda row: _address(pages, asked, row),
+    )
+
+
+def _address(pages: Pages, asked: Rows, row: Any) -> str | None:
+    """Where a row of groups leads: the list of the gestures that it compares."""
+    if asked.report != "consistency":
+        return None
+    alike = {name: (getattr(row, name),) for name in ("category", "product", "outcome", "currency")}
+    by = dict(asked.options).get("by", "region")
+    return pages.links.rows(
+        Rows(
+            "goodwill",
+            f"like gestures, {by} {row.group}",
+            (("ledger", ("goodwill",)), ("status", ("given",))),
+            (*alike.items(), (str(by), (row.group,))),
+        )
+    )
+
+
+@cache
+def columns(name: str) -> Sequence[Column]:
+    """The columns of a list."""
+    kind = LISTS[name]
+    hints = get_type_hints(kind.report.line)
+    return [
+        Column(field, _heading(field), _form(field, hints[field])) for field in kind.columns.split()
+    ]
+
+
+_HEADINGS = {
+    "case_id": "Case",
+    "customer_id": "Customer",
+    "overdue_s": "Overdue by",
+    "late_by_s": "Late by",
+    "waiting_s": "Waits",
+    "age_s": "Age",
+    "first_response_s": "First response after",
+    "resolution_s": "Resolved after",
+    "seconds": "Answered after",
+    "working_seconds": "In working time",
+    "within": "In time",
+    "earlier_case_id": "Earlier case",
+    "over_lowest": "Above the lowest by",
+    "id": "Id",
+}
+
+
+def _heading(field: str) -> str:
+    if field in _HEADINGS:
+        return _HEADINGS[field]
+    words = field.removesuffix("_at").removesuffix("_id").replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def _form(field: str, hint: Any) -> Form:
+    kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    if field in ("case_id", "earlier_case_id"):
+        return "case"
+    if field == "customer_id":
+        return "customer"
+    if field == "rule":
+        return "rule"
+    if datetime in kinds:
+        return "time"
+    if Money in kinds:
+        return "money"
+    if float in kinds:
+        return "share"
+    if int in kinds:
+        return "seconds" if field.endswith(("_s", "seconds")) else "number"
+    return (
+        "code"
+        if any(get_origin(each) is Literal for each in kinds) or field in ("kind", "outcome")
+        else "text"
+    )

@@ -1,0 +1,150 @@
+"""A site of pages: files in a folder, which need no server, no script and nothing from elsewhere.
+
+index.html          the overview; it comes last, so that a site that has one is complete
+list/<name>.html    the rows that a number counts
+case/<id>.html      the cases that stand in lists
+customer/<id>.html  the customers of these
+page/policy.html, page/lessons.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from casestore.errors import StoreExists
+from casestore.system.files import write_whole
+from projections.pages.case_file import case_page
+from projections.pages.customer_file import customer_page
+from projections.pages.lessons import lessons_page
+from projections.pages.links import Rows, StaticLinks, file_name
+from projections.pages.lists import MAIN, list_page
+from projections.pages.overview import overview
+from projections.pages.page import Pages
+from projections.pages.policy import policy_page
+from projections.query.measures import Step
+
+MARK = "casestore-pages"
+"""The file by which a folder is known to be a site, so that it may be written anew."""
+_MARKED = (
+    b"casestore wrote this folder, and replaces the pages in it when told to write it again.\n"
+)
+FOLDERS = ("list", "case", "customer", "page")
+_INDEX = "index.html"
+
+
+class Page(NamedTuple):
+    """A page of a site."""
+
+    name: str
+    """Of its file, below the site's folder."""
+    html: str
+
+
+class Site(NamedTuple):
+    """What was written."""
+
+    folder: Path
+    lists: int
+    cases: int
+    customers: int
+    pages: int
+    """All of them, the overview among them."""
+
+
+def pages_of(pages: Pages, links: StaticLinks, by: Step = "month") -> Iterator[Page]:
+    """The pages of a site, one by one, the overview last.
+
+    It has all lists that a number of the overview leads to, all cases that stand in these lists,
+    and all customers that are named there or in a case.
+
+    Args:
+        pages: the moment, and which part of the store.
+        links: which takes in what has to be written.
+        by: the length of the overview's periods.
+    """
+    at_the_top, below = pages.linking(links), pages.linking(links.below())
+    # What leads to lists is made first: so it is known which lists there are.
+    first = Page(_INDEX, overview(at_the_top, by))
+    yield Page("page/policy.html", policy_page(below))
+    yield Page("page/lessons.html", lessons_page(below))
+    for name in MAIN:
+        links.rows(Rows(name))
+    for rows in _growing(links.lists):
+        yield Page(f"list/{links.lists[rows]}.html", list_page(below, rows))
+    links.lists_end = links.cases_end = True
+    for case_id in links.cases:
+        yield Page(f"case/{file_name(case_id)}.html", case_page(below, case_id))
+    links.customers_end = True
+    for customer_id in links.customers:
+        yield Page(f"customer/{file_name(customer_id)}.html", customer_page(below, customer_id))
+    yield first
+
+
+def _growing(found: dict[Rows, str]) -> Iterator[Rows]:
+    """Each list once, also those that are asked for meanwhile."""
+    done = 0
+    while done < len(found):
+        some = list(found)[done:]
+        done += len(some)
+        yield from some
+
+
+def write_site(
+    pages: Pages,
+    folder: Path,
+    by: Step = "month",
+    tick: Callable[[int], None] | None = None,
+) -> Site:
+    """Write a site. Each file is complete or absent; what an earlier site had besides is removed.
+
+    Whoever is stopped leaves no overview, and writes the same files when told again.
+
+    Args:
+        pages: the moment, and which part of the store; with words, only the owner can read the
+            files.
+        folder: where; new, empty, or that of an earlier site.
+        by: the length of the overview's periods.
+        tick: called with the number of pages written so far.
+
+    Raises:
+        StoreExists: the folder has something else in it.
+        OSError: a file cannot be written.
+    """
+    mode = 0o600 if pages.reveal else 0o644
+    _begin(folder, 0o700 if pages.reveal else 0o755)
+    links, written = StaticLinks(), set[str]()
+    for page in pages_of(pages, links, by):
+        write_whole(folder / page.name, page.html.encode("utf-8", "backslashreplace"), mode)
+        written.add(page.name)
+        if tick is not None:
+            tick(len(written))
+    for path in _others(folder, written):
+        path.unlink()
+    return Site(folder, len(links.lists), len(links.cases), len(links.customers), len(written))
+
+
+def _begin(folder: Path, mode: int) -> None:
+    """Make the folder ready, without an overview. Raises StoreExists, OSError."""
+    folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    if not (folder / MARK).is_file():
+        if any(folder.iterdir()):
+            raise StoreExists(
+                f"{folder} has files in it that are no pages of casestore; give a new or an empty "
+                "folder"
+            )
+        write_whole(folder / MARK, _MARKED)
+    (folder / _INDEX).unlink(missing_ok=True)
+    for name in FOLDERS:
+        (folder / name).mkdir(mode=mode, exist_ok=True)
+
+
+def _others(folder: Path, written: Iterable[str]) -> Iterator[Path]:
+    """The files of an earlier site, or of one that was stopped, that are no part of this one."""
+    kept = set(written)
+    for name in FOLDERS:
+        for path in sorted((folder / name).iterdir()):
+            ours = path.suffix == ".html" or ".html.part-" in path.name
+            if ours and f"{name}/{path.name}" not in kept:
+                yield path

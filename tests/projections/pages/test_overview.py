@@ -1,0 +1,105 @@
+"""The overview: its numbers are those of the reports, asked with the same options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from casestore import CaseStore
+from projections import reports
+from projections.pages.links import StaticLinks
+from projections.pages.overview import overview
+from projections.pages.page import Pages
+from projections.query.asking import asking
+from projections.query.selection import Selection
+from tests.generate import fill
+from tests.support.sites import table
+
+BERLIN = ZoneInfo("Europe/Berlin")
+AT = datetime(2023, 6, 20, 9, tzinfo=UTC)
+SINCE = datetime(2022, 7, 1, tzinfo=BERLIN)
+ASKED: dict[str, Any] = {"as_of": AT, "known_at": AT + timedelta(days=3), "tz": BERLIN}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CaseStore]:
+    folder = tmp_path_factory.mktemp("generated")
+    with CaseStore.create(f"sqlite:///{folder}/s.db") as store:
+        fill(store, 3_000)
+        yield store
+
+
+@pytest.fixture(scope="module")
+def html(store: CaseStore) -> str:
+    return made(store, **ASKED)
+
+
+def made(store: CaseStore, by: Any = "month", **asked: Any) -> str:
+    with asking(store, Selection(**asked)) as ask:
+        return overview(Pages(store, ask, StaticLinks()), by)
+
+
+def numbers(rows: list[list[str]], width: int) -> list[tuple[str, ...]]:
+    return [tuple(each.replace(",", "") for each in row[:width]) for row in rows]
+
+
+def test_the_periods_are_those_of_the_report(store: CaseStore, html: str) -> None:
+    told = reports.period(store, **ASKED, since=SINCE).rows
+    assert numbers(table(html, "Complaints by month"), 7) == [
+        tuple(
+            map(
+                str,
+                (
+                    *(line.period, line.received, line.opened, line.closed, line.reopened),
+                    *(line.outstanding_at_end, line.not_complaints),
+                ),
+            )
+        )
+        for line in reversed(told)
+    ]
+
+
+def test_what_there_is_to_do_is_what_the_report_says(store: CaseStore, html: str) -> None:
+    found = reports.today(store, **ASKED)
+    shown = table(html, "To do")
+    assert len(shown) == 8
+    assert [row[1] for row in shown] == [line.case_id for line in found.rows[:8]]
+    assert f"All {found.total:,} things to do" in html
+
+
+def test_the_rules_are_those_of_the_report(store: CaseStore, html: str) -> None:
+    found = reports.lapse_counts(store, **ASKED, by="rule", since=SINCE).rows
+    shown = {row[0]: row[1:5] for row in numbers(table(html, "Lapses, by rule"), 5)}
+    assert len(shown) > 20
+    assert shown == {
+        str(line.group): tuple(map(str, (line.violated, line.satisfied, line.exempt, line.unknown)))
+        for line in found
+    }
+
+
+def test_promises_and_gestures_are_those_of_the_reports(store: CaseStore, html: str) -> None:
+    rates = reports.promise_rates(store, **ASKED, since=SINCE).rows
+    shown = numbers(table(html, "Promises kept, by team"), 5)
+    assert [row[0] for row in shown] == [line.team or "no team" for line in rates]
+    assert [row[1] for row in shown] == [str(line.kept) for line in rates]
+    spent = reports.goodwill_spend(store, **ASKED, by="month", since=SINCE).rows
+    given = numbers(table(html, "Goodwill and remedies, by month and currency"), 3)
+    assert sorted(given) == sorted(
+        (str(line.group), line.currency or "no value", str(line.gestures)) for line in spent
+    )
+
+
+def test_at_midnight_the_last_period_is_the_one_that_has_ended(store: CaseStore) -> None:
+    midnight = datetime(2023, 6, 1, tzinfo=BERLIN)
+    assert table(made(store, as_of=midnight, tz=BERLIN), "Complaints by month")[0][0] == "2023-05"
+    by_day = table(made(store, "day", as_of=midnight, tz=BERLIN), "Complaints by day")
+    assert by_day[0][0] == "2023-05-31"
+    assert len(by_day) == 14
+
+
+def test_a_change_says_what_it_is_measured_by(html: str) -> None:
+    assert "than in 2023-05: " in html or "as many as in 2023-05: " in html
