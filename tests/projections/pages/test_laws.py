@@ -23,7 +23,7 @@ from tests.support.pages import Read, pages_at
 CASES = ("x", "y", "z", "b%#?é")
 
 
-@pytest.mark.parametrize("seed", (1, 2))
+@pytest.mark.parametrize("seed", [1, 2])
 def test_pages_say_what_the_reports_say(tmp_path: Path, seed: int) -> None:
     random = Random(seed)
     histories = Histories(f"sqlite:///{tmp_path}/s.db", tmp_path / "store.key", seed)
