@@ -7,13 +7,13 @@ happened, in order, and gives what `Case.told` gives.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from casestore.intake import reading
 from casestore.intake.options import Options
 from casestore.intake.scratch import Scratch
-from casestore.intake.values import Native, clean_id, clean_text
+from casestore.intake.values import AHEAD, Native, clean_id, clean_text, is_ahead
 from casestore.transfer.lines import LeftOut, Line, key_of, line
 
 Actor = Mapping[str, str]
@@ -26,8 +26,6 @@ MERGED = "merged"
 among what was read."""
 _MOST_BYTES = 4 * 1024 * 1024 - 64 * 1024
 """The most bytes of an event, with some left for what the store adds."""
-_AHEAD = timedelta(minutes=4)
-"""How far a time may be ahead of this computer's clock; the store takes five minutes."""
 _MERGES = """
 CREATE TABLE merges (
     loser TEXT, winner TEXT, rank INTEGER, at TEXT, agent TEXT, whence TEXT, native TEXT,
@@ -57,7 +55,6 @@ class HelpdeskReader(reading.BaseReader):
     def __init__(self, options: Options, scratch: Scratch) -> None:
         super().__init__(options, scratch)
         self._plain: dict[Native, str] = {}
-        self._latest = datetime.now(UTC) + _AHEAD
         scratch.sql.execute(_MERGES)
 
     # --- ids, keys and actors ---------------------------------------------------------------
@@ -140,8 +137,8 @@ class HelpdeskReader(reading.BaseReader):
         """
         if at is None:
             return LeftOut(NO_TIME, where, kind)
-        if at > self._latest:
-            return LeftOut("its time is ahead of this computer's clock", where, at.isoformat())
+        if is_ahead(at):
+            return LeftOut(AHEAD, where, at.isoformat())
         cleaned = {
             name: clean_text(value) if isinstance(value, str) else value
             for name, value in fields.items()

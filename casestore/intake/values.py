@@ -20,7 +20,10 @@ T = TypeVar("T")
 
 NO_RECORD = "a record of another shape"
 NO_ID = "a record whose id is none"
+AHEAD = "its time is ahead of this computer's clock"
 _MOST_ID = 200
+_SKEW = timedelta(minutes=4)
+"""How far a time may be ahead of this computer's clock; the store takes five minutes."""
 _FIRST, _LAST = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC)
 _MILLISECONDS = 10**11
 """From here on a number counts milliseconds since 1970: as seconds it would be the year 5138."""
@@ -63,6 +66,11 @@ def _moment(given: object) -> datetime | None:
         return None
     milliseconds = given if given >= _MILLISECONDS else given * 1000
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+
+
+def is_ahead(at: datetime) -> bool:
+    """Whether a time is later than a store takes it."""
+    return at > datetime.now(UTC) + _SKEW
 
 
 def change(field: str, before: object, after: object) -> str:

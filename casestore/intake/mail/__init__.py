@@ -37,6 +37,7 @@ from casestore.intake.mail.threads import join_by_subject, place_all, same_subje
 from casestore.intake.mail.writing import Writer, report_ids
 from casestore.intake.options import Options
 from casestore.intake.scratch import Scratch
+from casestore.intake.values import AHEAD, is_ahead
 from casestore.streams.history import to_microseconds
 from casestore.transfer.lines import LeftOut, Read, Remark
 
@@ -103,6 +104,8 @@ class Reader(reading.BaseReader):
         when = sent(mail.first("date") or None, mail.fields.get("received", ()), envelope)
         if when is None:
             return LeftOut("a mail without a date that can be believed", where)
+        if is_ahead(when.at):
+            return LeftOut(AHEAD, where, when.at.isoformat())
         kind = kind_of(mail, self._ours, self._note_missing)
         if isinstance(kind, list):
             return self._keep_report(mail, when, kind, where)
