@@ -51,6 +51,7 @@ class History:
         self._ticket = ticket
         self._is_customer = is_customer
         self._customer = ""
+        """Our id of whose ticket it is."""
         self._articles: set[str] = set()
 
     def lines(self, told: list[Told], state: str | None) -> Iterator[Read]:
@@ -65,6 +66,8 @@ class History:
         self._articles = {str(each.what.id) for each in told if isinstance(each.what, Article)}
         if self._ticket is not None:
             self._open(*self._ticket, told, entries)
+        elif (course := self._reader.options.known.course(self._case.id)) is not None:
+            self._customer = course.customer_id
         for each in told:
             self._case.merge_before(each.at)
             if isinstance(each.what, Article):
@@ -87,7 +90,7 @@ class History:
             customer = changed["customer"].id_from
         if "title" in changed and isinstance(changed["title"].value_from, str):
             title = changed["title"].value_from
-        self._customer = str(customer)
+        self._customer = self._reader.person(customer)
         kind = ticket.create_article_type or next(
             (
                 each.what.type
@@ -105,7 +108,7 @@ class History:
             where=where,
             keep_first=True,  # without its history, the title and the customer are those of now
             end_state=not entries,
-            customer_id=self._reader.person(customer),
+            customer_id=self._customer,
             channel=channel(kind),
             subject=title,
         )
@@ -135,7 +138,8 @@ class History:
         note = article.type == "note"
         sent = article.type in _SENT
         if article.sender == "Customer" and not note:
-            actor = reader.customer(self._customer if author is None else author)
+            who = self._customer if author is None else reader.person(author)
+            actor = {"kind": "customer", "id": who or reader.name}
             case.message(at, actor, article.id, where=where, channel=how, text=article.body)
         elif note or (article.internal and not sent):
             case.note(at, self._actor(author), article.body or "", article.id, where=where)
@@ -209,7 +213,7 @@ class History:
             if entry.attribute == "owner":
                 case.agent = None
             elif entry.attribute == "customer" and entry.id_to is not None:
-                self._customer = str(entry.id_to)
+                self._customer = self._reader.person(entry.id_to)
             self._changed(at, entry.attribute or "updated", entry, where)
 
     def _changed(self, at: datetime, field: str, entry: Entry, where: str) -> None:
@@ -220,6 +224,6 @@ class History:
     def _actor(self, native: Native | None) -> Actor:
         if native is None or str(native) == _SYSTEM:
             return self._reader.system
-        if str(native) == self._customer or self._is_customer(native):
+        if self._reader.person(native) == self._customer or self._is_customer(native):
             return self._reader.customer(native)
         return self._reader.agent(native)

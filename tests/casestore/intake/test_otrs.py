@@ -111,13 +111,6 @@ def test_articles_and_rows_by_themselves_open_nothing(exports: Path) -> None:
     }
 
 
-def test_the_order_of_the_files_does_not_matter(tmp_path: Path, exports: Path) -> None:
-    paths = sorted(exports.rglob("*.json"))
-    renamed = written(tmp_path, *(path.read_bytes() for path in reversed(paths)))
-    there = [each._replace(where="") for each in story("otrs", exports).lines]
-    assert there == [each._replace(where="") for each in story("otrs", *renamed).lines]
-
-
 def test_a_zone_must_be_given(exports: Path) -> None:
     with pytest.raises(CaseStoreError, match="--timezone"):
         list(read("otrs", [exports], Options(instance="a")))
