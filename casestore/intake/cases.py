@@ -12,16 +12,12 @@ from typing import Any, NamedTuple
 
 from casestore.intake.helpdesk import Actor, HelpdeskReader, Merge
 from casestore.intake.turns import Choice, Turn, choose
-from casestore.intake.values import Native, change
+from casestore.intake.values import NO_EVENT, NO_ID, Native, change
 from casestore.transfer.lines import LeftOut, Line, Read, Remark, key_of
 
 NO_OPENING = "a history whose case was opened neither in what was read nor in the store"
-NO_ID = "a ticket whose id has no character that can stand in an id"
 NO_CUSTOMER = "a ticket without a customer"
 TWICE = "a message with the id of another one of its ticket"
-
-
-NO_EVENT = "a change that has no event"
 CLOSED_ALREADY = "a ticket that is closed now, and whose closing the store has"
 DESCRIPTION = "description"
 """The id of a ticket's first message where the source gives none."""
@@ -328,7 +324,7 @@ class Case:
     ) -> None:
         said = self.reader.plain(native)
         if not said or (kind, said) in self._ids:
-            self.tell(LeftOut(TWICE if said else "a message without an id", where, said))
+            self.tell(LeftOut(TWICE if said else NO_ID, where, said))
             return
         fields = {_ID[kind]: said, **fields}
         key = (self.native, "description") if first else (native, kind)

@@ -13,7 +13,16 @@ from typing import Any, NamedTuple
 from casestore.intake import reading
 from casestore.intake.options import Options
 from casestore.intake.scratch import Scratch
-from casestore.intake.values import AHEAD, Native, clean_id, clean_text, is_ahead
+from casestore.intake.values import (
+    AHEAD,
+    CIRCLE,
+    NO_WINNER,
+    TOO_LONG,
+    Native,
+    clean_id,
+    clean_text,
+    is_ahead,
+)
 from casestore.transfer.lines import LeftOut, Line, key_of, line
 
 Actor = Mapping[str, str]
@@ -156,7 +165,7 @@ class HelpdeskReader(reading.BaseReader):
             keep_first=keep_first,
         )
         if len(made.data) > _MOST_BYTES:
-            return LeftOut("its text is longer than an event may be", where, kind)
+            return LeftOut(TOO_LONG, where, kind)
         return made
 
     def registered(
@@ -238,9 +247,9 @@ class HelpdeskReader(reading.BaseReader):
             if self._root(loser) != loser:
                 refused = "merged a second time"
             elif into == loser:
-                refused = "merged in a circle"
+                refused = CIRCLE
             elif opened is None and not self.options.known.has(f"case:{into}"):
-                refused = "merged into a case that is neither among what was read nor in the store"
+                refused = NO_WINNER
             elif opened is not None and opened > datetime.fromisoformat(at):
                 refused = "merged into a case before that was opened"
             else:

@@ -18,8 +18,15 @@ Native = int | str
 """An id of the source's own."""
 T = TypeVar("T")
 
+# Why something is left out, in the words by which it is counted: the same for every reader.
 NO_RECORD = "a record of another shape"
 NO_ID = "a record whose id is none"
+NO_TICKET = "a record whose ticket, which names the customer, was not read; export that too"
+NO_EVENT = "a change that has no event"
+NOTIFICATION = "a notification, or the like"
+NO_WINNER = "merged into a case that is neither among what was read nor in the store"
+CIRCLE = "merged in a circle"
+TOO_LONG = "its text is longer than an event may be"
 AHEAD = "its time is ahead of this computer's clock"
 _MOST_ID = 200
 _SKEW = timedelta(minutes=4)

@@ -102,7 +102,7 @@ class Reader(HelpdeskReader):
         elif event.startswith("conversation_") and "status" in names:
             yield from self._keep_conversation(data, event, where)
         elif event:
-            yield LeftOut("webhooks of other kinds", where, event[:200], unreadable=False)
+            yield LeftOut("a webhook of another kind", where, event[:200], unreadable=False)
         elif "status" in names and ("meta" in names or "messages" in names):
             yield from self._keep_conversation(data, "", where)
         elif "phone_number" in names:

@@ -116,9 +116,9 @@ class Told:
         where = f"{where}, message {message.id}"
         channel = "email" if message.is_mail else self._channel
         if message.is_deleted:
-            case.tell(Remark("messages that were deleted: their text is gone", where))
+            case.tell(Remark("a message that was deleted: its text is gone", where))
         if message.is_answered:
-            case.tell(LeftOut("answers to surveys", where, unreadable=False))
+            case.tell(LeftOut("an answer to a survey", where, unreadable=False))
         actor = self._actor(message)
         # A message may be edited or deleted at the source: what was read first stays.
         if message.is_private or message.kind == "activity":
@@ -141,7 +141,7 @@ class Told:
                 automated=actor["kind"] == "system",
             )
         else:
-            case.tell(LeftOut("messages of an unknown type", where, message.kind[:200]))
+            case.tell(LeftOut("a message of another type", where, message.kind[:200]))
 
     def _actor(self, message: Kept) -> Actor:
         author = message.author
@@ -213,7 +213,7 @@ class Told:
         if not isinstance(state, State):
             return
         if self._closes(state.status) and not self._case.closed:
-            what = "conversations that are resolved; since when, only webhooks tell"
+            what = "a conversation that is resolved; since when, only webhooks tell"
             self._case.tell(Remark(what, f"conversation {self._native}"))
         if self._is_assigned or (state.assignee is None and state.team is None):
             return

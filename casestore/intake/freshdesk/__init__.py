@@ -24,18 +24,18 @@ from casestore.intake.helpdesk import NO_TIME, HelpdeskReader
 from casestore.intake.inputs import Input
 from casestore.intake.json_records import Record, records
 from casestore.intake.options import Options
-from casestore.intake.values import NO_ID, NO_RECORD, decode, moment
+from casestore.intake.values import NO_ID, NO_RECORD, NO_TICKET, decode, moment
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _LISTS = ("activities_data", "conversations", "tickets", "results", "contacts")
 _OTHERS = {
-    "ticket_scope": "agents, groups and descriptions of fields",
-    "escalate_to": "agents, groups and descriptions of fields",
-    "agent_ids": "agents, groups and descriptions of fields",
-    "label": "agents, groups and descriptions of fields",
-    "survey_id": "answers to surveys",
-    "time_spent": "times spent",
-    "domains": "companies",
+    "ticket_scope": "an agent, a group or a field",
+    "escalate_to": "an agent, a group or a field",
+    "agent_ids": "an agent, a group or a field",
+    "label": "an agent, a group or a field",
+    "survey_id": "an answer to a survey",
+    "time_spent": "time spent",
+    "domains": "a company",
 }
 """What is no fact of a history, by a name that only its records have."""
 
@@ -153,11 +153,7 @@ def _told(reader: Reader, native: str) -> Iterator[Read]:
         return
     for kind in ("said", "done"):
         for each in reader.scratch.of(kind, native):
-            yield LeftOut(
-                "its ticket, which names the customer, is neither in the files nor in the store",
-                each.where,
-                native,
-            )
+            yield LeftOut(NO_TICKET, each.where, native)
 
 
 def events(data: bytes, options: Options) -> list[Read]:

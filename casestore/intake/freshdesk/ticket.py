@@ -58,7 +58,7 @@ class TicketTold(Told):
         described = None if stored is None else decode(stored.data, Ticket, stored.where)
         if described is None or isinstance(described, LeftOut):
             case.tell(
-                Remark("tickets from a list, which does not tell what was asked", self._where)
+                Remark("a ticket from a list, which does not tell what was asked", self._where)
             )
             return
         text = described.description_text or described.description or None

@@ -11,7 +11,7 @@ import msgspec
 from casestore.intake.cases import Case
 from casestore.intake.freshdesk.formats import Activity, Conversation, performed
 from casestore.intake.helpdesk import NO_TIME, Actor, HelpdeskReader
-from casestore.intake.values import Native, change, decode, moment
+from casestore.intake.values import NO_EVENT, Native, change, decode, moment
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _CLOSED = ("4", "5", "Resolved", "Closed")
@@ -93,7 +93,7 @@ class Told:
         where = f"ticket {self._native}, conversation {native}"
         edited = said.last_edited_at is not None
         if edited:
-            case.tell(Remark("messages that were edited: their first text is gone", where))
+            case.tell(Remark("a message that was edited: its first text is gone", where))
         text = said.body_text or (said.body if said.body_text is None else None) or None
         channel = _SAID_BY.get(-1 if said.source is None else said.source, "web")
         is_theirs = self._is_theirs(said.user_id)
@@ -154,7 +154,7 @@ class Told:
             before = self._state.get(field)
             self._state[field] = value
             if field == "note":
-                out = LeftOut("activities that a conversation tells", where, unreadable=False)
+                out = LeftOut("a change that a message tells", where, unreadable=False)
                 self._case.tell(out)
             elif field == "status" and self._moved(at, by, value, native, where):
                 pass
@@ -198,5 +198,5 @@ class Told:
             text = change(field, None, after).replace("none → ", "", 1)
             self._case.note(at, by, text, native, field, where=where)
         else:
-            out = LeftOut("a change that has no event", where, field, unreadable=False)
+            out = LeftOut(NO_EVENT, where, field, unreadable=False)
             self._case.tell(out)

@@ -52,9 +52,9 @@ class Reader(HelpdeskReader):
     def _take_parts(self, parent: str, issue: Issue, where: str) -> Iterator[LeftOut | Remark]:
         log, comments = issue.changelog or Changelog(), issue.fields.comment or Comments()
         if (log.total or 0) > len(log.histories):
-            yield Remark("issues with more changes than their page tells", where)
+            yield Remark("an issue with more changes than its page tells", where)
         if (comments.total or 0) > len(comments.comments):
-            yield Remark("issues with more comments than their page tells", where)
+            yield Remark("an issue with more comments than its page tells", where)
         for raw in log.histories:
             history = decode(raw, History, f"{where}, a change")
             if isinstance(history, LeftOut):

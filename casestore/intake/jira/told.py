@@ -122,7 +122,7 @@ class Told:
         text = text_of(comment.body)
         edited = comment.updated is not None and moment(comment.updated) != step.at
         if edited:
-            case.tell(Remark("comments that were edited: their first text is gone", where))
+            case.tell(Remark("a message that was edited: its first text is gone", where))
         actor = self._actor(author)
         if comment.jsd_public is False or comment.visibility is not None:
             fields = {"text": text or ""}

@@ -26,7 +26,7 @@ from casestore.intake.options import Options
 from casestore.intake.otrs.formats import Article, Row, State, Ticket
 from casestore.intake.otrs.told import TicketReader, Told
 from casestore.intake.scratch import Scratch
-from casestore.intake.values import NO_ID, NO_RECORD, decode, moment
+from casestore.intake.values import NO_ID, NO_RECORD, NO_TICKET, decode, moment
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _LISTS = ("Ticket", "Tickets", "TicketHistory", "tickets")
@@ -77,7 +77,7 @@ class Reader(TicketReader):
             elif "TypeName" in names:
                 yield from self._keep_state(record.data, where)
             elif "Name" in names:
-                reason = "names of priorities, queues and users"
+                reason = "the name of a priority, a queue or a user"
                 yield LeftOut(reason, where, unreadable=False)
             else:
                 yield LeftOut(NO_RECORD, where, "neither a ticket nor an article, row or state")
@@ -190,9 +190,9 @@ class Reader(TicketReader):
         for merge in self.merges_of(case.id):
             case.merge(merge)
         yield from case.told()
-        for kind, what in (("article", "an article"), ("row", "a row of a history")):
+        for kind in ("article", "row"):
             for stored in self.scratch.of(kind, native):
-                yield LeftOut(f"{what} whose ticket is not in the files", stored.where, native)
+                yield LeftOut(NO_TICKET, stored.where, native)
 
 
 def events(data: bytes, options: Options) -> list[Read]:

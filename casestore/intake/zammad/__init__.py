@@ -14,19 +14,19 @@ from casestore.intake.helpdesk import MERGED, NO_TIME, HelpdeskReader
 from casestore.intake.inputs import Input
 from casestore.intake.json_records import records
 from casestore.intake.options import Options
-from casestore.intake.values import Native, decode, moment
+from casestore.intake.values import NO_RECORD, Native, decode, moment
 from casestore.intake.zammad.formats import Article, Entry, State, Ticket, User, kind_of
 from casestore.intake.zammad.told import History, Told
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _THINGS = {
-    "entry": "history entries",
+    "entry": "changes",
     "ticket": "tickets",
     "article": "articles",
     "user": "users",
     "state": "states",
-    "group": "groups",
-    "priority": "priorities",
+    "group": "other records",
+    "priority": "other records",
 }
 _NOTHING = (
     "none of Zammad's tickets, articles, histories and users is in it; export them with the API, "
@@ -57,7 +57,7 @@ class Reader(HelpdeskReader):
                 self.read_one(_THINGS[kind])
                 yield from self._take(kind, record.data, where)
             elif "assets" not in found:
-                yield LeftOut("a record of another kind", where)
+                yield LeftOut(NO_RECORD, where, "neither a ticket nor an article, history or user")
         if not known:
             raise UnreadableInput(_NOTHING)
 
@@ -92,7 +92,9 @@ class Reader(HelpdeskReader):
             return
         at, ticket = moment(entry.created_at), entry.ticket()
         if at is None or ticket is None:
-            yield LeftOut(NO_TIME if at is None else "an entry of no ticket", where, "history")
+            yield LeftOut(
+                NO_TIME if at is None else "a change that names no ticket", where, "history"
+            )
             return
         self.scratch.put("entry", str(entry.id), data, parent=str(ticket), where=where)
         if (entry.object, entry.type) == ("Ticket::Article", "created"):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from casestore.intake.cases import Case
 from casestore.intake.helpdesk import Actor, HelpdeskReader
-from casestore.intake.values import Native, moment, smtp_code
+from casestore.intake.values import NOTIFICATION, Native, moment, smtp_code
 from casestore.intake.zammad.formats import Article, Entry, Ticket, channel
 from casestore.transfer.lines import LeftOut, Read, Remark
 
@@ -185,7 +185,7 @@ class History:
         if entry.type in _MERGE:
             return  # told by the one that was merged, with its merges
         if entry.type in _NO_EVENT:
-            case.tell(LeftOut("a notification, or the like", where, entry.type, unreadable=False))
+            case.tell(LeftOut(NOTIFICATION, where, entry.type, unreadable=False))
         elif entry.type == "created":
             if entry.object == "Ticket::Article" and str(entry.o_id) not in self._articles:
                 case.tell(LeftOut("an article that was not read", where, str(entry.o_id)[:200]))

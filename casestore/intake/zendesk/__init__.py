@@ -18,7 +18,7 @@ from casestore.intake.helpdesk import MERGED, NO_TIME, HelpdeskReader
 from casestore.intake.inputs import Input
 from casestore.intake.json_records import records
 from casestore.intake.options import Options
-from casestore.intake.values import Native, decode, moment
+from casestore.intake.values import NO_RECORD, Native, decode, moment
 from casestore.intake.zendesk.formats import Audit, Ticket, User, as_audit, merged
 from casestore.intake.zendesk.told import History, Told, first
 from casestore.transfer.lines import LeftOut, Read, Remark
@@ -83,7 +83,7 @@ class Reader(HelpdeskReader):
             try:
                 data = as_audit(data)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                yield LeftOut("a record of another shape", where, str(error)[:200])
+                yield LeftOut(NO_RECORD, where, str(error)[:200])
                 return
             yield from self._take_audit(data, where)
         elif kind == "audit":

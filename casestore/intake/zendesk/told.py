@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from casestore.intake.cases import Case
 from casestore.intake.helpdesk import Actor, HelpdeskReader
-from casestore.intake.values import Native, moment
+from casestore.intake.values import NOTIFICATION, Native, moment
 from casestore.intake.zendesk.formats import CLOSED, Audit, Event, Ticket, channel, events
 from casestore.transfer.lines import LeftOut, Read, Remark
 
@@ -295,7 +295,7 @@ class History:
         elif event.type == "CommentRedactionEvent":
             case.changed(at, actor, "comment", event.comment_id, "redacted", event.id, where=where)
         elif event.type in _NO_EVENT:
-            case.tell(LeftOut("a notification, or the like", where, event.type, unreadable=False))
+            case.tell(LeftOut(NOTIFICATION, where, event.type, unreadable=False))
         else:
             case.tell(LeftOut("an event of another type", where, event.type[:200]))
 

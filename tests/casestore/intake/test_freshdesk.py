@@ -232,7 +232,7 @@ def test_without_its_ticket_a_conversation_is_left_out(tmp_path: Path) -> None:
     given = told("freshdesk", tmp_path, [said(1, 9)], activities(CLOSED))
     assert given.lines == []
     assert given.reasons() == {
-        "its ticket, which names the customer, is neither in the files nor in the store"
+        "a record whose ticket, which names the customer, was not read; export that too"
     }
 
 
