@@ -114,17 +114,16 @@ class Case:
         actor: Actor,
         *,
         where: str,
-        keep_first: bool = False,
         end_state: bool = False,
         **fields: Any,
     ) -> None:
-        """Open the case, once.
+        """Open the case, once. The first opening stays: an end state may have told it, or part of a
+        history, and a later export may say otherwise.
 
         Args:
             at: when.
             actor: who.
             where: where it was read.
-            keep_first: whether a later export may say otherwise.
             end_state: whether only the ticket's end state tells it.
             fields: the fields of CaseOpened; its `customer_id` is one of `HelpdeskReader.person`.
         """
@@ -139,7 +138,7 @@ class Case:
                 self.native,
                 "CaseOpened",
                 where=where,
-                keep_first=keep_first,
+                keep_first=True,
                 end_state=end_state,
             )
 
@@ -335,9 +334,18 @@ class Case:
         """Whether a reply with an id of the source's was told."""
         return ("ReplySent", self.reader.plain(native)) in self._ids
 
-    def note(self, at: datetime | None, actor: Actor, text: str, *key: Native, where: str) -> None:
+    def note(
+        self,
+        at: datetime | None,
+        actor: Actor,
+        text: str,
+        *key: Native,
+        where: str,
+        keep_first: bool = False,
+    ) -> None:
         """A note."""
-        self.add("NoteAdded", at, actor, {"text": text}, *key, "NoteAdded", where=where)
+        fields, key = {"text": text}, (*key, "NoteAdded")
+        self.add("NoteAdded", at, actor, fields, *key, where=where, keep_first=keep_first)
 
     def changed(
         self,

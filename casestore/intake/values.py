@@ -75,6 +75,18 @@ def _moment(given: object) -> datetime | None:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
 
 
+def version(updated_at: object, zone: tzinfo | None = None) -> str:
+    """A record's last change as the scratch compares versions: "" if it has none."""
+    at = moment(updated_at, zone)
+    return "" if at is None else at.isoformat(timespec="microseconds")
+
+
+def in_turn(native: Native) -> tuple[int, str]:
+    """Where an id stands among others of one moment: by number, where it is one."""
+    text = str(native)
+    return (int(text), "") if text.isdecimal() and len(text) <= _MOST_ID else (0, text)
+
+
 def is_ahead(at: datetime) -> bool:
     """Whether a time is later than a store takes it."""
     return at > datetime.now(UTC) + _SKEW

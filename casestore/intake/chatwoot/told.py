@@ -9,7 +9,7 @@ from typing import TypeVar
 from casestore.intake.cases import Case
 from casestore.intake.chatwoot.formats import Change, Delivery, Kept, State
 from casestore.intake.helpdesk import Actor, HelpdeskReader
-from casestore.intake.values import decode
+from casestore.intake.values import decode, in_turn
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _RESOLVED = ("resolved",)
@@ -104,7 +104,6 @@ class Told:
             at,
             customer,
             where=where,
-            keep_first=True,
             customer_id=customer["id"],
             channel=self._channel,
         )
@@ -122,9 +121,7 @@ class Told:
         actor = self._actor(message)
         # A message may be edited or deleted at the source: what was read first stays.
         if message.is_private or message.kind == "activity":
-            key = (message.id, "NoteAdded")
-            note = {"text": text or ""}
-            case.add("NoteAdded", at, actor, note, *key, where=where, keep_first=True)
+            case.note(at, actor, text or "", message.id, where=where, keep_first=True)
         elif message.kind == "incoming":
             case.message(
                 at, actor, message.id, where=where, keep_first=True, channel=channel, text=text
@@ -235,9 +232,8 @@ def _when(part: Kept | Delivery | Change) -> float:
     return 0.0 if part.at is None else part.at.timestamp()
 
 
-def _number(part: Kept | Delivery | Change) -> int:
-    native = part.id if isinstance(part, Kept) else getattr(part, "message", "")
-    return int(native) if native.isdecimal() else 0
+def _number(part: Kept | Delivery | Change) -> tuple[int, str]:
+    return in_turn(part.id if isinstance(part, Kept) else getattr(part, "message", ""))
 
 
 def _values(told: object) -> tuple[object, object]:

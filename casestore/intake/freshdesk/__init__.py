@@ -24,7 +24,7 @@ from casestore.intake.helpdesk import NO_TIME, HelpdeskReader
 from casestore.intake.inputs import Input
 from casestore.intake.json_records import Record, records
 from casestore.intake.options import Options
-from casestore.intake.values import NO_ID, NO_RECORD, NO_TICKET, decode, moment
+from casestore.intake.values import NO_ID, NO_RECORD, NO_TICKET, decode, moment, version
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _LISTS = ("activities_data", "conversations", "tickets", "results", "contacts")
@@ -78,16 +78,15 @@ class Reader(HelpdeskReader):
         ticket = decode(data, Ticket, where)
         if isinstance(ticket, LeftOut):
             return ticket
-        updated = moment(ticket.updated_at)
-        version = "" if updated is None else updated.isoformat()
+        last = version(ticket.updated_at)
         if not (parent := self.plain(ticket.id)):
             return LeftOut(NO_ID, where)
-        self.scratch.put("ticket", "", data, parent=parent, version=version, where=where)
+        self.scratch.put("ticket", "", data, parent=parent, version=last, where=where)
         # A list of tickets tells neither their descriptions nor, unless asked, their stats.
         if described:
-            self.scratch.put("described", "", data, parent=parent, version=version, where=where)
+            self.scratch.put("described", "", data, parent=parent, version=last, where=where)
         if ticket.stats is not None:
-            self.scratch.put("stats", "", data, parent=parent, version=version, where=where)
+            self.scratch.put("stats", "", data, parent=parent, version=last, where=where)
         return None
 
     def _keep_conversation(self, data: bytes, where: str) -> LeftOut | None:
@@ -97,8 +96,8 @@ class Reader(HelpdeskReader):
         native, parent = self.plain(said.id), self.plain(said.ticket_id)
         if not native or not parent:
             return LeftOut(NO_ID, where)
-        version = said.updated_at or ""
-        self.scratch.put("said", native, data, parent=parent, version=version, where=where)
+        last = version(said.updated_at)
+        self.scratch.put("said", native, data, parent=parent, version=last, where=where)
         return None
 
     def _keep_activity(self, data: bytes, where: str) -> LeftOut | None:

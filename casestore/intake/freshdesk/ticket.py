@@ -48,7 +48,6 @@ class TicketTold(Told):
             self._created,
             by,
             where=self._where,
-            keep_first=True,
             customer_id=self._customer["id"],
             channel=self._channel,
             subject=ticket.subject,

@@ -11,7 +11,7 @@ import msgspec
 from casestore.intake.cases import Case
 from casestore.intake.freshdesk.formats import Activity, Conversation, performed
 from casestore.intake.helpdesk import NO_TIME, Actor, HelpdeskReader
-from casestore.intake.values import NO_EVENT, Native, change, decode, moment
+from casestore.intake.values import NO_EVENT, Native, change, decode, in_turn, moment
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _CLOSED = ("4", "5", "Resolved", "Closed")
@@ -19,6 +19,10 @@ _SAID_BY = {0: "email", 5: "social", 7: "social", 8: "email", 9: "phone", 10: "c
 """By a conversation's source, which has other numbers."""
 _AT_ONCE = timedelta(minutes=1)
 """How long after a ticket its first activity comes, at most, if no earlier one is missing."""
+
+
+_Step = tuple[datetime, int, tuple[int, str], Any]
+"""When; what comes first of what is at one time; and a conversation or an activity with its id."""
 
 
 class Told:
@@ -40,7 +44,7 @@ class Told:
         steps = [*self._said_steps(), *self._done_steps()]
         ending = self._ending()
         if ending is not None and not self._whole:
-            steps.append((ending, 2, 0, None))
+            steps.append((ending, 2, (0, ""), None))
         for at, _, _, step in sorted(steps, key=lambda each: each[:3]):
             if step is None:
                 self._end(at)
@@ -76,7 +80,7 @@ class Told:
 
     # --- conversations ----------------------------------------------------------------------
 
-    def _said_steps(self) -> Iterator[tuple[datetime, int, int, Any]]:
+    def _said_steps(self) -> Iterator[_Step]:
         for stored in self._reader.scratch.of("said", self._native):
             said = decode(stored.data, Conversation, stored.where)
             if isinstance(said, LeftOut):
@@ -85,7 +89,7 @@ class Told:
             if at is None:
                 self._case.tell(LeftOut(NO_TIME, stored.where, f"conversation {stored.id}"))
                 continue
-            yield at, 0, int(stored.id) if stored.id.isdecimal() else 0, (stored.id, said)
+            yield at, 0, in_turn(stored.id), (stored.id, said)
 
     def _said(self, at: datetime, native: str, said: Conversation) -> None:
         """The author decides: `incoming` is false in messages of the requester's as well."""
@@ -94,14 +98,12 @@ class Told:
         edited = said.last_edited_at is not None
         if edited:
             case.tell(Remark("a message that was edited: its first text is gone", where))
-        text = said.body_text or (said.body if said.body_text is None else None) or None
+        text = (said.body if said.body_text is None else said.body_text) or None
         channel = _SAID_BY.get(-1 if said.source is None else said.source, "web")
         is_theirs = self._is_theirs(said.user_id)
         agent = self._reader.agent(said.user_id)
         if said.private:
-            key = (native, "NoteAdded")
-            fields = {"text": text or ""}
-            case.add("NoteAdded", at, agent, fields, *key, where=where, keep_first=edited)
+            case.note(at, agent, text or "", native, where=where, keep_first=edited)
         elif is_theirs or said.incoming:
             by = self._customer if is_theirs else {**agent, "kind": "third_party"}
             case.message(at, by, native, where=where, keep_first=edited, channel=channel, text=text)
@@ -136,7 +138,7 @@ class Told:
 
     # --- activities -------------------------------------------------------------------------
 
-    def _done_steps(self) -> Iterator[tuple[datetime, int, int, Any]]:
+    def _done_steps(self) -> Iterator[_Step]:
         for number, stored in enumerate(self._reader.scratch.of("done", self._native)):
             done = decode(stored.data, Activity, stored.where)
             at = None if isinstance(done, LeftOut) else performed(done)
@@ -144,7 +146,7 @@ class Told:
                 continue  # `take` has left it out already
             if number == 0:
                 self._whole = self._created is not None and at - self._created <= _AT_ONCE
-            yield at, 1, number, (stored.id, done)
+            yield at, 1, (number, ""), (stored.id, done)
 
     def _done(self, at: datetime, native: str, done: Activity) -> None:
         where = f"ticket {self._native}, activity at {at.isoformat()}"

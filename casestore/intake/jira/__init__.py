@@ -18,7 +18,7 @@ from casestore.intake.jira.formats import Changelog, Comment, Comments, History,
 from casestore.intake.jira.told import Told
 from casestore.intake.json_records import records
 from casestore.intake.options import Options
-from casestore.intake.values import NO_ID, decode, moment
+from casestore.intake.values import NO_ID, decode, version
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _LISTS = ("issues",)
@@ -41,12 +41,11 @@ class Reader(HelpdeskReader):
             if isinstance(issue, LeftOut):
                 yield issue
                 continue
-            updated = moment(issue.fields.updated)
-            version = "" if updated is None else updated.isoformat()
+            last = version(issue.fields.updated)
             if not (native := self.plain(issue.id)) or not self.plain(issue.key):
                 yield LeftOut(NO_ID, where)
                 continue
-            self.scratch.put("issue", native, record.data, version=version, where=where)
+            self.scratch.put("issue", native, record.data, version=last, where=where)
             yield from self._take_parts(native, issue, where)
 
     def _take_parts(self, parent: str, issue: Issue, where: str) -> Iterator[LeftOut | Remark]:
@@ -68,9 +67,9 @@ class Reader(HelpdeskReader):
             if isinstance(comment, LeftOut):
                 yield comment
             elif native := self.plain(comment.id):
-                data, version = bytes(raw), comment.updated or ""
+                last = version(comment.updated)
                 self.scratch.put(
-                    "comment", native, data, parent=parent, version=version, where=where
+                    "comment", native, bytes(raw), parent=parent, version=last, where=where
                 )
             else:
                 yield LeftOut(NO_ID, where, "a comment")

@@ -11,7 +11,7 @@ from casestore.intake.fields import chosen
 from casestore.intake.helpdesk import NO_TIME, Actor, HelpdeskReader
 from casestore.intake.jira.formats import Comment, FieldsAlone, History, Issue, Item, User
 from casestore.intake.jira.texts import text_of
-from casestore.intake.values import decode, moment
+from casestore.intake.values import decode, in_turn, moment
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 DONE = ("Done", "Closed", "Resolved")
@@ -21,7 +21,7 @@ DONE = ("Done", "Closed", "Resolved")
 class _Step(NamedTuple):
     at: datetime
     rank: int
-    number: int
+    number: tuple[int, str]
     native: str
     of: History | Comment
 
@@ -64,9 +64,8 @@ class Told:
                 if at is None:
                     self._left_out.append(LeftOut(NO_TIME, f"{stored.where}, {name} {stored.id}"))
                     continue
-                number = int(stored.id) if stored.id.isdecimal() else 0
-                steps.append(_Step(at, rank, number, stored.id, part))
-        return sorted(steps, key=lambda step: step[:4])
+                steps.append(_Step(at, rank, in_turn(stored.id), stored.id, part))
+        return sorted(steps, key=lambda step: step[:3])
 
     def _first(self, field: str, now: str | None) -> str | None:
         """What a field held at first: what its first change was from."""
@@ -93,7 +92,6 @@ class Told:
             created,
             self._actor(fields.creator or fields.reporter),
             where=self._where,
-            keep_first=True,
             customer_id=self._reader.id_of(self._owner),
             channel="web",
             subject=self._first("summary", fields.summary),
@@ -125,9 +123,7 @@ class Told:
             case.tell(Remark("a message that was edited: its first text is gone", where))
         actor = self._actor(author)
         if comment.jsd_public is False or comment.visibility is not None:
-            fields = {"text": text or ""}
-            key = (step.native, "NoteAdded")
-            case.add("NoteAdded", step.at, actor, fields, *key, where=where, keep_first=edited)
+            case.note(step.at, actor, text or "", step.native, where=where, keep_first=edited)
         elif actor["kind"] == "customer" or (author and author.account_type == "customer"):
             case.message(
                 step.at,

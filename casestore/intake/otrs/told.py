@@ -15,7 +15,7 @@ from casestore.intake.fields import chosen
 from casestore.intake.helpdesk import NO_TIME, Actor, HelpdeskReader
 from casestore.intake.otrs.formats import Article, Row, Ticket
 from casestore.intake.scratch import Stored
-from casestore.intake.values import NO_EVENT, NOTIFICATION, Native, decode, moment
+from casestore.intake.values import NO_EVENT, NOTIFICATION, Native, decode, in_turn, moment
 from casestore.transfer.lines import LeftOut, Read
 
 _NOBODY = "1"
@@ -48,7 +48,7 @@ class TicketReader(HelpdeskReader):
 class _Step(NamedTuple):
     at: datetime
     rank: int
-    number: int
+    number: tuple[int, str]
     native: str
     of: Article | Row
     where: str
@@ -97,7 +97,7 @@ class Told:
             if not isinstance(row, LeftOut):
                 rank = 0 if row.history_type == "NewTicket" else 2
                 steps.extend(self._step(row.create_time, rank, row, stored))
-        return sorted(steps, key=lambda step: step[:4])
+        return sorted(steps, key=lambda step: step[:3])
 
     def _step(
         self, told: str | None, rank: int, of: Article | Row, stored: Stored
@@ -106,8 +106,7 @@ class Told:
         if at is None:
             self._case.tell(LeftOut(NO_TIME, stored.where, native))
             return
-        number = int(native) if native.isdecimal() else 0
-        yield _Step(at, rank, number, native, of, stored.where)
+        yield _Step(at, rank, in_turn(native), native, of, stored.where)
 
     def told(self) -> Iterator[Read]:
         """The lines."""
@@ -124,7 +123,6 @@ class Told:
             at,
             self._by(opening.by) if opening is not None and is_ours else self._customer,
             where=self._where,
-            keep_first=True,
             customer_id=self._customer["id"],
             channel="other" if opening is None else _channel(opening.type),
             subject=ticket.title,

@@ -14,7 +14,7 @@ from casestore.intake.helpdesk import MERGED, NO_TIME, HelpdeskReader
 from casestore.intake.inputs import Input
 from casestore.intake.json_records import records
 from casestore.intake.options import Options
-from casestore.intake.values import NO_RECORD, Native, decode, moment
+from casestore.intake.values import NO_RECORD, Native, decode, moment, version
 from casestore.intake.zammad.formats import Article, Entry, State, Ticket, User, kind_of
 from casestore.intake.zammad.told import History, Told
 from casestore.transfer.lines import LeftOut, Read, Remark
@@ -78,8 +78,8 @@ class Reader(HelpdeskReader):
         parent, own = ("", str(found.id))
         if isinstance(found, Ticket):
             parent, own = own, ""
-        version = _version(getattr(found, "updated_at", None))
-        self.scratch.put(kind, own, data, parent=parent, version=version, where=where)
+        last = version(getattr(found, "updated_at", None))
+        self.scratch.put(kind, own, data, parent=parent, version=last, where=where)
 
     def _place(self, article: Native, ticket: Native, where: str) -> None:
         """Remember that an article was seen in a ticket; a merge moves it to another one."""
@@ -181,11 +181,6 @@ def _timed(what: Article | Entry, where: str) -> Iterator[Told]:
     at = moment(what.created_at)
     if at is not None:  # `take` has left out those without a time
         yield Told(at, what, where)
-
-
-def _version(updated_at: object) -> str:
-    at = moment(updated_at)
-    return "" if at is None else at.isoformat(timespec="microseconds")
 
 
 def events(data: bytes, options: Options = Options()) -> list[Read]:  # noqa: B008  (it is frozen)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from casestore.intake.cases import Case
 from casestore.intake.helpdesk import Actor, HelpdeskReader
-from casestore.intake.values import NOTIFICATION, Native, moment, smtp_code
+from casestore.intake.values import NOTIFICATION, Native, in_turn, moment, smtp_code
 from casestore.intake.zammad.formats import Article, Entry, Ticket, channel
 from casestore.transfer.lines import LeftOut, Read, Remark
 
@@ -29,11 +29,9 @@ class Told(NamedTuple):
     what: Article | Entry
     where: str
 
-    def turn(self) -> tuple[datetime, bool, int, str]:
+    def turn(self) -> tuple[datetime, bool, tuple[int, str]]:
         """By time; what was said comes before what was changed at the same time."""
-        text = str(self.what.id)
-        number = int(text) if text.isdecimal() and len(text) < 30 else 0
-        return self.at, isinstance(self.what, Entry), number, text
+        return self.at, isinstance(self.what, Entry), in_turn(self.what.id)
 
 
 class History:
@@ -106,7 +104,6 @@ class History:
             at,
             actor,
             where=where,
-            keep_first=True,  # without its history, the title and the customer are those of now
             end_state=not entries,
             customer_id=self._customer,
             channel=channel(kind),

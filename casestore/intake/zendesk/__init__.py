@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 
@@ -18,7 +18,7 @@ from casestore.intake.helpdesk import MERGED, NO_TIME, HelpdeskReader
 from casestore.intake.inputs import Input
 from casestore.intake.json_records import records
 from casestore.intake.options import Options
-from casestore.intake.values import NO_RECORD, Native, decode, moment
+from casestore.intake.values import NO_RECORD, Native, decode, in_turn, moment, version
 from casestore.intake.zendesk.formats import Audit, Ticket, User, as_audit, merged
 from casestore.intake.zendesk.told import History, Told, first
 from casestore.transfer.lines import LeftOut, Read, Remark
@@ -79,7 +79,7 @@ class Reader(HelpdeskReader):
 
     def _take(self, kind: str, data: bytes, where: str) -> Iterator[LeftOut]:
         if kind == "ticket_event":
-            self.read_one("ticket_events")
+            self.read_one("ticket events")
             try:
                 data = as_audit(data)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -126,16 +126,16 @@ class Reader(HelpdeskReader):
         if isinstance(ticket, LeftOut):
             yield ticket
             return
-        version = _version(ticket.updated_at)
-        self.scratch.put("ticket", "", data, parent=str(ticket.id), version=version, where=where)
+        last, parent = version(ticket.updated_at), str(ticket.id)
+        self.scratch.put("ticket", "", data, parent=parent, version=last, where=where)
 
     def _take_user(self, data: bytes, where: str) -> Iterator[LeftOut]:
         user = decode(data, User, where)
         if isinstance(user, LeftOut):
             yield user
             return
-        version = _version(user.updated_at)
-        self.scratch.put("user", str(user.id), data, version=version, where=where)
+        last = version(user.updated_at)
+        self.scratch.put("user", str(user.id), data, version=last, where=where)
 
     # --- lines ------------------------------------------------------------------------------
 
@@ -163,7 +163,7 @@ class Reader(HelpdeskReader):
             audit = msgspec.json.decode(stored.data, type=Audit)
             if (at := moment(audit.created_at)) is not None:
                 found.append(Told(at, audit, stored.where))
-        return sorted(found, key=lambda told: (told.at, _number(told.audit.id)))
+        return sorted(found, key=lambda told: (told.at, in_turn(told.audit.id)))
 
     def _ticket(self, native: str) -> tuple[Ticket, str] | None:
         stored = self.scratch.get("ticket", "", native)
@@ -201,17 +201,6 @@ def _kinds(found: dict[str, msgspec.Raw], data: bytes) -> list[tuple[str, bytes]
     if names >= {"id", "role"}:
         return [("user", data)]
     return []
-
-
-def _version(updated_at: Any) -> str:
-    at = moment(updated_at)
-    return "" if at is None else at.isoformat(timespec="microseconds")
-
-
-def _number(native: Native) -> tuple[int, str]:
-    """By number, where it is one."""
-    text = str(native)
-    return (int(text), "") if text.isdecimal() and len(text) < 30 else (0, text)
 
 
 def events(data: bytes, options: Options = Options()) -> list[Read]:  # noqa: B008  (it is frozen)

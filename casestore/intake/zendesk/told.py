@@ -111,7 +111,6 @@ class History:
             at,
             actor,
             where=where,
-            keep_first=True,
             end_state=True,
             customer_id=self._reader.person(self._requester),
             channel=channel(ticket.via),
@@ -201,7 +200,6 @@ class History:
             at,
             self._actor(audit.author_id),
             where=where,
-            keep_first=True,  # it may have been read from what the ticket was, before
             customer_id=self._reader.person(self._requester),
             channel=channel(audit.via),
             subject=subject if isinstance(subject, str) else None,
