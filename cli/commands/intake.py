@@ -664,7 +664,13 @@ def _print_refused(result: FromElsewhere) -> None:
 def _was_read(reading: Reading) -> str:
     if not reading.counts:
         return f"no {reading.things} read"
-    return ", ".join(f"{count:,} {things}" for things, count in reading.counts.items()) + " read"
+    read = (f"{n:,} {_one(things) if n == 1 else things}" for things, n in reading.counts.items())
+    return f"{', '.join(read)} read"
+
+
+def _one(things: str) -> str:
+    """One of what there are more of: "activity" of "activities"."""
+    return f"{things[:-3]}y" if things.endswith("ies") else things.removesuffix("s")
 
 
 def _print_events(result: FromElsewhere) -> None:

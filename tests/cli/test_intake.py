@@ -120,6 +120,16 @@ def test_a_dry_run_shows_cases_and_appends_nothing(casestore: Casestore, export:
     assert list(as_json["cases"]) == ["case:1", "case:2"]
 
 
+def test_one_thing_is_said_to_be_one(casestore: Casestore, tmp_path: Path) -> None:
+    path = tmp_path / "one.json"
+    path.write_text(json.dumps(STORY[:1]))
+    assert casestore(*FROM, str(path)).fine().out.startswith("1 event read: 1 event appended")
+    activity = {"performed_at": "", "ticket_id": 1, "activity": {}}
+    path.write_text(json.dumps({"activities_data": [activity]}))
+    args = ("import", "--from", "freshdesk", "--instance", "a", str(path))
+    assert casestore(*args).fine().out.startswith("1 activity read: 0 events")
+
+
 def test_a_dry_run_needs_no_store(export: str, tmp_path: Path) -> None:
     nowhere = Casestore(f"sqlite:///{tmp_path}/none.db")
     nowhere(*FROM, export, "--dry-run").fine()

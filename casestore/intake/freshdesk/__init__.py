@@ -53,10 +53,11 @@ class Reader(HelpdeskReader):
             if isinstance(names, LeftOut):
                 self.read_one()
                 yield names
-            elif not {"metadata", "total", "export"}.issuperset(names):
-                self.read_one()
-                if (told := self._keep(record, names, where)) is not None:
-                    yield told
+                continue
+            around = {"metadata", "total", "export"}.issuperset(names)
+            told = None if around else self._keep(record, names, where)
+            if told is not None:
+                yield told
 
     def _keep(
         self, record: Record, names: dict[str, msgspec.Raw], where: str
@@ -65,6 +66,7 @@ class Reader(HelpdeskReader):
             return self._keep_ticket(record.data, "description" in names, where)
         for name, reason in _OTHERS.items():
             if name in names:
+                self.read_one()
                 return LeftOut(reason, where, unreadable=False)
         if "activity" in names:
             return self._keep_activity(record.data, where)
@@ -72,9 +74,11 @@ class Reader(HelpdeskReader):
             return self._keep_conversation(record.data, where)
         if "email" in names and "name" in names:
             return self._keep_contact(record.data, where)
+        self.read_one()
         return LeftOut(NO_RECORD, where, "neither a ticket nor a conversation, activity or contact")
 
     def _keep_ticket(self, data: bytes, described: bool, where: str) -> LeftOut | None:
+        self.read_one("tickets")
         ticket = decode(data, Ticket, where)
         if isinstance(ticket, LeftOut):
             return ticket
@@ -90,6 +94,7 @@ class Reader(HelpdeskReader):
         return None
 
     def _keep_conversation(self, data: bytes, where: str) -> LeftOut | None:
+        self.read_one("conversations")
         said = decode(data, Conversation, where)
         if isinstance(said, LeftOut):
             return said
@@ -101,6 +106,7 @@ class Reader(HelpdeskReader):
         return None
 
     def _keep_activity(self, data: bytes, where: str) -> LeftOut | None:
+        self.read_one("activities")
         done = decode(data, Activity, where)
         if isinstance(done, LeftOut):
             return done
@@ -113,6 +119,7 @@ class Reader(HelpdeskReader):
         return None
 
     def _keep_contact(self, data: bytes, where: str) -> LeftOut | None:
+        self.read_one("contacts")
         contact = decode(data, Contact, where)
         if isinstance(contact, LeftOut):
             return contact

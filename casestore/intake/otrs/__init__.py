@@ -63,10 +63,10 @@ class Reader(TicketReader):
     def take(self, given: Input) -> Iterator[LeftOut | Remark]:
         """Keep each ticket, article, row of a history and state."""
         for number, record in enumerate(records(given.stream, _LISTS), 1):
-            self.read_one()
             where = f"{given.name}, record {number}"
             names = decode(record.data, dict[str, msgspec.Raw], where)
             if isinstance(names, LeftOut):
+                self.read_one()
                 yield names
             elif "HistoryID" in names:
                 yield from self._keep_row(record.data, "0", where)
@@ -77,14 +77,17 @@ class Reader(TicketReader):
             elif "TypeName" in names:
                 yield from self._keep_state(record.data, where)
             elif "Name" in names:
+                self.read_one()
                 reason = "the name of a priority, a queue or a user"
                 yield LeftOut(reason, where, unreadable=False)
             else:
+                self.read_one()
                 yield LeftOut(NO_RECORD, where, "neither a ticket nor an article, row or state")
 
     def _keep_ticket(
         self, data: bytes, names: dict[str, msgspec.Raw], where: str
     ) -> Iterator[LeftOut]:
+        self.read_one("tickets")
         ticket = decode(data, Ticket, where)
         if isinstance(ticket, LeftOut):
             yield ticket
@@ -108,6 +111,7 @@ class Reader(TicketReader):
 
     def _keep_article(self, data: bytes, rank: str, where: str) -> Iterator[LeftOut]:
         """Keep an article; one that its ticket tells is believed before one by itself."""
+        self.read_one("articles")
         article = decode(data, Article, where)
         if isinstance(article, LeftOut):
             yield article
@@ -120,6 +124,7 @@ class Reader(TicketReader):
         self.scratch.put("article", native, slim, parent=parent, version=rank, where=where)
 
     def _keep_row(self, data: bytes, rank: str, where: str) -> Iterator[LeftOut]:
+        self.read_one("history rows")
         row = decode(data, Row, where)
         if isinstance(row, LeftOut):
             yield row
@@ -145,6 +150,7 @@ class Reader(TicketReader):
             )
 
     def _keep_state(self, data: bytes, where: str) -> Iterator[LeftOut]:
+        self.read_one("states")
         state = decode(data, State, where)
         if isinstance(state, LeftOut):
             yield state

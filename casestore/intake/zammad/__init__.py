@@ -20,13 +20,13 @@ from casestore.intake.zammad.told import History, Told
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _THINGS = {
-    "entry": "changes",
+    "entry": "history rows",
     "ticket": "tickets",
     "article": "articles",
     "user": "users",
     "state": "states",
-    "group": "other records",
-    "priority": "other records",
+    "group": "records",
+    "priority": "records",
 }
 _NOTHING = (
     "none of Zammad's tickets, articles, histories and users is in it; export them with the API, "
