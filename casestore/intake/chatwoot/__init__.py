@@ -69,7 +69,7 @@ class Reader(HelpdeskReader):
             if isinstance(names, LeftOut):
                 self.read_one()
                 yield names
-            elif record.name == "" and names.keys() <= {"meta", "data"}:
+            elif record.name == "" and names and names.keys() <= {"meta", "data"}:
                 yield from self._keep_page(record.data, last, where)
             else:
                 if "conversation_id" in names:

@@ -54,7 +54,7 @@ class Reader(HelpdeskReader):
                 self.read_one()
                 yield names
                 continue
-            around = {"metadata", "total", "export"}.issuperset(names)
+            around = names and names.keys() <= {"metadata", "total", "export"}
             told = None if around else self._keep(record, names, where)
             if told is not None:
                 yield told

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+import msgspec
+
 from casestore.intake import reading
 from casestore.intake.helpdesk import HelpdeskReader
 from casestore.intake.inputs import Input
@@ -18,10 +20,15 @@ from casestore.intake.jira.formats import Changelog, Comment, Comments, History,
 from casestore.intake.jira.told import Told
 from casestore.intake.json_records import records
 from casestore.intake.options import Options
-from casestore.intake.values import NO_ID, decode, version
+from casestore.intake.values import NO_ID, NO_RECORD, decode, version
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _LISTS = ("issues",)
+_AROUND = {
+    *("expand", "names", "schema", "warningMessages"),
+    *("startAt", "maxResults", "total", "isLast", "nextPageToken"),
+}
+"""What a page tells beside its issues."""
 
 
 class Reader(HelpdeskReader):
@@ -35,7 +42,8 @@ class Reader(HelpdeskReader):
         for number, record in enumerate(records(given.stream, _LISTS), 1):
             where = f"{given.name}, issue {number}"
             if record.name == "" and b'"fields"' not in record.data:
-                continue  # what a page tells of itself
+                yield from self._other(record.data, where)
+                continue
             self.read_one()
             issue = decode(record.data, Issue, where)
             if isinstance(issue, LeftOut):
@@ -47,6 +55,14 @@ class Reader(HelpdeskReader):
                 continue
             self.scratch.put("issue", native, record.data, version=last, where=where)
             yield from self._take_parts(native, issue, where)
+
+    def _other(self, data: bytes, where: str) -> Iterator[LeftOut]:
+        """Leave out what is no issue, unless a page has it beside its issues."""
+        names = decode(data, dict[str, msgspec.Raw], where)
+        if isinstance(names, LeftOut):
+            yield names
+        elif not names or not names.keys() <= _AROUND:
+            yield LeftOut(NO_RECORD, where, "no issue; export them with the search, as pages of it")
 
     def _take_parts(self, parent: str, issue: Issue, where: str) -> Iterator[LeftOut | Remark]:
         log, comments = issue.changelog or Changelog(), issue.fields.comment or Comments()

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from casestore import CaseStore
-from casestore.intake import Line, Options, append_lines, read
+from casestore.intake import READERS, LeftOut, Line, Options, append_lines, read
 from casestore.intake.csv import load
 from casestore.transfer.known import StoreKnows
 
@@ -108,6 +108,21 @@ def test_the_order_of_files_does_not_matter(name: str, data_dir: Path, tmp_path:
         paths = written(tmp_path / str(seed), shuffled(contents, seed))
         assert lines(name, paths) == expected
         assert lines(name, paths[::-1]) == expected
+
+
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{}", b"[{}]", b"[[1]]", b'{"organizations": [{"id": 1}]}', b'[{"id": 1, "name": "x"}]'],
+)
+def test_a_file_of_another_kind_is_told(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "other.json").write_bytes(content)
+    options = replace(OPTIONS, mapping=load("cfpb"), ours=("*@desk.example",))
+    (left_out,) = read(name, [tmp_path], options)
+    assert isinstance(left_out, LeftOut)
+    assert left_out.unreadable
+    assert left_out.where.partition(", ")[0] == str(tmp_path / "other.json")
+    assert ("empty" in left_out.reason) == (content == b"")
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -399,7 +399,7 @@ def test_a_service_feeds_one_answer(tmp_path: Path, store: CaseStore) -> None:
         ({"links": [], "assets": {}}, "none of Zammad's"),
         ([{"id": 1}], "none of Zammad's"),
         ([], "none of Zammad's"),
-        (b"", "none of Zammad's"),
+        (b"", "the file is empty"),
         (b'[{"id": 1', "ends in the middle"),
         (b"\x89PNG", "not JSON"),
     ],

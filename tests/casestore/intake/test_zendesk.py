@@ -603,7 +603,7 @@ def test_a_service_feeds_one_answer(tmp_path: Path, store: CaseStore) -> None:
         ({"organizations": []}, "none of Zendesk's"),
         ({}, "none of Zendesk's"),
         ([], "none of Zendesk's"),
-        (b"", "none of Zendesk's"),
+        (b"", "the file is empty"),
         (b"id,subject\n1,x\n", "not JSON"),
         (b'{"audits": [{"id": 1', "ends in the middle"),
         (b"\x00\x01\x02", "not JSON"),

@@ -154,7 +154,7 @@ def test_a_file_of_another_kind_is_left_out(tmp_path: Path) -> None:
     read = mapped(STATES, tmp_path, HEADER + FIRST, "name,age\nann,7\n", "", b"\0\1\2\0")
     assert [reason for reason, _ in left_out(read)] == [
         "its first row names none of the mapping's columns",
-        "it is empty",
+        "the file is empty",
         "it is no text",
     ]
     assert len(lines(read)) == 2
