@@ -114,8 +114,10 @@ class HelpdeskReader(reading.BaseReader):
 
     def closes(self, state: str, closed: Collection[str]) -> bool:
         """Whether a case is closed in a state: by `--states`, or by the names given here."""
-        names = self.options.states.get("closed", closed)
-        return state.strip().casefold() in {name.strip().casefold() for name in names}
+        states = self.options.states
+        if _names(states.get("open", ()), state):
+            return False
+        return _names(states.get("closed", closed), state)
 
     # --- lines ------------------------------------------------------------------------------
 
@@ -274,3 +276,7 @@ class HelpdeskReader(reading.BaseReader):
             (case,),
         )
         return [Merge(datetime.fromisoformat(at), *rest) for at, *rest in rows]
+
+
+def _names(names: Collection[str], state: str) -> bool:
+    return state.strip().casefold() in {name.strip().casefold() for name in names}

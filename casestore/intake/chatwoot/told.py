@@ -12,7 +12,7 @@ from casestore.intake.helpdesk import Actor, HelpdeskReader
 from casestore.intake.values import decode, in_turn
 from casestore.transfer.lines import LeftOut, Read, Remark
 
-_RESOLVED = ("resolved",)
+_RESOLVED = "resolved"
 _CHANNELS = {
     "webwidget": "chat",
     "whatsapp": "chat",
@@ -54,7 +54,7 @@ class Told:
         deliveries = [(*each, 1) for each in self._parts("delivery", Delivery)]
         changes = [(*each, 2) for each in self._parts("change", Change)]
         if changes and (before := _before(changes[0][0], "status")) is not None:
-            self._case.before(closed=self._closes(before))
+            self._case.before(closed=before == _RESOLVED)
         self._open()
         steps: list[tuple[Kept | Delivery | Change, str, int]]
         steps = [*messages, *deliveries, *changes]
@@ -78,9 +78,6 @@ class Told:
         stored = self._reader.scratch.get(kind, "", self._native)
         found = None if stored is None else decode(stored.data, of, stored.where)
         return None if isinstance(found, LeftOut) else found
-
-    def _closes(self, status: object) -> bool:
-        return self._reader.closes(str(status), _RESOLVED)
 
     def _contact(self) -> str:
         """Whose conversation it is; where nothing says that, who wrote first."""
@@ -196,12 +193,12 @@ class Told:
 
     def _status(self, change: Change, after: str, native: str, where: str) -> None:
         case, by, before = self._case, self._reader.system, _before(change, "status")
-        closes = self._closes(after)
+        closes = after == _RESOLVED
         if closes and not case.closed:
             case.close(change.at, by, native, where=where)
         elif not closes and case.closed:
             case.reopen(change.at, by, native, where=where)
-        elif before is not None and before != after and closes == self._closes(before):
+        elif before is not None and before != after and closes == (before == _RESOLVED):
             case.changed(change.at, by, "status", before, after, native, "status", where=where)
 
     def _state(self) -> None:
@@ -209,7 +206,7 @@ class Told:
         state = self._one("state", State)
         if not isinstance(state, State):
             return
-        if self._closes(state.status) and not self._case.closed:
+        if state.status == _RESOLVED and not self._case.closed:
             what = "a conversation that is resolved; since when, only webhooks tell"
             self._case.tell(Remark(what, f"conversation {self._native}"))
         if self._is_assigned or (state.assignee is None and state.team is None):

@@ -159,15 +159,14 @@ class Reader(TicketReader):
 
     def over(self, state: str) -> bool:
         """Whether a ticket is over in a state: by `--states`, the list of states, or its name."""
-        if self.options.states.get("closed"):
-            return self.closes(state, ())
         if self._over is None:
             found = (decode(each.data, State, "") for each in self.scratch.all("state"))
             states = [each for each in found if not isinstance(each, LeftOut)]
             self._known = {each.name.casefold() for each in states}
             self._over = {each.name.casefold() for each in states if each.type_name in _OVER}
         name = state.strip().casefold()
-        return name in self._over or (name not in self._known and name.startswith(_OVER))
+        is_over = name in self._over or (name not in self._known and name.startswith(_OVER))
+        return self.closes(state, (state,) if is_over else ())
 
     def lines(self) -> Iterator[Read]:
         """Each ticket's lines."""

@@ -230,6 +230,13 @@ def test_states_may_have_other_names(tmp_path: Path) -> None:
     ]
 
 
+def test_a_state_may_be_named_as_open(tmp_path: Path) -> None:
+    parked = entry(2, "state", "open", "merged", "2026-03-03T09:00:00.000Z")
+    given = TICKET, history(CREATED, parked)
+    assert "CaseClosed" in of(tmp_path, *given).types()
+    assert "CaseClosed" not in of(tmp_path, *given, states={"open": ("Merged",)}).types()
+
+
 def test_merged_counts_as_closed_and_is_no_second_closing(tmp_path: Path) -> None:
     merged = entry(3, "state", "closed", "merged", "2026-03-04T09:00:00.000Z")
     found = of(tmp_path, [TICKET], history(CREATED, CLOSED, merged))
