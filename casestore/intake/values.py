@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 from hashlib import sha256
 from typing import TypeVar
 from unicodedata import category, normalize
@@ -115,18 +116,32 @@ def clean_text(text: str) -> str:
 def clean_id(given: Native, pseudonym: Callable[[str], str]) -> str:
     """An id of the source's as the store takes ids: "" if nothing of it is left.
 
-    An address or a telephone number becomes its pseudonym. It is brought to Unicode's form NFC,
-    without control and format characters; an id of more than 200 characters becomes its SHA-256.
+    An address or a telephone number becomes its pseudonym; otherwise it is `plain_id`.
     """
     text = str(given).strip()
     if _PLAIN.fullmatch(text):
         return text
-    if not (text.isascii() and text.isprintable()):
-        kept = (c for c in normalize("NFC", text) if category(c) not in ("Cc", "Cf", "Cs"))
-        text = normalize("NFC", "".join(kept)).strip()
-    if is_contact(text):
-        return pseudonym(text)
+    text = _seen(text)
+    return pseudonym(text) if is_contact(text) else plain_id(text)
+
+
+@lru_cache(maxsize=20_000)
+def plain_id(text: str) -> str:
+    """A text as an id or a code of the vocabulary; "" if nothing is left of it.
+
+    It is in Unicode's form NFC, without characters that people cannot see; one of more than 200
+    characters becomes its SHA-256.
+    """
+    text = _seen(text)
     return text if len(text) <= _MOST_ID else sha256(text.encode()).hexdigest()
+
+
+def _seen(text: str) -> str:
+    if not (text.isascii() and text.isprintable()):
+        spaced = (" " if category(c) == "Cc" else c for c in normalize("NFC", text))
+        kept = "".join(c for c in spaced if category(c) not in ("Cf", "Cs"))
+        text = normalize("NFC", kept)
+    return text.strip()
 
 
 def decode(data: bytes, kind: type[T], where: str) -> T | LeftOut:

@@ -13,7 +13,7 @@ from casestore.events import Event, Money
 from casestore.events.base import Personal
 from casestore.events.currencies import CURRENCIES
 from casestore.events.markers import fields_of, marker
-from casestore.intake.csv.cells import Unfit, flag, plain_id, whole
+from casestore.intake.csv.cells import Unfit, flag, whole
 from casestore.intake.csv.checker import Checker, Path
 from casestore.intake.csv.document import (
     Amount,
@@ -26,6 +26,7 @@ from casestore.intake.csv.document import (
     Values,
     Written,
 )
+from casestore.intake.values import plain_id
 from casestore.system.toml_lines import closest
 
 _BASE = ("occurred_at", "actor")
@@ -194,7 +195,7 @@ class Fields:
                 except Unfit as unfit:
                     wrong(path, f"is {unfit.reason}")
                     return None
-            case "id", str() if (plain := plain_id(given)) is not None:
+            case "id", str() if plain := plain_id(given):
                 return plain
         wrong(path, f"should be {_SHOULD_BE.get(kind.name, 'text')}")
         return None

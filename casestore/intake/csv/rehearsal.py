@@ -1,6 +1,6 @@
 """Tries the lines of a case as an append will, so that no line is made that a store refuses.
 
-That ids and codes are plain is not tried: `casestore.intake.csv.cells.plain_id` makes them so.
+That ids and codes are plain is not tried: `casestore.intake.values.plain_id` makes them so.
 """
 
 from __future__ import annotations
