@@ -195,7 +195,7 @@ class Fields:
                 except Unfit as unfit:
                     wrong(path, f"is {unfit.reason}")
                     return None
-            case "id", str() if plain := plain_id(given):
+            case "id", str() if (plain := plain_id(given)) != "":
                 return plain
         wrong(path, f"should be {_SHOULD_BE.get(kind.name, 'text')}")
         return None

@@ -211,7 +211,8 @@ def test_a_sample_of_any_table_is_a_mapping_that_runs(data_dir: Path, tmp_path: 
 
 @settings(max_examples=50, deadline=None)
 @given(
-    st.lists(st.text(max_size=5), min_size=1, max_size=5),
+    # A table with NUL in its first row is no text, and refused.
+    st.lists(st.text(st.characters(exclude_characters="\0"), max_size=5), min_size=1, max_size=5),
     st.lists(st.lists(CELL, min_size=1, max_size=5), max_size=5),
     st.sampled_from(["utf-8", "utf-16", "cp1252"]),
     st.sampled_from(",;\t|"),
