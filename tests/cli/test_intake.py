@@ -120,6 +120,18 @@ def test_a_dry_run_shows_cases_and_appends_nothing(casestore: Casestore, export:
     assert list(as_json["cases"]) == ["case:1", "case:2"]
 
 
+def test_a_dry_run_goes_on_from_what_the_store_has(
+    casestore: Casestore, export: str, tmp_path: Path
+) -> None:
+    casestore(*FROM, export).fine()
+    more = tmp_path / "more.json"
+    more.write_text(json.dumps([event(4, "CaseClosed", day=5, reason="resolved"), *STORY]))
+    tried = casestore(*FROM, str(more), "--dry-run", "--format", "json").fine().json
+    assert (tried["appended"], tried["repeated"], tried["refused"]) == (1, 3, [])
+    done = casestore(*FROM, str(more), "--format", "json").fine().json
+    assert (done["appended"], done["repeated"], done["refused"]) == (1, 3, [])
+
+
 def test_one_thing_is_said_to_be_one(casestore: Casestore, tmp_path: Path) -> None:
     path = tmp_path / "one.json"
     path.write_text(json.dumps(STORY[:1]))
