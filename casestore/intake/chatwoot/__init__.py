@@ -26,7 +26,7 @@ from casestore.intake.chatwoot.formats import (
     kept,
     second,
 )
-from casestore.intake.chatwoot.told import Told
+from casestore.intake.chatwoot.history import History
 from casestore.intake.helpdesk import NO_TIME, HelpdeskReader
 from casestore.intake.inputs import Input
 from casestore.intake.json_records import records
@@ -258,7 +258,7 @@ class Reader(HelpdeskReader):
                     where=stored.where,
                 )
         for native in self.scratch.parents("message", "change", "state"):
-            yield from Told(self, native).told()
+            yield from History(self, native).lines()
 
 
 def _text(raw: msgspec.Raw) -> str:

@@ -18,8 +18,8 @@ import msgspec
 
 from casestore.intake import reading
 from casestore.intake.freshdesk.formats import Activity, Contact, Conversation, Ticket, performed
-from casestore.intake.freshdesk.ticket import TicketTold
-from casestore.intake.freshdesk.told import Told
+from casestore.intake.freshdesk.history import History
+from casestore.intake.freshdesk.ticket import TicketHistory
 from casestore.intake.helpdesk import NO_TIME, HelpdeskReader
 from casestore.intake.inputs import Input
 from casestore.intake.json_records import Record, records
@@ -151,11 +151,11 @@ def _told(reader: Reader, native: str) -> Iterator[Read]:
     if stored is not None:
         ticket = decode(stored.data, Ticket, stored.where)
         if not isinstance(ticket, LeftOut):  # `take` has left it out already
-            yield from TicketTold(reader, native, ticket, stored.data, stored.where).told()
+            yield from TicketHistory(reader, native, ticket, stored.data, stored.where).lines()
         return
     course = reader.options.known.course(reader.id_of(native))
     if course is not None:
-        yield from Told(reader, native, course.customer_id).told()
+        yield from History(reader, native, course.customer_id).lines()
         return
     for kind in ("said", "done"):
         for each in reader.scratch.of(kind, native):

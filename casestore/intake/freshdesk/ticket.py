@@ -9,7 +9,7 @@ import msgspec
 
 from casestore.intake.fields import chosen
 from casestore.intake.freshdesk.formats import Stats, Ticket
-from casestore.intake.freshdesk.told import Told
+from casestore.intake.freshdesk.history import History
 from casestore.intake.helpdesk import HelpdeskReader
 from casestore.intake.values import decode, moment
 from casestore.transfer.lines import LeftOut, Remark
@@ -23,7 +23,7 @@ _CHANNELS = {
 """By a ticket's source: portal, forum and feedback widget are web."""
 
 
-class TicketTold(Told):
+class TicketHistory(History):
     """What happened in a ticket that was read."""
 
     def __init__(

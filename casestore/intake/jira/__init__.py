@@ -16,8 +16,8 @@ import msgspec
 from casestore.intake import reading
 from casestore.intake.helpdesk import HelpdeskReader
 from casestore.intake.inputs import Input
-from casestore.intake.jira.formats import Changelog, Comment, Comments, History, Issue
-from casestore.intake.jira.told import Told
+from casestore.intake.jira.formats import Change, Changelog, Comment, Comments, Issue
+from casestore.intake.jira.history import History
 from casestore.intake.json_records import records
 from casestore.intake.options import Options
 from casestore.intake.values import NO_ID, NO_RECORD, decode, version
@@ -71,7 +71,7 @@ class Reader(HelpdeskReader):
         if (comments.total or 0) > len(comments.comments):
             yield Remark("an issue with more comments than its page tells", where)
         for raw in log.histories:
-            history = decode(raw, History, f"{where}, a change")
+            history = decode(raw, Change, f"{where}, a change")
             if isinstance(history, LeftOut):
                 yield history
             elif native := self.plain(history.id):
@@ -95,7 +95,7 @@ class Reader(HelpdeskReader):
         for stored in self.scratch.all("issue"):
             issue = decode(stored.data, Issue, stored.where)
             if not isinstance(issue, LeftOut):
-                yield from Told(self, stored.id, issue, stored.data, stored.where).told()
+                yield from History(self, stored.id, issue, stored.data, stored.where).lines()
 
 
 def events(data: bytes, options: Options) -> list[Read]:

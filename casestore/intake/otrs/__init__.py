@@ -24,7 +24,7 @@ from casestore.intake.inputs import Input
 from casestore.intake.json_records import records
 from casestore.intake.options import Options
 from casestore.intake.otrs.formats import Article, Row, State, Ticket
-from casestore.intake.otrs.told import TicketReader, Told
+from casestore.intake.otrs.history import History, TicketReader
 from casestore.intake.scratch import Scratch
 from casestore.intake.values import NO_ID, NO_RECORD, NO_TICKET, decode, moment
 from casestore.transfer.lines import LeftOut, Read, Remark
@@ -177,7 +177,7 @@ class Reader(TicketReader):
         for stored in self.scratch.all("ticket"):
             ticket = decode(stored.data, Ticket, stored.where)
             if not isinstance(ticket, LeftOut):
-                yield from Told(self, stored.id, ticket, stored.data, stored.where).told()
+                yield from History(self, stored.id, ticket, stored.data, stored.where).lines()
 
     def _opened_at(self, case: str) -> datetime | None:
         native = case.removeprefix(self.id_of("0").removesuffix("0"))

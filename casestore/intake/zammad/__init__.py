@@ -16,7 +16,7 @@ from casestore.intake.json_records import records
 from casestore.intake.options import Options
 from casestore.intake.values import NO_RECORD, Native, decode, moment, version
 from casestore.intake.zammad.formats import Article, Entry, State, Ticket, User, kind_of
-from casestore.intake.zammad.told import History, Told
+from casestore.intake.zammad.history import Dated, History
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _THINGS = {
@@ -136,7 +136,7 @@ class Reader(HelpdeskReader):
             state = self._state(ticket[0]) if ticket else None
             yield from history.lines(list(self._told(native)), state)
 
-    def _told(self, native: str) -> Iterator[Told]:
+    def _told(self, native: str) -> Iterator[Dated]:
         """A ticket's articles, as far as they were written in it, and its history."""
         for placed in self.scratch.of("place", native):
             stored = self.scratch.get("article", placed.id)
@@ -177,10 +177,10 @@ _KEPT: dict[str, type[Article] | type[Ticket] | type[User] | type[State]] = {
 }
 
 
-def _timed(what: Article | Entry, where: str) -> Iterator[Told]:
+def _timed(what: Article | Entry, where: str) -> Iterator[Dated]:
     at = moment(what.created_at)
     if at is not None:  # `take` has left out those without a time
-        yield Told(at, what, where)
+        yield Dated(at, what, where)
 
 
 def events(data: bytes, options: Options = Options()) -> list[Read]:  # noqa: B008  (it is frozen)

@@ -20,7 +20,7 @@ from casestore.intake.json_records import records
 from casestore.intake.options import Options
 from casestore.intake.values import NO_RECORD, Native, decode, in_turn, moment, version
 from casestore.intake.zendesk.formats import Audit, Ticket, User, as_audit, merged
-from casestore.intake.zendesk.told import History, Told, first
+from casestore.intake.zendesk.history import Dated, History, first
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _LISTS = {
@@ -157,12 +157,12 @@ class Reader(HelpdeskReader):
             history = History(self, native, self._ticket(native), self._is_end_user)
             yield from history.lines(self._audits(native))
 
-    def _audits(self, native: str) -> list[Told]:
+    def _audits(self, native: str) -> list[Dated]:
         found = []
         for stored in self.scratch.of("audit", native):
             audit = msgspec.json.decode(stored.data, type=Audit)
             if (at := moment(audit.created_at)) is not None:
-                found.append(Told(at, audit, stored.where))
+                found.append(Dated(at, audit, stored.where))
         return sorted(found, key=lambda told: (told.at, in_turn(told.audit.id)))
 
     def _ticket(self, native: str) -> tuple[Ticket, str] | None:

@@ -54,7 +54,7 @@ class _Step(NamedTuple):
     where: str
 
 
-class Told:
+class History:
     """A ticket's history."""
 
     def __init__(
@@ -108,7 +108,7 @@ class Told:
             return
         yield _Step(at, rank, in_turn(native), native, of, stored.where)
 
-    def told(self) -> Iterator[Read]:
+    def lines(self) -> Iterator[Read]:
         """The lines."""
         ticket, case = self._ticket, self._case
         first = next((s for s in self._rows if s.rank == 0), None)

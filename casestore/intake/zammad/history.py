@@ -22,7 +22,7 @@ _NO_EVENT = {"notification", "email", "escalation", "escalation_warning", "remin
 _MERGE = {"merged_into", "received_merge"}
 
 
-class Told(NamedTuple):
+class Dated(NamedTuple):
     """An article or an entry of a history, with its time and where it was read."""
 
     at: datetime
@@ -52,14 +52,14 @@ class History:
         """Our id of whose ticket it is."""
         self._articles: set[str] = set()
 
-    def lines(self, told: list[Told], state: str | None) -> Iterator[Read]:
+    def lines(self, told: list[Dated], state: str | None) -> Iterator[Read]:
         """The lines of the ticket, and what is told besides.
 
         Args:
             told: its articles and the entries of its history.
             state: the name of the state in which it is now, if that is known.
         """
-        told = sorted(told, key=Told.turn)
+        told = sorted(told, key=Dated.turn)
         entries = [each.what for each in told if isinstance(each.what, Entry)]
         self._articles = {str(each.what.id) for each in told if isinstance(each.what, Article)}
         if self._ticket is not None:
@@ -79,7 +79,7 @@ class History:
 
     # --- the ticket -------------------------------------------------------------------------
 
-    def _open(self, ticket: Ticket, where: str, told: list[Told], entries: list[Entry]) -> None:
+    def _open(self, ticket: Ticket, where: str, told: list[Dated], entries: list[Entry]) -> None:
         """Open the case with what the ticket was at first, as far as its history tells that."""
         case, at = self._case, moment(ticket.created_at)
         changed = {each.attribute: each for each in reversed(entries) if each.type == "updated"}

@@ -34,7 +34,7 @@ _NOTED = ("label_list", "priority", "contact_id", "inbox_id", "custom_attributes
 _Part = TypeVar("_Part", Kept, Delivery, Change)
 
 
-class Told:
+class History:
     """A conversation's history."""
 
     def __init__(self, reader: HelpdeskReader, native: str) -> None:
@@ -48,7 +48,7 @@ class Told:
         self._owner = self._contact()
         self._is_assigned = False
 
-    def told(self) -> Iterator[Read]:
+    def lines(self) -> Iterator[Read]:
         """The lines."""
         messages = [(*each, 0) for each in self._messages]
         deliveries = [(*each, 1) for each in self._parts("delivery", Delivery)]

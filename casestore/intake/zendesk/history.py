@@ -47,7 +47,7 @@ _AUTOMATIC = "-1"
 """The author of what Zendesk itself did."""
 
 
-class Told(NamedTuple):
+class Dated(NamedTuple):
     """An audit with its time and where it was read."""
 
     at: datetime
@@ -55,7 +55,7 @@ class Told(NamedTuple):
     where: str
 
 
-def first(audits: list[Told]) -> bool:
+def first(audits: list[Dated]) -> bool:
     """Whether the audit that created the ticket is among them; it is the first one then."""
     return bool(audits) and any(
         isinstance(event, Event) and event.type == "Create" for event in events(audits[0].audit, "")
@@ -79,7 +79,7 @@ class History:
         self._requester = ""
         self._status: str | None = None
 
-    def lines(self, audits: list[Told]) -> Iterator[Read]:
+    def lines(self, audits: list[Dated]) -> Iterator[Read]:
         """The lines of the ticket, and what is told besides.
 
         Args:
@@ -157,7 +157,7 @@ class History:
                 end_state=True,
             )
 
-    def _first_requester(self, audits: list[Told]) -> Native:
+    def _first_requester(self, audits: list[Dated]) -> Native:
         """Who asked, before the first audit that was read; "" if nothing tells that."""
         for told in audits:
             for event in events(told.audit, told.where):
@@ -170,7 +170,7 @@ class History:
 
     # --- audits -----------------------------------------------------------------------------
 
-    def _audit(self, told: Told, *, creates: bool) -> None:
+    def _audit(self, told: Dated, *, creates: bool) -> None:
         at, audit, where = told
         found = list(events(audit, where))
         read = [event for event in found if isinstance(event, Event)]
@@ -189,7 +189,7 @@ class History:
             else:
                 self._other(at, audit, event, where)
 
-    def _open(self, told: Told, created: dict[str, Any]) -> None:
+    def _open(self, told: Dated, created: dict[str, Any]) -> None:
         at, audit, where = told
         requester = _native(created.get("requester_id"))
         if requester == "" and self._ticket is not None:
@@ -233,7 +233,7 @@ class History:
                 automated=_automated(said.author_id),
             )
 
-    def _assign(self, told: Told, read: list[Event]) -> None:
+    def _assign(self, told: Dated, read: list[Event]) -> None:
         """Agent and team of one audit are one event."""
         to = {
             event.field_name: event

@@ -25,7 +25,7 @@ _Step = tuple[datetime, int, tuple[int, str], Any]
 """When; what comes first of what is at one time; and a conversation or an activity with its id."""
 
 
-class Told:
+class History:
     """What happened in a ticket that is in the store: its conversations and activities."""
 
     def __init__(self, reader: HelpdeskReader, native: str, customer_id: str) -> None:
@@ -38,7 +38,7 @@ class Told:
         self._whole = False
         """Whether the activities tell its history from the beginning."""
 
-    def told(self) -> Iterator[Read]:
+    def lines(self) -> Iterator[Read]:
         """The lines."""
         self._begin()
         steps = [*self._said_steps(), *self._done_steps()]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from casestore.intake.cases import Case
 from casestore.intake.fields import chosen
 from casestore.intake.helpdesk import NO_TIME, Actor, HelpdeskReader
-from casestore.intake.jira.formats import Comment, FieldsAlone, History, Issue, Item, User
+from casestore.intake.jira.formats import Change, Comment, FieldsAlone, Issue, Item, User
 from casestore.intake.jira.texts import text_of
 from casestore.intake.values import decode, in_turn, moment
 from casestore.transfer.lines import LeftOut, Read, Remark
@@ -23,10 +23,10 @@ class _Step(NamedTuple):
     rank: int
     number: tuple[int, str]
     native: str
-    of: History | Comment
+    of: Change | Comment
 
 
-class Told:
+class History:
     """An issue's history."""
 
     def __init__(
@@ -40,7 +40,7 @@ class Told:
         self._left_out: list[LeftOut] = []
         self._steps = self._ordered()
         self._items = [
-            item for step in self._steps if isinstance(step.of, History) for item in step.of.items
+            item for step in self._steps if isinstance(step.of, Change) for item in step.of.items
         ]
         self._key = reader.plain(self._first("key", None) or "") or reader.plain(issue.key)
         self._case = Case(reader, self._key)
@@ -51,9 +51,9 @@ class Told:
     def _ordered(self) -> list[_Step]:
         """Comments and changes by time; at one time a comment is first."""
         steps: list[_Step] = []
-        kinds: tuple[tuple[str, type[Comment | History]], ...] = (
+        kinds: tuple[tuple[str, type[Comment | Change]], ...] = (
             ("comment", Comment),
-            ("change", History),
+            ("change", Change),
         )
         for rank, (name, kind) in enumerate(kinds):
             for stored in self._reader.scratch.of(name, self._native):
@@ -73,7 +73,7 @@ class Told:
         first = next(changes, None)
         return now if first is None else first.from_string
 
-    def told(self) -> Iterator[Read]:
+    def lines(self) -> Iterator[Read]:
         """The lines."""
         yield from self._left_out
         self._open()
@@ -147,7 +147,7 @@ class Told:
                 automated=machine,
             )
 
-    def _change(self, step: _Step, history: History) -> None:
+    def _change(self, step: _Step, history: Change) -> None:
         actor, where = self._actor(history.author), f"{self._where}, change {step.native}"
         for number, item in enumerate(history.items):
             native = f"change-{step.native}.{number}"
