@@ -11,6 +11,7 @@ import msgspec
 from casestore.intake.cases import Case
 from casestore.intake.freshdesk.formats import Activity, Conversation, performed
 from casestore.intake.helpdesk import NO_TIME, Actor, HelpdeskReader
+from casestore.intake.scratch import Stored
 from casestore.intake.values import NO_EVENT, Native, change, decode, in_turn, moment
 from casestore.transfer.lines import LeftOut, Read, Remark
 
@@ -22,7 +23,7 @@ _AT_ONCE = timedelta(minutes=1)
 
 
 _Step = tuple[datetime, int, tuple[int, str], Any]
-"""When; what comes first of what is at one time; and a conversation or an activity with its id."""
+"""When; what comes first of what is at one time; and a conversation or an activity as it is kept."""
 
 
 class History:
@@ -89,12 +90,12 @@ class History:
             if at is None:
                 self._case.tell(LeftOut(NO_TIME, stored.where, f"conversation {stored.id}"))
                 continue
-            yield at, 0, in_turn(stored.id), (stored.id, said)
+            yield at, 0, in_turn(stored.id), (stored, said)
 
-    def _said(self, at: datetime, native: str, said: Conversation) -> None:
+    def _said(self, at: datetime, stored: Stored, said: Conversation) -> None:
         """The author decides: `incoming` is false in messages of the requester's as well."""
         case = self._case
-        where = f"ticket {self._native}, conversation {native}"
+        native, where = stored.id, f"{stored.where}, conversation {stored.id}"
         edited = said.last_edited_at is not None
         if edited:
             case.tell(Remark("a message that was edited: its first text is gone", where))
@@ -146,10 +147,10 @@ class History:
                 continue  # `take` has left it out already
             if number == 0:
                 self._whole = self._created is not None and at - self._created <= _AT_ONCE
-            yield at, 1, (number, ""), (stored.id, done)
+            yield at, 1, (number, ""), (stored, done)
 
-    def _done(self, at: datetime, native: str, done: Activity) -> None:
-        where = f"ticket {self._native}, activity at {at.isoformat()}"
+    def _done(self, at: datetime, stored: Stored, done: Activity) -> None:
+        native, where = stored.id, f"{stored.where}, activity at {at.isoformat()}"
         by = self._performer(done)
         agent = team = None
         for field, value in done.activity.items():

@@ -183,6 +183,6 @@ def _timed(what: Article | Entry, where: str) -> Iterator[Dated]:
         yield Dated(at, what, where)
 
 
-def events(data: bytes, options: Options = Options()) -> list[Read]:  # noqa: B008  (it is frozen)
+def events(data: bytes, options: Options) -> list[Read]:
     """The lines of one of Zammad's answers, as a service receives it."""
     return reading.events(Reader, data, options)

@@ -203,6 +203,6 @@ def _kinds(found: dict[str, msgspec.Raw], data: bytes) -> list[tuple[str, bytes]
     return []
 
 
-def events(data: bytes, options: Options = Options()) -> list[Read]:  # noqa: B008  (it is frozen)
+def events(data: bytes, options: Options) -> list[Read]:
     """The lines of one of Zendesk's answers, as a service receives it."""
     return reading.events(Reader, data, options)
