@@ -505,10 +505,21 @@ def _reading(
         )
         items = iter(reading)
         first = next(items, None)  # by then all files are read
+    begin = [] if first is None else [first]
     try:
-        yield reading, items if first is None else chain((first,), items)
+        yield reading, chain(_of_ids(reader, options), begin, items)
     finally:
         cast(Any, items).close()  # its temporary file is gone now
+
+
+def _of_ids(reader: str, options: Options) -> Iterator[Read]:
+    """Tell if the ids of mails are made without a secret."""
+    from casestore.intake import Remark  # noqa: PLC0415  (help must not wait for it)
+    from casestore.intake.import_secret import PLAIN, Pseudonyms  # noqa: PLC0415  (the same)
+
+    made_by = options.pseudonym
+    if reader == "mail" and isinstance(made_by, Pseudonyms) and not made_by.secret:
+        yield Remark(PLAIN, "")
 
 
 def _write_lines(

@@ -132,6 +132,18 @@ def test_a_dry_run_goes_on_from_what_the_store_has(
     assert (done["appended"], done["repeated"], done["refused"]) == (1, 3, [])
 
 
+def test_an_unsealed_store_says_that_its_ids_are_plain(tmp_path: Path) -> None:
+    plain = Casestore(f"sqlite:///{tmp_path}/plain.db")
+    plain("init", "--unsealed").fine()
+    mail = tmp_path / "1.eml"
+    mail.write_text("From: mia@x.example\nTo: us@x.example\nDate: 2 Mar 2026 08:00 +0000\n\nHi")
+    args = ("import", "--from", "mail", "--ours", "us@x.example", str(mail))
+    assert "plain SHA-256" in plain(*args).fine().out
+    sealed = Casestore(f"sqlite:///{tmp_path}/sealed.db")
+    sealed("init").fine()
+    assert "SHA-256" not in sealed(*args).fine().out
+
+
 def test_one_thing_is_said_to_be_one(casestore: Casestore, tmp_path: Path) -> None:
     path = tmp_path / "one.json"
     path.write_text(json.dumps(STORY[:1]))

@@ -23,7 +23,7 @@ _AT_ONCE = timedelta(minutes=1)
 
 
 _Step = tuple[datetime, int, tuple[int, str], Any]
-"""When; what comes first of what is at one time; and a conversation or an activity as it is kept."""
+"""When; what comes first of what is at one time; and a conversation or an activity, as kept."""
 
 
 class History:
