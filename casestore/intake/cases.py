@@ -12,16 +12,12 @@ from typing import Any, NamedTuple
 
 from casestore.intake.helpdesk import Actor, HelpdeskReader, Merge
 from casestore.intake.turns import Choice, Turn, choose
-from casestore.intake.values import Native, change
+from casestore.intake.values import NO_EVENT, NO_ID, Native, change
 from casestore.transfer.lines import LeftOut, Line, Read, Remark, key_of
 
 NO_OPENING = "a history whose case was opened neither in what was read nor in the store"
-NO_ID = "a ticket whose id has no character that can stand in an id"
 NO_CUSTOMER = "a ticket without a customer"
 TWICE = "a message with the id of another one of its ticket"
-
-
-NO_EVENT = "a change that has no event"
 CLOSED_ALREADY = "a ticket that is closed now, and whose closing the store has"
 DESCRIPTION = "description"
 """The id of a ticket's first message where the source gives none."""
@@ -118,17 +114,16 @@ class Case:
         actor: Actor,
         *,
         where: str,
-        keep_first: bool = False,
         end_state: bool = False,
         **fields: Any,
     ) -> None:
-        """Open the case, once.
+        """Open the case, once. The first opening stays: an end state may have told it, or part of a
+        history, and a later export may say otherwise.
 
         Args:
             at: when.
             actor: who.
             where: where it was read.
-            keep_first: whether a later export may say otherwise.
             end_state: whether only the ticket's end state tells it.
             fields: the fields of CaseOpened; its `customer_id` is one of `HelpdeskReader.person`.
         """
@@ -143,7 +138,7 @@ class Case:
                 self.native,
                 "CaseOpened",
                 where=where,
-                keep_first=keep_first,
+                keep_first=True,
                 end_state=end_state,
             )
 
@@ -328,7 +323,7 @@ class Case:
     ) -> None:
         said = self.reader.plain(native)
         if not said or (kind, said) in self._ids:
-            self.tell(LeftOut(TWICE if said else "a message without an id", where, said))
+            self.tell(LeftOut(TWICE if said else NO_ID, where, said))
             return
         fields = {_ID[kind]: said, **fields}
         key = (self.native, "description") if first else (native, kind)
@@ -339,9 +334,18 @@ class Case:
         """Whether a reply with an id of the source's was told."""
         return ("ReplySent", self.reader.plain(native)) in self._ids
 
-    def note(self, at: datetime | None, actor: Actor, text: str, *key: Native, where: str) -> None:
+    def note(
+        self,
+        at: datetime | None,
+        actor: Actor,
+        text: str,
+        *key: Native,
+        where: str,
+        keep_first: bool = False,
+    ) -> None:
         """A note."""
-        self.add("NoteAdded", at, actor, {"text": text}, *key, "NoteAdded", where=where)
+        fields, key = {"text": text}, (*key, "NoteAdded")
+        self.add("NoteAdded", at, actor, fields, *key, where=where, keep_first=keep_first)
 
     def changed(
         self,

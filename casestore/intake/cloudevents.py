@@ -23,6 +23,7 @@ from casestore.intake import reading
 from casestore.intake.inputs import Input
 from casestore.intake.json_records import records
 from casestore.intake.options import Options
+from casestore.intake.values import AHEAD, is_ahead
 from casestore.transfer.lines import LeftOut, Read, Remark, key_of, line
 
 _TYPE = re.compile(r"org\.casestore\.([A-Za-z]+)\.v([0-9]+)")
@@ -60,6 +61,9 @@ class Reader(reading.BaseReader):
                 continue
             if isinstance(ours := _ours(found), str):
                 yield LeftOut(ours, where, found.type[:200])
+                continue
+            if is_ahead(ours.at):
+                yield LeftOut(AHEAD, where, ours.at.isoformat())
                 continue
             # By their time: a page may hold older events than the one before.
             place = f"{ours.at.isoformat(timespec='microseconds')} {found.source} {found.id}"

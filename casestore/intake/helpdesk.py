@@ -7,13 +7,22 @@ happened, in order, and gives what `Case.told` gives.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from casestore.intake import reading
 from casestore.intake.options import Options
 from casestore.intake.scratch import Scratch
-from casestore.intake.values import Native, clean_id, clean_text
+from casestore.intake.values import (
+    AHEAD,
+    CIRCLE,
+    NO_WINNER,
+    TOO_LONG,
+    Native,
+    clean_id,
+    clean_text,
+    is_ahead,
+)
 from casestore.transfer.lines import LeftOut, Line, key_of, line
 
 Actor = Mapping[str, str]
@@ -26,8 +35,6 @@ MERGED = "merged"
 among what was read."""
 _MOST_BYTES = 4 * 1024 * 1024 - 64 * 1024
 """The most bytes of an event, with some left for what the store adds."""
-_AHEAD = timedelta(minutes=4)
-"""How far a time may be ahead of this computer's clock; the store takes five minutes."""
 _MERGES = """
 CREATE TABLE merges (
     loser TEXT, winner TEXT, rank INTEGER, at TEXT, agent TEXT, whence TEXT, native TEXT,
@@ -57,7 +64,6 @@ class HelpdeskReader(reading.BaseReader):
     def __init__(self, options: Options, scratch: Scratch) -> None:
         super().__init__(options, scratch)
         self._plain: dict[Native, str] = {}
-        self._latest = datetime.now(UTC) + _AHEAD
         scratch.sql.execute(_MERGES)
 
     # --- ids, keys and actors ---------------------------------------------------------------
@@ -108,8 +114,10 @@ class HelpdeskReader(reading.BaseReader):
 
     def closes(self, state: str, closed: Collection[str]) -> bool:
         """Whether a case is closed in a state: by `--states`, or by the names given here."""
-        names = self.options.states.get("closed", closed)
-        return state.strip().casefold() in {name.strip().casefold() for name in names}
+        states = self.options.states
+        if _names(states.get("open", ()), state):
+            return False
+        return _names(states.get("closed", closed), state)
 
     # --- lines ------------------------------------------------------------------------------
 
@@ -140,8 +148,8 @@ class HelpdeskReader(reading.BaseReader):
         """
         if at is None:
             return LeftOut(NO_TIME, where, kind)
-        if at > self._latest:
-            return LeftOut("its time is ahead of this computer's clock", where, at.isoformat())
+        if is_ahead(at):
+            return LeftOut(AHEAD, where, at.isoformat())
         cleaned = {
             name: clean_text(value) if isinstance(value, str) else value
             for name, value in fields.items()
@@ -159,7 +167,7 @@ class HelpdeskReader(reading.BaseReader):
             keep_first=keep_first,
         )
         if len(made.data) > _MOST_BYTES:
-            return LeftOut("its text is longer than an event may be", where, kind)
+            return LeftOut(TOO_LONG, where, kind)
         return made
 
     def registered(
@@ -241,9 +249,9 @@ class HelpdeskReader(reading.BaseReader):
             if self._root(loser) != loser:
                 refused = "merged a second time"
             elif into == loser:
-                refused = "merged in a circle"
+                refused = CIRCLE
             elif opened is None and not self.options.known.has(f"case:{into}"):
-                refused = "merged into a case that is neither among what was read nor in the store"
+                refused = NO_WINNER
             elif opened is not None and opened > datetime.fromisoformat(at):
                 refused = "merged into a case before that was opened"
             else:
@@ -268,3 +276,7 @@ class HelpdeskReader(reading.BaseReader):
             (case,),
         )
         return [Merge(datetime.fromisoformat(at), *rest) for at, *rest in rows]
+
+
+def _names(names: Collection[str], state: str) -> bool:
+    return state.strip().casefold() in {name.strip().casefold() for name in names}

@@ -45,7 +45,7 @@ def records(stream: BinaryIO, lists: Collection[str]) -> Iterator[Record]:
             that is not null.
 
     Raises:
-        UnreadableInput: it is not JSON, ends in the middle, or a record is longer than MOST.
+        UnreadableInput: it is empty, not JSON, ends in the middle, or a record is longer than MOST.
     """
     scanner = _Scanner(stream)
     scanner.check_begin()
@@ -129,11 +129,13 @@ class _Scanner:
         """Whether what begins next may be parsed at once."""
 
     def check_begin(self) -> None:
-        """Skip a byte order mark. Raises UnreadableInput for UTF-16."""
+        """Skip a byte order mark. Raises UnreadableInput for UTF-16 and for nothing."""
         while len(self._data) < 4 and self._fill():
             pass
         if self._data.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise UnreadableInput("it is UTF-16; write it as UTF-8")
+        if not self._data:
+            raise UnreadableInput("the file is empty")
         if self._data.startswith(b"\xef\xbb\xbf"):
             self._at = 3
 

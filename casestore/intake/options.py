@@ -56,9 +56,10 @@ class Options:
     timezone: tzinfo | None = None
     """The zone of times that name none."""
     states: Mapping[str, Collection[str]] = field(default_factory=dict)
-    """Helpdesks: what their states mean, where they were renamed: `closed` and `open` to names."""
+    """Helpdesks: what their states mean, where they were renamed: `closed` to names, in place of
+    those that a reader knows, and `open` to names that are none of these."""
     fields: Mapping[str, str] = field(default_factory=dict)
-    """Zendesk: which custom field, by its id, is `category`, `product` or `region`."""
+    """Helpdesks: which field, by its id or name there, is `category`, `product` or `region`."""
     changes: Literal["note", "leave-out"] = "note"
     """What becomes of a change that the vocabulary has no event for."""
     tag: str | None = None

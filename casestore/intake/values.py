@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 from hashlib import sha256
 from typing import TypeVar
 from unicodedata import category, normalize
@@ -18,9 +19,19 @@ Native = int | str
 """An id of the source's own."""
 T = TypeVar("T")
 
+# Why something is left out, in the words by which it is counted: the same for every reader.
 NO_RECORD = "a record of another shape"
 NO_ID = "a record whose id is none"
+NO_TICKET = "a record whose ticket, which names the customer, was not read; export that too"
+NO_EVENT = "a change that has no event"
+NOTIFICATION = "a notification, or the like"
+NO_WINNER = "merged into a case that is neither among what was read nor in the store"
+CIRCLE = "merged in a circle"
+TOO_LONG = "its text is longer than an event may be"
+AHEAD = "its time is ahead of this computer's clock"
 _MOST_ID = 200
+_SKEW = timedelta(minutes=4)
+"""How far a time may be ahead of this computer's clock; the store takes five minutes."""
 _FIRST, _LAST = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC)
 _MILLISECONDS = 10**11
 """From here on a number counts milliseconds since 1970: as seconds it would be the year 5138."""
@@ -65,6 +76,23 @@ def _moment(given: object) -> datetime | None:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
 
 
+def version(updated_at: object, zone: tzinfo | None = None) -> str:
+    """A record's last change as the scratch compares versions: "" if it has none."""
+    at = moment(updated_at, zone)
+    return "" if at is None else at.isoformat(timespec="microseconds")
+
+
+def in_turn(native: Native) -> tuple[int, str]:
+    """Where an id stands among others of one moment: by number, where it is one."""
+    text = str(native)
+    return (int(text), "") if text.isdecimal() and len(text) <= _MOST_ID else (0, text)
+
+
+def is_ahead(at: datetime) -> bool:
+    """Whether a time is later than a store takes it."""
+    return at > datetime.now(UTC) + _SKEW
+
+
 def change(field: str, before: object, after: object) -> str:
     """A note's text about a change, like "priority: normal → high"."""
     return f"{field}: {_shown(before)} → {_shown(after)}"
@@ -88,18 +116,32 @@ def clean_text(text: str) -> str:
 def clean_id(given: Native, pseudonym: Callable[[str], str]) -> str:
     """An id of the source's as the store takes ids: "" if nothing of it is left.
 
-    An address or a telephone number becomes its pseudonym. It is brought to Unicode's form NFC,
-    without control and format characters; an id of more than 200 characters becomes its SHA-256.
+    An address or a telephone number becomes its pseudonym; otherwise it is `plain_id`.
     """
     text = str(given).strip()
     if _PLAIN.fullmatch(text):
         return text
-    if not (text.isascii() and text.isprintable()):
-        kept = (c for c in normalize("NFC", text) if category(c) not in ("Cc", "Cf", "Cs"))
-        text = normalize("NFC", "".join(kept)).strip()
-    if is_contact(text):
-        return pseudonym(text)
+    text = _seen(text)
+    return pseudonym(text) if is_contact(text) else plain_id(text)
+
+
+@lru_cache(maxsize=20_000)
+def plain_id(text: str) -> str:
+    """A text as an id or a code of the vocabulary; "" if nothing is left of it.
+
+    It is in Unicode's form NFC, without characters that people cannot see; one of more than 200
+    characters becomes its SHA-256.
+    """
+    text = _seen(text)
     return text if len(text) <= _MOST_ID else sha256(text.encode()).hexdigest()
+
+
+def _seen(text: str) -> str:
+    if not (text.isascii() and text.isprintable()):
+        spaced = (" " if category(c) == "Cc" else c for c in normalize("NFC", text))
+        kept = "".join(c for c in spaced if category(c) not in ("Cf", "Cs"))
+        text = normalize("NFC", kept)
+    return text.strip()
 
 
 def decode(data: bytes, kind: type[T], where: str) -> T | LeftOut:

@@ -21,6 +21,7 @@ from casestore import (
     CaseStoreError,
     InvalidMapping,
     StoreNotFound,
+    StreamNotFound,
     UnreadableInput,
 )
 from casestore.errors import quoted
@@ -40,7 +41,7 @@ from cli.terminal.progress import progress
 from cli.terminal.text import visible
 
 if TYPE_CHECKING:
-    from casestore.intake import Line, Options, Reading
+    from casestore.intake import Options, Reading
     from casestore.transfer.lines import FromElsewhere, Read, Reason
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -504,10 +505,21 @@ def _reading(
         )
         items = iter(reading)
         first = next(items, None)  # by then all files are read
+    begin = [] if first is None else [first]
     try:
-        yield reading, items if first is None else chain((first,), items)
+        yield reading, chain(_of_ids(reader, options), begin, items)
     finally:
         cast(Any, items).close()  # its temporary file is gone now
+
+
+def _of_ids(reader: str, options: Options) -> Iterator[Read]:
+    """Tell if the ids of mails are made without a secret."""
+    from casestore.intake import Remark  # noqa: PLC0415  (help must not wait for it)
+    from casestore.intake.import_secret import PLAIN, Pseudonyms  # noqa: PLC0415  (the same)
+
+    made_by = options.pseudonym
+    if reader == "mail" and isinstance(made_by, Pseudonyms) and not made_by.secret:
+        yield Remark(PLAIN, "")
 
 
 def _write_lines(
@@ -553,10 +565,9 @@ _STRICT = "nothing was appended: --strict, and something could not be read"
 
 
 def _dry_run(reader: str, paths: Sequence[Path], options: Options, show: int) -> None:
-    """Import into a store that is gone afterwards, and show what came of it."""
+    """Import into a store that is gone afterwards, and show what came of it, and the new cases."""
     from casestore.intake import append_lines  # noqa: PLC0415  (help must not wait for it)
 
-    shown: list[str] = []
     with (
         tempfile.TemporaryDirectory(prefix="casestore-dry-run-") as folder,
         _store_if_any() as present,
@@ -568,9 +579,9 @@ def _dry_run(reader: str, paths: Sequence[Path], options: Options, show: int) ->
             _reading(reader, paths, options) as (reading, items),
             progress("lines", reading.line_count) as tick,
         ):
-            noting = _noting(items, shown, show)
-            result = append_lines(store, noting, on_error="skip", progress=tick)
-        _report_dry_run(store, reading, result, shown)
+            trial = _Trial(store, present, show)
+            result = append_lines(store, trial.items(items), on_error="skip", progress=tick)
+        _report_dry_run(store, reading, result, trial.new_cases)
     if result.imported.refused:
         raise click.exceptions.Exit(REFUSED)
 
@@ -586,12 +597,44 @@ def _store_if_any() -> Iterator[CaseStore | None]:
         yield store
 
 
-def _noting(items: Iterable[Read], shown: list[str], most: int) -> Iterator[Read]:
-    """The same items; the first cases that are opened are noted."""
-    for item in items:
-        if getattr(item, "type", None) == "CaseOpened" and len(shown) < most:
-            shown.append(cast("Line", item).stream)
-        yield item
+class _Trial:
+    """A store to try an import in. Each stream goes on there from what is present of it.
+
+    Args:
+        store: the store to try it in.
+        present: the store that it is for, if there is one.
+        most: how many of the new cases are noted.
+    """
+
+    def __init__(self, store: CaseStore, present: CaseStore | None, most: int) -> None:
+        self._store = store
+        self._present = present
+        self._most = most
+        self._seen: set[str] = set()
+        self.new_cases: list[str] = []
+
+    def items(self, items: Iterable[Read]) -> Iterator[Read]:
+        """The same items, each after what is present of its stream."""
+        for item in items:
+            stream = getattr(item, "stream", None)
+            if stream is not None and stream not in self._seen:
+                self._seen.add(stream)
+                is_new = not self._copied(stream) and stream.startswith("case:")
+                if is_new and len(self.new_cases) < self._most:
+                    self.new_cases.append(stream)
+            yield item
+
+    def _copied(self, stream: str) -> bool:
+        from casestore.transfer.ndjson import export_lines, import_lines  # noqa: PLC0415  (only here)
+
+        if self._present is None:
+            return False
+        try:
+            history = export_lines(self._present, stream=stream, reveal=True)
+            import_lines(self._store, history, on_error="skip")
+        except StreamNotFound:
+            return False
+        return True
 
 
 def _report_dry_run(
@@ -664,7 +707,13 @@ def _print_refused(result: FromElsewhere) -> None:
 def _was_read(reading: Reading) -> str:
     if not reading.counts:
         return f"no {reading.things} read"
-    return ", ".join(f"{count:,} {things}" for things, count in reading.counts.items()) + " read"
+    read = (f"{n:,} {_one(things) if n == 1 else things}" for things, n in reading.counts.items())
+    return f"{', '.join(read)} read"
+
+
+def _one(things: str) -> str:
+    """One of what there are more of: "activity" of "activities"."""
+    return f"{things[:-3]}y" if things.endswith("ies") else things.removesuffix("s")
 
 
 def _print_events(result: FromElsewhere) -> None:

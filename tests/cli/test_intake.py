@@ -120,6 +120,40 @@ def test_a_dry_run_shows_cases_and_appends_nothing(casestore: Casestore, export:
     assert list(as_json["cases"]) == ["case:1", "case:2"]
 
 
+def test_a_dry_run_goes_on_from_what_the_store_has(
+    casestore: Casestore, export: str, tmp_path: Path
+) -> None:
+    casestore(*FROM, export).fine()
+    more = tmp_path / "more.json"
+    more.write_text(json.dumps([event(4, "CaseClosed", day=5, reason="resolved"), *STORY]))
+    tried = casestore(*FROM, str(more), "--dry-run", "--format", "json").fine().json
+    assert (tried["appended"], tried["repeated"], tried["refused"]) == (1, 3, [])
+    done = casestore(*FROM, str(more), "--format", "json").fine().json
+    assert (done["appended"], done["repeated"], done["refused"]) == (1, 3, [])
+
+
+def test_an_unsealed_store_says_that_its_ids_are_plain(tmp_path: Path) -> None:
+    plain = Casestore(f"sqlite:///{tmp_path}/plain.db")
+    plain("init", "--unsealed").fine()
+    mail = tmp_path / "1.eml"
+    mail.write_text("From: mia@x.example\nTo: us@x.example\nDate: 2 Mar 2026 08:00 +0000\n\nHi")
+    args = ("import", "--from", "mail", "--ours", "us@x.example", str(mail))
+    assert "plain SHA-256" in plain(*args).fine().out
+    sealed = Casestore(f"sqlite:///{tmp_path}/sealed.db")
+    sealed("init").fine()
+    assert "SHA-256" not in sealed(*args).fine().out
+
+
+def test_one_thing_is_said_to_be_one(casestore: Casestore, tmp_path: Path) -> None:
+    path = tmp_path / "one.json"
+    path.write_text(json.dumps(STORY[:1]))
+    assert casestore(*FROM, str(path)).fine().out.startswith("1 event read: 1 event appended")
+    activity = {"performed_at": "", "ticket_id": 1, "activity": {}}
+    path.write_text(json.dumps({"activities_data": [activity]}))
+    args = ("import", "--from", "freshdesk", "--instance", "a", str(path))
+    assert casestore(*args).fine().out.startswith("1 activity read: 0 events")
+
+
 def test_a_dry_run_needs_no_store(export: str, tmp_path: Path) -> None:
     nowhere = Casestore(f"sqlite:///{tmp_path}/none.db")
     nowhere(*FROM, export, "--dry-run").fine()

@@ -26,7 +26,7 @@ from casestore.intake.chatwoot.formats import (
     kept,
     second,
 )
-from casestore.intake.chatwoot.told import Told
+from casestore.intake.chatwoot.history import History
 from casestore.intake.helpdesk import NO_TIME, HelpdeskReader
 from casestore.intake.inputs import Input
 from casestore.intake.json_records import records
@@ -69,10 +69,9 @@ class Reader(HelpdeskReader):
             if isinstance(names, LeftOut):
                 self.read_one()
                 yield names
-            elif record.name == "" and names.keys() <= {"meta", "data"}:
+            elif record.name == "" and names and names.keys() <= {"meta", "data"}:
                 yield from self._keep_page(record.data, last, where)
             else:
-                self.read_one()
                 if "conversation_id" in names:
                     last = _text(names["conversation_id"])
                 yield from self._keep(record.data, names, where)
@@ -84,10 +83,10 @@ class Reader(HelpdeskReader):
             yield page
             return
         for number, raw in enumerate(page.data.payload if page.data else (), 1):
-            self.read_one()
             place = f"{where}, item {number}"
             names = decode(raw, Names, place)
             if isinstance(names, LeftOut):
+                self.read_one()
                 yield names
             else:
                 yield from self._keep(bytes(raw), names, place)
@@ -102,15 +101,18 @@ class Reader(HelpdeskReader):
         elif event.startswith("conversation_") and "status" in names:
             yield from self._keep_conversation(data, event, where)
         elif event:
-            yield LeftOut("webhooks of other kinds", where, event[:200], unreadable=False)
+            self.read_one()
+            yield LeftOut("a webhook of another kind", where, event[:200], unreadable=False)
         elif "status" in names and ("meta" in names or "messages" in names):
             yield from self._keep_conversation(data, "", where)
         elif "phone_number" in names:
             yield from self._keep_customer(data, where)
         else:
+            self.read_one()
             yield LeftOut(NO_RECORD, where, "neither a message nor a conversation or contact")
 
     def _keep_message(self, data: bytes, event: str, where: str) -> Iterator[LeftOut]:
+        self.read_one("messages")
         message = decode(data, Message, where)
         if isinstance(message, LeftOut):
             yield message
@@ -176,6 +178,7 @@ class Reader(HelpdeskReader):
             yield from self._put_message(parent, message, "", where)
 
     def _keep_conversation(self, data: bytes, event: str, where: str) -> Iterator[LeftOut]:
+        self.read_one("conversations")
         told = decode(data, Conversation, where)
         if isinstance(told, LeftOut):
             yield told
@@ -214,6 +217,7 @@ class Reader(HelpdeskReader):
             self.scratch.put("change", place, encoded, parent=parent, where=where)
 
     def _keep_customer(self, data: bytes, where: str) -> Iterator[LeftOut]:
+        self.read_one("contacts")
         contact = decode(data, Contact, where)
         if isinstance(contact, LeftOut):
             yield contact
@@ -254,7 +258,7 @@ class Reader(HelpdeskReader):
                     where=stored.where,
                 )
         for native in self.scratch.parents("message", "change", "state"):
-            yield from Told(self, native).told()
+            yield from History(self, native).lines()
 
 
 def _text(raw: msgspec.Raw) -> str:

@@ -37,6 +37,7 @@ from casestore.intake.csv.table import Table
 from casestore.intake.inputs import Input
 from casestore.intake.options import Options
 from casestore.intake.scratch import Scratch
+from casestore.intake.values import CIRCLE, NO_WINNER
 from casestore.system.toml_lines import closest
 from casestore.transfer.lines import LeftOut, Line, Read, Remark
 
@@ -227,11 +228,11 @@ class Reader(reading.BaseReader):
                 "SELECT 1 FROM csv_rows WHERE whose = ? LIMIT 1", (into,)
             ).fetchone()
         ):
-            return "it was merged into a case that is neither here nor in the store"
+            return NO_WINNER
         seen: str | None = into
         while seen is not None:
             if seen == case_id:
-                return "a merge that closes a circle"
+                return CIRCLE
             found = sql.execute("SELECT into_case FROM csv_merges WHERE whose = ?", (seen,))
             seen = next((each for (each,) in found), None)
         sql.execute("INSERT OR IGNORE INTO csv_merges VALUES (?, ?)", (case_id, into))

@@ -12,6 +12,7 @@ from casestore.intake.csv.drafts import Done, Draft, Drafts, Row
 from casestore.intake.csv.rehearsal import Refused, Rehearsal
 from casestore.intake.csv.rules import Compiled
 from casestore.intake.options import Options
+from casestore.intake.values import AHEAD, is_ahead
 from casestore.transfer.lines import LeftOut, Line, Read, Remark, key_of, line
 
 
@@ -114,6 +115,8 @@ class Cases:
         rule, seen, at = draft.rule, draft.seen, draft.at
         if rule is self._opening:
             at = rule.time(seen, at) or at
+        if is_ahead(at):
+            raise Refused(AHEAD, at.isoformat())
         if (fields := rule.made(seen)) is None:
             return None
         stream, keep_first = case.stream, self._one_row

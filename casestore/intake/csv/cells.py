@@ -1,4 +1,4 @@
-"""What stands in a cell: times, amounts, flags, ids."""
+"""What stands in a cell: times, amounts, flags."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
-from functools import cache, lru_cache
-from hashlib import sha256
-from unicodedata import category, normalize
+from functools import cache
+from unicodedata import category
 
 _MOST_CACHED = 50_000
 _MOST_DOUBTFUL = 100
-_LONGEST_ID = 200
 _EPOCH = re.compile(r"-?\d{1,17}(?:\.\d+)?")
 _TRUE, _FALSE = frozenset({"true", "yes", "y", "t", "1"}), frozenset({"false", "no", "n", "f", "0"})
 
@@ -158,18 +156,3 @@ def whole(text: str) -> int:
     if not re.fullmatch(r"\s*-?\d{1,18}(?:\.0*)?\s*", text):
         raise Unfit("a number that is no whole number", text)
     return int(text.strip().partition(".")[0])
-
-
-@lru_cache(maxsize=20_000)
-def plain_id(text: str) -> str | None:
-    """A text as an id or a code of the vocabulary; None if nothing is left of it.
-
-    Characters that people cannot see are left out, and a longer one becomes its SHA-256.
-    """
-    if not (text.isascii() and text.isprintable()):
-        seen = "".join(" " if category(c) == "Cc" else c for c in normalize("NFC", text))
-        text = "".join(c for c in seen if category(c) not in ("Cf", "Cs"))
-    text = text.strip()
-    if len(text) > _LONGEST_ID:
-        return sha256(text.encode()).hexdigest()
-    return text or None

@@ -10,7 +10,7 @@ from collections.abc import Mapping as Map
 from typing import Any
 
 from casestore.errors import InvalidMapping, Mistake
-from casestore.intake.csv.cells import Times, Unfit, amount, flag, plain_id, whole
+from casestore.intake.csv.cells import Times, Unfit, amount, flag, whole
 from casestore.intake.csv.document import (
     ORDINAL,
     SPECIAL,
@@ -25,6 +25,7 @@ from casestore.intake.csv.document import (
     Written,
 )
 from casestore.intake.ids import is_contact
+from casestore.intake.values import plain_id
 
 _MOST_TOLD = 20
 """How many unknown values are named, and how many of those that fell to "*"."""
@@ -146,7 +147,7 @@ class Compiler:
                 if len(known) >= _MOST_CACHED:
                     known.clear()
                 bare = self._id(text, person)
-                known[text] = None if bare is None else plain_id(f"{begin}{bare}{end}")
+                known[text] = None if bare is None else plain_id(f"{begin}{bare}{end}") or None
             return known[text]
 
         return make
@@ -154,7 +155,7 @@ class Compiler:
     def _id(self, text: str, person: bool) -> str | None:
         if (person or "@" in text) and is_contact(text):
             return self._pseudonym(text)
-        return plain_id(text)
+        return plain_id(text) or None
 
     def who(self, who: Who, otherwise: Who | None = None) -> Callable[[Seen], dict[str, str]]:
         """An actor; another one where it has no id."""

@@ -11,6 +11,7 @@ from casestore.intake.csv.cells import Times, Unfit
 from casestore.intake.csv.compiling import Change, Compiler, Seen
 from casestore.intake.csv.document import Mapping
 from casestore.intake.csv.rules import Changes, Compiled
+from casestore.intake.values import NO_EVENT
 from casestore.transfer.lines import LeftOut
 
 EARLIEST = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
@@ -133,7 +134,7 @@ class Drafts:
             if about is None or not rule.applies(seen.cells):
                 continue
             if about and not self._notes and rule.rule.event is NoteAdded:
-                yield LeftOut("a change without an event of its own", where, "", False)
+                yield LeftOut(NO_EVENT, where, "", False)
                 continue
             its_seen = Seen(seen.cells, seen.n, about) if about else seen
             try:

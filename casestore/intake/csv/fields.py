@@ -13,7 +13,7 @@ from casestore.events import Event, Money
 from casestore.events.base import Personal
 from casestore.events.currencies import CURRENCIES
 from casestore.events.markers import fields_of, marker
-from casestore.intake.csv.cells import Unfit, flag, plain_id, whole
+from casestore.intake.csv.cells import Unfit, flag, whole
 from casestore.intake.csv.checker import Checker, Path
 from casestore.intake.csv.document import (
     Amount,
@@ -26,11 +26,12 @@ from casestore.intake.csv.document import (
     Values,
     Written,
 )
+from casestore.intake.values import plain_id
 from casestore.system.toml_lines import closest
 
 _BASE = ("occurred_at", "actor")
-_FORM = ("column", "template", "values", "missing")
-_MONEY = ("column", "template", "currency", "decimal")
+_FORM = ("column", "values", "missing")
+_MONEY = ("column", "currency", "decimal")
 _TYPES: dict[Any, Kind] = {
     str: Kind("id"),
     bool: Kind("flag"),
@@ -115,7 +116,7 @@ class Fields:
             checker.wrong(path, what)
             return None
         checker.known(path, given, _MONEY, "is no setting of an amount")
-        template = self._template(path, given)
+        template = self._column(path, given)
         currency = checker.template((*path, "currency"), given.get("currency"))
         if currency is None:
             checker.wrong((*path, "currency"), 'is missing; write it like currency = "EUR"')
@@ -128,14 +129,11 @@ class Fields:
             return None
         return Amount(template, currency, decimal)
 
-    def _template(self, path: Path, given: dict[str, Any]) -> Template | None:
+    def _column(self, path: Path, given: dict[str, Any]) -> Template | None:
         checker = self._checker
-        if ("column" in given) == ("template" in given):
-            checker.wrong(path, 'needs either column = "…" or template = "…{column}…"')
-            return None
-        if (column := given.get("column")) is None:
-            return checker.template((*path, "template"), given.get("template"), change=self._change)
-        if (name := checker.text((*path, "column"), column)) is None:
+        if "column" not in given:
+            checker.wrong((*path, "column"), "is missing; name the column that has it")
+        if (name := checker.text((*path, "column"), given.get("column"))) is None:
             return None
         checker.column((*path, "column"), name)
         return Template(("", ""), (name,))
@@ -159,7 +157,7 @@ class Fields:
         missing = given.get("missing")
         if missing is not None and self._constant((*path, "missing"), kind, missing) is None:
             missing = None
-        if (template := self._template(path, given)) is None:
+        if (template := self._column(path, given)) is None:
             return None
         place = checker.lines.of(*path)
         return Written(template, kind, ".".join(path), place, values, missing)
@@ -197,7 +195,7 @@ class Fields:
                 except Unfit as unfit:
                     wrong(path, f"is {unfit.reason}")
                     return None
-            case "id", str() if (plain := plain_id(given)) is not None:
+            case "id", str() if (plain := plain_id(given)) != "":
                 return plain
         wrong(path, f"should be {_SHOULD_BE.get(kind.name, 'text')}")
         return None

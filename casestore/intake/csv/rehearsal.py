@@ -1,6 +1,6 @@
 """Tries the lines of a case as an append will, so that no line is made that a store refuses.
 
-That ids and codes are plain is not tried: `casestore.intake.csv.cells.plain_id` makes them so.
+That ids and codes are plain is not tried: `casestore.intake.values.plain_id` makes them so.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from casestore.append.form import LARGEST_EVENT
 from casestore.errors import InvalidEvent, InvalidStream
 from casestore.events import CaseClosed, CaseReopened
+from casestore.intake.values import TOO_LONG
 from casestore.streams import kinds
 from casestore.streams.case import Case
 from casestore.streams.checks import check_fields
@@ -58,7 +59,7 @@ class Rehearsal:
     def take(self, line: Line) -> None:
         """Take the next line. Raises Refused, and the stream stays as it was."""
         if len(line.data) > LARGEST_EVENT:
-            raise Refused("an event of more than 4 MiB", f"{len(line.data):,} bytes")
+            raise Refused(TOO_LONG, f"{len(line.data):,} bytes")
         try:
             event = _codec.validate_json(line.type, line.data)
         except InvalidEvent as error:

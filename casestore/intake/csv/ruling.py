@@ -29,11 +29,11 @@ _EVENTS: dict[str, type[Event]] = {
 }
 _NO_BEGINNING = (NoteAdded, CaseReclassified)
 """What is no event if a case is opened with it."""
-_OF_CHANGE = ("except", "from", "unless_from", "unless_to", "first")
+_OF_CHANGE = ("except", "from", "unless_from", "unless_to")
 """What is said of a change, and makes no sense without one."""
 _RULE = (
     *("change", "to", *_OF_CHANGE),
-    *("event", "when", "unless", "case", "once", "at", "actor", "rule", "fields"),
+    *("event", "when", "unless", "case", "once", "at", "actor", "rule"),
 )
 _OPEN = ("at", "actor")
 
@@ -108,7 +108,7 @@ class RuleReader:
             unless=self._conditions((*path, "unless"), given.get("unless")),
             case=cast(Literal["open", "closed"] | None, case),
             once=checker.yes((*path, "once"), given.get("once"), once),
-            first=checker.yes((*path, "first"), given.get("first"), event not in _NO_BEGINNING),
+            first=event not in _NO_BEGINNING,
             at=checker.template((*path, "at"), given.get("at")),
             actor=read_who(checker, (*path, "actor"), given.get("actor")),
         )
@@ -180,17 +180,15 @@ class RuleReader:
         known = fields_to_map(event)
         known.pop("customer_id", None)  # [case] says who it is
         reader = Fields(checker, self._values, change)
-        apart = checker.table((*path, "fields"), given.get("fields"))
-        apart = apart if "fields" in settings else {}
-        written = [((*path, name), name, v) for name, v in given.items() if name not in settings]
-        written += [((*path, "fields", name), name, v) for name, v in apart.items()]
+        written = {name: each for name, each in given.items() if name not in settings}
         found: dict[str, Value] = {}
-        for place, name, each in written:
+        for name, each in written.items():
+            place = (*path, name)
             if name not in known:
                 what = f"is no field of {event.__name__}"
                 checker.wrong(place, what, closest(name, (*known, *settings)))
             elif (value := reader.value(place, known[name], each)) is not None:
                 found[name] = value
-        for name in sorted(required(event) - {"customer_id"} - {name for _, name, _ in written}):
+        for name in sorted(required(event) - {"customer_id"} - written.keys()):
             checker.wrong((*path, name), f"is missing; {event.__name__} needs it")
         return tuple(found.items())

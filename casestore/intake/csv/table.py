@@ -51,7 +51,7 @@ class Table:
             if any("\0" in cell for cell in cells):
                 raise UnreadableInput("it is no text")
             return [cell.strip() for cell in cells]
-        raise UnreadableInput("it is empty")
+        raise UnreadableInput("the file is empty")
 
     def __iter__(self) -> Iterator[tuple[int, list[str] | Unfit]]:
         width = len(self.header)

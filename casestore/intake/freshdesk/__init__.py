@@ -18,24 +18,24 @@ import msgspec
 
 from casestore.intake import reading
 from casestore.intake.freshdesk.formats import Activity, Contact, Conversation, Ticket, performed
-from casestore.intake.freshdesk.ticket import TicketTold
-from casestore.intake.freshdesk.told import Told
+from casestore.intake.freshdesk.history import History
+from casestore.intake.freshdesk.ticket import TicketHistory
 from casestore.intake.helpdesk import NO_TIME, HelpdeskReader
 from casestore.intake.inputs import Input
 from casestore.intake.json_records import Record, records
 from casestore.intake.options import Options
-from casestore.intake.values import NO_ID, NO_RECORD, decode, moment
+from casestore.intake.values import NO_ID, NO_RECORD, NO_TICKET, decode, moment, version
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _LISTS = ("activities_data", "conversations", "tickets", "results", "contacts")
 _OTHERS = {
-    "ticket_scope": "agents, groups and descriptions of fields",
-    "escalate_to": "agents, groups and descriptions of fields",
-    "agent_ids": "agents, groups and descriptions of fields",
-    "label": "agents, groups and descriptions of fields",
-    "survey_id": "answers to surveys",
-    "time_spent": "times spent",
-    "domains": "companies",
+    "ticket_scope": "an agent, a group or a field",
+    "escalate_to": "an agent, a group or a field",
+    "agent_ids": "an agent, a group or a field",
+    "label": "an agent, a group or a field",
+    "survey_id": "an answer to a survey",
+    "time_spent": "time spent",
+    "domains": "a company",
 }
 """What is no fact of a history, by a name that only its records have."""
 
@@ -53,10 +53,11 @@ class Reader(HelpdeskReader):
             if isinstance(names, LeftOut):
                 self.read_one()
                 yield names
-            elif not {"metadata", "total", "export"}.issuperset(names):
-                self.read_one()
-                if (told := self._keep(record, names, where)) is not None:
-                    yield told
+                continue
+            around = names and names.keys() <= {"metadata", "total", "export"}
+            told = None if around else self._keep(record, names, where)
+            if told is not None:
+                yield told
 
     def _keep(
         self, record: Record, names: dict[str, msgspec.Raw], where: str
@@ -65,6 +66,7 @@ class Reader(HelpdeskReader):
             return self._keep_ticket(record.data, "description" in names, where)
         for name, reason in _OTHERS.items():
             if name in names:
+                self.read_one()
                 return LeftOut(reason, where, unreadable=False)
         if "activity" in names:
             return self._keep_activity(record.data, where)
@@ -72,36 +74,39 @@ class Reader(HelpdeskReader):
             return self._keep_conversation(record.data, where)
         if "email" in names and "name" in names:
             return self._keep_contact(record.data, where)
+        self.read_one()
         return LeftOut(NO_RECORD, where, "neither a ticket nor a conversation, activity or contact")
 
     def _keep_ticket(self, data: bytes, described: bool, where: str) -> LeftOut | None:
+        self.read_one("tickets")
         ticket = decode(data, Ticket, where)
         if isinstance(ticket, LeftOut):
             return ticket
-        updated = moment(ticket.updated_at)
-        version = "" if updated is None else updated.isoformat()
+        last = version(ticket.updated_at)
         if not (parent := self.plain(ticket.id)):
             return LeftOut(NO_ID, where)
-        self.scratch.put("ticket", "", data, parent=parent, version=version, where=where)
+        self.scratch.put("ticket", "", data, parent=parent, version=last, where=where)
         # A list of tickets tells neither their descriptions nor, unless asked, their stats.
         if described:
-            self.scratch.put("described", "", data, parent=parent, version=version, where=where)
+            self.scratch.put("described", "", data, parent=parent, version=last, where=where)
         if ticket.stats is not None:
-            self.scratch.put("stats", "", data, parent=parent, version=version, where=where)
+            self.scratch.put("stats", "", data, parent=parent, version=last, where=where)
         return None
 
     def _keep_conversation(self, data: bytes, where: str) -> LeftOut | None:
+        self.read_one("conversations")
         said = decode(data, Conversation, where)
         if isinstance(said, LeftOut):
             return said
         native, parent = self.plain(said.id), self.plain(said.ticket_id)
         if not native or not parent:
             return LeftOut(NO_ID, where)
-        version = said.updated_at or ""
-        self.scratch.put("said", native, data, parent=parent, version=version, where=where)
+        last = version(said.updated_at)
+        self.scratch.put("said", native, data, parent=parent, version=last, where=where)
         return None
 
     def _keep_activity(self, data: bytes, where: str) -> LeftOut | None:
+        self.read_one("activities")
         done = decode(data, Activity, where)
         if isinstance(done, LeftOut):
             return done
@@ -114,6 +119,7 @@ class Reader(HelpdeskReader):
         return None
 
     def _keep_contact(self, data: bytes, where: str) -> LeftOut | None:
+        self.read_one("contacts")
         contact = decode(data, Contact, where)
         if isinstance(contact, LeftOut):
             return contact
@@ -145,19 +151,15 @@ def _told(reader: Reader, native: str) -> Iterator[Read]:
     if stored is not None:
         ticket = decode(stored.data, Ticket, stored.where)
         if not isinstance(ticket, LeftOut):  # `take` has left it out already
-            yield from TicketTold(reader, native, ticket, stored.data, stored.where).told()
+            yield from TicketHistory(reader, native, ticket, stored.data, stored.where).lines()
         return
     course = reader.options.known.course(reader.id_of(native))
     if course is not None:
-        yield from Told(reader, native, course.customer_id).told()
+        yield from History(reader, native, course.customer_id).lines()
         return
     for kind in ("said", "done"):
         for each in reader.scratch.of(kind, native):
-            yield LeftOut(
-                "its ticket, which names the customer, is neither in the files nor in the store",
-                each.where,
-                native,
-            )
+            yield LeftOut(NO_TICKET, each.where, native)
 
 
 def events(data: bytes, options: Options) -> list[Read]:

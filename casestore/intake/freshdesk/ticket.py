@@ -9,7 +9,7 @@ import msgspec
 
 from casestore.intake.fields import chosen
 from casestore.intake.freshdesk.formats import Stats, Ticket
-from casestore.intake.freshdesk.told import Told
+from casestore.intake.freshdesk.history import History
 from casestore.intake.helpdesk import HelpdeskReader
 from casestore.intake.values import decode, moment
 from casestore.transfer.lines import LeftOut, Remark
@@ -23,7 +23,7 @@ _CHANNELS = {
 """By a ticket's source: portal, forum and feedback widget are web."""
 
 
-class TicketTold(Told):
+class TicketHistory(History):
     """What happened in a ticket that was read."""
 
     def __init__(
@@ -48,7 +48,6 @@ class TicketTold(Told):
             self._created,
             by,
             where=self._where,
-            keep_first=True,
             customer_id=self._customer["id"],
             channel=self._channel,
             subject=ticket.subject,
@@ -58,7 +57,7 @@ class TicketTold(Told):
         described = None if stored is None else decode(stored.data, Ticket, stored.where)
         if described is None or isinstance(described, LeftOut):
             case.tell(
-                Remark("tickets from a list, which does not tell what was asked", self._where)
+                Remark("a ticket from a list, which does not tell what was asked", self._where)
             )
             return
         text = described.description_text or described.description or None

@@ -55,7 +55,7 @@ class Item(msgspec.Struct, rename="camel"):
         return self.to_string or self.to
 
 
-class History(msgspec.Struct):
+class Change(msgspec.Struct):
     """What was changed at one moment."""
 
     id: Native

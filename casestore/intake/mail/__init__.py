@@ -29,7 +29,7 @@ from casestore.intake.mail.addresses import Mailbox, Ours
 from casestore.intake.mail.content import Content
 from casestore.intake.mail.dates import Sent, sent
 from casestore.intake.mail.delivery import Fate
-from casestore.intake.mail.kinds import Kind, kind_of
+from casestore.intake.mail.kinds import Kind, is_auto_submitted, kind_of
 from casestore.intake.mail.originals import originals
 from casestore.intake.mail.parsing import Parsed, is_mail, unix_lines
 from casestore.intake.mail.remembered import TABLES, Mail, Report, join, note_ids
@@ -37,6 +37,7 @@ from casestore.intake.mail.threads import join_by_subject, place_all, same_subje
 from casestore.intake.mail.writing import Writer, report_ids
 from casestore.intake.options import Options
 from casestore.intake.scratch import Scratch
+from casestore.intake.values import AHEAD, is_ahead
 from casestore.streams.history import to_microseconds
 from casestore.transfer.lines import LeftOut, Read, Remark
 
@@ -103,6 +104,8 @@ class Reader(reading.BaseReader):
         when = sent(mail.first("date") or None, mail.fields.get("received", ()), envelope)
         if when is None:
             return LeftOut("a mail without a date that can be believed", where)
+        if is_ahead(when.at):
+            return LeftOut(AHEAD, where, when.at.isoformat())
         kind = kind_of(mail, self._ours, self._note_missing)
         if isinstance(kind, list):
             return self._keep_report(mail, when, kind, where)
@@ -168,7 +171,6 @@ class Reader(reading.BaseReader):
             customer = next((each for each in sent_to if each.address not in self._ours), None)
         language = mail.text("content-language").partition(",")[0].strip()
         subject = mail.text("subject")[:_MOST_CHARACTERS]
-        submitted = mail.text("auto-submitted").lower().startswith("no")
         remarks = [when.remark] if when.remark else []
         if content.is_encrypted:
             remarks.append("it is encrypted, so the event has no text")
@@ -181,8 +183,7 @@ class Reader(reading.BaseReader):
             customer=customer.address if customer else "",
             customer_name=customer.name if customer else "",
             sent=is_sent,
-            automated=kind == "automated"
-            or (is_sent and bool(mail.first("auto-submitted")) and not submitted),
+            automated=kind == "automated" or (is_sent and is_auto_submitted(mail)),
             language=language if language and is_language(language) else None,
             to=", ".join(each.address for each in sent_to)[:_MOST_CHARACTERS] or None,
             subject=subject,

@@ -64,13 +64,18 @@ def is_of_a_mail_system(mail: Parsed) -> bool:
     )
 
 
+def is_auto_submitted(mail: Parsed) -> bool:
+    """Whether Auto-Submitted says that a machine sent it (RFC 3834, section 5)."""
+    said = mail.text("auto-submitted").partition(";")[0].partition("(")[0].strip().lower()
+    return said not in ("", "no")
+
+
 def is_marked_automatic(mail: Parsed) -> bool:
     """Whether a field says that a machine sent it (RFC 3834).
 
     X-Auto-Response-Suppress says what the sender wants to get, not how the mail was made.
     """
-    submitted = mail.text("auto-submitted").partition(";")[0].partition("(")[0].strip().lower()
-    if submitted not in ("", "no"):
+    if is_auto_submitted(mail):
         return True
     if mail.text("precedence").lower() == "auto_reply":
         return True

@@ -16,6 +16,7 @@ from casestore.intake.mail.addresses import agent_id
 from casestore.intake.mail.delivery import Fate
 from casestore.intake.mail.remembered import Mail, Report
 from casestore.intake.options import Options
+from casestore.intake.values import TOO_LONG
 from casestore.transfer.lines import LeftOut, Line, Read, Remark, key_of, line
 
 _LONGEST = 3 * 1024 * 1024
@@ -174,7 +175,7 @@ class Writer:
         if mail.sent:
             fields |= {"language": mail.language, "to": mail.to}
         if mail.text is not None and len(msgspec.json.encode(fields)) > _LONGEST:
-            yield Remark("its text is longer than an event may be, so the event has none", where)
+            yield Remark(f"{TOO_LONG}, so the event has none", where)
             fields["text"] = None
         actor = self._actor(mail)
         yield event(kind, mail.at, actor, fields)

@@ -24,9 +24,9 @@ from casestore.intake.inputs import Input
 from casestore.intake.json_records import records
 from casestore.intake.options import Options
 from casestore.intake.otrs.formats import Article, Row, State, Ticket
-from casestore.intake.otrs.told import TicketReader, Told
+from casestore.intake.otrs.history import History, TicketReader
 from casestore.intake.scratch import Scratch
-from casestore.intake.values import NO_ID, NO_RECORD, decode, moment
+from casestore.intake.values import NO_ID, NO_RECORD, NO_TICKET, decode, moment
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _LISTS = ("Ticket", "Tickets", "TicketHistory", "tickets")
@@ -63,10 +63,10 @@ class Reader(TicketReader):
     def take(self, given: Input) -> Iterator[LeftOut | Remark]:
         """Keep each ticket, article, row of a history and state."""
         for number, record in enumerate(records(given.stream, _LISTS), 1):
-            self.read_one()
             where = f"{given.name}, record {number}"
             names = decode(record.data, dict[str, msgspec.Raw], where)
             if isinstance(names, LeftOut):
+                self.read_one()
                 yield names
             elif "HistoryID" in names:
                 yield from self._keep_row(record.data, "0", where)
@@ -77,14 +77,17 @@ class Reader(TicketReader):
             elif "TypeName" in names:
                 yield from self._keep_state(record.data, where)
             elif "Name" in names:
-                reason = "names of priorities, queues and users"
+                self.read_one()
+                reason = "the name of a priority, a queue or a user"
                 yield LeftOut(reason, where, unreadable=False)
             else:
+                self.read_one()
                 yield LeftOut(NO_RECORD, where, "neither a ticket nor an article, row or state")
 
     def _keep_ticket(
         self, data: bytes, names: dict[str, msgspec.Raw], where: str
     ) -> Iterator[LeftOut]:
+        self.read_one("tickets")
         ticket = decode(data, Ticket, where)
         if isinstance(ticket, LeftOut):
             yield ticket
@@ -108,6 +111,7 @@ class Reader(TicketReader):
 
     def _keep_article(self, data: bytes, rank: str, where: str) -> Iterator[LeftOut]:
         """Keep an article; one that its ticket tells is believed before one by itself."""
+        self.read_one("articles")
         article = decode(data, Article, where)
         if isinstance(article, LeftOut):
             yield article
@@ -120,6 +124,7 @@ class Reader(TicketReader):
         self.scratch.put("article", native, slim, parent=parent, version=rank, where=where)
 
     def _keep_row(self, data: bytes, rank: str, where: str) -> Iterator[LeftOut]:
+        self.read_one("history rows")
         row = decode(data, Row, where)
         if isinstance(row, LeftOut):
             yield row
@@ -145,6 +150,7 @@ class Reader(TicketReader):
             )
 
     def _keep_state(self, data: bytes, where: str) -> Iterator[LeftOut]:
+        self.read_one("states")
         state = decode(data, State, where)
         if isinstance(state, LeftOut):
             yield state
@@ -153,15 +159,14 @@ class Reader(TicketReader):
 
     def over(self, state: str) -> bool:
         """Whether a ticket is over in a state: by `--states`, the list of states, or its name."""
-        if self.options.states.get("closed"):
-            return self.closes(state, ())
         if self._over is None:
             found = (decode(each.data, State, "") for each in self.scratch.all("state"))
             states = [each for each in found if not isinstance(each, LeftOut)]
             self._known = {each.name.casefold() for each in states}
             self._over = {each.name.casefold() for each in states if each.type_name in _OVER}
         name = state.strip().casefold()
-        return name in self._over or (name not in self._known and name.startswith(_OVER))
+        is_over = name in self._over or (name not in self._known and name.startswith(_OVER))
+        return self.closes(state, (state,) if is_over else ())
 
     def lines(self) -> Iterator[Read]:
         """Each ticket's lines."""
@@ -172,7 +177,7 @@ class Reader(TicketReader):
         for stored in self.scratch.all("ticket"):
             ticket = decode(stored.data, Ticket, stored.where)
             if not isinstance(ticket, LeftOut):
-                yield from Told(self, stored.id, ticket, stored.data, stored.where).told()
+                yield from History(self, stored.id, ticket, stored.data, stored.where).lines()
 
     def _opened_at(self, case: str) -> datetime | None:
         native = case.removeprefix(self.id_of("0").removesuffix("0"))
@@ -190,9 +195,9 @@ class Reader(TicketReader):
         for merge in self.merges_of(case.id):
             case.merge(merge)
         yield from case.told()
-        for kind, what in (("article", "an article"), ("row", "a row of a history")):
+        for kind in ("article", "row"):
             for stored in self.scratch.of(kind, native):
-                yield LeftOut(f"{what} whose ticket is not in the files", stored.where, native)
+                yield LeftOut(NO_TICKET, stored.where, native)
 
 
 def events(data: bytes, options: Options) -> list[Read]:

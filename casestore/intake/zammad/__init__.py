@@ -14,19 +14,19 @@ from casestore.intake.helpdesk import MERGED, NO_TIME, HelpdeskReader
 from casestore.intake.inputs import Input
 from casestore.intake.json_records import records
 from casestore.intake.options import Options
-from casestore.intake.values import Native, decode, moment
+from casestore.intake.values import NO_RECORD, Native, decode, moment, version
 from casestore.intake.zammad.formats import Article, Entry, State, Ticket, User, kind_of
-from casestore.intake.zammad.told import History, Told
+from casestore.intake.zammad.history import Dated, History
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _THINGS = {
-    "entry": "history entries",
+    "entry": "history rows",
     "ticket": "tickets",
     "article": "articles",
     "user": "users",
     "state": "states",
-    "group": "groups",
-    "priority": "priorities",
+    "group": "records",
+    "priority": "records",
 }
 _NOTHING = (
     "none of Zammad's tickets, articles, histories and users is in it; export them with the API, "
@@ -57,7 +57,7 @@ class Reader(HelpdeskReader):
                 self.read_one(_THINGS[kind])
                 yield from self._take(kind, record.data, where)
             elif "assets" not in found:
-                yield LeftOut("a record of another kind", where)
+                yield LeftOut(NO_RECORD, where, "neither a ticket nor an article, history or user")
         if not known:
             raise UnreadableInput(_NOTHING)
 
@@ -78,8 +78,8 @@ class Reader(HelpdeskReader):
         parent, own = ("", str(found.id))
         if isinstance(found, Ticket):
             parent, own = own, ""
-        version = _version(getattr(found, "updated_at", None))
-        self.scratch.put(kind, own, data, parent=parent, version=version, where=where)
+        last = version(getattr(found, "updated_at", None))
+        self.scratch.put(kind, own, data, parent=parent, version=last, where=where)
 
     def _place(self, article: Native, ticket: Native, where: str) -> None:
         """Remember that an article was seen in a ticket; a merge moves it to another one."""
@@ -92,7 +92,9 @@ class Reader(HelpdeskReader):
             return
         at, ticket = moment(entry.created_at), entry.ticket()
         if at is None or ticket is None:
-            yield LeftOut(NO_TIME if at is None else "an entry of no ticket", where, "history")
+            yield LeftOut(
+                NO_TIME if at is None else "a change that names no ticket", where, "history"
+            )
             return
         self.scratch.put("entry", str(entry.id), data, parent=str(ticket), where=where)
         if (entry.object, entry.type) == ("Ticket::Article", "created"):
@@ -134,7 +136,7 @@ class Reader(HelpdeskReader):
             state = self._state(ticket[0]) if ticket else None
             yield from history.lines(list(self._told(native)), state)
 
-    def _told(self, native: str) -> Iterator[Told]:
+    def _told(self, native: str) -> Iterator[Dated]:
         """A ticket's articles, as far as they were written in it, and its history."""
         for placed in self.scratch.of("place", native):
             stored = self.scratch.get("article", placed.id)
@@ -175,17 +177,12 @@ _KEPT: dict[str, type[Article] | type[Ticket] | type[User] | type[State]] = {
 }
 
 
-def _timed(what: Article | Entry, where: str) -> Iterator[Told]:
+def _timed(what: Article | Entry, where: str) -> Iterator[Dated]:
     at = moment(what.created_at)
     if at is not None:  # `take` has left out those without a time
-        yield Told(at, what, where)
+        yield Dated(at, what, where)
 
 
-def _version(updated_at: object) -> str:
-    at = moment(updated_at)
-    return "" if at is None else at.isoformat(timespec="microseconds")
-
-
-def events(data: bytes, options: Options = Options()) -> list[Read]:  # noqa: B008  (it is frozen)
+def events(data: bytes, options: Options) -> list[Read]:
     """The lines of one of Zammad's answers, as a service receives it."""
     return reading.events(Reader, data, options)

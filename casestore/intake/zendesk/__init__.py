@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 
@@ -18,9 +18,9 @@ from casestore.intake.helpdesk import MERGED, NO_TIME, HelpdeskReader
 from casestore.intake.inputs import Input
 from casestore.intake.json_records import records
 from casestore.intake.options import Options
-from casestore.intake.values import Native, decode, moment
+from casestore.intake.values import NO_RECORD, Native, decode, in_turn, moment, version
 from casestore.intake.zendesk.formats import Audit, Ticket, User, as_audit, merged
-from casestore.intake.zendesk.told import History, Told, first
+from casestore.intake.zendesk.history import Dated, History, first
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _LISTS = {
@@ -79,11 +79,11 @@ class Reader(HelpdeskReader):
 
     def _take(self, kind: str, data: bytes, where: str) -> Iterator[LeftOut]:
         if kind == "ticket_event":
-            self.read_one("ticket_events")
+            self.read_one("ticket events")
             try:
                 data = as_audit(data)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                yield LeftOut("a record of another shape", where, str(error)[:200])
+                yield LeftOut(NO_RECORD, where, str(error)[:200])
                 return
             yield from self._take_audit(data, where)
         elif kind == "audit":
@@ -126,16 +126,16 @@ class Reader(HelpdeskReader):
         if isinstance(ticket, LeftOut):
             yield ticket
             return
-        version = _version(ticket.updated_at)
-        self.scratch.put("ticket", "", data, parent=str(ticket.id), version=version, where=where)
+        last, parent = version(ticket.updated_at), str(ticket.id)
+        self.scratch.put("ticket", "", data, parent=parent, version=last, where=where)
 
     def _take_user(self, data: bytes, where: str) -> Iterator[LeftOut]:
         user = decode(data, User, where)
         if isinstance(user, LeftOut):
             yield user
             return
-        version = _version(user.updated_at)
-        self.scratch.put("user", str(user.id), data, version=version, where=where)
+        last = version(user.updated_at)
+        self.scratch.put("user", str(user.id), data, version=last, where=where)
 
     # --- lines ------------------------------------------------------------------------------
 
@@ -157,13 +157,13 @@ class Reader(HelpdeskReader):
             history = History(self, native, self._ticket(native), self._is_end_user)
             yield from history.lines(self._audits(native))
 
-    def _audits(self, native: str) -> list[Told]:
+    def _audits(self, native: str) -> list[Dated]:
         found = []
         for stored in self.scratch.of("audit", native):
             audit = msgspec.json.decode(stored.data, type=Audit)
             if (at := moment(audit.created_at)) is not None:
-                found.append(Told(at, audit, stored.where))
-        return sorted(found, key=lambda told: (told.at, _number(told.audit.id)))
+                found.append(Dated(at, audit, stored.where))
+        return sorted(found, key=lambda told: (told.at, in_turn(told.audit.id)))
 
     def _ticket(self, native: str) -> tuple[Ticket, str] | None:
         stored = self.scratch.get("ticket", "", native)
@@ -203,17 +203,6 @@ def _kinds(found: dict[str, msgspec.Raw], data: bytes) -> list[tuple[str, bytes]
     return []
 
 
-def _version(updated_at: Any) -> str:
-    at = moment(updated_at)
-    return "" if at is None else at.isoformat(timespec="microseconds")
-
-
-def _number(native: Native) -> tuple[int, str]:
-    """By number, where it is one."""
-    text = str(native)
-    return (int(text), "") if text.isdecimal() and len(text) < 30 else (0, text)
-
-
-def events(data: bytes, options: Options = Options()) -> list[Read]:  # noqa: B008  (it is frozen)
+def events(data: bytes, options: Options) -> list[Read]:
     """The lines of one of Zendesk's answers, as a service receives it."""
     return reading.events(Reader, data, options)

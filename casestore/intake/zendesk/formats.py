@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from casestore.intake.values import Native
+from casestore.intake.values import NO_RECORD, Native
 from casestore.transfer.lines import LeftOut
 
 
@@ -144,9 +144,7 @@ def events(audit: Audit, where: str) -> Iterator[Event | LeftOut]:
         try:
             yield msgspec.json.decode(raw, type=Event)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            yield LeftOut(
-                "an event of an audit has another shape", f"{where}, event {number}", str(error)
-            )
+            yield LeftOut(NO_RECORD, f"{where}, event {number}", str(error)[:200])
 
 
 # --- via ------------------------------------------------------------------------------------

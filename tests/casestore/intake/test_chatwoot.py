@@ -189,7 +189,7 @@ def test_types_senders_and_privacy(tmp_path: Path) -> None:
 
 def test_an_unknown_type_is_left_out(tmp_path: Path) -> None:
     given = told("chatwoot", tmp_path, page(message(1, 0), message(2, 9)))
-    assert given.reasons() == {"messages of an unknown type"}
+    assert given.reasons() == {"a message of another type"}
 
 
 def test_times_are_seconds_or_texts_of_every_kind(tmp_path: Path) -> None:
@@ -293,7 +293,7 @@ def test_two_accounts_are_refused(tmp_path: Path) -> None:
 
 def test_webhooks_of_other_kinds_are_counted(tmp_path: Path) -> None:
     given = told("chatwoot", tmp_path, {"event": "webwidget_triggered", "id": 12})
-    assert given.reasons(unreadable=False) == {"webhooks of other kinds"}
+    assert given.reasons(unreadable=False) == {"a webhook of another kind"}
 
 
 def test_a_service_gets_lines() -> None:

@@ -222,7 +222,7 @@ def test_a_change_is_in_pieces_of_several_pages(tmp_path: Path) -> None:
 def test_a_page_that_tells_not_all_is_remarked(tmp_path: Path) -> None:
     cut = issue(change(3, "status", "Open", "Done"))
     cut["changelog"]["total"] = 120
-    assert told("jira", tmp_path, cut).remarks == ["issues with more changes than their page tells"]
+    assert told("jira", tmp_path, cut).remarks == ["an issue with more changes than its page tells"]
 
 
 def test_assignments_and_other_changes(tmp_path: Path) -> None:
@@ -307,7 +307,7 @@ def test_a_document_of_another_shape_has_no_text(document: object) -> None:
 def test_an_edited_comment_is_remarked(tmp_path: Path) -> None:
     edited = comment(3, ANNA, updated="2026-03-04T09:00:00.000+0100")
     given = told("jira", tmp_path, issue(comment=comments(edited)))
-    assert given.remarks == ["comments that were edited: their first text is gone"]
+    assert given.remarks == ["a message that was edited: its first text is gone"]
 
 
 def test_one_bad_comment_leaves_the_issue(tmp_path: Path) -> None:

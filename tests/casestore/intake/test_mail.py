@@ -197,6 +197,9 @@ def test_a_reply_of_ours_may_be_automatic_and_has_a_language(tmp_path: Path) -> 
     other = reply(3, Auto_Submitted="auto-replied", Content_Language="no language")
     sent = one(lines(folder(tmp_path / "auto", mail(1), other)), "ReplySent")
     assert (sent["automated"], "language" in sent) == (True, False)
+    for number, value in enumerate(("no (sent by a person)", "notified"), 4):
+        more = folder(tmp_path / str(number), mail(1), reply(number, Auto_Submitted=value))
+        assert one(lines(more), "ReplySent").get("automated", False) is (value == "notified")
     assert sent["actor"]["kind"] == "system"
 
 

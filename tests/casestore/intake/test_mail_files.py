@@ -249,6 +249,13 @@ def test_clocks_that_differ_a_little_are_both_right(tmp_path: Path) -> None:
     assert received(tmp_path, data)["occurred_at"] == "2026-03-02T08:04:00Z"
 
 
+def test_a_mail_from_the_future_is_left_out_and_the_others_imported(tmp_path: Path) -> None:
+    mails = [mail(1), mail(2, Date="Mon, 02 Mar 2099 08:12:40 +0000"), reply(3)]
+    read = folder(tmp_path / "mails", *mails)
+    assert len(lines(read)) == 4
+    assert left_out(read) == ["its time is ahead of this computer's clock"]
+
+
 def test_then_the_time_in_the_mbox_counts_and_then_nothing(tmp_path: Path) -> None:
     line = b"From mia@post.example Mon Mar  2 08:30:00 2026\n"
     (tmp_path / "a.mbox").write_bytes(line + mail(1, Date=None))

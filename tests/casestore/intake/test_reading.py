@@ -144,6 +144,18 @@ def test_since_keeps_a_case_whole_or_leaves_it_out(store: CaseStore, tmp_path: P
     assert append_lines(store, made).imported.refused == ()
 
 
+def test_an_event_from_the_future_is_left_out(tmp_path: Path) -> None:
+    story = [
+        opened(1, "case:1"),
+        event(2, "NoteAdded", text="x") | {"time": "2099-01-01T00:00:00Z"},
+    ]
+    made = list(read("cloudevents", [write(tmp_path / "export", a=story)], Options()))
+    assert [each.type for each in made if isinstance(each, Line)] == ["CaseOpened"]
+    assert [each.reason for each in made if isinstance(each, LeftOut)] == [
+        "its time is ahead of this computer's clock"
+    ]
+
+
 def test_what_the_store_has_otherwise_stays_where_the_reader_says_so(store: CaseStore) -> None:
     def opening(subject: str, keep_first: bool) -> Line:
         at = datetime(2026, 3, 1, tzinfo=UTC)

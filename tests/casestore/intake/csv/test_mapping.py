@@ -125,6 +125,7 @@ def test_all_mistakes_are_told_at_once_with_their_lines() -> None:
         ('Phone = "phone"', 'Phone = "fon"', "line 18: values.channel.Phone: is not one of"),
         ("category =", "categry =", "is no field of CaseOpened; did you mean 'category'?"),
         ('channel = { column = "contact_type"', 'channel = { colum = "x"', "did you mean 'column'"),
+        ('column = "contact_type", ', "", "open.channel.column: is missing"),
         ('team = "{assignment_group}"', 'teem = "x"', "line 29: on 1.teem: is no field of"),
         ('text = "The company says', "text = 7 #", "line 43: on 4.text: should be text"),
         ('event = "CaseClosed"', 'event = "CaseOpened"', "is written as [open]"),

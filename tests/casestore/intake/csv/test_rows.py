@@ -154,7 +154,7 @@ def test_a_file_of_another_kind_is_left_out(tmp_path: Path) -> None:
     read = mapped(STATES, tmp_path, HEADER + FIRST, "name,age\nann,7\n", "", b"\0\1\2\0")
     assert [reason for reason, _ in left_out(read)] == [
         "its first row names none of the mapping's columns",
-        "it is empty",
+        "the file is empty",
         "it is no text",
     ]
     assert len(lines(read)) == 2
@@ -301,7 +301,7 @@ def test_a_row_whose_id_came_with_other_content_is_told(tmp_path: Path) -> None:
 def test_changes_without_an_event_of_their_own_may_be_left_out(tmp_path: Path) -> None:
     read = mapped(CHANGES, tmp_path, HISTORY, changes="leave-out")
     assert "NoteAdded" not in dict(told(read))
-    assert ("a change without an event of its own", "row 8") in left_out(read)
+    assert ("a change that has no event", "row 8") in left_out(read)
 
 
 EVENTS = """
@@ -461,8 +461,8 @@ def test_each_row_is_a_fact(tmp_path: Path) -> None:
         ("promise text=9999-12-31T23:59:59Z", "a value that the vocabulary does not take"),
         ("promise text=soon", "a time fits none of the mapping's time_formats"),
         ("promise text=2026-05-05", "a time without a zone, and the mapping names no timezone"),
-        ("merge text=8", "it was merged into a case that is neither here nor in the store"),
-        ("merge text=7", "a merge that closes a circle"),
+        ("merge text=8", "merged into a case that is neither among what was read nor in the store"),
+        ("merge text=7", "merged in a circle"),
         ("work at=0001-01-01T00:00:00Z", "a value that the vocabulary does not take"),
     ],
 )
@@ -505,7 +505,7 @@ def test_a_customer_is_registered_once_by_the_earliest_row(tmp_path: Path) -> No
 def test_merges_are_taken_once_and_never_in_a_circle(tmp_path: Path) -> None:
     read = talk(tmp_path, "merge case=7|text=8", "merge case=8|text=9", "merge case=9|text=7")
     assert [kind for kind, _ in told(read)].count("CaseMerged") == 2
-    assert left_out(read) == [("a merge that closes a circle", "row 4")]
+    assert left_out(read) == [("merged in a circle", "row 4")]
     known = talk(tmp_path, "merge text=70", known=Known("case:70"))
     assert ("CaseMerged", {"into": "70"}) in told(known)
 

@@ -15,7 +15,7 @@ from casestore.intake.fields import chosen
 from casestore.intake.helpdesk import NO_TIME, Actor, HelpdeskReader
 from casestore.intake.otrs.formats import Article, Row, Ticket
 from casestore.intake.scratch import Stored
-from casestore.intake.values import Native, decode, moment
+from casestore.intake.values import NO_EVENT, NOTIFICATION, Native, decode, in_turn, moment
 from casestore.transfer.lines import LeftOut, Read
 
 _NOBODY = "1"
@@ -48,13 +48,13 @@ class TicketReader(HelpdeskReader):
 class _Step(NamedTuple):
     at: datetime
     rank: int
-    number: int
+    number: tuple[int, str]
     native: str
     of: Article | Row
     where: str
 
 
-class Told:
+class History:
     """A ticket's history."""
 
     def __init__(
@@ -97,7 +97,7 @@ class Told:
             if not isinstance(row, LeftOut):
                 rank = 0 if row.history_type == "NewTicket" else 2
                 steps.extend(self._step(row.create_time, rank, row, stored))
-        return sorted(steps, key=lambda step: step[:4])
+        return sorted(steps, key=lambda step: step[:3])
 
     def _step(
         self, told: str | None, rank: int, of: Article | Row, stored: Stored
@@ -106,10 +106,9 @@ class Told:
         if at is None:
             self._case.tell(LeftOut(NO_TIME, stored.where, native))
             return
-        number = int(native) if native.isdecimal() else 0
-        yield _Step(at, rank, number, native, of, stored.where)
+        yield _Step(at, rank, in_turn(native), native, of, stored.where)
 
-    def told(self) -> Iterator[Read]:
+    def lines(self) -> Iterator[Read]:
         """The lines."""
         ticket, case = self._ticket, self._case
         first = next((s for s in self._rows if s.rank == 0), None)
@@ -124,7 +123,6 @@ class Told:
             at,
             self._by(opening.by) if opening is not None and is_ours else self._customer,
             where=self._where,
-            keep_first=True,
             customer_id=self._customer["id"],
             channel="other" if opening is None else _channel(opening.type),
             subject=ticket.title,
@@ -147,7 +145,7 @@ class Told:
         native, where = step.native, f"{step.where}, article {step.native}"
         text = article.body or None
         if "notification" in kind:
-            case.tell(LeftOut("notifications", where, unreadable=False))
+            case.tell(LeftOut(NOTIFICATION, where, kind, unreadable=False))
         elif sender == "customer" and not kind.endswith("internal"):
             case.message(
                 step.at, self._customer, native, where=where, channel=_channel(kind), text=text
@@ -197,13 +195,15 @@ class Told:
         elif str(row.article_id or 0) != "0":
             self._of_article(row, where)
         elif _NO_FACT.fullmatch(kind) or not any(row.parts):
-            case.tell(LeftOut("notifications and rows that say nothing", where, kind, False))
+            case.tell(LeftOut(NOTIFICATION, where, kind, unreadable=False))
         else:
             self._changed(step.at, by, row, native, where)
 
     def _of_article(self, row: Row, where: str) -> None:
         is_read = str(row.article_id) in self._articles
-        reason = "rows that an article tells" if is_read else "a row whose article is not there"
+        reason = (
+            "a change that a message tells" if is_read else "a change whose article was not read"
+        )
         self._case.tell(LeftOut(reason, where, row.history_type, unreadable=not is_read))
 
     def _state(self, at: datetime, by: Actor, row: Row, native: str, where: str) -> None:
@@ -222,7 +222,7 @@ class Told:
             said = ", ".join(part for part in row.parts if part)
             self._case.note(at, by, f"{row.history_type}: {said}", native, where=where)
         else:
-            out = LeftOut("a change that has no event", where, row.history_type, unreadable=False)
+            out = LeftOut(NO_EVENT, where, row.history_type, unreadable=False)
             self._case.tell(out)
 
     def _end(self) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from casestore.intake.cases import Case
 from casestore.intake.helpdesk import Actor, HelpdeskReader
-from casestore.intake.values import Native, moment, smtp_code
+from casestore.intake.values import NOTIFICATION, Native, in_turn, moment, smtp_code
 from casestore.intake.zammad.formats import Article, Entry, Ticket, channel
 from casestore.transfer.lines import LeftOut, Read, Remark
 
@@ -22,18 +22,16 @@ _NO_EVENT = {"notification", "email", "escalation", "escalation_warning", "remin
 _MERGE = {"merged_into", "received_merge"}
 
 
-class Told(NamedTuple):
+class Dated(NamedTuple):
     """An article or an entry of a history, with its time and where it was read."""
 
     at: datetime
     what: Article | Entry
     where: str
 
-    def turn(self) -> tuple[datetime, bool, int, str]:
+    def turn(self) -> tuple[datetime, bool, tuple[int, str]]:
         """By time; what was said comes before what was changed at the same time."""
-        text = str(self.what.id)
-        number = int(text) if text.isdecimal() and len(text) < 30 else 0
-        return self.at, isinstance(self.what, Entry), number, text
+        return self.at, isinstance(self.what, Entry), in_turn(self.what.id)
 
 
 class History:
@@ -51,20 +49,23 @@ class History:
         self._ticket = ticket
         self._is_customer = is_customer
         self._customer = ""
+        """Our id of whose ticket it is."""
         self._articles: set[str] = set()
 
-    def lines(self, told: list[Told], state: str | None) -> Iterator[Read]:
+    def lines(self, told: list[Dated], state: str | None) -> Iterator[Read]:
         """The lines of the ticket, and what is told besides.
 
         Args:
             told: its articles and the entries of its history.
             state: the name of the state in which it is now, if that is known.
         """
-        told = sorted(told, key=Told.turn)
+        told = sorted(told, key=Dated.turn)
         entries = [each.what for each in told if isinstance(each.what, Entry)]
         self._articles = {str(each.what.id) for each in told if isinstance(each.what, Article)}
         if self._ticket is not None:
             self._open(*self._ticket, told, entries)
+        elif (course := self._reader.options.known.course(self._case.id)) is not None:
+            self._customer = course.customer_id
         for each in told:
             self._case.merge_before(each.at)
             if isinstance(each.what, Article):
@@ -78,7 +79,7 @@ class History:
 
     # --- the ticket -------------------------------------------------------------------------
 
-    def _open(self, ticket: Ticket, where: str, told: list[Told], entries: list[Entry]) -> None:
+    def _open(self, ticket: Ticket, where: str, told: list[Dated], entries: list[Entry]) -> None:
         """Open the case with what the ticket was at first, as far as its history tells that."""
         case, at = self._case, moment(ticket.created_at)
         changed = {each.attribute: each for each in reversed(entries) if each.type == "updated"}
@@ -87,7 +88,7 @@ class History:
             customer = changed["customer"].id_from
         if "title" in changed and isinstance(changed["title"].value_from, str):
             title = changed["title"].value_from
-        self._customer = str(customer)
+        self._customer = self._reader.person(customer)
         kind = ticket.create_article_type or next(
             (
                 each.what.type
@@ -103,9 +104,8 @@ class History:
             at,
             actor,
             where=where,
-            keep_first=True,  # without its history, the title and the customer are those of now
             end_state=not entries,
-            customer_id=self._reader.person(customer),
+            customer_id=self._customer,
             channel=channel(kind),
             subject=title,
         )
@@ -135,7 +135,8 @@ class History:
         note = article.type == "note"
         sent = article.type in _SENT
         if article.sender == "Customer" and not note:
-            actor = reader.customer(self._customer if author is None else author)
+            who = self._customer if author is None else reader.person(author)
+            actor = {"kind": "customer", "id": who or reader.name}
             case.message(at, actor, article.id, where=where, channel=how, text=article.body)
         elif note or (article.internal and not sent):
             case.note(at, self._actor(author), article.body or "", article.id, where=where)
@@ -181,7 +182,7 @@ class History:
         if entry.type in _MERGE:
             return  # told by the one that was merged, with its merges
         if entry.type in _NO_EVENT:
-            case.tell(LeftOut("a notification, or the like", where, entry.type, unreadable=False))
+            case.tell(LeftOut(NOTIFICATION, where, entry.type, unreadable=False))
         elif entry.type == "created":
             if entry.object == "Ticket::Article" and str(entry.o_id) not in self._articles:
                 case.tell(LeftOut("an article that was not read", where, str(entry.o_id)[:200]))
@@ -209,7 +210,7 @@ class History:
             if entry.attribute == "owner":
                 case.agent = None
             elif entry.attribute == "customer" and entry.id_to is not None:
-                self._customer = str(entry.id_to)
+                self._customer = self._reader.person(entry.id_to)
             self._changed(at, entry.attribute or "updated", entry, where)
 
     def _changed(self, at: datetime, field: str, entry: Entry, where: str) -> None:
@@ -220,6 +221,6 @@ class History:
     def _actor(self, native: Native | None) -> Actor:
         if native is None or str(native) == _SYSTEM:
             return self._reader.system
-        if str(native) == self._customer or self._is_customer(native):
+        if self._reader.person(native) == self._customer or self._is_customer(native):
             return self._reader.customer(native)
         return self._reader.agent(native)

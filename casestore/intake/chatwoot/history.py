@@ -9,10 +9,10 @@ from typing import TypeVar
 from casestore.intake.cases import Case
 from casestore.intake.chatwoot.formats import Change, Delivery, Kept, State
 from casestore.intake.helpdesk import Actor, HelpdeskReader
-from casestore.intake.values import decode
+from casestore.intake.values import decode, in_turn
 from casestore.transfer.lines import LeftOut, Read, Remark
 
-_RESOLVED = ("resolved",)
+_RESOLVED = "resolved"
 _CHANNELS = {
     "webwidget": "chat",
     "whatsapp": "chat",
@@ -34,7 +34,7 @@ _NOTED = ("label_list", "priority", "contact_id", "inbox_id", "custom_attributes
 _Part = TypeVar("_Part", Kept, Delivery, Change)
 
 
-class Told:
+class History:
     """A conversation's history."""
 
     def __init__(self, reader: HelpdeskReader, native: str) -> None:
@@ -48,13 +48,13 @@ class Told:
         self._owner = self._contact()
         self._is_assigned = False
 
-    def told(self) -> Iterator[Read]:
+    def lines(self) -> Iterator[Read]:
         """The lines."""
         messages = [(*each, 0) for each in self._messages]
         deliveries = [(*each, 1) for each in self._parts("delivery", Delivery)]
         changes = [(*each, 2) for each in self._parts("change", Change)]
         if changes and (before := _before(changes[0][0], "status")) is not None:
-            self._case.before(closed=self._closes(before))
+            self._case.before(closed=before == _RESOLVED)
         self._open()
         steps: list[tuple[Kept | Delivery | Change, str, int]]
         steps = [*messages, *deliveries, *changes]
@@ -79,9 +79,6 @@ class Told:
         found = None if stored is None else decode(stored.data, of, stored.where)
         return None if isinstance(found, LeftOut) else found
 
-    def _closes(self, status: object) -> bool:
-        return self._reader.closes(str(status), _RESOLVED)
-
     def _contact(self) -> str:
         """Whose conversation it is; where nothing says that, who wrote first."""
         contact = self._one("contact", str)
@@ -104,7 +101,6 @@ class Told:
             at,
             customer,
             where=where,
-            keep_first=True,
             customer_id=customer["id"],
             channel=self._channel,
         )
@@ -116,15 +112,13 @@ class Told:
         where = f"{where}, message {message.id}"
         channel = "email" if message.is_mail else self._channel
         if message.is_deleted:
-            case.tell(Remark("messages that were deleted: their text is gone", where))
+            case.tell(Remark("a message that was deleted: its text is gone", where))
         if message.is_answered:
-            case.tell(LeftOut("answers to surveys", where, unreadable=False))
+            case.tell(LeftOut("an answer to a survey", where, unreadable=False))
         actor = self._actor(message)
         # A message may be edited or deleted at the source: what was read first stays.
         if message.is_private or message.kind == "activity":
-            key = (message.id, "NoteAdded")
-            note = {"text": text or ""}
-            case.add("NoteAdded", at, actor, note, *key, where=where, keep_first=True)
+            case.note(at, actor, text or "", message.id, where=where, keep_first=True)
         elif message.kind == "incoming":
             case.message(
                 at, actor, message.id, where=where, keep_first=True, channel=channel, text=text
@@ -141,7 +135,7 @@ class Told:
                 automated=actor["kind"] == "system",
             )
         else:
-            case.tell(LeftOut("messages of an unknown type", where, message.kind[:200]))
+            case.tell(LeftOut("a message of another type", where, message.kind[:200]))
 
     def _actor(self, message: Kept) -> Actor:
         author = message.author
@@ -199,12 +193,12 @@ class Told:
 
     def _status(self, change: Change, after: str, native: str, where: str) -> None:
         case, by, before = self._case, self._reader.system, _before(change, "status")
-        closes = self._closes(after)
+        closes = after == _RESOLVED
         if closes and not case.closed:
             case.close(change.at, by, native, where=where)
         elif not closes and case.closed:
             case.reopen(change.at, by, native, where=where)
-        elif before is not None and before != after and closes == self._closes(before):
+        elif before is not None and before != after and closes == (before == _RESOLVED):
             case.changed(change.at, by, "status", before, after, native, "status", where=where)
 
     def _state(self) -> None:
@@ -212,8 +206,8 @@ class Told:
         state = self._one("state", State)
         if not isinstance(state, State):
             return
-        if self._closes(state.status) and not self._case.closed:
-            what = "conversations that are resolved; since when, only webhooks tell"
+        if state.status == _RESOLVED and not self._case.closed:
+            what = "a conversation that is resolved; since when, only webhooks tell"
             self._case.tell(Remark(what, f"conversation {self._native}"))
         if self._is_assigned or (state.assignee is None and state.team is None):
             return
@@ -235,9 +229,8 @@ def _when(part: Kept | Delivery | Change) -> float:
     return 0.0 if part.at is None else part.at.timestamp()
 
 
-def _number(part: Kept | Delivery | Change) -> int:
-    native = part.id if isinstance(part, Kept) else getattr(part, "message", "")
-    return int(native) if native.isdecimal() else 0
+def _number(part: Kept | Delivery | Change) -> tuple[int, str]:
+    return in_turn(part.id if isinstance(part, Kept) else getattr(part, "message", ""))
 
 
 def _values(told: object) -> tuple[object, object]:

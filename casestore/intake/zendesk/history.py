@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from casestore.intake.cases import Case
 from casestore.intake.helpdesk import Actor, HelpdeskReader
-from casestore.intake.values import Native, moment
+from casestore.intake.values import NOTIFICATION, Native, moment
 from casestore.intake.zendesk.formats import CLOSED, Audit, Event, Ticket, channel, events
 from casestore.transfer.lines import LeftOut, Read, Remark
 
@@ -47,7 +47,7 @@ _AUTOMATIC = "-1"
 """The author of what Zendesk itself did."""
 
 
-class Told(NamedTuple):
+class Dated(NamedTuple):
     """An audit with its time and where it was read."""
 
     at: datetime
@@ -55,7 +55,7 @@ class Told(NamedTuple):
     where: str
 
 
-def first(audits: list[Told]) -> bool:
+def first(audits: list[Dated]) -> bool:
     """Whether the audit that created the ticket is among them; it is the first one then."""
     return bool(audits) and any(
         isinstance(event, Event) and event.type == "Create" for event in events(audits[0].audit, "")
@@ -79,7 +79,7 @@ class History:
         self._requester = ""
         self._status: str | None = None
 
-    def lines(self, audits: list[Told]) -> Iterator[Read]:
+    def lines(self, audits: list[Dated]) -> Iterator[Read]:
         """The lines of the ticket, and what is told besides.
 
         Args:
@@ -111,7 +111,6 @@ class History:
             at,
             actor,
             where=where,
-            keep_first=True,
             end_state=True,
             customer_id=self._reader.person(self._requester),
             channel=channel(ticket.via),
@@ -158,7 +157,7 @@ class History:
                 end_state=True,
             )
 
-    def _first_requester(self, audits: list[Told]) -> Native:
+    def _first_requester(self, audits: list[Dated]) -> Native:
         """Who asked, before the first audit that was read; "" if nothing tells that."""
         for told in audits:
             for event in events(told.audit, told.where):
@@ -171,7 +170,7 @@ class History:
 
     # --- audits -----------------------------------------------------------------------------
 
-    def _audit(self, told: Told, *, creates: bool) -> None:
+    def _audit(self, told: Dated, *, creates: bool) -> None:
         at, audit, where = told
         found = list(events(audit, where))
         read = [event for event in found if isinstance(event, Event)]
@@ -190,7 +189,7 @@ class History:
             else:
                 self._other(at, audit, event, where)
 
-    def _open(self, told: Told, created: dict[str, Any]) -> None:
+    def _open(self, told: Dated, created: dict[str, Any]) -> None:
         at, audit, where = told
         requester = _native(created.get("requester_id"))
         if requester == "" and self._ticket is not None:
@@ -201,7 +200,6 @@ class History:
             at,
             self._actor(audit.author_id),
             where=where,
-            keep_first=True,  # it may have been read from what the ticket was, before
             customer_id=self._reader.person(self._requester),
             channel=channel(audit.via),
             subject=subject if isinstance(subject, str) else None,
@@ -235,7 +233,7 @@ class History:
                 automated=_automated(said.author_id),
             )
 
-    def _assign(self, told: Told, read: list[Event]) -> None:
+    def _assign(self, told: Dated, read: list[Event]) -> None:
         """Agent and team of one audit are one event."""
         to = {
             event.field_name: event
@@ -295,7 +293,7 @@ class History:
         elif event.type == "CommentRedactionEvent":
             case.changed(at, actor, "comment", event.comment_id, "redacted", event.id, where=where)
         elif event.type in _NO_EVENT:
-            case.tell(LeftOut("a notification, or the like", where, event.type, unreadable=False))
+            case.tell(LeftOut(NOTIFICATION, where, event.type, unreadable=False))
         else:
             case.tell(LeftOut("an event of another type", where, event.type[:200]))
 

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from casestore.intake.cases import Case
 from casestore.intake.fields import chosen
 from casestore.intake.helpdesk import NO_TIME, Actor, HelpdeskReader
-from casestore.intake.jira.formats import Comment, FieldsAlone, History, Issue, Item, User
+from casestore.intake.jira.formats import Change, Comment, FieldsAlone, Issue, Item, User
 from casestore.intake.jira.texts import text_of
-from casestore.intake.values import decode, moment
+from casestore.intake.values import decode, in_turn, moment
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 DONE = ("Done", "Closed", "Resolved")
@@ -21,12 +21,12 @@ DONE = ("Done", "Closed", "Resolved")
 class _Step(NamedTuple):
     at: datetime
     rank: int
-    number: int
+    number: tuple[int, str]
     native: str
-    of: History | Comment
+    of: Change | Comment
 
 
-class Told:
+class History:
     """An issue's history."""
 
     def __init__(
@@ -40,7 +40,7 @@ class Told:
         self._left_out: list[LeftOut] = []
         self._steps = self._ordered()
         self._items = [
-            item for step in self._steps if isinstance(step.of, History) for item in step.of.items
+            item for step in self._steps if isinstance(step.of, Change) for item in step.of.items
         ]
         self._key = reader.plain(self._first("key", None) or "") or reader.plain(issue.key)
         self._case = Case(reader, self._key)
@@ -51,9 +51,9 @@ class Told:
     def _ordered(self) -> list[_Step]:
         """Comments and changes by time; at one time a comment is first."""
         steps: list[_Step] = []
-        kinds: tuple[tuple[str, type[Comment | History]], ...] = (
+        kinds: tuple[tuple[str, type[Comment | Change]], ...] = (
             ("comment", Comment),
-            ("change", History),
+            ("change", Change),
         )
         for rank, (name, kind) in enumerate(kinds):
             for stored in self._reader.scratch.of(name, self._native):
@@ -64,9 +64,8 @@ class Told:
                 if at is None:
                     self._left_out.append(LeftOut(NO_TIME, f"{stored.where}, {name} {stored.id}"))
                     continue
-                number = int(stored.id) if stored.id.isdecimal() else 0
-                steps.append(_Step(at, rank, number, stored.id, part))
-        return sorted(steps, key=lambda step: step[:4])
+                steps.append(_Step(at, rank, in_turn(stored.id), stored.id, part))
+        return sorted(steps, key=lambda step: step[:3])
 
     def _first(self, field: str, now: str | None) -> str | None:
         """What a field held at first: what its first change was from."""
@@ -74,7 +73,7 @@ class Told:
         first = next(changes, None)
         return now if first is None else first.from_string
 
-    def told(self) -> Iterator[Read]:
+    def lines(self) -> Iterator[Read]:
         """The lines."""
         yield from self._left_out
         self._open()
@@ -93,7 +92,6 @@ class Told:
             created,
             self._actor(fields.creator or fields.reporter),
             where=self._where,
-            keep_first=True,
             customer_id=self._reader.id_of(self._owner),
             channel="web",
             subject=self._first("summary", fields.summary),
@@ -122,12 +120,10 @@ class Told:
         text = text_of(comment.body)
         edited = comment.updated is not None and moment(comment.updated) != step.at
         if edited:
-            case.tell(Remark("comments that were edited: their first text is gone", where))
+            case.tell(Remark("a message that was edited: its first text is gone", where))
         actor = self._actor(author)
         if comment.jsd_public is False or comment.visibility is not None:
-            fields = {"text": text or ""}
-            key = (step.native, "NoteAdded")
-            case.add("NoteAdded", step.at, actor, fields, *key, where=where, keep_first=edited)
+            case.note(step.at, actor, text or "", step.native, where=where, keep_first=edited)
         elif actor["kind"] == "customer" or (author and author.account_type == "customer"):
             case.message(
                 step.at,
@@ -151,7 +147,7 @@ class Told:
                 automated=machine,
             )
 
-    def _change(self, step: _Step, history: History) -> None:
+    def _change(self, step: _Step, history: Change) -> None:
         actor, where = self._actor(history.author), f"{self._where}, change {step.native}"
         for number, item in enumerate(history.items):
             native = f"change-{step.native}.{number}"

@@ -11,7 +11,8 @@ import msgspec
 from casestore.intake.cases import Case
 from casestore.intake.freshdesk.formats import Activity, Conversation, performed
 from casestore.intake.helpdesk import NO_TIME, Actor, HelpdeskReader
-from casestore.intake.values import Native, change, decode, moment
+from casestore.intake.scratch import Stored
+from casestore.intake.values import NO_EVENT, Native, change, decode, in_turn, moment
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _CLOSED = ("4", "5", "Resolved", "Closed")
@@ -21,7 +22,11 @@ _AT_ONCE = timedelta(minutes=1)
 """How long after a ticket its first activity comes, at most, if no earlier one is missing."""
 
 
-class Told:
+_Step = tuple[datetime, int, tuple[int, str], Any]
+"""When; what comes first of what is at one time; and a conversation or an activity, as kept."""
+
+
+class History:
     """What happened in a ticket that is in the store: its conversations and activities."""
 
     def __init__(self, reader: HelpdeskReader, native: str, customer_id: str) -> None:
@@ -34,13 +39,13 @@ class Told:
         self._whole = False
         """Whether the activities tell its history from the beginning."""
 
-    def told(self) -> Iterator[Read]:
+    def lines(self) -> Iterator[Read]:
         """The lines."""
         self._begin()
         steps = [*self._said_steps(), *self._done_steps()]
         ending = self._ending()
         if ending is not None and not self._whole:
-            steps.append((ending, 2, 0, None))
+            steps.append((ending, 2, (0, ""), None))
         for at, _, _, step in sorted(steps, key=lambda each: each[:3]):
             if step is None:
                 self._end(at)
@@ -76,7 +81,7 @@ class Told:
 
     # --- conversations ----------------------------------------------------------------------
 
-    def _said_steps(self) -> Iterator[tuple[datetime, int, int, Any]]:
+    def _said_steps(self) -> Iterator[_Step]:
         for stored in self._reader.scratch.of("said", self._native):
             said = decode(stored.data, Conversation, stored.where)
             if isinstance(said, LeftOut):
@@ -85,23 +90,21 @@ class Told:
             if at is None:
                 self._case.tell(LeftOut(NO_TIME, stored.where, f"conversation {stored.id}"))
                 continue
-            yield at, 0, int(stored.id) if stored.id.isdecimal() else 0, (stored.id, said)
+            yield at, 0, in_turn(stored.id), (stored, said)
 
-    def _said(self, at: datetime, native: str, said: Conversation) -> None:
+    def _said(self, at: datetime, stored: Stored, said: Conversation) -> None:
         """The author decides: `incoming` is false in messages of the requester's as well."""
         case = self._case
-        where = f"ticket {self._native}, conversation {native}"
+        native, where = stored.id, f"{stored.where}, conversation {stored.id}"
         edited = said.last_edited_at is not None
         if edited:
-            case.tell(Remark("messages that were edited: their first text is gone", where))
-        text = said.body_text or (said.body if said.body_text is None else None) or None
+            case.tell(Remark("a message that was edited: its first text is gone", where))
+        text = (said.body if said.body_text is None else said.body_text) or None
         channel = _SAID_BY.get(-1 if said.source is None else said.source, "web")
         is_theirs = self._is_theirs(said.user_id)
         agent = self._reader.agent(said.user_id)
         if said.private:
-            key = (native, "NoteAdded")
-            fields = {"text": text or ""}
-            case.add("NoteAdded", at, agent, fields, *key, where=where, keep_first=edited)
+            case.note(at, agent, text or "", native, where=where, keep_first=edited)
         elif is_theirs or said.incoming:
             by = self._customer if is_theirs else {**agent, "kind": "third_party"}
             case.message(at, by, native, where=where, keep_first=edited, channel=channel, text=text)
@@ -136,7 +139,7 @@ class Told:
 
     # --- activities -------------------------------------------------------------------------
 
-    def _done_steps(self) -> Iterator[tuple[datetime, int, int, Any]]:
+    def _done_steps(self) -> Iterator[_Step]:
         for number, stored in enumerate(self._reader.scratch.of("done", self._native)):
             done = decode(stored.data, Activity, stored.where)
             at = None if isinstance(done, LeftOut) else performed(done)
@@ -144,17 +147,17 @@ class Told:
                 continue  # `take` has left it out already
             if number == 0:
                 self._whole = self._created is not None and at - self._created <= _AT_ONCE
-            yield at, 1, number, (stored.id, done)
+            yield at, 1, (number, ""), (stored, done)
 
-    def _done(self, at: datetime, native: str, done: Activity) -> None:
-        where = f"ticket {self._native}, activity at {at.isoformat()}"
+    def _done(self, at: datetime, stored: Stored, done: Activity) -> None:
+        native, where = stored.id, f"{stored.where}, activity at {at.isoformat()}"
         by = self._performer(done)
         agent = team = None
         for field, value in done.activity.items():
             before = self._state.get(field)
             self._state[field] = value
             if field == "note":
-                out = LeftOut("activities that a conversation tells", where, unreadable=False)
+                out = LeftOut("a change that a message tells", where, unreadable=False)
                 self._case.tell(out)
             elif field == "status" and self._moved(at, by, value, native, where):
                 pass
@@ -198,5 +201,5 @@ class Told:
             text = change(field, None, after).replace("none → ", "", 1)
             self._case.note(at, by, text, native, field, where=where)
         else:
-            out = LeftOut("a change that has no event", where, field, unreadable=False)
+            out = LeftOut(NO_EVENT, where, field, unreadable=False)
             self._case.tell(out)
