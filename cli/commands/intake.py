@@ -60,6 +60,9 @@ _OF_READERS = {
     "states": ("zammad", "freshdesk", "otrs", "jira"),
 }
 """The options that only some readers take, by their parameters' names."""
+_PAGE_OF_EXPORTS = "docs/connecting.md"
+_MOST_REFUSED = 20
+"""The most refusals that a dry run shows."""
 _LONGEST = 60
 """The most characters of an instance's name."""
 _GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
@@ -378,6 +381,13 @@ def _read_options(reader: str, given: Mapping[str, Any]) -> Options:
         if given[name] and reader not in readers:
             option = "fields" if name == "field_ids" else name.replace("_", "-")
             raise Usage(f"--{option} is for {', '.join(readers)}; leave it out")
+    for address in given["ours"]:
+        if not address.partition("@")[0].strip() or "@" not in address:
+            domain = address.strip().lstrip("@")
+            raise Usage(
+                f"--ours {quote(address)} is no address; for all of a domain write "
+                f"--ours {quote(f'*@{domain}')}"
+            )
     instance = given["instance"] or ""
     if reader in _HELPDESKS and not instance:
         raise Usage(
@@ -461,7 +471,7 @@ def _append(
             progress("lines", reading.line_count) as tick,
         ):
             result = append_lines(store, lines, on_error=on_error, strict=strict, progress=count)
-    _report(reading, result)
+    _report(reader, reading, result)
 
 
 def _knowing(options: Options, store: CaseStore, *, make: bool = True) -> Options:
@@ -555,6 +565,7 @@ _STRICT = "nothing was appended: --strict, and something could not be read"
 def _dry_run(reader: str, paths: Sequence[Path], options: Options, show: int) -> None:
     """Import into a store that is gone afterwards, and show what came of it."""
     from casestore.intake import append_lines  # noqa: PLC0415  (help must not wait for it)
+    from casestore.transfer.rehearsal import Rehearsal  # noqa: PLC0415  (the same)
 
     shown: list[str] = []
     with (
@@ -568,9 +579,10 @@ def _dry_run(reader: str, paths: Sequence[Path], options: Options, show: int) ->
             _reading(reader, paths, options) as (reading, items),
             progress("lines", reading.line_count) as tick,
         ):
-            noting = _noting(items, shown, show)
+            rehearsal = Rehearsal(present, store)
+            noting = _noting(rehearsal.items(items), rehearsal.had, shown, show)
             result = append_lines(store, noting, on_error="skip", progress=tick)
-        _report_dry_run(store, reading, result, shown)
+        _report_dry_run(reader, store, reading, result, shown)
     if result.imported.refused:
         raise click.exceptions.Exit(REFUSED)
 
@@ -586,16 +598,20 @@ def _store_if_any() -> Iterator[CaseStore | None]:
         yield store
 
 
-def _noting(items: Iterable[Read], shown: list[str], most: int) -> Iterator[Read]:
-    """The same items; the first cases that are opened are noted."""
+def _noting(
+    items: Iterable[Read], had: Callable[[str], bool], shown: list[str], most: int
+) -> Iterator[Read]:
+    """The same items; the first cases that are opened, and were not there, are noted."""
     for item in items:
         if getattr(item, "type", None) == "CaseOpened" and len(shown) < most:
-            shown.append(cast("Line", item).stream)
+            stream = cast("Line", item).stream
+            if not had(stream):
+                shown.append(stream)
         yield item
 
 
 def _report_dry_run(
-    store: CaseStore, reading: Reading, result: FromElsewhere, shown: Sequence[str]
+    reader: str, store: CaseStore, reading: Reading, result: FromElsewhere, shown: Sequence[str]
 ) -> None:
     from cli.views import timeline  # noqa: PLC0415  (only for this)
 
@@ -607,14 +623,16 @@ def _report_dry_run(
     for stream, own in rows.items():
         lines += [heading(stream), *table(timeline.columns(), own), ""]
     print_lines(lines)
-    _print_refused(result)
+    _print_refused(result, _MOST_REFUSED)
     imported = result.imported
+    there = f"{imported.repeated:,} already there, " if imported.repeated else ""
     click.echo(
         f"dry run, nothing was appended: {_was_read(reading)}; "
-        f"{counted(imported.appended, 'event')} to append, {len(imported.refused)} refused"
+        f"{counted(imported.appended, 'event')} to append, {there}{len(imported.refused)} refused"
     )
     _print_events(result)
     print_told(result.told)
+    _advise(reader, result)
 
 
 def _history(store: CaseStore, stream: str) -> Any:
@@ -627,7 +645,7 @@ def _history(store: CaseStore, stream: str) -> Any:
 # --- the sum -------------------------------------------------------------------------------
 
 
-def _report(reading: Reading, result: FromElsewhere) -> None:
+def _report(reader: str, reading: Reading, result: FromElsewhere) -> None:
     _print_refused(result)
     imported = result.imported
     if not for_people():
@@ -643,6 +661,7 @@ def _report(reading: Reading, result: FromElsewhere) -> None:
         _print_events(result)
     if for_people():
         print_told(result.told)
+        _advise(reader, result)
     if result.kept_count and for_people():
         click.echo(
             f"the store has {result.kept_count} of these otherwise, from an earlier import, and "
@@ -656,9 +675,21 @@ def _report(reading: Reading, result: FromElsewhere) -> None:
         raise click.exceptions.Exit(REFUSED)
 
 
-def _print_refused(result: FromElsewhere) -> None:
-    for refusal in result.imported.refused:
+def _print_refused(result: FromElsewhere, most: int | None = None) -> None:
+    refused = result.imported.refused
+    for refusal in refused[:most]:
         click.echo(visible(refusal.message), err=True)
+    if most is not None and len(refused) > most:
+        click.echo(f"and {len(refused) - most:,} more were refused", err=True)
+
+
+def _advise(reader: str, result: FromElsewhere) -> None:
+    """Say what to do where no file was what the reader reads."""
+    if result.told.unreadable and not result.events and not settings().quiet:
+        click.echo(
+            f"nothing here was understood as {reader}: is it what "
+            f"{_PAGE_OF_EXPORTS} says to export, or another system's (another --from)?"
+        )
 
 
 def _was_read(reading: Reading) -> str:

@@ -120,6 +120,44 @@ def test_a_dry_run_shows_cases_and_appends_nothing(casestore: Casestore, export:
     assert list(as_json["cases"]) == ["case:1", "case:2"]
 
 
+def test_a_dry_run_knows_what_the_store_has(
+    casestore: Casestore, export: str, tmp_path: Path
+) -> None:
+    casestore(*FROM, export).fine()
+    more = [
+        event(4, "NoteAdded", day=4, text="rang again"),
+        event(5, "CaseOpened", "case:3", 5, customer_id="k1", channel="email"),
+        event(6, "CaseMerged", "case:3", 6, into="2"),
+    ]
+    (tmp_path / "more.json").write_text(json.dumps(more))
+    shown = casestore(*FROM, export, str(tmp_path / "more.json"), "--dry-run").fine().out
+    assert "6 events read; 3 events to append, 3 already there, 0 refused" in shown
+    assert "\ncase:1" not in f"\n{shown}"
+    assert "\ncase:3" in f"\n{shown}"
+    assert positions(casestore) == 5  # with the two customers that the store registered
+
+
+def test_a_dry_run_shows_the_first_refusals(casestore: Casestore, tmp_path: Path) -> None:
+    notes = [event(n, "NoteAdded", f"case:{n}", text="lost") for n in range(25)]
+    (tmp_path / "notes.json").write_text(json.dumps(notes))
+    told = casestore(*FROM, str(tmp_path / "notes.json"), "--dry-run")
+    assert told.code == 1
+    assert told.err.count("is refused") == 20
+    assert told.err.endswith("and 5 more were refused\n")
+
+
+def test_where_nothing_is_understood_it_says_what_to_do(casestore: Casestore, export: str) -> None:
+    for more in ((), ("--dry-run",)):
+        out = casestore("import", "--from", "jira", "--instance", "a", export, *more).fine().out
+        assert "nothing here was understood as jira: is it what docs/connecting.md says" in out
+
+
+@pytest.mark.parametrize("ours", ["kettles.example", "@kettles.example"])
+def test_an_address_of_ours_is_one(casestore: Casestore, export: str, ours: str) -> None:
+    told = casestore("import", "--from", "mail", "--ours", ours, export).failed(2)
+    assert "for all of a domain write --ours '*@kettles.example'" in told
+
+
 def test_a_dry_run_needs_no_store(export: str, tmp_path: Path) -> None:
     nowhere = Casestore(f"sqlite:///{tmp_path}/none.db")
     nowhere(*FROM, export, "--dry-run").fine()

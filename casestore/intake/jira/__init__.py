@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+from casestore.errors import UnreadableInput
 from casestore.intake import reading
 from casestore.intake.helpdesk import HelpdeskReader
 from casestore.intake.inputs import Input
@@ -22,6 +23,9 @@ from casestore.intake.values import NO_ID, decode, moment
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _LISTS = ("issues",)
+_OF_A_PAGE = (b'"startAt"', b'"maxResults"', b'"isLast"', b'"nextPageToken"')
+"""What a page of a search tells of itself, though it may have no issues."""
+_NO_ISSUE = "none of Jira's issues is in it; save the pages of its search, with expand=changelog"
 
 
 class Reader(HelpdeskReader):
@@ -32,10 +36,13 @@ class Reader(HelpdeskReader):
 
     def take(self, given: Input) -> Iterator[LeftOut | Remark]:
         """Keep each issue, and each of its changes and comments: a page may tell only some."""
+        is_page = False
         for number, record in enumerate(records(given.stream, _LISTS), 1):
             where = f"{given.name}, issue {number}"
             if record.name == "" and b'"fields"' not in record.data:
-                continue  # what a page tells of itself
+                is_page |= any(name in record.data for name in _OF_A_PAGE)
+                continue
+            is_page = True
             self.read_one()
             issue = decode(record.data, Issue, where)
             if isinstance(issue, LeftOut):
@@ -48,6 +55,8 @@ class Reader(HelpdeskReader):
                 continue
             self.scratch.put("issue", native, record.data, version=version, where=where)
             yield from self._take_parts(native, issue, where)
+        if not is_page:
+            raise UnreadableInput(_NO_ISSUE)
 
     def _take_parts(self, parent: str, issue: Issue, where: str) -> Iterator[LeftOut | Remark]:
         log, comments = issue.changelog or Changelog(), issue.fields.comment or Comments()
