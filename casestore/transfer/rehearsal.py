@@ -54,7 +54,7 @@ class Rehearsal:
         import_lines(self._tried, chain.from_iterable(exported), on_error="skip")
 
     def _want(self, stream: str, present: CaseStore, wanted: list[str]) -> None:
-        """Name a stream that is to be copied, if it is there, after those that it is merged into."""
+        """Name a stream that is there to be copied, after those that it is merged into."""
         if stream in self._seen:
             return
         self._seen.add(stream)

@@ -632,7 +632,7 @@ def _report_dry_run(
     )
     _print_events(result)
     print_told(result.told)
-    _advise(reader, result)
+    _advise(reader, reading, result)
 
 
 def _history(store: CaseStore, stream: str) -> Any:
@@ -661,7 +661,7 @@ def _report(reader: str, reading: Reading, result: FromElsewhere) -> None:
         _print_events(result)
     if for_people():
         print_told(result.told)
-        _advise(reader, result)
+        _advise(reader, reading, result)
     if result.kept_count and for_people():
         click.echo(
             f"the store has {result.kept_count} of these otherwise, from an earlier import, and "
@@ -683,13 +683,16 @@ def _print_refused(result: FromElsewhere, most: int | None = None) -> None:
         click.echo(f"and {len(refused) - most:,} more were refused", err=True)
 
 
-def _advise(reader: str, result: FromElsewhere) -> None:
+def _advise(reader: str, reading: Reading, result: FromElsewhere) -> None:
     """Say what to do where no file was what the reader reads."""
-    if result.told.unreadable and not result.events and not settings().quiet:
-        click.echo(
-            f"nothing here was understood as {reader}: is it what "
-            f"{_PAGE_OF_EXPORTS} says to export, or another system's (another --from)?"
-        )
+    is_known = bool(reading.counts) and reader not in _HELPDESKS
+    if is_known or result.events or not result.told.unreadable or settings().quiet:
+        return
+    other = "another table's (another --mapping)" if reader == "csv" else "another system's"
+    click.echo(
+        f"nothing here was understood as {reader}: is it what {_PAGE_OF_EXPORTS} says to export, "
+        f"or {other}?"
+    )
 
 
 def _was_read(reading: Reading) -> str:
