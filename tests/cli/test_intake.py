@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from casestore import CaseStore
 from casestore.intake.reading import READERS
-from cli.commands import intake
+from cli.commands.intake import import_
+from cli.commands.intake_options import READERS as NAMED
 from tests.support.command_line import Casestore
 
 
@@ -55,7 +58,16 @@ def positions(casestore: Casestore) -> int:
 
 
 def test_the_readers_are_those_that_there_are() -> None:
-    assert tuple(READERS) == intake.READERS
+    assert tuple(READERS) == NAMED
+
+
+def test_the_help_page_shows_every_option_once_in_its_group(casestore: Casestore) -> None:
+    page = casestore("import", "--help").fine().out
+    shown = re.findall(r"^  (?:-\w, )?(--[\w-]+)", page, re.MULTILINE)
+    params = import_.get_params(click.Context(import_))
+    options = [each.opts for each in params if isinstance(each, click.Option)]
+    assert sorted(shown) == sorted(max(opts, key=len) for opts in options)
+    assert page.index("\nMail:\n") < page.index("--ours ") < page.index("\nTables (csv):\n")
 
 
 def test_an_import_ends_with_what_was_read_and_what_came_of_it(
