@@ -340,7 +340,8 @@ def _append(
             progress("lines", reading.line_count) as tick,
         ):
             result = append_lines(store, lines, on_error=on_error, strict=strict, progress=count)
-    _report(reader, reading, result)
+        other = _of_another_instance(store, reader, options, result)
+    _report(reader, reading, result, other)
 
 
 def _knowing(options: Options, store: CaseStore, *, make: bool = True) -> Options:
@@ -451,7 +452,9 @@ def _dry_run(reader: str, paths: Sequence[Path], options: Options, show: int) ->
             rehearsal = Rehearsal(present, store)
             noting = _noting(rehearsal.items(items), rehearsal.had, shown, show)
             result = append_lines(store, noting, on_error="skip", progress=tick)
-        _report_dry_run(reader, store, reading, result, shown)
+        other = _of_another_instance(present, reader, options, result)
+        _report_dry_run(store, reading, result, shown)
+        _advise(reader, reading, result, other)
     if result.imported.refused:
         raise click.exceptions.Exit(REFUSED)
 
@@ -480,7 +483,7 @@ def _noting(
 
 
 def _report_dry_run(
-    reader: str, store: CaseStore, reading: Reading, result: FromElsewhere, shown: Sequence[str]
+    store: CaseStore, reading: Reading, result: FromElsewhere, shown: Sequence[str]
 ) -> None:
     from cli.views import timeline  # noqa: PLC0415  (only for this)
 
@@ -501,7 +504,6 @@ def _report_dry_run(
     )
     _print_events(result)
     print_told(result.told)
-    _advise(reader, reading, result)
 
 
 def _history(store: CaseStore, stream: str) -> Any:
@@ -514,7 +516,7 @@ def _history(store: CaseStore, stream: str) -> Any:
 # --- the sum -------------------------------------------------------------------------------
 
 
-def _report(reader: str, reading: Reading, result: FromElsewhere) -> None:
+def _report(reader: str, reading: Reading, result: FromElsewhere, other: str | None) -> None:
     _print_refused(result)
     imported = result.imported
     if not for_people():
@@ -530,7 +532,7 @@ def _report(reader: str, reading: Reading, result: FromElsewhere) -> None:
         _print_events(result)
     if for_people():
         print_told(result.told)
-        _advise(reader, reading, result)
+    _advise(reader, reading, result, other)
     if result.kept_count and for_people():
         click.echo(
             f"the store has {result.kept_count} of these otherwise, from an earlier import, and "
@@ -552,10 +554,28 @@ def _print_refused(result: FromElsewhere, most: int | None = None) -> None:
         click.echo(f"and {len(refused) - most:,} more were refused", err=True)
 
 
-def _advise(reader: str, reading: Reading, result: FromElsewhere) -> None:
-    """Say what to do where no file was what the reader reads."""
+def _of_another_instance(
+    store: CaseStore | None, reader: str, options: Options, result: FromElsewhere
+) -> str | None:
+    """A case of another instance, if nothing was there of this one: its name may be mistyped."""
+    if store is None or reader not in _HELPDESKS or result.imported.repeated:
+        return None
+    own = f"case:{reader}-{options.instance}-"
+    cases = (name for name in store.streams("case") if name.startswith(f"case:{reader}-"))
+    return next((name for name in cases if not name.startswith(own)), None)
+
+
+def _advise(reader: str, reading: Reading, result: FromElsewhere, other: str | None) -> None:
+    """Say what to do where the files, or the instance, may be others than were meant."""
+    if settings().quiet or not for_people():
+        return
+    if other is not None and result.events:
+        click.echo(
+            f"nothing was here of this --instance, but of another one ({other}): if that is the "
+            "same system, its events are here twice; take these back with --undo"
+        )
     is_known = bool(reading.counts) and reader not in _HELPDESKS
-    if is_known or result.events or not result.told.unreadable or settings().quiet:
+    if is_known or result.events or not result.told.unreadable:
         return
     other = "another table's (another --mapping)" if reader == "csv" else "another system's"
     click.echo(

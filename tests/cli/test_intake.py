@@ -67,7 +67,7 @@ def test_the_help_page_shows_every_option_once_in_its_group(casestore: Casestore
     params = import_.get_params(click.Context(import_))
     options = [each.opts for each in params if isinstance(each, click.Option)]
     assert sorted(shown) == sorted(max(opts, key=len) for opts in options)
-    assert page.index("\nMail:\n") < page.index("--ours ") < page.index("\nTables (csv):\n")
+    assert "--ours ADDRESS" in page.partition("\nMail:\n")[2].partition("\nTables (csv):\n")[0]
 
 
 def test_an_import_ends_with_what_was_read_and_what_came_of_it(
@@ -156,6 +156,17 @@ def test_a_dry_run_shows_the_first_refusals(casestore: Casestore, tmp_path: Path
     assert told.code == 1
     assert told.err.count("is refused") == 20
     assert told.err.endswith("and 5 more were refused\n")
+
+
+def test_a_mistyped_instance_is_told(casestore: Casestore, tmp_path: Path) -> None:
+    ticket = {"id": 7, "requester_id": 8, "status": "open", "created_at": "2026-03-02T08:00:00Z"}
+    (tmp_path / "tickets.json").write_text(json.dumps({"tickets": [ticket]}))
+    export, told = str(tmp_path / "tickets.json"), "but of another one (case:zendesk-acme-7)"
+    args = ("import", "--from", "zendesk", "--instance")
+    assert told not in casestore(*args, "acme", export).fine().out
+    assert told not in casestore(*args, "acme", export).fine().out
+    assert told in casestore(*args, "amce", export, "--dry-run").fine().out
+    assert told in casestore(*args, "amce", export).fine().out
 
 
 def test_where_nothing_is_understood_it_says_what_to_do(casestore: Casestore, export: str) -> None:
