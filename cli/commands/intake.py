@@ -572,7 +572,7 @@ def _advise(reader: str, reading: Reading, result: FromElsewhere, other: str | N
     if other is not None and result.events:
         click.echo(
             f"nothing was here of this --instance, but of another one ({other}): if that is the "
-            "same system, its events are here twice; take these back with --undo"
+            "same system, give its name, so that nothing is here twice; --undo takes this one back"
         )
     is_known = bool(reading.counts) and reader not in _HELPDESKS
     if is_known or result.events or not result.told.unreadable:
