@@ -560,9 +560,12 @@ def _of_another_instance(
     """A case of another instance, if nothing was there of this one: its name may be mistyped."""
     if store is None or reader not in _HELPDESKS or result.imported.repeated:
         return None
-    own = f"case:{reader}-{options.instance}-"
+    from casestore.transfer.known import StoreKnows  # noqa: PLC0415  (help must not wait for it)
+
+    own, has = f"case:{reader}-{options.instance}-", StoreKnows(store).has
     cases = (name for name in store.streams("case") if name.startswith(f"case:{reader}-"))
-    return next((name for name in cases if not name.startswith(own)), None)
+    # What was undone is imported again under another name, and counts nowhere.
+    return next((name for name in cases if not name.startswith(own) and has(name)), None)
 
 
 def _advise(reader: str, reading: Reading, result: FromElsewhere, other: str | None) -> None:

@@ -167,6 +167,10 @@ def test_a_mistyped_instance_is_told(casestore: Casestore, tmp_path: Path) -> No
     assert told not in casestore(*args, "acme", export).fine().out
     assert told in casestore(*args, "amce", export, "--dry-run").fine().out
     assert told in casestore(*args, "amce", export).fine().out
+    for wrong in ("acme", "amce"):
+        undo = ("--undo", f"zendesk:{wrong}", "--reason", "misreported", "--yes")
+        casestore("import", *undo, "--actor", "agent:anna").fine()
+    assert "another one" not in casestore(*args, "again", export).fine().out
 
 
 def test_where_nothing_is_understood_it_says_what_to_do(casestore: Casestore, export: str) -> None:
