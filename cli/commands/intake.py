@@ -11,7 +11,7 @@ from datetime import UTC, tzinfo
 from itertools import chain
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 from click.core import ParameterSource
@@ -21,13 +21,13 @@ from casestore import (
     CaseStoreError,
     InvalidMapping,
     StoreNotFound,
-    StreamNotFound,
     UnreadableInput,
 )
 from casestore.errors import quoted
 from casestore.streams.wording import counted
+from cli.commands.intake_options import Grouped, reader_options
 from cli.main import INTERRUPTED, Failure
-from cli.terminal.options import REFUSED, Code, Said, Usage, Zone, moment, settings, shared
+from cli.terminal.options import REFUSED, Code, Said, Usage, settings, shared
 from cli.terminal.output import (
     Column,
     for_people,
@@ -41,15 +41,9 @@ from cli.terminal.progress import progress
 from cli.terminal.text import visible
 
 if TYPE_CHECKING:
-    from casestore.intake import Options, Reading
+    from casestore.intake import Line, Options, Reading
     from casestore.transfer.lines import FromElsewhere, Read, Reason
 
-F = TypeVar("F", bound=Callable[..., Any])
-READERS = (
-    *("mail", "csv", "zendesk", "zammad", "freshdesk", "chatwoot", "otrs", "jira"),
-    "cloudevents",
-)
-"""The readers, as casestore.intake has them; a test compares. Help must not wait for those."""
 _HELPDESKS = frozenset(("zendesk", "zammad", "freshdesk", "chatwoot", "otrs", "jira"))
 """Whose numbers two instances have alike."""
 _OF_READERS = {
@@ -61,138 +55,15 @@ _OF_READERS = {
     "states": ("zammad", "freshdesk", "otrs", "jira"),
 }
 """The options that only some readers take, by their parameters' names."""
+_PAGE_OF_EXPORTS = "docs/connecting.md"
+_MOST_REFUSED = 20
+"""The most refusals that a dry run shows."""
 _LONGEST = 60
 """The most characters of an instance's name."""
 _GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
 
-def _options(command: F) -> F:
-    """Add the options of the readers."""
-    with_options: Any = command
-    for option in reversed(_READER_OPTIONS):
-        with_options = option(with_options)
-    return cast(F, with_options)
-
-
-_READER_OPTIONS = (
-    click.option(
-        "--from",
-        "reader",
-        type=Code(READERS),
-        metavar="NAME",
-        help=f"Read another system's files: {', '.join(READERS)}.",
-    ),
-    click.option(
-        "--instance",
-        metavar="NAME",
-        help="Which of several like systems, like acme. Helpdesks need it: two of them have the "
-        "same ticket numbers.",
-    ),
-    click.option("--dry-run", is_flag=True, help="Append nothing; show what would come of it."),
-    click.option(
-        "--show",
-        type=click.IntRange(min=0),
-        default=3,
-        metavar="N",
-        help="With --dry-run: the first N cases as timelines (3).",
-    ),
-    click.option(
-        "--to",
-        "destination",
-        metavar="FILE",
-        type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
-        help="Write the lines as NDJSON instead of appending them; - for standard output.",
-    ),
-    click.option(
-        "--strict", is_flag=True, help="Append nothing if anything in the files is unreadable."
-    ),
-    click.option(
-        "--since",
-        type=moment,
-        metavar="TIME",
-        help="Leave out cases in which nothing happened since then.",
-    ),
-    click.option(
-        "--timezone",
-        "timezone",
-        type=Zone(),
-        metavar="ZONE",
-        help="The zone of times that name none, like Europe/Berlin.",
-    ),
-    click.option(
-        "--changes",
-        type=Code(["note", "leave-out"]),
-        default="note",
-        help="A change that no event is made for becomes a note (the default), or is left out.",
-    ),
-    click.option(
-        "--ours",
-        multiple=True,
-        metavar="ADDRESS",
-        help="mail: an address of ours; *@example.com for all of a domain. May be repeated.",
-    ),
-    click.option(
-        "--tag",
-        metavar="REGEX",
-        help=r"mail: join threads by a number in the subject, like \[#(\d+)\].",
-    ),
-    click.option(
-        "--join-days",
-        type=click.IntRange(min=0),
-        metavar="N",
-        help="mail: join threads of one customer and subject within N days.",
-    ),
-    click.option(
-        "--mapping", metavar="FILE|NAME", help="csv: the mapping; see --mappings and --sample."
-    ),
-    click.option(
-        "--mappings",
-        is_flag=True,
-        help="csv: list the mappings that are shipped, or print those that are named.",
-    ),
-    click.option(
-        "--sample",
-        metavar="FILE",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="csv: write a first mapping for this file, to --mapping or standard output.",
-    ),
-    click.option(
-        "--states",
-        metavar="closed=A,B;open=C",
-        help="Helpdesks: which states are closed, where they were renamed.",
-    ),
-    click.option(
-        "--fields",
-        "field_ids",
-        multiple=True,
-        metavar="ID=NAME",
-        help="Helpdesks: a field of theirs that is the case's category, product or region.",
-    ),
-    click.option(
-        "--undo",
-        metavar="NAME:INSTANCE",
-        help="Void what an import has appended; its --reason is recorded.",
-    ),
-    click.option(
-        "--reason",
-        type=Code(["mistyped", "wrong_case", "duplicate", "misreported", "other"]),
-        help="With --undo: why.",
-    ),
-    click.option(
-        "--actor",
-        metavar="KIND:ID[:ROLE[:TEAM]]",
-        help="With --undo: who does it. Default: CASESTORE_ACTOR.",
-    ),
-    click.option(
-        "--authorised-by",
-        metavar="KIND:ID[:ROLE[:TEAM]]",
-        help="With --undo: who allowed it, if that is somebody else.",
-    ),
-    click.option("--yes", is_flag=True, help="With --undo: do not ask."),
-)
-
-
-@click.command("import")
+@click.command("import", cls=Grouped)
 @click.argument(
     "paths", metavar="FILE…", nargs=-1, type=click.Path(allow_dash=True, path_type=Path)
 )
@@ -208,7 +79,7 @@ _READER_OPTIONS = (
     is_flag=True,
     help="NDJSON: keep the times of recording, to move a store into a new, empty one.",
 )
-@_options
+@reader_options
 @shared
 def import_(
     paths: Sequence[Path],
@@ -379,6 +250,13 @@ def _read_options(reader: str, given: Mapping[str, Any]) -> Options:
         if given[name] and reader not in readers:
             option = "fields" if name == "field_ids" else name.replace("_", "-")
             raise Usage(f"--{option} is for {', '.join(readers)}; leave it out")
+    for address in given["ours"]:
+        if not address.partition("@")[0].strip() or "@" not in address:
+            domain = address.strip().lstrip("@")
+            raise Usage(
+                f"--ours {quote(address)} is no address; for all of a domain write "
+                f"--ours {quote(f'*@{domain}')}"
+            )
     instance = given["instance"] or ""
     if reader in _HELPDESKS and not instance:
         raise Usage(
@@ -462,7 +340,8 @@ def _append(
             progress("lines", reading.line_count) as tick,
         ):
             result = append_lines(store, lines, on_error=on_error, strict=strict, progress=count)
-    _report(reading, result)
+        other = _of_another_instance(store, reader, options, result)
+    _report(reader, reading, result, other)
 
 
 def _knowing(options: Options, store: CaseStore, *, make: bool = True) -> Options:
@@ -567,7 +446,9 @@ _STRICT = "nothing was appended: --strict, and something could not be read"
 def _dry_run(reader: str, paths: Sequence[Path], options: Options, show: int) -> None:
     """Import into a store that is gone afterwards, and show what came of it, and the new cases."""
     from casestore.intake import append_lines  # noqa: PLC0415  (help must not wait for it)
+    from casestore.transfer.rehearsal import Rehearsal  # noqa: PLC0415  (the same)
 
+    shown: list[str] = []
     with (
         tempfile.TemporaryDirectory(prefix="casestore-dry-run-") as folder,
         _store_if_any() as present,
@@ -579,9 +460,12 @@ def _dry_run(reader: str, paths: Sequence[Path], options: Options, show: int) ->
             _reading(reader, paths, options) as (reading, items),
             progress("lines", reading.line_count) as tick,
         ):
-            trial = _Trial(store, present, show)
-            result = append_lines(store, trial.items(items), on_error="skip", progress=tick)
-        _report_dry_run(store, reading, result, trial.new_cases)
+            rehearsal = Rehearsal(present, store)
+            noting = _noting(rehearsal.items(items), rehearsal.had, shown, show)
+            result = append_lines(store, noting, on_error="skip", progress=tick)
+        other = _of_another_instance(present, reader, options, result)
+        _report_dry_run(store, reading, result, shown)
+        _advise(reader, reading, result, other)
     if result.imported.refused:
         raise click.exceptions.Exit(REFUSED)
 
@@ -597,44 +481,16 @@ def _store_if_any() -> Iterator[CaseStore | None]:
         yield store
 
 
-class _Trial:
-    """A store to try an import in. Each stream goes on there from what is present of it.
-
-    Args:
-        store: the store to try it in.
-        present: the store that it is for, if there is one.
-        most: how many of the new cases are noted.
-    """
-
-    def __init__(self, store: CaseStore, present: CaseStore | None, most: int) -> None:
-        self._store = store
-        self._present = present
-        self._most = most
-        self._seen: set[str] = set()
-        self.new_cases: list[str] = []
-
-    def items(self, items: Iterable[Read]) -> Iterator[Read]:
-        """The same items, each after what is present of its stream."""
-        for item in items:
-            stream = getattr(item, "stream", None)
-            if stream is not None and stream not in self._seen:
-                self._seen.add(stream)
-                is_new = not self._copied(stream) and stream.startswith("case:")
-                if is_new and len(self.new_cases) < self._most:
-                    self.new_cases.append(stream)
-            yield item
-
-    def _copied(self, stream: str) -> bool:
-        from casestore.transfer.ndjson import export_lines, import_lines  # noqa: PLC0415  (only here)
-
-        if self._present is None:
-            return False
-        try:
-            history = export_lines(self._present, stream=stream, reveal=True)
-            import_lines(self._store, history, on_error="skip")
-        except StreamNotFound:
-            return False
-        return True
+def _noting(
+    items: Iterable[Read], had: Callable[[str], bool], shown: list[str], most: int
+) -> Iterator[Read]:
+    """The same items; the first cases that are opened, and were not there, are noted."""
+    for item in items:
+        if getattr(item, "type", None) == "CaseOpened" and len(shown) < most:
+            stream = cast("Line", item).stream
+            if not had(stream):
+                shown.append(stream)
+        yield item
 
 
 def _report_dry_run(
@@ -650,11 +506,12 @@ def _report_dry_run(
     for stream, own in rows.items():
         lines += [heading(stream), *table(timeline.columns(), own), ""]
     print_lines(lines)
-    _print_refused(result)
+    _print_refused(result, _MOST_REFUSED)
     imported = result.imported
+    there = f"{imported.repeated:,} already there, " if imported.repeated else ""
     click.echo(
         f"dry run, nothing was appended: {_was_read(reading)}; "
-        f"{counted(imported.appended, 'event')} to append, {len(imported.refused)} refused"
+        f"{counted(imported.appended, 'event')} to append, {there}{len(imported.refused)} refused"
     )
     _print_events(result)
     print_told(result.told)
@@ -670,7 +527,7 @@ def _history(store: CaseStore, stream: str) -> Any:
 # --- the sum -------------------------------------------------------------------------------
 
 
-def _report(reading: Reading, result: FromElsewhere) -> None:
+def _report(reader: str, reading: Reading, result: FromElsewhere, other: str | None) -> None:
     _print_refused(result)
     imported = result.imported
     if not for_people():
@@ -686,6 +543,7 @@ def _report(reading: Reading, result: FromElsewhere) -> None:
         _print_events(result)
     if for_people():
         print_told(result.told)
+    _advise(reader, reading, result, other)
     if result.kept_count and for_people():
         click.echo(
             f"the store has {result.kept_count} of these otherwise, from an earlier import, and "
@@ -699,9 +557,45 @@ def _report(reading: Reading, result: FromElsewhere) -> None:
         raise click.exceptions.Exit(REFUSED)
 
 
-def _print_refused(result: FromElsewhere) -> None:
-    for refusal in result.imported.refused:
+def _print_refused(result: FromElsewhere, most: int | None = None) -> None:
+    refused = result.imported.refused
+    for refusal in refused[:most]:
         click.echo(visible(refusal.message), err=True)
+    if most is not None and len(refused) > most:
+        click.echo(f"and {len(refused) - most:,} more were refused", err=True)
+
+
+def _of_another_instance(
+    store: CaseStore | None, reader: str, options: Options, result: FromElsewhere
+) -> str | None:
+    """A case of another instance, if nothing was there of this one: its name may be mistyped."""
+    if store is None or reader not in _HELPDESKS or result.imported.repeated:
+        return None
+    from casestore.transfer.known import StoreKnows  # noqa: PLC0415  (help must not wait for it)
+
+    own, has = f"case:{reader}-{options.instance}-", StoreKnows(store).has
+    cases = (name for name in store.streams("case") if name.startswith(f"case:{reader}-"))
+    # What was undone is imported again under another name, and counts nowhere.
+    return next((name for name in cases if not name.startswith(own) and has(name)), None)
+
+
+def _advise(reader: str, reading: Reading, result: FromElsewhere, other: str | None) -> None:
+    """Say what to do where the files, or the instance, may be others than were meant."""
+    if settings().quiet or not for_people():
+        return
+    if other is not None and result.events:
+        click.echo(
+            f"nothing was here of this --instance, but of another one ({other}): if that is the "
+            "same system, give its name, so that nothing is here twice; --undo takes this one back"
+        )
+    is_known = bool(reading.counts) and reader not in _HELPDESKS
+    if is_known or result.events or not result.told.unreadable:
+        return
+    other = "another table's (another --mapping)" if reader == "csv" else "another system's"
+    click.echo(
+        f"nothing here was understood as {reader}: is it what {_PAGE_OF_EXPORTS} says to export, "
+        f"or {other}?"
+    )
 
 
 def _was_read(reading: Reading) -> str:

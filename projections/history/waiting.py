@@ -80,7 +80,7 @@ def _ended(
 
 def waiting(case: CaseHistory) -> tuple[datetime, ...]:
     """For each of the customer's messages that still waits, the time since when; earliest first."""
-    if case.contacts:
+    if case.of(MessageReceived):
         return tuple(each.message.at for each in waited(case) if each.reply is None)
     if case.answers or case.standing.status != "open":
         return ()

@@ -353,7 +353,7 @@ UPHELD = ("upheld", "partly_upheld")
 
 CASES = Projection(
     name="cases",
-    version=3,
+    version=4,
     row=CaseRow,
     rows=rows,
     looks_at=frozenset({"policy"}),

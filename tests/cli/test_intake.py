@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from casestore import CaseStore
 from casestore.intake.reading import READERS
-from cli.commands import intake
+from cli.commands.intake import import_
+from cli.commands.intake_options import READERS as NAMED
 from tests.support.command_line import Casestore
 
 
@@ -55,7 +58,16 @@ def positions(casestore: Casestore) -> int:
 
 
 def test_the_readers_are_those_that_there_are() -> None:
-    assert tuple(READERS) == intake.READERS
+    assert tuple(READERS) == NAMED
+
+
+def test_the_help_page_shows_every_option_once_in_its_group(casestore: Casestore) -> None:
+    page = casestore("import", "--help").fine().out
+    shown = re.findall(r"^  (?:-\w, )?(--[\w-]+)", page, re.MULTILINE)
+    params = import_.get_params(click.Context(import_))
+    options = [each.opts for each in params if isinstance(each, click.Option)]
+    assert sorted(shown) == sorted(max(opts, key=len) for opts in options)
+    assert "--ours ADDRESS" in page.partition("\nMail:\n")[2].partition("\nTables (csv):\n")[0]
 
 
 def test_an_import_ends_with_what_was_read_and_what_came_of_it(
@@ -152,6 +164,59 @@ def test_one_thing_is_said_to_be_one(casestore: Casestore, tmp_path: Path) -> No
     path.write_text(json.dumps({"activities_data": [activity]}))
     args = ("import", "--from", "freshdesk", "--instance", "a", str(path))
     assert casestore(*args).fine().out.startswith("1 activity read: 0 events")
+
+
+def test_a_dry_run_knows_what_the_store_has(
+    casestore: Casestore, export: str, tmp_path: Path
+) -> None:
+    casestore(*FROM, export).fine()
+    more = [
+        event(4, "NoteAdded", day=4, text="rang again"),
+        event(5, "CaseOpened", "case:3", 5, customer_id="k1", channel="email"),
+        event(6, "CaseMerged", "case:3", 6, into="2"),
+    ]
+    (tmp_path / "more.json").write_text(json.dumps(more))
+    shown = casestore(*FROM, export, str(tmp_path / "more.json"), "--dry-run").fine().out
+    assert "6 events read; 3 events to append, 3 already there, 0 refused" in shown
+    assert "\ncase:1" not in f"\n{shown}"
+    assert "\ncase:3" in f"\n{shown}"
+    assert positions(casestore) == 5  # with the two customers that the store registered
+
+
+def test_a_dry_run_shows_the_first_refusals(casestore: Casestore, tmp_path: Path) -> None:
+    notes = [event(n, "NoteAdded", f"case:{n}", text="lost") for n in range(25)]
+    (tmp_path / "notes.json").write_text(json.dumps(notes))
+    told = casestore(*FROM, str(tmp_path / "notes.json"), "--dry-run")
+    assert told.code == 1
+    assert told.err.count("is refused") == 20
+    assert told.err.endswith("and 5 more were refused\n")
+
+
+def test_a_mistyped_instance_is_told(casestore: Casestore, tmp_path: Path) -> None:
+    ticket = {"id": 7, "requester_id": 8, "status": "open", "created_at": "2026-03-02T08:00:00Z"}
+    (tmp_path / "tickets.json").write_text(json.dumps({"tickets": [ticket]}))
+    export, told = str(tmp_path / "tickets.json"), "but of another one (case:zendesk-acme-7)"
+    args = ("import", "--from", "zendesk", "--instance")
+    assert told not in casestore(*args, "acme", export).fine().out
+    assert told not in casestore(*args, "acme", export).fine().out
+    assert told in casestore(*args, "amce", export, "--dry-run").fine().out
+    assert told in casestore(*args, "amce", export).fine().out
+    for wrong in ("acme", "amce"):
+        undo = ("--undo", f"zendesk:{wrong}", "--reason", "misreported", "--yes")
+        casestore("import", *undo, "--actor", "agent:anna").fine()
+    assert "another one" not in casestore(*args, "again", export).fine().out
+
+
+def test_where_nothing_is_understood_it_says_what_to_do(casestore: Casestore, export: str) -> None:
+    for more in ((), ("--dry-run",)):
+        out = casestore("import", "--from", "jira", "--instance", "a", export, *more).fine().out
+        assert "nothing here was understood as jira: is it what docs/connecting.md says" in out
+
+
+@pytest.mark.parametrize("ours", ["kettles.example", "@kettles.example"])
+def test_an_address_of_ours_is_one(casestore: Casestore, export: str, ours: str) -> None:
+    told = casestore("import", "--from", "mail", "--ours", ours, export).failed(2)
+    assert "for all of a domain write --ours '*@kettles.example'" in told
 
 
 def test_a_dry_run_needs_no_store(export: str, tmp_path: Path) -> None:

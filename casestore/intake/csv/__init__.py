@@ -108,7 +108,10 @@ class Reader(reading.BaseReader):
                 continue
             picked = pick(cells)
             if (whose := self._case_id(Seen(picked, ""))) is None:
-                yield LeftOut("a row without the id of its case", f"{name}, row {number}")
+                if any(cells):
+                    yield LeftOut("a row without the id of its case", f"{name}, row {number}")
+                else:
+                    yield LeftOut("an empty row", f"{name}, row {number}", unreadable=False)
                 continue
             place = None if self._order is None else self._place(picked[self._order])
             kept.append((whose, place, file, number, _encode(picked)))
@@ -159,7 +162,7 @@ class Reader(reading.BaseReader):
             if each not in self._mapping.file.optional
         ]
         mistakes += [
-            Mistake(*named[each], f"{name} has the column {each!r} twice")
+            Mistake(*named[each], f"{name} has the column {each!r} twice; rename one there")
             for each in named
             if header.count(each) > 1
         ]
@@ -167,10 +170,9 @@ class Reader(reading.BaseReader):
             raise InvalidMapping(sorted(mistakes, key=lambda each: (each.line or 0, each.what)))
 
     def _not_read(self, name: str, header: list[str]) -> Iterator[Remark]:
-        if not self._mapping.every_column:
-            for each in header:
-                if each not in self._mapping.columns:
-                    yield Remark(f"nothing reads the column {each!r}", name)
+        unread = [each for each in header if each and each not in self._mapping.columns]
+        if unread and not self._mapping.every_column:
+            yield Remark(f"nothing reads the columns {', '.join(map(repr, unread))}", name)
 
     # --- making lines -------------------------------------------------------------------------
 

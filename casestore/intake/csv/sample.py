@@ -64,11 +64,19 @@ class _Written:
         self._id = self._id or next(iter(others or self._usable), None)
         rest = [each for each in others if each is not self._id]
         self._customer = self._named(_CUSTOMER, rest)
-        self._by = self._named(_BY, rest)
         self._subject = self._named(_SUBJECT, rest)
         self._opened = self._named(_OPENED, self._times)
         by_change = sorted(times, key=lambda each: -len(each.values))
-        self._updated = self._named(_UPDATED, by_change) or next(iter(by_change), None)
+        updated = self._named(_UPDATED, by_change) or next(iter(by_change), None)
+        self._at = self._opened if self._rows == "cases" and self._opened else updated
+        self._by = self._beside(self._at, rest) or self._named(_BY, rest)
+
+    @staticmethod
+    def _beside(at: Column | None, columns: list[Column]) -> Column | None:
+        """The column that says who did what a column of times is about: updated_by, updated_at."""
+        about = "" if at is None else re.sub("(at|on|date|time)$", "", at.name, flags=re.IGNORECASE)
+        named = f"{about}by".lower()
+        return next((each for each in columns if about and each.name.lower() == named), None)
 
     @staticmethod
     def _named(patterns: tuple[str, ...], columns: list[Column]) -> Column | None:
@@ -141,7 +149,7 @@ class _Written:
             for name, column in (("field", self._field), ("old", self._old), ("new", self._new)):
                 if column is not None:
                     yield f"{name} = {_quoted(_place(column))}"
-        at = self._opened if self._rows == "cases" and self._opened else self._updated
+        at = self._at
         if at is None:
             yield 'at = "1970-01-01T00:00:00Z"  # CHECK: no column looks like a time'
         else:

@@ -25,7 +25,8 @@ class Ticket(msgspec.Struct):
 
     id: Native
     requester_id: Native
-    status: Native | None = None
+    status: int | None = None
+    """A number; a ticket whose status is a word is another system's."""
     source: int | None = None
     subject: str | None = None
     description_text: str | None = None

@@ -29,11 +29,11 @@ from casestore.intake.mail.addresses import Mailbox, Ours
 from casestore.intake.mail.content import Content
 from casestore.intake.mail.dates import Sent, sent
 from casestore.intake.mail.delivery import Fate
-from casestore.intake.mail.kinds import Kind, is_auto_submitted, kind_of
+from casestore.intake.mail.kinds import Kind, is_auto_submitted, kind_of, passed_on_for
 from casestore.intake.mail.originals import originals
 from casestore.intake.mail.parsing import Parsed, is_mail, unix_lines
 from casestore.intake.mail.remembered import TABLES, Mail, Report, join, note_ids
-from casestore.intake.mail.threads import join_by_subject, place_all, same_subject
+from casestore.intake.mail.threads import is_answer, join_by_subject, place_all, same_subject
 from casestore.intake.mail.writing import Writer, report_ids
 from casestore.intake.options import Options
 from casestore.intake.scratch import Scratch
@@ -42,6 +42,7 @@ from casestore.streams.history import to_microseconds
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _NO_MAIL = "it is no mail: it does not begin with a header that has two of a mail's fields"
+_TORN = "an answer by its subject, that names no mail: --join-days joins it by subject"
 _DRAFT = re.compile(r"[:;!]2,[A-Za-z]*D[A-Za-z]*$")
 """The name of a file in a Maildir with the flag of a draft."""
 _MOST_CHARACTERS = 100_000
@@ -114,6 +115,8 @@ class Reader(reading.BaseReader):
             return LeftOut("a mail system's words that do not tell what happened", where, detail)
         if (sender := mail.sender) is None:
             return LeftOut("a mail that names no sender", where)
+        if kind == "sent" and (customer := passed_on_for(mail, self._ours)) is not None:
+            sender, kind = customer, "received"
         return self._keep_mail(mail, sender, when, kind, where)
 
     def _note_missing(self) -> None:
@@ -165,13 +168,15 @@ class Reader(reading.BaseReader):
     def _mail(self, mail: Parsed, sender: Mailbox, when: Sent, kind: Kind) -> Mail:
         content = Content(mail.message)
         is_sent = kind == "sent"
-        sent_to = mail.mailboxes("to") or mail.mailboxes("cc")
+        sent_to = mail.sent_to
         customer: Mailbox | None = sender
         if is_sent:
             customer = next((each for each in sent_to if each.address not in self._ours), None)
         language = mail.text("content-language").partition(",")[0].strip()
         subject = mail.text("subject")[:_MOST_CHARACTERS]
         remarks = [when.remark] if when.remark else []
+        if self._is_torn(mail, subject):
+            remarks.append(_TORN)
         if content.is_encrypted:
             remarks.append("it is encrypted, so the event has no text")
         if content.damaged or mail.damaged:
@@ -183,6 +188,7 @@ class Reader(reading.BaseReader):
             customer=customer.address if customer else "",
             customer_name=customer.name if customer else "",
             sent=is_sent,
+            internal=is_sent and bool(sent_to) and customer is None,
             automated=kind == "automated" or (is_sent and is_auto_submitted(mail)),
             language=language if language and is_language(language) else None,
             to=", ".join(each.address for each in sent_to)[:_MOST_CHARACTERS] or None,
@@ -192,6 +198,12 @@ class Reader(reading.BaseReader):
             refers_to=[],
             remarks=remarks,
         )
+
+    def _is_torn(self, mail: Parsed, subject: str) -> bool:
+        """Whether it answers a mail, but does not say which, and nothing else joins them."""
+        options = self.options
+        by_subject = options.join_days is not None or bool(self._tag and self._tag.search(subject))
+        return not by_subject and is_answer(subject) and not mail.refers_to
 
     def _put(self, id: str, mail: Mail, first: str, where: str) -> LeftOut | Remark | None:
         """Keep a mail; of copies that differ the one with the least content."""
@@ -206,7 +218,10 @@ class Reader(reading.BaseReader):
             subject = same_subject(mail.subject) if self.options.join_days is not None else ""
             sql.execute(
                 "INSERT OR REPLACE INTO mails VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
-                (id, at, data, content, where, mail.sent, mail.automated, who, subject, first),
+                (
+                    *(id, at, data, content, where, mail.sent + mail.internal, mail.automated),
+                    *(who, subject, first),
+                ),
             )
         return _copy(where, same=before[2] == content) if before is not None else None
 

@@ -16,6 +16,10 @@ _FOLD = re.compile(r"\r?\n[ \t]*")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 _ALIASES = {"gb2312": "gb18030", "x-gbk": "gb18030", "ks_c_5601-1987": "cp949"}
 """Charsets under whose names their supersets are sent."""
+_LATIN_1 = {"iso-8859-1", "iso8859-1", "iso_8859-1", "latin1", "latin-1", "l1"}
+_C1 = re.compile(rb"[\x80-\x9f]")
+"""What is a control character in ISO 8859-1, and in windows-1252, which is sent under its name, a
+dash, a quotation mark, the euro."""
 _NOT_CHARSETS = {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs"}
 """Codecs of Python that are no charset of a mail."""
 _STATEFUL = re.compile(r"['\" ]*(?:iso-?2022|utf-?7|utf-?16|utf-?32|hz)", re.IGNORECASE)
@@ -30,6 +34,8 @@ def decoded(data: bytes, charset: str | None) -> tuple[str, bool]:
     if data.isascii() and not _is_stateful(charset):
         return data.decode("ascii"), False
     named = (charset or "").strip().strip("\"'").lower()
+    if named in _LATIN_1 and _C1.search(data):
+        named = "cp1252"
     if named not in _PLAIN and named.replace("-", "_") not in _NOT_CHARSETS:
         try:
             return _whole(data.decode(_ALIASES.get(named, named)))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from casestore.intake.mail import delivery
-from casestore.intake.mail.addresses import Ours
+from casestore.intake.mail.addresses import Mailbox, Ours
 from casestore.intake.mail.delivery import Fate
 from casestore.intake.mail.parsing import Parsed
 from casestore.intake.mail.prose import failures
@@ -55,6 +55,16 @@ def kind_of(mail: Parsed, ours: Ours, without_flufl: Callable[[], None]) -> Kind
     if by_system and not (is_ours and not daemon):
         return delivery.said_in_prose(mail) or "not told"
     return "sent" if is_ours else "received"
+
+
+def passed_on_for(mail: Parsed, ours: Ours) -> Mailbox | None:
+    """Who wrote a mail that a form or a mailing list of ours sent us in their name.
+
+    From and everybody it goes to are ours, and Reply-To is not. None for every other mail.
+    """
+    if not mail.sent_to or any(each.address not in ours for each in mail.sent_to):
+        return None
+    return next((each for each in mail.mailboxes("reply-to") if each.address not in ours), None)
 
 
 def is_of_a_mail_system(mail: Parsed) -> bool:

@@ -100,6 +100,11 @@ class Parsed:
         return None
 
     @property
+    def sent_to(self) -> list[Mailbox]:
+        """Everybody whom it was sent to, as far as it says."""
+        return [each for name in ("to", "cc", "bcc") for each in self.mailboxes(name)]
+
+    @property
     def refers_to(self) -> list[str]:
         """The mails that it answers, by Message-ID, the first of its thread first.
 

@@ -28,9 +28,10 @@ CREATE TABLE known (
 ) WITHOUT ROWID;
 CREATE TABLE opened (customer TEXT, at INTEGER, stream TEXT, name TEXT, address TEXT);
 """
-"""`who`: the pseudonym of the customer. `first`: the first mail of the thread that a mail names, or
-itself. `at`: in microseconds since 1970; of a report in the end no earlier than of its reply.
-`about`: the reply_id that the store has, or will have."""
+"""`sent`: 0 is received, 1 sent, 2 sent among ourselves. `who`: the pseudonym of the customer.
+`first`: the first mail of the thread that a mail names, or itself. `at`: in microseconds since
+1970; of a report in the end no earlier than of its reply. `about`: the reply_id that the store has,
+or will have."""
 
 
 class Mail(msgspec.Struct):
@@ -46,6 +47,8 @@ class Mail(msgspec.Struct):
     customer_name: str
     sent: bool
     """Whether it is ours."""
+    internal: bool
+    """Whether it is ours and goes to nobody else."""
     automated: bool
     language: str | None
     to: str | None

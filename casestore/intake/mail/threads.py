@@ -22,6 +22,7 @@ _AT_ONCE = 50_000
 _PAGE = 1000
 _DAY = 24 * 60 * 60 * 1_000_000
 _REPLY = re.compile(r"(?:(?:re|fwd?|aw|wg|sv|vs|tr|rv|antw|rif|r)(?:\[\d+\])?\s*:\s*)+", re.I)
+_ANSWER = re.compile(r"\s*(?:re|aw|sv|antw|rif|r)(?:\[\d+\])?\s*:", re.I)
 _decode = msgspec.json.Decoder(Mail).decode
 
 
@@ -30,6 +31,11 @@ def same_subject(subject: str) -> str:
     plain = subject.lower().strip()
     answered = _REPLY.match(plain)
     return " ".join((plain[answered.end() :] if answered else plain).split())
+
+
+def is_answer(subject: str) -> bool:
+    """Whether a subject begins with a mark of an answer, like Re:."""
+    return _ANSWER.match(subject) is not None
 
 
 def join_by_subject(sql: sqlite3.Connection, days: int) -> None:

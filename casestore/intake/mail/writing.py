@@ -23,6 +23,7 @@ _LONGEST = 3 * 1024 * 1024
 """The most bytes of an event's fields: a store takes events of 4 MiB."""
 _MAIL_SYSTEM = {"kind": "system", "id": "mail"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ELSEWHERE = "a mail of ours to nobody who wrote in its case: it counts as an answer"
 _mail = msgspec.json.Decoder(Mail).decode
 _report = msgspec.json.Decoder(Report).decode
 
@@ -132,12 +133,22 @@ class Writer:
             "ORDER BY 1, 2, 3",
             (stream,),
         )
+        wrote: set[str] = set()
         for at, is_report, id, data, where, about in rows:
             event = partial(self._line, _Place(stream, id, where))
             if is_report:
                 yield from self._reported(event, _report(data), about, _time(at))
-            else:
-                yield from self._mailed(event, id, _mail(data), where)
+                continue
+            mail = _mail(data)
+            yield from self._mailed(event, id, mail, where)
+            if not mail.sent:
+                wrote.add(mail.address.lower())
+            elif (
+                wrote
+                and not mail.internal
+                and wrote.isdisjoint((mail.to or "").lower().split(", "))
+            ):
+                yield Remark(_ELSEWHERE, where)
 
     def _opening(self, stream: str, customer: str, at: int) -> Line:
         case = stream.removeprefix("case:")
@@ -163,6 +174,8 @@ class Writer:
         self, event: Callable[..., Line], id: str, mail: Mail, where: str
     ) -> Iterator[Read]:
         kind = "ReplySent" if mail.sent else "MessageReceived"
+        if mail.internal:
+            kind = "NoteAdded"
         known = self._sql.execute("SELECT key FROM known WHERE id = ?", (id,)).fetchone()
         if known is not None and known[0] != key_of(self._source, id, kind):
             why = "a mail that the store has already, from elsewhere or as another kind of event"
@@ -170,9 +183,11 @@ class Writer:
             return
         for remark in mail.remarks:
             yield Remark(remark, where)
-        fields: dict[str, Any] = {"channel": "email", "automated": mail.automated or None}
-        fields |= {"reply_id" if mail.sent else "message_id": id, "text": mail.text}
-        if mail.sent:
+        fields: dict[str, Any] = {"text": mail.text}
+        if not mail.internal:
+            fields |= {"channel": "email", "automated": mail.automated or None}
+            fields |= {"reply_id" if mail.sent else "message_id": id}
+        if kind == "ReplySent":
             fields |= {"language": mail.language, "to": mail.to}
         if mail.text is not None and len(msgspec.json.encode(fields)) > _LONGEST:
             yield Remark(f"{TOO_LONG}, so the event has none", where)
@@ -235,15 +250,18 @@ class Writer:
                     (stream, its_id, at, id),
                 )
                 return
+            if kind == "note":
+                yield LeftOut("a report about a mail between us", where, unreadable=False)
+                return
             why = "a report about a mail that is not ours: name our addresses (--ours)"
         yield LeftOut(why, where, report_ids(report.message_id, report.about))
 
     def _reply(self, id: str) -> tuple[str, str, str, int] | None:
-        """Where a mail is: its stream, "reply" or "message", its id there, and when it was sent."""
+        """Where a mail is: its stream, "reply", "note" or "message", its id there, and its time."""
         found: tuple[str, str, str, int] | None = self._sql.execute(
             "SELECT stream, kind, its_id, 0 FROM known WHERE id = ?1 UNION ALL "
-            "SELECT stream, CASE sent WHEN 1 THEN 'reply' ELSE 'message' END, id, at FROM mails "
-            "WHERE id = ?1 AND stream <> '' LIMIT 1",
+            "SELECT stream, CASE sent WHEN 1 THEN 'reply' WHEN 2 THEN 'note' ELSE 'message' END, "
+            "id, at FROM mails WHERE id = ?1 AND stream <> '' LIMIT 1",
             (id,),
         ).fetchone()
         return found

@@ -6,6 +6,7 @@ Files are its answers: pages of a list, incremental exports, the answer to a cre
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import ClassVar
@@ -18,6 +19,7 @@ from casestore.intake.helpdesk import MERGED, NO_TIME, HelpdeskReader
 from casestore.intake.inputs import Input
 from casestore.intake.json_records import records
 from casestore.intake.options import Options
+from casestore.intake.scratch import Scratch
 from casestore.intake.values import NO_RECORD, Native, decode, in_turn, moment, version
 from casestore.intake.zendesk.formats import Audit, Ticket, User, as_audit, merged
 from casestore.intake.zendesk.history import Dated, History, first
@@ -39,6 +41,8 @@ _NOTHING = (
     "none of Zendesk's audits, ticket_events, tickets, users and groups is in it; export them with "
     "the API"
 )
+_ACCOUNT = re.compile(r"https?://([^/\s]{1,200})/api/")
+_ACCOUNTS = "tickets of several accounts: give each account its own --instance"
 
 
 class Reader(HelpdeskReader):
@@ -46,6 +50,11 @@ class Reader(HelpdeskReader):
 
     name: ClassVar[str] = "zendesk"
     things: ClassVar[str] = "audits"
+
+    def __init__(self, options: Options, scratch: Scratch) -> None:
+        super().__init__(options, scratch)
+        self._accounts: dict[str, str] = {}
+        """The hosts that tickets name, each with where it was read first."""
 
     def person(self, native: Native) -> str:
         """No two instances of Zendesk share an id, but for those of tickets."""
@@ -126,6 +135,8 @@ class Reader(HelpdeskReader):
         if isinstance(ticket, LeftOut):
             yield ticket
             return
+        if isinstance(ticket.url, str) and (account := _ACCOUNT.match(ticket.url)):
+            self._accounts.setdefault(account[1], where)
         last, parent = version(ticket.updated_at), str(ticket.id)
         self.scratch.put("ticket", "", data, parent=parent, version=last, where=where)
 
@@ -141,6 +152,9 @@ class Reader(HelpdeskReader):
 
     def lines(self) -> Iterator[Read]:
         """The customers, then each ticket's audits in their order."""
+        if len(self._accounts) > 1:
+            for account, where in sorted(self._accounts.items()):
+                yield Remark(_ACCOUNTS, f"{account}: {where}")
         self.resolve_merges(self._opened_at)
         for stored in self.scratch.all("user"):
             user = msgspec.json.decode(stored.data, type=User)

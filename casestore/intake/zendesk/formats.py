@@ -33,6 +33,8 @@ class Ticket(msgspec.Struct):
     is_public: bool = True
     via: Any = None
     custom_fields: Any = None
+    url: Any = None
+    """Where the API has it: it names the account."""
 
 
 class User(msgspec.Struct):

@@ -144,6 +144,8 @@ class History:
         at, case = moment(ticket.updated_at), self._case
         if ticket.status in CLOSED and not case.was_closed:
             case.close(at, self._reader.system, case.native, where=where, end_state=True)
+        if ticket.status == "deleted" and not case.closed:
+            case.tell(Remark("a deleted ticket, whose case stays open", where))
         if ticket.status == "deleted" and self._status != "deleted":
             case.add(
                 "NoteAdded",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from casestore import CaseStore
-from casestore.intake import Options
+from casestore.intake import LeftOut, Options, read
 from casestore.intake.freshdesk import events
 from tests.support.helpdesks import imported, story, told, written
 
@@ -333,3 +333,10 @@ def test_the_same_activity_in_two_files_is_one(tmp_path: Path) -> None:
 def test_a_service_feeds_one_ticket() -> None:
     given = events(json.dumps(ticket()).encode(), Options(instance="a"))
     assert [getattr(each, "type", "") for each in given] == ["CaseOpened", "MessageReceived"]
+
+
+def test_a_ticket_of_another_helpdesk_is_none_of_freshdesks(tmp_path: Path) -> None:
+    zendesk = {"id": 7, "requester_id": 8, "status": "open", "created_at": "2026-03-02T08:00:00Z"}
+    (tmp_path / "tickets.json").write_text(json.dumps([zendesk]))
+    found = list(read("freshdesk", [tmp_path], Options(instance="a")))
+    assert [type(each) for each in found] == [LeftOut]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from casestore import CaseStore
-from casestore.intake import Options
+from casestore.intake import LeftOut, Options, read
 from casestore.intake.jira import events
 from casestore.intake.jira.texts import document_text
 from tests.support.helpdesks import imported, story, told, written
@@ -319,3 +319,11 @@ def test_one_bad_comment_leaves_the_issue(tmp_path: Path) -> None:
 def test_a_service_feeds_one_issue() -> None:
     given = events(json.dumps(issue()).encode(), Options(instance="a"))
     assert [getattr(each, "type", "") for each in given] == ["CaseOpened", "MessageReceived"]
+
+
+def test_a_file_without_an_issue_is_left_out_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "users.json").write_text('[{"name": "kim"}]')
+    (tmp_path / "empty.json").write_text('{"startAt": 0, "issues": []}')
+    found = list(read("jira", [tmp_path], Options(instance="a")))
+    places = [each.where for each in found if isinstance(each, LeftOut)]
+    assert places == [f"{tmp_path}/users.json, issue 1"]

@@ -109,6 +109,57 @@ def test_the_person_who_is_named_in_in_reply_to_joins_nothing(tmp_path: Path) ->
     assert len([each for each in found if each.type == "CaseOpened"]) == 2
 
 
+def test_a_mail_between_us_is_a_note_and_answers_nobody(tmp_path: Path, store: CaseStore) -> None:
+    inside = reply(2, To="tom@desk.example", Cc="help@kettles.example", Subject="Fwd: Kettle leaks")
+    place = folder(tmp_path / "mails", mail(1), inside)
+    assert types(lines(place)) == ["MessageReceived", "NoteAdded"]
+    assert one(lines(place), "NoteAdded")["actor"] == {"kind": "agent", "id": "anna"}
+    assert one(lines(place), "NoteAdded")["text"] == "Hello"
+    assert not into(store, place).imported.refused
+    folder(place, bounce(3, "m2@desk.example"))
+    assert left_out(place) == ["a report about a mail between us"]
+    assert into(store, place).imported.appended == 0
+
+
+def test_a_mail_between_us_alone_is_no_case(tmp_path: Path) -> None:
+    place = folder(tmp_path, reply(2, To="tom@desk.example", In_Reply_To=None))
+    assert left_out(place) == ["a mail of ours that names nobody whom it was sent to"]
+
+
+def test_a_reply_goes_to_the_customer_whether_by_to_or_cc_or_bcc(tmp_path: Path) -> None:
+    for number, field in enumerate(("Cc", "Bcc"), 1):
+        sent = reply(2, To="help@kettles.example", **{field: "Mia <mia@post.example>"})
+        found = lines(folder(tmp_path / str(number), mail(1), sent))
+        assert types(found) == ["MessageReceived", "ReplySent"]
+        assert one(found, "ReplySent")["to"] == "help@kettles.example, mia@post.example"
+
+
+def test_what_a_form_or_a_group_of_ours_passes_on_is_the_customers(tmp_path: Path) -> None:
+    form = mail(1, From="Form <web@desk.example>", Reply_To="Mia Holt <mia@post.example>")
+    found = lines(folder(tmp_path, form))
+    assert types(found) == ["MessageReceived"]
+    assert one(found, "MessageReceived")["actor"] == {"kind": "customer", "id": MIA}
+    customer = one(found, "CustomerRegistered")
+    assert (customer["name"], customer["contact"]) == ("Mia Holt", "mia@post.example")
+
+
+def test_a_mail_of_ours_to_somebody_who_has_not_written_is_told(tmp_path: Path) -> None:
+    told = "a mail of ours to nobody who wrote in its case: it counts as an answer"
+    elsewhere = reply(2, To="works@maker.example")
+    assert remarks(folder(tmp_path / "1", mail(1), elsewhere)) == [told]
+    assert remarks(folder(tmp_path / "2", mail(1), reply(2, Cc="works@maker.example"))) == []
+    first = reply(2, In_Reply_To=None)
+    assert remarks(folder(tmp_path / "3", first, mail(3, In_Reply_To="<m2@desk.example>"))) == []
+
+
+def test_an_answer_that_does_not_say_to_which_mail_is_told(tmp_path: Path) -> None:
+    told = "an answer by its subject, that names no mail: --join-days joins it by subject"
+    place = folder(tmp_path, mail(1), reply(2, In_Reply_To=None, Subject="AW: Kettle leaks"))
+    assert remarks(place) == [told]
+    assert remarks(place, join_days=14) == []
+    assert len([e for e in lines(place, join_days=14) if e.type == "CaseOpened"]) == 1
+
+
 def test_the_first_who_wrote_owns_the_case_and_others_are_its_actors(tmp_path: Path) -> None:
     started = reply(1, In_Reply_To=None, Message_ID="<m1@desk.example>")
     away = mail(2, References="<m1@desk.example>", From="z@post.example", Auto_Submitted="yes")

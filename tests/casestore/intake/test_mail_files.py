@@ -271,6 +271,8 @@ def test_then_the_time_in_the_mbox_counts_and_then_nothing(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("data", "charset", "text", "damaged"),
     [
+        (b"5 \x80 \x96", "ISO-8859-1", "5 € –", False),
+        (b"5 \x80 \x81", "ISO-8859-1", "5 \x80 \x81", True),
         (b"Gr\xfc\xdfe", "iso-8859-1", "Grüße", False),
         (b"Gr\xc3\xbc\xc3\x9fe", None, "Grüße", True),
         (b"Gr\xfc\xdfe \x80", None, "Grüße €", True),

@@ -330,6 +330,18 @@ def test_a_deleted_ticket_is_noted_once(tmp_path: Path) -> None:
     assert found.texts() == ["status: new → deleted"]
     alone = told("zendesk", tmp_path / "2", {"tickets": [gone]})
     assert alone.texts() == ["deleted at the source"]
+    assert "a deleted ticket, whose case stays open" in alone.remarks
+
+
+def test_tickets_of_two_accounts_are_told(tmp_path: Path) -> None:
+    one, other = (
+        TICKET | {"id": n, "url": f"https://{name}.zendesk.com/api/v2/tickets/{n}.json"}
+        for n, name in ((33, "acme"), (34, "brew"))
+    )
+    warning = "tickets of several accounts: give each account its own --instance"
+    assert warning not in told("zendesk", tmp_path / "1", {"tickets": [one, one]}).remarks
+    both = told("zendesk", tmp_path / "2", {"tickets": [one, other]})
+    assert both.remarks.count(warning) == 2
 
 
 # --- who, and how ---------------------------------------------------------------------------

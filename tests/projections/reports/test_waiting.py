@@ -92,6 +92,14 @@ def test_a_customer_whose_answer_did_not_arrive_waits(tmp_path: Path) -> None:
         assert waiting(desk, "+6h") == {}
 
 
+def test_nobody_waits_in_a_case_that_only_machines_wrote_to(tmp_path: Path) -> None:
+    with desk_in(tmp_path) as desk:
+        desk.case("c1", opened(), wrote("away", automated=True))
+        assert waiting(desk, "+1h") == {}
+        desk.case("c1", wrote("m1", "+2h"))
+        assert waiting(desk, "+3h") == {"c1": moment("+2h")}
+
+
 def test_in_a_closed_case_only_who_wrote_after_the_closing_waits(tmp_path: Path) -> None:
     with desk_in(tmp_path) as desk:
         desk.case("c1", opened(), wrote("thanks", "+1h"), closed("+2h"), wrote("but", "+3h"))

@@ -258,3 +258,13 @@ def test_a_sample_says_what_it_saw(tmp_path: Path) -> None:
         assert line in text
     read = read_tables(read_mapping(text), tmp_path, path.read_bytes())
     assert [each.type for each in lines(read)] == ["CaseOpened", "CaseOpened", "NoteAdded"]
+
+
+def test_who_did_it_is_the_column_beside_when(tmp_path: Path) -> None:
+    path = tmp_path / "states.csv"
+    path.write_text(
+        "number,created_by,created_at,updated_by,updated_at\n"
+        "1,ann,2026-03-01T08:00:00Z,bob,2026-03-02T08:00:00Z\n"
+        "1,ann,2026-03-01T08:00:00Z,cleo,2026-03-03T08:00:00Z\n"
+    )
+    assert 'actor = "agent:{updated_by}"' in sample(path)

@@ -11,7 +11,7 @@ import pytest
 from casestore.errors import InvalidMapping
 from casestore.intake.csv import events, read_mapping
 from casestore.intake.ids import plain_pseudonym
-from casestore.transfer.lines import Read
+from casestore.transfer.lines import LeftOut, Read
 from tests.support.tables import (
     Known,
     imported,
@@ -163,8 +163,17 @@ def test_a_file_of_another_kind_is_left_out(tmp_path: Path) -> None:
 def test_columns_that_nothing_reads_are_told(tmp_path: Path) -> None:
     named = STATES.replace('change = "*"', 'change = "priority"')
     assert remarks(mapped(named, tmp_path, HEADER + FIRST)) == [
-        "nothing reads the column 'urgency'",
+        "nothing reads the columns 'urgency'",
     ]
+
+
+def test_a_spreadsheets_empty_rows_and_columns_are_no_mistakes(tmp_path: Path) -> None:
+    named = STATES.replace('change = "*"', 'change = ["priority", "urgency"]')
+    header, first = HEADER.rstrip() + ",,\n", FIRST.rstrip() + ",,\n"
+    read = mapped(named, tmp_path, header + first + "," * header.count(",") + "\n")
+    assert remarks(read) == []
+    assert left_out(read) == [("an empty row", "row 3")]
+    assert not [each for each in read if isinstance(each, LeftOut) and each.unreadable]
 
 
 def test_a_time_that_the_clock_showed_twice_is_told(tmp_path: Path) -> None:
