@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+import msgspec
+
 from casestore.intake import reading
 from casestore.intake.helpdesk import HelpdeskReader
 from casestore.intake.inputs import Input
@@ -18,10 +20,15 @@ from casestore.intake.jira.formats import Changelog, Comment, Comments, History,
 from casestore.intake.jira.told import Told
 from casestore.intake.json_records import records
 from casestore.intake.options import Options
-from casestore.intake.values import NO_ID, decode, moment
+from casestore.intake.values import NO_ID, NO_RECORD, decode, moment
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _LISTS = ("issues",)
+_OF_PAGES = {
+    *("expand", "startAt", "maxResults", "total", "isLast", "nextPageToken"),
+    *("names", "schema", "warningMessages"),
+}
+"""What a page tells of itself."""
 
 
 class Reader(HelpdeskReader):
@@ -35,7 +42,9 @@ class Reader(HelpdeskReader):
         for number, record in enumerate(records(given.stream, _LISTS), 1):
             where = f"{given.name}, issue {number}"
             if record.name == "" and b'"fields"' not in record.data:
-                continue  # what a page tells of itself
+                if not _is_of_page(record.data):
+                    yield LeftOut(NO_RECORD, where, "no issue; export them with the API")
+                continue
             self.read_one()
             issue = decode(record.data, Issue, where)
             if isinstance(issue, LeftOut):
@@ -81,6 +90,11 @@ class Reader(HelpdeskReader):
             issue = decode(stored.data, Issue, stored.where)
             if not isinstance(issue, LeftOut):
                 yield from Told(self, stored.id, issue, stored.data, stored.where).told()
+
+
+def _is_of_page(data: bytes) -> bool:
+    found = decode(data, dict[str, msgspec.Raw], "")
+    return not isinstance(found, LeftOut) and _OF_PAGES.issuperset(found)
 
 
 def events(data: bytes, options: Options) -> list[Read]:
