@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Self
 
 import msgspec
 
+from casestore.errors import StoreUnavailable
 from casestore.streams.history import to_microseconds
 from casestore.transfer.lines import LeftOut, Line, Remark
 
@@ -30,6 +31,10 @@ CREATE TABLE lines (
 CREATE TABLE told (number INTEGER PRIMARY KEY, kind TEXT, told TEXT);
 CREATE TABLE leads (stream TEXT, other TEXT);
 """
+NO_ROOM = (
+    "the temporary file of the import could not be written: {why}; it takes about twice the space "
+    "of what is read. TMPDIR names another folder for it"
+)
 _CACHE_KIB = 16 * 1024
 _TELLS: dict[str, type[LeftOut] | type[Remark]] = {"out": LeftOut, "remark": Remark}
 
@@ -67,8 +72,11 @@ class Scratch:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Raises StoreUnavailable if it was the scratch that failed, mostly on a full disk."""
         self.close()
+        if isinstance(error, sqlite3.Error):
+            raise StoreUnavailable(NO_ROOM.format(why=error)) from error
 
     # --- whole or not at all ----------------------------------------------------------------
 
