@@ -88,11 +88,13 @@ class Scratch:
         try:
             yield
         except BaseException:
-            self.sql.execute("ROLLBACK TO input")
+            if self.sql.in_transaction:  # not where a full disk has ended it
+                self.sql.execute("ROLLBACK TO input")
             self.counts = counts
             raise
         finally:
-            self.sql.execute("RELEASE input")
+            if self.sql.in_transaction:
+                self.sql.execute("RELEASE input")
 
     # --- records ----------------------------------------------------------------------------
 

@@ -182,7 +182,9 @@ def test_a_full_disk_for_the_temporary_file_is_told(
     Path(export).write_text(json.dumps([event(n, "NoteAdded", text="x" * 5000) for n in range(9)]))
     for args in ((), ("--dry-run",), ("--to", "-")):
         said = casestore(*FROM, export, *args).failed(3)
-        assert said.startswith("the temporary file of the import could not be written: ")
+        assert said.startswith(
+            "the temporary file of the import could not be written: database or disk is full;"
+        )
     assert positions(casestore) == 0
 
 
