@@ -49,8 +49,10 @@ def records(stream: BinaryIO, lists: Collection[str]) -> Iterator[Record]:
     """
     scanner = _Scanner(stream)
     scanner.check_begin()
+    if scanner.peek() is None:
+        raise UnreadableInput("the file is empty")
     while (mark := scanner.peek()) is not None:
-        if (small := scanner.small()) is not None:
+        if (small := scanner.small(lists)) is not None:
             yield from _parsed(small, lists)
         elif mark == b"[":
             for item in scanner.items():
@@ -110,6 +112,10 @@ def _parse(data: bytes) -> _Parsed | None:
 _decode = msgspec.json.Decoder(_Parsed).decode
 
 
+def _repeats(data: bytes, lists: Collection[str], parsed: Collection[str]) -> bool:
+    return any(name in parsed and data.count(b'"%b"' % name.encode()) > 1 for name in lists)
+
+
 def _text(raw: bytes) -> str:
     try:
         return msgspec.json.decode(raw, type=str)
@@ -163,16 +169,19 @@ class _Scanner:
             if not self._fill():
                 return None
 
-    def small(self) -> _Parsed | None:
-        """The value that begins here, if it ends with its line, or is the rest of a small file."""
+    def small(self, lists: Collection[str]) -> _Parsed | None:
+        """The value that begins here, if it ends with its line, or is the rest of a small file.
+
+        None also where one of the lists may stand there twice: a parser keeps the last one alone.
+        """
         most = min(_SMALL, MOST)
-        line = self._ahead(b"\n", most)
-        if line and (parsed := _parse(line)) is not None:
-            self._at += len(line)
-            return parsed
-        if self._is_small and (rest := self._ahead(b"", most)) and (parsed := _parse(rest)):
-            self._at += len(rest)
-            return parsed
+        for mark in (b"\n", b""):
+            found = self._ahead(mark, most)
+            if found and (parsed := _parse(found)) is not None:
+                if isinstance(parsed, dict) and _repeats(found, lists, parsed):
+                    return None
+                self._at += len(found)
+                return parsed
         self._is_small = False
         return None
 

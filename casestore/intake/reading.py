@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,10 +15,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import ClassVar, cast
 
-from casestore.errors import UnreadableInput
+from casestore.errors import StoreUnavailable, UnreadableInput
 from casestore.intake.inputs import BROKEN, Input, files, inputs
 from casestore.intake.options import Options
-from casestore.intake.scratch import Scratch
+from casestore.intake.scratch import NO_ROOM, Scratch
 from casestore.streams.wording import counted
 from casestore.transfer.lines import LeftOut, Line, Read, Remark
 
@@ -35,6 +36,7 @@ READERS: Mapping[str, str] = {
 """The module of each reader, by its name; the class in it is named `Reader`."""
 _EVERY = 500
 """After how many things read the progress is told."""
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 Progress = Callable[[str, int], None]
 """Takes what is counted, and how many were read so far."""
 
@@ -171,6 +173,8 @@ def _take(reader: BaseReader, path: Path) -> None:
             for given in inputs(path):
                 _take_input(reader, given)
     except BROKEN as error:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:  # an archive is copied there
+            raise StoreUnavailable(NO_ROOM.format(why=error.strerror)) from error
         scratch.tell(LeftOut("the file is broken, or cannot be read", str(path), _why(error)))
 
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Self
 
 import msgspec
 
+from casestore.errors import StoreUnavailable
 from casestore.streams.history import to_microseconds
 from casestore.transfer.lines import LeftOut, Line, Remark
 
@@ -33,6 +34,10 @@ CREATE TABLE leads (stream TEXT, other TEXT);
 _INSERT_LINE = (
     "INSERT INTO lines (turn, stream, type, data, key, source, at, whence, keep) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+NO_ROOM = (
+    "the temporary file of the import could not be written: {why}; it takes about twice the space "
+    "of what is read. TMPDIR names another folder for it"
 )
 _CACHE_KIB = 16 * 1024
 _TELLS: dict[str, type[LeftOut] | type[Remark]] = {"out": LeftOut, "remark": Remark}
@@ -71,8 +76,11 @@ class Scratch:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Raises StoreUnavailable if it was the scratch that failed, mostly on a full disk."""
         self.close()
+        if isinstance(error, sqlite3.Error):
+            raise StoreUnavailable(NO_ROOM.format(why=error)) from error
 
     # --- whole or not at all ----------------------------------------------------------------
 
@@ -84,11 +92,13 @@ class Scratch:
         try:
             yield
         except BaseException:
-            self.sql.execute("ROLLBACK TO input")
+            if self.sql.in_transaction:  # not where a full disk has ended it
+                self.sql.execute("ROLLBACK TO input")
             self.counts = counts
             raise
         finally:
-            self.sql.execute("RELEASE input")
+            if self.sql.in_transaction:
+                self.sql.execute("RELEASE input")
 
     # --- records ----------------------------------------------------------------------------
 

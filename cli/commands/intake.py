@@ -430,6 +430,9 @@ def _write_lines(
             if str(destination) == "-":
                 sys.stdout.buffer.writelines(every)
                 sys.stdout.buffer.flush()
+            elif destination.exists() and not destination.is_file():  # a pipe, or a device
+                with destination.open("wb") as pipe:
+                    pipe.writelines(every)
             else:
                 write_whole(destination, every, 0o600)
     if not settings().quiet:

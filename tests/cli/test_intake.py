@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import gzip
 import json
+import os
 import re
+import shutil
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +18,7 @@ import pytest
 
 from casestore import CaseStore
 from casestore.intake.reading import READERS
+from casestore.intake.scratch import Scratch
 from cli.commands.intake import import_
 from cli.commands.intake_options import READERS as NAMED
 from tests.support.command_line import Casestore
@@ -247,6 +254,54 @@ def test_lines_are_written_whole_or_not_at_all(
     ran = casestore(*FROM, export, str(tmp_path / "cut.json"), "--to", str(lines), "--strict")
     assert ran.code == 1
     assert not lines.exists()
+
+
+def test_lines_are_written_into_a_pipe_or_a_device(
+    casestore: Casestore, export: str, tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as reading:
+        read = reading.submit(pipe.read_bytes)
+        assert casestore(*FROM, export, "--to", str(pipe)).code == 0
+        assert read.result(30).count(b"\n") == 3
+    assert pipe.is_fifo()
+
+
+def test_a_full_disk_for_the_temporary_file_is_told(
+    casestore: Casestore, export: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = Scratch.__init__
+
+    def tiny(scratch: Scratch, path: str = "") -> None:
+        make(scratch, path)
+        scratch.sql.execute("PRAGMA max_page_count = 1")  # it takes no page more
+
+    monkeypatch.setattr(Scratch, "__init__", tiny)
+    Path(export).write_text(json.dumps([event(n, "NoteAdded", text="x" * 5000) for n in range(9)]))
+    for args in ((), ("--dry-run",), ("--to", "-")):
+        said = casestore(*FROM, export, *args).failed(3)
+        assert said.startswith(
+            "the temporary file of the import could not be written: database or disk is full;"
+        )
+    assert positions(casestore) == 0
+
+
+def test_a_full_disk_for_an_archive_that_is_copied_is_told(
+    casestore: Casestore, export: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zipped = tmp_path / "x.zip"
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.write(export, "export.json")
+    packed = tmp_path / "x.gz"
+    packed.write_bytes(gzip.compress(zipped.read_bytes()))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    said = casestore(*FROM, str(packed)).failed(3)
+    assert said.startswith("the temporary file of the import could not be written: No space left")
 
 
 def test_since_leaves_out_the_cases_of_before(casestore: Casestore, export: str) -> None:

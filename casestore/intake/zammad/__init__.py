@@ -44,7 +44,7 @@ class Reader(HelpdeskReader):
 
     def take(self, given: Input) -> Iterator[LeftOut | Remark]:
         """Keep each record by its ticket."""
-        known = 0
+        known = strange = 0
         for number, record in enumerate(records(given.stream, ("history",)), 1):
             where = f"{given.name}, record {number}"
             found = decode(record.data, dict[str, msgspec.Raw], where)
@@ -56,9 +56,10 @@ class Reader(HelpdeskReader):
                 known += 1
                 self.read_one(_THINGS[kind])
                 yield from self._take(kind, record.data, where)
-            elif "assets" not in found:
+            elif not found.keys() <= {"assets"}:
+                strange += 1
                 yield LeftOut(NO_RECORD, where, "neither a ticket nor an article, history or user")
-        if not known:
+        if strange and not known:
             raise UnreadableInput(_NOTHING)
 
     def _take(self, kind: str, data: bytes, where: str) -> Iterator[LeftOut]:

@@ -37,6 +37,11 @@ _ALONE = {
     "attachment": "an attachment alone is no record of a ticket; export the audits",
     "attachments": "attachments alone are no records of a ticket; export the audits",
 }
+_OF_PAGES = {
+    *("count", "next_page", "previous_page", "meta", "links"),
+    *("after_url", "after_cursor", "before_url", "before_cursor", "end_of_stream", "end_time"),
+}
+"""What a page tells of itself."""
 _NOTHING = (
     "none of Zendesk's audits, ticket_events, tickets, users and groups is in it; export them with "
     "the API"
@@ -81,8 +86,8 @@ class Reader(HelpdeskReader):
             for kind, data in kinds:
                 yield from self._take(kind, data, where)
             if not kinds:
-                strange += found
-        if not known:
+                strange += found or [""]
+        if not known and not _OF_PAGES.issuperset(strange):
             alone = (why for name, why in _ALONE.items() if name in strange)
             raise UnreadableInput(next(alone, _NOTHING))
 

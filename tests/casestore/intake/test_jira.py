@@ -310,6 +310,13 @@ def test_an_edited_comment_is_remarked(tmp_path: Path) -> None:
     assert given.remarks == ["a message that was edited: its first text is gone"]
 
 
+def test_a_file_without_issues_is_told(tmp_path: Path) -> None:
+    assert told("jira", tmp_path, {"startAt": 0, "total": 0, "issues": []}).left_out == []
+    (left,) = told("jira", tmp_path, {"tickets": [{"id": 1}]}).left_out
+    assert left.unreadable
+    assert left.where.endswith("issue 1")
+
+
 def test_one_bad_comment_leaves_the_issue(tmp_path: Path) -> None:
     given = told("jira", tmp_path, issue(comment=comments({"id": []}, comment(3, ANNA))))
     assert given.types() == ["CaseOpened", "MessageReceived", "ReplySent"]

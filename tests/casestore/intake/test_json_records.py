@@ -41,7 +41,14 @@ def cut(data: bytes, lists: tuple[str, ...] = LISTS) -> list[tuple[str, Any]]:
         (b'{"\\u0061udits": [1]}', [("audits", 1)]),
         (b"{}", [("", {})]),
         (b"[]", []),
-        (b" \n", []),
+        (
+            b'{"audits": [1], "users": [2], "audits": [3]}',
+            [("audits", 1), ("users", 2), ("audits", 3)],
+        ),
+        (
+            b'{"audits": [1]}\n{"audits": [2], "audits": [3]}\n[4]',
+            [("audits", 1), ("audits", 2), ("audits", 3), ("", 4)],
+        ),
     ],
 )
 def test_records_are_what_an_api_answers(data: bytes, expected: list[tuple[str, Any]]) -> None:
@@ -56,6 +63,9 @@ def test_records_are_what_an_api_answers(data: bytes, expected: list[tuple[str, 
         b'{"a": "b\\',
         b"[1, ",
         b"[1 2]",
+        b"",
+        b" \n",
+        b"\xef\xbb\xbf",
         b"nonsense",
         b"\x89PNG\r\n",
         b'{"a" 1}',

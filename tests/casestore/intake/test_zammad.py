@@ -405,7 +405,6 @@ def test_a_service_feeds_one_answer(tmp_path: Path, store: CaseStore) -> None:
     [
         ({"links": [], "assets": {}}, "none of Zammad's"),
         ([{"id": 1}], "none of Zammad's"),
-        ([], "none of Zammad's"),
         (b"", "the file is empty"),
         (b'[{"id": 1', "ends in the middle"),
         (b"\x89PNG", "not JSON"),
@@ -415,6 +414,11 @@ def test_what_is_no_export_is_refused(content: Any, reason: str, tmp_path: Path)
     found = of(tmp_path, content)
     assert found.lines == []
     assert reason in found.left_out[0].reason
+
+
+@pytest.mark.parametrize("content", [[], {"history": [], "assets": {}}, {"history": []}])
+def test_a_ticket_of_which_there_is_nothing_is_no_error(content: Any, tmp_path: Path) -> None:
+    assert of(tmp_path, content).left_out == []
 
 
 def test_what_is_strange_among_others_is_told(tmp_path: Path) -> None:

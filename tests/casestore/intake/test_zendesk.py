@@ -614,7 +614,6 @@ def test_a_service_feeds_one_answer(tmp_path: Path, store: CaseStore) -> None:
         ({"attachment": {"id": 1}}, "an attachment alone"),
         ({"organizations": []}, "none of Zendesk's"),
         ({}, "none of Zendesk's"),
-        ([], "none of Zendesk's"),
         (b"", "the file is empty"),
         (b"id,subject\n1,x\n", "not JSON"),
         (b'{"audits": [{"id": 1', "ends in the middle"),
@@ -626,6 +625,13 @@ def test_what_is_no_export_is_refused(content: Any, reason: str, tmp_path: Path)
     assert found.lines == []
     assert [out.where.endswith("000.json") for out in found.left_out] == [True]
     assert reason in found.left_out[0].reason
+
+
+@pytest.mark.parametrize(
+    "content", [[], {"audits": []}, {"tickets": [], "count": 0, "next_page": None}]
+)
+def test_an_empty_page_is_a_page(content: Any, tmp_path: Path) -> None:
+    assert told("zendesk", tmp_path, content).left_out == []
 
 
 @pytest.mark.parametrize("kind", ["audits", "tickets", "users", "ticket_events", "groups"])
