@@ -37,6 +37,13 @@ tr { break-inside: avoid } tr.voided td { color: var(--quiet) }
 .small, code, pre { font: 12px/1.45 ui-monospace, monospace; color: var(--quiet) }
 pre { white-space: pre-wrap; border: 1px solid var(--rule); padding: .8em }
 .mark { font-weight: bold }
+@media screen and (max-width: 40em) {
+  table { min-width: 0 }
+  tr { display: grid; grid-template-columns: 2.4em 6em 6em minmax(0, 1fr) }
+  th:last-child, td:last-child { grid-column: 1 / -1 }
+  td:not(:last-child) { border-bottom: none; padding-bottom: 0 }
+  th:not(:last-child) { border-bottom: none; width: auto }
+}
 @page { margin: 18mm 15mm }
 @media print {
   :root { color-scheme: light }

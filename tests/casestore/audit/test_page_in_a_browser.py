@@ -14,7 +14,7 @@ from casestore.audit.folder import Folder
 from casestore.audit.rows import origin
 from casestore.audit.sealing import seal
 from tests.support import stories
-from tests.support.browser import OpenPage, check_looks
+from tests.support.browser import WIDTHS, OpenPage, check_looks
 from tests.support.golden import check_golden
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> \u202egnorw “é漢😀”"
@@ -66,6 +66,18 @@ def test_on_paper_no_word_pushes_another_off_the_sheet(written: Path, open_page:
     first = tab.page.locator("tbody tr").first.locator("td")
     assert [first.nth(n).inner_text() for n in (0, 3)] == ["1", "agent anna"]
     assert first.nth(3).evaluate(TEXT_BOX)["height"] < 50
+
+
+def test_on_a_telephone_the_rows_stay_rows_and_nothing_is_hidden(
+    written: Path, open_page: OpenPage
+) -> None:
+    tab = open_page(written)
+    wide = tab.aria("table")
+    tab.show(width=WIDTHS[0])
+    assert tab.aria("table") == wide
+    assert wide.count("- row ") + wide.count("- 'row ") == 5
+    region = tab.page.get_by_role("region")
+    assert region.evaluate("e => e.scrollWidth - e.clientWidth") == 0
 
 
 def test_dark_is_dark_and_paper_is_light(written: Path, open_page: OpenPage) -> None:
