@@ -97,6 +97,7 @@ def _window(pages: Pages, by: Step) -> Window:
     return Window(by, begin)
 
 
+_SINCE = Markup('{} <span class="t">{}</span>')
 _LISTED = {
     "reply": Rows("waiting"),
     "resend": Rows("undelivered", "not made good", only=(("made_good_at", (None,)),)),
@@ -119,7 +120,7 @@ def _work(pages: Pages, to_do: Result[Any]) -> Iterator[Tile]:
     ):
         rows = _LISTED.get(kind) or Rows("today", name, only=(("kind", (kind,)),))
         begun = [row.since for row in to_do.rows if row.kind == kind] if since else []
-        told = f"{since} {min(begun).astimezone(pages.zone):%Y-%m-%d}" if begun else ""
+        told = _SINCE.format(since, min(begun).astimezone(pages.zone).date()) if begun else ""
         yield Tile(name, _counted(pages, found[kind], rows), told)
 
 
@@ -333,7 +334,7 @@ class Kept(NamedTuple):
     lines: Sequence[tuple[str, Sequence[Value], float | None]]
     whole: Mapping[str, Any]
     every: Sequence[tuple[str, Value]]
-    """For each state that counts, how many promises of all teams."""
+    """For each state how many promises of all teams; those that are open do not count yet."""
 
 
 def _kept(pages: Pages, window: Window) -> Kept:
@@ -353,7 +354,7 @@ def _kept(pages: Pages, window: Window) -> Kept:
     ]
     every = [
         (state, _counted(pages, count, Rows("promises", state, given, (("state", (state,)),))))
-        for state, count in ((state, found.summary[state]) for state in _STATES)
+        for state, count in ((state, found.summary[state]) for state in (*_STATES, "open"))
     ]
     return Kept(stacked("Promises by team", names, series), lines, found.summary, every)
 

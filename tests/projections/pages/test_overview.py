@@ -94,7 +94,7 @@ def test_tiles_say_since_when_the_oldest_waits(store: CaseStore, html: str) -> N
     waiting = reports.waiting(store, **ASKED)
     since = waiting.rows[0].waiting_since.astimezone(BERLIN)
     assert f'>{waiting.total}</a></span> <span class="name">customers wait</span>' in html
-    assert f"the longest since {since:%Y-%m-%d}" in html
+    assert f'the longest since <span class="t">{since:%Y-%m-%d}<' in html
     lost = reports.undelivered(store, **ASKED).summary["not_made_good"]
     assert f'>{lost}</a></span> <span class="name">replies bounced, not made good</span>' in html
 
