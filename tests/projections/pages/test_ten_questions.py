@@ -70,16 +70,16 @@ class Site(NamedTuple):
 @pytest.fixture(scope="module")
 def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("ten")
-    clock = [january(2)]
+    clock = [january(5)]
     with CaseStore.create(f"sqlite:///{folder}/s.db", clock=lambda: clock[0]) as store:
-        fill(store, 3_000)
+        fill(store, 2_200)
 
         def tell(stream: str, event: Event, learnt: datetime | None = None) -> None:
             clock[0] = learnt or event.occurred_at
             store.append(stream, event)
 
         policy = {"roles": LIMITS, "goodwill": {"enforcement": "report"}}
-        tell("policy", adopted("care", january(3), january(3), policy=policy))
+        tell("policy", adopted("care", january(6), january(6), policy=policy))
         tell("customer:C-1207", registered(january(7)))
         about = {"customer_id": "C-1207", "product": "parcel", "category": "late", "actor": ANNA}
         told: list[Event] = [
@@ -255,7 +255,7 @@ QUESTIONS = {
         "By which rules was it decided?",
         (named("Policy"),),
         lambda tab: tab.page.locator("main"),
-        lambda _: ["care", "2025-01-03"],
+        lambda _: ["care", "2025-01-06"],
     ),
 }
 
