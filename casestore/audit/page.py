@@ -18,17 +18,39 @@ from casestore.tlog.note import Checkpoint
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _STYLE = """
+:root {
+  color-scheme: light dark;
+  --paper: light-dark(#fff, #16181b); --ink: light-dark(#111, #e6e6e2);
+  --quiet: light-dark(#444, #b4b8be); --rule: light-dark(#ccc, #44484e);
+}
+html { background: var(--paper); color: var(--ink) }
 body { font: 15px/1.5 Georgia, serif; max-width: 60em; margin: 2em auto; padding: 0 1em }
+body { overflow-wrap: anywhere }
 h1 { font-size: 1.6em; margin-bottom: 0 } h2 { font-size: 1.15em; margin-top: 2em }
-table { border-collapse: collapse; width: 100% }
+.wide { overflow-x: auto }
+.wide:focus-visible { outline: 3px solid; outline-offset: 2px }
+table { border-collapse: collapse; width: 100%; min-width: 36em; table-layout: fixed }
 th, td { text-align: left; vertical-align: top; padding: .35em .8em .35em 0 }
-th { border-bottom: 2px solid #111 } td { border-bottom: 1px solid #ccc }
-tr { break-inside: avoid } td.t { white-space: nowrap } tr.voided td { color: #666 }
-.small, code, pre { font: 12px/1.45 ui-monospace, monospace; color: #444; overflow-wrap: anywhere }
-pre { white-space: pre-wrap; border: 1px solid #ccc; padding: .8em }
+th { border-bottom: 2px solid; width: 6.6em } td { border-bottom: 1px solid var(--rule) }
+th:first-child { width: 3.2em } th:nth-child(4) { width: 8em } th:last-child { width: auto }
+tr { break-inside: avoid } tr.voided td { color: var(--quiet) }
+.small, code, pre { font: 12px/1.45 ui-monospace, monospace; color: var(--quiet) }
+pre { white-space: pre-wrap; border: 1px solid var(--rule); padding: .8em }
 .mark { font-weight: bold }
+@media screen and (max-width: 40em) {
+  table { min-width: 0 }
+  tr { display: grid; grid-template-columns: 2.4em 6em 6em minmax(0, 1fr) }
+  th:last-child, td:last-child { grid-column: 1 / -1 }
+  td:not(:last-child) { border-bottom: none; padding-bottom: 0 }
+  th:not(:last-child) { border-bottom: none; width: auto }
+}
 @page { margin: 18mm 15mm }
-@media print { body { margin: 0; max-width: none; font-size: 11pt } }
+@media print {
+  :root { color-scheme: light }
+  html { background: none }
+  body { margin: 0; padding: 0; max-width: none; font-size: 11pt }
+  .wide { overflow: visible } table { min-width: 0 } thead { display: table-header-group }
+}
 """
 
 
@@ -63,20 +85,25 @@ def page(
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <title>Case {_safe(case_id)}: record of events</title>
 <style>{_STYLE}</style>
 </head>
 <body>
+<main>
 <h1>Case {_safe(case_id)}</h1>
 <p>Record of {own}, the last one recorded {last} UTC. All times are UTC.</p>
 
-<h2>What happened</h2>
-<table>
-<thead><tr><th>No.</th><th>Happened</th><th>Recorded</th><th>Who</th><th>What</th></tr></thead>
+<h2 id="events">What happened</h2>
+<div class="wide" role="region" aria-labelledby="events" tabindex="0">
+<table aria-labelledby="events">
+<thead><tr>{_HEADINGS}</tr></thead>
 <tbody>
 {rows}
 </tbody>
 </table>
+</div>
 <p>“Happened” is when it took place as reported by whoever recorded it; “Recorded” is when the
 system took it down. An event is never changed: a mistake is corrected by a later event, which is
 shown as such.{_WITHHELD if hidden else ""}{_REVEALED if shown else ""}</p>
@@ -94,11 +121,15 @@ key that you were given by another way. It must be the same as here:</p>
 <p><code>{_safe(verifier)}</code></p>
 {_begins(older)}<p>The seal:</p>
 <pre>{_text(note)}</pre>
+</main>
 </body>
 </html>
 """
 
 
+_HEADINGS = "".join(
+    f'<th scope="col">{name}</th>' for name in ("No.", "Happened", "Recorded", "Who", "What")
+)
 NOT_PROVEN = """\
 Not proven: that what was recorded is true; who held the signing key; when the seal was made,
 unless a copy of it was deposited elsewhere at the time; whether the case has later events than
@@ -125,8 +156,8 @@ def _rows(events: Sequence[tuple[Recorded, Leaf, int]], history: History) -> Ite
         at = clock(from_microseconds(leaf.recorded_at))
         cells = (
             f"<td>{leaf.version}</td>",
-            f'<td class="t">{clock(recorded.occurred_at)}</td>',
-            f'<td class="t">{at}</td>',
+            f"<td>{clock(recorded.occurred_at)}</td>",
+            f"<td>{at}</td>",
             f"<td>{_safe(words(recorded.event.actor))}</td>",
             f"<td>{mark}{_safe(_wording(recorded, numbers))}",
             f'<div class="small">{_safe(leaf.event_id)} · entry {index + 1} of the history</div>'

@@ -36,6 +36,7 @@ from projections.pages.happenings import (
     Told,
     address_of,
     in_order,
+    in_time,
     lapses,
     showing,
     told,
@@ -122,6 +123,8 @@ class CaseFile:
     unknown: Sequence[Lapse]
     """What the rules cannot tell, because it was not recorded."""
     timeline: Sequence[Told | Found]
+    amended: Sequence[Told]
+    """The events of which a later one says that they are wrong, in the order of happening."""
     events: int
     """The number of events, those that were voided included."""
     sealed: int
@@ -187,6 +190,7 @@ def read_case(pages: Pages, case_id: str) -> CaseFile | None:
         lapses=[lapse for lapse in judged if lapse.outcome == "violated"],
         unknown=[lapse for lapse in judged if lapse.outcome == "unknown"],
         timeline=in_order(events, judged),
+        amended=[each for each in in_time(events) if each.corrections],
         events=len(events),
         sealed=sum(event.sealed for event in events),
     )

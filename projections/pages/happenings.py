@@ -219,10 +219,14 @@ def lapses(
         )
 
 
+def in_time(events: Iterable[Told]) -> list[Told]:
+    """Events in the order in which they happened."""
+    return sorted(events, key=lambda event: (event.at, event.position))
+
+
 def in_order(events: Iterable[Told], found: Iterable[Lapse]) -> list[Told | Found]:
     """Events and lapses in the order of time; at one time the event stays before its lapse."""
-    told_first = sorted(events, key=lambda event: (event.at, event.position))
-    ordered: list[Told | Found] = [*told_first]
+    ordered: list[Told | Found] = [*in_time(events)]
     by_time = sorted(found, key=lambda lapse: (lapse.at, lapse.outcome != "violated"))
     for (at, outcome), some in groupby(by_time, key=lambda lapse: (lapse.at, lapse.outcome)):
         ordered.append(Found(at=at, violated=outcome == "violated", lapses=list(some)))

@@ -75,10 +75,10 @@ LISTS: Mapping[str, Kind] = {
     "undelivered": Kind(
         "Undelivered",
         reports.undelivered,
-        "Replies that are known not to have arrived. Those that were not sent again stand first, "
-        "the oldest of them on top.",
-        lambda row: (row.resent_by is not None, row.failed_at, row.case_id, row.reply_id),
-        "failed_at case_id kind age_s customer_id channel code reply_id resent_by",
+        "Replies that are known not to have arrived. Those that nothing made good stand first: no "
+        "resend and no later reply on the same issues has arrived since. The oldest are on top.",
+        lambda row: (row.made_good_at is not None, row.failed_at, row.case_id, row.reply_id),
+        "failed_at case_id kind age_s made_good_at customer_id channel code reply_id resent_by",
     ),
     "promises": Kind(
         "Promises",
@@ -99,6 +99,15 @@ LISTS: Mapping[str, Kind] = {
         ),
         "case_id customer_id status waiting_since received_at closed_at category agent team "
         "first_response_s resolution_s promises_broken issues_open",
+    ),
+    "customers": Kind(
+        "Cases by customer",
+        reports.cases,
+        "Every case in the order of its customer's id, to find a customer. Whoever is merged with "
+        "another stands under that one's id.",
+        lambda row: (row.customer_id, row.opened_at, row.case_id),
+        "customer_id case_id status waiting_since opened_at category product gestures "
+        "promises_broken",
     ),
     "goodwill": Kind(
         "Goodwill and remedies",
@@ -127,6 +136,16 @@ LISTS: Mapping[str, Kind] = {
         "stated_at case_id topic value stated_by team customer_id earlier_value earlier_at "
         "earlier_by earlier_case_id",
     ),
+    "causes": Kind(
+        "Causes and what they cost",
+        reports.causes,
+        "What caused the complaints that were upheld, by category: what customers lost by it, and "
+        "what they were given. The group is the category; a dash says that the cause was not "
+        "recorded. The cause of most cases stands first.",
+        lambda row: (-row.cases, row.group or "~", row.root_cause or "~"),
+        "root_cause group cases findings loss remedies goodwill",
+        {"by": "category"},
+    ),
     "consistency": Kind(
         "Consistency",
         reports.consistency,
@@ -148,8 +167,8 @@ LISTS: Mapping[str, Kind] = {
 }
 """Every kind of list, by its name."""
 MAIN = (
-    *("today", "overdue", "waiting", "undelivered", "promises", "cases", "goodwill", "lapses"),
-    *("conflicts", "consistency"),
+    *("today", "overdue", "waiting", "undelivered", "promises", "cases", "customers", "goodwill"),
+    *("causes", "lapses", "conflicts", "consistency"),
 )
 """The lists that every site has as a whole."""
 COMPLAINTS: tuple[tuple[str, Values], ...] = (("close_reason", NOT_COMPLAINTS),)
@@ -292,7 +311,7 @@ def _form(field: str, hint: Any) -> Form:
         return "rule"
     if datetime in kinds:
         return "time"
-    if Money in kinds:
+    if Money in kinds or hint == list[Money]:
         return "money"
     if float in kinds:
         return "share"

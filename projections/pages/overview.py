@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
@@ -19,6 +20,7 @@ from projections.pages.links import Rows, Values, options
 from projections.pages.lists import COMPLAINTS, LISTS, MAIN, STANDING, chosen, columns
 from projections.pages.page import Pages
 from projections.query.measures import Step, bounds, period, shifted
+from projections.query.report import Result
 
 SHOWN: Mapping[Step, int] = {"day": 14, "week": 13, "month": 12}
 """How many periods the overview shows; the last one is that of as-of, as far as it has come."""
@@ -65,7 +67,7 @@ def overview(pages: Pages, by: Step = "month") -> str:
     return pages.render(
         "overview.html",
         title="Overview",
-        work=list(_work(pages, to_do.summary)),
+        work=list(_work(pages, to_do)),
         first=to_do.rows[:_FIRST_ROWS],
         to_do=to_do.total,
         columns=columns("today")[:-2],
@@ -77,6 +79,7 @@ def overview(pages: Pages, by: Step = "month") -> str:
         turned=_turned(pages, by, periods),
         backlog=_backlog(pages, by, periods),
         times=_times(pages, window),
+        soon=list(_soon(pages, window)),
         ages=_ages(pages),
         kept=_kept(pages, window),
         spend=_spend(pages, window),
@@ -94,21 +97,31 @@ def _window(pages: Pages, by: Step) -> Window:
     return Window(by, begin)
 
 
+_SINCE = Markup('{} <span class="t">{}</span>')
+_LISTED = {
+    "reply": Rows("waiting"),
+    "resend": Rows("undelivered", "not made good", only=(("made_good_at", (None,)),)),
+}
+"""Of what there is to do, what another list tells better: since when."""
+
 # --- today -----------------------------------------------------------------------------------
 
 
-def _work(pages: Pages, found: Mapping[str, Any]) -> Iterator[Tile]:
+def _work(pages: Pages, to_do: Result[Any]) -> Iterator[Tile]:
+    found: Mapping[str, Any] = to_do.summary
     late = Rows("today", "overdue", but=(("overdue_s", (None,)),))
     yield Tile("overdue", _counted(pages, found["overdue"], late), bad=bool(found["overdue"]))
-    for kind, name in (
-        ("reply", "customers wait"),
-        ("promise", "promises due in 7 days, or past"),
-        ("resend", "replies bounced"),
-        ("return", "escalations to return"),
-        ("resolve", "cases to resolve in 7 days, or past"),
+    for kind, name, since in (
+        ("reply", "customers wait", "the longest since"),
+        ("promise", "promises due in 7 days, or past", ""),
+        ("resend", "replies bounced, not made good", "the oldest since"),
+        ("return", "escalations to return", "the oldest since"),
+        ("resolve", "cases to resolve in 7 days, or past", ""),
     ):
-        rows = Rows("today", name, only=(("kind", (kind,)),))
-        yield Tile(name, _counted(pages, found[kind], rows))
+        rows = _LISTED.get(kind) or Rows("today", name, only=(("kind", (kind,)),))
+        begun = [row.since for row in to_do.rows if row.kind == kind] if since else []
+        told = _SINCE.format(since, min(begun).astimezone(pages.zone).date()) if begun else ""
+        yield Tile(name, _counted(pages, found[kind], rows), told)
 
 
 # --- periods ---------------------------------------------------------------------------------
@@ -242,6 +255,47 @@ def _times(pages: Pages, window: Window) -> Times:
     )
 
 
+class Soon(NamedTuple):
+    """How soon customers were answered whose messages came in one period."""
+
+    line: Any
+    """Of `responses --by`."""
+    name: str
+    """Of the period."""
+    opened: Any
+    """Of `breakdown --by month`: the complaints opened in it; None for a day or a week."""
+    answered: Value
+    unanswered: Value
+    late: Value
+    """The share answered in time, leading to what was not."""
+
+
+def _soon(pages: Pages, window: Window) -> Iterator[Soon]:
+    """How soon customers were answered, by period, the newest first."""
+    since = window.begin
+    opened: dict[Any, Any] = {}
+    if window.by == "month":
+        rows = pages.ask(reports.breakdown, by="month", since=since).rows
+        opened = {each.group: each for each in rows}
+    for each in reversed(pages.ask(reports.response_counts, by=window.by, since=since).rows):
+        name = str(each.group)
+        begin, end = bounds(name, window.by, pages.zone)
+        listed = partial(Rows, "responses", options=options({"since": begin, "until": end}))
+        came = f"that came in {name}"
+        yes = listed(title=f"answered, {came}", but=(("answered_at", (None,)),))
+        no = listed(title=f"not answered, {came}", only=(("answered_at", (None,)),))
+        late = listed(title=f"not answered in time, {came}", only=(("within", ("no",)),))
+        share = each.within_share
+        yield Soon(
+            each,
+            name,
+            opened.get(name),
+            _counted(pages, each.n, yes),
+            _counted(pages, each.unanswered, no),
+            Value(share, None if share in (None, 1) else pages.links.rows(late)),
+        )
+
+
 class Ages(NamedTuple):
     """How old open cases are."""
 
@@ -279,6 +333,8 @@ class Kept(NamedTuple):
     chart: Markup
     lines: Sequence[tuple[str, Sequence[Value], float | None]]
     whole: Mapping[str, Any]
+    every: Sequence[tuple[str, Value]]
+    """For each state how many promises of all teams; those that are open do not count yet."""
 
 
 def _kept(pages: Pages, window: Window) -> Kept:
@@ -296,7 +352,11 @@ def _kept(pages: Pages, window: Window) -> Kept:
         (name, [value(each, state) for state in _STATES], each.kept_rate)
         for name, each in zip(names, found.rows, strict=True)
     ]
-    return Kept(stacked("Promises by team", names, series), lines, found.summary)
+    every = [
+        (state, _counted(pages, count, Rows("promises", state, given, (("state", (state,)),))))
+        for state, count in ((state, found.summary[state]) for state in (*_STATES, "open"))
+    ]
+    return Kept(stacked("Promises by team", names, series), lines, found.summary, every)
 
 
 def _spend(pages: Pages, window: Window) -> Sequence[dict[str, Any]]:

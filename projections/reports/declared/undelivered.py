@@ -25,6 +25,8 @@ class UndeliveredLine(Line, frozen=True, kw_only=True):
     failed_at: datetime
     resent_by: str | None
     """The first resend that arrived, else the latest; a resend of a resend counts too."""
+    made_good_at: datetime | None
+    """When a resend, or a later human reply on the same issues, arrived."""
     age_s: int
     """Seconds from the failure to as-of."""
 
@@ -43,6 +45,7 @@ def _answer(view: View) -> Answer[UndeliveredLine]:
             code=row.code,
             failed_at=row.failed_at,
             resent_by=row.resent_by,
+            made_good_at=row.made_good_at,
             age_s=seconds(view.as_of - row.failed_at),
         )
         for row in rows

@@ -183,13 +183,17 @@ def test_a_correction_stands_with_what_it_corrects(desk: Desk) -> None:
     desk.case("c1", opened(product="toaster"))
     changes = {"product": {"from": "toaster", "to": "kettle"}}
     correct(desk, "c1", 1, "+1h", kind="amended", changes=changes, personal_changes="A kettle.")
-    told = page(desk.store, reveal=True).around("e2")
+    whole = page(desk.store, reveal=True)
+    assert re.search(r"Corrected \S+ \S+ corrected, by agent \w+ Sealed", whole.text)
+    told = whole.around("e2")
     assert "corrected" in told
     assert "kettle" in told
     assert re.search(r"First recorded as: opened the case .* toaster", told)
     assert "product: it said toaster, it says kettle; in words: A kettle." in told
     assert "reason mistyped, authorised by agent boss" in told
-    before = page(desk.store, known_at=moment("+30m")).around("e2")
+    early = page(desk.store, known_at=moment("+30m"))
+    assert "Corrected nothing: all stands as it was recorded first" in early.text
+    before = early.around("e2")
     assert "toaster" in before
     assert "kettle" not in before
 

@@ -16,7 +16,17 @@ from projections.query.report import CannotAsk
 from tests.support.desk import Desk, desk_in
 from tests.support.pages import Read, pages_at
 from tests.support.sites import links, rows_of, site
-from tests.support.stories import bounced, found, gave, moment, opened, promised, replied, wrote
+from tests.support.stories import (
+    bounced,
+    found,
+    gave,
+    issue,
+    moment,
+    opened,
+    promised,
+    replied,
+    wrote,
+)
 
 EVIL = '<img src="http://example.com/x">\u202e'
 ANNA = Actor(kind="agent", id="anna", team="north")
@@ -46,6 +56,35 @@ def ids(pages: Pages, name: str, **asked: Any) -> list[str]:
 def test_who_has_waited_longest_stands_first(pages: Pages) -> None:
     assert ids(pages, "waiting") == ["c3", "c2", "c1"]
     assert ids(pages, "cases") == ["c3", "c2", "c1"]
+
+
+def test_what_nothing_made_good_stands_first(desk: Desk) -> None:
+    desk.case("c1", opened(), replied("r1"), bounced("r1", "+1h"))
+    desk.case("c1", replied("r2", "+2h", resend_of="r1"))
+    desk.case("c2", opened(), replied("r1"), bounced("r1", "+3h"))
+    # It was sent again, but that did not arrive either.
+    desk.case("c2", replied("r2", "+4h", resend_of="r1"), bounced("r2", "+5h"))
+    with pages_at(desk.store, moment("+1d")) as pages:
+        assert ids(pages, "undelivered") == ["c2", "c2", "c1"]
+        assert ids(pages, "undelivered", only=(("made_good_at", (None,)),)) == ["c2", "c2"]
+
+
+def test_a_customer_is_found_by_their_id(desk: Desk) -> None:
+    desk.case("c1", opened(customer_id="k2"))
+    desk.case("c2", opened("+1h", customer_id="k1"))
+    desk.case("c3", opened("+2h", customer_id="k2"))
+    with pages_at(desk.store, moment("+1d")) as pages:
+        assert ids(pages, "customers") == ["c2", "c1", "c3"]
+
+
+def test_what_a_cause_cost_stands_in_each_currency(desk: Desk) -> None:
+    for number, currency in enumerate(("EUR", "USD")):
+        case_id, loss = f"c{number}", {"amount": "9.50", "currency": currency}
+        desk.case(case_id, opened(category="late"), issue("i1", loss=loss))
+        desk.case(case_id, found("+1h", issue_ids=["i1"], root_cause="snow"))
+    with pages_at(desk.store, moment("+1d")) as pages:
+        shown = Read(list_page(pages, Rows("causes")))
+    assert "snow late 2 2 9.50 EUR; 9.50 USD – –" in shown.text
 
 
 def test_a_list_keeps_the_rows_that_are_wanted(pages: Pages) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from casestore import CaseStore
 from projections import reports
+from projections.pages.formats import lasted, percent
 from projections.pages.links import StaticLinks
 from projections.pages.overview import overview
 from projections.pages.page import Pages
@@ -43,6 +45,15 @@ def made(store: CaseStore, by: Any = "month", **asked: Any) -> str:
         return overview(Pages(store, ask, StaticLinks()), by)
 
 
+def cells(html: str, caption: str) -> list[list[str]]:
+    """The cells of the table whose caption begins so, as text."""
+    body = html.partition(f"<caption>{caption}")[2].partition("<tbody>")[2].partition("</tbody>")[0]
+    return [
+        [re.sub(r"<.*?>", "", cell) for cell in re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row)]
+        for row in re.findall(r"<tr>(.*?)</tr>", body)
+    ]
+
+
 def numbers(rows: list[list[str]], width: int) -> list[tuple[str, ...]]:
     return [tuple(each.replace(",", "") for each in row[:width]) for row in rows]
 
@@ -61,6 +72,31 @@ def test_the_periods_are_those_of_the_report(store: CaseStore, html: str) -> Non
         )
         for line in reversed(told)
     ]
+
+
+def test_how_soon_by_period_is_what_the_reports_say(store: CaseStore, html: str) -> None:
+    told = reports.response_counts(store, **ASKED, by="month", since=SINCE).rows
+    opened = reports.breakdown(store, **ASKED, by="month", since=SINCE).rows
+    medians = {line.group: lasted(line.resolution_median_s) for line in opened}
+    shown = cells(html, "By month, the newest first")
+    assert [(row[0], row[1], row[2], row[5], row[7]) for row in shown] == [
+        (
+            *(line.group, str(line.n), str(line.unanswered), percent(line.within_share)),
+            medians[line.group],
+        )
+        for line in reversed(told)
+    ]
+    by_week = cells(made(store, "week", **ASKED), "By week, the newest first")
+    assert {len(row) for row in by_week} == {6}
+
+
+def test_tiles_say_since_when_the_oldest_waits(store: CaseStore, html: str) -> None:
+    waiting = reports.waiting(store, **ASKED)
+    since = waiting.rows[0].waiting_since.astimezone(BERLIN)
+    assert f'>{waiting.total}</a></span> <span class="name">customers wait</span>' in html
+    assert f'the longest since <span class="t">{since:%Y-%m-%d}<' in html
+    lost = reports.undelivered(store, **ASKED).summary["not_made_good"]
+    assert f'>{lost}</a></span> <span class="name">replies bounced, not made good</span>' in html
 
 
 def test_what_there_is_to_do_is_what_the_report_says(store: CaseStore, html: str) -> None:

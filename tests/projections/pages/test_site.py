@@ -74,7 +74,7 @@ def test_a_number_leads_to_as_many_rows_as_it_says(written: Path) -> None:
 def test_the_lists_beside_numbers_say_how_many_rows_they_have(written: Path) -> None:
     html = (written / "index.html").read_text()
     found = re.findall(r'<li><a href="(list/[^"]+)">[^<]+</a> <span class="unit">([\d,]+)', html)
-    assert len(found) == 10
+    assert len(found) == 12
     for address, told in found:
         assert rows_of(written / address) == int(told.replace(",", ""))
 

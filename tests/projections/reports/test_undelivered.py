@@ -222,6 +222,7 @@ def test_the_report_of_what_did_not_arrive(tmp_path: Path) -> None:
                 code="5.1.1",
                 failed_at=moment("+1h"),
                 resent_by="r3",
+                made_good_at=moment("+1d"),
                 age_s=71 * 3600,
             ),
             UndeliveredLine(
@@ -233,6 +234,7 @@ def test_the_report_of_what_did_not_arrive(tmp_path: Path) -> None:
                 code=None,
                 failed_at=moment("+2d"),
                 resent_by=None,
+                made_good_at=None,
                 age_s=24 * 3600,
             ),
         ]
