@@ -8,7 +8,7 @@ from copy import copy
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from casestore.streams.history import to_microseconds
+from casestore.streams.history import from_microseconds, to_microseconds
 from casestore.streams.policies import Policies
 from projections.engine.maker import Maker
 from projections.engine.tables import Cursor
@@ -193,6 +193,11 @@ class View:
             marks = ", ".join("?" * len(some))
             found += self.select(projection, f"{column} IN ({marks})", some)
         return found
+
+    def first_opening(self) -> datetime | None:
+        """When the first of all cases was opened; None without cases."""
+        (first,) = self._cursor.all(f"SELECT min(opened_at) FROM {self._names[CASES.name]}")[0]
+        return None if first is None else from_microseconds(first)
 
     # --- cases and customers -----------------------------------------------------------------
 

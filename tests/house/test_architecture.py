@@ -46,6 +46,7 @@ STEPS: dict[str, list[set[str]]] = {
         {"query"},
         {"reports"},
         {"pages"},
+        {"serve"},
     ],
     "cli": [{"terminal"}, {"views"}, {"completion"}, {"main"}, {"commands"}],
 }
