@@ -106,14 +106,7 @@ def serve(
     store = settings().open_store()
     try:
         _bring_up_to_date(store)
-        log = None
-        if reveal:
-            path = access_log or views_log.log_beside(store.url)
-            if path is None:
-                raise Usage(
-                    "a store on PostgreSQL has no file to note views beside; give --access-log FILE"
-                )
-            log = views_log.ViewsLog(path)
+        log = None if not reveal else views_log.ViewsLog(access_log or _log_beside(store))
         listening = server.listen(host, port)
         own = listening.getsockname()[1]
         try:
@@ -131,6 +124,12 @@ def serve(
         raise
     how = How(tz, reveal)
     site = app.Site(Opened(store), library.Library(store.url, how), guarding, how, log)
+    try:
+        site.prepare()
+    except BaseException:
+        site.library.close()
+        store.close()
+        raise
     shown = f"[{host}]" if ":" in host else host
     _tell(f"http://{shown}:{own}{guarding.entrance or '/'}", log)
     server.run(site, listening)
@@ -160,6 +159,17 @@ def _check(
         raise Usage("name the proxy's address with --proxy: anybody else could say who asks")
     if access_log is not None and not reveal:
         raise Usage("views are noted where words are shown; give --reveal, or leave it out")
+
+
+def _log_beside(store: CaseStore) -> Path:
+    """The access log of a store. Raises Usage where it has no file to stand beside."""
+    from projections.serve.views_log import log_beside  # noqa: PLC0415  (slow)
+
+    if (path := log_beside(store.url)) is None:
+        raise Usage(
+            "a store on PostgreSQL has no file to note views beside; give --access-log FILE"
+        )
+    return path
 
 
 def _names(host: str, port: int) -> Sequence[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -40,6 +40,17 @@ class Ask:
     def policies(self) -> Policies:
         """The policies adopted by that moment. Raises CaseStoreError if they cannot be read."""
         return self._view.policies
+
+    def view(self, **asked: Any) -> View:
+        """The tables, asked about what every report is asked about, but for some fields."""
+        return self._view.about(replace(self.selection, **asked))
+
+    def of_streams(self, streams: Sequence[str]) -> Ask:
+        """Asks reports whose rows come from some streams alone. Their summaries count only these.
+
+        It is right for reports whose rows do not depend on those of other streams.
+        """
+        return Ask(self._view.of_streams(streams), self.parked)
 
     @property
     def begin(self) -> datetime | None:
@@ -135,7 +146,9 @@ def asking_made(store: CaseStore, made: MadeMoment, selection: Selection) -> Ite
         StoreUnavailable: the tables cannot be read.
     """
     chosen = replace(selection, as_of=made.as_of, known_at=made.known_at)
-    with unavailable(), closing(scratch_tables(made.path, filled=True)) as tables:
-        with tables.reading() as cursor:
-            view = view_of(tables, cursor, store, chosen, made.position)
-            yield Ask(view, made.parked)
+    with (
+        unavailable(),
+        closing(scratch_tables(made.path, filled=True)) as tables,
+        tables.reading() as cursor,
+    ):
+        yield Ask(view_of(tables, cursor, store, chosen, made.position), made.parked)

@@ -18,8 +18,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from casestore.errors import CaseStoreError, KeyFileError, StreamNotFound
+from projections.pages.links import Rows
+from projections.pages.lists import MAIN
 from projections.query.report import CannotAsk
 from projections.serve.asked import (
+    PRESENT,
     SLIDERS,
     Address,
     Asked,
@@ -48,6 +51,8 @@ _FRESH = 5.0
 """Seconds for which a page that is made at once is given again, if nothing was recorded."""
 _AT_ONCE = 8
 """Pages that are made at a time in this process; further requests wait."""
+_FIRST = 120.0
+"""Seconds that the start of a server waits for the first page."""
 _LISTENERS = 100
 _ALIVE = 15.0
 """Seconds between two signs of life to a page that waits for news."""
@@ -73,6 +78,20 @@ class Site:
     """Notes who sees which page; only with words."""
     stopping: Event = field(default_factory=Event)
     listeners: int = 0
+
+    def prepare(self) -> None:
+        """Have the pages made that take long, and wait for the first. Raises StoreUnavailable."""
+        with self.opened.reading() as store:
+            head = self.opened.head(store)
+        if head.position <= SMALL:
+            return
+        first = Asked(PRESENT, Address())
+        self.library.prepare(first, head)
+        lists = (Address("list", rows=Rows(name)) for name in MAIN)
+        for address in (Address("lessons"), *lists):
+            if not is_quick(address):
+                self.library.prepare(Asked(PRESENT, address), head)
+        self.library.slow(first, head, _FIRST)
 
     # --- pages: these run in threads -------------------------------------------------------
 

@@ -12,6 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Condition, Thread
@@ -161,6 +162,12 @@ class Library:
                 return found.page
             return self._waiting(key, head)
 
+    def prepare(self, asked: Asked, head: Head) -> None:
+        """Have a page of the present made, though nobody has asked for it yet."""
+        with self._changed:
+            if self._usable((asked.moment, asked.address), head) is None:
+                self._queue(_Task((asked.moment, asked.address), self._page(asked), head, inf))
+
     def _usable(self, key: tuple[Moment, Address], head: Head) -> _Kept | None:
         found = self._pages.get(key)
         return found if found is not None and _before(found.head, head) else None
@@ -219,11 +226,14 @@ class Library:
         if not moment.present and self._made(moment, head) is None:
             self._want_tables(moment, head)
 
+        self._queue(_Task((moment, address), self._page(asked), head))
+
+    def _page(self, asked: Asked) -> Callable[[], Job]:
         def job() -> Job:
-            found = self._moments.get(moment)
+            found = self._moments.get(asked.moment)
             return MakePage(asked, found.tables if found else None)
 
-        self._queue(_Task((moment, address), job, head))
+        return job
 
     def _want_tables(self, moment: Moment, head: Head) -> None:
         def job() -> Job:
@@ -236,7 +246,7 @@ class Library:
         line = self._lines[task.key[0].present]
         for each in line.tasks:
             if each.key == task.key:
-                each.wanted = task.wanted
+                each.wanted = max(each.wanted, task.wanted)
                 return
         failed = self._failed.get(task.key)
         if failed is not None and time.monotonic() - failed[1] < _PAUSE:
