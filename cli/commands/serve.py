@@ -118,6 +118,7 @@ def serve(
                 who=getpass.getuser(),
             )
         except ValueError as error:
+            listening.close()
             raise Usage(str(error)) from None
     except BaseException:
         store.close()

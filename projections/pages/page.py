@@ -21,6 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from casestore import CaseStore
+from projections.pages.cells import row_cells
 from projections.pages.formats import FILTERS, at, shown
 from projections.pages.links import Links
 from projections.query.asking import Ask
@@ -141,6 +142,7 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.filters.update(FILTERS)
+    made.globals["row_cells"] = row_cells
     return made
 
 

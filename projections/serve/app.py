@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import BoundedSemaphore, Event, Thread
@@ -81,16 +82,22 @@ class Site:
 
     def prepare(self) -> None:
         """Have the pages made that take long, and wait for the first. Raises StoreUnavailable."""
+        first = Asked(PRESENT, Address())
         with self.opened.reading() as store:
             head = self.opened.head(store)
-        if head.position <= SMALL:
-            return
-        first = Asked(PRESENT, Address())
-        self.library.prepare(first, head)
-        lists = (Address("list", rows=Rows(name)) for name in MAIN)
-        for address in (Address("lessons"), *lists):
-            if not is_quick(address):
-                self.library.prepare(Asked(PRESENT, address), head)
+            if head.position <= SMALL:
+                return
+            self.library.prepare(first, head)
+            lists = (Address("list", rows=Rows(name)) for name in MAIN)
+            for address in (Address("lessons"), *lists):
+                if not is_quick(address):
+                    self.library.prepare(Asked(PRESENT, address), head)
+            # Whoever comes first does not wait for imports, templates and caches either.
+            self.opened.begin(store)
+            case_id = next(store.streams("case"), "case:").removeprefix("case:")
+            for address in (Address("case", case_id), Address("list", rows=Rows("cases"))):
+                with suppress(CaseStoreError):
+                    self._made(store, Asked(PRESENT, address), head)
         self.library.slow(first, head, _FIRST)
 
     # --- pages: these run in threads -------------------------------------------------------
@@ -131,14 +138,14 @@ class Site:
         moment, address = asked
         tables = None
         if not (_of_one(address) or head.position <= SMALL):
-            if not is_quick(address):
+            if not is_quick(address) or self.library.has(asked, head):
                 return self.library.slow(asked, head, PATIENCE)
             if not moment.present:
                 found = self.library.tables(moment, head, PATIENCE)
                 if isinstance(found, Waiting):
                     return found
                 tables = found
-        if (kept := self.library.kept(asked, head, _FRESH)) is not None:
+        elif (kept := self.library.kept(asked, head, _FRESH)) is not None:
             return kept
         start = time.monotonic()
         made = make_page(store, asked, self.how, tables)

@@ -3,6 +3,7 @@
 // form and link asks for a page as usual.
 (() => {
   const RETRY = 1500; // milliseconds until a page that is being made is asked for again
+  const BEHIND = 3000; // milliseconds until it is looked whether an outdated page was made anew
   const PAUSE = 1000; // milliseconds between two refreshes at least
   let asked = 0; // the number of the newest request: answers to older ones are dropped
   let waits = null;
@@ -60,6 +61,9 @@
       }
     }
     document.querySelectorAll("main details").forEach((each, i) => { each.open = open[i] || false; });
+    if (next?.dataset.live === "yes" && next.dataset.own !== next.dataset.position) {
+      waits = setTimeout(refresh, BEHIND); // an older page was given while a new one is made
+    }
     if (focus && document.activeElement.id !== focus) document.getElementById(focus)?.focus();
   }
 

@@ -129,6 +129,11 @@ class Library:
             self._pages.move_to_end((asked.moment, asked.address))
             return found.page
 
+    def has(self, asked: Asked, head: Head) -> bool:
+        """Whether a page is kept, be it outdated."""
+        with self._changed:
+            return self._usable((asked.moment, asked.address), head) is not None
+
     def keep(self, asked: Asked, page: Made, head: Head, took: float) -> None:
         """Keep a page, and forget the ones that were not asked for longest."""
         with self._changed:
