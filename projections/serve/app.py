@@ -77,6 +77,8 @@ class Site:
     how: How
     log: ViewsLog | None = None
     """Notes who sees which page; only with words."""
+    small: int = SMALL
+    """A store with at most so many positions is read as a whole while a request waits."""
     stopping: Event = field(default_factory=Event)
     listeners: int = 0
 
@@ -85,7 +87,7 @@ class Site:
         first = Asked(PRESENT, Address())
         with self.opened.reading() as store:
             head = self.opened.head(store)
-            if head.position <= SMALL:
+            if head.position <= self.small:
                 return
             self.library.prepare(first, head)
             lists = (Address("list", rows=Rows(name)) for name in MAIN)
@@ -128,7 +130,7 @@ class Site:
                 begin=self.opened.begin(store),
                 now=now,
                 zone=self.how.zone,
-                quick=_of_one(asked.address) or head.position <= SMALL,
+                quick=_of_one(asked.address) or head.position <= self.small,
             )
         if self.log is not None:
             self.log.note(who, asked, found.position, head.store_id)
@@ -137,7 +139,7 @@ class Site:
     def _made(self, store: Any, asked: Asked, head: Head) -> Made | Waiting:
         moment, address = asked
         tables = None
-        if not (_of_one(address) or head.position <= SMALL):
+        if not (_of_one(address) or head.position <= self.small):
             if not is_quick(address) or self.library.has(asked, head):
                 return self.library.slow(asked, head, PATIENCE)
             if not moment.present:

@@ -93,7 +93,7 @@ class Library:
     """
 
     def __init__(self, url: str, how: How) -> None:
-        self._folder = TemporaryDirectory(prefix="casestore-serve-", ignore_cleanup_errors=True)
+        self._folder: TemporaryDirectory[str] | None = None
         self._changed = Condition()
         self._pages: OrderedDict[tuple[Moment, Address], _Kept] = OrderedDict()
         self._moments: OrderedDict[Moment, _KeptMoment] = OrderedDict()
@@ -110,7 +110,8 @@ class Library:
             self._changed.notify_all()
         for line in self._lines.values():
             line.worker.stop()
-        self._folder.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     # --- pages -----------------------------------------------------------------------------
 
@@ -242,6 +243,10 @@ class Library:
 
     def _want_tables(self, moment: Moment, head: Head) -> None:
         def job() -> Job:
+            if self._folder is None:
+                self._folder = TemporaryDirectory(
+                    prefix="casestore-serve-", ignore_cleanup_errors=True
+                )
             self._number += 1
             return MakeTables(moment, Path(self._folder.name, f"{self._number}.tables"))
 

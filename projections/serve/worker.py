@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
+from shutil import rmtree
 from threading import Thread
 from typing import NamedTuple
 
@@ -97,6 +98,10 @@ class Worker:
             process.kill()
 
 
+_folders: set[Path] = set()
+"""In the process: where it has made tables."""
+
+
 def _work(pipe: Connection, how: How) -> None:
     """What the process does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches it too; the server ends it
@@ -130,14 +135,18 @@ def _store(stores: dict[str, CaseStore], url: str) -> CaseStore:
 def _done(store: CaseStore, job: Job, how: How, pipe: Connection) -> Outcome:
     if isinstance(job, MakePage):
         return make_page(store, job.asked, how, job.tables)
+    _folders.add(job.path.parent)
     selection = Selection(as_of=job.moment.as_of, known_at=job.moment.known_at, tz=how.zone)
     job.path.unlink(missing_ok=True)
     return make_moment(store, selection, job.path, pipe.send)
 
 
 def _end_with_parent() -> None:
-    """End this process when the server has ended: a server that was killed cannot do it."""
+    """End this process when the server has ended, and remove its files: a server that was killed
+    cannot do it."""
     parent = parent_process()
     if parent is not None:
         parent.join()
+        for folder in _folders:
+            rmtree(folder, ignore_errors=True)
         os._exit(1)

@@ -11,6 +11,7 @@ import socket
 import stat
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -363,9 +364,11 @@ def _folder(casestore: Casestore) -> Path:
 
 def test_what_is_recorded_is_told_at_once_and_shown(tmp_path: Path) -> None:
     casestore = demo_store(tmp_path)
-    with served(casestore) as running:
+    with (
+        served(casestore) as running,
+        closing(HTTPConnection("127.0.0.1", running.port, timeout=30)) as connection,
+    ):
         before = running.page("/list?of=cases")
-        connection = HTTPConnection("127.0.0.1", running.port, timeout=30)
         connection.request("GET", "/live", headers={"Cookie": running.cookie})
         news = connection.getresponse()
         assert news.getheader("content-type", "").startswith("text/event-stream")
@@ -375,13 +378,12 @@ def test_what_is_recorded_is_told_at_once_and_shown(tmp_path: Path) -> None:
         opened = ("CaseOpened", "customer_id=K-9", "channel=email", *ACTOR)
         casestore("record", "case:quite-new", *opened).fine()
         then = news.readline()
-        assert int(then.split()[1]) == int(first.split()[1]) + 1
+        assert int(then.split()[1]) > int(first.split()[1])
         assert "quite-new" not in before
         assert "quite-new" in running.page("/list?of=cases")
         code, seconds, err = running.stop()  # though somebody listens
         assert (code, err) == (0, b"")
         assert seconds < 2
-        connection.close()
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
