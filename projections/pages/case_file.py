@@ -41,7 +41,7 @@ from projections.pages.happenings import (
     told,
 )
 from projections.pages.page import Pages
-from projections.query.case_at import Moment
+from projections.query.histories import Histories
 from projections.reports import CaseLine, GoodwillLine, PromiseLine
 from projections.reports.explained import Evidence
 
@@ -80,6 +80,8 @@ class Chain:
 
     reply: Reply
     steps: Sequence[Step]
+    resends: Sequence[tuple[str, int]]
+    """The replies that sent it again, each with the position of its event."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,13 +148,13 @@ def case_page(pages: Pages, case_id: str) -> str:
 
 
 def read_case(pages: Pages, case_id: str) -> CaseFile | None:
-    """All that a case's page says; None if the case was not there at that moment.
+    """All that a case's page says; None if the case was not there at that read.
 
     Raises StreamNotFound, KeyFileError: see `case_page`.
     """
     ask, zone = pages.ask, pages.zone
-    moment = Moment(pages.store, pages.as_of, pages.known_at, ask.position, reveal=pages.reveal)
-    case = moment.case(case_id, ask.policies)
+    read = Histories(pages.store, pages.as_of, pages.known_at, ask.position, reveal=pages.reveal)
+    case = read.case(case_id, ask.policies)
     if case is None:
         return None
     histories = (case.history, *case.members)
@@ -166,7 +168,7 @@ def read_case(pages: Pages, case_id: str) -> CaseFile | None:
     goodwill = [line for result in given for line in result.rows]
     found = ask(reports.lapses, **about | {"customer": customers}, outcome="all").rows
     unwell = [line for line in found if line.outcome in ("violated", "unknown")]
-    show = showing(events, histories, Evidence(pages.store, moment.history), zone)
+    show = showing(events, histories, Evidence(pages.store, read.history), zone)
     judged = list(lapses(unwell, ask.policies, show))
     return CaseFile(
         case_id=case_id,
@@ -176,7 +178,7 @@ def read_case(pages: Pages, case_id: str) -> CaseFile | None:
         issues=list(issues(case)),
         asked=list(asks(case)),
         escalations=list(_escalations(case)),
-        replies=[_chain(reply) for reply in replies(case)],
+        replies=[_chain(reply, case) for reply in replies(case)],
         promises=promises,
         made={each.event.promise_id: each.moment.position for each in case.of(PromiseMade)},
         gestures=[line for line in goodwill if line.ledger == "goodwill"],
@@ -220,8 +222,12 @@ def _escalations(case: CaseHistory) -> Iterator[Escalated]:
         )
 
 
-def _chain(reply: Reply) -> Chain:
-    return Chain(reply=reply, steps=[_step(each) for each in reply.news])
+def _chain(reply: Reply, case: CaseHistory) -> Chain:
+    return Chain(
+        reply=reply,
+        steps=[_step(each) for each in reply.news],
+        resends=[(each, case.replies[each].moment.position) for each in reply.resent_by],
+    )
 
 
 def _step(news: Happened) -> Step:

@@ -15,7 +15,7 @@ from projections.history.customer_state import facts, merges, preferences, regis
 from projections.pages.case_file import WHOLE
 from projections.pages.happenings import Told, in_order, told
 from projections.pages.page import Pages
-from projections.query.case_at import Moment
+from projections.query.histories import Histories
 from projections.reports import CaseLine, GoodwillLine, PromiseLine
 
 
@@ -78,18 +78,18 @@ def customer_page(pages: Pages, customer_id: str) -> str:
 
 
 def read_customer(pages: Pages, customer_id: str) -> CustomerFile | None:
-    """All that a customer's page says; None if they were not known at that moment.
+    """All that a customer's page says; None if they were not known at that read.
 
     Raises StreamNotFound, KeyFileError: see `customer_page`.
     """
     ask, zone = pages.ask, pages.zone
-    moment = Moment(pages.store, pages.as_of, pages.known_at, ask.position, reveal=pages.reveal)
-    own = moment.history(f"customer:{customer_id}")
+    read = Histories(pages.store, pages.as_of, pages.known_at, ask.position, reveal=pages.reveal)
+    own = read.history(f"customer:{customer_id}")
     about = WHOLE | {"customer": customer_id}
     goodwill = ask(reports.goodwill_history, **about)
     ids = cast(Sequence[str], goodwill.summary["customers"])
     names = [f"customer:{each}" for each in ids if each != customer_id]
-    histories = [own, *map(moment.history, names)]
+    histories = [own, *map(read.history, names)]
     cases = ask(reports.cases, **about).rows
     if not own.effective and not cases:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from itertools import groupby
@@ -22,7 +22,8 @@ from projections.rules.lapses import RULES
 class Correction:
     """A later event that says how an earlier one is to be read."""
 
-    position: int
+    position: int | None
+    """Of the event; None where it happened after the moment of the page. It holds all the same."""
     kind: str
     """amended or voided."""
     who: str
@@ -110,8 +111,9 @@ def told(history: History, zone: tzinfo, sealed: int) -> Iterator[Told]:
     """
     version_of = versions(history)
     first = {recorded.uid: recorded for recorded in history.originals}
-    corrections = _corrections(history, zone)
-    for entry in timeline(history):
+    entries = timeline(history)
+    corrections = _corrections(history, {entry.recorded.position for entry in entries}, zone)
+    for entry in entries:
         recorded = entry.recorded
         text = in_words(recorded, version_of, zone)
         was = in_words(first[recorded.uid], version_of, zone)
@@ -132,7 +134,9 @@ def told(history: History, zone: tzinfo, sealed: int) -> Iterator[Told]:
         )
 
 
-def _corrections(history: History, zone: tzinfo) -> dict[str, list[Correction]]:
+def _corrections(
+    history: History, here: Set[int | None], zone: tzinfo
+) -> dict[str, list[Correction]]:
     found: dict[str, list[Correction]] = {}
     for recorded in history.originals:
         event = recorded.event
@@ -141,7 +145,7 @@ def _corrections(history: History, zone: tzinfo) -> dict[str, list[Correction]]:
         said = recorded.words.get("personal_changes")
         found.setdefault(str(event.event_id), []).append(
             Correction(
-                position=recorded.position or 0,
+                position=recorded.position if recorded.position in here else None,
                 kind=event.kind,
                 who=words(event.actor),
                 authorised_by=words(event.authorised_by),

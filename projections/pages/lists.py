@@ -306,5 +306,7 @@ def _form(field: str, hint: Any) -> Form:
     if int in kinds:
         return "seconds" if field.endswith(("_s", "seconds")) else "number"
     return (
-        "code" if any(get_origin(each) is Literal for each in kinds) or field == "kind" else "text"
+        "code"
+        if any(get_origin(each) is Literal for each in kinds) or field in ("kind", "outcome")
+        else "text"
     )

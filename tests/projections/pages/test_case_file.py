@@ -204,6 +204,15 @@ def test_what_was_voided_is_struck_through_and_says_so(desk: Desk) -> None:
     assert "reason wrong case" in told.around("e3")
 
 
+def test_a_correction_of_later_holds_and_leads_nowhere(desk: Desk) -> None:
+    desk.case("c1", opened(product="toaster"))
+    changes = {"product": {"from": "toaster", "to": "kettle"}}
+    correct(desk, "c1", 1, "+9h", kind="amended", changes=changes)
+    told = page(desk.store, as_of="+1h")
+    assert "it said toaster, it says kettle" in told.around("e2")
+    assert told.dangling == []
+
+
 # --- replies, gifts --------------------------------------------------------------------------
 
 
@@ -304,9 +313,10 @@ def test_the_seal_says_what_it_covers(desk: Desk) -> None:
     assert "covers all that this page tells: 2 events" in told
     assert "Not proven: that what was recorded is true" in told
     desk.case("c1", noted("+2h"))
-    assert "covers 2 of the 3 events of this page, those up to position 3" in page(
-        desk.store
-    ).section("seal")
+    partly = page(desk.store)
+    assert "covers 2 of the 3 events of this page, those up to position 3" in partly.section("seal")
+    assert "not sealed" in partly.around("e4")
+    assert "not sealed" not in partly.around("e3")
     desk.case("c2", opened("+3h"))
     assert "covers none of the 1 event" in page(desk.store, "c2").section("seal")
 

@@ -92,7 +92,7 @@ def test_preferences_and_facts_with_what_is_stale(desk: Desk) -> None:
     )
     told = page(desk.store, reveal=True)
     assert "letter since 2026-03-02 11:00" in told.section("preferences")
-    assert "7 May, without an end" in told.section("facts")
+    assert "7 May recorded 2026-03-02 10:00, never stale" in told.section("facts")
     assert "stale since 2026-03-02 11:00" in told.section("facts")
     early = page(desk.store, as_of="+90m")
     assert "None was stated" in early.section("preferences")
@@ -108,7 +108,7 @@ def test_what_was_given_is_summed_by_currency_with_what_was_within_authority(des
     file = read(desk.store)
     assert file.within == {"yes": 1, "no": 2, "unknown": 0}
     told = page(desk.store)
-    assert "20 EUR; 3 USD: 1 within authority, 2 beyond, 0 unknown" in told.text
+    assert "3 gestures, 20 EUR; 3 USD: 1 within authority, 2 beyond, 0 unknown" in told.text
     assert told.section("goodwill").count("no, beyond") == 2
 
 
@@ -123,13 +123,13 @@ def test_holds_and_erasure(desk: Desk) -> None:
     desk.customer("k1", knew("birthday", "+1h", value="7 May"), held("h1", "+2h"))
     desk.customer("k1", asked_to_be_forgotten("+3h"))
     told = page(desk.store).section("privacy")
-    assert "not erased; legal holds stand: h1 (court)" in told
+    assert "Not erased; legal holds stand: h1 (court)" in told
     assert "asked for erasure, on the basis of gdpr-17" in told
     desk.customer("k1", let_go("h1", "+4h"))
     boss = Actor(kind="agent", id="boss")
     erase(desk.store, "k1", basis="gdpr-17", actor=boss, at=moment("+4h"))
     told_then = page(desk.store, reveal=True)
-    assert "erased: words by and about the customer" in told_then.section("privacy")
+    assert "Erased: words by and about the customer" in told_then.section("privacy")
     assert "no legal hold stands" in told_then.section("privacy")
     assert "7 May" not in told_then.text
     assert "[erased]" in told_then.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,6 +39,12 @@ LISTS = {
     "Consistency": "consistency",
 }
 """Lists, and the commands that give the same rows."""
+TEXT_BOXES = """elements => elements.map(element => {
+    const range = document.createRange()
+    range.selectNodeContents(element)
+    return range.getBoundingClientRect().toJSON()
+})"""
+"""Where the texts of elements stand, which may be wider than the elements."""
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)> \u202egnp.exe'
 
 
@@ -155,6 +162,20 @@ def test_paper_has_the_numbers_of_charts_and_no_ways_to_go(demo: Demo, open_page
     assert numbers.is_visible()
     assert tab.page.get_by_role("navigation").count() == 0
     assert tab.page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
+
+
+def test_two_times_with_seconds_have_room_side_by_side(tmp_path: Path, open_page: OpenPage) -> None:
+    url = f"sqlite:///{tmp_path}/store.db"
+    at = stories.START + timedelta(seconds=33)
+    with CaseStore.create(url, clock=lambda: at) as store:
+        store.append("case:c", stories.opened(at))
+    Casestore(url)("report", "pages", str(tmp_path / "site"), "--quiet").fine()
+    (case,) = (tmp_path / "site/case").iterdir()
+    for width in WIDTHS:
+        when = open_page(case, width=width).page.locator(".when").first
+        happened, recorded = when.locator("> time, .quiet").evaluate_all(TEXT_BOXES)
+        beside = recorded["left"] >= happened["right"]
+        assert beside or recorded["top"] >= happened["bottom"] - 1, width
 
 
 def test_words_of_others_stay_words(tmp_path: Path, open_page: OpenPage) -> None:

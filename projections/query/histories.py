@@ -18,8 +18,8 @@ from projections.history.case_history import NO_POLICIES, CaseHistory
 from projections.history.family import families
 
 
-class Moment:
-    """A time and a position at which a store is read.
+class Histories:
+    """Reads the histories of a store at a time and a position.
 
     Args:
         store: the store.
