@@ -21,7 +21,7 @@ from projections.pages.case_file import WHOLE
 from projections.pages.happenings import Told, told
 from projections.pages.page import Pages
 from projections.query.asking import asking
-from projections.query.case_at import Moment
+from projections.query.histories import Histories
 from projections.query.selection import Selection
 
 MOST = 5_000
@@ -125,8 +125,8 @@ def touched(pages: Pages, after: int) -> Iterator[Touched]:
 def changed_case(pages: Pages, since: datetime, after: int, case_id: str) -> OfCase:
     """What has changed in a case. Raises as `changed_page` does."""
     ask = pages.ask
-    moment = Moment(pages.store, pages.as_of, pages.known_at, ask.position, reveal=pages.reveal)
-    histories = moment.related(f"case:{case_id}")
+    read = Histories(pages.store, pages.as_of, pages.known_at, ask.position, reveal=pages.reveal)
+    histories = read.related(f"case:{case_id}")
     covered = pages.sealed.position if pages.sealed else 0
     shown = [each for history in histories for each in told(history, pages.zone, covered)]
     new = sorted((each for each in shown if each.position > after), key=lambda each: each.at)

@@ -174,8 +174,7 @@ def test_every_answer_has_the_headers(server: Served) -> None:
 
 def test_a_page_of_elsewhere_reads_nothing(server: Served) -> None:
     for site in ("cross-site", "same-site"):
-        asked = {"Sec_Fetch_Site": site, "Sec_Fetch_Mode": "cors"}
-        assert server.ask("/", **asked).status == 403
+        assert server.ask("/", Sec_Fetch_Site=site, Sec_Fetch_Mode="cors").status == 403
         # A link in a mail: the browser sends no cookie with it, and this one is for a proxy.
         assert server.ask("/", Sec_Fetch_Site=site, Sec_Fetch_Mode="navigate").status == 200
     assert server.ask("/", Sec_Fetch_Site="same-origin", Sec_Fetch_Mode="cors").status == 200
