@@ -62,6 +62,9 @@ class OfCase:
     new: Sequence[Told]
     """The events that came on record, in the order in which they happened."""
     differences: Sequence[Difference]
+    """How it stands otherwise; nothing if it was not on record then."""
+    was_there: bool
+    """Whether it was on record then."""
 
 
 def changed_page(
@@ -132,8 +135,9 @@ def changed_case(pages: Pages, since: datetime, after: int, case_id: str) -> OfC
     new = sorted((each for each in shown if each.position > after), key=lambda each: each.at)
     then = Selection(as_of=since, known_at=since, case=(case_id,), tz=pages.zone)
     with asking(pages.store, then) as before:
-        differences = list(_differences(_standing(before, case_id), _standing(ask, case_id)))
-    return OfCase(new=new, differences=differences)
+        stood, stands = _standing(before, case_id), _standing(ask, case_id)
+    differences = list(_differences(stood, stands)) if stood else []
+    return OfCase(new=new, differences=differences, was_there=bool(stood))
 
 
 def _standing(ask: Any, case_id: str) -> dict[tuple[str, str], str]:

@@ -45,6 +45,9 @@ def _of_cases(view: View, asked: Rows, own: Mapping[str, Any], most: int) -> Fir
     def found(names: Sequence[str], *also: str, **how: Any) -> list[Any]:
         return view.columns(CASES, names, *where, *also, params=params, time="opened_at", **how)
 
+    if own or more:  # not so many, as a rule: they are read once, and sorted here
+        rows = found(["waiting", "status", "opened_at", "case_id", "stream"])
+        return First([row[-1] for row in nsmallest(most, rows, key=_urgency)], len(rows))
     total = found(["count(*)"])[0][0]
     waiting = found(["waiting", "case_id", "stream"], "waiting <> '[]'")
     first = _longest_waiting(waiting, most)
@@ -57,6 +60,14 @@ def _of_cases(view: View, asked: Rows, own: Mapping[str, Any], most: int) -> Fir
         left = most - len(streams)
         streams += [row[0] for row in found(["stream"], "waiting = '[]'", order=order, limit=left)]
     return First(streams, total)
+
+
+def _urgency(row: Sequence[Any]) -> tuple[Any, ...]:
+    """The key of a case by its columns waiting, status, opened_at and case_id."""
+    waiting, status, opened_at, case_id, _ = row
+    waits = waiting != "[]"
+    since = int(waiting[1:-1].partition(",")[0]) if waits else 0
+    return not waits, since, status != "open", status == "merged", opened_at, case_id
 
 
 def _of_promises(view: View, asked: Rows, own: Mapping[str, Any], most: int) -> First:

@@ -12,6 +12,7 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -103,8 +104,26 @@ def test_what_has_changed_is_told_of_the_store_and_of_a_case(server: Served) -> 
     assert "events came on record" in Read(page).text
     assert any(each.startswith("/changed?since=") and "case=" in each for each in links(page))
     text = Read(server.page(f"/changed?case=nine-days&since={AT}")).text
-    assert "What stands otherwise" in text
-    assert "case nine-days status none open" in text or "case nine-days" in text
+    assert "this case was not on record then" in text
+    text = Read(server.page("/changed?case=nine-days&since=2026-09-01T12:00")).text
+    assert "What stands otherwise Nothing." in text
+    assert "What came on record Nothing." in text
+
+
+def test_a_promise_that_became_due_has_changed_a_case(tmp_path: Path) -> None:
+    casestore = Casestore(f"sqlite:///{tmp_path}/store.db")
+    casestore("init").fine()
+    opened = ("CaseOpened", "customer_id=K-1", "channel=email", *ACTOR)
+    casestore("record", "case:first", *opened).fine()
+    due = datetime.now(UTC) + timedelta(seconds=4)
+    promise = ("PromiseMade", "promise_id=p1", "kind=callback", f"due_at={due.isoformat()}")
+    casestore("record", "case:first", *promise, *ACTOR).fine()
+    since = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    with served(casestore) as running:
+        time.sleep(max(0, due.timestamp() - time.time()) + 0.1)
+        text = Read(running.page(f"/changed?case=first&since={since}")).text
+        assert "promise p1 state open broken" in text
+        assert "What came on record Nothing." in text
 
 
 # --- who is let in ---------------------------------------------------------------------------
