@@ -10,6 +10,7 @@ from threading import Lock
 
 from casestore import CaseStore
 from casestore.errors import HistoryChanged, StoreNotFound, StoreUnavailable
+from casestore.journal.answering import database_answers
 from casestore.journal.url import SQLiteUrl, parse_url
 from projections.query.asking import asking
 from projections.query.selection import Selection
@@ -47,7 +48,8 @@ class Opened:
     def _current(self) -> CaseStore:
         with self._lock:
             file = _file(self.url)
-            meta = self._store._recorder.meta() if file == self._file else None
+            with database_answers("the store"):
+                meta = self._store._recorder.meta() if file == self._file else None
             if meta is None or meta.get("store_id") != self._store.meta["store_id"]:
                 new = CaseStore.open(self.url)
                 self._store.close()

@@ -21,6 +21,7 @@ import pytest
 from casestore import CaseStore
 from tests.support.command_line import Casestore, demo_store
 from tests.support.pages import Read
+from tests.support.postgres_server import Server
 from tests.support.served import Served, served
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and modes as Unix has them")
@@ -470,3 +471,26 @@ def test_a_store_on_postgres(postgres_schema_url: str, tmp_path: Path) -> None:
         for path in ("/", "/list?of=cases", "/case?id=first", "/?as_of=2020-01-01", "/policy"):
             running.page(path)
         assert running.stop()[0] == 0
+
+
+def test_a_server_that_goes_away_and_comes_back(postgres_server: Server, tmp_path: Path) -> None:
+    key = {"CASESTORE_KEY_FILE": str(tmp_path / "key")}
+    casestore = Casestore(f"{postgres_server.url}&schema=s", **key)
+    casestore("init").fine()
+    opened = ("CaseOpened", "customer_id=K-1", "channel=email", *ACTOR)
+    casestore("record", "case:first", *opened).fine()
+    with served(casestore) as running:
+        running.page("/case?id=first")
+        postgres_server.kill()
+        gone = running.ask("/case?id=first")
+        assert (gone.status, gone.headers["refresh"]) == (503, "5")
+        for leak in ("psycopg", "connection", "127.0.0.1", "socket"):
+            assert leak not in gone.text
+        postgres_server.start()
+        deadline = time.monotonic() + 60
+        while running.ask("/case?id=first").status != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        code, seconds, _ = running.stop()
+        assert code == 0
+        assert seconds < 3
