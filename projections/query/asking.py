@@ -45,6 +45,10 @@ class Ask:
         """The tables, asked about what every report is asked about, but for some fields."""
         return self._view.about(replace(self.selection, **asked))
 
+    def about(self, **asked: Any) -> Ask:
+        """Asks about the same moment, but for some fields of the selection."""
+        return Ask(self.view(**asked), self.parked)
+
     def of_streams(self, streams: Sequence[str]) -> Ask:
         """Asks reports whose rows come from some streams alone. Their summaries count only these.
 

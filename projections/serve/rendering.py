@@ -95,7 +95,7 @@ def _opened(store: CaseStore, asked: Asked, how: How, made: MadeMoment | None) -
         if address.page in ("case", "customer", "policy", "changed"):
             selection = replace(selection, **_of_one(about, address.id))
     with asking(store, selection) as ask:
-        yield ask
+        yield ask.about(case=None, customer=None)  # what is read is not what the page is about
 
 
 def _of_one(kind: str, id_: str) -> dict[str, Any]:

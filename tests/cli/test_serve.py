@@ -96,6 +96,7 @@ def test_the_sliders_lead_to_an_address_with_the_times(server: Served) -> None:
 def test_a_case_at_another_moment_tells_only_what_had_happened(server: Served) -> None:
     now, then = server.page("/case?id=nine-days"), server.page(f"/case?id=nine-days&as_of={AT}")
     assert len(Read(now).ids) > len(Read(then).ids)
+    assert '<p class="moment">As of' in then  # it is about the store, though it reads one case
     before = Read(server.page("/case?id=nine-days&as_of=2020-01-01")).text
     assert "Case nine-days" in before
 
