@@ -52,7 +52,7 @@ _FRESH = 5.0
 """Seconds for which a page that is made at once is given again, if nothing was recorded."""
 _AT_ONCE = 8
 """Pages that are made at a time in this process; further requests wait."""
-_FIRST = 120.0
+_FIRST = 30.0
 """Seconds that the start of a server waits for the first page."""
 _LISTENERS = 100
 _ALIVE = 15.0

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from tests.support.command_line import Casestore
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 class Answer(NamedTuple):
