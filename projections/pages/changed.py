@@ -84,7 +84,8 @@ def changed_page(
     """
     after = known_by(pages, since)
     of_case = changed_case(pages, since, after, case_id) if case_id else None
-    count = 0 if case_id else pages.store._recorder.count_after(after)
+    count_after = pages.store._recorder.count_after
+    count = 0 if case_id else max(0, count_after(after) - count_after(pages.ask.position))
     return pages.render(
         "changed.html",
         title=f"What has changed in case {case_id}" if case_id else "What has changed",
