@@ -116,6 +116,13 @@ def _work(pipe: Connection, how: How) -> None:
             stores.clear()  # it may be another one when it is opened again
             outcome = Failed(type(error).__name__)
         pipe.send(outcome)
+    _remove_files()
+
+
+def _remove_files() -> None:
+    """Remove the tables of a server that has ended: one that was killed cannot do it."""
+    for folder in _folders:
+        rmtree(folder, ignore_errors=True)
 
 
 def _jobs(pipe: Connection) -> Iterator[tuple[str, Job]]:
@@ -142,11 +149,9 @@ def _done(store: CaseStore, job: Job, how: How, pipe: Connection) -> Outcome:
 
 
 def _end_with_parent() -> None:
-    """End this process when the server has ended, and remove its files: a server that was killed
-    cannot do it."""
+    """End this process when the server has ended: a server that was killed cannot do it."""
     parent = parent_process()
     if parent is not None:
         parent.join()
-        for folder in _folders:
-            rmtree(folder, ignore_errors=True)
+        _remove_files()
         os._exit(1)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -176,3 +178,30 @@ def test_a_log_that_is_a_link_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="link"):
         ViewsLog(tmp_path / "link")
     assert log_beside("postgresql://h/d?schema=s") is None
+
+
+def _killed(url: str, key: str, told: Path) -> None:
+    os.environ["CASESTORE_KEY_FILE"] = key
+    site = site_of(CaseStore.open(url))
+    wait(site, Asked(Moment(AT), Address("list", rows=Rows("cases"))))
+    folder = site.library._folder
+    assert folder is not None
+    told.write_text(folder.name)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills as Unix does")
+def test_a_server_that_is_killed_leaves_no_files(tmp_path: Path) -> None:
+    with demo_in(tmp_path) as store:
+        url = store.url
+    told = tmp_path / "told"
+    key = str(tmp_path / "demo.db.key")
+    process = get_context("spawn").Process(target=_killed, args=(url, key, told))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    folder = Path(told.read_text())
+    deadline = time.monotonic() + 30
+    while folder.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
