@@ -82,6 +82,10 @@ COMMANDS = {
         "report:report",
         "Make pages to look at: what there is to do, and how complaints were handled.",
     ),
+    "serve": (
+        "serve:serve",
+        "Show the pages of `report pages` in a browser, live and at any moment.",
+    ),
     "customer": ("customer:customer", "Show a customer: cases, preferences, goodwill, promises."),
     "find": ("find:find", "Find ids, codes and, with --reveal, words."),
     "watch": ("watch:watch", "Show a report, and what changes in it, as it changes."),

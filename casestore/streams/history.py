@@ -356,24 +356,25 @@ class History:
         """The effective events that had happened by a time.
 
         An event is left out too if it refers to something of this stream that had not happened.
-        An id that is not of this stream belongs to another case, or to nothing: the event stays.
+        An id that nothing before it in this stream brought belongs to another case, or to nothing:
+        the event stays.
         """
-        own: set[IdKey] = {key for recorded in self.effective for key in brings(recorded.event)}
+        own: set[IdKey] = set()
         known: set[IdKey] = set()
         uids = {uid for uid, r in self.voided.items() if r.occurred_at <= as_of}
-        needs_opening = self.stream.startswith("case:")
         kept: list[Recorded] = []
+        begun = not self.stream.startswith("case:")
         for recorded in self.effective:
-            event = recorded.event
-            if event.occurred_at > as_of:
-                continue
-            if needs_opening and not kept and not isinstance(event, CaseOpened):
-                break  # CaseOpened comes first in version order, and it had not happened yet
-            if any(key not in known and key in own for key in needs(event)):
+            event, brought = recorded.event, brings(recorded.event)
+            needed = [key for key in needs(event) if key in own and key not in known]
+            own.update(brought)
+            # CaseOpened comes first in version order; where it had not happened, nothing had.
+            begun = begun or (isinstance(event, CaseOpened) and event.occurred_at <= as_of)
+            if not begun or event.occurred_at > as_of or needed:
                 continue
             if isinstance(event, EventCorrected) and str(event.event_id) not in uids:
                 continue
-            known.update(brings(event))
+            known.update(brought)
             uids.add(recorded.uid)
             kept.append(recorded)
         self.not_yet = frozenset(own - known)

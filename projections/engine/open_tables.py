@@ -101,6 +101,11 @@ def drop_tables(store: CaseStore) -> None:
             cursor.run(f"DELETE FROM {tables.at(name)}")
 
 
-def scratch_tables() -> Tables:
-    """Tables for one report. They are gone when they are closed."""
-    return ScratchTables()
+def scratch_tables(path: Path | None = None, *, filled: bool = False) -> Tables:
+    """Tables for one report. They are gone when they are closed.
+
+    Args:
+        path: a file to keep them in instead; whoever names it removes it.
+        filled: whether the file has them already, and is only read.
+    """
+    return ScratchTables(path, filled=filled)

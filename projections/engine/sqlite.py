@@ -136,13 +136,26 @@ def _translating() -> Iterator[None]:
 
 
 class ScratchTables(Tables):
-    """Tables for one report, in memory. SQLite moves them to a temporary file if they grow."""
+    """Tables for one report, in memory. SQLite moves them to a temporary file if they grow.
+
+    Args:
+        path: a file to keep them in instead.
+        filled: whether the file has them already, and is only read.
+    """
 
     shared = False
 
-    def __init__(self) -> None:
-        self._connection = sqlite3.connect("", isolation_level=None)
-        self.prepare(_SQLiteCursor(self._connection.cursor()))
+    def __init__(self, path: Path | None = None, *, filled: bool = False) -> None:
+        if path is None:
+            where = ""
+        else:
+            # What is lost with the power can be made anew, so nothing waits for the disk.
+            where = f"{path.absolute().as_uri()}?mode={'ro&immutable=1' if filled else 'rwc'}"
+        self._connection = sqlite3.connect(where, isolation_level=None, uri=path is not None)
+        if not filled:
+            self._connection.execute("PRAGMA synchronous = OFF")
+            self._connection.execute("PRAGMA journal_mode = MEMORY")
+            self.prepare(_SQLiteCursor(self._connection.cursor()))
 
     @contextmanager
     def writing(self) -> Iterator[Cursor]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from casestore.audit.page import visible
 from casestore.events import Money
@@ -34,7 +34,8 @@ def at(moment: datetime | None, zone: tzinfo) -> Markup:
     """A time, to the minute where it has no seconds."""
     if moment is None:
         return UNKNOWN
-    return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(), clock(moment, zone))
+    told = escape(clock(moment, zone))
+    return Markup(f'<time datetime="{moment.isoformat()}">{told}</time>')  # noqa: S704  (escaped)
 
 
 def lasted(seconds: int | None) -> Markup | str:

@@ -12,9 +12,11 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hint
 from casestore import Money
 from projections import reports
 from projections.models.cases import NOT_COMPLAINTS
+from projections.pages.first_rows import STATES, first_rows
 from projections.pages.links import Rows, Values
 from projections.pages.page import PARTS, Pages
 from projections.query.report import Line, Report, sortable
+from projections.query.selection import FIELDS
 
 MOST = 1_000
 """So many rows a list shows; it says how many more there are."""
@@ -45,7 +47,6 @@ def _newest(moment: datetime) -> float:
     return -moment.timestamp()
 
 
-_STATES = ("broken", "open", "undated", "late", "withdrawn", "kept", "released")
 _VERDICTS = ("no", "unknown", "yes")
 _ANSWERS = ("no", "open", "yes")
 
@@ -85,7 +86,7 @@ LISTS: Mapping[str, Kind] = {
         reports.promises,
         "What was promised. Broken promises stand first, then those that are open, by the time "
         "when they were or are due.",
-        lambda row: (_STATES.index(row.state), _last(row.due_at), row.case_id, row.promise_id),
+        lambda row: (STATES.index(row.state), _last(row.due_at), row.case_id, row.promise_id),
         "due_at case_id state kind late_by_s customer_id made_by team made_at kept_at promise_id",
     ),
     "cases": Kind(
@@ -208,10 +209,16 @@ def chosen(pages: Pages, asked: Rows, most: int = MOST) -> Chosen:
     """The rows that a list shows. Raises CannotAsk for options that its report does not take."""
     kind = LISTS[asked.report]
     not_asked = dict.fromkeys(left_out(pages, kind.report))
-    result = pages.ask(kind.report, **kind.asked, **not_asked, **dict(asked.options))  # type: ignore[arg-type]  # each report has its own
+    ask, total = pages.ask, None
+    given = {**kind.asked, **not_asked, **dict(asked.options)}
+    named = {name: given[name] for name in FIELDS if name in given}
+    own = {name: value for name, value in given.items() if name not in FIELDS}
+    if (first := first_rows(ask.view(**named), asked, own, most)) is not None:
+        ask, total = ask.of_streams(first.streams), first.total
+    result = ask(kind.report, **given)
     rows = [row for row in result.rows if _shows(asked, row)]
     rows.sort(key=kind.urgency)
-    return Chosen(rows[:most], len(rows))
+    return Chosen(rows[:most], len(rows) if total is None else total)
 
 
 def left_out(pages: Pages, report: Report[Any]) -> list[str]:

@@ -21,6 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from casestore import CaseStore
+from projections.pages.cells import row_cells
 from projections.pages.formats import FILTERS, at, shown
 from projections.pages.links import Links
 from projections.query.asking import Ask
@@ -45,6 +46,20 @@ class Sealed(NamedTuple):
     """Why there may be a seal that cannot be read or trusted; "" where all is well."""
 
 
+class Frame(NamedTuple):
+    """What stands around the content of pages that a server gives."""
+
+    csp: str = CSP
+    head: Markup = Markup("")
+    """At the end of the head."""
+    bar: Markup = Markup("")
+    """Between the navigation and the content."""
+
+
+_ALONE = Frame()
+"""A page of a folder of files needs nothing around it."""
+
+
 @dataclass(frozen=True)
 class Pages:
     """What all pages of one occasion have in common."""
@@ -58,6 +73,7 @@ class Pages:
     """Whether words by and about persons are shown."""
     options: Sequence[str] = ()
     """The options that make the same pages again, like `--team north`."""
+    frame: Frame = _ALONE
 
     @property
     def as_of(self) -> datetime:
@@ -106,8 +122,8 @@ class Pages:
                 pages=self,
                 links=self.links,
                 at=lambda moment: at(moment, zone),
-                csp=CSP,
-                style=_style(),
+                csp=self.frame.csp,
+                style=style(),
                 version=version("casestore"),
             )
         )
@@ -126,9 +142,11 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.filters.update(FILTERS)
+    made.globals["row_cells"] = row_cells
     return made
 
 
 @cache
-def _style() -> Markup:
+def style() -> Markup:
+    """The style of all pages."""
     return Markup(files("projections.pages").joinpath("templates/style.css").read_text("utf-8"))  # noqa: S704  (our own file)

@@ -27,6 +27,7 @@ from projections.projection import Projection
 from projections.query.related_streams import related_streams
 from projections.query.selection import Selection
 from projections.query.view import View
+from projections.read_models import PROJECTIONS
 
 
 @contextmanager
@@ -52,7 +53,7 @@ def open_view(
         as_of = selection.as_of or max(live.store.now(), newest)
         position = current[needs[0].name].position
         known = _known(live, position, selection.known_at)
-        under = _making(live, needs, selection, as_of=as_of, until=known, tick=tick)
+        under = _making(live.store, needs, selection, as_of=as_of, until=known, tick=tick)
         if as_of >= newest and known == position:
             parked = {each.stream for each in live.parked(cursor) if each.projection in current}
             maker = Maker(live.store, (), until=position)
@@ -64,7 +65,7 @@ def open_view(
 
 
 def _making(
-    live: LiveTables,
+    store: CaseStore,
     needs: Sequence[Projection],
     selection: Selection,
     *,
@@ -81,12 +82,12 @@ def _making(
     @contextmanager
     def under(policies: Policies | None) -> Iterator[tuple[View, int]]:
         scratch = scratch_tables()
-        streams = related_streams(live.store, *of) if any(of) else None
+        streams = related_streams(store, *of) if any(of) else None
         with closing(scratch):
-            maker = Maker(live.store, needs, until=until, as_of=as_of)
+            maker = Maker(store, needs, until=until, as_of=as_of)
             if policies is not None:
                 maker.policies = policies
-            parked = _fill(scratch, maker, live.store, needs, streams=streams, tick=tick)
+            parked = _fill(scratch, maker, store, needs, streams=streams, tick=tick)
             names = {each.name: scratch.at(each.name) for each in needs}
             with scratch.reading() as cursor:
                 view = View(
@@ -95,6 +96,39 @@ def _making(
                 yield view, len(parked)
 
     return under
+
+
+def fill_moment(
+    tables: Tables, store: CaseStore, as_of: datetime, until: int, tick: Tick | None
+) -> int:
+    """Fill empty tables as of a time and up to a position; gives the number of parked streams.
+
+    Raises StoreUnavailable.
+    """
+    maker = Maker(store, PROJECTIONS, until=until, as_of=as_of)
+    return len(_fill(tables, maker, store, PROJECTIONS, streams=None, tick=tick))
+
+
+def view_of(
+    tables: Tables, cursor: Cursor, store: CaseStore, selection: Selection, until: int
+) -> View:
+    """A view of tables that `fill_moment` has filled as of the selection's time.
+
+    Args:
+        tables: the tables.
+        cursor: a transaction that reads them.
+        store: the store that they were made from.
+        selection: what is asked about; its `as_of` is that of the tables.
+        until: the position up to which they were filled.
+
+    Raises ValueError for a selection without `as_of`.
+    """
+    if selection.as_of is None:
+        raise ValueError("tables of a moment are as of a time")
+    names = {each.name: tables.at(each.name) for each in PROJECTIONS}
+    maker = Maker(store, (), until=until, as_of=selection.as_of)
+    under = _making(store, PROJECTIONS, selection, as_of=selection.as_of, until=until, tick=None)
+    return View(cursor, names, selection=selection, as_of=selection.as_of, maker=maker, under=under)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from copy import copy
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from casestore.streams.history import to_microseconds
+from casestore.streams.history import from_microseconds, to_microseconds
 from casestore.streams.policies import Policies
 from projections.engine.maker import Maker
 from projections.engine.tables import Cursor
@@ -47,6 +47,7 @@ class View:
         self._maker = maker
         self._under = under
         self._names = names
+        self._only: Sequence[str] | None = None
         self.selection = selection
         self.as_of = as_of
         self.position = maker.until or 0
@@ -68,6 +69,16 @@ class View:
         other = copy(self)
         other.selection = selection
         return other
+
+    def of_streams(self, streams: Sequence[str]) -> View:
+        """The same view, in which `chosen` and `counted` give rows of some streams alone."""
+        other = copy(self)
+        other._only = streams
+        return other
+
+    def at(self, projection: Projection) -> str:
+        """The name of a projection's table, as SQL needs it."""
+        return self._names[projection.name]
 
     @contextmanager
     def under(self, policies: Policies) -> Iterator[View]:
@@ -120,6 +131,38 @@ class View:
         sql += f" WHERE {where}" if where else ""
         return self._cursor.all(f"{sql} GROUP BY {by}", values)
 
+    def columns(
+        self,
+        projection: Projection,
+        names: Sequence[str],
+        *also: str,
+        time: str | None,
+        agent: str | None = "agent",
+        params: Sequence[Any] = (),
+        order: str = "",
+        limit: int | None = None,
+    ) -> list[Any]:
+        """Some columns of the rows that the selection asks for, as they are stored, in tuples.
+
+        Args:
+            projection: of these rows.
+            names: the columns, or SQL expressions over the rows, like count(*).
+            also: see `chosen`.
+            time: see `chosen`.
+            agent: see `chosen`.
+            params: see `chosen`.
+            order: what to sort by, in SQL.
+            limit: the most rows to give.
+        """
+        where, values = self._asked_for(also, params, time, agent)
+        sql = f"SELECT {', '.join(names)} FROM {self._names[projection.name]}"
+        sql += f" WHERE {where}" if where else ""
+        sql += f" ORDER BY {order}" if order else ""
+        if limit is not None:
+            sql += " LIMIT ?"
+            values.append(limit)
+        return self._cursor.all(sql, values)
+
     def of_cases(
         self,
         projection: Projection,
@@ -168,6 +211,7 @@ class View:
             ("region", asked.wanted("region")),
             ("category", asked.wanted("category")),
             ("stream", None if cases is None else _streams(self.families_of(cases))),
+            ("stream", self._only),
             ("customer_id", None if customers is None else self.same_customers(*customers)),
         ):
             if column is not None and wanted is not None:
@@ -193,6 +237,11 @@ class View:
             marks = ", ".join("?" * len(some))
             found += self.select(projection, f"{column} IN ({marks})", some)
         return found
+
+    def first_opening(self) -> datetime | None:
+        """When the first of all cases was opened; None without cases."""
+        (first,) = self._cursor.all(f"SELECT min(opened_at) FROM {self._names[CASES.name]}")[0]
+        return None if first is None else from_microseconds(first)
 
     # --- cases and customers -----------------------------------------------------------------
 

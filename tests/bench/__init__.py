@@ -8,7 +8,8 @@ contenders take turns, and the median of the rounds counts. "Raw" is the same du
 plain SQL: the same columns and indexes, synchronous=FULL, rows made beforehand. PostgreSQL is the
 one that the tests use. Projections and reports are measured on `--events` events shaped like real
 ones (see `generate`), and on a tenth and a hundredth of them; `--keep DIR` keeps these stores for
-the next run.
+the next run. The pages of `casestore serve` are asked of a server on the large one, and compared
+with the seconds that a person waits for gladly.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 from tests import generate
 from tests.bench.race import Floor
 
-PARTS = ("sqlite", "postgres", "audit", "projections", "intake", "start")
+PARTS = ("sqlite", "postgres", "audit", "projections", "pages", "intake", "start")
 
 
 def main() -> None:
@@ -72,6 +73,10 @@ def _measure(part: str, folder: Path, options: argparse.Namespace) -> Iterable[F
         from tests.bench.intake import bench_intake
 
         return bench_intake(folder, options.events or 15_000, rounds)
+    if part == "pages":
+        from tests.bench.pages import bench_pages
+
+        return bench_pages(options.keep or folder, options.events or 1_000_000, rounds)
     from tests.bench.start import bench_start
 
     return bench_start(folder, rounds)

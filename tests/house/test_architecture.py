@@ -47,6 +47,7 @@ STEPS: dict[str, list[set[str]]] = {
         {"query"},
         {"reports"},
         {"pages"},
+        {"serve"},
     ],
     "cli": [{"terminal"}, {"views"}, {"completion"}, {"main"}, {"commands"}],
 }

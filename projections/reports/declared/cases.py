@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal, get_args
@@ -126,25 +125,21 @@ def _answer(
     reopened_to: datetime | None = None,
     open_at: datetime | None = None,
 ) -> Answer[CaseLine]:
-    received = _between("coalesce(receipt, opened_at)", received_from, received_to)
-    opened = _between("opened_at", opened_from, opened_to)
-    rows: list[CaseRow] = view.chosen(CASES, *received, *opened, time="opened_at")
-    for what, begin, end in (
-        ("closed", closed_from, closed_to),
-        ("reopened", reopened_from, reopened_to),
-    ):
-        if within := _between("at", begin, end):
-            where = " AND ".join(("turns = 1", f"what = '{what}'", *within))
-            turned = {turn.case_id for turn in view.select(CLOSINGS, where)}
-            rows = [row for row in rows if row.case_id in turned]
-    if open_at is not None:
-        closed = _closed_before(view, open_at)
-        rows = [row for row in rows if row.opened_at < open_at and row.case_id not in closed]
-    rows = [
-        row
-        for row in rows
-        if (not status or row.status in status) and (not channel or row.channel in channel)
-    ]
+    where, params = conditions(
+        view,
+        status=status,
+        channel=channel,
+        received_from=received_from,
+        received_to=received_to,
+        opened_from=opened_from,
+        opened_to=opened_to,
+        closed_from=closed_from,
+        closed_to=closed_to,
+        reopened_from=reopened_from,
+        reopened_to=reopened_to,
+        open_at=open_at,
+    )
+    rows: list[CaseRow] = view.chosen(CASES, *where, params=params, time="opened_at")
     rows.sort(key=lambda row: (row.opened_at, row.case_id))
     roots = view.roots(row.customer_id for row in rows)
     found = view.lookup(PROMISES, "case_id", {row.case_id for row in rows})
@@ -156,15 +151,50 @@ def _answer(
     return Answer(lines, _summary(rows))
 
 
-def _closed_before(view: View, at: datetime) -> set[str]:
-    """The cases that were closed before a time and not reopened; and all that are merged, which
-    are open or closed with the case that they lead to."""
-    closings: Counter[str] = Counter()
-    for turn in view.select(CLOSINGS, f"turns = 1 AND at < {to_microseconds(at)}"):
-        closings[turn.case_id] += 1 if turn.what == "closed" else -1
-    merged = view.select(CASES, "status = 'merged'")
-    closed = {case_id for case_id, count in closings.items() if count > 0}
-    return closed | {row.case_id for row in merged}
+def conditions(
+    view: View,
+    *,
+    status: Sequence[str] = (),
+    channel: Sequence[str] = (),
+    received_from: datetime | None = None,
+    received_to: datetime | None = None,
+    opened_from: datetime | None = None,
+    opened_to: datetime | None = None,
+    closed_from: datetime | None = None,
+    closed_to: datetime | None = None,
+    reopened_from: datetime | None = None,
+    reopened_to: datetime | None = None,
+    open_at: datetime | None = None,
+) -> tuple[list[str], list[Any]]:
+    """The SQL conditions that the report's options stand for, and their parameters.
+
+    Raises CannotAsk for a time that begins after it ends.
+    """
+    where = [
+        *_between("coalesce(receipt, opened_at)", received_from, received_to),
+        *_between("opened_at", opened_from, opened_to),
+    ]
+    turns = f"SELECT case_id FROM {view.at(CLOSINGS)} WHERE turns = 1"
+    for what, begin, end in (
+        ("closed", closed_from, closed_to),
+        ("reopened", reopened_from, reopened_to),
+    ):
+        if within := _between("at", begin, end):
+            meant = " AND ".join((turns, f"what = '{what}'", *within))
+            where.append(f"case_id IN ({meant})")
+    if open_at is not None:
+        at = to_microseconds(open_at)
+        # Merged cases are open or closed with the case that they lead to.
+        where += [f"opened_at < {at}", "status <> 'merged'"]
+        net = "sum(CASE what WHEN 'closed' THEN 1 ELSE -1 END)"
+        closed = f"{turns} AND at < {at} GROUP BY case_id HAVING {net} > 0"
+        where.append(f"case_id NOT IN ({closed})")
+    params: list[Any] = []
+    for column, codes in (("status", status), ("channel", channel)):
+        if codes:
+            where.append(f"{column} IN ({', '.join('?' * len(codes))})")
+            params += codes
+    return where, params
 
 
 def _between(column: str, begin: datetime | None, end: datetime | None) -> list[str]:

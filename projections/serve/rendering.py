@@ -1,0 +1,154 @@
+"""Makes one page: opens the store at the moment that is asked about, and calls its renderer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, tzinfo
+from functools import cache
+from typing import Any, NamedTuple
+
+from eventsourcing.persistence import ProgrammingError
+from markupsafe import Markup
+
+from casestore import CaseStore
+from casestore.errors import StoreUnavailable
+from projections.pages.case_file import case_page
+from projections.pages.changed import changed_page
+from projections.pages.customer_file import customer_page
+from projections.pages.lessons import lessons_page
+from projections.pages.links import Rows
+from projections.pages.lists import list_page
+from projections.pages.overview import overview
+from projections.pages.page import Frame, Pages
+from projections.pages.policy import policy_page
+from projections.pages.seal import newest_seal
+from projections.query.asking import Ask, MadeMoment, asking, asking_made
+from projections.query.selection import Selection
+from projections.serve.asked import Addresses, Asked, Moment, address_of, told
+from projections.serve.looks import head_style
+
+CSP = (
+    "default-src 'none'; script-src 'self'; connect-src 'self'; img-src data:; "
+    "style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'"
+)
+"""The one script is our own, and it fetches from nowhere but here."""
+BAR = "<!-- casestore: bar -->"
+"""Stands where the bar comes in, which says what the page does not know: what came since."""
+_TRIES = 5
+
+
+class Made(NamedTuple):
+    """A page that was made."""
+
+    html: str
+    as_of: datetime
+    position: int
+    """The position of the last event that it takes into account."""
+
+
+class How(NamedTuple):
+    """What all pages of a server have in common."""
+
+    zone: tzinfo
+    reveal: bool = False
+
+
+def make_page(store: CaseStore, asked: Asked, how: How, made: MadeMoment | None = None) -> Made:
+    """Make a page.
+
+    Args:
+        store: the store.
+        asked: which page, at which moment.
+        how: how times and words are shown.
+        made: the tables of that moment, for a page that is about more than one case or customer.
+
+    Raises:
+        StreamNotFound: there is no such case or customer.
+        CannotAsk: a list cannot be asked so.
+        KeyFileError: words are shown, and the key file is missing.
+        StoreUnavailable: the database does not answer.
+    """
+    for tries in range(_TRIES):
+        try:
+            with _opened(store, asked, how, made) as ask:
+                pages = _pages(store, ask, asked.moment, how)
+                return Made(_html(pages, asked), pages.as_of, ask.position)
+        except ProgrammingError as error:  # a rebuild dropped a table on PostgreSQL meanwhile
+            if tries == _TRIES - 1:
+                raise StoreUnavailable("the tables are being replaced; try again") from error
+    raise AssertionError
+
+
+@contextmanager
+def _opened(store: CaseStore, asked: Asked, how: How, made: MadeMoment | None) -> Iterator[Ask]:
+    moment, address = asked
+    selection = Selection(as_of=moment.as_of, known_at=moment.known_at, tz=how.zone)
+    if made is not None:
+        with asking_made(store, made, selection) as ask:
+            yield ask
+        return
+    if not moment.present:
+        # Only the streams that the page needs are read.
+        about = "customer" if address.page == "customer" else "case"
+        if address.page in ("case", "customer", "policy", "changed"):
+            selection = replace(selection, **_of_one(about, address.id))
+    with asking(store, selection) as ask:
+        yield ask.about(case=None, customer=None)  # what is read is not what the page is about
+
+
+def _of_one(kind: str, id_: str) -> dict[str, Any]:
+    """The part of a selection for one case or customer; of none, for a page about neither."""
+    return {kind: (id_,)}
+
+
+def _pages(store: CaseStore, ask: Ask, moment: Moment, how: How) -> Pages:
+    return Pages(
+        store,
+        ask,
+        Addresses(moment),
+        newest_seal(store),
+        reveal=how.reveal,
+        options=list(_options(ask, how)),
+        frame=_frame(),
+    )
+
+
+@cache
+def _frame() -> Frame:
+    head = Markup('<link rel="icon" href="data:,">\n<script src="/casestore.js" defer></script>\n')
+    return Frame(CSP, head + head_style(), Markup(BAR))  # noqa: S704  (our own text)
+
+
+def _options(ask: Ask, how: How) -> Iterator[str]:
+    """The options of `casestore report pages` that make the same pages again."""
+    for name in ("as_of", "known_at"):
+        if (at := getattr(ask.selection, name)) is not None:
+            yield f"--{name.replace('_', '-')} {told(at)}"
+    yield f"--tz {how.zone}"
+    if how.reveal:
+        yield "--reveal"
+
+
+def _html(pages: Pages, asked: Asked) -> str:
+    address = asked.address
+
+    def changed_of(case_id: str) -> str:
+        return address_of(asked._replace(address=address._replace(id=case_id)))
+
+    match address.page:
+        case "case":
+            return case_page(pages, address.id)
+        case "customer":
+            return customer_page(pages, address.id)
+        case "list":
+            return list_page(pages, address.rows or Rows("today"))
+        case "policy":
+            return policy_page(pages)
+        case "lessons":
+            return lessons_page(pages)
+        case "changed" if address.since is not None:
+            return changed_page(pages, address.since, address.id, changed_of)
+        case _:
+            return overview(pages, address.by)
