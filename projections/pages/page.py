@@ -28,6 +28,8 @@ from projections.query.asking import Ask
 CSP = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """Nothing is fetched and no script runs."""
 
+GENERATOR = '<meta name="generator" content="casestore">'
+"""Stands near the beginning of every page, so that it is known whose file it is."""
 
 PARTS = ("customer", "case", "agent", "team", "product", "region", "category")
 """The fields of a selection that choose a part of a store."""
@@ -107,6 +109,7 @@ class Pages:
                 links=self.links,
                 at=lambda moment: at(moment, zone),
                 csp=CSP,
+                generator=Markup(GENERATOR),  # noqa: S704  (our own)
                 style=_style(),
                 version=version("casestore"),
             )
