@@ -59,8 +59,9 @@ def overview(pages: Pages, by: Step = "month") -> str:
     """
     window = _window(pages, by)
     to_do = pages.ask(reports.today)
-    # As of midnight the last period is the one that has just ended.
-    shown: Any = {"since": window.begin, "until": pages.as_of}
+    # As of midnight the last period is the one that has just ended. None ended before year 1.
+    until = pages.as_of if window.begin < pages.as_of else None
+    shown: Any = {"since": window.begin, "until": until}
     periods = pages.ask(reports.period, by=by, **shown).rows
     return pages.render(
         "overview.html",

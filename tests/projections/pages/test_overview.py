@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -103,3 +104,11 @@ def test_at_midnight_the_last_period_is_the_one_that_has_ended(store: CaseStore)
 
 def test_a_change_says_what_it_is_measured_by(html: str) -> None:
     assert "than in 2023-05: " in html or "as many as in 2023-05: " in html
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Kiritimati"])
+def test_it_can_be_as_of_any_time_in_the_calendar(tmp_path: Path, zone: str) -> None:
+    with CaseStore.create(f"sqlite:///{tmp_path}/s.db") as store:
+        for as_of in (datetime.min, datetime.max):
+            asked: Any = {"as_of": as_of.replace(tzinfo=UTC), "tz": ZoneInfo(zone)}
+            assert "There is nothing to do." in made(store, "week", **asked)
