@@ -109,6 +109,6 @@ def test_a_change_says_what_it_is_measured_by(html: str) -> None:
 @pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Kiritimati"])
 def test_it_can_be_as_of_any_time_in_the_calendar(tmp_path: Path, zone: str) -> None:
     with CaseStore.create(f"sqlite:///{tmp_path}/s.db") as store:
-        for as_of in (datetime.min, datetime.max):
-            asked: Any = {"as_of": as_of.replace(tzinfo=UTC), "tz": ZoneInfo(zone)}
+        for as_of in (datetime(1, 1, 1, tzinfo=UTC), datetime.max.replace(tzinfo=UTC)):
+            asked: Any = {"as_of": as_of, "tz": ZoneInfo(zone)}
             assert "There is nothing to do." in made(store, "week", **asked)
