@@ -40,7 +40,7 @@ from projections.pages.happenings import (
     showing,
     told,
 )
-from projections.pages.page import Pages
+from projections.pages.page import Pages, telling_damage
 from projections.query.histories import Histories
 from projections.reports import CaseLine, GoodwillLine, PromiseLine
 from projections.reports.explained import Evidence
@@ -130,6 +130,7 @@ class CaseFile:
     """How many of them the newest seal covers."""
 
 
+@telling_damage("Case")
 def case_page(pages: Pages, case_id: str) -> str:
     """The page of a case; of one that was not there at that moment, a page that says so.
 

@@ -10,9 +10,12 @@ page/policy.html, page/lessons.html
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from casestore import CaseStore
+from casestore.errors import StoreDamaged
 from casestore.system.files import write_whole
 from projections.pages.case_file import case_page
 from projections.pages.customer_file import customer_page
@@ -103,8 +106,11 @@ def write_site(
 
     Raises:
         StoreExists: the folder has something else in it, or leads elsewhere.
+        KeyFileError: words are to be shown, and the key file is missing or another one.
         OSError: a file cannot be written.
     """
+    if pages.reveal:
+        _check_key_file(pages.store)
     mode = 0o600 if pages.reveal else 0o644
     links, written = StaticLinks(), set[str]()
     with taken(folder, 0o700 if pages.reveal else 0o755):
@@ -115,3 +121,11 @@ def write_site(
                 tick(len(written))
         remove_others(folder, written)
     return Site(folder, len(links.lists), len(links.cases), len(links.customers), len(written))
+
+
+def _check_key_file(store: CaseStore) -> None:
+    """Raises KeyFileError where words cannot be read: better now than when an old site is gone."""
+    first = store._recorder.first_position_with_words()
+    if first is not None:
+        with suppress(StoreDamaged):  # then the page with that event says so
+            list(store.read(first - 1, until=first, reveal=True))
