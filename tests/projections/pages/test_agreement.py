@@ -73,7 +73,10 @@ def test_numbers_are_those_of_reports_and_lead_to_as_many_rows(tmp_path: Path, s
                 )
 
 
-def test_both_databases_give_the_same_bytes(tmp_path: Path, postgres_schema_url: str) -> None:
+def test_both_databases_give_the_same_bytes(
+    tmp_path: Path, postgres_schema_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CASESTORE_AUDIT_DIR", str(tmp_path / "audit"))
     sites = []
     for name, url in (("lite", f"sqlite:///{tmp_path}/s.db"), ("pg", postgres_schema_url)):
         with CaseStore.create(url, sealed=False) as store:
