@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from casestore.streams.wording import in_zone
 from projections import reports
 from projections.models.cases import NOT_COMPLAINTS
 from projections.pages.charts import Series, Value, bars, line, stacked
@@ -101,15 +102,15 @@ def _window(pages: Pages, by: Step) -> Window:
 def _work(pages: Pages, found: Mapping[str, Any]) -> Iterator[Tile]:
     late = Rows("today", "overdue", but=(("overdue_s", (None,)),))
     yield Tile("overdue", _counted(pages, found["overdue"], late), bad=bool(found["overdue"]))
-    for kind, name in (
-        ("reply", "customers wait"),
-        ("promise", "promises due in 7 days, or past"),
-        ("resend", "replies bounced"),
-        ("return", "escalations to return"),
-        ("resolve", "cases to resolve in 7 days, or past"),
+    for kind, one, name in (
+        ("reply", "customer waits", "customers wait"),
+        ("promise", "promise due in 7 days, or past", "promises due in 7 days, or past"),
+        ("resend", "reply bounced", "replies bounced"),
+        ("return", "escalation to return", "escalations to return"),
+        ("resolve", "case to resolve in 7 days, or past", "cases to resolve in 7 days, or past"),
     ):
         rows = Rows("today", name, only=(("kind", (kind,)),))
-        yield Tile(name, _counted(pages, found[kind], rows))
+        yield Tile(one if found[kind] == 1 else name, _counted(pages, found[kind], rows))
 
 
 # --- periods ---------------------------------------------------------------------------------
@@ -225,7 +226,9 @@ def _times(pages: Pages, window: Window) -> Times:
     whole: Mapping[str, Any] = pages.ask(reports.breakdown, by="month", since=since).summary
     answers: Mapping[str, Any] = pages.ask(reports.response_counts, by="month", since=since).summary
     given = options({"since": since})
-    opened = Rows("cases", f"opened since {since:%Y-%m-%d}", given, STANDING, COMPLAINTS)
+    opened = Rows(
+        "cases", f"opened since {in_zone(since, pages.zone):%Y-%m-%d}", given, STANDING, COMPLAINTS
+    )
     answered = Rows("responses", "answered", given, but=(("answered_at", (None,)),))
     unanswered = Rows("responses", "not answered", given, only=(("answered_at", (None,)),))
     late = Rows("responses", "not answered in time", given, only=(("within", ("no",)),))
