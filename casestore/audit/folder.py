@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,20 +33,9 @@ from casestore.errors import (
 )
 from casestore.journal.url import SQLiteUrl, parse_url
 from casestore.system.files import move_new, sync, write_new, write_whole
+from casestore.system.locking import lock
 from casestore.tlog.note import Checkpoint, Signer, Verifier, open_checkpoint
 from casestore.tlog.tiles import Hashes
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(descriptor: int) -> None:
-        msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
-else:
-    import fcntl
-
-    def _lock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-
 
 _KEY_HEADER = (
     "# The key that signs this casestore's checkpoints. Who has it can sign another history:\n"
@@ -245,7 +233,7 @@ class Folder(NamedTuple):
     def _hold_lock(self) -> Iterator[None]:
         # The lock goes with the file object, even where a signal handler interrupts us.
         with (self.path / "lock").open("ab") as file:
-            _lock(file.fileno())
+            lock(file.fileno())
             yield
 
     # --- what was verified -----------------------------------------------------------------

@@ -41,7 +41,7 @@ from projections.pages.happenings import (
     showing,
     told,
 )
-from projections.pages.page import Pages
+from projections.pages.page import Pages, telling_damage
 from projections.query.histories import Histories
 from projections.reports import CaseLine, GoodwillLine, PromiseLine
 from projections.reports.explained import Evidence
@@ -62,6 +62,8 @@ class Party:
     teams: Sequence[str]
     events: int
     """How many events they stand for."""
+    known: bool
+    """Whether it is the customer whose case it is, so that there is a page of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +133,7 @@ class CaseFile:
     """How many of them the newest seal covers."""
 
 
+@telling_damage("Case")
 def case_page(pages: Pages, case_id: str) -> str:
     """The page of a case; of one that was not there at that moment, a page that says so.
 
@@ -177,7 +180,7 @@ def read_case(pages: Pages, case_id: str) -> CaseFile | None:
         case_id=case_id,
         case=next((row for row in rows if row.case_id == case.case_id), None),
         family=rows,
-        parties=list(_parties(histories)),
+        parties=list(_parties(histories, customers)),
         issues=list(issues(case)),
         asked=list(asks(case)),
         escalations=list(_escalations(case)),
@@ -196,8 +199,14 @@ def read_case(pages: Pages, case_id: str) -> CaseFile | None:
     )
 
 
-def _parties(histories: Iterable[History]) -> Iterator[Party]:
-    """Who had to do with the case, in the order in which they first did."""
+def _parties(histories: Iterable[History], customers: Sequence[str]) -> Iterator[Party]:
+    """Who had to do with the case, in the order in which they first did.
+
+    Args:
+        histories: of the case and its family.
+        customers: whose cases they are. An event may name any other customer as its actor, also
+            one who was never registered.
+    """
     found: dict[tuple[str, str], list[Actor]] = {}
     events = [recorded for history in histories for recorded in history]
     for recorded in sorted(events, key=lambda each: each.moment):
@@ -210,6 +219,7 @@ def _parties(histories: Iterable[History]) -> Iterator[Party]:
             roles=list(dict.fromkeys(each.role for each in acted if each.role is not None)),
             teams=list(dict.fromkeys(each.team for each in acted if each.team is not None)),
             events=len(acted),
+            known=kind == "customer" and actor_id in customers,
         )
 
 

@@ -14,7 +14,7 @@ from projections import reports
 from projections.history.customer_state import facts, merges, preferences, registered
 from projections.pages.case_file import WHOLE
 from projections.pages.happenings import Told, in_order, told
-from projections.pages.page import Pages
+from projections.pages.page import Pages, telling_damage
 from projections.query.histories import Histories
 from projections.reports import CaseLine, GoodwillLine, PromiseLine
 
@@ -62,6 +62,7 @@ class CustomerFile:
     """How many of these events the newest seal covers."""
 
 
+@telling_damage("Customer")
 def customer_page(pages: Pages, customer_id: str) -> str:
     """The page of a customer; of one who was not known at that moment, a page that says so.
 

@@ -70,6 +70,16 @@ def _urgency(row: Sequence[Any]) -> tuple[Any, ...]:
     return not waits, since, status != "open", status == "merged", opened_at, case_id
 
 
+def _of_customers(view: View, asked: Rows, own: Mapping[str, Any], most: int) -> First:
+    if own or asked.only or asked.but:
+        raise Cannot
+    names = ["customer_id", "opened_at", "case_id", "stream"]
+    rows = view.columns(CASES, names, time="opened_at")
+    roots = view.roots(row[0] for row in rows) if most else {}
+    keyed = ((roots[customer_id], *rest) for customer_id, *rest in rows) if most else ()
+    return First(_streams(nsmallest(most, keyed)), len(rows))
+
+
 def _of_promises(view: View, asked: Rows, own: Mapping[str, Any], most: int) -> First:
     if own:
         raise Cannot
@@ -98,10 +108,10 @@ STATES = ("broken", "open", "undated", "late", "withdrawn", "kept", "released")
 def _of_undelivered(view: View, asked: Rows, own: Mapping[str, Any], most: int) -> First:
     if own:
         raise Cannot
-    where, params = _chosen(asked, ("kind", "channel", "code"))
-    names = ["resent_by", "failed_at", "case_id", "reply_id", "stream"]
+    where, params = _chosen(asked, ("kind", "channel", "code", "made_good_at"))
+    names = ["made_good_at", "failed_at", "case_id", "reply_id", "stream"]
     rows = view.columns(DELIVERIES, names, *where, params=params, time="failed_at")
-    keyed = [(resent is not None, *rest) for resent, *rest in rows]
+    keyed = [(good is not None, *rest) for good, *rest in rows]
     return First(_streams(nsmallest(most, keyed)), len(keyed))
 
 
@@ -130,6 +140,7 @@ def _longest_waiting(rows: Sequence[Any], most: int) -> list[Any]:
 
 FINDS: Mapping[str, Find] = {
     "cases": _of_cases,
+    "customers": _of_customers,
     "promises": _of_promises,
     "undelivered": _of_undelivered,
     "waiting": _of_waiting,

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from casestore.streams.wording import in_zone
 from projections import reports
 from projections.models.cases import NOT_COMPLAINTS
 from projections.pages.charts import Series, Value, bars, line, stacked
@@ -61,8 +62,9 @@ def overview(pages: Pages, by: Step = "month") -> str:
     """
     window = _window(pages, by)
     to_do = pages.ask(reports.today)
-    # As of midnight the last period is the one that has just ended.
-    shown: Any = {"since": window.begin, "until": pages.as_of}
+    # As of midnight the last period is the one that has just ended. None ended before year 1.
+    until = pages.as_of if window.begin < pages.as_of else None
+    shown: Any = {"since": window.begin, "until": until}
     periods = pages.ask(reports.period, by=by, **shown).rows
     return pages.render(
         "overview.html",
@@ -111,17 +113,23 @@ def _work(pages: Pages, to_do: Result[Any]) -> Iterator[Tile]:
     found: Mapping[str, Any] = to_do.summary
     late = Rows("today", "overdue", but=(("overdue_s", (None,)),))
     yield Tile("overdue", _counted(pages, found["overdue"], late), bad=bool(found["overdue"]))
-    for kind, name, since in (
-        ("reply", "customers wait", "the longest since"),
-        ("promise", "promises due in 7 days, or past", ""),
-        ("resend", "replies bounced, not made good", "the oldest since"),
-        ("return", "escalations to return", "the oldest since"),
-        ("resolve", "cases to resolve in 7 days, or past", ""),
+    for kind, one, name, since in (
+        ("reply", "customer waits", "customers wait", "the longest since"),
+        ("promise", "promise due in 7 days, or past", "promises due in 7 days, or past", ""),
+        (
+            *("resend", "reply bounced, not made good", "replies bounced, not made good"),
+            "the oldest since",
+        ),
+        ("return", "escalation to return", "escalations to return", "the oldest since"),
+        (
+            *("resolve", "case to resolve in 7 days, or past"),
+            *("cases to resolve in 7 days, or past", ""),
+        ),
     ):
         rows = _LISTED.get(kind) or Rows("today", name, only=(("kind", (kind,)),))
         begun = [row.since for row in to_do.rows if row.kind == kind] if since else []
         told = _SINCE.format(since, min(begun).astimezone(pages.zone).date()) if begun else ""
-        yield Tile(name, _counted(pages, found[kind], rows), told)
+        yield Tile(one if found[kind] == 1 else name, _counted(pages, found[kind], rows), told)
 
 
 # --- periods ---------------------------------------------------------------------------------
@@ -237,7 +245,9 @@ def _times(pages: Pages, window: Window) -> Times:
     whole: Mapping[str, Any] = pages.ask(reports.breakdown, by="month", since=since).summary
     answers: Mapping[str, Any] = pages.ask(reports.response_counts, by="month", since=since).summary
     given = options({"since": since})
-    opened = Rows("cases", f"opened since {since:%Y-%m-%d}", given, STANDING, COMPLAINTS)
+    opened = Rows(
+        "cases", f"opened since {in_zone(since, pages.zone):%Y-%m-%d}", given, STANDING, COMPLAINTS
+    )
     answered = Rows("responses", "answered", given, but=(("answered_at", (None,)),))
     unanswered = Rows("responses", "not answered", given, only=(("answered_at", (None,)),))
     late = Rows("responses", "not answered in time", given, only=(("within", ("no",)),))

@@ -9,18 +9,19 @@ A renderer is a function that takes `Pages` and what its page is about, and give
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
-from functools import cache
+from functools import cache, wraps
 from importlib.metadata import version
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any, Concatenate, NamedTuple, ParamSpec
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from casestore import CaseStore
+from casestore.errors import StoreDamaged
 from projections.pages.cells import row_cells
 from projections.pages.formats import FILTERS, at, shown
 from projections.pages.links import Links
@@ -29,6 +30,11 @@ from projections.query.asking import Ask
 CSP = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """Nothing is fetched and no script runs."""
 
+Named = ParamSpec("Named")
+"""What a page is about, like the id of a case."""
+
+GENERATOR = '<meta name="generator" content="casestore">'
+"""Stands near the beginning of every page, so that it is known whose file it is."""
 
 PARTS = ("customer", "case", "agent", "team", "product", "region", "category")
 """The fields of a selection that choose a part of a store."""
@@ -123,10 +129,37 @@ class Pages:
                 links=self.links,
                 at=lambda moment: at(moment, zone),
                 csp=self.frame.csp,
+                generator=Markup(GENERATOR),  # noqa: S704  (our own)
                 style=style(),
                 version=version("casestore"),
             )
         )
+
+
+Made = Callable[Concatenate[Pages, Named], str]
+
+
+def telling_damage(kind: str) -> Callable[[Made[Named]], Made[Named]]:
+    """Decorate a renderer: where stored events cannot be read, its page says so.
+
+    So what is damaged in one place hides nothing elsewhere.
+
+    Args:
+        kind: the heading, before what the page is about: Case, Customer.
+    """
+
+    def decorate(make: Made[Named]) -> Made[Named]:
+        @wraps(make)
+        def made(pages: Pages, /, *args: Named.args, **named: Named.kwargs) -> str:
+            try:
+                return make(pages, *args, **named)
+            except StoreDamaged as error:
+                title = " ".join([kind, *map(str, (*args, *named.values()))])
+                return pages.render("unreadable.html", title=title, problem=str(error))
+
+        return made
+
+    return decorate
 
 
 @cache

@@ -21,7 +21,7 @@ from casestore.events.policy_document import (
 from casestore.policy.settings import settings_in
 from casestore.streams.policies import Adopted, Policies
 from casestore.streams.wording import counted, words
-from projections.pages.page import Pages
+from projections.pages.page import Pages, telling_damage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +72,9 @@ _PARTS: Mapping[str, type[Any]] = {
 }
 
 
+@telling_damage("Policy")
 def policy_page(pages: Pages) -> str:
-    """The page of the policies. Raises CaseStoreError if they cannot be read."""
+    """The page of the policies."""
     return pages.render("policy.html", title="Policy", policies=read_policies(pages))
 
 

@@ -9,14 +9,17 @@ page/policy.html, page/lessons.html
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from casestore.errors import StoreExists
+from casestore import CaseStore
+from casestore.errors import StoreDamaged
 from casestore.system.files import write_whole
 from projections.pages.case_file import case_page
 from projections.pages.customer_file import customer_page
+from projections.pages.folder import INDEX, remove_others, taken
 from projections.pages.lessons import lessons_page
 from projections.pages.links import Rows, StaticLinks, file_name
 from projections.pages.lists import MAIN, list_page
@@ -24,14 +27,6 @@ from projections.pages.overview import overview
 from projections.pages.page import Pages
 from projections.pages.policy import policy_page
 from projections.query.measures import Step
-
-MARK = "casestore-pages"
-"""The file by which a folder is known to be a site, so that it may be written anew."""
-_MARKED = (
-    b"casestore wrote this folder, and replaces the pages in it when told to write it again.\n"
-)
-FOLDERS = ("list", "case", "customer", "page")
-_INDEX = "index.html"
 
 
 class Page(NamedTuple):
@@ -66,7 +61,7 @@ def pages_of(pages: Pages, links: StaticLinks, by: Step = "month") -> Iterator[P
     """
     at_the_top, below = pages.linking(links), pages.linking(links.below())
     # What leads to lists is made first: so it is known which lists there are.
-    first = Page(_INDEX, overview(at_the_top, by))
+    first = Page(INDEX, overview(at_the_top, by))
     yield Page("page/policy.html", policy_page(below))
     yield Page("page/lessons.html", lessons_page(below))
     for name in MAIN:
@@ -99,7 +94,8 @@ def write_site(
 ) -> Site:
     """Write a site. Each file is complete or absent; what an earlier site had besides is removed.
 
-    Whoever is stopped leaves no overview, and writes the same files when told again.
+    Whoever is stopped leaves no overview, and writes the same files when told again. While one
+    process writes into a folder, others that are to write into it wait.
 
     Args:
         pages: the moment, and which part of the store; with words, only the owner can read the
@@ -109,42 +105,27 @@ def write_site(
         tick: called with the number of pages written so far.
 
     Raises:
-        StoreExists: the folder has something else in it.
+        StoreExists: the folder has something else in it, or leads elsewhere.
+        KeyFileError: words are to be shown, and the key file is missing or another one.
         OSError: a file cannot be written.
     """
+    if pages.reveal:
+        _check_key_file(pages.store)
     mode = 0o600 if pages.reveal else 0o644
-    _begin(folder, 0o700 if pages.reveal else 0o755)
     links, written = StaticLinks(), set[str]()
-    for page in pages_of(pages, links, by):
-        write_whole(folder / page.name, page.html.encode("utf-8", "backslashreplace"), mode)
-        written.add(page.name)
-        if tick is not None:
-            tick(len(written))
-    for path in _others(folder, written):
-        path.unlink()
+    with taken(folder, 0o700 if pages.reveal else 0o755):
+        for page in pages_of(pages, links, by):
+            write_whole(folder / page.name, page.html.encode("utf-8", "backslashreplace"), mode)
+            written.add(page.name)
+            if tick is not None:
+                tick(len(written))
+        remove_others(folder, written)
     return Site(folder, len(links.lists), len(links.cases), len(links.customers), len(written))
 
 
-def _begin(folder: Path, mode: int) -> None:
-    """Make the folder ready, without an overview. Raises StoreExists, OSError."""
-    folder.mkdir(mode=mode, parents=True, exist_ok=True)
-    if not (folder / MARK).is_file():
-        if any(folder.iterdir()):
-            raise StoreExists(
-                f"{folder} has files in it that are no pages of casestore; give a new or an empty "
-                "folder"
-            )
-        write_whole(folder / MARK, _MARKED)
-    (folder / _INDEX).unlink(missing_ok=True)
-    for name in FOLDERS:
-        (folder / name).mkdir(mode=mode, exist_ok=True)
-
-
-def _others(folder: Path, written: Iterable[str]) -> Iterator[Path]:
-    """The files of an earlier site, or of one that was stopped, that are no part of this one."""
-    kept = set(written)
-    for name in FOLDERS:
-        for path in sorted((folder / name).iterdir()):
-            ours = path.suffix == ".html" or ".html.part-" in path.name
-            if ours and f"{name}/{path.name}" not in kept:
-                yield path
+def _check_key_file(store: CaseStore) -> None:
+    """Raises KeyFileError where words cannot be read: better now than when an old site is gone."""
+    first = store._recorder.first_position_with_words()
+    if first is not None:
+        with suppress(StoreDamaged):  # then the page with that event says so
+            list(store.read(first - 1, until=first, reveal=True))

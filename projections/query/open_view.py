@@ -9,8 +9,10 @@ only their streams are read.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from datetime import datetime
+
+from eventsourcing.persistence import ProgrammingError
 
 from casestore import CaseStore
 from casestore.streams.history import from_microseconds, to_microseconds
@@ -28,6 +30,9 @@ from projections.query.related_streams import related_streams
 from projections.query.selection import Selection
 from projections.query.view import View
 from projections.read_models import PROJECTIONS
+
+_PATIENCE = 6
+"""So often tables may be dropped while they are opened; then it is another error."""
 
 
 @contextmanager
@@ -136,17 +141,37 @@ def _one_moment(
     live: LiveTables, names: Sequence[str], tick: Tick | None, workers: int
 ) -> Iterator[tuple[Cursor, dict[str, Tracked]]]:
     """The live tables of some projections, up to date and all at the same position."""
-    while True:
-        catch_up(live, names, workers=workers, tick=tick)
-        with live.tables.reading() as cursor:
-            current = {name: each for name, each in live.current(cursor).items() if name in names}
-            # If not, another process moved or replaced some of them in between: try again.
-            if (
-                len(current) == len(names)
-                and len({each.position for each in current.values()}) == 1
-            ):
-                yield cursor, current
-                return
+    dropped = 0
+    with ExitStack() as opened:
+        while True:
+            catch_up(live, names, workers=workers, tick=tick)
+            try:
+                with ExitStack() as trying:
+                    cursor = trying.enter_context(live.tables.reading())
+                    current = _held(live, cursor, names)
+                    # If not, another process moved or replaced some in between: try again.
+                    if current is not None:
+                        opened.push(trying.pop_all())
+                        break
+            except ProgrammingError:  # on PostgreSQL, a rebuild dropped one before we held it
+                dropped += 1
+                if dropped == _PATIENCE:
+                    raise
+        yield cursor, current
+
+
+def _held(live: LiveTables, cursor: Cursor, names: Sequence[str]) -> dict[str, Tracked] | None:
+    """The live tables of some projections, which nobody can drop before the transaction ends.
+
+    Gives None if they are not all there, or not all at the same position. Raises ProgrammingError
+    if one was dropped meanwhile: on PostgreSQL, only a table that was read from is held.
+    """
+    current = {name: each for name, each in live.current(cursor).items() if name in names}
+    if len(current) < len(names) or len({each.position for each in current.values()}) > 1:
+        return None
+    for each in current.values():
+        cursor.all(f"SELECT 1 FROM {live.tables.at(each.table)} LIMIT 1")
+    return current
 
 
 def _newest(cursor: Cursor, names: Mapping[str, str]) -> datetime:

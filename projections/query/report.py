@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence, Set
-from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from inspect import signature
 from typing import Any, Generic, NamedTuple, TypeVar, Unpack
 
 import msgspec
-from eventsourcing.persistence import ProgrammingError
 
 from casestore import CaseStore
 from casestore.errors import quoted
@@ -139,14 +137,12 @@ class Report(Generic[R_co]):
         chosen = replace(selection or Selection(), **named)
         self._check(chosen, sort, limit, options)
         needs = tuple(dict.fromkeys([*self.needs, CASES, CUSTOMERS]))
-        with LiveTables(store, PROJECTIONS, for_one_report=True) as live:
-            # On PostgreSQL, a rebuild may drop a table while a report reads it: try again.
-            patience: list[AbstractContextManager[Any]]
-            patience = [*[suppress(ProgrammingError)] * 5, nullcontext()]
-            for again in patience:
-                with unavailable(), again, open_view(live, needs, chosen, tick, workers) as seen:
-                    return self._result(*seen, sort, limit, options)
-        raise AssertionError
+        with (
+            LiveTables(store, PROJECTIONS, for_one_report=True) as live,
+            unavailable(),
+            open_view(live, needs, chosen, tick, workers) as seen,
+        ):
+            return self._result(*seen, sort, limit, options)
 
     def _result(
         self,

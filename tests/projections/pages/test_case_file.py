@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from casestore import CaseStore, StreamNotFound
+from casestore import Actor, CaseStore, StreamNotFound
 from casestore.audit.folder import Folder
 from casestore.audit.rows import origin
 from casestore.audit.sealing import seal
@@ -386,3 +386,12 @@ def test_a_page_costs_as_much_however_many_cases_there_are(desk: Desk) -> None:
     few = cost()
     some(5, 60)
     assert cost() < few * 1.2
+
+
+def test_an_actor_who_was_never_registered_has_no_page(desk: Desk) -> None:
+    mother = Actor(kind="customer", id="mother")
+    desk.case("1", opened(), wrote("m1", "+1h", actor=mother))
+    with pages_at(desk.store, moment("+2h")) as pages:
+        read = Read(case_page(pages, "1"))
+    assert "customer mother" in read.section("parties")
+    assert not any("mother" in href for href in read.hrefs)

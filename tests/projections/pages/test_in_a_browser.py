@@ -24,7 +24,7 @@ TO_DO = {
     "promises due in 7 days, or past": "promise",
     "replies bounced, not made good": "resend",
     "escalations to return": "return",
-    "cases to resolve in 7 days, or past": "resolve",
+    "case to resolve in 7 days, or past": "resolve",
 }
 """Tiles of the overview, and the keys of their numbers in the report `today`."""
 LISTS = {

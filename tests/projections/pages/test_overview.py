@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,7 +20,9 @@ from projections.pages.page import Pages
 from projections.query.asking import asking
 from projections.query.selection import Selection
 from tests.generate import fill
+from tests.support.desk import desk_in
 from tests.support.sites import table
+from tests.support.stories import moment, opened, promised, wrote
 
 BERLIN = ZoneInfo("Europe/Berlin")
 AT = datetime(2023, 6, 20, 9, tzinfo=UTC)
@@ -139,3 +142,28 @@ def test_at_midnight_the_last_period_is_the_one_that_has_ended(store: CaseStore)
 
 def test_a_change_says_what_it_is_measured_by(html: str) -> None:
     assert "than in 2023-05: " in html or "as many as in 2023-05: " in html
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Kiritimati"])
+def test_it_can_be_as_of_any_time_in_the_calendar(tmp_path: Path, zone: str) -> None:
+    with CaseStore.create(f"sqlite:///{tmp_path}/s.db") as store:
+        for as_of in (datetime(1, 1, 1, tzinfo=UTC), datetime.max.replace(tzinfo=UTC)):
+            asked: Any = {"as_of": as_of, "tz": ZoneInfo(zone)}
+            assert "There is nothing to do." in made(store, "week", **asked)
+
+
+def test_a_list_is_named_by_the_day_in_the_zone_that_is_asked_for(store: CaseStore) -> None:
+    with asking(store, Selection(as_of=AT, tz=BERLIN)) as ask:
+        links = StaticLinks()
+        overview(Pages(store, ask, links), "month")
+    assert "opened since 2022-07-01" in {rows.title for rows in links.lists}
+
+
+def test_one_is_not_told_as_many(tmp_path: Path) -> None:
+    with desk_in(tmp_path) as desk:
+        desk.case("c1", opened(), wrote("m1", "+1h"), promised("p1", due="+2d"))
+        page = made(desk.store, as_of=moment("+1d"))
+    words = " ".join(re.sub(r"<.*?>", "", page).split())
+    assert "1 customer waits" in words
+    assert "1 promise due in 7 days, or past" in words
+    assert "Of the 1 complaint opened" in words

@@ -93,8 +93,9 @@ def test_a_site_of_a_part_of_the_store_keeps_its_links(
 def test_a_site_written_again_is_the_same(store: CaseStore, written: Path, tmp_path: Path) -> None:
     site(store, tmp_path / "s", as_of=AT)
     assert bytes_of(tmp_path / "s") == bytes_of(written)
-    (tmp_path / "s/list/old.html").write_text("of an earlier site")
-    (tmp_path / "s/case/.x.html.part-1").write_text("of one that was killed")
+    (tmp_path / "s/index.html").rename(tmp_path / "s/list/old.html")
+    for place in ("case", "."):
+        (tmp_path / f"s/{place}/.x.html.part-12345678").write_text("of one that was killed")
     site(store, tmp_path / "s", as_of=AT)
     assert bytes_of(tmp_path / "s") == bytes_of(written)
 

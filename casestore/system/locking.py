@@ -1,0 +1,18 @@
+"""A lock on a file, which ends with the process that has it."""
+
+from __future__ import annotations
+
+import sys
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def lock(descriptor: int) -> None:
+        """Wait for the lock on an open file; closing the file gives it up. Raises OSError."""
+        msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
+else:
+    import fcntl
+
+    def lock(descriptor: int) -> None:
+        """Wait for the lock on an open file; closing the file gives it up. Raises OSError."""
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
