@@ -105,7 +105,7 @@ def all_said(store: CaseStore, as_of: datetime, **asked: Any) -> list[Any]:
 def test_rows_of_families_do_not_depend_on_the_number_of_workers(
     store_url: str, tmp_path: Path
 ) -> None:
-    histories = Histories(store_url, tmp_path / "store.key", 5)
+    histories = Histories(store_url, tmp_path / "store.key", 6)
     with histories.store as store, Runner(store, ALL, batch=9) as runner:
         histories.go_on(200)
         runner.catch_up()
