@@ -19,6 +19,9 @@ MOST = 64 * 1024 * 1024
 _SMALL = 4 * 1024 * 1024
 """The most bytes of what is parsed at once: a line, or a file of one value. That is several times
 as fast as to look for where its records end."""
+_DEEPEST = 10_000
+"""How deep a record may be nested. No parser takes one that is nested so deep, and to look for the
+end of one that never ends would take minutes."""
 _PIECE = 64 * 1024
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _TO_BRACKET = re.compile(rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
@@ -282,6 +285,8 @@ class _Scanner:
             depth += 1 if mark in b"{[" else -1
             if depth == 0:
                 return offset
+            if depth > _DEEPEST:
+                raise UnreadableInput("it is nested too deeply")
 
 
 def _end(pattern: re.Pattern[bytes], data: bytes, at: int) -> int:

@@ -99,6 +99,20 @@ def test_a_record_that_is_too_long_is_refused_before_it_fills_the_memory(
     assert Endless.read_so_far < 1_000_000
 
 
+def test_a_record_that_is_nested_without_end_is_refused_soon() -> None:
+    read_so_far = 0
+
+    class Endless(io.RawIOBase):
+        def read(self, size: int = -1) -> bytes:
+            nonlocal read_so_far
+            read_so_far += size
+            return b"[" * size
+
+    with pytest.raises(UnreadableInput, match="nested too deeply"):
+        list(records(Endless(), ()))  # type: ignore[arg-type]
+    assert read_so_far < 16 * 1024 * 1024
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
