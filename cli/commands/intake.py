@@ -39,10 +39,11 @@ from cli.terminal.output import (
 )
 from cli.terminal.progress import progress
 from cli.terminal.text import visible
+from cli.views.imported import as_object, print_events, print_refused, print_told, was_read
 
 if TYPE_CHECKING:
     from casestore.intake import Line, Options, Reading
-    from casestore.transfer.lines import FromElsewhere, Read, Reason
+    from casestore.transfer.lines import FromElsewhere, Read
 
 _HELPDESKS = frozenset(("zendesk", "zammad", "freshdesk", "chatwoot", "otrs", "jira"))
 """Whose numbers two instances have alike."""
@@ -436,7 +437,7 @@ def _write_lines(
             else:
                 write_whole(destination, every, 0o600)
     if not settings().quiet:
-        click.echo(f"{_was_read(reading)}; wrote {counted(written, 'line')}", err=True)
+        click.echo(f"{was_read(reading)}; wrote {counted(written, 'line')}", err=True)
         print_told(told, err=True)
 
 
@@ -503,20 +504,20 @@ def _report_dry_run(
 
     rows = {stream: timeline.rows(_history(store, stream)) for stream in shown}
     if not for_people():
-        print_object({**_as_object(reading, result), "cases": rows})
+        print_object({**as_object(reading, result), "cases": rows})
         return
     lines: list[str] = []
     for stream, own in rows.items():
         lines += [heading(stream), *table(timeline.columns(), own), ""]
     print_lines(lines)
-    _print_refused(result, _MOST_REFUSED)
+    print_refused(result, _MOST_REFUSED)
     imported = result.imported
     there = f"{imported.repeated:,} already there, " if imported.repeated else ""
     click.echo(
-        f"dry run, nothing was appended: {_was_read(reading)}; "
+        f"dry run, nothing was appended: {was_read(reading)}; "
         f"{counted(imported.appended, 'event')} to append, {there}{len(imported.refused)} refused"
     )
-    _print_events(result)
+    print_events(result)
     print_told(result.told)
 
 
@@ -531,19 +532,19 @@ def _history(store: CaseStore, stream: str) -> Any:
 
 
 def _report(reader: str, reading: Reading, result: FromElsewhere, other: str | None) -> None:
-    _print_refused(result)
+    print_refused(result)
     imported = result.imported
     if not for_people():
-        print_object(_as_object(reading, result))
+        print_object(as_object(reading, result))
     elif not result.stopped:
         told = (
-            f"{_was_read(reading)}: {counted(imported.appended, 'event')} appended, "
+            f"{was_read(reading)}: {counted(imported.appended, 'event')} appended, "
             f"{imported.repeated} already there, {len(imported.refused)} refused"
         )
         if imported.registered:
             told += f"; the store registered {counted(imported.registered, 'customer')} itself"
         click.echo(told)
-        _print_events(result)
+        print_events(result)
     if for_people():
         print_told(result.told)
     _advise(reader, reading, result, other)
@@ -558,14 +559,6 @@ def _report(reader: str, reading: Reading, result: FromElsewhere, other: str | N
         raise Failure(_STRICT, REFUSED)
     if imported.refused:
         raise click.exceptions.Exit(REFUSED)
-
-
-def _print_refused(result: FromElsewhere, most: int | None = None) -> None:
-    refused = result.imported.refused
-    for refusal in refused[:most]:
-        click.echo(visible(refusal.message), err=True)
-    if most is not None and len(refused) > most:
-        click.echo(f"and {len(refused) - most:,} more were refused", err=True)
 
 
 def _of_another_instance(
@@ -599,62 +592,3 @@ def _advise(reader: str, reading: Reading, result: FromElsewhere, other: str | N
         f"nothing here was understood as {reader}: is it what {_PAGE_OF_EXPORTS} says to export, "
         f"or {other}?"
     )
-
-
-def _was_read(reading: Reading) -> str:
-    if not reading.counts:
-        return f"no {reading.things} read"
-    read = (f"{n:,} {_one(things) if n == 1 else things}" for things, n in reading.counts.items())
-    return f"{', '.join(read)} read"
-
-
-def _one(things: str) -> str:
-    """One of what there are more of: "activity" of "activities"."""
-    return f"{things[:-3]}y" if things.endswith("ies") else things.removesuffix("s")
-
-
-def _print_events(result: FromElsewhere) -> None:
-    if result.events:
-        events = sorted(result.events.items(), key=lambda each: (-each[1], each[0]))
-        click.echo("  " + ", ".join(f"{count:,} {name}" for name, count in events))
-
-
-def print_told(told: Any, *, err: bool = False) -> None:
-    """Print what a reader left out and why, and what should be known."""
-    for title, reasons in (
-        ("left out, for it could not be read:", told.unreadable),
-        ("left out, for no event is made of it:", told.no_event),
-        ("to know:", told.remarks),
-    ):
-        if reasons:
-            click.echo(title, err=err)
-        for reason, found in sorted(reasons.items(), key=lambda each: (-each[1].count, each[0])):
-            click.echo(f"  {visible(_in_words(reason, found))}", err=err)
-
-
-def _in_words(reason: str, found: Reason) -> str:
-    places = "; ".join(found.places) + ("; …" if found.count > len(found.places) else "")
-    return f"{found.count:,} × {reason}" + (f" ({places})" if found.places else "")
-
-
-def _as_object(reading: Reading, result: FromElsewhere) -> dict[str, Any]:
-    imported = result.imported
-    return {
-        "read": dict(reading.counts),
-        **imported._asdict(),
-        "refused": [refusal._asdict() for refusal in imported.refused],
-        "events": dict(sorted(result.events.items())),
-        "left_out": [
-            *_as_rows(result.told.unreadable, unreadable=True),
-            *_as_rows(result.told.no_event, unreadable=False),
-        ],
-        "remarks": _as_rows(result.told.remarks),
-        "kept": result.kept_count,
-    }
-
-
-def _as_rows(reasons: Mapping[str, Reason], **more: Any) -> list[dict[str, Any]]:
-    return [
-        {"reason": reason, "count": found.count, "where": list(found.places), **more}
-        for reason, found in sorted(reasons.items())
-    ]
