@@ -107,6 +107,11 @@ def _is_maildir(path: Path) -> bool:
     return (path / "cur").is_dir() or (path / "new").is_dir()
 
 
+def shown(name: Path | str) -> str:
+    """A file's name as text; what in it is no UTF-8 is escaped, since no database takes it."""
+    return str(name).encode("utf-8", "backslashreplace").decode()
+
+
 def inputs(path: Path) -> Iterator[Input]:
     """What a file holds: itself, unpacked where it is compressed, or the members of an archive.
 
@@ -119,7 +124,7 @@ def inputs(path: Path) -> Iterator[Input]:
         os.scandir(path).close()  # it could not be looked into: this says why
         return
     with path.open("rb") as file:
-        yield from _unpacked(str(path), file)
+        yield from _unpacked(shown(path), file)
 
 
 def _unpacked(name: str, file: BinaryIO, deep: int = 0) -> Iterator[Input]:
@@ -165,7 +170,7 @@ def _zipped(name: str, stream: BinaryIO, deep: int) -> Iterator[Input]:
             if member.flag_bits & _ENCRYPTED:
                 raise BrokenInput("it is encrypted; unpack it and import what is in it")
             with _sound(lambda: archive.open(member)) as inner:  # noqa: B023  (called at once)
-                place = f"{name}: {member.filename}"
+                place = f"{name}: {shown(member.filename)}"
                 yield from _unpacked(place, cast(BinaryIO, inner), deep)
 
 
@@ -188,7 +193,7 @@ def _tarred(name: str, stream: BinaryIO, deep: int) -> Iterator[Input]:
         while (member := _sound(archive.next)) is not None:
             if member.isfile() and _is_shown(member.name):
                 inner = cast(BinaryIO, archive.extractfile(member))
-                yield from _unpacked(f"{name}: {member.name}", inner, deep)
+                yield from _unpacked(f"{name}: {shown(member.name)}", inner, deep)
             archive.members = []  # type: ignore[attr-defined]  # it would remember them all
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import ClassVar, cast
 
 from casestore.errors import StoreUnavailable, UnreadableInput
-from casestore.intake.inputs import BROKEN, Input, files, inputs
+from casestore.intake.inputs import BROKEN, Input, files, inputs, shown
 from casestore.intake.options import Options
 from casestore.intake.scratch import NO_ROOM, Scratch
 from casestore.streams.wording import counted
@@ -175,7 +175,7 @@ def _take(reader: BaseReader, path: Path) -> None:
     except BROKEN as error:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:  # an archive is copied there
             raise StoreUnavailable(NO_ROOM.format(why=error.strerror)) from error
-        scratch.tell(LeftOut("the file is broken, or cannot be read", str(path), _why(error)))
+        scratch.tell(LeftOut("the file is broken, or cannot be read", shown(path), _why(error)))
 
 
 def _take_input(reader: BaseReader, given: Input) -> None:
@@ -191,4 +191,4 @@ def _take_input(reader: BaseReader, given: Input) -> None:
 def _why(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return str(error)[:200] or type(error).__name__
+    return shown(str(error))[:200] or type(error).__name__

@@ -239,3 +239,16 @@ def test_a_link_to_a_folder_is_followed_and_none_in_circles(tmp_path: Path) -> N
     (folder / "again").symlink_to(tmp_path / "elsewhere")
     (folder / "up").symlink_to(folder)
     assert list(files([folder])) == [folder / "again" / "a"]
+
+
+def test_names_that_are_no_utf_8_are_told(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.json")
+    (tmp_path / name).write_bytes(b"{")
+    (tmp_path / "x.tar").write_bytes(tar({name: b"{"}))
+    (tmp_path / os.fsdecode(b"cut\xff.gz")).write_bytes(gzip.compress(b"{}")[:12])
+    told = list(reading("cloudevents", [tmp_path], Options()))
+    assert [each.where for each in told if isinstance(each, LeftOut)] == [
+        f"{tmp_path}/caf\\udce9.json",
+        f"{tmp_path}/cut\\udcff.gz",
+        f"{tmp_path}/x.tar: caf\\udce9.json",
+    ]
