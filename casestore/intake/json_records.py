@@ -56,7 +56,7 @@ def records(stream: BinaryIO, lists: Collection[str]) -> Iterator[Record]:
         raise UnreadableInput("the file is empty")
     while (mark := scanner.peek()) is not None:
         if (small := scanner.small(lists)) is not None:
-            yield from _parsed(small, lists)
+            yield from _parsed(*small, lists)
         elif mark == b"[":
             for item in scanner.items():
                 yield Record("", item)
@@ -88,9 +88,12 @@ def _object(scanner: _Scanner, lists: Collection[str]) -> Iterator[Record]:
 _Parsed = dict[str, msgspec.Raw] | list[msgspec.Raw]
 
 
-def _parsed(value: _Parsed, lists: Collection[str]) -> Iterator[Record]:
+def _parsed(data: bytes, value: _Parsed, lists: Collection[str]) -> Iterator[Record]:
     if isinstance(value, list):
         yield from (Record("", bytes(item)) for item in value)
+        return
+    if not any(name in value for name in lists):
+        yield Record("", data)
         return
     rest: list[bytes] = []
     for name, raw in value.items():
@@ -172,10 +175,11 @@ class _Scanner:
             if not self._fill():
                 return None
 
-    def small(self, lists: Collection[str]) -> _Parsed | None:
+    def small(self, lists: Collection[str]) -> tuple[bytes, _Parsed] | None:
         """The value that begins here, if it ends with its line, or is the rest of a small file.
 
-        None also where one of the lists may stand there twice: a parser keeps the last one alone.
+        As JSON, and parsed. None also where one of the lists may stand there twice, of which a
+        parser keeps the last one alone.
         """
         most = min(_SMALL, MOST)
         for mark in (b"\n", b""):
@@ -184,7 +188,7 @@ class _Scanner:
                 if isinstance(parsed, dict) and _repeats(found, lists, parsed):
                     return None
                 self._at += len(found)
-                return parsed
+                return found.rstrip(), parsed
         self._is_small = False
         return None
 

@@ -28,7 +28,9 @@ CREATE TABLE lines (
     number INTEGER PRIMARY KEY, turn INTEGER, stream TEXT, type TEXT, data BLOB, key TEXT,
     source TEXT, at INTEGER, whence TEXT, keep INTEGER
 );
-CREATE TABLE told (number INTEGER PRIMARY KEY, kind TEXT, told TEXT);
+CREATE TABLE told (
+    number INTEGER PRIMARY KEY, reason TEXT, whence TEXT, detail TEXT, unreadable INTEGER
+);
 CREATE TABLE leads (stream TEXT, other TEXT);
 """
 _INSERT_LINE = (
@@ -39,8 +41,9 @@ NO_ROOM = (
     "the temporary file of the import could not be written: {why}; it takes about twice the space "
     "of what is read. TMPDIR names another folder for it"
 )
+_TOGETHER = 100
+"""How many lines, and things told, are put into their table at once."""
 _CACHE_KIB = 16 * 1024
-_TELLS: dict[str, type[LeftOut] | type[Remark]] = {"out": LeftOut, "remark": Remark}
 
 
 class Stored(NamedTuple):
@@ -68,6 +71,10 @@ class Scratch:
         self.counts: Counter[str] = Counter()
         """How many things were read, by what they are called, like "rows"."""
         self._turns: dict[str, int] = {}
+        self._added: list[tuple[int | str | bytes, ...]] = []
+        """Lines that are not in their table yet."""
+        self._told: list[tuple[str | bool | None, ...]] = []
+        """The same for what was told."""
 
     def close(self) -> None:
         """Remove it."""
@@ -88,6 +95,7 @@ class Scratch:
     def whole(self) -> Iterator[None]:
         """All that is put within is kept, or, if an error is raised, none of it."""
         counts = self.counts.copy()
+        self._flush_told()
         self.sql.execute("SAVEPOINT input")
         try:
             yield
@@ -95,6 +103,7 @@ class Scratch:
             if self.sql.in_transaction:  # not where a full disk has ended it
                 self.sql.execute("ROLLBACK TO input")
             self.counts = counts
+            self._told.clear()
             raise
         finally:
             if self.sql.in_transaction:
@@ -161,16 +170,28 @@ class Scratch:
 
     def tell(self, told: LeftOut | Remark) -> None:
         """Keep what was left out, or a remark, until it is told."""
-        kind = "out" if isinstance(told, LeftOut) else "remark"
-        text = msgspec.json.encode(told).decode()
-        self.sql.execute("INSERT INTO told (kind, told) VALUES (?, ?)", (kind, text))
+        self._told.append((*told, None, None) if isinstance(told, Remark) else told)
+        if len(self._told) >= _TOGETHER:
+            self._flush_told()
+
+    def _flush_told(self) -> None:
+        self.sql.executemany(
+            "INSERT INTO told (reason, whence, detail, unreadable) VALUES (?, ?, ?, ?)", self._told
+        )
+        self._told.clear()
 
     def add(self, line: Line) -> None:
         """Keep a line. Those of one stream are added in the order in which they are appended."""
         # A stream's lines never change their order, though the source's clock may step back.
         turn = self._turns[line.stream] = max(line.at, self._turns.get(line.stream, line.at))
+        self._added.append((turn, *line))
+        if len(self._added) >= _TOGETHER:
+            self._flush()
+
+    def _flush(self) -> None:
         # The fields of a line are the columns after `turn`, in their order.
-        self.sql.execute(_INSERT_LINE, (turn, *line))
+        self.sql.executemany(_INSERT_LINE, self._added)
+        self._added.clear()
 
     def forget_turns(self) -> None:
         """Called by a reader after a stream's last line, so that memory stays flat."""
@@ -178,11 +199,19 @@ class Scratch:
 
     def told(self) -> Iterator[LeftOut | Remark]:
         """What was told, in order."""
-        for kind, text in self.sql.execute("SELECT kind, told FROM told ORDER BY number"):
-            yield msgspec.json.decode(text, type=_TELLS[kind])
+        self._flush_told()
+        rows = self.sql.execute(
+            "SELECT reason, whence, detail, unreadable FROM told ORDER BY number"
+        )
+        for reason, where, detail, unreadable in rows:
+            if detail is None:
+                yield Remark(reason, where)
+            else:
+                yield LeftOut(reason, where, detail, bool(unreadable))
 
     def lines(self) -> Iterator[Line]:
         """The lines in the order of time."""
+        self._flush()
         rows = self.sql.execute(
             "SELECT stream, type, data, key, source, at, whence, keep FROM lines "
             "ORDER BY turn, number"
@@ -191,6 +220,7 @@ class Scratch:
 
     def line_count(self) -> int:
         """How many lines there are."""
+        self._flush()
         return int(self.sql.execute("SELECT count(*) FROM lines").fetchone()[0])
 
     def drop_before(self, since: datetime) -> int:
@@ -199,6 +229,7 @@ class Scratch:
         A case that is kept is kept whole, with its customer and the cases that it was merged into:
         a history that began in the middle would be read wrongly. Gives the number of cases.
         """
+        self._flush()
         self._note_leads()
         moment = to_microseconds(since)
         self.sql.executescript("CREATE TEMP TABLE live (stream TEXT PRIMARY KEY)")
@@ -223,7 +254,7 @@ class Scratch:
         rows = self.sql.execute(
             "SELECT stream, type, data FROM lines WHERE type IN ('CaseOpened', 'CaseMerged')"
         )
-        for stream, kind, data in rows.fetchall():
+        for stream, kind, data in rows:
             fields: dict[str, Any] = msgspec.json.decode(data)
             if kind == "CaseOpened":
                 other = f"customer:{fields['customer_id']}"

@@ -51,6 +51,13 @@ def moment(given: object, zone: tzinfo | None = None) -> datetime | None:
             seconds, or milliseconds, since 1970, also as text.
         zone: the zone of a time that names none.
     """
+    if not isinstance(given, str | int | float):
+        return None
+    return _moment_in_utc(given, zone)
+
+
+@lru_cache(maxsize=1024, typed=True)  # records near one another tell the same times
+def _moment_in_utc(given: str | float, zone: tzinfo | None) -> datetime | None:
     try:
         at = _moment(given)
         if at is not None and at.utcoffset() is None:
@@ -63,14 +70,14 @@ def moment(given: object, zone: tzinfo | None = None) -> datetime | None:
     return at if _FIRST < at < _LAST else None
 
 
-def _moment(given: object) -> datetime | None:
+def _moment(given: str | float) -> datetime | None:
     if isinstance(given, str):
         text = given.strip()
         if text[4:5] == "-" or not _SECONDS.fullmatch(text):
             named = text.endswith(("UTC", "GMT"))
             return datetime.fromisoformat(_UTC_NAMED.sub("+00:00", text) if named else text)
         given = float(text)
-    if isinstance(given, bool) or not isinstance(given, int | float) or given <= 0:
+    if isinstance(given, bool) or given <= 0:
         return None
     milliseconds = given if given >= _MILLISECONDS else given * 1000
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)

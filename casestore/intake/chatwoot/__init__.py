@@ -9,6 +9,7 @@ conversation was resolved or assigned, only webhooks tell.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import ClassVar
 
 import msgspec
@@ -58,11 +59,13 @@ class Reader(HelpdeskReader):
         super().__init__(options, scratch)
         # What most records of a file tell again is put once.
         self._last_channel = ("", "")
+        self._last_created: tuple[str, datetime | None] = ("", None)
         self._last_account: Native | None = None
 
     def take(self, given: Input) -> Iterator[LeftOut | Remark]:
         """Keep each message, and what else is told of its conversation."""
         last, self._last_channel, self._last_account = "", ("", ""), None
+        self._last_created = ("", None)  # what a file that is left out has put is gone
         for number, record in enumerate(records(given.stream, ("payload",)), 1):
             where = f"{given.name}, record {number}"
             names = decode(record.data, Names, where)
@@ -160,7 +163,8 @@ class Reader(HelpdeskReader):
             self._last_channel = parent, channel
             self.scratch.put("channel", "", _encode(channel), parent=parent, where=where)
         created = second(conversation.created_at)
-        if created is not None:
+        if created is not None and self._last_created != (parent, created):
+            self._last_created = parent, created
             self.scratch.put("created", "", _encode(created), parent=parent, where=where)
         inbox = conversation.contact_inbox
         contact = meta.sender.id if meta and meta.sender else None
