@@ -56,7 +56,7 @@ class Reader(HelpdeskReader):
                 known += 1
                 self.read_one(_THINGS[kind])
                 yield from self._take(kind, record.data, where)
-            elif not found.keys() <= {"assets"}:
+            elif found.keys() != {"assets"}:
                 strange += 1
                 yield LeftOut(NO_RECORD, where, "neither a ticket nor an article, history or user")
         if strange and not known:
