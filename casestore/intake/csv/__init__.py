@@ -179,7 +179,8 @@ class Reader(reading.BaseReader):
     def lines(self) -> Iterator[Read]:
         """The lines of each case, and then those of the customers."""
         sql = self.scratch.sql
-        cases = Cases(self._mapping, self.options, self._columns, self._times, self._cannot_merge)
+        merging = self._cannot_merge
+        cases = Cases(self._mapping, self.options, self._columns, self._times, merging)
         self.source = cases.source
         if any(rule.event.__name__ == "CaseMerged" for rule in self._mapping.rules):
             sql.execute("CREATE INDEX csv_whose ON csv_rows (whose)")

@@ -66,7 +66,11 @@ class Cases:
                 reason = "its case is not in the store: first import the table that opens it"
                 yield from (LeftOut(reason, row.where, case_id) for row in rows)
                 return
-            case.rehearsal.join_known()
+            case.join_known()
+        elif self._known.has(case.stream):
+            rows = list(rows)
+            if not self._opens(case, rows):
+                case.join_known()
         spoken: set[str] = set()
         """The rows that are not done, and became something or were left out."""
         for found in self._drafts.of(rows):
@@ -81,6 +85,21 @@ class Cases:
                 yield from (Remark(what, found.where) for what in self.compiler.remarks)
                 self.compiler.remarks.clear()
                 yield read
+
+    def _opens(self, case: _Case, rows: Iterable[Row]) -> bool:
+        """Whether one of the rows opens their case.
+
+        Then they are read as they were before the store had the case: what stands before that row
+        is left out every time.
+        """
+        for draft in self._drafts.of(rows):
+            if isinstance(draft, Draft) and draft.rule is self._opening:
+                tried = _Case(case.id, Rehearsal(case.stream, whole=True))
+                made = self._tried(tried, draft)
+                self.compiler.remarks.clear()
+                if isinstance(made, Line):
+                    return True
+        return False
 
     def _is_wanted(self, case: _Case, draft: Draft) -> bool:
         """Whether a draft's rule still applies, now that the events before it are made."""
@@ -102,10 +121,6 @@ class Cases:
             if not rule.of_customer:
                 case.rehearsal.take(made)
         except (Unfit, Refused) as why:
-            if rule is self._opening and self._known.has(case.stream):
-                case.opened = True
-                case.rehearsal.join_known()
-                return None
             return LeftOut(why.reason, draft.where, why.detail)
         case.made.add(rule.rule.label)
         case.opened = case.opened or rule is self._opening
@@ -164,3 +179,8 @@ class _Case:
         self.opened = False
         self.made: set[str] = set()
         """The labels of rules that have made an event."""
+
+    def join_known(self) -> None:
+        """Go on with a case that the store has, and that no row opens."""
+        self.opened = True
+        self.rehearsal.join_known()

@@ -27,6 +27,12 @@ class Unfit(Exception):  # noqa: N818  (it says what happened, as those of cases
         self.detail = detail[:200]
 
 
+def shape(text: str) -> str:
+    """What a cell looks like: a for each letter, 9 for each digit. It may be one of a row that has
+    shifted, and hold what a customer said."""
+    return re.sub(r"[^\W\d_]", "a", re.sub(r"\d", "9", text[:40]))
+
+
 class Times:
     """Reads times in the formats of a mapping: "iso", "epoch", "epoch_ms" or as strptime has them.
 
@@ -54,10 +60,10 @@ class Times:
     def _utc(self, text: str) -> datetime:
         given = self._parsed(text.strip())
         if given is None:
-            raise Unfit("a time fits none of the mapping's time_formats", text)
+            raise Unfit("a time fits none of the mapping's time_formats", shape(text))
         if given.utcoffset() is None:
             if self._zone is None:
-                raise Unfit("a time without a zone, and the mapping names no timezone", text)
+                raise Unfit("a time without a zone, and the mapping names no timezone", shape(text))
             given = given.replace(tzinfo=self._zone)
             twice = given.utcoffset() != given.replace(fold=1).utcoffset()
             if twice and len(self.doubtful) < _MOST_DOUBTFUL:
@@ -65,7 +71,7 @@ class Times:
         try:
             return given.astimezone(UTC)
         except OverflowError:
-            raise Unfit("a time is outside the years 1 to 9999", text) from None
+            raise Unfit("a time is outside the years 1 to 9999", shape(text)) from None
 
     def _parsed(self, text: str) -> datetime | None:
         for form in self._formats:
@@ -133,11 +139,11 @@ def amount(text: str, decimal: str) -> str:
     """
     bare = "".join(c for c in text if category(c) != "Sc").replace("\xa0", " ").strip()
     if not _AMOUNT[decimal].fullmatch(bare):
-        raise Unfit("an amount that is no number as the mapping writes them", text)
+        raise Unfit("an amount that is no number as the mapping writes them", shape(text))
     plain = re.sub(r"[^\d,.-]", "", bare).replace("." if decimal == "," else ",", "")
     number = Decimal(plain.replace(",", "."))
     if number < 0:
-        raise Unfit("an amount that is less than nothing", text)
+        raise Unfit("an amount that is less than nothing", shape(text))
     return str(number)
 
 
@@ -148,11 +154,11 @@ def flag(text: str) -> bool:
         return True
     if lower in _FALSE:
         return False
-    raise Unfit("a flag that is neither true nor false", text)
+    raise Unfit("a flag that is neither true nor false", shape(text))
 
 
 def whole(text: str) -> int:
     """A whole number; "4.0" is one. Raises Unfit."""
     if not re.fullmatch(r"\s*-?\d{1,18}(?:\.0*)?\s*", text):
-        raise Unfit("a number that is no whole number", text)
+        raise Unfit("a number that is no whole number", shape(text))
     return int(text.strip().partition(".")[0])

@@ -5,12 +5,13 @@ They take what is seen of a row, and give a value, or None where it is missing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from collections.abc import Mapping as Map
 from typing import Any
 
 from casestore.errors import InvalidMapping, Mistake
-from casestore.intake.csv.cells import Times, Unfit, amount, flag, whole
+from casestore.intake.csv.cells import Times, Unfit, amount, flag, shape, whole
 from casestore.intake.csv.document import (
     ORDINAL,
     SPECIAL,
@@ -27,6 +28,8 @@ from casestore.intake.csv.document import (
 from casestore.intake.ids import is_contact
 from casestore.intake.values import plain_id
 
+_CALLED = re.compile(r"@|^\s*[+(]|\d \d")
+"""What only addresses and telephone numbers have."""
 _MOST_TOLD = 20
 """How many unknown values are named, and how many of those that fell to "*"."""
 _MOST_CACHED = 50_000
@@ -128,13 +131,13 @@ class Compiler:
     # --- ids ----------------------------------------------------------------------------------
 
     def id(self, template: Template, *, person: bool = False, change: bool = False) -> Text:
-        """An id. An address in it is made pseudonymous; of a person's, a telephone number too.
+        """An id. An address in it is made pseudonymous, and a telephone number.
 
-        Of a person's that one column gives, the column alone is made pseudonymous, so that it is
-        the same whatever stands before it.
+        Of an id that one column gives, the column alone is made pseudonymous, so that it is the
+        same whatever stands before it.
         """
         begin, end = "", ""
-        if person and len(template.names) == 1:
+        if len(template.names) == 1 and not (change and template.names[0] in SPECIAL):
             begin, end = template.texts
             template = Template(("", ""), template.names)
         write = self.text(template, every=True, change=change)
@@ -153,7 +156,8 @@ class Compiler:
         return make
 
     def _id(self, text: str, person: bool) -> str | None:
-        if (person or "@" in text) and is_contact(text):
+        # The number of a case may be 00001026 or 2026/000123, which is no telephone number.
+        if (person or _CALLED.search(text)) and is_contact(text):
             return self._pseudonym(text)
         return plain_id(text) or None
 
@@ -204,7 +208,7 @@ class Compiler:
             if (text := write(seen)) is None:
                 return None
             if (code := currency(seen)) is None:
-                raise Unfit("an amount without a currency", text)
+                raise Unfit("an amount without a currency", shape(text))
             return {"amount": amount(text, decimal), "currency": code.strip().upper()}
 
         return make

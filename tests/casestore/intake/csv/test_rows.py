@@ -11,6 +11,7 @@ import pytest
 from casestore.errors import InvalidMapping
 from casestore.intake.csv import events, read_mapping
 from casestore.intake.ids import plain_pseudonym
+from casestore.intake.values import AHEAD
 from casestore.transfer.lines import LeftOut, Read
 from tests.support.tables import (
     Known,
@@ -216,6 +217,21 @@ def test_an_address_or_a_telephone_number_is_in_no_id(tmp_path: Path) -> None:
     assert lines(read)[0].fields["actor"]["id"] == plain_pseudonym("ben@example.com")
     read = mapped(STATES, tmp_path, HEADER + FIRST.replace("7,", "ann@example.com,"))
     assert "@" not in lines(read)[0].stream
+    prefixed = STATES.replace('id = "{number}"', 'id = "crm-{number}"')
+    for number in ("+39 055 1234567", "055 1234567", "ann@example.com"):
+        read = mapped(prefixed, tmp_path, HEADER + FIRST.replace("7,", f"{number},"))
+        assert lines(read)[0].stream == f"case:crm-{plain_pseudonym(number)}"
+    for number in ("00001026", "2026/000123", "2026-000123"):
+        read = mapped(prefixed, tmp_path, HEADER + FIRST.replace("7,", f"{number},"))
+        assert lines(read)[0].stream == f"case:crm-{number}"
+
+
+def test_a_time_that_is_ahead_of_the_clock_is_left_out(tmp_path: Path) -> None:
+    ahead = FIRST.replace("2026", "2999").replace("New", "Closed")
+    read = mapped(STATES, tmp_path, HEADER + FIRST + ahead)
+    assert set(left_out(read)) == {(AHEAD, "row 3")}
+    read = mapped(STATES, tmp_path, HEADER + ahead)
+    assert lines(read) == []
 
 
 CHANGES = """
@@ -575,6 +591,25 @@ def test_a_later_export_extends_the_first(tmp_path: Path) -> None:
     done = imported(tmp_path, first, again, more)
     assert [each.imported.appended for each in done] == [7, 0, 1]
     assert [each.kept_count for each in done] == [0, 0, 1]
+
+
+def test_rows_before_the_one_that_opens_are_left_out_every_time(tmp_path: Path) -> None:
+    opening = STATES.replace("[open]", '[open]\nat = "{opened}"')
+    header = HEADER.replace("via", "via,opened")
+    row = FIRST.replace("Phone", "Phone,{}")
+    first = row.format("soon").replace("New", "Closed")
+    table = header + first + row.format("01/01/2026 10:00").replace("10:00", "11:00")
+    read = mapped(opening, tmp_path, table)
+    again = mapped(opening, tmp_path, table, known=Known("case:7"))
+    assert [each.type for each in lines(read)] == ["CaseOpened", "NoteAdded"]
+    assert lines(again) == lines(read)
+    assert left_out(again) == left_out(read)
+
+
+def test_what_is_left_out_does_not_say_what_stands_in_its_cell(tmp_path: Path) -> None:
+    row = FIRST.replace("01/02/2026 10:00", "Anna 0170 1234567 rang")
+    (left,) = [each for each in mapped(STATES, tmp_path, HEADER + row) if isinstance(each, LeftOut)]
+    assert left.detail == "aaaa 9999 9999999 aaaa"
 
 
 def test_a_longer_table_of_states_extends_the_first(tmp_path: Path) -> None:
