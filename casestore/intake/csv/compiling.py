@@ -299,14 +299,14 @@ class Compiler:
     def _not_known(self, place: tuple[int | None, str], hint: str, text: str) -> Unfit:
         _, found = self._unknown.setdefault(place, (hint, {}))
         if len(found) <= _MOST_TOLD:
-            found[text[:100]] = None
+            found[_told(text)] = None
         return Unfit("a value that the mapping does not know", text)
 
     def _tell_fallen(self, name: str, text: str) -> None:
         known = self._fell.setdefault(name, set())
         if text in known or len(known) < _MOST_TOLD:
             known.add(text)
-            self.remarks.append(f'values.{name}: {text[:100]!r} fell to "*"')
+            self.remarks.append(f'values.{name}: {_told(text)!r} fell to "*"')
         else:
             self.remarks.append(f'values.{name}: other values fell to "*"')
 
@@ -319,6 +319,11 @@ class Compiler:
             mistakes.append(Mistake(line, where, f"the file has {shown}{more}, and it {hint}"))
         if mistakes:
             raise InvalidMapping(sorted(mistakes, key=lambda each: (each.line or 0, each.where)))
+
+
+def _told(text: str) -> str:
+    """A value that a person is to put into a list; of an address no more than what it looks like."""
+    return shape(text) if is_contact(text) else text[:100]
 
 
 def _joined(texts: tuple[str, ...], values: list[str]) -> str:

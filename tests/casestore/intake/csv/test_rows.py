@@ -610,6 +610,10 @@ def test_what_is_left_out_does_not_say_what_stands_in_its_cell(tmp_path: Path) -
     row = FIRST.replace("01/02/2026 10:00", "Anna 0170 1234567 rang")
     (left,) = [each for each in mapped(STATES, tmp_path, HEADER + row) if isinstance(each, LeftOut)]
     assert left.detail == "aaaa 9999 9999999 aaaa"
+    row = FIRST.replace("Phone", "ann@example.com")
+    assert remarks(mapped(STATES, tmp_path, HEADER + row)) == [
+        "values.channel: 'aaa@aaaaaaa.aaa' fell to \"*\""
+    ]
 
 
 def test_a_longer_table_of_states_extends_the_first(tmp_path: Path) -> None:
