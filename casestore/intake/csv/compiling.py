@@ -322,7 +322,7 @@ class Compiler:
 
 
 def _told(text: str) -> str:
-    """A value that a person is to put into a list; of an address no more than what it looks like."""
+    """A value that somebody puts into a list; of an address no more than what it looks like."""
     return shape(text) if is_contact(text) else text[:100]
 
 
