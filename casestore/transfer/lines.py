@@ -146,7 +146,7 @@ class Told:
             counts, reason, place = self.remarks, told.what, told.where
         else:
             counts = self.unreadable if told.unreadable else self.no_event
-            place = f"{told.where}: {told.detail}" if told.detail else told.where
+            place = ": ".join(filter(None, (told.where, told.detail)))
             reason = told.reason
         before = counts.get(reason, Reason(0, ()))
         places = before.places
