@@ -65,7 +65,7 @@ _stream_of = itemgetter(1)
 
 
 class Hanging(NamedTuple):
-    """An event in the way of an undoing: by somebody else, or one that cannot be voided."""
+    """An event that prevents the undoing: somebody else recorded it, or it cannot be voided."""
 
     stream: str
     version: int
