@@ -450,7 +450,7 @@ _STRICT = "nothing was appended: --strict, and something could not be read"
 def _dry_run(reader: str, paths: Sequence[Path], options: Options, show: int) -> None:
     """Import into a store that is gone afterwards, and show what came of it, and the new cases."""
     from casestore.intake import append_lines  # noqa: PLC0415  (help must not wait for it)
-    from casestore.transfer.rehearsal import Rehearsal  # noqa: PLC0415  (the same)
+    from casestore.transfer.trial import Trial  # noqa: PLC0415  (the same)
 
     shown: list[str] = []
     with (
@@ -464,8 +464,8 @@ def _dry_run(reader: str, paths: Sequence[Path], options: Options, show: int) ->
             _reading(reader, paths, options) as (reading, items),
             progress("lines", reading.line_count) as tick,
         ):
-            rehearsal = Rehearsal(present, store)
-            noting = _noting(rehearsal.items(items), rehearsal.had, shown, show)
+            trial = Trial(present, store)
+            noting = _noting(trial.items(items), trial.had, shown, show)
             result = append_lines(store, noting, on_error="skip", progress=tick)
         other = _of_another_instance(present, reader, options, result)
         _report_dry_run(store, reading, result, shown)

@@ -13,7 +13,7 @@ _AT_ONCE = 500
 """For how many lines the streams are copied together."""
 
 
-class Rehearsal:
+class Trial:
     """Copies streams from a store into another one, each before the first line for it comes.
 
     Args:
