@@ -1,4 +1,4 @@
-"""`casestore export`, and the import of NDJSON: one event a line."""
+"""The import of NDJSON: one event a line."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from typing import IO, Literal
 import click
 
 from casestore.streams.wording import counted
-from casestore.system.files import write_whole
 from casestore.transfer.importing import Imported
-from casestore.transfer.ndjson import MAX_LINE, export_lines, import_lines
+from casestore.transfer.ndjson import MAX_LINE, import_lines
 from cli.main import INTERRUPTED, Failure
-from cli.terminal.options import REFUSED, Usage, settings, shared
+from cli.terminal.options import REFUSED, Usage, settings
 from cli.terminal.output import for_people, print_object
 from cli.terminal.progress import progress
 from cli.terminal.text import visible
@@ -150,46 +149,3 @@ def in_words(result: Imported) -> str:
         return told
     # An event each: without this, an export would have more lines than were imported.
     return f"{told}; the store registered {counted(result.registered, 'customer')} itself"
-
-
-@click.command()
-@click.option("--stream", metavar="STREAM", help="Only this one, like case:4711.")
-@click.option("--reveal", is_flag=True, help="Personal text too. Needs the key file.")
-@click.option(
-    "--output",
-    "-o",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write a file, whole or not at all, instead of standard output.",
-)
-@shared
-def export(stream: str | None, reveal: bool, output: Path | None) -> None:
-    """Export events as NDJSON, one a line.
-
-    Personal text is withheld unless --reveal is given; `casestore import` reads either. A file
-    written with --output can be read by its owner alone.
-
-    \b
-    Examples:
-      casestore export --output events.ndjson
-      casestore export --stream case:4711 --reveal
-    """
-    if settings().format not in ("table", "ndjson"):
-        raise Usage("an export is NDJSON; leave --format out")
-    with settings().open_store() as store:
-        lines = export_lines(store, stream=stream, reveal=reveal)
-        if output is not None:
-            written = 0
-
-            def counting() -> Iterator[bytes]:
-                nonlocal written
-                for line in lines:
-                    written += 1
-                    yield line
-
-            write_whole(output, counting(), 0o600)
-            if for_people() and not settings().quiet:
-                click.echo(visible(f"wrote {output}: {counted(written, 'event')}"))
-            return
-        sys.stdout.buffer.writelines(lines)
-        sys.stdout.buffer.flush()

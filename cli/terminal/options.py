@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, tzinfo
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
@@ -117,7 +117,22 @@ class Code(click.Choice[str]):
 
 def shared(command: F) -> F:
     """Add the global options to a command, or to the whole command line."""
+    return shared_with(
+        FORMATS, "table (the default), json, ndjson, csv, tsv, markdown, html or xlsx."
+    )(command)
 
+
+def shared_with(formats: tuple[str, ...], help_: str) -> Callable[[F], F]:
+    """Add the global options to a command that has formats of its own.
+
+    Args:
+        formats: what may be given as --format.
+        help_: the help of --format.
+    """
+    return partial(_shared, formats=formats, help_=help_)
+
+
+def _shared(command: F, *, formats: tuple[str, ...], help_: str) -> F:
     @wraps(command)
     def checked(*args: Any, **values: Any) -> Any:
         _check_that_it_can_be_made()
@@ -141,11 +156,11 @@ def shared(command: F) -> F:
         ),
         click.option(
             "--format",
-            type=Code(FORMATS),
+            type=Code(formats),
             metavar="FORMAT",
             expose_value=False,
             callback=_keep,
-            help="table (the default), json, ndjson, csv, tsv, markdown, html or xlsx.",
+            help=help_,
         ),
         click.option(
             "--db",

@@ -133,7 +133,8 @@ def test_an_export_can_be_imported_elsewhere(casestore: Casestore, tmp_path: Pat
     one = casestore("export", "--stream", "case:roadshow", "--format", "ndjson").fine().out
     assert len(one.splitlines()) == 32
     assert casestore("export", "--stream", "case:none").failed(2)
-    assert "leave --format out" in casestore("export", "--format", "csv").failed(2)
+    assert "ndjson" in casestore("export", "--format", "csv").failed(2)
+    assert "ndjson" in casestore("--format", "csv", "export").failed(2)
 
     url = f"sqlite:///{tmp_path}/other.db"
     CaseStore.create(url).close()
