@@ -1,0 +1,94 @@
+"""`casestore export`: events as files for other programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from casestore.streams.wording import counted
+from casestore.system.files import part_of
+from cli.terminal.files import check_writable
+from cli.terminal.options import Usage, settings, shared_with
+from cli.terminal.output import for_people
+from cli.terminal.text import visible
+
+
+class _Format(NamedTuple):
+    where: str
+    """The module and the name of what makes it. With `lines`, a function `(store, *, stream,
+    reveal)` that gives a line for each event. Else a function `(store, path, *, stream, reveal)`
+    that fills the empty file at `path` and gives the number of events. Neither takes `reveal`
+    where the format never holds personal text."""
+    lines: bool = False
+    """Whether it has a line for each event. If not, it can only be written into a file."""
+    personal: bool = True
+    """Whether it may hold personal text."""
+
+
+_FORMATS = {
+    "ndjson": _Format("casestore.transfer.ndjson:export_lines", lines=True),
+}
+_HELP = "ndjson (the default)."
+
+
+@click.command()
+@click.option("--stream", metavar="STREAM", help="Only this one, like case:4711.")
+@click.option("--reveal", is_flag=True, help="Personal text too. Needs the key file.")
+@click.option(
+    "--output",
+    "-o",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a file, whole or not at all, instead of standard output.",
+)
+@shared_with(tuple(_FORMATS), _HELP)
+def export(stream: str | None, reveal: bool, output: Path | None) -> None:
+    """Export events as NDJSON, one a line.
+
+    Personal text is withheld unless --reveal is given; `casestore import` reads either. A file
+    written with --output can be read by its owner alone.
+
+    \b
+    Examples:
+      casestore export --output events.ndjson
+      casestore export --stream case:4711 --reveal
+    """
+    name = "ndjson" if settings().format == "table" else settings().format
+    if name not in _FORMATS:
+        raise Usage(f"an export is no {name}; --format is one of {', '.join(_FORMATS)}")
+    form = _FORMATS[name]
+    if output is None and not form.lines:
+        raise Usage(f"{name} is a file: give -o FILE")
+    if reveal and not form.personal:
+        raise Usage(f"{name} never holds personal text; leave --reveal out")
+    asked: dict[str, Any] = {"stream": stream} | ({"reveal": reveal} if form.personal else {})
+    if output is not None:
+        check_writable(output)
+    module, _, function = form.where.partition(":")
+    make: Callable[..., Any] = getattr(import_module(module), function)
+    with settings().open_store() as store:
+        if output is None:
+            sys.stdout.buffer.writelines(make(store, **asked))
+            sys.stdout.buffer.flush()
+            return
+        with part_of(output, 0o600, replace=True) as part:
+            if form.lines:
+                with part.open("wb") as file:
+                    events = _count(make(store, **asked), file.write)
+            else:
+                events = make(store, part, **asked)
+    if for_people() and not settings().quiet:
+        click.echo(visible(f"wrote {output}: {counted(events, 'event')}"))
+
+
+def _count(lines: Iterator[bytes], write: Callable[[bytes], object]) -> int:
+    """Write lines; gives their number."""
+    number = 0
+    for number, line in enumerate(lines, 1):  # noqa: B007  (it is the number of the last one)
+        write(line)
+    return number
