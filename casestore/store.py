@@ -80,6 +80,7 @@ from casestore.streams.kinds import State, Stream
 from casestore.streams.merged import merged_into
 from casestore.streams.policies import Policies
 from casestore.system.processes import check_process
+from casestore.telemetry.appends import appending
 
 _READ = 500
 """How many rows are read at a time, at most: few enough to stay in the processor's cache."""
@@ -278,7 +279,8 @@ class CaseStore:
                 returns the first receipt and appends nothing.
             expected_version: refuse unless the stream is at this version (0: no events yet).
             source: where the events come from, like the name of a service.
-            correlation_id: the id that ties all messages of one conversation together.
+            correlation_id: the id that ties all messages of one conversation together. If left out,
+                the traceparent of the caller's span, where OpenTelemetry is configured.
             causation_id: the id of the message that caused these events.
 
         Raises:
@@ -335,11 +337,15 @@ class CaseStore:
             correlation_id=correlation_id,
             causation_id=causation_id,
         )
-        append.identify(self._new_id)
-        (outcome,), receipt = self._write([append], stop=True)
-        if isinstance(outcome, CaseStoreError):
-            raise outcome
-        return receipt(append)
+        with appending(self.url, [append], timed=True) as told:
+            if correlation_id is None:
+                append.correlation_id = told.traceparent
+            append.identify(self._new_id)
+            (outcome,), receipt = self._write([append], stop=True)
+            told.wrote([outcome])
+            if isinstance(outcome, CaseStoreError):
+                raise outcome
+            return receipt(append)
 
     def write(
         self, appends: Sequence[Append], *, stop: bool = False, whole: bool = False
@@ -363,13 +369,15 @@ class CaseStore:
         """
         if not isinstance(appends, list | tuple) or not all(isinstance(a, Append) for a in appends):
             raise InvalidEvent("write takes a list of Append")
-        for append in appends:
-            try:
-                append.identify(self._new_id)
-            except CaseStoreError as refusal:
-                append.refusal = refusal
-        outcomes, _ = self._write(appends, stop, whole)
-        return outcomes
+        with appending(self.url, appends, whole=whole) as told:
+            for append in appends:
+                try:
+                    append.identify(self._new_id)
+                except CaseStoreError as refusal:
+                    append.refusal = refusal
+            outcomes, _ = self._write(appends, stop, whole)
+            told.wrote(outcomes)
+            return outcomes
 
     def _write(
         self, appends: Sequence[Append], stop: bool, whole: bool = False

@@ -24,6 +24,8 @@ from casestore.audit.rows import (
 )
 from casestore.errors import BadSignature, InvalidNote, NotSigned, SealRefused, StoreDamaged
 from casestore.store import CaseStore
+from casestore.telemetry.spans import span
+from casestore.telemetry.telling import measure
 from casestore.tlog.merkle import leaf_hash
 from casestore.tlog.note import Checkpoint
 from casestore.tlog.tiles import Hashes
@@ -61,7 +63,7 @@ def seal(store: CaseStore, *, progress: Progress | None = None) -> Sealed:
         StoreUnavailable: the database does not answer.
     """
     folder = Folder.of(store.url)
-    with folder.locked():
+    with span("seal", store.url) as told, folder.locked():
         signer = folder.signer()
         if signer.verifier not in folder.verifiers():
             raise SealRefused(
@@ -82,10 +84,12 @@ def seal(store: CaseStore, *, progress: Progress | None = None) -> Sealed:
                 "`casestore audit verify` says more"
             )
         if newest and grown == size:
+            told.came_to("repeated")
             return Sealed(newest[1], newest[0].checkpoint, 0, folder.hand_out(newest[0]))
         checkpoint = Checkpoint(origin(store), grown, folder.hashes.subtree(0, grown))
         new = Seal(signer.sign(checkpoint.text()), last, store._recorder.last_given_position())
         folder.keep(new, grown)
+        measure("casestore.seal.age", 0, store.url)
         return Sealed(checkpoint, new.checkpoint, grown - size, folder.hand_out(new))
 
 

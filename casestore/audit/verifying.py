@@ -29,6 +29,7 @@ from casestore.audit.sealing import still_there
 from casestore.errors import CaseStoreError
 from casestore.store import CaseStore
 from casestore.streams.wording import counted
+from casestore.telemetry.spans import span
 from casestore.tlog.merkle import HASH_SIZE, Frontier
 from casestore.tlog.note import Verifier
 
@@ -87,7 +88,10 @@ def verify(
         StoreUnavailable: the database does not answer.
     """
     checkpoints = Checkpoints(store.url, origin(store), keys, held)
-    return _Verifying(store, checkpoints, progress).run(incremental=incremental)
+    with span("verify", store.url) as told:
+        verified = _Verifying(store, checkpoints, progress).run(incremental=incremental)
+        told.came_to(verified.verdict, failed=verified.verdict == "tampered")
+        return verified
 
 
 class _Verifying:

@@ -26,6 +26,7 @@ from casestore.journal.postgres_datastore import Datastore
 from casestore.journal.recorder import UNSCRUBBED, Survey, Writing
 from casestore.journal.rows import COLUMNS, KeyRow, Row
 from casestore.system.slots import Slot
+from casestore.telemetry.spans import waiting
 
 AS_TEXT = COLUMNS.replace("event_id", "event_id::text")
 """The columns of a Row as PostgreSQL is asked for them."""
@@ -61,7 +62,8 @@ class PostgresWriting(Writing):
                 self._begun = True
                 self._datastore.begin(self._writer[0], left)
             if not self._optimistic:
-                self._execute(_LOCK)
+                with waiting("postgresql"):
+                    self._execute(_LOCK)
         except BaseException as error:
             self._leave()
             self._translate(error)

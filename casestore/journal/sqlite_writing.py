@@ -14,6 +14,7 @@ from casestore.journal.memory import Memory
 from casestore.journal.recorder import UNSCRUBBED, DecideAgain, Survey, Writing
 from casestore.journal.rows import COLUMNS, KeyRow, Row
 from casestore.journal.sqlite_datastore import Datastore, not_written
+from casestore.telemetry.spans import waiting
 
 _MANY = 100
 """A commit of more events than this is an import's."""
@@ -43,7 +44,8 @@ class SQLiteWriting(Writing):
         self.left = False
 
     def __enter__(self) -> Self:
-        self._connection, self._cursor = self._datastore.take_writer(self)
+        with waiting("sqlite"):
+            self._connection, self._cursor = self._datastore.take_writer(self)
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:

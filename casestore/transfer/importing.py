@@ -13,6 +13,7 @@ from casestore.append.request import Append, Outcome
 from casestore.errors import CaseStoreError, IdempotencyConflict
 from casestore.store import CaseStore
 from casestore.system.garbage import fewer_collections
+from casestore.telemetry.spans import span
 
 _COMMIT = 1000
 """The most lines of one commit."""
@@ -89,8 +90,10 @@ def import_appends(
     Raises:
         StoreUnavailable: the database did not answer; the commits made until then are kept.
     """
-    with fewer_collections():
-        return _import(store, lines, on_error, progress, kept)
+    with span("import", store.url) as told, fewer_collections():
+        imported = _import(store, lines, on_error, progress, kept)
+        told.came_to("refused" if imported.refused else "done")
+        return imported
 
 
 def _import(

@@ -77,6 +77,7 @@ class Maker:
         until: int,
         as_of: datetime | None = None,
     ) -> None:
+        self.url = store.url
         self._store, self._recorder = store, store._recorder
         self._codec = store._codec
         self.until, self._as_of = until, as_of

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from eventsourcing.persistence import OperationalError
 
+from casestore.telemetry.spans import span
 from projections.engine.live import LiveTables, Tick, to_build
 from projections.engine.tables import Cursor, Tables, Tracked, unavailable
 from projections.projection import Projection
@@ -46,7 +47,8 @@ def rebuild(
         if only_needed:
             wanted = to_build(wanted, live.current(), live.head())
         if wanted:
-            _build(live, [live.projections[name] for name in wanted], workers, tick)
+            with span("rebuild", live.store.url), unavailable():
+                _build(live, [live.projections[name] for name in wanted], workers, tick)
 
 
 def _build(

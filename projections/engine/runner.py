@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from threading import Event as StopSignal
 from typing import NamedTuple, Self
@@ -13,9 +13,11 @@ from casestore import CaseStore, StoreUnavailable
 from casestore.journal.answering import Outage
 from casestore.journal.listening import LOOK_ANYWAY
 from casestore.streams.history import from_microseconds
+from casestore.telemetry.spans import span
+from casestore.telemetry.telling import PROJECTION, found, measure
 from projections.engine.live import BATCH, LiveTables, Parked, Tick, to_build
 from projections.engine.rebuild import rebuild
-from projections.engine.tables import unavailable
+from projections.engine.tables import Tracked, unavailable
 from projections.projection import Projection
 from projections.read_models import PROJECTIONS
 
@@ -108,7 +110,10 @@ class Runner:
         `stop` is noticed within a second, unless something has to be built first. While the
         database does not answer, this waits and says so in the log "casestore".
         """
+        from casestore.audit.age import SealAge  # noqa: PLC0415  (reports wait for no audit)
+
         outage, store = Outage("keeping the projections up to date"), self._live.store
+        seal_age = SealAge(store)
         with store._recorder.changes() as changes:
             while stop is None or not stop.is_set():
                 try:
@@ -119,6 +124,7 @@ class Runner:
                     outage.wait(error, stop)
                     continue
                 outage.over()
+                seal_age.tell()
                 changes.wait(LOOK_ANYWAY)
 
     def wait(self, position: int, timeout: float = 5.0, names: Iterable[str] | None = None) -> None:
@@ -202,6 +208,7 @@ def catch_up(
     while True:
         current = live.current()
         positions = [current[name].position for name in wanted if name in current]
+        _tell_lag(live, current, head)
         reached = min(positions, default=head)
         ended = reached >= max([head, *positions]) or (stop is not None and stop.is_set())
         if len(positions) == len(wanted) and ended:
@@ -212,7 +219,16 @@ def catch_up(
         begun = reached if begun is None else begun
         if tick is not None:
             tick(reached - begun)
-        with unavailable(), live.tables.writing() as cursor:
+        with span("project", live.store.url), unavailable(), live.tables.writing() as cursor:
             live.tables.lock(cursor)
             if not live.advance(cursor, list(live.current(cursor).values())):
                 head = live.head()  # another process was faster, or an older copy was put back
+
+
+def _tell_lag(live: LiveTables, current: Mapping[str, Tracked], head: int) -> None:
+    """Tell OpenTelemetry how many positions each table is behind; all, where there is none."""
+    if found() is not None:
+        for name in live.projections:
+            position = current[name].position if name in current else 0
+            lag = max(0, head - position)
+            measure("casestore.projection.lag", lag, live.store.url, {PROJECTION: name})

@@ -13,6 +13,7 @@ import msgspec
 
 from casestore import CaseStore
 from casestore.errors import quoted
+from casestore.telemetry.spans import span
 from projections.engine.live import LiveTables, Tick
 from projections.engine.tables import unavailable
 from projections.models.cases import CASES
@@ -138,6 +139,7 @@ class Report(Generic[R_co]):
         self._check(chosen, sort, limit, options)
         needs = tuple(dict.fromkeys([*self.needs, CASES, CUSTOMERS]))
         with (
+            span(f"report {self.name}", store.url),
             LiveTables(store, PROJECTIONS, for_one_report=True) as live,
             unavailable(),
             open_view(live, needs, chosen, tick, workers) as seen,
@@ -185,8 +187,9 @@ class Report(Generic[R_co]):
         Raises:
             CannotAsk: as a call of the report does.
         """
-        self._check(view.selection, sort, limit, options)
-        return self._result(view, parked, sort, limit, options)
+        with span(f"report {self.name}", view.url):
+            self._check(view.selection, sort, limit, options)
+            return self._result(view, parked, sort, limit, options)
 
     def _check(
         self,

@@ -64,6 +64,11 @@ class View:
             raise policies
         return policies
 
+    @property
+    def url(self) -> str:
+        """The URL of the store that the tables were made from."""
+        return self._maker.url
+
     def about(self, selection: Selection) -> View:
         """The same tables, asked about another selection of the same moment."""
         other = copy(self)

@@ -27,7 +27,7 @@ START = "casestore.__main__"
 STEPS: dict[str, list[set[str]]] = {
     "casestore": [
         {"errors", "events"},
-        {"system"},
+        {"system", "telemetry"},
         {"policy"},
         {"streams", "tlog"},
         {"journal"},
