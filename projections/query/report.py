@@ -187,8 +187,8 @@ class Report(Generic[R_co]):
         Raises:
             CannotAsk: as a call of the report does.
         """
+        self._check(view.selection, sort, limit, options)
         with span(f"report {self.name}", view.url):
-            self._check(view.selection, sort, limit, options)
             return self._result(view, parked, sort, limit, options)
 
     def _check(

@@ -136,7 +136,7 @@ def test_a_refusal_is_told_by_its_class_and_is_no_failure(collector: Collector, 
 def test_the_callers_trace_is_the_correlation_where_none_is_given(
     collector: Collector, url: str
 ) -> None:
-    """A retry in another trace is the same append: what an append says of itself is not compared."""
+    """A retry in another trace is the same append: only events are compared."""
     collector.story(
         """
 with tracer.start_as_current_span("first"):
