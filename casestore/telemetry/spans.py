@@ -6,7 +6,14 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from casestore.errors import CaseStoreError, HistoryChanged, StoreDamaged, StoreUnavailable
+from casestore.errors import (
+    CaseStoreError,
+    HistoryChanged,
+    KeyFileError,
+    SealRefused,
+    StoreDamaged,
+    StoreUnavailable,
+)
 from casestore.telemetry.telling import (
     DATABASE,
     OUTCOME,
@@ -44,6 +51,7 @@ class Span:
 
 
 SILENT = Span()
+_FAILURES = (StoreUnavailable, StoreDamaged, HistoryChanged, KeyFileError, SealRefused)
 
 
 def span(name: str, url: str, *, producer: bool = False) -> Span:
@@ -132,6 +140,6 @@ class _Waiting(Span):
 
 def is_failure(error: object) -> bool:
     """Whether an operator has to look at it. A refusal is an answer like any other."""
-    if isinstance(error, StoreUnavailable | StoreDamaged | HistoryChanged):
+    if isinstance(error, _FAILURES):
         return True
     return isinstance(error, Exception) and not isinstance(error, CaseStoreError | ValueError)

@@ -83,6 +83,8 @@ from casestore.audit.sealing import seal
 from casestore.audit.verifying import verify
 from projections import reports
 verify(store)
+with suppress(SealRefused):
+    seal(store)
 store.close()
 for work in (seal, reports.cases):
     with suppress(CaseStoreError):
@@ -93,6 +95,7 @@ for work in (seal, reports.cases):
     told = [(each.name, each.outcome, each.status) for each in collector.spans]
     assert told == [
         ("verify", "tampered", "ERROR"),
+        ("seal", "SealRefused", "ERROR"),
         ("seal", "StoreUnavailable", "ERROR"),
         ("report cases", "StoreUnavailable", "ERROR"),
     ]
