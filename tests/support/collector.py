@@ -46,7 +46,8 @@ class Point(NamedTuple):
     """Its attributes; the database's name aside."""
     value: float
     """The sum, of a histogram."""
-    count: int
+    times: int
+    """How often it was measured, of a histogram."""
 
 
 class Collector:
@@ -122,7 +123,9 @@ tracer, store = trace.get_tracer("service"), CaseStore.open()
 def _point(metric: dict[str, Any], given: dict[str, Any]) -> Point:
     said = {**given["attributes"]}
     assert said.pop(SYSTEM) in ("sqlite", "postgresql")
-    return Point(metric["unit"], said, given.get("value", given.get("sum")), given.get("count", 1))
+    return Point(
+        metric["unit"], said, given["sum" if "sum" in given else "value"], given.get("count", 1)
+    )
 
 
 @contextmanager

@@ -62,7 +62,7 @@ store.append_all([("case:1", [note()]), ("customer:c2", [CustomerRegistered(
         ("customer", "CustomerRegistered"): 2,
     }
     took = collector.points("casestore.append.duration")
-    assert {(each.unit, each.said["casestore.outcome"], each.count) for each in took} == {
+    assert {(each.unit, each.said["casestore.outcome"], each.times) for each in took} == {
         ("s", "appended", 1),
         ("s", "repeated", 1),
     }
@@ -182,7 +182,7 @@ store.write([Append(batches=[("case:1", [note()])]), Append(batches=[("case:1", 
         assert process.wait(60) == 0
         process.communicate()
     (waited,) = collector.points("casestore.lock.wait")
-    assert (waited.unit, waited.said, waited.count) == ("s", {}, 1)
+    assert (waited.unit, waited.said, waited.times) == ("s", {}, 1)
     assert 0.5 < waited.value < 30
 
 
@@ -205,7 +205,7 @@ import_appends(store, [line(1, "case:1"), line(7000, "case:2")], on_error="skip"
     inside = [each for each in collector.named("append") if each.parent == whole.id]
     assert [each.outcome for each in inside] == ["appended", "appended"]
     (timed,) = collector.points("casestore.append.duration")
-    assert timed.count == 1  # nobody waits for a commit of an import
+    assert timed.times == 1  # nobody waits for a commit of an import
     notes = [
         each.value
         for each in collector.points("casestore.events.appended")

@@ -141,6 +141,7 @@ def test_a_runner_tells_how_far_behind_the_rows_and_the_seals_are(
     """The first event that no seal covers was recorded a while ago, and goes on waiting."""
     with CaseStore.open(url) as store:
         recorded = store.history("case:1").originals[0].recorded_at
+        assert recorded is not None
         process = collector.start("-m", "casestore", "projections", "run", CASESTORE_URL=url)
         wait_until(lambda: bool(collector.named("rebuild")))
         time.sleep(1)
