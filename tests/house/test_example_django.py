@@ -65,7 +65,7 @@ class Shop:
     @contextmanager
     def kept_waiting(self, name: str, to: str) -> Iterator[None]:
         """Ask for a refund, which is committed, but cannot be told until the end of the block."""
-        with busy(self.store_url):
+        with CaseStore.open(self.store_url) as other, busy(other):
             self._asked = self._pool.submit(self.refund, name, to)
             wait_until(lambda: self.rows("refund") == 1)
             yield

@@ -122,7 +122,7 @@ def test_a_version_that_was_read_is_expected(service: Running) -> None:
 def test_a_client_that_hangs_up_before_the_answer_asks_again(
     service: Running, store_url: str
 ) -> None:
-    with busy(store_url), pytest.raises(httpx.ReadTimeout):
+    with CaseStore.open(store_url) as other, busy(other), pytest.raises(httpx.ReadTimeout):
         httpx.post(
             f"{service.url}/cases/4711/messages",
             json=message("m1"),
@@ -136,7 +136,7 @@ def test_a_client_that_hangs_up_before_the_answer_asks_again(
 
 def test_a_stop_waits_for_the_answers_under_way(service: Running, store_url: str) -> None:
     with ThreadPoolExecutor(1) as pool:
-        with busy(store_url):
+        with CaseStore.open(store_url) as other, busy(other):
             waiting = pool.submit(post, service, "/messages", message("m1"), "k-1")
             with pytest.raises(TimeoutError):
                 waiting.result(0.5)
@@ -154,7 +154,7 @@ def test_a_client_of_a_service_that_was_killed_asks_again(
     when: str, service: Running, store_url: str
 ) -> None:
     with ThreadPoolExecutor(1) as pool:
-        with busy(store_url):
+        with CaseStore.open(store_url) as other, busy(other):
             waiting = pool.submit(post, service, "/messages", message("m1"), "k-1")
             with pytest.raises(TimeoutError):
                 waiting.result(0.5)

@@ -7,8 +7,8 @@ from casestore import CaseStore
 
 
 @contextmanager
-def busy(url: str) -> Iterator[None]:
+def busy(store: CaseStore) -> Iterator[None]:
     """The write lock is held: BEGIN IMMEDIATE, or the advisory lock."""
-    with CaseStore.open(url) as store, store._recorder.writing() as writing:
+    with store._recorder.writing() as writing:
         writing.survey((), (), ())
         yield

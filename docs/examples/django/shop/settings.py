@@ -9,11 +9,12 @@ INSTALLED_APPS = ["shop"]
 ROOT_URLCONF = "shop.urls"
 WSGI_APPLICATION = "shop.wsgi.application"
 USE_TZ = True
+TIME_ZONE = "UTC"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
-        "NAME": os.environ.get("SHOP_DB", Path(__file__).parents[1] / "shop.sqlite3"),
+        "NAME": os.environ.get("SHOP_DB", Path(__file__).parents[1] / "shop.db"),
         # Two that write at once wait for each other; by default one of them fails.
         "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20},
     }
