@@ -55,13 +55,15 @@ STORY = [
     event("ReplySent", 6, reply_id="r2", channel="web", automated=True),
     event("NoteAdded", 7),
 ]
-WAITS = [("case:4711", "c-7", "2026-03-02T10:04:00Z")]
+WAITS = [("case:4711", "c-7", 2, "2026-03-02T10:04:00Z")]
 
 
 class Worker:
     def __init__(self, running: Running, file: Path) -> None:
         self.running = running
         self.file = file
+        self.failed = False
+        """Whether an exception is expected."""
 
     def send(
         self, told: Event | list[Event], secret: str = SECRET, at: datetime | None = None
@@ -75,11 +77,11 @@ class Worker:
             self.running.url, content=body, headers=headers, timeout=PATIENCE
         ).status_code
 
-    def waiting(self) -> list[tuple[str, str, str]]:
+    def waiting(self) -> list[tuple[str, str, int, str]]:
         with closing(sqlite3.connect(self.file)) as db:
             return db.execute(
-                "SELECT stream, customer, waiting_since FROM cases WHERE waiting_since IS NOT NULL"
-                " ORDER BY stream"
+                "SELECT stream, customer, unanswered, waiting_since FROM cases"
+                " WHERE waiting_since IS NOT NULL ORDER BY stream"
             ).fetchall()
 
 
@@ -110,8 +112,9 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
         env={"CASESTORE_RELAY_SECRET": f"{SECRET} {OLD}"},
     )
     with running:
-        yield Worker(running, file)
-        assert "Traceback" not in running.said
+        worker = Worker(running, file)
+        yield worker
+        assert ("Traceback" in running.said) == worker.failed
 
 
 def test_who_waits_is_told_one_by_one_or_in_a_batch(worker: Worker) -> None:
@@ -127,6 +130,7 @@ def test_what_comes_again_changes_nothing(worker: Worker) -> None:
         for each in STORY[: first + 1]:
             assert worker.send(each) == 204
     assert worker.send(STORY) == 204
+    assert worker.waiting() == WAITS
     assert worker.send(event("ReplySent", 8, reply_id="r3")) == 204
     assert worker.send(STORY[4:]) == 204
     assert worker.waiting() == []
@@ -145,7 +149,7 @@ def test_of_many_at_once_each_is_done_once(worker: Worker) -> None:
 def test_an_older_event_that_comes_late_undoes_nothing(worker: Worker) -> None:
     assert worker.send(STORY[3]) == 204
     assert worker.send(STORY[2]) == 204
-    assert [each[2] for each in worker.waiting()] == [STORY[3]["time"]]
+    assert [each[3] for each in worker.waiting()] == [STORY[3]["time"]]
 
 
 def test_only_who_has_a_secret_is_heard(worker: Worker) -> None:
@@ -180,6 +184,16 @@ def test_only_who_has_a_secret_is_heard(worker: Worker) -> None:
     assert worker.post(body, both) == 204
 
 
+def test_a_batch_is_done_whole_or_not_at_all(worker: Worker) -> None:
+    worker.failed = True
+    broken = {name: value for name, value in STORY[6].items() if name != "subject"}
+    with pytest.raises(httpx.TransportError):
+        worker.send([*STORY[:6], broken])
+    assert worker.waiting() == []
+    assert worker.send(STORY) == 204
+    assert worker.waiting() == WAITS
+
+
 @contextmanager
 def full(worker: Worker) -> Iterator[None]:
     """Somebody else writes into the worker's file."""
@@ -197,7 +211,7 @@ def test_a_worker_that_is_killed_amid_a_batch_has_done_all_or_nothing(worker: Wo
             waiting.result(0.5)
         worker.running.kill()
         assert isinstance(waiting.exception(PATIENCE), httpx.TransportError)
-    assert [each[2] for each in worker.waiting()] == [STORY[1]["time"]]
+    assert [each[3] for each in worker.waiting()] == [STORY[1]["time"]]
     worker.running.start()
     assert worker.send(STORY[2:]) == 204
     assert worker.waiting() == WAITS

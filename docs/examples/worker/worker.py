@@ -22,7 +22,8 @@ TOLERANCE = 300  # seconds: a request that somebody kept, and sends again, is ol
 TABLES = """
 CREATE TABLE IF NOT EXISTS seen (source TEXT, id TEXT, PRIMARY KEY (source, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS cases (
-    stream TEXT PRIMARY KEY, version INTEGER, customer TEXT, waiting_since TEXT);
+    stream TEXT PRIMARY KEY, version INTEGER, customer TEXT,
+    unanswered INTEGER NOT NULL, waiting_since TEXT);
 """
 
 
@@ -69,18 +70,19 @@ def do(db: sqlite3.Connection, event: dict[str, Any]) -> None:
         return
     match event["type"].split(".")[-2]:  # org.casestore.CaseOpened.v1
         case "CaseOpened":
-            change, value = "customer = excluded.customer", (data["customer_id"], None)
+            change, values = "customer = excluded.customer", (data["customer_id"], 0, None)
         case "MessageReceived" if not data.get("automated"):
-            change = "waiting_since = coalesce(waiting_since, excluded.waiting_since)"
-            value = (None, event["time"])
+            since = "coalesce(waiting_since, excluded.waiting_since)"
+            change = f"unanswered = unanswered + 1, waiting_since = {since}"
+            values = (None, 1, event["time"])
         case "ReplySent" | "CaseClosed" if not data.get("automated"):
-            change, value = "waiting_since = NULL", (None, None)
+            change, values = "unanswered = 0, waiting_since = NULL", (None, 0, None)
         case _:
             return
     db.execute(
-        f"INSERT INTO cases VALUES (?, ?, ?, ?) "
+        f"INSERT INTO cases VALUES (?, ?, ?, ?, ?) "
         f"ON CONFLICT DO UPDATE SET version = excluded.version, {change}",
-        (stream, version, *value),
+        (stream, version, *values),
     )
 
 
