@@ -39,7 +39,7 @@ def event(kind: str, version: int, case: str = "4711", **data: Any) -> Event:
         "subject": stream,
         "time": f"2026-03-02T10:{version:02}:00Z",
         "datacontenttype": "application/json",
-        "sequence": str(version),
+        "sequence": f"{version:019}",
         "partitionkey": stream,
         "streamversion": version,
         "data": data,
@@ -91,7 +91,8 @@ def signed(
     body = json.dumps(told)
     at = at or datetime.now(UTC)
     if isinstance(told, list):
-        name = f"{STORE}-{told[0]['sequence']}-{told[-1]['sequence']}"
+        first, last = (int(each["sequence"]) for each in (told[0], told[-1]))
+        name = f"{STORE.rpartition('/')[2]}:{first}-{last}"
     else:
         name = told["id"]
     return body.encode(), {
