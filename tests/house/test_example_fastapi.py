@@ -139,7 +139,7 @@ def test_a_stop_waits_for_the_answers_under_way(service: Running, store_url: str
         with CaseStore.open(store_url) as other, busy(other):
             waiting = pool.submit(post, service, "/messages", message("m1"), "k-1")
             with pytest.raises(TimeoutError):
-                waiting.result(0.5)
+                waiting.result(1.5)  # so that it has surely come
             service.ask_to_end()
             with pytest.raises(TimeoutError):
                 waiting.result(0.5)

@@ -223,7 +223,7 @@ def test_a_stop_waits_for_what_is_under_way(worker: Worker) -> None:
         with full(worker):
             waiting = pool.submit(worker.send, STORY)
             with pytest.raises(TimeoutError):
-                waiting.result(0.5)
+                waiting.result(1.5)  # so that it has surely come
             worker.running.ask_to_end()
         assert waiting.result(PATIENCE) == 204
     assert worker.running.ended() == 0
