@@ -7,7 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
@@ -31,6 +31,7 @@ from casestore import (
 from casestore.journal import sqlite_connect, sqlite_datastore
 from casestore.journal.sqlite_connect import Connected
 from casestore.journal.url import PostgresUrl, parse_url
+from tests.support.busy import busy
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ANA = Actor(kind="agent", id="ana")
@@ -208,14 +209,6 @@ def test_who_gives_up_may_ask_again_with_the_same_key(line: Line, store: CaseSto
 
 
 # --- the database is busy --------------------------------------------------------------------
-
-
-@contextmanager
-def busy(store: CaseStore) -> Iterator[None]:
-    """The write lock is held: BEGIN IMMEDIATE, or the advisory lock."""
-    with store._recorder.writing() as writing:
-        writing.survey((), (), ())
-        yield
 
 
 def test_an_append_waits_for_its_turn_and_nobody_else_does(line: Line, store: CaseStore) -> None:
