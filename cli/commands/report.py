@@ -121,8 +121,8 @@ def _written(
     """Write the pages. Gives how many of what."""
     from projections.pages.links import StaticLinks  # noqa: PLC0415  (only pages wait for it)
     from projections.pages.page import Pages  # noqa: PLC0415  (the same: it needs an extra)
-    from projections.pages.seal import newest_seal  # noqa: PLC0415  (the same)
     from projections.pages.site import write_site  # noqa: PLC0415  (the same)
+    from projections.query.seal import newest_seal  # noqa: PLC0415  (the same)
 
     events = store._recorder.last_position()
     workers = (cpu_count() or 1) if events > MANY else 1
