@@ -17,7 +17,6 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from importlib.metadata import version
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +27,6 @@ from projections.exports.meanings import meaning
 from projections.exports.tables import (
     Column,
     LeftOut,
-    Rows,
     Table,
     asked,
     columns,
@@ -141,33 +139,34 @@ def _write(
             left_out[table.report] = table.why
             continue
         try:
-            answers = asked(table, ask)
-            first = next(answers)
+            for number in _fill(file, table, ask):
+                rows += number
+                tick(rows)
+            count += 1
         except CannotAsk as error:
             left_out[table.command] = str(error)
-            continue
-        for number in _fill(file, table, chain([first], answers)):
-            rows += number
-            tick(rows)
-        count += 1
     file.insert("manifest", _about(store, ask, options, left_out))
     return Written(count, rows)
 
 
-def _fill(file: _File, table: Table, answers: Iterable[Rows]) -> Iterator[int]:
+def _fill(file: _File, table: Table, ask: Ask) -> Iterator[int]:
     """Write a report's table, its summary, and what the manifest says of it.
 
-    Gives the number of rows each time that some were written.
+    Gives the number of rows each time that some were written. Raises CannotAsk before anything is.
     """
     own, key = columns(table), KEYS.get(table.name, ())
-    file.create(table.name, own, key)
     number = 0
-    for rows in answers:
+    for group in table.groups or (None,):
+        rows = asked(table, ask, group)
+        if group in (None, *table.groups[:1]):
+            file.create(table.name, own, key)
         file.insert(table.name, values(own, rows))
-        told = leaves(rows.summary, rows.group or "")
+        told = leaves(rows.summary, group or "")
         file.insert("summaries", ((table.name, *leaf) for leaf in told))
-        number += len(rows.lines)
-        yield len(rows.lines)
+        more = len(rows.lines)
+        del rows  # before the next ones are made
+        number += more
+        yield more
     file.index(table.name, own, key)
     file.insert("manifest_tables", [(table.name, table.report.help, table.command, number)])
     meant = ((table.name, each.name, meaning(table, each), each.form) for each in own)

@@ -92,17 +92,13 @@ def _table(name: str, report: Report[Any], command: str) -> Table:
     return Table(name, report, f"{command}{by} {'|'.join(groups)}", groups)
 
 
-def asked(table: Table, ask: Ask) -> Iterator[Rows]:
-    """Ask for a table's lines; each time for those of one grouping.
+def asked(table: Table, ask: Ask, group: str | None) -> Rows:
+    """Ask for a table's lines: those of one of its groupings, or None for all.
 
     Raises CannotAsk for a selection that the report does not take.
     """
-    for group in table.groups:
-        result = ask(table.report, by=group)
-        yield Rows(group, result.rows, result.summary)
-    if not table.groups:
-        result = ask(table.report)
-        yield Rows(None, result.rows, result.summary)
+    result = ask(table.report) if group is None else ask(table.report, by=group)
+    return Rows(group, result.rows, result.summary)
 
 
 # --- columns -------------------------------------------------------------------------------
