@@ -66,5 +66,5 @@ def as_row(line: dict[str, Any], columns: list[str]) -> dict[str, Any]:
             at = datetime.fromisoformat(value)
             row[name] = at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         else:
-            row[name] = value
+            row[name] = int(value) if isinstance(value, bool) else value
     return row
