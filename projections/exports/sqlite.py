@@ -83,14 +83,14 @@ class Written(NamedTuple):
 
 def check_place(path: Path) -> None:
     """Raise StoreExists if a file stands at a path that is no such export, or is being written."""
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        head = file.read(72)
-    if head[68:72] != APPLICATION_ID.to_bytes(4, "big"):
-        raise StoreExists(f"{path} is there and is no export of reports; name another file")
+    if path.exists():
+        with path.open("rb") as file:
+            head = file.read(72)
+        if head[68:72] != APPLICATION_ID.to_bytes(4, "big"):
+            raise StoreExists(f"{path} is there and is no export of reports; name another file")
     for end in ("-wal", "-journal"):
         if (log := path.with_name(path.name + end)).exists():
+            # SQLite would take what is in it for changes of the new file.
             raise StoreExists(
                 f"another program writes into {path}: {log.name} is there; end that program, or "
                 "name another file"
