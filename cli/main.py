@@ -80,7 +80,7 @@ COMMANDS = {
     "causes": ("reports:causes", "What caused the complaints that were upheld, and its cost."),
     "report": (
         "report:report",
-        "Make pages to look at: what there is to do, and how complaints were handled.",
+        "Put all reports into pages to look at, or into a file for other tools.",
     ),
     "serve": (
         "serve:serve",

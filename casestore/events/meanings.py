@@ -23,7 +23,7 @@ def meanings(cls: type[Any]) -> dict[str, str]:
     """What is said of each field of a class, and of those that it inherits, by name."""
     found: dict[str, str] = {}
     for each in reversed(cls.__mro__):
-        if each.__module__.startswith("casestore."):
+        if each.__module__.partition(".")[0] in ("casestore", "projections"):
             found |= _in_module(each.__module__).get(each.__name__, {})
     return found
 

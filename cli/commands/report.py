@@ -1,8 +1,8 @@
-"""`casestore report`: reports as pages to look at."""
+"""`casestore report`: all reports of one moment, as pages to look at or in a file for tools."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
@@ -18,6 +18,7 @@ from casestore import CaseStore
 from casestore.streams.wording import counted
 from cli.commands.case import reveal_option
 from cli.commands.reports import MANY, SELECTS, check_that_they_exist
+from cli.terminal.files import check_writable
 from cli.terminal.options import (
     Code,
     Usage,
@@ -29,25 +30,27 @@ from cli.terminal.options import (
 )
 from cli.terminal.output import for_people, print_object
 from cli.terminal.progress import progress
+from cli.terminal.text import visible
 from cli.views.report import warn_of_parked
-from projections.query.asking import asking
+from projections.query.asking import Ask, asking
 from projections.query.measures import STEPS, Step
 from projections.query.report import CannotAsk
 from projections.query.selection import Selection
 
 _PARTS = ("customer", "agent", "team", "product", "region", "category")
-"""The parts of a store that pages may be about."""
+"""The parts of a store that pages and exports may be about."""
 _WRITTEN = ("page", "list", "case", "customer")
 
 
 @click.group()
 @shared
 def report() -> None:
-    """Make pages to look at: what there is to do, and how complaints were handled.
+    """Put all reports into pages to look at, or into a file for other tools.
 
     \b
-    Example:
+    Examples:
       casestore report pages complaints --team north
+      casestore report export sqlite complaints.sqlite
     """
 
 
@@ -100,8 +103,7 @@ def pages(
     """
     if find_spec("jinja2") is None:
         raise Usage("pages need Jinja2: pip install 'casestore[pages]'")
-    asked: Any = {name: values for name, values in parts.items() if values}
-    selection = replace(Selection(as_of=as_of, known_at=known_at, tz=tz), **asked)
+    selection = _selection(as_of, known_at, tz, parts)
     with settings().open_store() as store:
         check_that_they_exist(store, selection)
         try:
@@ -115,35 +117,115 @@ def pages(
         click.echo(f"wrote {pages_}, of {', '.join(others)}; open {folder / 'index.html'}")
 
 
+@report.group()
+@shared
+def export() -> None:
+    """Put all reports into one file, for other tools.
+
+    \b
+    Example:
+      casestore report export sqlite complaints.sqlite
+    """
+
+
+@export.command()
+@click.argument("file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
+@_parts
+@as_of_option
+@known_at_option
+@zone_option
+@shared
+def sqlite(
+    *,
+    file: Path,
+    as_of: datetime | None,
+    known_at: datetime | None,
+    tz: tzinfo,
+    **parts: tuple[str, ...],
+) -> None:
+    """Write a SQLite file with a table for each report, all of one moment.
+
+    For Datasette, Metabase, dbt and whatever reads SQLite. Tables are named after reports, with _
+    for spaces: goodwill_given; lapses_by is `lapses --by`. Times are text in UTC, durations are
+    seconds, money is an exact decimal as text with its currency beside it. The tables manifest,
+    manifest_tables and manifest_columns say what the file is of, which reports are left out and
+    why, and what each column means; summaries has what reports say below their rows.
+
+    No personal text is in it. The file is complete or absent, can be read by its owner alone, and
+    is replaced if it is an earlier export. With --as-of, the same store gives the same bytes.
+
+    \b
+    Examples:
+      casestore report export sqlite complaints.sqlite
+      casestore report export sqlite north.sqlite --team north --as-of 2026-09-01
+    """
+    from projections.exports.sqlite import check_place, write_sqlite  # noqa: PLC0415  (slow)
+
+    selection = _selection(as_of, known_at, tz, parts)
+    file = file.resolve()
+    check_writable(file)
+    check_place(file)
+    with settings().open_store() as store, ExitStack() as opened:
+        check_that_they_exist(store, selection)
+        ask = _asking(opened, store, selection)
+        with progress("rows", None) as tick:
+            written = write_sqlite(store, ask, file, list(_options(ask.selection)), tick)
+    if not for_people():
+        print_object({"file": str(file), **written._asdict()})
+    elif not settings().quiet:
+        tables, rows = counted(written.tables, "table"), counted(written.rows, "row")
+        click.echo(visible(f"wrote {file}: {tables} of {rows}"))
+
+
+def _selection(
+    as_of: datetime | None,
+    known_at: datetime | None,
+    tz: tzinfo,
+    parts: Mapping[str, tuple[str, ...]],
+) -> Selection:
+    asked: Any = {name: values for name, values in parts.items() if values}
+    return replace(Selection(as_of=as_of, known_at=known_at, tz=tz), **asked)
+
+
+def _asking(opened: ExitStack, store: CaseStore, selection: Selection) -> Ask:
+    """Bring the tables up to date, with a progress bar, and open them."""
+    events = store._recorder.last_position()
+    workers = (cpu_count() or 1) if events > MANY else 1
+    with progress("events", events or None) as tick:
+        ask = opened.enter_context(asking(store, selection, workers=workers, tick=tick))
+    warn_of_parked(ask.parked)
+    return ask
+
+
 def _written(
     store: CaseStore, selection: Selection, folder: Path, by: Step, *, reveal: bool
 ) -> dict[str, Any]:
     """Write the pages. Gives how many of what."""
     from projections.pages.links import StaticLinks  # noqa: PLC0415  (only pages wait for it)
     from projections.pages.page import Pages  # noqa: PLC0415  (the same: it needs an extra)
-    from projections.pages.seal import newest_seal  # noqa: PLC0415  (the same)
     from projections.pages.site import write_site  # noqa: PLC0415  (the same)
+    from projections.query.seal import newest_seal  # noqa: PLC0415  (the same)
 
-    events = store._recorder.last_position()
-    workers = (cpu_count() or 1) if events > MANY else 1
     with ExitStack() as opened:
-        with progress("events", events or None) as tick:
-            ask = opened.enter_context(asking(store, selection, workers=workers, tick=tick))
-        warn_of_parked(ask.parked)
+        ask = _asking(opened, store, selection)
         asked = Pages(
             store,
             ask,
             StaticLinks(),
             newest_seal(store),
             reveal=reveal,
-            options=list(_options(ask.selection, by, reveal=reveal)),
+            options=[
+                *_options(ask.selection),
+                f"--by {by}",
+                *(["--reveal"] if reveal else []),
+            ],
         )
         with progress("pages", None) as tick:
             return write_site(asked, folder, by, tick)._asdict()
 
 
-def _options(asked: Selection, by: Step, *, reveal: bool) -> Iterator[str]:
-    """The options that write the same pages again: as of the same moment, in the same zone."""
+def _options(asked: Selection) -> Iterator[str]:
+    """The options that ask for the same again: as of the same moment, in the same zone."""
     for name in ("as_of", "known_at"):
         moment: datetime | None = getattr(asked, name)
         if moment is not None:
@@ -151,6 +233,3 @@ def _options(asked: Selection, by: Step, *, reveal: bool) -> Iterator[str]:
     for name in _PARTS:
         yield from (f"--{name} {quote(value)}" for value in asked.wanted(name) or ())
     yield f"--tz {asked.tz}"
-    yield f"--by {by}"
-    if reveal:
-        yield "--reveal"

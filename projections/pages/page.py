@@ -26,6 +26,7 @@ from projections.pages.cells import row_cells
 from projections.pages.formats import FILTERS, at, shown
 from projections.pages.links import Links
 from projections.query.asking import Ask
+from projections.query.seal import Sealed
 
 CSP = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """Nothing is fetched and no script runs."""
@@ -38,18 +39,6 @@ GENERATOR = '<meta name="generator" content="casestore">'
 
 PARTS = ("customer", "case", "agent", "team", "product", "region", "category")
 """The fields of a selection that choose a part of a store."""
-
-
-class Sealed(NamedTuple):
-    """The newest seal: a signed root over the first events of the store."""
-
-    size: int
-    root: str
-    """In base64, as the checkpoint has it."""
-    position: int = 0
-    """Of the last event that it covers."""
-    problem: str = ""
-    """Why there may be a seal that cannot be read or trusted; "" where all is well."""
 
 
 class Frame(NamedTuple):

@@ -23,8 +23,8 @@ from projections.pages.lists import list_page
 from projections.pages.overview import overview
 from projections.pages.page import Frame, Pages
 from projections.pages.policy import policy_page
-from projections.pages.seal import newest_seal
 from projections.query.asking import Ask, MadeMoment, asking, asking_made
+from projections.query.seal import newest_seal
 from projections.query.selection import Selection
 from projections.serve.asked import Addresses, Asked, Moment, address_of, told
 from projections.serve.looks import head_style

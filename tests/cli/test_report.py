@@ -1,4 +1,4 @@
-"""`casestore report pages` at the command line."""
+"""`casestore report pages` and `casestore report export` at the command line."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from casestore import CaseStore
 from cli.commands import report
+from tests.support.alter import alter
 from tests.support.command_line import Casestore, demo_store
+from tests.support.exports import read
 
 
 @pytest.fixture
@@ -87,3 +90,59 @@ def test_without_jinja_it_says_what_to_install(
     monkeypatch.setattr(report, "find_spec", lambda _: None)
     said = casestore("report", "pages", str(tmp_path / "s")).failed(2)
     assert "pip install 'casestore[pages]'" in said
+
+
+# --- report export sqlite ------------------------------------------------------------------
+
+
+def test_an_export_says_what_it_wrote(casestore: Casestore, tmp_path: Path) -> None:
+    file = tmp_path / "x.sqlite"
+    asked = ("report", "export", "sqlite", str(file), "--as-of", "2026-09-01")
+    ran = casestore(*asked).fine()
+    assert re.fullmatch(rf"wrote {re.escape(str(file))}: 20 tables of \d+ rows\n", ran.out)
+    told = casestore(*asked, "--format", "json").fine().json
+    rows = read(file, 'SELECT count(*), sum("rows") FROM manifest_tables')
+    assert [(told["tables"], told["rows"])] == rows
+    assert told["file"] == str(file)
+    assert casestore(*asked, "-q").fine().out == ""
+
+
+def test_the_manifest_says_which_options_write_the_same_again(
+    casestore: Casestore, tmp_path: Path
+) -> None:
+    one, other = tmp_path / "one.sqlite", tmp_path / "other.sqlite"
+    export = ("report", "export", "sqlite")
+    casestore(*export, str(one), "--team", "hotline", "--tz", "Asia/Tokyo").fine()
+    ((told,),) = read(one, "SELECT value FROM manifest WHERE name = 'options'")
+    assert "--team hotline" in told
+    casestore(*export, str(other), *told.split()).fine()
+    assert one.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "told"),
+    [
+        ("x.sqlite --team hotlin", 2, "no event names the team 'hotlin'"),
+        ("none/x.sqlite", 2, "the folder"),
+        ("demo.db", 1, "is no export of reports; name another file"),
+    ],
+)
+def test_an_export_that_cannot_be_made_is_refused(
+    casestore: Casestore, tmp_path: Path, asked: str, code: int, told: str
+) -> None:
+    before = (tmp_path / "demo.db").read_bytes()
+    export = f"report export sqlite {tmp_path}/{asked}"
+    said = casestore(*export.split()).failed(code)
+    assert told in said
+    assert not list(tmp_path.rglob("*.sqlite*"))
+    assert (tmp_path / "demo.db").read_bytes() == before
+
+
+def test_an_export_of_what_lacks_streams_says_so(casestore: Casestore, tmp_path: Path) -> None:
+    with CaseStore.open(casestore.env["CASESTORE_URL"]) as store:
+        damage = "UPDATE {t} SET state = CAST('x' AS BLOB) WHERE originator_id = "
+        alter(store, f"{damage}'case:roaming-bill'")
+    file = tmp_path / "x.sqlite"
+    ran = casestore("report", "export", "sqlite", str(file))
+    assert (ran.code, "1 stream is missing here" in ran.err) == (0, True)
+    assert read(file, "SELECT value FROM manifest WHERE name = 'streams_missing'") == [(1,)]

@@ -46,7 +46,7 @@ STEPS: dict[str, list[set[str]]] = {
         {"engine"},
         {"query"},
         {"reports"},
-        {"pages"},
+        {"exports", "pages"},
         {"serve"},
     ],
     "cli": [{"terminal"}, {"views"}, {"completion"}, {"main"}, {"commands"}],

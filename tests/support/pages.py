@@ -15,8 +15,8 @@ from casestore import CaseStore
 from casestore.transfer.ndjson import import_lines
 from projections.pages.links import StaticLinks
 from projections.pages.page import Pages
-from projections.pages.seal import newest_seal
 from projections.query.asking import asking
+from projections.query.seal import newest_seal
 from projections.query.selection import Selection
 
 RECORDED = datetime(2026, 9, 1, tzinfo=UTC)

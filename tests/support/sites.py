@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from casestore import CaseStore
 from projections.pages.links import StaticLinks
 from projections.pages.page import Pages
-from projections.pages.seal import newest_seal
 from projections.pages.site import Site, write_site
 from projections.query.asking import asking
 from projections.query.measures import Step
+from projections.query.seal import newest_seal
 from projections.query.selection import Selection
 
 

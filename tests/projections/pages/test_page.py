@@ -14,8 +14,9 @@ from jinja2 import DictLoader, UndefinedError
 from casestore import CaseStore
 from projections.pages import page
 from projections.pages.links import StaticLinks
-from projections.pages.page import Pages, Sealed
+from projections.pages.page import Pages
 from projections.query.asking import asking
+from projections.query.seal import Sealed
 from projections.query.selection import Selection
 
 AT = datetime(2026, 9, 1, tzinfo=UTC)

@@ -1,8 +1,9 @@
-"""The newest seal of a store, for the foot of a page and for a case's file."""
+"""The newest seal of a store, for the foot of a page, a case's file and an export's manifest."""
 
 from __future__ import annotations
 
 import base64
+from typing import NamedTuple
 
 from casestore import CaseStore
 from casestore.audit.folder import Folder
@@ -16,7 +17,18 @@ from casestore.errors import (
     SealRefused,
     StoreDamaged,
 )
-from projections.pages.page import Sealed
+
+
+class Sealed(NamedTuple):
+    """The newest seal: a signed root over the first events of the store."""
+
+    size: int
+    root: str
+    """In base64, as the checkpoint has it."""
+    position: int = 0
+    """Of the last event that it covers."""
+    problem: str = ""
+    """Why there may be a seal that cannot be read or trusted; "" where all is well."""
 
 
 def newest_seal(store: CaseStore) -> Sealed | None:
