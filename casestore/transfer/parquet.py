@@ -258,9 +258,10 @@ class _Chunk:
                 for field in schema
             ]
         except (ValueError, TypeError, OverflowError):  # its text would show the value
+            first, last = self.rows[0][0], self.rows[-1][0]
             raise StoreDamaged(
-                f"an event at the positions {self.rows[0][0]} to {self.rows[-1][0]} holds what its type does "
-                "not allow; run `casestore doctor`, which names the event"
+                f"an event at the positions {first} to {last} holds what its type does not allow; "
+                "run `casestore doctor`, which names the event"
             ) from None
         return pa.record_batch(arrays, schema=schema)
 

@@ -329,13 +329,15 @@ def _command() -> str:
 def _given() -> dict[str, Any]:
     """The options and arguments that were given, by the names by which they are given."""
     ctx = click.get_current_context()
-    return {
-        param.opts[0] if isinstance(param, click.Option) else str(param.name): ctx.params[
-            param.name
-        ]
+    given = {
+        param: ctx.params[str(param.name)]
         for param in ctx.command.params
         if param.name in ctx.params
         and ctx.get_parameter_source(param.name) is not ParameterSource.DEFAULT
+    }
+    return {
+        param.opts[0] if isinstance(param, click.Option) else str(param.name): value
+        for param, value in given.items()
     }
 
 

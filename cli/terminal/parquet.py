@@ -66,7 +66,7 @@ def _kind(holds: Any) -> str:
     held = {each for each in (get_args(holds) if several else (holds,)) if each is not NoneType}
     if Money in held:
         return "amount"
-    only = held.pop() if len(held) == 1 else None
+    only: Any = held.pop() if len(held) == 1 else None
     if get_origin(only) in (list, tuple):
         return {Money: "amounts", str: "texts"}.get(get_args(only)[0], "text")
     return {int: "integer", float: "number", bool: "flag", datetime: "time"}.get(only, "text")

@@ -16,6 +16,7 @@ from casestore.audit.verifying import verify
 from casestore.backup.backup import backup, copy, restore
 from casestore.doctor.examine import examine
 from casestore.transfer.ndjson import export_lines
+from casestore.transfer.parquet import write_parquet
 from tests.support import stories
 from tests.support.sealed import audit_folder
 
@@ -39,6 +40,10 @@ def exported(store: CaseStore, _: Path) -> None:
     assert sum(1 for _ in export_lines(store, reveal=True)) == LARGE + 2
 
 
+def exported_as_parquet(store: CaseStore, folder: Path) -> None:
+    assert write_parquet(store, folder / "all.parquet", reveal=True) == LARGE + 2
+
+
 def examined(store: CaseStore, _: Path) -> None:
     assert all(finding.level != "error" for finding in examine(store))
 
@@ -59,7 +64,9 @@ def copied(store: CaseStore, folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("programs")
-@pytest.mark.parametrize("work", [exported, examined, sealed, restored, copied])
+@pytest.mark.parametrize(
+    "work", [exported, exported_as_parquet, examined, sealed, restored, copied]
+)
 def test_large_events_are_read_a_few_at_a_time(
     store: CaseStore, tmp_path: Path, work: Callable[[CaseStore, Path], None]
 ) -> None:
