@@ -6,6 +6,8 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pandas as pd  # type: ignore[import-untyped]
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 
 from casestore import CaseStore, Retry
@@ -23,6 +25,9 @@ from tests.support.sealed import audit_folder
 MIB = 1024 * 1024
 LARGE = 64
 """Events of a MiB each."""
+IMPORTED = (pq, pd)
+"""What a first Parquet file imports (pyarrow takes pandas where it is there), so that it is not
+counted as memory for events."""
 
 
 @pytest.fixture

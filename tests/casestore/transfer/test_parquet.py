@@ -81,7 +81,7 @@ def test_each_event_is_a_row_with_the_same_data_as_its_line(
 def test_columns_say_what_the_events_do(store: CaseStore, tmp_path: Path) -> None:
     import_lines(store, (ROOT / "cli" / "stories.ndjson").read_bytes().splitlines())
     store.append("case:2", opened())
-    said = {"source": "crm", "correlation_id": "r-1", "causation_id": "r-0"}
+    said: Any = {"source": "crm", "correlation_id": "r-1", "causation_id": "r-0"}
     store.append("case:2", CaseMerged(occurred_at=T, actor=ANNA, into="1"), **said)
     store.append("case:2", CaseUnmerged(occurred_at=T, actor=ANNA, out_of="1"))
     write_parquet(store, tmp_path / "all")
