@@ -159,7 +159,7 @@ def test_pandas_counts_cases_by_status_as_the_report_does(
     told = casestore("cases", *AS_OF, "--format", "json").fine().json
     counts, summary = frame["status"].value_counts().to_dict(), told["summary"]
     assert counts == Counter(row["status"] for row in told["rows"])
-    assert len(frame) == summary["cases"] + summary["not_complaints"]
+    assert len(frame) == summary["cases"] + summary["merged"] + summary["not_complaints"]
     assert counts.get("open", 0) == summary["open"]
     assert frame["messages"].sum() == sum(row["messages"] for row in told["rows"])
     assert str(frame["opened_at"].dtype) == "datetime64[us, UTC]"
