@@ -26,7 +26,7 @@ from cli.terminal.options import Usage
 def parquet_file(
     columns: Sequence[Column], rows: Sequence[Cells], about: Mapping[str, Any]
 ) -> bytes:
-    """The bytes of a Parquet file, whose metadata has `about` and the version, as `casestore.NAME`.
+    """The bytes of a Parquet file. Its metadata has `about` and the version, as `casestore.…`.
 
     Durations stay whole seconds. Money is an amount and, in NAME_currency, its currency; a count in
     its place has none.
