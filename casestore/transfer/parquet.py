@@ -248,28 +248,32 @@ class _Chunk:
 
     def batch(self, pa: Any, schema: Any) -> Any:
         """The events as a pyarrow.RecordBatch. Raises StoreDamaged."""
-        count = len(self.rows)
-        columns = dict(zip((*ENVELOPE, "data"), zip(*self.rows, strict=True), strict=True))
-        try:
-            arrays = [
-                pa.array(columns[field.name], field.type)
-                if field.name in columns
-                else _padded(pa, self._few.get(field.name), field.type, count)
-                for field in schema
-            ]
-        except (ValueError, TypeError, OverflowError):  # its text would show the value
-            first, last = self.rows[0][0], self.rows[-1][0]
-            raise StoreDamaged(
-                f"an event at the positions {first} to {last} holds what its type does not allow; "
-                "run `casestore doctor`, which names the event"
-            ) from None
+        columns: dict[str, Any] = dict(
+            zip((*ENVELOPE, "data"), zip(*self.rows, strict=True), strict=True)
+        )
+        columns |= self._few
+        arrays = []
+        for field in schema:
+            values, count = columns.get(field.name, ()), len(self.rows)
+            array = _array(pa, values, field.type)
+            if array is None:
+                fits = [_array(pa, [value], field.type) is not None for value in values]
+                position = self.rows[fits.index(False)][0]
+                raise StoreDamaged(
+                    f"the event at position {position} was altered: no event has such a value for "
+                    f"{field.name}; an export as ndjson shows it"
+                )
+            missing = pa.nulls(count - len(values), field.type)
+            arrays.append(pa.concat_arrays([array, missing]) if len(missing) else array)
         return pa.record_batch(arrays, schema=schema)
 
 
-def _padded(pa: Any, values: list[Any] | None, kind: Any, count: int) -> Any:
-    if values is None:
-        return pa.nulls(count, kind)
-    return pa.array(values + [None] * (count - len(values)), kind)
+def _array(pa: Any, values: list[Any], kind: Any) -> Any:
+    """The values as an array; None where one does not fit the type, as with too many decimals."""
+    try:
+        return pa.array(values, kind)
+    except (ValueError, OverflowError):
+        return None
 
 
 @per_class

@@ -16,6 +16,7 @@ from importlib.metadata import version
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
+from casestore.errors import StoreDamaged
 from casestore.events import Money
 from casestore.transfer.parquet import MOST_ROWS, arrow_types, pyarrow
 from cli.terminal.columns import Cells, Column
@@ -31,18 +32,22 @@ def parquet_file(
     Durations stay whole seconds. Money is an amount and, in NAME_currency, its currency; a count in
     its place has none.
 
-    Raises Usage where pyarrow is not installed.
+    Raises Usage where pyarrow is not installed, StoreDamaged for an amount of too many decimals.
     """
     try:
         pa, parquet = pyarrow()
     except ImportError as error:
         raise Usage(f"{error}; ndjson needs nothing") from None
     types = arrow_types(pa)
-    arrays = {
-        name: pa.array(values, types[kind])
-        for column in columns
-        for name, kind, values in _spread(column, [row.get(column.name) for row in rows])
-    }
+    arrays = {}
+    for column in columns:
+        for name, kind, values in _spread(column, [row.get(column.name) for row in rows]):
+            try:
+                arrays[name] = pa.array(values, types[kind])
+            except pa.ArrowInvalid:
+                raise StoreDamaged(
+                    f"{name} has an amount that no event may have, so one was altered; csv shows it"
+                ) from None
     about = {"version": version("casestore"), **about}
     said = {f"casestore.{name.replace(' ', '_')}": _text(each) for name, each in about.items()}
     table = pa.table(arrays).replace_schema_metadata({n: s for n, s in said.items() if s})

@@ -72,7 +72,7 @@ def test_a_full_disk_leaves_what_was_there(casestore: Casestore, tmp_path: Path,
         *("-o", str(file)),
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
     )
-    assert "File too large" in ran.failed(3)
+    assert ran.failed(3) == f"{file}: File too large"
     assert file.read_text() == "before"
     assert os.listdir(tmp_path) == ["out"]
     casestore.spawn(*WRITES[what], "-o", str(file)).fine()

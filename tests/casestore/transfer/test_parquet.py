@@ -218,8 +218,10 @@ def test_text_is_kept_as_it_is(store: CaseStore, tmp_path: Path) -> None:
 def test_an_amount_that_no_event_may_have_is_damage(store: CaseStore, tmp_path: Path) -> None:
     digits = "3." + "1" * 30
     rewrite(store, "case:1", '"amount":"25.00"', f'"amount":"{digits}"')
-    with pytest.raises(StoreDamaged, match=r"positions \d+ to \d+ holds what its type") as raised:
+    with pytest.raises(StoreDamaged, match="for amount; an export as ndjson") as raised:
         write_parquet(store, tmp_path / "all")
+    bad = [r.position for r in store.read() for _, m in amounts(r.event) if str(m.amount) == digits]
+    assert f"the event at position {bad[0]} was altered" in str(raised.value)
     assert digits not in str(raised.value)
 
 

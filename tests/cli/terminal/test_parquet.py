@@ -18,6 +18,7 @@ import pytest
 from casestore import CaseStore
 from projections.reports import REPORTS
 from tests import generate
+from tests.support.alter import rewrite
 from tests.support.command_line import Casestore, demo_store
 from tests.support.notes import note, opened
 
@@ -265,3 +266,12 @@ def test_without_the_library_it_says_how_to_get_it(
     said = demo(asked, "--format", "parquet", "-o", str(tmp_path / "out.parquet")).failed(2)
     assert "pip install 'casestore[parquet]'" in said
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_amount_that_no_event_may_have_is_told(tmp_path: Path) -> None:
+    demo, digits = demo_store(tmp_path), "3." + "1" * 30
+    with CaseStore.open(demo.env["CASESTORE_URL"]) as store:
+        rewrite(store, "case:roaming-bill", '"amount":"118.50"', f'"amount":"{digits}"')
+    asked = ("goodwill", "given", "--format", "parquet", "-o", str(tmp_path / "out"))
+    assert "value has an amount that no event may have" in demo(*asked).failed(1)
+    assert not (tmp_path / "out").exists()
