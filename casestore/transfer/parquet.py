@@ -1,7 +1,7 @@
-"""Export as a Parquet file, for DuckDB, pandas, Spark and BI tools. Needs the extra `parquet`.
+"""Export as a Parquet file, for DuckDB, pandas and BI tools. Needs the extra `parquet`.
 
-One row an event, as it was recorded, in the order of position: corrections are rows too, and `data`
-is the same JSON as in an export as NDJSON, to the byte.
+One row an event, as it was recorded, in the order of position: corrections are rows too, and are
+not applied. `data` is the same JSON as in an export as NDJSON, to the byte.
 
 The columns are written down here. They do not come from what a store holds, so that the files of
 two stores, or of two months, can be read as one table; nor from the whole vocabulary, which would

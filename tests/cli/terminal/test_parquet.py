@@ -84,8 +84,8 @@ def same(told: Any, row: dict[str, Any], name: str) -> bool:
 def test_a_report_has_all_fields_of_all_rows(
     casestore: Casestore, tmp_path: Path, asked: str
 ) -> None:
-    if "C-5120" in asked and casestore("case", "show", "nine-days").code != 0:
-        pytest.skip("a customer of the demo's")
+    if casestore("customer", "show", "C-5120").code:  # a customer of the demo's
+        asked = asked.replace("C-5120", "C-0000000")
     question = (*asked.split(), *AS_OF)
     told = casestore(*question, "--format", "json").fine().json["rows"]
     read = pq.read_table(written(casestore, tmp_path / "out", *question)).to_pylist()
