@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import click
 
 from casestore.streams.wording import counted
-from casestore.system.files import part_of
+from casestore.system.files import naming, part_of
 from cli.terminal.files import check_writable
 from cli.terminal.options import Usage, settings, shared_with
 from cli.terminal.output import for_people
@@ -32,8 +32,9 @@ class _Format(NamedTuple):
 
 _FORMATS = {
     "ndjson": _Format("casestore.transfer.ndjson:export_lines", lines=True),
+    "parquet": _Format("casestore.transfer.parquet:write_parquet"),
 }
-_HELP = "ndjson (the default)."
+_HELP = "ndjson (the default) or parquet."
 
 
 @click.command()
@@ -48,14 +49,18 @@ _HELP = "ndjson (the default)."
 )
 @shared_with(tuple(_FORMATS), _HELP)
 def export(stream: str | None, reveal: bool, output: Path | None) -> None:
-    """Export events as NDJSON, one a line.
+    """Export events as NDJSON, one a line, or as another format.
 
-    Personal text is withheld unless --reveal is given; `casestore import` reads either. A file
-    written with --output can be read by its owner alone.
+    Personal text is withheld unless --reveal is given; `casestore import` reads NDJSON, with it or
+    without. A file written with --output can be read by its owner alone.
+
+    parquet: a table with a row for each event, for DuckDB, pandas and BI tools; it takes the extra:
+    pip install 'casestore[parquet]'.
 
     \b
     Examples:
       casestore export --output events.ndjson
+      casestore export --format parquet --output events.parquet
       casestore export --stream case:4711 --reveal
     """
     name = "ndjson" if settings().format == "table" else settings().format
@@ -76,14 +81,22 @@ def export(stream: str | None, reveal: bool, output: Path | None) -> None:
             sys.stdout.buffer.writelines(make(store, **asked))
             sys.stdout.buffer.flush()
             return
-        with part_of(output, 0o600, replace=True) as part:
+        with naming(output), part_of(output, 0o600, replace=True) as part:
             if form.lines:
                 with part.open("wb") as file:
                     events = _count(make(store, **asked), file.write)
             else:
-                events = make(store, part, **asked)
+                events = _made(make, store, part, **asked)
     if for_people() and not settings().quiet:
         click.echo(visible(f"wrote {output}: {counted(events, 'event')}"))
+
+
+def _made(make: Callable[..., int], *given: Any, **asked: Any) -> int:
+    """Make a file. Raises Usage where that takes an extra which is not installed."""
+    try:
+        return make(*given, **asked)
+    except ImportError as error:
+        raise Usage(str(error)) from None
 
 
 def _count(lines: Iterator[bytes], write: Callable[[bytes], object]) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -30,8 +31,8 @@ _EVERY = 1_000
 """Events after which the progress bar moves."""
 _COLUMNS = (
     Column("stream"),
-    Column("version", "v", right=True),
-    Column("occurred_at", "when", goes=1),
+    Column("version", "v", right=True, holds=int),
+    Column("occurred_at", "when", goes=1, holds=datetime),
     Column("type", goes=2),
     Column("field"),
     Column("found", wraps=True),

@@ -28,6 +28,9 @@ class Column(NamedTuple):
     column may."""
     money: bool = False
     """Whether it is money, which takes two columns of a CSV: the amount, and NAME_currency."""
+    holds: Any = None
+    """The type of its values, like `datetime | None`, for files that keep types. None: nobody
+    declares it, and such files have it as text."""
     goes: int = 0
     """Where not all columns fit, those with the highest number go first; among equal ones the one
     most to the right. The first column stays."""

@@ -10,7 +10,7 @@ from typing import IO
 
 import click
 
-from casestore.system.files import part_of
+from casestore.system.files import naming, part_of
 from cli.terminal.options import Usage
 
 
@@ -40,7 +40,7 @@ def whole_file(path: Path, *, private: bool) -> Iterator[IO[bytes]]:
     ended: click.exceptions.Exit | None = None
     mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
     first = 0o600 if private or mode is not None else 0o666
-    with part_of(target, first, replace=True) as part, part.open("wb") as file:
+    with naming(path), part_of(target, first, replace=True) as part, part.open("wb") as file:
         try:
             yield file
         except click.exceptions.Exit as end:

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 REFUSED, USAGE, CANNOT_TELL = 1, 2, 3
 """Exit codes: refused or tampered; wrong usage; the question could not be answered."""
-FORMATS = ("table", "json", "ndjson", "csv", "tsv", "markdown", "html", "xlsx")
+FORMATS = ("table", "json", "ndjson", "csv", "tsv", "markdown", "html", "xlsx", "parquet")
+FILES = ("xlsx", "parquet")
+"""The formats that are no text, and so can only be written into a file."""
 
 
 class Usage(click.UsageError):
@@ -118,7 +120,7 @@ class Code(click.Choice[str]):
 def shared(command: F) -> F:
     """Add the global options to a command, or to the whole command line."""
     return shared_with(
-        FORMATS, "table (the default), json, ndjson, csv, tsv, markdown, html or xlsx."
+        FORMATS, "table (the default), json, ndjson, csv, tsv, markdown, html, xlsx or parquet."
     )(command)
 
 
@@ -175,13 +177,15 @@ def _shared(command: F, *, formats: tuple[str, ...], help_: str) -> F:
 
 
 def _check_that_it_can_be_made() -> None:
-    """Raise Usage for an .xlsx that nobody could read, before anything is done."""
+    """Raise Usage for a file that nobody could read, before anything is done."""
     ctx, own = click.get_current_context(), settings()
-    if own.format != "xlsx" or isinstance(ctx.command, click.Group) or own.output is not None:
+    if own.format not in FILES or isinstance(ctx.command, click.Group):
+        return
+    if own.output is not None or ctx.params.get("output") is not None:
         return
     if any("-o" in param.opts and param.name == "output" for param in ctx.command.params):
-        raise Usage("xlsx is a file: give -o FILE.xlsx")
-    raise Usage("this command makes no xlsx; leave --format out, or write json")
+        raise Usage(f"{own.format} is a file: give -o FILE.{own.format}")
+    raise Usage(f"this command makes no {own.format}; leave --format out, or write json")
 
 
 def destination_options(command: F) -> F:

@@ -18,7 +18,7 @@ from click.core import ParameterSource
 from cli.terminal import formats
 from cli.terminal.columns import Cells, Column, chosen
 from cli.terminal.files import check_writable, whole_file
-from cli.terminal.options import Usage, destination_options, settings, shared, table_options
+from cli.terminal.options import FILES, Usage, destination_options, settings, shared, table_options
 from cli.terminal.screen import has_styles, on_terminal, width
 from cli.terminal.tables import Table, blocks, cell, heading, table_of, wrapped
 
@@ -66,7 +66,8 @@ def print_rows(
         zone: the time zone of the times in a table, a document or a workbook.
         empty: what is printed in place of a table without rows.
         remarks: lines for people below the table. They tell times, like those of a report.
-        about: what a workbook's sheet About says, beside the command and its options.
+        about: what a workbook's sheet About and a Parquet file's metadata say, beside the command
+            and its options.
     """
     form = settings().format
     own = _asked_for(columns)
@@ -81,13 +82,8 @@ def print_rows(
     elif form == "html":
         _write(formats.html_lines(own, rows, zone))
         _write(formats.html_text(line) for line in remarks if line)
-    elif form == "xlsx":
-        from cli.terminal.excel import workbook  # noqa: PLC0415  (it is seldom asked for)
-
-        said = {"command": _command(), **(about or {}), **_options(zone)}
-        write = settings().writer
-        assert write is not None  # noqa: S101  (there is no xlsx without -o)
-        write(workbook(_command(), own, list(rows), said, zone))
+    elif form in FILES:
+        _write_file(form, own, list(rows), zone, {"command": _command(), **(about or {})})
     elif form in _SHEETS:
         _write(["\ufeff"] if settings().bom else [])
         lines = formats.csv_lines if form == "csv" else formats.tsv_lines
@@ -139,7 +135,7 @@ def print_object(value: Mapping[str, Any]) -> None:
     form = settings().format
     if form == "ndjson":
         _write([formats.json_text(plain), "\n"])
-    elif form in ("csv", "tsv", "xlsx", *_DOCUMENTS):
+    elif form in (*_SHEETS, *FILES, *_DOCUMENTS):
         leaves = ({"field": path, "value": leaf} for path, leaf in formats.flatten(plain))
         with _all_columns():
             print_rows([Column("field"), Column("value")], leaves)
@@ -294,6 +290,22 @@ def _write(lines: Iterable[str]) -> None:
             click.echo(chunk.encode(), nl=False)
 
 
+def _write_file(
+    form: str, columns: Sequence[Column], rows: Sequence[Cells], zone: tzinfo, about: Cells
+) -> None:
+    write = settings().writer
+    assert write is not None  # noqa: S101  (there is none of these without -o)
+    if form == "xlsx":
+        from cli.terminal.excel import workbook  # noqa: PLC0415  (it is seldom asked for)
+
+        options = {name: _told(value, zone) for name, value in _given().items()}
+        write(workbook(_command(), columns, rows, {**about, **options}, zone))
+    else:
+        from cli.terminal.parquet import parquet_file  # noqa: PLC0415  (the same)
+
+        write(parquet_file(columns, rows, {**about, "options": _given()}))
+
+
 def _chunks(lines: Iterable[str], size: int = 1 << 16) -> Iterator[str]:
     chunk: list[str] = []
     length = 0
@@ -314,16 +326,18 @@ def _command() -> str:
     return click.get_current_context().command_path.removeprefix("casestore ")
 
 
-def _options(zone: tzinfo) -> dict[str, str]:
+def _given() -> dict[str, Any]:
     """The options and arguments that were given, by the names by which they are given."""
     ctx = click.get_current_context()
-    return {
-        param.opts[0] if isinstance(param, click.Option) else str(param.name): _told(
-            ctx.params[param.name], zone
-        )
+    given = {
+        param: ctx.params[str(param.name)]
         for param in ctx.command.params
         if param.name in ctx.params
         and ctx.get_parameter_source(param.name) is not ParameterSource.DEFAULT
+    }
+    return {
+        param.opts[0] if isinstance(param, click.Option) else str(param.name): value
+        for param, value in given.items()
     }
 
 

@@ -39,7 +39,7 @@ def warn_of_parked(count: int) -> None:
 def show(report: Report[Any], result: Result[Any], zone: tzinfo) -> None:
     """Print what a report answered, in the format that was asked for."""
     warn_of_parked(result.parked)
-    names, rows = _spread(report.line.__struct_fields__, result)
+    names, rows = _named(report.line.__struct_fields__, result)
     if settings().format == "json":
         chosen = names_asked_for(list(map(Column, names)))
         print_object(
@@ -84,10 +84,13 @@ def _in_order_of(shown: Sequence[str], names: Sequence[str]) -> list[str]:
     ]
 
 
-def _spread(names: Sequence[str], result: Result[Any]) -> tuple[list[str], list[dict[str, Any]]]:
+def _named(names: Sequence[str], result: Result[Any]) -> tuple[list[str], list[dict[str, Any]]]:
     """The names of columns, and the rows. A mapping has a column for each of its entries:
-    closed_within becomes closed_within_3d and so on."""
+    closed_within becomes closed_within_3d and so on; but not where the rows may not decide on
+    columns."""
     rows = [{name: getattr(row, name) for name in names} for row in result.rows]
+    if settings().format == "parquet":
+        return list(names), rows
     columns: list[str] = []
     for name in names:
         first = rows[0][name] if rows else None
@@ -134,6 +137,7 @@ def _columns(names: Sequence[str], report: Report[Any], shown: Sequence[str]) ->
             people=name in shown,
             wraps=name in _TEXTS and not _is_money(hint),
             money=_is_money(hint),
+            holds=hint,
             goes=len(_GO_FIRST) - _GO_FIRST.index(name) if name in _GO_FIRST else 0,
         )
     return columns

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from casestore.streams.history import History, stored_data
@@ -18,16 +18,22 @@ _PROGRAMS = (
     "stream position occurred_at recorded_at type actor_kind actor_id actor_role actor_team "
     "event_id told data personal corrected_by voided_by late"
 )
+_HOLDS = {
+    **dict.fromkeys(("position", "voided_by"), int),
+    **dict.fromkeys(("occurred_at", "recorded_at"), datetime),
+    "late": bool,
+}
+"""What a file that keeps types has of these, where it is no text."""
 
 
 def columns(zone: tzinfo = UTC) -> Sequence[Column]:
     """The columns of a timeline."""
     narrow = on_terminal() and width() < NARROW
     return (
-        Column("version", "v", right=True),
+        Column("version", "v", right=True, holds=int),
         Column("when", f"when ({zone})", programs=False),
         *(Column(name, programs=False) for name in (["story"] if narrow else ["who", "what"])),
-        *(Column(name, people=False) for name in _PROGRAMS.split()),
+        *(Column(name, people=False, holds=_HOLDS.get(name)) for name in _PROGRAMS.split()),
     )
 
 

@@ -6,6 +6,8 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pandas as pd  # type: ignore[import-untyped]
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 
 from casestore import CaseStore, Retry
@@ -16,12 +18,16 @@ from casestore.audit.verifying import verify
 from casestore.backup.backup import backup, copy, restore
 from casestore.doctor.examine import examine
 from casestore.transfer.ndjson import export_lines
+from casestore.transfer.parquet import write_parquet
 from tests.support import stories
 from tests.support.sealed import audit_folder
 
 MIB = 1024 * 1024
 LARGE = 64
 """Events of a MiB each."""
+IMPORTED = (pq, pd)
+"""What a first Parquet file imports (pyarrow takes pandas where it is there), so that it is not
+counted as memory for events."""
 
 
 @pytest.fixture
@@ -37,6 +43,10 @@ def store(store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
 def exported(store: CaseStore, _: Path) -> None:
     assert sum(1 for _ in export_lines(store, reveal=True)) == LARGE + 2
+
+
+def exported_as_parquet(store: CaseStore, folder: Path) -> None:
+    assert write_parquet(store, folder / "all.parquet", reveal=True) == LARGE + 2
 
 
 def examined(store: CaseStore, _: Path) -> None:
@@ -59,7 +69,9 @@ def copied(store: CaseStore, folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("programs")
-@pytest.mark.parametrize("work", [exported, examined, sealed, restored, copied])
+@pytest.mark.parametrize(
+    "work", [exported, exported_as_parquet, examined, sealed, restored, copied]
+)
 def test_large_events_are_read_a_few_at_a_time(
     store: CaseStore, tmp_path: Path, work: Callable[[CaseStore, Path], None]
 ) -> None:
