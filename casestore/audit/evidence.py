@@ -48,7 +48,7 @@ def write_bundle(
         StreamNotFound: there is no such case.
         CannotTell: some events of the case are not sealed yet, or a checkpoint in `held` is no
             older one of this log.
-        StoreDamaged: the store is not what was sealed.
+        StoreDamaged: the store is not what was sealed, or hides events of the case from readers.
         SealRefused: a checkpoint in `held` signed another history.
         BadSignature: a checkpoint in `held` was changed.
         BundleRefused: there is something at that place already.
@@ -58,9 +58,13 @@ def write_bundle(
     if out.exists():
         raise BundleRefused(f"there is something at {out} already; name another folder")
     stream = f"case:{case_id}"
-    rows = [Row._make(row) for row in store._recorder.stream_rows(stream)]
+    rows = [Row._make(row) for row in store._recorder.all_rows_of(stream)]
     if not rows:
         store.history(stream, at_version=1)  # raises StreamNotFound
+    if rows != [Row._make(row) for row in store._recorder.stream_rows(stream)]:
+        raise StoreDamaged(
+            f"readers do not find all events of {stream}; `casestore audit verify` says more"
+        )
     revealed: Sequence[Recorded | None] = [None] * len(rows)
     if reveal:
         revealed = store.history(stream, at_version=rows[-1].version, reveal=True).originals

@@ -123,6 +123,7 @@ class _Verifying:
             covered = max((t.size for t in targets if t.size < broken[-1].size), default=0)
             self.explain(broken, covered, until)
         self.check_versions()
+        self.check_readers()
         events = self.frontier.size
         if broken:
             events = self.store._recorder.count_after()
@@ -290,6 +291,13 @@ class _Verifying:
         for stream, count, first, last in self.store._recorder.gaps(limit=3):
             what = f"has {count} events with versions from {first} to {last}: some are missing"
             self.find("tampered", f"{stream}", what, EVIDENCE)
+
+    def check_readers(self) -> None:
+        """Find streams and customers of which readers do not get all rows that were read here."""
+        for column, kind in (("originator_id", ""), ("customer_id", "customer ")):
+            for name, there, found in self.store._recorder.hidden(column, 3):
+                what = f"has {counted(there, 'event')}, of which readers find {found}: an index "
+                self.find("tampered", f"{kind}{name}", f"{what}hides the others", EVIDENCE)
 
     def check_kept_hashes(self, covered: int) -> None:
         """Find kept hashes that are wrong: the rows are what was signed, but differ from them."""

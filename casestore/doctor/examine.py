@@ -31,6 +31,7 @@ from casestore.store import CaseStore
 from casestore.streams import kinds
 from casestore.streams.checks import check_fields
 from casestore.streams.history import decode_metadata, from_microseconds, to_microseconds
+from casestore.streams.wording import counted
 
 SHOWN = 20
 """The most findings that one check gives. Further ones are only counted."""
@@ -86,6 +87,8 @@ def _all_checks(progress: Progress) -> Iterator[tuple[tuple[str, ...], Find]]:
     yield ("upgrade",), _upgrade
     yield ("database",), _database
     yield ("append-only triggers",), _triggers
+    yield ("tables",), _tables
+    yield ("rows that readers find",), _hidden
     yield ("dense versions",), _dense
     yield ("positions in order",), _positions
     yield _SCANNED, lambda store: _scan(store, progress)
@@ -105,8 +108,11 @@ def _schema(store: CaseStore) -> Iterator[DoctorFinding]:
 
 def _upgrade(store: CaseStore) -> Iterator[DoctorFinding]:
     told_below = store._recorder.append_only_triggers()  # no version is without these
+    altered = " ".join(store._recorder.altered())
     lacks = [
-        each for each in store._recorder.lacks() if told_below.get(each.partition(" ")[2], True)
+        each
+        for each in store._recorder.lacks()
+        if told_below.get(each.partition(" ")[2], True) and f"the {each} " not in altered
     ]
     if lacks:
         what = f"was made by another version: {', '.join(lacks)} missing, or not as this one makes"
@@ -123,7 +129,7 @@ def _database(store: CaseStore) -> Iterator[DoctorFinding]:
         yield from server(store)
         return
     ask = journal.fetch
-    for (answer,) in ask("PRAGMA quick_check(20)"):
+    for (answer,) in ask("PRAGMA integrity_check(20)"):
         if answer != "ok":
             yield DoctorFinding("error", "database", "the SQLite file", answer, RESTORE)
     mode = ask("PRAGMA journal_mode")[0][0]
@@ -139,6 +145,26 @@ def _triggers(store: CaseStore) -> Iterator[DoctorFinding]:
             what = f"the trigger {name} is missing: rows can be changed unnoticed"
             do = "find out who removed it, and verify the store against a sealed checkpoint"
             yield DoctorFinding("error", "append-only triggers", "stored_events", what, do)
+
+
+def _tables(store: CaseStore) -> Iterator[DoctorFinding]:
+    """Find what was altered in the tables, indexes, triggers and functions, or added to them."""
+    in_force = store._recorder.append_only_triggers()
+    for what in store._recorder.altered():
+        if any(what.startswith(f"the trigger {n} ") and not ok for n, ok in in_force.items()):
+            continue  # it is told of above
+        do = "find out who did that, and verify the store against a sealed checkpoint"
+        yield DoctorFinding("error", "tables", "the tables", f"were changed: {what}", do)
+
+
+def _hidden(store: CaseStore) -> Iterator[DoctorFinding]:
+    """Find streams and customers of which readers do not find all rows."""
+    for column in ("originator_id", "customer_id"):
+        for name, there, found in store._recorder.hidden(column, SHOWN + 1):
+            where = name if column == "originator_id" else f"customer {name}"
+            what = f"has {counted(there, 'event')}, of which readers find {found}: an index hides"
+            do = "keep a copy for the inquiry, then rebuild the index (REINDEX)"
+            yield DoctorFinding("error", "rows that readers find", where, f"{what} the others", do)
 
 
 # --- the rows ------------------------------------------------------------------------------

@@ -23,7 +23,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casestore import CaseStore, KeyFileError
+from casestore import CaseStore, KeyFileError, StoreDamaged
+from casestore.audit.evidence import write_bundle
 from casestore.audit.folder import Folder
 from casestore.audit.held import HeldCheckpoint
 from casestore.audit.leaf import hashes_of, leaf_of
@@ -36,6 +37,7 @@ from casestore.tlog.merkle import Frontier, leaf_hash
 from casestore.tlog.note import Checkpoint, Signer
 from casestore.tlog.tiles import Hashes, tile_path, tiles
 from tests.support import stories
+from tests.support.alter import hide
 from tests.support.sealed import (
     alter,
     alter_positions,
@@ -230,6 +232,20 @@ def test_what_was_changed_is_named(url: str, change: str, says: str) -> None:
     with opened(url) as store:
         alter(store, change.replace("{t}.position", f"{store._recorder.table}.position"))
     assert says in tampered(url)
+
+
+def test_rows_that_an_index_hides_from_readers_are_named(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CASESTORE_KEY_FILE", str(tmp_path / "store.key"))
+    url = f"sqlite:///{tmp_path}/store.db"
+    make_store(url)
+    hide(tmp_path / "store.db", "position = 7")
+    assert tampered(url) == (
+        "case:c2: has 3 events, of which readers find 2: an index hides the others"
+    )
+    with opened(url) as store, pytest.raises(StoreDamaged, match="do not find all events of case"):
+        write_bundle(store, "c2", tmp_path / "bundle")
 
 
 def test_any_bit_that_is_flipped_is_named(url: str) -> None:
