@@ -150,6 +150,7 @@ class CaseStore:
         Raises:
             StoreNotFound: there is no store at that place.
             StoreUnavailable: the database does not answer.
+            StoreDamaged: it does not say what it is: its metadata was altered.
         """
         where = parse_url(url)
         shown = shown_as(url, where)
@@ -162,6 +163,11 @@ class CaseStore:
             journal.close()
             raise
         file = key_file_for(where, key_file)
+        try:
+            Vault(meta["store_id"], meta.get("kek_id"), file).check_kind()
+        except StoreDamaged:
+            journal.close()
+            raise
         return cls(journal, meta, where.url, key_file=file, clock=clock, new_id=new_id, retry=retry)
 
     @classmethod

@@ -21,7 +21,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -52,6 +52,9 @@ class Seal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The leaf (JSON) of the last event that it covers; empty where it covers none."""
     given: int
     """The last position that the database had given to an event by then, committed or not."""
+    words: Literal["sealed", "plain"] | None = None
+    """How the store keeps personal text, which it says for good when it is made. None in a seal
+    from before this was kept."""
 
 
 class Folder(NamedTuple):

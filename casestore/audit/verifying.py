@@ -25,7 +25,7 @@ from casestore.audit.rows import (
     origin,
     rows_after,
 )
-from casestore.audit.sealing import still_there
+from casestore.audit.sealing import CHANGED_KIND, still_there, words_of
 from casestore.errors import CaseStoreError
 from casestore.store import CaseStore
 from casestore.streams.wording import counted
@@ -124,6 +124,7 @@ class _Verifying:
             self.explain(broken, covered, until)
         self.check_versions()
         self.check_readers()
+        self.check_kind()
         events = self.frontier.size
         if broken:
             events = self.store._recorder.count_after()
@@ -298,6 +299,12 @@ class _Verifying:
             for name, there, found in self.store._recorder.hidden(column, 3):
                 what = f"has {counted(there, 'event')}, of which readers find {found}: an index "
                 self.find("tampered", f"{kind}{name}", f"{what}hides the others", EVIDENCE)
+
+    def check_kind(self) -> None:
+        """Find a database that does not say any more how it keeps words, as it did when sealed."""
+        kinds = {seal.words for seal in self.checkpoints.seals.values()} - {None}
+        if kinds - {words_of(self.store)}:
+            self.find("tampered", "the store", CHANGED_KIND, EVIDENCE)
 
     def check_kept_hashes(self, covered: int) -> None:
         """Find kept hashes that are wrong: the rows are what was signed, but differ from them."""
