@@ -13,7 +13,7 @@ from casestore.journal.recorder import UNSCRUBBED
 from casestore.journal.rows import OF_IMPORTS
 from casestore.keys.key_file import kek_id, load_key_file, replaced_is_left
 from casestore.privacy import erasure
-from casestore.privacy.erasure_list import GIVE, list_file, listed
+from casestore.privacy.erasure_list import GIVE, Proofs, list_file, listed, unproven
 from casestore.store import CaseStore
 
 
@@ -98,10 +98,18 @@ def erasures(store: CaseStore) -> Iterator[DoctorFinding]:
     recorded = {record.event_id: record for record in erasure.erasures(store)}
     try:
         noted = {record.event_id: record for record in listed(store)}
+        forged = unproven(store) if Proofs(store).keys else []
     except OSError as error:
         do = GIVE if isinstance(error, PermissionError) else finish
         yield DoctorFinding("warning", check, str(path), f"cannot be read: {error.strerror}", do)
         return
+    for record in forged:
+        what = f"has a line in {path} that the key file did not make"
+        do = "find out who wrote it; nobody is erased by it unless you say --unproven"
+        if record.event_id in recorded:
+            do = finish
+        yield DoctorFinding("warning", check, f"customer {record.customer_id}", what, do)
+        recorded.pop(record.event_id, None)
     for event_id in recorded.keys() - noted.keys():
         what = f"their erasure is not noted in {path}"
         where = f"customer {recorded[event_id].customer_id}"
