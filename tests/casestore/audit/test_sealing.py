@@ -426,7 +426,8 @@ def test_without_hashes_nothing_is_sealed_upon_what_was_altered(url: str, folder
 
 
 def test_a_tail_that_was_cut_with_only_an_older_checkpoint_held(url: str, folder: Path) -> None:
-    for path in (*sorted((folder / "seals").iterdir())[1:], folder / "hashes" / "0"):
+    seals = sorted((folder / "seals").iterdir())[1:]
+    for path in (*seals, folder / "checkpoint", folder / "hashes" / "0"):
         path.unlink()
     with opened(url) as store:
         alter(store, "DELETE FROM {t} WHERE position > 7")
@@ -483,6 +484,7 @@ def test_an_auditor_notices_when_the_seals_were_put_back_too(url: str, folder: P
         held = HeldCheckpoint("mine", seal(store).note.encode())
         put_back(store, 7)
     max((folder / "seals").iterdir()).unlink()
+    (folder / "checkpoint").unlink()
     assert verified(url).verdict == "fine"  # for all that is left to see
     said = tampered(url, held=[held])
     assert "the checkpoint mine of 11 events: 4 events are missing after position 7" in said
@@ -629,8 +631,10 @@ def test_a_lost_key_is_replaced_and_old_seals_still_count(url: str, folder: Path
         seal(store)
         assert verify(store)[1:5] == (14, 14, 0, 3)
         found = verify(store, keys=[key_of(store)])
-    assert found.verdict == "cannot tell"  # who asks for the new key alone hears of the others
+    assert found.verdict == "fine"  # what the new key signs begins with all that the old one signed
     assert found.covered == 14
+    assert {each.level for each in found.findings} == {"warning"}  # and the old seals are told of
+    assert "0000000007.json" in found.findings[0].where
 
 
 @pytest.mark.parametrize(
