@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterator
 from itertools import chain
 
@@ -50,9 +48,6 @@ def key_file(store: CaseStore) -> Iterator[DoctorFinding]:
     if replaced_is_left(vault.key_file):
         what = "the key file that a rotation replaced is still beside it"
         yield DoctorFinding("warning", check, where, what, "`casestore doctor --fix` destroys it")
-    if os.name == "posix" and vault.key_file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        what = "others than its owner may read it"
-        yield DoctorFinding("warning", check, where, what, f"chmod 600 {where}")
 
 
 def _part_that_fails(store: CaseStore) -> Iterator[tuple[str, str]]:

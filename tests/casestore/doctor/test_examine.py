@@ -258,7 +258,7 @@ def test_a_key_file_that_others_may_read(store_url: str) -> None:
     Path(os.environ["CASESTORE_KEY_FILE"]).chmod(0o640)
     with CaseStore.open(store_url) as store:
         (finding,) = found(store)
-    assert (finding.level, finding.check) == ("warning", "key file")
+    assert (finding.level, finding.check) == ("error", "key file")
     assert finding.do.startswith("chmod 600")
 
 
