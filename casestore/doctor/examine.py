@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
+from types import NoneType
 
 from eventsourcing.persistence import DatabaseError, InterfaceError, OperationalError
 
@@ -229,6 +230,10 @@ def _scan(store: CaseStore, progress: Progress) -> Iterator[DoctorFinding]:
         times = _Times(store, 0)
     while rows := store._recorder.rows(after, _CHUNK):
         for row in map(Row._make, rows):
+            if (wrong := _of_another_type(row)) is not None:
+                what = f"its {wrong} is not of the type that casestore writes"
+                yield _at(row, "events can be read", what)
+                continue
             yield from _check_row(store, row)
             yield from times.after(row)
         after = rows[-1][0]
@@ -291,7 +296,32 @@ def _clock(row: Row, what: str) -> DoctorFinding:
     return DoctorFinding("warning", "times of recording", where, what, do)
 
 
+_TYPES: tuple[tuple[type, ...], ...] = (
+    (int,),
+    (str,),
+    (int,),
+    (str,),
+    (bytes,),
+    (bytes, NoneType),
+    (str, NoneType),
+    (str,),
+    (int,),
+    (bytes,),
+)
+"""What each value of a Row may be. SQLite keeps whatever it is given."""
+_LAST = 1 << 62
+"""Further than any store gets: no appends would fit after an event at the end of the range."""
+
+
+def _of_another_type(row: Row) -> str | None:
+    """The name of the first value of a row that is of the wrong type, if any."""
+    fields = zip(Row._fields, row, _TYPES, strict=True)
+    return next((name for name, value, types in fields if type(value) not in types), None)
+
+
 def _check_row(store: CaseStore, row: Row) -> Iterator[DoctorFinding]:
+    if row.position > _LAST:
+        yield _at(row, "events can be read", "no append can come after it: it was put there")
     try:
         event = store._codec.decode(row.topic, row.state)
         kind, stream_id = kinds.parse(row.stream)
