@@ -697,13 +697,18 @@ class CaseStore:
         return recorded
 
     def _keys_for(self, rows: Sequence[Any]) -> dict[str, KeyRow]:
-        return self._recorder.keys_of(sorted({row[6] for row in rows if row[5] is not None}))
+        ids = {row[6] for row in rows if row[5] is not None and type(row[6]) is str}
+        return self._recorder.keys_of(sorted(ids))
 
     def _revealed(self, recorded: Recorded, row: Any, keys: dict[str, KeyRow]) -> Recorded:
         if recorded.sealed is None:
             return recorded
-        key = keys.get(recorded.customer_id or "")
         stream, version, topic = row[1:4]
+        if type(recorded.customer_id) is not str or type(recorded.sealed) is not bytes:
+            raise StoreDamaged(
+                f"the words of {stream} version {version} are not as casestore writes"
+            )
+        key = keys.get(recorded.customer_id)
         fields = self._vault.reveal(recorded.sealed, key, stream, version, topic)
         if fields == "erased":
             return replace(recorded, privacy="erased")
