@@ -151,6 +151,7 @@ class CaseStore:
         Raises:
             StoreNotFound: there is no store at that place.
             StoreUnavailable: the database does not answer.
+            StoreDamaged: it does not say what it is: its metadata was altered.
         """
         where = parse_url(url)
         shown = shown_as(url, where)
@@ -163,6 +164,11 @@ class CaseStore:
             journal.close()
             raise
         file = key_file_for(where, key_file)
+        try:
+            Vault(meta["store_id"], meta.get("kek_id"), file).check_kind()
+        except StoreDamaged:
+            journal.close()
+            raise
         return cls(journal, meta, where.url, key_file=file, clock=clock, new_id=new_id, retry=retry)
 
     @classmethod
@@ -699,13 +705,18 @@ class CaseStore:
         return recorded
 
     def _keys_for(self, rows: Sequence[Any]) -> dict[str, KeyRow]:
-        return self._recorder.keys_of(sorted({row[6] for row in rows if row[5] is not None}))
+        ids = {row[6] for row in rows if row[5] is not None and type(row[6]) is str}
+        return self._recorder.keys_of(sorted(ids))
 
     def _revealed(self, recorded: Recorded, row: Any, keys: dict[str, KeyRow]) -> Recorded:
         if recorded.sealed is None:
             return recorded
-        key = keys.get(recorded.customer_id or "")
         stream, version, topic = row[1:4]
+        if type(recorded.customer_id) is not str or type(recorded.sealed) is not bytes:
+            raise StoreDamaged(
+                f"the words of {stream} version {version} are not as casestore writes"
+            )
+        key = keys.get(recorded.customer_id)
         fields = self._vault.reveal(recorded.sealed, key, stream, version, topic)
         if fields == "erased":
             return replace(recorded, privacy="erased")

@@ -1,11 +1,15 @@
 """An evidence bundle: one case's events with their proofs, for people who do not have the store.
 
-It is a folder with four files:
+It is a folder with five files:
 
     bundle.json   the events and proofs: what is checked
     page.html     the same for a reader; made from bundle.json alone, so a check can make it again
     checkpoint    the signed note, for public tools
     verifier      the verifier key; compare it with the key that you were given by another way
+    signed        a signed note of the SHA-256 of bundle.json and page.html, by whoever made them
+
+The checkpoint and the proofs show what was recorded. The last note is for what they do not cover:
+which events the bundle has, which words it reveals or leaves out, who was erased, who made it.
 
 This module checks a bundle without a store: it imports neither the store nor its journal.
 `casestore.audit.evidence` writes one.
@@ -14,6 +18,7 @@ This module checks a bundle without a store: it imports neither the store nor it
 from __future__ import annotations
 
 import base64
+import errno
 from collections.abc import Sequence
 from hashlib import sha256
 from importlib.metadata import version
@@ -26,12 +31,14 @@ from casestore.audit.held import HeldCheckpoint
 from casestore.audit.leaf import Leaf, read_leaf
 from casestore.audit.page import page
 from casestore.audit.proof import Older, Proof, check, check_older
-from casestore.errors import BundleRefused, NotSigned, ProofRefused
+from casestore.errors import BadSignature, BundleRefused, NotSigned, ProofRefused
 from casestore.events.markers import personal_fields
 from casestore.streams.codec import Codec
 from casestore.streams.history import Privacy, Recorded
-from casestore.tlog.note import Checkpoint, Verifier, open_checkpoint
+from casestore.system.files import read_file
+from casestore.tlog.note import Checkpoint, Verifier, open_checkpoint, open_note
 
+FORMAT = "casestore-case-2"
 _LARGEST = 1 << 28
 """Bytes. A larger file is refused."""
 CODEC = Codec()
@@ -70,7 +77,10 @@ class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All events of the case up to some version, in order."""
     older: tuple[Older, ...] = ()
     """One for each older checkpoint that the bundle was made with."""
-    format: Literal["casestore-case-1"] = "casestore-case-1"
+    signer: str = ""
+    """The verifier key of who signed the bundle, as text: `verifier`, unless the key was replaced
+    since the checkpoint was signed."""
+    format: Literal["casestore-case-2"] = "casestore-case-2"
 
 
 class Evidence(NamedTuple):
@@ -107,7 +117,8 @@ def verify_bundle(
         StoreDamaged: an event cannot be read.
         OSError: a file cannot be read.
     """
-    bundle = _read(folder)
+    data = _read_bytes(folder / "bundle.json")
+    bundle = _read(data)
     verifier = Verifier.parse(bundle.verifier)
     _same(folder / "checkpoint", bundle.checkpoint)
     _same(folder / "verifier", f"{bundle.verifier}\n")
@@ -136,7 +147,9 @@ def verify_bundle(
             raise BundleRefused(f"event {number} stands before the event before it")
         index_before = event.index
     unproven = sum(1 for event in bundle.events if event.words and not _plain(event))
-    same = _read_bytes(folder / "page.html") == render(bundle)
+    page_shown = _read_bytes(folder / "page.html")
+    _as_it_was_made(folder, bundle, data, page_shown, keys)
+    same = page_shown == render(bundle)
     if not same and bundle.made_by == version("casestore"):
         raise BundleRefused("page.html is not what bundle.json says: it was edited")
     page_is: Literal["ok", "of another version"] = "ok" if same else "of another version"
@@ -144,16 +157,44 @@ def verify_bundle(
 
 
 def _read_bytes(path: Path) -> bytes:
-    with path.open("rb") as file:
-        data = file.read(_LARGEST + 1)
-    if len(data) > _LARGEST:
-        raise BundleRefused(f"{path.name} is larger than any that casestore writes")
-    return data
-
-
-def _read(folder: Path) -> Bundle:
     try:
-        return msgspec.json.decode(_read_bytes(folder / "bundle.json"), type=Bundle)
+        return read_file(path, _LARGEST)
+    except OSError as error:
+        if error.errno == errno.ENOENT:
+            raise
+        raise BundleRefused(f"{path.name} cannot be read: {error.strerror}") from None
+
+
+def signed_text(stream: str, data: bytes, page_shown: bytes) -> str:
+    """The text of the file `signed`: what is signed of a bundle's bundle.json and page.html."""
+    hashes = (sha256(each).hexdigest() for each in (data, page_shown))
+    return "".join(f"{line}\n" for line in (FORMAT, stream, *hashes))
+
+
+def _as_it_was_made(
+    folder: Path, bundle: Bundle, data: bytes, page_shown: bytes, keys: Sequence[Verifier]
+) -> None:
+    """Check the signature of who made the bundle. Raises BundleRefused, InvalidNote."""
+    named = [Verifier.parse(bundle.verifier), Verifier.parse(bundle.signer)]
+    try:
+        text = open_note(_read_bytes(folder / "signed"), keys or named)
+    except (NotSigned, BadSignature) as error:
+        raise BundleRefused(f"the file signed: {error}") from None
+    for name, was, line in zip(
+        ("bundle.json", "page.html"),
+        text.splitlines()[2:],
+        signed_text(bundle.stream, data, page_shown).splitlines()[2:],
+        strict=False,
+    ):
+        if was != line:
+            raise BundleRefused(f"{name} is not what was signed when the bundle was made")
+    if text != signed_text(bundle.stream, data, page_shown):
+        raise BundleRefused("the file signed is of another bundle")
+
+
+def _read(data: bytes) -> Bundle:
+    try:
+        return msgspec.json.decode(data, type=Bundle)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise BundleRefused("bundle.json is not as casestore writes it") from None
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from casestore.audit.folder import Folder, Seal
+from casestore.audit.folder import Folder, Seal, seal_name
 from casestore.audit.held import HeldCheckpoint
 from casestore.errors import BadSignature, CannotTell, InvalidNote, NotSigned, SealRefused
 from casestore.tlog.note import Verifier, open_checkpoint
@@ -73,7 +73,8 @@ class Checkpoints:
             pass
         except InvalidNote as error:
             self.find("tampered", "the list of verifier keys", str(error), EVIDENCE)
-        self.targets = self.own_seals() + self.held(held)
+        own = self.own_seals()
+        self.targets = own + self.handed_out(own) + self.held(held)
         self.forks()
         if not self.targets:
             self.find(
@@ -89,18 +90,45 @@ class Checkpoints:
 
     def own_seals(self) -> list[Target]:
         """The store's own seals that are good; a finding for each of the others."""
-        targets = []
+        targets: list[Target] = []
+        unknown: list[tuple[Path, str]] = []
         for file in self.folder.seal_files():
             try:
                 seal, checkpoint = self.folder.open_seal(file, self.origin, self.keys)
-            except (NotSigned, SealRefused) as error:
+            except NotSigned as error:
+                unknown.append((file, str(error)))
+            except SealRefused as error:
                 self.find("cannot tell", f"the seal {file}", str(error))
             except (InvalidNote, BadSignature) as error:
                 self.find("tampered", f"the seal {file}", f"was altered: {error}", EVIDENCE)
             else:
                 self.seals[checkpoint.size] = seal
                 targets.append(Target(OWN, checkpoint.size, checkpoint.root))
+        for file, why in unknown:
+            # What a newer seal covers needs no older one: its key was replaced, and is not named.
+            covered = targets and file.name < seal_name(targets[-1].size)
+            self.find("warning" if covered else "cannot tell", f"the seal {file}", why)
         return targets
+
+    def handed_out(self, own: Sequence[Target]) -> list[Target]:
+        """The copy of the newest checkpoint, where it is of none of the store's `own` seals."""
+        where = f"the copy {self.folder.path / 'checkpoint'}"
+        try:
+            if (note := self.folder.handed_out()) is None:
+                return []
+            checkpoint = open_checkpoint(note, self.keys)
+        except NotSigned:
+            return []  # by a key that is not named; so is its seal, which is told of
+        except (InvalidNote, BadSignature) as error:
+            self.find("tampered", where, f"was altered: {error}", EVIDENCE)
+            return []
+        copy = Target(where, checkpoint.size, checkpoint.root)
+        if checkpoint.origin != self.origin or any(seal[1:] == copy[1:] for seal in own):
+            return []
+        if all(seal.size < copy.size for seal in own):
+            what = f"signs {copy.size} events, and no seal as many: a seal was taken away"
+            self.find("tampered", where, what, EVIDENCE)
+        return [copy]
 
     def held(self, held: Sequence[HeldCheckpoint]) -> list[Target]:
         """The checkpoints kept by others that are good; a finding for each of the others."""

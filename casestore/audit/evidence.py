@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from casestore.audit.bundle import CODEC, Bundle, BundledEvent, render
+from casestore.audit.bundle import CODEC, Bundle, BundledEvent, render, signed_text
+from casestore.audit.folder import Folder
 from casestore.audit.held import HeldCheckpoint
 from casestore.audit.proof import Proof
 from casestore.audit.proving import prover
@@ -48,36 +49,48 @@ def write_bundle(
         StreamNotFound: there is no such case.
         CannotTell: some events of the case are not sealed yet, or a checkpoint in `held` is no
             older one of this log.
-        StoreDamaged: the store is not what was sealed.
+        StoreDamaged: the store is not what was sealed, or hides events of the case from readers.
         SealRefused: a checkpoint in `held` signed another history.
         BadSignature: a checkpoint in `held` was changed.
         BundleRefused: there is something at that place already.
-        KeyFileError: with `reveal`, the key file is missing, or has not the right key.
+        KeyFileError: the signing key is missing; or with `reveal`, the key file is missing, or has
+            not the right key.
         OSError: the folder cannot be written.
     """
     if out.exists():
         raise BundleRefused(f"there is something at {out} already; name another folder")
     stream = f"case:{case_id}"
-    rows = [Row._make(row) for row in store._recorder.stream_rows(stream)]
+    rows = [Row._make(row) for row in store._recorder.all_rows_of(stream)]
     if not rows:
         store.history(stream, at_version=1)  # raises StreamNotFound
+    if rows != [Row._make(row) for row in store._recorder.stream_rows(stream)]:
+        raise StoreDamaged(
+            f"readers do not find all events of {stream}; `casestore audit verify` says more"
+        )
     revealed: Sequence[Recorded | None] = [None] * len(rows)
     if reveal:
         revealed = store.history(stream, at_version=rows[-1].version, reveal=True).originals
+    signer = Folder.of(store.url).signer()
     with prover(store, held) as proving:
+        if signer.verifier not in proving.verifiers:
+            raise SealRefused("the signing key is none that the audit folder knows")
         proofs = [proving.prove(row) for row in rows]
         verifier = _signed_by(proving.note, proving.verifiers)
     parts = zip(rows, proofs, revealed, strict=True)
     events = tuple(_bundled(row, proof, recorded) for row, proof, recorded in parts)
     made_by = version("casestore")
-    bundle = Bundle(stream, made_by, str(verifier), proving.note, events, proving.older)
+    bundle = Bundle(
+        stream, made_by, str(verifier), proving.note, events, proving.older, str(signer.verifier)
+    )
+    data = msgspec.json.format(msgspec.json.encode(bundle), indent=1)
+    shown = render(bundle)
     part = part_name(out)
     part.mkdir(mode=0o700, parents=True)
     try:
-        write_new(
-            part / "bundle.json", msgspec.json.format(msgspec.json.encode(bundle), indent=1), 0o600
-        )
-        write_new(part / "page.html", render(bundle), 0o600)
+        write_new(part / "bundle.json", data, 0o600)
+        write_new(part / "page.html", shown, 0o600)
+        note = signer.sign(signed_text(stream, data, shown))
+        write_new(part / "signed", note.encode(), 0o600)
         write_new(part / "checkpoint", bundle.checkpoint.encode(), 0o600)
         write_new(part / "verifier", f"{verifier}\n".encode(), 0o600)
         part.rename(out)

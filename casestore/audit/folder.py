@@ -21,7 +21,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -32,11 +32,20 @@ from casestore.errors import (
     SealRefused,
 )
 from casestore.journal.url import SQLiteUrl, parse_url
-from casestore.system.files import move_new, sync, write_new, write_whole
+from casestore.system.files import (
+    move_new,
+    open_file,
+    read_file,
+    sync,
+    write_new,
+    write_whole,
+)
 from casestore.system.locking import lock
 from casestore.tlog.note import Checkpoint, Signer, Verifier, open_checkpoint
 from casestore.tlog.tiles import Hashes
 
+_LARGEST = 1 << 20
+"""Bytes: a larger file in the folder, beside the hashes, is none of ours."""
 _KEY_HEADER = (
     "# The key that signs this casestore's checkpoints. Who has it can sign another history:\n"
     "# keep it away from those who can change the database.\n"
@@ -52,6 +61,9 @@ class Seal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The leaf (JSON) of the last event that it covers; empty where it covers none."""
     given: int
     """The last position that the database had given to an event by then, committed or not."""
+    words: Literal["sealed", "plain"] | None = None
+    """How the store keeps personal text, which it says for good when it is made. None in a seal
+    from before this was kept."""
 
 
 class Folder(NamedTuple):
@@ -107,6 +119,11 @@ class Folder(NamedTuple):
     def _make_key(self, name: str) -> tuple[Verifier, bool]:
         """As `make_key`, under the lock: of two at once, `verifiers` and `key` would differ."""
         known = self.verifiers()
+        if known and all(verifier.name != name for verifier in known):
+            raise KeyFileError(
+                f"{self.path} is the audit folder of another store ({known[0].name}); name one of "
+                "its own for this store in CASESTORE_AUDIT_DIR"
+            )
         if self.key_file.exists():
             verifier = self.signer().verifier
             if verifier in known:
@@ -138,21 +155,24 @@ class Folder(NamedTuple):
         Raises InvalidNote.
         """
         try:
-            lines = (self.path / "verifiers").read_text("utf-8").splitlines()
+            lines = read_file(self.path / "verifiers", _LARGEST).decode().splitlines()
         except FileNotFoundError:
             return []
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidNote(f"{self.path / 'verifiers'} cannot be read: {error}") from None
         return [Verifier.parse(line) for line in lines]
 
     def signer(self) -> Signer:
         """The signing key. Raises KeyFileError."""
         try:
-            lines = self.key_file.read_text("utf-8").splitlines()
+            lines = read_file(self.key_file, _LARGEST, private=True).decode().splitlines()
         except FileNotFoundError:
             raise KeyFileError(
                 f"there is no signing key at {self.key_file}; make one with `casestore audit key`"
             ) from None
         except (OSError, UnicodeDecodeError) as error:
-            raise KeyFileError(f"the key file {self.key_file} cannot be read: {error}") from None
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            raise KeyFileError(f"the key file {self.key_file} cannot be used: {why}") from None
         try:
             (key,) = (line for line in lines if line and not line.startswith("#"))
             return Signer.parse(key)
@@ -168,9 +188,24 @@ class Folder(NamedTuple):
         return sorted((self.path / "seals").glob("*.json"))
 
     def newest(self, origin: str) -> tuple[Seal, Checkpoint] | None:
-        """The newest seal and its checkpoint; None if there is none. Raises as `open_seal`."""
+        """The newest seal and its checkpoint; None if there is none.
+
+        Raises as `open_seal`, and SealRefused where the file `checkpoint` is of a newer one.
+        """
         files = self.seal_files()
-        return self.open_seal(files[-1], origin, self.verifiers()) if files else None
+        keys = self.verifiers()
+        newest = self.open_seal(files[-1], origin, keys) if files else None
+        if (copy := self.handed_out()) is not None:
+            handed_out = open_checkpoint(copy, keys)
+            size = newest[1].size if newest else 0
+            if handed_out.size > size or (
+                newest and handed_out.size == size and handed_out.root != newest[1].root
+            ):
+                raise SealRefused(
+                    f"{self.path / 'checkpoint'} signs {handed_out.size} events, and the newest "
+                    f"seal {size}: a seal was taken away or replaced"
+                )
+        return newest
 
     def open_seal(
         self, file: Path, origin: str, keys: Sequence[Verifier]
@@ -188,19 +223,21 @@ class Folder(NamedTuple):
             BadSignature, NotSigned: see casestore.tlog.note.
         """
         try:
-            seal = msgspec.json.decode(file.read_bytes(), type=Seal)
-        except msgspec.DecodeError:
+            seal = msgspec.json.decode(read_file(file, _LARGEST), type=Seal)
+        except (msgspec.DecodeError, UnicodeDecodeError):
             raise InvalidNote("it cannot be read") from None
+        except OSError as error:
+            raise InvalidNote(f"it cannot be read: {error.strerror}") from None
         checkpoint = open_checkpoint(seal.checkpoint.encode(), keys)
         if checkpoint.origin != origin:
             raise SealRefused(f"it is of another log, {checkpoint.origin}")
-        if file.name != _seal_name(checkpoint.size):
+        if file.name != seal_name(checkpoint.size):
             raise InvalidNote("it has another size than its name says")
         return seal, checkpoint
 
     def keep(self, seal: Seal, size: int) -> None:
         """Write a seal, completely or not at all. Raises OSError, also if its size has one."""
-        path = self.path / "seals" / _seal_name(size)
+        path = self.path / "seals" / seal_name(size)
         path.parent.mkdir(exist_ok=True)
         part = self.path / "seal.part"
         part.unlink(missing_ok=True)  # left by a sealer that was killed; we hold the lock
@@ -208,10 +245,22 @@ class Folder(NamedTuple):
         move_new(part, path)
         sync(path.parent)
 
+    def handed_out(self) -> bytes | None:
+        """What the file `checkpoint` holds, the copy to give to others; None where it is not there.
+
+        Raises InvalidNote where it cannot be read.
+        """
+        try:
+            return read_file(self.path / "checkpoint", _LARGEST)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise InvalidNote(f"it cannot be read: {error.strerror}") from None
+
     def hand_out(self, seal: Seal) -> Path:
         """Write the newest checkpoint to the file `checkpoint`, if it is not there; its path."""
         path = self.path / "checkpoint"
-        if not path.exists() or path.read_bytes() != seal.checkpoint.encode():
+        if self.handed_out() != seal.checkpoint.encode():
             write_whole(path, seal.checkpoint.encode())
         return path
 
@@ -232,7 +281,8 @@ class Folder(NamedTuple):
     @contextmanager
     def _hold_lock(self) -> Iterator[None]:
         # The lock goes with the file object, even where a signal handler interrupts us.
-        with (self.path / "lock").open("ab") as file:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        with os.fdopen(open_file(self.path / "lock", flags), "ab") as file:
             lock(file.fileno())
             yield
 
@@ -250,5 +300,6 @@ class Folder(NamedTuple):
         write_whole(self.path / "verified", f"{size}\n".encode())
 
 
-def _seal_name(size: int) -> str:
+def seal_name(size: int) -> str:
+    """The name of the file of a seal of some events."""
     return f"{size:019d}.json"

@@ -110,7 +110,10 @@ def prover(store: CaseStore, held: Sequence[HeldCheckpoint] = ()) -> Iterator[Pr
             return Older(old.size, tuple(map(encode_hash, path)))
 
         def prove(row: Row) -> Proof:
-            leaf = leaf_of(log_id(store), row)
+            try:
+                leaf = leaf_of(log_id(store), row)
+            except TypeError:
+                raise StoreDamaged(f"{event_name(row)} is not as casestore writes events") from None
             if row.position > last:
                 raise CannotTell(
                     f"{event_name(row)} is newer than the last seal; seal it with "

@@ -9,7 +9,7 @@ restored in between.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from casestore.audit.folder import Folder, Seal
 from casestore.audit.leaf import NO_LEAF, hashes_of, leaf_of, read_leaf
@@ -71,6 +71,8 @@ def seal(store: CaseStore, *, progress: Progress | None = None) -> Sealed:
                 "CASESTORE_AUDIT_KEY"
             )
         newest = _newest(store, folder)
+        if newest and newest[0].words not in (None, words_of(store)):
+            raise SealRefused(f"{CHANGED_KIND}; nothing was signed")
         size = newest[1].size if newest else 0
         after = still_there(store, newest[0].last) if newest and size else BEFORE_ALL
         hashes_good = newest is None or folder.hashes.give(size, newest[1].root)
@@ -87,10 +89,22 @@ def seal(store: CaseStore, *, progress: Progress | None = None) -> Sealed:
             told.came_to("repeated")
             return Sealed(newest[1], newest[0].checkpoint, 0, folder.hand_out(newest[0]))
         checkpoint = Checkpoint(origin(store), grown, folder.hashes.subtree(0, grown))
-        new = Seal(signer.sign(checkpoint.text()), last, store._recorder.last_given_position())
+        given = store._recorder.last_given_position()
+        new = Seal(signer.sign(checkpoint.text()), last, given, words_of(store))
         folder.keep(new, grown)
         measure("casestore.seal.age", 0, store.url)
         return Sealed(checkpoint, new.checkpoint, grown - size, folder.hand_out(new))
+
+
+CHANGED_KIND = (
+    "the store does not keep personal text any more as it did when it was sealed: its table "
+    "casestore_meta was altered"
+)
+
+
+def words_of(store: CaseStore) -> Literal["sealed", "plain"]:
+    """How a store keeps personal text."""
+    return "sealed" if store._vault.is_sealed else "plain"
 
 
 def _newest(store: CaseStore, folder: Folder) -> tuple[Seal, Checkpoint] | None:

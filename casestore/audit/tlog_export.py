@@ -5,6 +5,7 @@ The files are those of c2sp.org/tlog-tiles. A log entry is the leaf of an event:
 
 from __future__ import annotations
 
+import errno
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -54,7 +55,7 @@ def export_log(store: CaseStore, folder: Path, *, progress: Progress | None = No
                 except TypeError:
                     raise _damaged() from None
                 extend([sha256(b"\x00" + leaf).digest() for leaf in leaves])
-                _write(folder / tile_path("entries", done // TILE, len(rows)), _bundle(leaves))
+                _write(folder, tile_path("entries", done // TILE, len(rows)), _bundle(leaves))
                 done += len(rows)
                 if progress:
                     progress(done)
@@ -62,10 +63,8 @@ def export_log(store: CaseStore, folder: Path, *, progress: Progress | None = No
             raise _damaged()
         for level, index, width in tiles(checkpoint.size):
             start = index * TILE
-            _write(
-                folder / tile_path(level, index, width), hashes.read(level, start, start + width)
-            )
-    _write(folder / "checkpoint", seal.checkpoint.encode())
+            _write(folder, tile_path(level, index, width), hashes.read(level, start, start + width))
+    _write(folder, "checkpoint", seal.checkpoint.encode())
     _drop_partial(folder, checkpoint.size)
     return checkpoint
 
@@ -92,6 +91,10 @@ def _bundle(leaves: list[bytes]) -> bytes:
     return b"".join(len(leaf).to_bytes(2, "big") + leaf for leaf in leaves)
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(folder: Path, name: str, data: bytes) -> None:
+    """Write a file, but not through a link that stands in the place of one of the folders."""
+    path = folder / name
+    if path.parent.resolve() != folder.resolve() / Path(name).parent:
+        raise OSError(errno.ELOOP, "it is, or is in, a link, which is refused there", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, data)

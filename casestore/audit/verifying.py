@@ -25,7 +25,7 @@ from casestore.audit.rows import (
     origin,
     rows_after,
 )
-from casestore.audit.sealing import still_there
+from casestore.audit.sealing import CHANGED_KIND, still_there, words_of
 from casestore.errors import CaseStoreError
 from casestore.store import CaseStore
 from casestore.streams.wording import counted
@@ -127,6 +127,8 @@ class _Verifying:
             covered = max((t.size for t in targets if t.size < broken[-1].size), default=0)
             self.explain(broken, covered, until)
         self.check_versions()
+        self.check_readers()
+        self.check_kind()
         events = self.frontier.size
         if broken:
             events = self.store._recorder.count_after()
@@ -294,6 +296,19 @@ class _Verifying:
         for stream, count, first, last in self.store._recorder.gaps(limit=3):
             what = f"has {count} events with versions from {first} to {last}: some are missing"
             self.find("tampered", f"{stream}", what, EVIDENCE)
+
+    def check_readers(self) -> None:
+        """Find streams and customers of which readers do not get all rows that were read here."""
+        for column, kind in (("originator_id", ""), ("customer_id", "customer ")):
+            for name, there, found in self.store._recorder.hidden(column, 3):
+                what = f"has {counted(there, 'event')}, of which readers find {found}: an index "
+                self.find("tampered", f"{kind}{name}", f"{what}hides the others", EVIDENCE)
+
+    def check_kind(self) -> None:
+        """Find a database that does not say any more how it keeps words, as it did when sealed."""
+        kinds = {seal.words for seal in self.checkpoints.seals.values()} - {None}
+        if kinds - {words_of(self.store)}:
+            self.find("tampered", "the store", CHANGED_KIND, EVIDENCE)
 
     def check_kept_hashes(self, covered: int) -> None:
         """Find kept hashes that are wrong: the rows are what was signed, but differ from them."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
+from types import NoneType
 
 from eventsourcing.persistence import DatabaseError, InterfaceError, OperationalError
 
@@ -27,10 +28,12 @@ from casestore.journal.clocks import FAR_US
 from casestore.journal.recorder import SCHEMA_VERSION
 from casestore.journal.rows import Row
 from casestore.journal.sqlite import SQLiteJournal
+from casestore.keys.vault import SEALED
 from casestore.store import CaseStore
 from casestore.streams import kinds
 from casestore.streams.checks import check_fields
 from casestore.streams.history import decode_metadata, from_microseconds, to_microseconds
+from casestore.streams.wording import counted
 
 SHOWN = 20
 """The most findings that one check gives. Further ones are only counted."""
@@ -86,6 +89,8 @@ def _all_checks(progress: Progress) -> Iterator[tuple[tuple[str, ...], Find]]:
     yield ("upgrade",), _upgrade
     yield ("database",), _database
     yield ("append-only triggers",), _triggers
+    yield ("tables",), _tables
+    yield ("rows that readers find",), _hidden
     yield ("dense versions",), _dense
     yield ("positions in order",), _positions
     yield _SCANNED, lambda store: _scan(store, progress)
@@ -105,8 +110,11 @@ def _schema(store: CaseStore) -> Iterator[DoctorFinding]:
 
 def _upgrade(store: CaseStore) -> Iterator[DoctorFinding]:
     told_below = store._recorder.append_only_triggers()  # no version is without these
+    altered = " ".join(store._recorder.altered())
     lacks = [
-        each for each in store._recorder.lacks() if told_below.get(each.partition(" ")[2], True)
+        each
+        for each in store._recorder.lacks()
+        if told_below.get(each.partition(" ")[2], True) and f"the {each} " not in altered
     ]
     if lacks:
         what = f"was made by another version: {', '.join(lacks)} missing, or not as this one makes"
@@ -123,7 +131,7 @@ def _database(store: CaseStore) -> Iterator[DoctorFinding]:
         yield from server(store)
         return
     ask = journal.fetch
-    for (answer,) in ask("PRAGMA quick_check(20)"):
+    for (answer,) in ask("PRAGMA integrity_check(20)"):
         if answer != "ok":
             yield DoctorFinding("error", "database", "the SQLite file", answer, RESTORE)
     mode = ask("PRAGMA journal_mode")[0][0]
@@ -139,6 +147,26 @@ def _triggers(store: CaseStore) -> Iterator[DoctorFinding]:
             what = f"the trigger {name} is missing: rows can be changed unnoticed"
             do = "find out who removed it, and verify the store against a sealed checkpoint"
             yield DoctorFinding("error", "append-only triggers", "stored_events", what, do)
+
+
+def _tables(store: CaseStore) -> Iterator[DoctorFinding]:
+    """Find what was altered in the tables, indexes, triggers and functions, or added to them."""
+    in_force = store._recorder.append_only_triggers()
+    for what in store._recorder.altered():
+        if any(what.startswith(f"the trigger {n} ") and not ok for n, ok in in_force.items()):
+            continue  # it is told of above
+        do = "find out who did that, and verify the store against a sealed checkpoint"
+        yield DoctorFinding("error", "tables", "the tables", f"were changed: {what}", do)
+
+
+def _hidden(store: CaseStore) -> Iterator[DoctorFinding]:
+    """Find streams and customers of which readers do not find all rows."""
+    for column in ("originator_id", "customer_id"):
+        for name, there, found in store._recorder.hidden(column, SHOWN + 1):
+            where = name if column == "originator_id" else f"customer {name}"
+            what = f"has {counted(there, 'event')}, of which readers find {found}: an index hides"
+            do = "keep a copy for the inquiry, then rebuild the index (REINDEX)"
+            yield DoctorFinding("error", "rows that readers find", where, f"{what} the others", do)
 
 
 # --- the rows ------------------------------------------------------------------------------
@@ -202,6 +230,10 @@ def _scan(store: CaseStore, progress: Progress) -> Iterator[DoctorFinding]:
         times = _Times(store, 0)
     while rows := store._recorder.rows(after, _CHUNK):
         for row in map(Row._make, rows):
+            if (wrong := _of_another_type(row)) is not None:
+                what = f"its {wrong} is not of the type that casestore writes"
+                yield _at(row, "events can be read", what)
+                continue
             yield from _check_row(store, row)
             yield from times.after(row)
         after = rows[-1][0]
@@ -264,7 +296,32 @@ def _clock(row: Row, what: str) -> DoctorFinding:
     return DoctorFinding("warning", "times of recording", where, what, do)
 
 
+_TYPES: tuple[tuple[type, ...], ...] = (
+    (int,),
+    (str,),
+    (int,),
+    (str,),
+    (bytes,),
+    (bytes, NoneType),
+    (str, NoneType),
+    (str,),
+    (int,),
+    (bytes,),
+)
+"""What each value of a Row may be. SQLite keeps whatever it is given."""
+_LAST = 1 << 62
+"""Further than any store gets: no appends would fit after an event at the end of the range."""
+
+
+def _of_another_type(row: Row) -> str | None:
+    """The name of the first value of a row that is of the wrong type, if any."""
+    fields = zip(Row._fields, row, _TYPES, strict=True)
+    return next((name for name, value, types in fields if type(value) not in types), None)
+
+
 def _check_row(store: CaseStore, row: Row) -> Iterator[DoctorFinding]:
+    if row.position > _LAST:
+        yield _at(row, "events can be read", "no append can come after it: it was put there")
     try:
         event = store._codec.decode(row.topic, row.state)
         kind, stream_id = kinds.parse(row.stream)
@@ -280,6 +337,9 @@ def _check_row(store: CaseStore, row: Row) -> Iterator[DoctorFinding]:
         yield _at(row, "customers of events", what)
     if bool(personal) != (row.personal is not None):
         yield _at(row, "personal parts", "its personal text and the list of it do not agree")
+    elif row.personal is not None and (row.personal[:1] == SEALED) != store._vault.is_sealed:
+        is_so = "is plain, and this store seals all" if store._vault.is_sealed else "is sealed"
+        yield _at(row, "personal parts", f"its personal text {is_so}: somebody else put it there")
     yield from _values(store, row, event)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterator
 from itertools import chain
 
@@ -13,7 +11,7 @@ from casestore.journal.recorder import UNSCRUBBED
 from casestore.journal.rows import OF_IMPORTS
 from casestore.keys.key_file import kek_id, load_key_file, replaced_is_left
 from casestore.privacy import erasure
-from casestore.privacy.erasure_list import GIVE, list_file, listed
+from casestore.privacy.erasure_list import GIVE, Proofs, list_file, listed, unproven
 from casestore.store import CaseStore
 
 
@@ -50,9 +48,6 @@ def key_file(store: CaseStore) -> Iterator[DoctorFinding]:
     if replaced_is_left(vault.key_file):
         what = "the key file that a rotation replaced is still beside it"
         yield DoctorFinding("warning", check, where, what, "`casestore doctor --fix` destroys it")
-    if os.name == "posix" and vault.key_file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        what = "others than its owner may read it"
-        yield DoctorFinding("warning", check, where, what, f"chmod 600 {where}")
 
 
 def _part_that_fails(store: CaseStore) -> Iterator[tuple[str, str]]:
@@ -98,10 +93,18 @@ def erasures(store: CaseStore) -> Iterator[DoctorFinding]:
     recorded = {record.event_id: record for record in erasure.erasures(store)}
     try:
         noted = {record.event_id: record for record in listed(store)}
+        forged = unproven(store) if Proofs(store).keys else []
     except OSError as error:
         do = GIVE if isinstance(error, PermissionError) else finish
         yield DoctorFinding("warning", check, str(path), f"cannot be read: {error.strerror}", do)
         return
+    for record in forged:
+        what = f"has a line in {path} that the key file did not make"
+        do = "find out who wrote it; nobody is erased by it unless you say --unproven"
+        if record.event_id in recorded:
+            do = finish
+        yield DoctorFinding("warning", check, f"customer {record.customer_id}", what, do)
+        recorded.pop(record.event_id, None)
     for event_id in recorded.keys() - noted.keys():
         what = f"their erasure is not noted in {path}"
         where = f"customer {recorded[event_id].customer_id}"

@@ -235,7 +235,7 @@ class PostgresJournal(JournalRecorder):
     def __init__(self, datastore: Datastore) -> None:
         self.datastore = datastore
         self.schema = datastore.schema
-        self.table = f'"{self.schema}".stored_events'
+        self.table = self.rows_alone = f'"{self.schema}".stored_events'
         self.columns = AS_TEXT
         self.keys_table = f'"{self.schema}".customer_keys'
         self.meta_table = f'"{self.schema}".casestore_meta'
@@ -263,6 +263,13 @@ class PostgresJournal(JournalRecorder):
             for kind, name, body in (*made, *_FUNCTION.findall(script))
             if found.get(name) != body
         ]
+
+    def altered(self) -> list[str]:
+        """What of the tables is not as casestore makes it, and what was added to them."""
+        from casestore.journal import postgres_schema  # noqa: PLC0415  (only the doctor asks)
+
+        found = self.fetch(postgres_schema.CATALOG, [self.schema, self.schema])
+        return postgres_schema.altered(found, self.schema)
 
     def upgrade(self) -> None:
         """Make what `lacks` tells, in one transaction. No row is touched."""
@@ -340,7 +347,7 @@ class PostgresJournal(JournalRecorder):
     def append_only_triggers(self) -> dict[str, bool]:
         """For each trigger that keeps the table append-only, whether it is there and enabled."""
         sql = "SELECT tgname::text FROM pg_trigger WHERE tgrelid = to_regclass(?) "
-        names = {name for (name,) in self.fetch(f"{sql}AND tgenabled <> 'D'", [self.table])}
+        names = {name for (name,) in self.fetch(f"{sql}AND tgenabled IN ('O', 'A')", [self.table])}
         wanted = ("stored_events_no_change", "stored_events_no_truncate")
         return {trigger: trigger in names for trigger in wanted}
 

@@ -29,6 +29,8 @@ class Questions(ABC):
     """The questions. A backend adds `fetch`, and the two questions to its system tables."""
 
     table = "stored_events"
+    rows_alone = table
+    """The table, of which rows are to be found without any index."""
     columns = COLUMNS
     keys_table = "customer_keys"
     meta_table = "casestore_meta"
@@ -54,6 +56,13 @@ class Questions(ABC):
     @abstractmethod
     def last_given_position(self) -> int:
         """The last position given to an event, even to one that was not committed or is deleted."""
+
+    @abstractmethod
+    def altered(self) -> list[str]:
+        """What of the tables is not as casestore makes it, and what was added to them, in words.
+
+        Left out is what a store of an earlier version may lack: see `lacks`.
+        """
 
     @abstractmethod
     def append_only_triggers(self) -> Mapping[str, bool]:
@@ -159,6 +168,14 @@ class Questions(ABC):
         """A stream's rows in version order, up to version `lte` and at most `limit` of them."""
         with database_answers("the store"):
             return self._stream_rows(stream, lte=lte, limit=limit)
+
+    def all_rows_of(self, stream: str) -> list[PlainRow]:
+        """A stream's rows in version order, found without any index: the whole table is read."""
+        return self._ask(
+            f"SELECT {self.columns} FROM {self.rows_alone} WHERE originator_id || '' = ? "
+            "ORDER BY originator_version",
+            [stream],
+        )
 
     def _stream_rows(
         self,
@@ -424,6 +441,28 @@ class Questions(ABC):
             "ORDER BY originator_id"
         )
         return self._ask(sql) if limit < 0 else self._ask(f"{sql} LIMIT ?", [limit])
+
+    def hidden(self, column: str, limit: int) -> list[tuple[str, int, int]]:
+        """Streams, or customers, of which an index gives other rows than the table has.
+
+        Of at most `limit` of them the name, the number of rows in the table, and of those that
+        readers find. An index of which rows were left out on purpose hides them from every reader.
+
+        Args:
+            column: originator_id or customer_id.
+            limit: the most to give.
+        """
+        counted = (
+            f"SELECT {column} || '' AS name, count(*) AS there FROM {self.rows_alone} "
+            f"WHERE {column} IS NOT NULL GROUP BY 1"
+        )
+        return self._ask(
+            "SELECT name, there, found FROM (SELECT name, there, "
+            f"(SELECT count(*) FROM {self.table} WHERE {column} = name) AS found "
+            f"FROM ({counted}) AS counted) AS compared "
+            "WHERE there <> found ORDER BY name LIMIT ?",
+            [limit],
+        )
 
     def out_of_order(self) -> list[tuple[str, int]]:
         """Events whose position is not after that of the version before, as stream and version."""

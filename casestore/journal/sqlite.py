@@ -179,6 +179,8 @@ class _Changes(Changes):
 class SQLiteJournal(JournalRecorder):
     """The journal's recorder on a SQLite file."""
 
+    rows_alone = "stored_events NOT INDEXED"
+
     def __init__(self, datastore: Datastore) -> None:
         self.datastore = datastore
         self._memory = Memory()
@@ -195,6 +197,23 @@ class SQLiteJournal(JournalRecorder):
         """What a new store has beside its tables and this one has not, or has otherwise."""
         found = dict(self.fetch("SELECT name, sql FROM sqlite_master"))
         return [f"{kind} {name}" for kind, name, sql in _made() if found.get(name) != sql]
+
+    def altered(self) -> list[str]:
+        """What of the tables is not as casestore makes it, and what was added to the file.
+
+        SQLite keeps the statement that made a table, an index, a trigger or a view.
+        """
+        made = {(kind, name): sql for kind, name, sql in _made(tables=True)}
+        sql = (
+            "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        )
+        told = []
+        for kind, name, text in self.fetch(f"{sql} ORDER BY rowid"):
+            if (kind, name) not in made:
+                told.append(f"the {kind} {name} was added")
+            elif text != made[kind, name]:
+                told.append(f"the {kind} {name} is not as casestore makes it")
+        return told
 
     def upgrade(self) -> None:
         """Make what `lacks` tells, in one transaction. No row is touched."""
@@ -265,13 +284,16 @@ class SQLiteJournal(JournalRecorder):
             yield _Changes(cast(Connection, connection))
 
 
-def _made() -> list[tuple[str, str, str]]:
-    """The indexes and triggers of a new store: kind, name, and the statement that makes it."""
+def _made(*, tables: bool = False) -> list[tuple[str, str, str]]:
+    """The indexes and triggers of a new store: kind, name, and the statement that makes it.
+
+    With `tables`, its tables too.
+    """
+    which = "sql IS NOT NULL" if tables else "type <> 'table' AND sql IS NOT NULL"
     with closing(sqlite3.connect(":memory:")) as fresh:
         fresh.executescript(_CREATE)
         return fresh.execute(
-            "SELECT type, name, sql FROM sqlite_master WHERE type <> 'table' AND sql IS NOT NULL "
-            "ORDER BY rowid"
+            f"SELECT type, name, sql FROM sqlite_master WHERE {which} ORDER BY rowid"
         ).fetchall()
 
 

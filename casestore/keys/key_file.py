@@ -10,6 +10,7 @@ beside it and renamed to its path, so that a complete file is there at every mom
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import os
 import secrets
@@ -19,8 +20,10 @@ from pathlib import Path
 
 from casestore.errors import KeyFileError
 from casestore.journal.url import PostgresUrl, SQLiteUrl
-from casestore.system.files import sync, write_new
+from casestore.system.files import read_file, sync, write_new
 
+_LARGEST = 1 << 20
+"""Bytes."""
 _KEK_LABEL = b"casestore key-encryption key id v1\x00"
 _LINE = "casestore-key-1 "
 _STORE = "# store "
@@ -90,19 +93,22 @@ def stores_of(path: Path) -> set[str]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text("ascii").splitlines()
+        return read_file(path, _LARGEST, private=True).decode("ascii").splitlines()
     except FileNotFoundError:
         raise KeyFileError(
             f"the key file {path} is missing; restore it from its backup, or name it in "
             "CASESTORE_KEY_FILE (everything but personal text works without it)"
         ) from None
     except PermissionError as error:
+        if error.errno == errno.EPERM:  # casestore.system.files says why
+            raise KeyFileError(f"the key file {path} cannot be used: {error.strerror}") from None
         raise KeyFileError(
             f"the key file {path} cannot be read: permission denied; it is its owner's alone: name "
             "a copy of your own in CASESTORE_KEY_FILE"
         ) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise KeyFileError(f"the key file {path} cannot be read: {error}") from None
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise KeyFileError(f"the key file {path} cannot be used: {why}") from None
 
 
 def replace_key_file(path: Path, keys: Sequence[bytes], stores: Collection[str]) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -23,12 +24,19 @@ import msgspec
 
 from casestore.errors import InvalidEvent, KeyFileError, StoreDamaged
 from casestore.journal.rows import OF_IMPORTS, KeyRow
-from casestore.keys.key_file import create_key_file, kek_id, key_file_for, load_key_file
+from casestore.keys.key_file import (
+    create_key_file,
+    kek_id,
+    key_file_for,
+    load_key_file,
+    stores_of,
+)
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-_PLAIN, _SEALED = b"\x00", b"\x01"
+_PLAIN, SEALED = b"\x00", b"\x01"
+"""How a personal part begins that is plain, and one that is sealed."""
 _KEY_ID, _NONCE = 32, 12
 _DATA_KEY_LABEL = b"casestore data key id v1\x00"
 _CACHED = 10_000
@@ -89,6 +97,20 @@ class Vault:
         """Whether personal text is sealed in this store."""
         return self.current_kek is not None
 
+    def check_kind(self) -> None:
+        """Check an unsealed store against the key file, which names the stores that are sealed.
+
+        Somebody who takes the key's id out of the database would else turn a sealed store into one
+        that writes words as they are, in silence.
+
+        Raises StoreDamaged.
+        """
+        if self.is_sealed or self.key_file is None or not self.key_file.exists():
+            return
+        with suppress(KeyFileError):  # it may be another's, whom this store does not concern
+            if self.store_id in stores_of(self.key_file):
+                raise _lost_its_seal(self.key_file)
+
     def new_key(self, customer_id: str) -> KeyRow:
         """A new data key for a customer, or a new import secret, wrapped. Raises KeyFileError."""
         key = secrets.token_bytes(32)
@@ -126,8 +148,10 @@ class Vault:
     def turn_to(self, kek: str | None) -> None:
         """Wrap with another key-encryption key from now on, and read the key file again.
 
-        `kek` is its id, in hex.
+        `kek` is its id, in hex. Raises StoreDamaged where a sealed store names none any more.
         """
+        if kek is None and self.is_sealed:
+            raise _lost_its_seal()
         self.current_kek = kek
         self._keks = {}
 
@@ -164,7 +188,7 @@ class Vault:
             return _PLAIN + plain
         bound = self._binding(key.customer_id, stream, version, topic)
         sealed = self._data_cipher(key).encrypt(nonce, plain, bound)
-        return _SEALED + key.key_id + nonce + sealed
+        return SEALED + key.key_id + nonce + sealed
 
     def reveal(
         self, part: bytes, key: KeyRow | None, stream: str, version: int, topic: str
@@ -181,8 +205,13 @@ class Vault:
             StoreDamaged: the part is not what was sealed.
         """
         if part[:1] == _PLAIN:
+            if self.is_sealed:
+                raise StoreDamaged(
+                    f"the personal part of {stream} version {version} is plain text, and this "
+                    "store seals all of them: it was put there by somebody else"
+                )
             return _fields(part[1:], stream, version)
-        if part[:1] != _SEALED or len(part) < 1 + _KEY_ID + _NONCE + 16:
+        if part[:1] != SEALED or len(part) < 1 + _KEY_ID + _NONCE + 16:
             raise _damaged(stream, version)
         key_id, rest = part[1 : 1 + _KEY_ID], part[1 + _KEY_ID :]
         if key is None or key.key_id != key_id:
@@ -248,6 +277,14 @@ def _fields(plain: bytes, stream: str, version: int) -> dict[str, str]:
         return msgspec.json.decode(plain, type=dict[str, str])
     except msgspec.DecodeError:
         raise _damaged(stream, version) from None
+
+
+def _lost_its_seal(key_file: Path | None = None) -> StoreDamaged:
+    known = "it was when it was opened" if key_file is None else f"its key file {key_file} says so"
+    return StoreDamaged(
+        f"the database does not say any more that this store is sealed, but {known}: its table "
+        "casestore_meta was altered; restore it from a backup"
+    )
 
 
 def _damaged(stream: str, version: int) -> StoreDamaged:

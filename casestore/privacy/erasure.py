@@ -23,13 +23,18 @@ from casestore.events import Actor, PersonalDataErased
 from casestore.journal.answering import database_answers
 from casestore.journal.rows import Row
 from casestore.keys.key_file import destroy_replaced
-from casestore.privacy.erasure_list import ErasureRecord, decode, note
+from casestore.privacy.erasure_list import ErasureRecord, Proofs, note
 from casestore.store import CaseStore
 from casestore.streams import kinds
-from casestore.streams.customer import Customer
+from casestore.streams.customer import STORE, Customer
 from casestore.streams.history import Recorded, decode_metadata
 
 _READ = 500
+NOT_PROVEN = (
+    "nothing proves that this erasure is of this store: the key file did not make the line's proof "
+    "(or is not at hand); if you know where the line is from, `casestore privacy reapply "
+    "--unproven` takes it"
+)
 
 
 class Words(NamedTuple):
@@ -246,7 +251,7 @@ def _destroy(store: CaseStore, customer_id: str, key_id: bytes) -> None:
 
 
 def reapply(
-    store: CaseStore, lines: Iterable[bytes], *, actor: Actor
+    store: CaseStore, lines: Iterable[bytes], *, actor: Actor, unproven: bool = False
 ) -> tuple[list[Reapplied], tuple[str, ...]]:
     """Repeat the erasures that an older database does not know of.
 
@@ -258,25 +263,42 @@ def reapply(
         lines: an ErasureRecord as JSON each: the list beside the key file, or the output of
             `casestore privacy status --format ndjson`.
         actor: who does it.
+        unproven: take also lines that are not proven to be of this store, because their origin is
+            known: by a line that somebody made up, another customer's words would be lost. A line
+            that is not proven is left out without a word where another one proves the same.
 
     Raises:
         StoreUnavailable: the database does not answer.
     """
+    proves = Proofs(store)
+    read = [(number, _read(proves, line)) for number, line in enumerate(lines, 1) if line.strip()]
+    proven = {record.event_id for _, (record, is_ours) in read if record and is_ours}
     results = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            results.append(_reapply(store, line, number, actor))
+    for number, (record, is_ours) in read:
+        if record is None:
+            what = f"line {number} is not an erasure on record"
+            results.append(Reapplied("", None, "refused", what))
+        elif is_ours or record.event_id not in proven:
+            results.append(_reapply(store, record, actor, take=is_ours or unproven))
     return results, finish(store)
 
 
-def _reapply(store: CaseStore, line: bytes, number: int, actor: Actor) -> Reapplied:
+def _read(proves: Proofs, line: bytes) -> tuple[ErasureRecord | None, bool]:
     try:
-        record = decode(line)
-        event = PersonalDataErased(occurred_at=record.erased_at, actor=actor, basis=record.basis)
-        name = f"customer:{record.customer_id}"
-        kinds.parse(name)
+        record, is_ours = proves.read(line)
+        kinds.parse(f"customer:{record.customer_id}")
+        _erased(record, STORE)
     except (ValueError, CaseStoreError):
-        return Reapplied("", None, "refused", f"line {number} is not an erasure on record")
+        return None, False
+    return record, is_ours
+
+
+def _erased(record: ErasureRecord, actor: Actor) -> PersonalDataErased:
+    return PersonalDataErased(occurred_at=record.erased_at, actor=actor, basis=record.basis)
+
+
+def _reapply(store: CaseStore, record: ErasureRecord, actor: Actor, *, take: bool) -> Reapplied:
+    name = f"customer:{record.customer_id}"
     result = Reapplied(record.customer_id, record.erased_at, "another store")
     if record.store_id != store.meta["store_id"]:
         return result
@@ -286,9 +308,13 @@ def _reapply(store: CaseStore, line: bytes, number: int, actor: Actor) -> Reappl
         return result._replace(outcome="unknown here")
     if record.event_id in on_record:
         return result._replace(outcome="on record")
+    if not take:
+        return result._replace(outcome="refused", why=NOT_PROVEN)
     # The event keeps its first id. So it is recorded only once, even if the customer is registered
     # again later and the list is reapplied after that.
-    append = Append(batches=((name, (event,)),), event_ids=(record.event_id,), imported=True)
+    append = Append(
+        batches=((name, (_erased(record, actor),)),), event_ids=(record.event_id,), imported=True
+    )
     (outcome,) = store.write([append])
     if isinstance(outcome, CaseStoreError):
         return result._replace(outcome="refused", why=str(outcome))

@@ -141,6 +141,11 @@ class Codec:
                 event = decoders[name](state)
             except (KeyError, msgspec.DecodeError, ValueError, TypeError):
                 event = self.decode(name, state)  # says what is wrong with it
+            if type(version) is not int or type(at) is not int:
+                raise StoreDamaged(
+                    f"what stands at position {position} is not as casestore writes events; run "
+                    "`casestore doctor`"
+                )
             privacy: Privacy | None = None if personal is None else "withheld"
             yield Recorded(
                 event,

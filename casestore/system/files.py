@@ -44,6 +44,51 @@ def part_name(path: Path) -> Path:
     return path.with_name(f"{path.name}.part-{secrets.token_hex(4)}")
 
 
+def read_file(path: Path, most: int, *, private: bool = False) -> bytes:
+    """Read an ordinary file that somebody else may have put there.
+
+    Args:
+        path: of the file.
+        most: the most bytes that it may have.
+        private: whether it is a secret: then only its owner may have any right to it, and it may
+            be a link, as a secret that a machine is given often is.
+
+    Raises:
+        OSError: it cannot be read, is no ordinary file, a link, too large, or not private.
+    """
+    # Without O_NONBLOCK, to open a pipe waits until somebody writes to it.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = open_file(path, flags, follow=private)
+    with naming(path), os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if private and os.name == "posix" and stat.S_IMODE(status.st_mode) & 0o077:
+            mode = stat.S_IMODE(status.st_mode)
+            why = f"others than its owner have a right to it (mode {mode:04o}); chmod 600 it"
+            raise OSError(errno.EPERM, why)
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"it is larger than {most:,} bytes", str(path))
+    return data
+
+
+def open_file(path: Path, flags: int, *, follow: bool = False) -> int:
+    """Open an ordinary file, which is made with mode 0666 less the umask if `flags` say so.
+
+    Gives its descriptor. Raises OSError where it is something else, or, unless `follow`, a link:
+    what is written would be written elsewhere.
+    """
+    try:
+        descriptor = os.open(path, flags | (0 if follow else getattr(os, "O_NOFOLLOW", 0)), 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "it is a link, which is refused there", str(path)) from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no ordinary file", str(path))
+    return descriptor
+
+
 def write_new(path: Path, data: bytes | Iterable[bytes], mode: int = 0o644) -> None:
     """Write a file that does not exist yet, durably. Raises OSError."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
-from casestore.system.files import naming
+from casestore.system.files import naming, open_file
 from casestore.tlog.merkle import HASH_SIZE, Frontier, blocks, fold
 
 TILE = 256
@@ -112,8 +112,8 @@ class Hashes:
                 level = len(files)
                 width = size >> (level * _HEIGHT)
                 path = self._file(level)
-                path.touch()
-                file = stack.enter_context(path.open("r+b"))
+                descriptor = open_file(path, os.O_RDWR | os.O_CREAT)
+                file = stack.enter_context(os.fdopen(descriptor, "r+b"))
                 file.truncate(width * HASH_SIZE)
                 file.seek(width * HASH_SIZE)
                 files.append(file)

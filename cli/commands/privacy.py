@@ -13,7 +13,7 @@ import msgspec
 from casestore import CaseStore, EventRefused, PersonalDataErased
 from casestore.keys.vault import UNSEALED
 from casestore.privacy import erasure as library
-from casestore.privacy.erasure_list import list_file
+from casestore.privacy.erasure_list import Proofs, list_file
 from casestore.privacy.rotation import rotate as rotate_key
 from casestore.streams.codec import Codec
 from casestore.streams.wording import counted
@@ -194,7 +194,7 @@ _ERASURES = (
     Column("customer_id", "customer"),
     Column("erased_at", "when"),
     Column("basis"),
-    *(Column(name, people=False) for name in ("event_id", "store_id")),
+    *(Column(name, people=False) for name in ("event_id", "store_id", "proof")),
 )
 _REQUESTS = (
     Column("customer_id", "customer"),
@@ -235,7 +235,10 @@ def status(customer_id: str | None, requested: bool) -> None:
             ]
             print_rows(_REQUESTS, rows, empty="nobody is waiting to be erased")
         else:
-            noted = map(msgspec.structs.asdict, library.erasures(store))
+            proves = Proofs(store)
+            noted = (
+                msgspec.structs.asdict(proves.line(record)) for record in library.erasures(store)
+            )
             print_rows(_ERASURES, noted, empty="nobody was erased")
 
 
@@ -313,14 +316,20 @@ _REAPPLIED = (
 
 @privacy.command()
 @click.argument("file", metavar="[FILE]", type=click.File("rb"), required=False)
+@click.option(
+    "--unproven",
+    is_flag=True,
+    help="Take lines too that the key file did not make, because you know where they are from.",
+)
 @_actor
 @shared
-def reapply(file: IO[bytes] | None, actor: str | None) -> None:
+def reapply(file: IO[bytes] | None, unproven: bool, actor: str | None) -> None:
     """Erase again who was erased, in a database that does not know of it.
 
     For use after an older backup was put back. FILE is what `casestore privacy status --format
     ndjson` gave, or - for standard input; without it, the list beside the key file is read. Whoever
-    is erased already is left as they are. Exits 1 if any erasure was refused.
+    is erased already is left as they are. Each line has a proof, made with the key file, and a line
+    that somebody else wrote is refused. Exits 1 if any erasure was refused.
 
     \b
     Examples:
@@ -330,7 +339,7 @@ def reapply(file: IO[bytes] | None, actor: str | None) -> None:
     by = _erasure("reapplied", actor).actor
     with settings().open_store() as store:
         lines = _own_list(store) if file is None else file.read().splitlines()
-        erasures, unfinished = library.reapply(store, lines, actor=by)
+        erasures, unfinished = library.reapply(store, lines, actor=by, unproven=unproven)
     rows = [erasure._asdict() for erasure in erasures]
     print_rows(_REAPPLIED, rows, empty="nobody is to be erased")
     _not_finished(unfinished)

@@ -158,7 +158,7 @@ def test_a_case_as_evidence(casestore: Casestore, verifier: str, tmp_path: Path)
     assert (told["stream"], told["events"], len(told["remarks"])) == ("case:roadshow", 32, 1)
     page = Path(out, "page.html")
     page.write_text(page.read_text("utf-8").replace("mei", "moi"), "utf-8")
-    assert "page.html is not what bundle.json says" in elsewhere(
+    assert "page.html is not what was signed when the bundle was made" in elsewhere(
         "audit", "verify-bundle", out, "--key", verifier
     ).failed(1)
     Path(out, "bundle.json").unlink()

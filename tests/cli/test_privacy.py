@@ -111,7 +111,7 @@ def test_status(casestore: Casestore) -> None:
     assert (asked["customer_id"], asked["basis"]) == ("c2", "gdpr-17")
     casestore(*ERASE).fine()
     (erased,) = rows(casestore, "privacy", "status")
-    assert set(erased) == {"customer_id", "erased_at", "basis", "event_id", "store_id"}
+    assert set(erased) == {"customer_id", "erased_at", "basis", "event_id", "store_id", "proof"}
     one = casestore("privacy", "status", "c1", "--format", "json").fine().json
     assert (one["erased"], one["texts"], one["same_person"]) == (True, 0, ["c2"])
     assert len(one["erasures"]) == 1

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from casestore import CaseStore, StreamNotFound
-from casestore.audit.bundle import Bundle, render, verify_bundle
+from casestore.audit.bundle import Bundle, render, signed_text, verify_bundle
 from casestore.audit.evidence import write_bundle
 from casestore.audit.folder import Folder
 from casestore.audit.rows import origin
@@ -131,7 +131,7 @@ def test_spoilt_evidence_is_refused(small: str, tmp_path: Path, change: Change, 
         verify_bundle(tmp_path / "out", [key])
 
 
-@pytest.mark.parametrize("name", ["page.html", "checkpoint", "verifier", "bundle.json"])
+@pytest.mark.parametrize("name", ["page.html", "checkpoint", "verifier", "bundle.json", "signed"])
 def test_a_file_of_the_evidence_that_was_edited(small: str, tmp_path: Path, name: str) -> None:
     key = bundle_of(small, tmp_path / "out")
     path = tmp_path / "out" / name
@@ -147,6 +147,7 @@ def test_words_can_only_be_the_events_own(small: str, tmp_path: Path) -> None:
     """What a bundle calls an event's words must not become anything else of it."""
     key = bundle_of(small, tmp_path / "out", reveal=True)
     spoil(tmp_path / "out", lambda b: b["events"][2]["words"].update(occurred_at="now"))
+    sign_again(small, tmp_path / "out")
     with pytest.raises(BundleRefused, match="words that are not its own"):
         verify_bundle(tmp_path / "out", [key])
 
@@ -182,11 +183,77 @@ def test_evidence_that_a_stranger_signed_is_refused_in_order(
         verify_bundle(tmp_path / "out")
 
 
+def sign_again(url: str, out: Path) -> None:
+    """As who made the bundle would sign what it is now."""
+    with opened(url) as store:
+        signer = Folder.of(store.url).signer()
+    data, page = (out / "bundle.json").read_bytes(), (out / "page.html").read_bytes()
+    (out / "signed").write_text(signer.sign(signed_text("case:c2", data, page)))
+
+
 def test_evidence_of_another_version_has_another_page(small: str, tmp_path: Path) -> None:
     key = bundle_of(small, tmp_path / "out")
     spoil(tmp_path / "out", lambda b: b.update(made_by="0.0.1"))
     (tmp_path / "out" / "page.html").write_text("another page")
+    with pytest.raises(BundleRefused, match=r"bundle.json is not what was signed when the bundle"):
+        verify_bundle(tmp_path / "out", [key])
+    sign_again(small, tmp_path / "out")
     assert verify_bundle(tmp_path / "out", [key]).page == "of another version"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda b: b.update(made_by="another firm"),
+        event(3, words={"text": "No."}),
+        event(3, words=None),
+        event(3, words=None, personal=None),
+        event(3, words=None, erased=True),
+        lambda b: b["events"].pop(),
+        lambda b: b["events"][2].pop("words"),
+    ],
+)
+def test_what_no_proof_covers_is_signed_too(small: str, tmp_path: Path, change: Change) -> None:
+    """The maker, the words, what is withheld or erased, the last events: with a page that fits."""
+    key = bundle_of(small, tmp_path / "out", reveal=True)
+    spoil(tmp_path / "out", change)
+    with pytest.raises(BundleRefused, match="is not what was signed when the bundle was made"):
+        verify_bundle(tmp_path / "out", [key])
+
+
+def test_a_name_that_stands_twice_in_the_json_is_seen(small: str, tmp_path: Path) -> None:
+    key = bundle_of(small, tmp_path / "out")
+    path = tmp_path / "out" / "bundle.json"
+    path.write_text(path.read_text("utf-8").replace("{", '{"stream": "case:c9",', 1), "utf-8")
+    with pytest.raises(BundleRefused, match=r"bundle\.json is not what was signed"):
+        verify_bundle(tmp_path / "out", [key])
+
+
+def test_a_signature_of_another_bundle_does_not_fit(small: str, tmp_path: Path) -> None:
+    key = bundle_of(small, tmp_path / "out")
+    with opened(small) as store:
+        write_bundle(store, "c1", tmp_path / "other")
+    shutil.copy(tmp_path / "other" / "signed", tmp_path / "out" / "signed")
+    with pytest.raises(BundleRefused, match="is not what was signed"):
+        verify_bundle(tmp_path / "out", [key])
+    (tmp_path / "out" / "signed").unlink()
+    with pytest.raises(FileNotFoundError):
+        verify_bundle(tmp_path / "out", [key])
+
+
+def test_evidence_made_with_a_key_that_replaced_the_one_of_the_seal(
+    small: str, tmp_path: Path, folder: Path
+) -> None:
+    with opened(small) as store:
+        old = Folder.of(store.url).signer().verifier
+    (folder / "key").unlink()
+    with opened(small) as store:
+        new, _ = Folder.of(store.url).make_key(origin(store))
+    bundle_of(small, tmp_path / "out")
+    assert verify_bundle(tmp_path / "out").verifier == old
+    assert verify_bundle(tmp_path / "out", [old, new]).events == 3
+    with pytest.raises(BundleRefused, match="the file signed: it is not signed by the key"):
+        verify_bundle(tmp_path / "out", [old])
 
 
 def test_evidence_signed_by_another_key(small: str, tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casestore import CaseStore, KeyFileError
+from casestore import CaseStore, KeyFileError, StoreDamaged
+from casestore.audit.evidence import write_bundle
 from casestore.audit.folder import Folder
 from casestore.audit.held import HeldCheckpoint
 from casestore.audit.leaf import hashes_of, leaf_of
@@ -36,6 +37,7 @@ from casestore.tlog.merkle import Frontier, leaf_hash
 from casestore.tlog.note import Checkpoint, Signer
 from casestore.tlog.tiles import Hashes, tile_path, tiles
 from tests.support import stories
+from tests.support.alter import hide
 from tests.support.sealed import (
     alter,
     alter_positions,
@@ -232,6 +234,20 @@ def test_what_was_changed_is_named(url: str, change: str, says: str) -> None:
     assert says in tampered(url)
 
 
+def test_rows_that_an_index_hides_from_readers_are_named(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CASESTORE_KEY_FILE", str(tmp_path / "store.key"))
+    url = f"sqlite:///{tmp_path}/store.db"
+    make_store(url)
+    hide(tmp_path / "store.db", "position = 7")
+    assert tampered(url) == (
+        "case:c2: has 3 events, of which readers find 2: an index hides the others"
+    )
+    with opened(url) as store, pytest.raises(StoreDamaged, match="do not find all events of case"):
+        write_bundle(store, "c2", tmp_path / "bundle")
+
+
 def test_any_bit_that_is_flipped_is_named(url: str) -> None:
     """A bit of each stored part of each event, one after the other, and put right again."""
     random = Random(4711)
@@ -410,7 +426,8 @@ def test_without_hashes_nothing_is_sealed_upon_what_was_altered(url: str, folder
 
 
 def test_a_tail_that_was_cut_with_only_an_older_checkpoint_held(url: str, folder: Path) -> None:
-    for path in (*sorted((folder / "seals").iterdir())[1:], folder / "hashes" / "0"):
+    seals = sorted((folder / "seals").iterdir())[1:]
+    for path in (*seals, folder / "checkpoint", folder / "hashes" / "0"):
         path.unlink()
     with opened(url) as store:
         alter(store, "DELETE FROM {t} WHERE position > 7")
@@ -467,6 +484,7 @@ def test_an_auditor_notices_when_the_seals_were_put_back_too(url: str, folder: P
         held = HeldCheckpoint("mine", seal(store).note.encode())
         put_back(store, 7)
     max((folder / "seals").iterdir()).unlink()
+    (folder / "checkpoint").unlink()
     assert verified(url).verdict == "fine"  # for all that is left to see
     said = tampered(url, held=[held])
     assert "the checkpoint mine of 11 events: 4 events are missing after position 7" in said
@@ -613,8 +631,10 @@ def test_a_lost_key_is_replaced_and_old_seals_still_count(url: str, folder: Path
         seal(store)
         assert verify(store)[1:5] == (14, 14, 0, 3)
         found = verify(store, keys=[key_of(store)])
-    assert found.verdict == "cannot tell"  # who asks for the new key alone hears of the others
+    assert found.verdict == "fine"  # what the new key signs begins with all that the old one signed
     assert found.covered == 14
+    assert {each.level for each in found.findings} == {"warning"}  # and the old seals are told of
+    assert "0000000007.json" in found.findings[0].where
 
 
 @pytest.mark.parametrize(

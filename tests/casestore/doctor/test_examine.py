@@ -258,7 +258,7 @@ def test_a_key_file_that_others_may_read(store_url: str) -> None:
     Path(os.environ["CASESTORE_KEY_FILE"]).chmod(0o640)
     with CaseStore.open(store_url) as store:
         (finding,) = found(store)
-    assert (finding.level, finding.check) == ("warning", "key file")
+    assert (finding.level, finding.check) == ("error", "key file")
     assert finding.do.startswith("chmod 600")
 
 
@@ -349,3 +349,39 @@ def test_warnings_alone_are_fine(tmp_path: Path) -> None:
     CaseStore.create(f"sqlite:///{tmp_path}/store.db", sealed=False).close()
     ran = Casestore(f"sqlite:///{tmp_path}/store.db")("doctor").fine()
     assert ran.out.endswith("errors: 0, warnings: 1\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("recorded_at = 'soon'", "its recorded_us is not of the type"),
+        ("recorded_at = 1.5e300", "its recorded_us is not of the type"),
+        ("originator_version = 1.5", "its version is not of the type"),
+        ("originator_version = 'x'", "its version is not of the type"),
+        ("originator_id = X'636173653a6132'", "its stream is not of the type"),
+        ("customer_id = X'00ff'", "its customer_id is not of the type"),
+        ("customer_id = 7", None),  # SQLite makes text of it
+        ("state = CAST(state AS TEXT)", "its state is not of the type"),
+        ("metadata = '{}'", "its metadata is not of the type"),
+        ("personal = 5", "its personal is not of the type"),
+        ("topic = X'ff'", "its topic is not of the type"),
+        ("position = 9223372036854775807", "no append can come after it"),
+    ],
+)
+def test_values_of_other_types_in_a_file_are_told_of_by_everybody(
+    tmp_path: Path, change: str, told: str | None
+) -> None:
+    """SQLite keeps what it is given. No command calls it a fault of its own."""
+    url = f"sqlite:///{tmp_path}/s.db"
+    with CaseStore.create(url) as store:
+        store.append("case:c2", stories.opened(customer_id="k1", subject="Ach"))
+        store.append("case:c2", stories.issue("i1"), stories.replied("r1", text="Oh."))
+        alter(store, f"UPDATE {{t}} SET {change} WHERE position = 4")
+        whats = [each.what for each in found(store)]
+    if told is not None:
+        assert any(told in what for what in whats), whats
+    for asked in (["doctor"], ["export", "--reveal"], ["case", "timeline", "c2"]):
+        ran = Casestore(url)(*asked)
+        assert ran.code in (0, 1, 2), ran
+        assert "fault in casestore" not in ran.err
+    assert Casestore(url)("doctor").code == 1

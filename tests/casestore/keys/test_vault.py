@@ -151,7 +151,9 @@ def test_a_key_file_of_another_store_is_named(
     (tmp_path / "junk.key").write_bytes(b"\xff\xfejunk")
     (tmp_path / "empty.key").write_text("")
     (tmp_path / "short.key").write_text("casestore-key-1 AAAA\n")
-    for name, why in [("junk", "cannot be read"), ("empty", "no key"), ("short", "damaged")]:
+    for name in ("junk", "empty", "short"):
+        (tmp_path / f"{name}.key").chmod(0o600)
+    for name, why in [("junk", "cannot be used"), ("empty", "no key"), ("short", "damaged")]:
         with pytest.raises(KeyFileError, match=why):
             load_key_file(tmp_path / f"{name}.key")
 

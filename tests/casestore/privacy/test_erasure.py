@@ -347,10 +347,71 @@ def test_lines_that_are_not_ours_do_nothing(store: CaseStore) -> None:
         {**line, "customer_id": "a\nb"},
         {**line, "basis": ""},
     ]
-    found, _ = reapply(store, [b"", *(json.dumps(each).encode() for each in said)], actor=ANNA)
+    lines = [b"", *(json.dumps(each).encode() for each in said)]
+    found, _ = reapply(store, lines, actor=ANNA, unproven=True)
     refused = ["refused"] * 3
     assert [each.outcome for each in found] == ["another store", "unknown here", *refused]
     assert seen(store)["case:3"] == ["five"]
+
+
+def test_a_line_that_somebody_else_wrote_erases_nobody(store: CaseStore) -> None:
+    """A line that was changed to name another customer, one made up, and a proof of another key."""
+    key = keys(store)["c1"]
+    gone(store)
+    put_back(store, key)
+    path = list_file(store)
+    assert path is not None
+    genuine = json.loads(path.read_text())
+    forged = [
+        {**genuine, "customer_id": "c2"},
+        {name: value for name, value in genuine.items() if name != "proof"} | {"event_id": "e"},
+        {**genuine, "basis": "else", "proof": "00" * 32},
+    ]
+    path.write_text("".join(f"{json.dumps(each)}\n" for each in forged))
+    assert listed(store) == []
+    found, _ = reapply(store, path.read_bytes().splitlines(), actor=ANNA)
+    assert [each.outcome for each in found] == ["refused"] * 3
+    assert all("nothing proves that this erasure is of this store" in each.why for each in found)
+    assert seen(store)["case:1"] == ["one", "two", "three"]
+    assert seen(store)["case:3"] == ["five"]
+    told = findings(store)
+    assert {each.where for each in told} == {"customer c1", "customer c2"}
+    assert all("that the key file did not make" in each.what for each in told)
+    path.write_text(f"{json.dumps(forged[2])}\n{json.dumps(genuine)}\n")
+    (done,), _ = reapply(store, path.read_bytes().splitlines(), actor=ANNA)
+    assert done.outcome == "erased again"
+
+
+def test_a_rotation_proves_the_list_by_the_new_key(store: CaseStore) -> None:
+    key = keys(store)["c1"]
+    gone(store)
+    path = list_file(store)
+    assert path is not None
+    before = path.read_bytes()
+    rotate(store)
+    assert path.read_bytes().startswith(before)
+    assert [each.customer_id for each in listed(store)] == ["c1"]
+    assert findings(store) == []
+    again, _ = reapply(store, path.read_bytes().splitlines(), actor=ANNA)
+    assert [each.outcome for each in again] == ["on record"]
+    assert key.customer_id == "c1"
+
+
+def test_without_the_key_file_an_erasure_is_proven_later(store: CaseStore) -> None:
+    path = list_file(store)
+    key_file = store._vault.key_file
+    assert path is not None
+    assert key_file is not None
+    key_file.rename(away := key_file.with_name("away"))
+    gone(store)
+    assert json.loads(path.read_text())["proof"] == ""
+    away.rename(key_file)
+    assert listed(store) == []
+    (finding,) = findings(store)
+    assert "--fix" in finding.do
+    assert finish(store) == ()
+    assert findings(store) == []
+    assert len(listed(store)) == 1
 
 
 def test_a_real_backup_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
