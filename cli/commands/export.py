@@ -32,8 +32,9 @@ class _Format(NamedTuple):
 
 _FORMATS = {
     "ndjson": _Format("casestore.transfer.ndjson:export_lines", lines=True),
+    "cloudevents": _Format("casestore.transfer.cloudevents:cloud_event_lines", lines=True),
 }
-_HELP = "ndjson (the default)."
+_HELP = "ndjson (the default), cloudevents."
 
 
 @click.command()
