@@ -33,8 +33,9 @@ class _Format(NamedTuple):
 _FORMATS = {
     "ndjson": _Format("casestore.transfer.ndjson:export_lines", lines=True),
     "cloudevents": _Format("casestore.transfer.cloudevents:cloud_event_lines", lines=True),
+    "xes": _Format("casestore.transfer.xes:write_xes", personal=False),
 }
-_HELP = "ndjson (the default), cloudevents."
+_HELP = "ndjson (the default), cloudevents, xes."
 
 
 @click.command()
