@@ -28,14 +28,21 @@ class _Format(NamedTuple):
     """Whether it has a line for each event. If not, it can only be written into a file."""
     personal: bool = True
     """Whether it may hold personal text."""
+    sqlite: str | None = None
+    """What makes it instead where the file's name ends in .sqlite."""
 
 
 _FORMATS = {
     "ndjson": _Format("casestore.transfer.ndjson:export_lines", lines=True),
     "cloudevents": _Format("casestore.transfer.cloudevents:cloud_event_lines", lines=True),
+    "ocel": _Format(
+        "casestore.transfer.ocel:write_ocel",
+        personal=False,
+        sqlite="casestore.transfer.ocel_sqlite:write_ocel_sqlite",
+    ),
     "xes": _Format("casestore.transfer.xes:write_xes", personal=False),
 }
-_HELP = "ndjson (the default), cloudevents, xes."
+_HELP = "ndjson (the default), cloudevents, ocel, xes."
 
 
 @click.command()
@@ -71,7 +78,9 @@ def export(stream: str | None, reveal: bool, output: Path | None) -> None:
     asked: dict[str, Any] = {"stream": stream} | ({"reveal": reveal} if form.personal else {})
     if output is not None:
         check_writable(output)
-    module, _, function = form.where.partition(":")
+    as_sqlite = output is not None and output.suffix == ".sqlite"
+    where = form.sqlite if as_sqlite and form.sqlite is not None else form.where
+    module, _, function = where.partition(":")
     make: Callable[..., Any] = getattr(import_module(module), function)
     with settings().open_store() as store:
         if output is None:
