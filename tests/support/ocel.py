@@ -49,7 +49,7 @@ def _broken(log: sqlite3.Connection) -> Iterator[str]:
         columns = log.execute(f"PRAGMA table_info({table})").fetchall()
         if {name for _, name, *_, primary in columns if primary} != key:
             yield f"the key of {table}"
-        if not {to for to in _REFERENCES.get(table, set())} <= _references(log, table):
+        if not _REFERENCES.get(table, set()) <= _references(log, table):
             yield f"the references of {table}"
     expected = set(_KEYS)
     for what in ("event", "object"):
