@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from casestore import CaseStore
-from casestore.intake import Options, append_lines, cloudevents, read
+from casestore.intake import Line, Options, append_lines, cloudevents, read
 from casestore.transfer.cloudevents import cloud_event, cloud_event_lines
 from casestore.transfer.ndjson import import_lines
 from tests.generate import fill
@@ -134,7 +134,7 @@ def test_lines_of_ndjson_that_a_reader_wrote_keep_the_ids_too(
     store.append("case:1", opened())
     store.append("case:1", note())
     made = cloudevents.events(b"".join(cloud_event_lines(store)), Options())
-    lines = [each.ndjson() for each in made if hasattr(each, "ndjson")]
+    lines = [each.ndjson() for each in made if isinstance(each, Line)]
     assert import_lines(other, lines).appended == 3
     assert held(other) == held(store)
 

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from casestore import CaseStore, StreamNotFound
@@ -88,6 +88,7 @@ def assert_same(log: dict[str, Any], path: Path) -> None:
 
 
 def event_of(log: dict[str, Any], type_: str) -> dict[str, Any]:
+    found: dict[str, Any]
     (found,) = (each for each in log["events"] if each["type"] == type_)
     return found
 
