@@ -74,7 +74,7 @@ def write_ocel_sqlite(store: CaseStore, path: Path, *, stream: str | None = None
             _write(log.execute, spool)
             log.execute("COMMIT")
         except sqlite3.Error as error:
-            raise OSError(errno.EIO, str(error), str(path)) from error
+            raise OSError(errno.EIO, str(error)) from error
         finally:
             log.close()
         return spool.count

@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 import click
 
 from casestore.streams.wording import counted
-from casestore.system.files import part_of
+from casestore.system.files import naming, part_of
 from cli.terminal.files import check_writable
 from cli.terminal.options import Usage, settings, shared_with
-from cli.terminal.output import for_people
 from cli.terminal.text import visible
 
 
@@ -87,13 +86,13 @@ def export(stream: str | None, reveal: bool, output: Path | None) -> None:
             sys.stdout.buffer.writelines(make(store, **asked))
             sys.stdout.buffer.flush()
             return
-        with part_of(output, 0o600, replace=True) as part:
+        with naming(output), part_of(output, 0o600, replace=True) as part:
             if form.lines:
                 with part.open("wb") as file:
                     events = _count(make(store, **asked), file.write)
             else:
                 events = make(store, part, **asked)
-    if for_people() and not settings().quiet:
+    if not settings().quiet:
         click.echo(visible(f"wrote {output}: {counted(events, 'event')}"))
 
 

@@ -106,7 +106,7 @@ def test_a_full_disk_leaves_what_was_there(
         *("export", "--format", form, "-o", str(file)),
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
     )
-    assert ran.failed(3)
+    assert ran.failed(3).startswith(f"{file}: ")
     assert [each.read_text() for each in file.parent.iterdir()] == ["before"]
 
 

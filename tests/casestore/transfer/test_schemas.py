@@ -32,9 +32,13 @@ def store(tmp_path: Path) -> Iterator[CaseStore]:
         yield made
 
 
+whole = cache(json_schema)
+document = cache(asyncapi)
+
+
 @cache
 def validator(definition: str = "") -> Any:
-    schema = json_schema()
+    schema = whole()
     if definition:
         schema = {"$ref": f"#/$defs/{definition}", "$defs": schema["$defs"]}
     checker = jsonschema.FormatChecker()
@@ -43,16 +47,16 @@ def validator(definition: str = "") -> Any:
 
 @cache
 def message_validator(name: str) -> Any:
-    document = asyncapi()
+    components = document()["components"]
     schema = {
-        **document["components"]["messages"][name]["payload"],
-        "components": {"schemas": document["components"]["schemas"]},
+        **components["messages"][name]["payload"],
+        "components": {"schemas": components["schemas"]},
     }
     return jsonschema.Draft7Validator(schema, format_checker=jsonschema.FormatChecker())
 
 
 def test_the_json_schema_is_one_and_knows_every_type() -> None:
-    schema = json_schema()
+    schema = whole()
     jsonschema.Draft202012Validator.check_schema(schema)
     assert {cls.__name__ for cls in VOCABULARY} <= set(schema["$defs"])
     check_golden("events.schema.json", json.dumps(schema, indent=2, ensure_ascii=False) + "\n")
@@ -80,14 +84,14 @@ def test_every_exported_event_fits_the_schema(store: CaseStore, reveal: bool) ->
 
 
 def test_the_asyncapi_document_fits_its_published_schema() -> None:
-    document = asyncapi()
+    made = document()
     schema = json.loads((SCHEMAS / "asyncapi-3.0.0.json").read_bytes())
-    jsonschema.Draft7Validator(schema).validate(document)
-    assert {kind: set(channel["messages"]) for kind, channel in document["channels"].items()} == {
+    jsonschema.Draft7Validator(schema).validate(made)
+    assert {kind: set(channel["messages"]) for kind, channel in made["channels"].items()} == {
         kind: {cls.__name__ for cls in classes} for kind, classes in EVENTS.items()
     }
-    assert set(references(document)) <= set(places(document))
-    told = json.dumps(document, indent=2, ensure_ascii=False).replace(
+    assert set(references(made)) <= set(places(made))
+    told = json.dumps(made, indent=2, ensure_ascii=False).replace(
         f'"version": "{version("casestore")}"', '"version": "VERSION"'
     )
     check_golden("asyncapi.json", told + "\n")
