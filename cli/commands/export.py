@@ -56,15 +56,20 @@ _HELP = "ndjson (the default), cloudevents, ocel, xes."
 )
 @shared_with(tuple(_FORMATS), _HELP)
 def export(stream: str | None, reveal: bool, output: Path | None) -> None:
-    """Export events as NDJSON, one a line.
+    """Export events as NDJSON, one a line, or in a format of other programs.
 
-    Personal text is withheld unless --reveal is given; `casestore import` reads either. A file
-    written with --output can be read by its owner alone.
+    Personal text is withheld unless --reveal is given; `casestore import` reads either, and
+    cloudevents too (--from cloudevents). A file written with --output can be read by its owner
+    alone.
+
+    ocel (2.0; in SQLite if FILE ends in .sqlite) and xes are logs for process mining: corrections
+    are applied, and personal text is never in them.
 
     \b
     Examples:
       casestore export --output events.ndjson
       casestore export --stream case:4711 --reveal
+      casestore export --format ocel --output log.sqlite
     """
     name = "ndjson" if settings().format == "table" else settings().format
     if name not in _FORMATS:
