@@ -7,6 +7,9 @@ Formats: https://github.com/cloudevents/spec, JSON Event Format 1.0.2, sections 
     time      when it happened
     source, id   together they are unique, and make the key
     data      the event's fields
+
+What `casestore export --format cloudevents` wrote keeps its event ids, which corrections name, and
+comes in the order of `sequence`: the order in which that store took it.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
+from uuid import UUID
 
 import msgspec
 
@@ -23,8 +27,10 @@ from casestore.intake import reading
 from casestore.intake.inputs import Input
 from casestore.intake.json_records import records
 from casestore.intake.options import Options
+from casestore.intake.scratch import Stored
 from casestore.intake.values import AHEAD, is_ahead
-from casestore.transfer.lines import LeftOut, Read, Remark, key_of, line
+from casestore.streams.history import to_microseconds
+from casestore.transfer.lines import LeftOut, Line, Read, Remark, key_of, line
 
 _TYPE = re.compile(r"org\.casestore\.([A-Za-z]+)\.v([0-9]+)")
 _SCHEMAS = {cls.__name__: cls.SCHEMA for cls in VOCABULARY}
@@ -40,7 +46,18 @@ class _CloudEvent(msgspec.Struct):
     data: Any = None
 
 
+class _Exported(msgspec.Struct):
+    """What only an event has that a store exported."""
+
+    id: UUID
+    source: Annotated[str, msgspec.Meta(pattern="^/casestore/[0-9a-f-]{36}$")]
+    sequence: Annotated[str, msgspec.Meta(pattern="^[0-9]{19}$")]
+    recordedtime: Annotated[datetime, msgspec.Meta(tz=True)]
+    personal: str | None = None
+
+
 _decode = msgspec.json.Decoder(_CloudEvent).decode
+_decode_exported = msgspec.json.Decoder(_Exported).decode
 
 
 class Reader(reading.BaseReader):
@@ -65,27 +82,51 @@ class Reader(reading.BaseReader):
             if is_ahead(ours.at):
                 yield LeftOut(AHEAD, where, ours.at.isoformat())
                 continue
+            if (exported := _exported(record.data)) is not None:
+                place, parent = f"{exported.sequence} {exported.id}", exported.source
+                self.scratch.put("exported", place, record.data, parent=parent, where=where)
+                continue
             # By their time: a page may hold older events than the one before.
             place = f"{ours.at.isoformat(timespec='microseconds')} {found.source} {found.id}"
             self.scratch.put("event", place, record.data, parent=ours.stream, where=where)
 
     def lines(self) -> Iterator[Read]:
-        """Each stream's events in the order of time."""
+        """Each stream's events by time; then what a store exported, in its order of recording."""
         for stream in self.scratch.parents("event"):
             for stored in self.scratch.of("event", stream):
-                found = _decode(stored.data)
-                if isinstance(ours := _ours(found), str):
-                    continue  # `take` has left it out already
-                yield line(
-                    ours.stream,
-                    ours.type,
-                    ours.at,
-                    ours.actor,
-                    ours.fields,
-                    key=key_of("ce", found.source, found.id),
-                    source=self.source,
-                    where=stored.where,
-                )
+                yield from self._line(stored)
+        source, turn = "", 0
+        for stored in self.scratch.all("exported"):
+            if (exported := _exported(stored.data)) is None:
+                continue
+            at = to_microseconds(exported.recordedtime)
+            turn = max(at, turn) if exported.source == source else at
+            source = exported.source
+            for made in self._line(stored):
+                withheld = exported.personal is not None
+                yield made._replace(event_id=str(exported.id), withheld=withheld, turn=turn)
+
+    def _line(self, stored: Stored) -> Iterator[Line]:
+        found = _decode(stored.data)
+        if isinstance(ours := _ours(found), str):
+            return  # `take` has left it out already
+        yield line(
+            ours.stream,
+            ours.type,
+            ours.at,
+            ours.actor,
+            ours.fields,
+            key=key_of("ce", found.source, found.id),
+            source=self.source,
+            where=stored.where,
+        )
+
+
+def _exported(data: bytes) -> _Exported | None:
+    try:
+        return _decode_exported(data)
+    except msgspec.ValidationError:
+        return None
 
 
 class _Ours(NamedTuple):

@@ -26,7 +26,7 @@ CREATE TABLE records (
 ) WITHOUT ROWID;
 CREATE TABLE lines (
     number INTEGER PRIMARY KEY, turn INTEGER, stream TEXT, type TEXT, data BLOB, key TEXT,
-    source TEXT, at INTEGER, whence TEXT, keep INTEGER
+    source TEXT, at INTEGER, whence TEXT, keep INTEGER, event_id TEXT, withheld INTEGER
 );
 CREATE TABLE told (
     number INTEGER PRIMARY KEY, reason TEXT, whence TEXT, detail TEXT, unreadable INTEGER
@@ -34,8 +34,9 @@ CREATE TABLE told (
 CREATE TABLE leads (stream TEXT, other TEXT);
 """
 _INSERT_LINE = (
-    "INSERT INTO lines (turn, stream, type, data, key, source, at, whence, keep) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO lines "
+    "(turn, stream, type, data, key, source, at, whence, keep, event_id, withheld) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 NO_ROOM = (
     "the temporary file of the import could not be written: {why}; it takes about twice the space "
@@ -71,7 +72,7 @@ class Scratch:
         self.counts: Counter[str] = Counter()
         """How many things were read, by what they are called, like "rows"."""
         self._turns: dict[str, int] = {}
-        self._added: list[tuple[int | str | bytes, ...]] = []
+        self._added: list[tuple[int | str | bytes | None, ...]] = []
         """Lines that are not in their table yet."""
         self._told: list[tuple[str | bool | None, ...]] = []
         """The same for what was told."""
@@ -182,14 +183,16 @@ class Scratch:
 
     def add(self, line: Line) -> None:
         """Keep a line. Those of one stream are added in the order in which they are appended."""
-        # A stream's lines never change their order, though the source's clock may step back.
-        turn = self._turns[line.stream] = max(line.at, self._turns.get(line.stream, line.at))
-        self._added.append((turn, *line))
+        turn = line.turn
+        if turn is None:
+            # A stream's lines never change their order, though the source's clock may step back.
+            turn = self._turns[line.stream] = max(line.at, self._turns.get(line.stream, line.at))
+        self._added.append((turn, *line[:-1]))
         if len(self._added) >= _TOGETHER:
             self._flush()
 
     def _flush(self) -> None:
-        # The fields of a line are the columns after `turn`, in their order.
+        # The fields of a line but its last, `turn`, are the columns after `turn`, in their order.
         self.sql.executemany(_INSERT_LINE, self._added)
         self._added.clear()
 
@@ -213,10 +216,11 @@ class Scratch:
         """The lines in the order of time."""
         self._flush()
         rows = self.sql.execute(
-            "SELECT stream, type, data, key, source, at, whence, keep FROM lines "
-            "ORDER BY turn, number"
+            "SELECT stream, type, data, key, source, at, whence, keep, event_id, withheld "
+            "FROM lines ORDER BY turn, number"
         )
-        return (Line._make((*fields, keep == 1)) for *fields, keep in rows)
+        for *fields, keep, event_id, withheld in rows:
+            yield Line._make((*fields, keep == 1, event_id, withheld == 1, None))
 
     def line_count(self) -> int:
         """How many lines there are."""

@@ -41,6 +41,13 @@ class Line(NamedTuple):
     keep_first: bool = False
     """What to do if the store has other content under this key: True leaves it as it is and tells
     of it. So an opening that was read from a ticket's end state stays when its history comes."""
+    event_id: str | None = None
+    """The id that the event has in the store that it comes from. It is kept, because corrections
+    name it."""
+    withheld: bool = False
+    """Whether its personal text was withheld, or erased."""
+    turn: int | None = None
+    """Its place in the order, in microseconds, where that is not by `at`."""
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -49,16 +56,26 @@ class Line(NamedTuple):
 
     def ndjson(self) -> bytes:
         """The line as `casestore import` reads it, in UTF-8, with its newline."""
-        told = _Written(self.stream, self.type, msgspec.Raw(self.data), self.key, self.source)
+        told = _Written(
+            self.stream,
+            self.type,
+            msgspec.Raw(self.data),
+            self.key,
+            self.source,
+            self.event_id,
+            "withheld" if self.withheld else None,
+        )
         return msgspec.json.encode(told) + b"\n"
 
 
-class _Written(msgspec.Struct):
+class _Written(msgspec.Struct, omit_defaults=True):
     stream: str
     type: str
     data: msgspec.Raw
     key: str
     source: str
+    event_id: str | None = None
+    personal: str | None = None
 
 
 class LeftOut(NamedTuple):
@@ -239,7 +256,12 @@ class _Lines:
         kinds.parse(each.stream)
         event = self._validate(each.type, each.data)
         return Append(
-            batches=((each.stream, (event,)),), key=each.key, source=each.source, imported=True
+            batches=((each.stream, (event,)),),
+            key=each.key,
+            event_ids=() if each.event_id is None else (each.event_id,),
+            source=each.source,
+            imported=True,
+            withheld=each.withheld,
         )
 
     def keep(self, what: str) -> None:

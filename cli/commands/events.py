@@ -19,7 +19,7 @@ from casestore.events.base import FullId, Id, Known, New, Personal
 from casestore.events.markers import fields_of, marker
 from casestore.events.meanings import meanings, schema_of, values_in
 from cli.terminal.nearest import did_you_mean
-from cli.terminal.options import EVENT_TYPE, Usage
+from cli.terminal.options import EVENT_TYPE, Code, Usage
 from cli.terminal.output import (
     Column,
     for_people,
@@ -34,8 +34,14 @@ from cli.terminal.output import (
 
 @click.command
 @click.argument("type_", metavar="[TYPE]", required=False, type=EVENT_TYPE)
+@click.option(
+    "--schema",
+    type=Code(["json", "asyncapi"]),
+    help="For other programs: the JSON Schema (2020-12) of what `export` writes, or of TYPE; or "
+    "the AsyncAPI 3.0 document of what `relay` sends.",
+)
 @tabular
-def events(type_: str | None) -> None:
+def events(type_: str | None, schema: str | None) -> None:
     """List the events that a history can hold.
 
     With TYPE: its fields and what each means, and with --format json its JSON Schema too.
@@ -45,15 +51,37 @@ def events(type_: str | None) -> None:
       casestore events
       casestore events PromiseMade
       casestore events PromiseMade --format json
+      casestore events --schema asyncapi
     """
-    if type_ is None:
+    if schema is not None:
+        _print_schema(schema, None if type_ is None else _class(type_))
+    elif type_ is None:
         print_rows(_LIST, map(_listed, VOCABULARY))
-        return
+    else:
+        _print_type(_class(type_))
+
+
+def _print_schema(schema: str, cls: type[Event] | None) -> None:
+    from casestore.transfer.schemas import (  # noqa: PLC0415  (pydantic: only where it is asked for)
+        asyncapi,
+        json_schema,
+    )
+
+    if schema == "asyncapi" and cls is not None:
+        raise Usage("an AsyncAPI document tells of all events; leave TYPE out")
+    print_object(asyncapi() if schema == "asyncapi" else json_schema(cls))
+
+
+def _class(type_: str) -> type[Event]:
     cls = {cls.__name__.lower(): cls for cls in VOCABULARY}.get(type_.lower())
     if cls is None:
         names = [cls.__name__ for cls in VOCABULARY]
         hint = did_you_mean(type_, names) or "; `casestore events` lists them"
         raise Usage(f"there is no event type {quoted(type_)}{hint}")
+    return cls
+
+
+def _print_type(cls: type[Event]) -> None:
     if not for_people():
         print_object(
             {**_listed(cls), "fields": list(fields_in_words(cls)), "schema": schema_of(cls)}

@@ -14,7 +14,6 @@ from casestore.streams.wording import counted
 from casestore.system.files import naming, part_of
 from cli.terminal.files import check_writable
 from cli.terminal.options import Usage, settings, shared_with
-from cli.terminal.output import for_people
 from cli.terminal.text import visible
 
 
@@ -28,13 +27,22 @@ class _Format(NamedTuple):
     """Whether it has a line for each event. If not, it can only be written into a file."""
     personal: bool = True
     """Whether it may hold personal text."""
+    sqlite: str | None = None
+    """What makes it instead where the file's name ends in .sqlite."""
 
 
 _FORMATS = {
     "ndjson": _Format("casestore.transfer.ndjson:export_lines", lines=True),
     "parquet": _Format("casestore.transfer.parquet:write_parquet"),
+    "cloudevents": _Format("casestore.transfer.cloudevents:cloud_event_lines", lines=True),
+    "ocel": _Format(
+        "casestore.transfer.ocel:write_ocel",
+        personal=False,
+        sqlite="casestore.transfer.ocel_sqlite:write_ocel_sqlite",
+    ),
+    "xes": _Format("casestore.transfer.xes:write_xes", personal=False),
 }
-_HELP = "ndjson (the default) or parquet."
+_HELP = "ndjson (the default), cloudevents, parquet, ocel or xes."
 
 
 @click.command()
@@ -49,19 +57,22 @@ _HELP = "ndjson (the default) or parquet."
 )
 @shared_with(tuple(_FORMATS), _HELP)
 def export(stream: str | None, reveal: bool, output: Path | None) -> None:
-    """Export events as NDJSON, one a line, or as another format.
+    """Export events as NDJSON, one a line, or in a format of other programs.
 
-    Personal text is withheld unless --reveal is given; `casestore import` reads NDJSON, with it or
-    without. A file written with --output can be read by its owner alone.
+    Personal text is withheld unless --reveal is given; `casestore import` reads either, and
+    cloudevents too (--from cloudevents). A file written with --output can be read by its owner
+    alone.
 
     parquet: a table with a row for each event, for DuckDB, pandas and BI tools; it takes the extra:
-    pip install 'casestore[parquet]'.
+    pip install 'casestore[parquet]'. ocel (2.0; in SQLite if FILE ends in .sqlite) and xes are logs
+    for process mining: corrections are applied, and personal text is never in them.
 
     \b
     Examples:
       casestore export --output events.ndjson
       casestore export --format parquet --output events.parquet
       casestore export --stream case:4711 --reveal
+      casestore export --format ocel --output log.sqlite
     """
     name = "ndjson" if settings().format == "table" else settings().format
     if name not in _FORMATS:
@@ -74,7 +85,9 @@ def export(stream: str | None, reveal: bool, output: Path | None) -> None:
     asked: dict[str, Any] = {"stream": stream} | ({"reveal": reveal} if form.personal else {})
     if output is not None:
         check_writable(output)
-    module, _, function = form.where.partition(":")
+    as_sqlite = output is not None and output.suffix == ".sqlite"
+    where = form.sqlite if as_sqlite and form.sqlite is not None else form.where
+    module, _, function = where.partition(":")
     make: Callable[..., Any] = getattr(import_module(module), function)
     with settings().open_store() as store:
         if output is None:
@@ -87,7 +100,7 @@ def export(stream: str | None, reveal: bool, output: Path | None) -> None:
                     events = _count(make(store, **asked), file.write)
             else:
                 events = _made(make, store, part, **asked)
-    if for_people() and not settings().quiet:
+    if not settings().quiet:
         click.echo(visible(f"wrote {output}: {counted(events, 'event')}"))
 
 

@@ -22,6 +22,22 @@ def check_writable(path: Path) -> None:
         raise Usage(f"{path} is no ordinary file, which -o would replace; leave -o out, use >")
     if not path.parent.is_dir():
         raise Usage(f"cannot write {path}: the folder {path.parent} does not exist")
+    if _is_a_store(path):
+        raise Usage(f"{path} is a store, which -o would replace; name another file")
+
+
+def _is_a_store(path: Path) -> bool:
+    """Whether a file holds a store. Only what begins as a SQLite file is opened."""
+    try:
+        with path.open("rb") as file:
+            if file.read(16) != b"SQLite format 3\0":
+                return False
+    except OSError:
+        return False
+    from casestore.journal.sqlite import holds_store  # noqa: PLC0415  (seldom needed)
+    from casestore.journal.url import SQLiteUrl  # noqa: PLC0415  (the same)
+
+    return holds_store(SQLiteUrl(path.absolute()))
 
 
 @contextmanager
