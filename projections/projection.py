@@ -150,4 +150,5 @@ class Projection(NamedTuple):
     looks_at: frozenset[str] = frozenset()
     """What else the rows of a case depend on: "customer", "policy", or both."""
     indexes: tuple[str, ...] = ()
-    """Columns that get an index, because rows are looked up by them. `stream` always has one."""
+    """Columns that get an index, because rows are looked up by them; several in one, with spaces
+    between, where they are counted without reading rows. `stream` always has one."""

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hint
 from casestore import Money
 from projections import reports
 from projections.models.cases import NOT_COMPLAINTS
-from projections.pages.first_rows import STATES, first_rows
+from projections.pages.first_rows import STATES, VERDICTS, First, first_rows
 from projections.pages.links import Rows, Values
 from projections.pages.page import PARTS, Pages
 from projections.query.report import Line, Report, sortable
@@ -47,7 +47,6 @@ def _newest(moment: datetime) -> float:
     return -moment.timestamp()
 
 
-_VERDICTS = ("no", "unknown", "yes")
 _ANSWERS = ("no", "open", "yes")
 
 LISTS: Mapping[str, Kind] = {
@@ -116,7 +115,7 @@ LISTS: Mapping[str, Kind] = {
         "What customers were given: gestures beyond what was owed, and remedies, which were owed. "
         "Gestures beyond authority stand first, then the newest.",
         lambda row: (
-            *(row.ledger == "remedy", _VERDICTS.index(row.within_authority)),
+            *(row.ledger == "remedy", VERDICTS.index(row.within_authority)),
             *(_newest(row.given_at), row.case_id, row.id),
         ),
         "given_at case_id ledger kind value within_authority customer_id given_by team status "
@@ -209,16 +208,25 @@ def chosen(pages: Pages, asked: Rows, most: int = MOST) -> Chosen:
     """The rows that a list shows. Raises CannotAsk for options that its report does not take."""
     kind = LISTS[asked.report]
     not_asked = dict.fromkeys(left_out(pages, kind.report))
-    ask, total = pages.ask, None
     given = {**kind.asked, **not_asked, **dict(asked.options)}
     named = {name: given[name] for name in FIELDS if name in given}
     own = {name: value for name, value in given.items() if name not in FIELDS}
-    if (first := first_rows(ask.view(**named), asked, own, most)) is not None:
-        ask, total = ask.of_streams(first.streams), first.total
-    result = ask(kind.report, **given)
-    rows = [row for row in result.rows if _shows(asked, row)]
+    first = first_rows(pages.ask.view(**named), asked, own, most)
+    if first is not None and not most:
+        return Chosen([], first.total)
+    rows = [row for row in _made(pages, kind, given, first) if _shows(asked, row)]
     rows.sort(key=kind.urgency)
-    return Chosen(rows[:most], len(rows) if total is None else total)
+    return Chosen(rows[:most], len(rows) if first is None else first.total)
+
+
+def _made(pages: Pages, kind: Kind, given: Mapping[str, Any], first: First | None) -> Sequence[Any]:
+    """The rows of a report; if it is known where the first of them are, perhaps no others."""
+    ask = pages.ask
+    if first is None:
+        return ask(kind.report, **given).rows
+    if first.rows is not None:
+        return first.rows
+    return ask.of_streams(first.streams)(kind.report, **given).rows
 
 
 def left_out(pages: Pages, report: Report[Any]) -> list[str]:
