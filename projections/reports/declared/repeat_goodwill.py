@@ -79,11 +79,13 @@ def violated_gestures(view: View) -> list[LapseRow]:
     numbers = [each.gestures_per_year for each in limits if each.gestures_per_year is not None]
     # Whoever was given less often than any policy allows went beyond none, unless one is a sum.
     least = 0 if any(each.per_year for each in limits) else min([GESTURES_PER_YEAR, *numbers])
-    found = _judged(view, standing_gestures(view, more_than=least))
-    return [row for row in found if row.outcome == "violated"]
+    found = standing_gestures(view, more_than=least)
+    return list(_judged(view, found, only_violated=True))
 
 
-def _judged(view: View, by_customer: Mapping[str, Sequence[Dated]]) -> Iterator[LapseRow]:
+def _judged(
+    view: View, by_customer: Mapping[str, Sequence[Dated]], *, only_violated: bool = False
+) -> Iterator[LapseRow]:
     for gestures in by_customer.values():
         for row, year, _ in gestures:
             limits = view.policies.at(row.given_at).goodwill
@@ -93,6 +95,8 @@ def _judged(view: View, by_customer: Mapping[str, Sequence[Dated]]) -> Iterator[
             if row.value is not None and (limit := yearly.get(row.value.currency)) is not None:
                 same = [e.value for e in year if e.value and e.value.currency == row.value.currency]
                 beyond = beyond or any(total.amount > limit for total in sums(same))
+            if only_violated and not beyond:
+                continue
             yield LapseRow(
                 rule="repeat-goodwill",
                 subject=row.id,
