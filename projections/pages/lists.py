@@ -246,10 +246,19 @@ def _text(row: Line, name: str) -> str | None:
     return None if value is None else str(value)
 
 
-def list_page(pages: Pages, asked: Rows) -> str:
-    """The page of a list."""
+def list_page(
+    pages: Pages, asked: Rows, found: Chosen | None = None, files: int | None = None
+) -> str:
+    """The page of a list.
+
+    Args:
+        pages: the moment, and which part of the store.
+        asked: which list.
+        found: its rows, if they are known already.
+        files: of so many rows cases and customers have files; None: of all rows.
+    """
     kind = LISTS[asked.report]
-    found = chosen(pages, asked)
+    found = chosen(pages, asked) if found is None else found
     return pages.render(
         "list.html",
         title=f"{kind.title}: {asked.title}" if asked.title else kind.title,
@@ -259,6 +268,7 @@ def list_page(pages: Pages, asked: Rows) -> str:
         rows=found.rows,
         total=found.total,
         more=found.total - len(found.rows),
+        files=None if files is None or files >= len(found.rows) else files,
         asked=asked,
         whole=None if asked == Rows(asked.report) else pages.links.rows(Rows(asked.report)),
         address_of=lambda row: _address(pages, asked, row),
