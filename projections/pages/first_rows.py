@@ -13,16 +13,17 @@ from heapq import nsmallest
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
-from casestore.streams.history import from_microseconds
+from casestore.streams.history import from_microseconds, to_microseconds
 from casestore.streams.promise_state import promise_state
 from projections.models.cases import CASES
 from projections.models.deliveries import DELIVERIES
 from projections.models.goodwill import GOODWILL
 from projections.models.promises import PROMISES
+from projections.models.responses import RESPONSES
 from projections.pages.links import Rows, Values
 from projections.query.measures import shifted
-from projections.query.view import View
-from projections.reports.declared import cases, given, lapses, overdue, to_do, today
+from projections.query.view import View, no_complaints
+from projections.reports.declared import cases, given, lapses, overdue, responses, to_do, today
 from projections.reports.declared.goodwill import verdicts
 from projections.reports.declared.to_do import Kind
 
@@ -250,6 +251,26 @@ def _of_lapses(view: View, asked: Rows, own: Mapping[str, Any], most: int) -> Fi
     return First(total, rows=rows)
 
 
+def _of_responses(view: View, asked: Rows, own: Mapping[str, Any], most: int) -> First:
+    if own.keys() - {"complaints"}:
+        raise Cannot
+    where, params = _chosen(asked, ("answered_at",), but_for=("within",))
+    names = ["answered_at", "due_at", "at", "case_id", "message_id", "stream"]
+    rows = view.columns(RESPONSES, names, *where, params=params, time="at")
+    left_out = view.once(no_complaints) if own.get("complaints") else ()
+    as_of = to_microseconds(view.as_of)
+    keyed = []
+    for answered_at, due_at, at, case_id, *rest in rows:
+        within = responses.within(answered_at, due_at, as_of)
+        if case_id not in left_out and _shown(asked, {"within": within}):
+            keyed.append((ANSWERS.index(within), at, case_id, *rest))
+    return First(len(keyed), _streams(nsmallest(most, keyed)))
+
+
+ANSWERS = ("no", "open", "yes")
+"""Whether a message was answered in time, the most urgent first."""
+
+
 FINDS: Mapping[str, Find] = {
     "today": _of_today,
     "overdue": _of_overdue,
@@ -257,6 +278,7 @@ FINDS: Mapping[str, Find] = {
     "customers": _of_customers,
     "goodwill": _of_goodwill,
     "lapses": _of_lapses,
+    "responses": _of_responses,
     "promises": _of_promises,
     "undelivered": _of_undelivered,
     "waiting": _of_waiting,

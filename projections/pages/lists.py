@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hint
 from casestore import Money
 from projections import reports
 from projections.models.cases import NOT_COMPLAINTS
-from projections.pages.first_rows import STATES, VERDICTS, First, first_rows
+from projections.pages.first_rows import ANSWERS, STATES, VERDICTS, First, first_rows
 from projections.pages.links import Rows, Values
 from projections.pages.page import PARTS, Pages
 from projections.query.report import Line, Report, sortable
@@ -46,8 +46,6 @@ def _last(value: Any) -> tuple[bool, Any]:
 def _newest(moment: datetime) -> float:
     return -moment.timestamp()
 
-
-_ANSWERS = ("no", "open", "yes")
 
 LISTS: Mapping[str, Kind] = {
     "today": Kind(
@@ -159,7 +157,7 @@ LISTS: Mapping[str, Kind] = {
         reports.responses,
         "Customers' messages in complaints. What was not answered in time stands first, the oldest "
         "on top.",
-        lambda row: (_ANSWERS.index(row.within), row.at, row.case_id, row.message_id),
+        lambda row: (ANSWERS.index(row.within), row.at, row.case_id, row.message_id),
         "at case_id within seconds working_seconds customer_id channel answered_by team "
         "answered_at message_id",
         {"complaints": True},

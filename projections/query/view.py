@@ -366,5 +366,13 @@ def is_complaint(case: CaseRow) -> bool:
     return case.status != "closed" or case.close_reason not in NOT_COMPLAINTS
 
 
+def no_complaints(view: View) -> set[str]:
+    """The ids of all cases that do not count as a complaint, whatever the selection is."""
+    marks = ", ".join("?" * len(NOT_COMPLAINTS))
+    where = f"status = 'closed' AND close_reason IN ({marks})"
+    sql = f"SELECT case_id FROM {view.at(CASES)} WHERE {where}"
+    return {case_id for (case_id,) in view._cursor.all(sql, NOT_COMPLAINTS)}
+
+
 def _streams(case_ids: Iterable[str]) -> list[str]:
     return [f"case:{case_id}" for case_id in case_ids]
