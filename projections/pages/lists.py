@@ -12,7 +12,9 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hint
 from casestore import Money
 from projections import reports
 from projections.models.cases import NOT_COMPLAINTS
-from projections.pages.first_rows import ANSWERS, STATES, VERDICTS, First, first_rows
+from projections.pages.first import First
+from projections.pages.first_judged import ANSWERS, VERDICTS
+from projections.pages.first_rows import STATES, first_rows
 from projections.pages.links import Rows, Values
 from projections.pages.page import PARTS, Pages
 from projections.query.report import Line, Report, sortable
