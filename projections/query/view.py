@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager, contextmanager
 from copy import copy
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from casestore.streams.history import from_microseconds, to_microseconds
 from casestore.streams.policies import Policies
@@ -14,7 +14,7 @@ from projections.engine.maker import Maker
 from projections.engine.tables import Cursor
 from projections.models.cases import CASES, NOT_COMPLAINTS, CaseRow
 from projections.models.customers import CUSTOMERS
-from projections.projection import Projection, from_stored, shape, values_from_stored
+from projections.projection import Projection, Row, from_stored, shape, values_from_stored
 from projections.query.selection import Selection
 
 T = TypeVar("T")
@@ -100,12 +100,26 @@ class View:
         with self._under(policies) as (view, _):
             yield view
 
-    def select(self, projection: Projection, where: str = "", params: Sequence[Any] = ()) -> Any:
-        """The rows of a projection that satisfy an SQL condition; all rows if it is ""."""
-        columns = ", ".join(f'"{name}"' for name in shape(projection.row).columns)
+    def select(
+        self,
+        projection: Projection,
+        where: str = "",
+        params: Sequence[Any] = (),
+        row: type[Row] | None = None,
+    ) -> Any:
+        """The rows of a projection that satisfy an SQL condition; all rows if it is "".
+
+        Args:
+            projection: the projection.
+            where: the condition.
+            params: the parameters of the condition.
+            row: a class with some fields of the projection's rows: only these are read.
+        """
+        row = projection.row if row is None else row
+        columns = ", ".join(f'"{name}"' for name in shape(row).columns)
         sql = f"SELECT {columns} FROM {self._names[projection.name]}"
         rows = self._cursor.all(f"{sql} WHERE {where}" if where else sql, params)
-        return list(from_stored(projection.row, rows))
+        return list(from_stored(row, rows))
 
     def chosen(
         self,
@@ -114,6 +128,7 @@ class View:
         time: str | None,
         agent: str | None = "agent",
         params: Sequence[Any] = (),
+        row: type[Row] | None = None,
     ) -> Any:
         """The rows of a projection that the selection asks for.
 
@@ -123,8 +138,9 @@ class View:
             params: the parameters of these conditions.
             time: the column to compare with `since` and `until`; None: the caller does it.
             agent: the column to compare with `agent`; None: the caller does it.
+            row: see `select`.
         """
-        return self.select(projection, *self._asked_for(also, params, time, agent))
+        return self.select(projection, *self._asked_for(also, params, time, agent), row)
 
     def counted(
         self,
@@ -322,12 +338,18 @@ class View:
         roots = [row.case_id for row in self._roots_of(case_ids) if row.merged_into is None]
         return roots[0] if roots else case_ids[0]
 
-    def cases(self, *, time: str | None = "opened_at", agent: str | None = "agent") -> Any:
+    def cases(
+        self,
+        *,
+        time: str | None = "opened_at",
+        agent: str | None = "agent",
+        row: type[Row] | None = None,
+    ) -> Any:
         """The cases that the selection asks for, each family once, in the order of opening.
 
         The arguments are those of `chosen`.
         """
-        rows: list[CaseRow] = self.chosen(CASES, "status <> 'merged'", time=time, agent=agent)
+        rows = self.chosen(CASES, "status <> 'merged'", time=time, agent=agent, row=row)
         rows.sort(key=lambda row: (row.opened_at, row.case_id))
         return rows
 
@@ -361,7 +383,19 @@ class View:
         return {customer_id: root.get(customer_id, customer_id) for customer_id in ids}
 
 
-def is_complaint(case: CaseRow) -> bool:
+class Closing(Protocol):
+    """What of a case says whether it counts as a complaint."""
+
+    @property
+    def status(self) -> str:
+        """See CaseRow."""
+
+    @property
+    def close_reason(self) -> str | None:
+        """See CaseRow."""
+
+
+def is_complaint(case: Closing) -> bool:
     """Whether a case counts as a complaint."""
     return case.status != "closed" or case.close_reason not in NOT_COMPLAINTS
 
