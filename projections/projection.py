@@ -141,7 +141,8 @@ class Projection(NamedTuple):
 
     name: str
     version: int
-    """Raise it when `rows` or the columns change: then this table, and no other, is built anew."""
+    """Raise it when `rows`, the columns or the indexes change: then this table, and no other, is
+    built anew."""
     row: type[Row]
     rows: Callable[[CaseHistory], Iterable[Row]] | Callable[[CustomerHistory], Iterable[Row]]
     """The function that makes the rows of a case, or of a customer."""
