@@ -141,7 +141,8 @@ class Projection(NamedTuple):
 
     name: str
     version: int
-    """Raise it when `rows` or the columns change: then this table, and no other, is built anew."""
+    """Raise it when `rows`, the columns or the indexes change: then this table, and no other, is
+    built anew."""
     row: type[Row]
     rows: Callable[[CaseHistory], Iterable[Row]] | Callable[[CustomerHistory], Iterable[Row]]
     """The function that makes the rows of a case, or of a customer."""
@@ -150,4 +151,5 @@ class Projection(NamedTuple):
     looks_at: frozenset[str] = frozenset()
     """What else the rows of a case depend on: "customer", "policy", or both."""
     indexes: tuple[str, ...] = ()
-    """Columns that get an index, because rows are looked up by them. `stream` always has one."""
+    """Columns that get an index, because rows are looked up by them; several in one, with spaces
+    between, where they are counted without reading rows. `stream` always has one."""

@@ -27,11 +27,12 @@ def _lapses(case: CaseHistory) -> Iterator[LapseRow]:
 
 LAPSES = Projection(
     name="lapses",
-    version=3,
+    version=4,
     row=LapseRow,
     rows=_lapses,
     looks_at=frozenset({"customer", "policy"}),
-    indexes=("customer_id", "rule", "at"),
+    # There are as many rows as events: counts, and the newest, are read from an index alone.
+    indexes=("customer_id", "rule outcome at due_at team", "outcome at due_at team"),
 )
 PROJECTIONS: tuple[Projection, ...] = (
     CASES,

@@ -92,9 +92,12 @@ def pages(
     DIR/index.html. The pages run no script and fetch nothing: they can be mailed, printed, or kept
     beside an audit. It takes the extra: pip install 'casestore[pages]'.
 
-    DIR is new or empty, or has pages that were written before: they are replaced. A list shows its
-    first 1,000 rows, and says how many more there are. Words by and about persons are withheld
-    unless --reveal is given. The foot of each page says which options write the same pages again.
+    A list shows its first 1,000 rows, and says how many more there are. Pages about more than
+    10,000 cases have files for those of the first 100 rows of each list, and say so.
+
+    DIR is new or empty, or has pages that were written before: they are replaced. Words by and
+    about persons are withheld unless --reveal is given. The foot of each page says which options
+    write the same pages again.
 
     \b
     Examples:
@@ -115,6 +118,10 @@ def pages(
     elif not settings().quiet:
         pages_, *others = (counted(written[f"{noun}s"], noun) for noun in _WRITTEN)
         click.echo(f"wrote {pages_}, of {', '.join(others)}; open {folder / 'index.html'}")
+        if (rows := written["rows_with_files"]) is not None:
+            click.echo(
+                f"these are many cases: those of the first {rows} rows of each list have files"
+            )
 
 
 @report.group()

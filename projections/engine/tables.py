@@ -118,8 +118,9 @@ class Tables(ABC):
 
     def index(self, cursor: Cursor, table: str, projection: Projection) -> None:
         """Create a table's indexes, and its statistics for the query planner."""
-        for n, column in enumerate(("stream", *projection.indexes)):
-            cursor.run(f'CREATE INDEX "{table}_{n}" ON {self.at(table)} ("{column}")')
+        for n, columns in enumerate(("stream", *projection.indexes)):
+            listed = ", ".join(f'"{column}"' for column in columns.split())
+            cursor.run(f'CREATE INDEX "{table}_{n}" ON {self.at(table)} ({listed})')
         cursor.run(f"ANALYZE {self.at(table)}")
 
     def drop(self, cursor: Cursor, table: str) -> None:

@@ -1,7 +1,7 @@
 """The page of a case: what happened, what was promised and given, what went wrong, what is sealed.
 
-A case is shown with its family: what is merged into it, or with it into another one. So every
-number here is that of the report asked with `--case`.
+A case is shown with its family: what is merged into it. So every number here is that of the report
+asked with `--case`. What is merged into another case has a short page: see `merged_file`.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from projections.pages.happenings import (
     showing,
     told,
 )
+from projections.pages.merged_file import merged_into, merged_page, own_history
 from projections.pages.page import Pages, telling_damage
 from projections.query.histories import Histories
 from projections.reports import CaseLine, GoodwillLine, PromiseLine
@@ -137,10 +138,14 @@ class CaseFile:
 def case_page(pages: Pages, case_id: str) -> str:
     """The page of a case; of one that was not there at that moment, a page that says so.
 
+    Of one that is merged into another, it is what is on record under its own number.
+
     Raises:
         StreamNotFound: there is no such case, at any time.
         KeyFileError: words were asked for, and the key file is missing.
     """
+    if (merged := merged_into(pages, case_id)) is not None:
+        return merged_page(pages, *merged, own_history(pages, case_id))
     file = read_case(pages, case_id)
     return pages.render(
         "case_file.html",

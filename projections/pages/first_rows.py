@@ -1,45 +1,38 @@
 """Which rows of a list stand first, found by the database or from a few columns.
 
 A report makes all its rows. Where only the first of them are shown, it is faster to find the
-streams that they are in, and to ask the report about these alone.
+streams that they are in, and to ask the report about these alone; or else the time of the last of
+them, and to have the report make those up to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from heapq import nsmallest
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import Any, TypeVar
 
 from casestore.streams.history import from_microseconds
 from casestore.streams.promise_state import promise_state
 from projections.models.cases import CASES
 from projections.models.deliveries import DELIVERIES
 from projections.models.promises import PROMISES
-from projections.pages.links import Rows, Values
+from projections.pages.first import Cannot, Find, First, conditions, streams_of
+from projections.pages.first_judged import of_goodwill, of_lapses, of_responses
+from projections.pages.links import Rows
+from projections.query.measures import shifted
 from projections.query.view import View
-from projections.reports.declared import cases
+from projections.reports.declared import cases, overdue, to_do, today
+from projections.reports.declared.to_do import Kind
 
-
-class First(NamedTuple):
-    """Where the first rows of a list are."""
-
-    streams: Sequence[str]
-    """All streams that have one of them, and perhaps more."""
-    total: int
-    """The number of all rows of the list."""
-
-
-class Cannot(Exception):  # noqa: N818  (it is caught where it is raised)
-    """This list cannot be told so: the report makes all rows."""
-
-
-Find = Callable[[View, Rows, Mapping[str, Any], int], First]
+K = TypeVar("K", bound=str)
 
 
 def _of_cases(view: View, asked: Rows, own: Mapping[str, Any], most: int) -> First:
     where, params = cases.conditions(view, **own)
-    more, values = _chosen(asked, ("status", "close_reason", "category", "reopens"))
+    more, values = conditions(asked, ("status", "close_reason", "category", "reopens"))
     where, params = [*where, *more], [*params, *values]
 
     def found(names: Sequence[str], *also: str, **how: Any) -> list[Any]:
@@ -47,7 +40,7 @@ def _of_cases(view: View, asked: Rows, own: Mapping[str, Any], most: int) -> Fir
 
     if own or more:  # not so many, as a rule: they are read once, and sorted here
         rows = found(["waiting", "status", "opened_at", "case_id", "stream"])
-        return First([row[-1] for row in nsmallest(most, rows, key=_urgency)], len(rows))
+        return First(len(rows), [row[-1] for row in nsmallest(most, rows, key=_urgency)])
     total = found(["count(*)"])[0][0]
     waiting = found(["waiting", "case_id", "stream"], "waiting <> '[]'")
     first = _longest_waiting(waiting, most)
@@ -59,7 +52,7 @@ def _of_cases(view: View, asked: Rows, own: Mapping[str, Any], most: int) -> Fir
         )
         left = most - len(streams)
         streams += [row[0] for row in found(["stream"], "waiting = '[]'", order=order, limit=left)]
-    return First(streams, total)
+    return First(total, streams)
 
 
 def _urgency(row: Sequence[Any]) -> tuple[Any, ...]:
@@ -73,17 +66,24 @@ def _urgency(row: Sequence[Any]) -> tuple[Any, ...]:
 def _of_customers(view: View, asked: Rows, own: Mapping[str, Any], most: int) -> First:
     if own or asked.only or asked.but:
         raise Cannot
-    names = ["customer_id", "opened_at", "case_id", "stream"]
-    rows = view.columns(CASES, names, time="opened_at")
-    roots = view.roots(row[0] for row in rows) if most else {}
-    keyed = ((roots[customer_id], *rest) for customer_id, *rest in rows) if most else ()
-    return First(_streams(nsmallest(most, keyed)), len(rows))
+    ((total,),) = view.columns(CASES, ["count(*)"], time="opened_at")
+    if not most:
+        return First(total)
+    # Under its own id stands every customer but those that are merged, who are few.
+    names, merged = ["customer_id", "opened_at", "case_id", "stream"], view.merged_customers
+    own_ids = f"customer_id NOT IN ({merged})"
+    order = "customer_id, opened_at, case_id"
+    rows = view.columns(CASES, names, own_ids, time="opened_at", order=order, limit=most)
+    rows += view.columns(CASES, names, f"customer_id IN ({merged})", time="opened_at")
+    roots = view.roots(row[0] for row in rows)
+    keyed = ((roots[customer_id], *rest) for customer_id, *rest in rows)
+    return First(total, streams_of(nsmallest(most, keyed)))
 
 
 def _of_promises(view: View, asked: Rows, own: Mapping[str, Any], most: int) -> First:
     if own:
         raise Cannot
-    where, params = _chosen(asked, ("team", "kind", "made_by"), but_for=("state",))
+    where, params = conditions(asked, ("team", "kind", "made_by"), but_for=("state",))
     only, but = dict(asked.only).get("state"), dict(asked.but).get("state", ())
     names = ["due_at", "kept_at", "released_at", "withdrawn_at", "case_id", "promise_id", "stream"]
     rows = view.columns(PROMISES, names, *where, params=params, time="made_at", agent="made_by")
@@ -98,7 +98,7 @@ def _of_promises(view: View, asked: Rows, own: Mapping[str, Any], most: int) -> 
         )
         if (only is None or state in only) and state not in but:
             keyed.append((STATES.index(state), due is None, due or 0, *ids, stream))
-    return First(_streams(nsmallest(most, keyed)), len(keyed))
+    return First(len(keyed), streams_of(nsmallest(most, keyed)))
 
 
 STATES = ("broken", "open", "undated", "late", "withdrawn", "kept", "released")
@@ -108,17 +108,17 @@ STATES = ("broken", "open", "undated", "late", "withdrawn", "kept", "released")
 def _of_undelivered(view: View, asked: Rows, own: Mapping[str, Any], most: int) -> First:
     if own:
         raise Cannot
-    where, params = _chosen(asked, ("kind", "channel", "code", "made_good_at"))
+    where, params = conditions(asked, ("kind", "channel", "code", "made_good_at"))
     names = ["made_good_at", "failed_at", "case_id", "reply_id", "stream"]
     rows = view.columns(DELIVERIES, names, *where, params=params, time="failed_at")
     keyed = [(good is not None, *rest) for good, *rest in rows]
-    return First(_streams(nsmallest(most, keyed)), len(keyed))
+    return First(len(keyed), streams_of(nsmallest(most, keyed)))
 
 
 def _of_waiting(view: View, asked: Rows, own: Mapping[str, Any], most: int) -> First:
     if own or view.selection.since is not None or view.selection.until is not None:
         raise Cannot
-    where, params = _chosen(asked, ("status", "agent", "team"))
+    where, params = conditions(asked, ("status", "agent", "team"))
     rows = view.columns(
         CASES,
         ["waiting", "case_id", "stream"],
@@ -127,7 +127,7 @@ def _of_waiting(view: View, asked: Rows, own: Mapping[str, Any], most: int) -> F
         params=params,
         time=None,
     )
-    return First([row[2] for row in _longest_waiting(rows, most)], len(rows))
+    return First(len(rows), [row[2] for row in _longest_waiting(rows, most)])
 
 
 def _longest_waiting(rows: Sequence[Any], most: int) -> list[Any]:
@@ -138,9 +138,59 @@ def _longest_waiting(rows: Sequence[Any], most: int) -> list[Any]:
     return nsmallest(most, rows, key=lambda row: (int(row[0][1:-1].partition(",")[0]), row[1]))
 
 
+def _of_today(view: View, asked: Rows, own: Mapping[str, Any], most: int) -> First:
+    kinds = _chosen_kinds(asked, to_do.KINDS)
+    late = dict(asked.but).get("overdue_s") == (None,)
+    before = {kind: today.due_before(view, kind, **own) for kind in kinds}
+    if late:
+        before = {k: min(each or view.as_of, view.as_of) for k, each in before.items()}
+    seen, total = _first_due(view, before, most)
+    return First(total, rows=today.lines(seen, kinds, **own) if most else ())
+
+
+def _of_overdue(view: View, asked: Rows, own: Mapping[str, Any], most: int) -> First:
+    if own:
+        raise Cannot
+    kinds = _chosen_kinds(asked, overdue.KINDS)
+    seen, total = _first_due(view, dict.fromkeys(kinds, view.as_of), most)
+    return First(total, rows=overdue.lines(seen, kinds) if most else ())
+
+
+def _chosen_kinds(asked: Rows, kinds: Sequence[K]) -> list[K]:
+    only, but = dict(asked.only), dict(asked.but)
+    if only.keys() - {"kind"} or but not in ({}, {"overdue_s": (None,)}):
+        raise Cannot
+    return [kind for kind in kinds if kind in only.get("kind", kinds)]
+
+
+def _first_due(view: View, before: Mapping[Kind, datetime | None], most: int) -> tuple[View, int]:
+    """The view asked only about what is due first of all that is to be done; how much that all is.
+
+    Args:
+        view: see `first_rows`.
+        before: for each kind before when it has to be due; None: whenever it is due.
+        most: see `first_rows`.
+    """
+    selection = view.selection
+    if selection.since is not None or selection.until is not None or selection.wanted("agent"):
+        raise Cannot
+    found = [to_do.first_due(view, kind, due, most) for kind, due in before.items()]
+    first = nsmallest(most, chain.from_iterable(times for _, times in found))
+    until = shifted(first[-1], _TICK) if first else None
+    return view.about(replace(selection, until=until)), sum(count for count, _ in found)
+
+
+_TICK = timedelta(microseconds=1)
+
+
 FINDS: Mapping[str, Find] = {
+    "today": _of_today,
+    "overdue": _of_overdue,
     "cases": _of_cases,
     "customers": _of_customers,
+    "goodwill": of_goodwill,
+    "lapses": of_lapses,
+    "responses": of_responses,
     "promises": _of_promises,
     "undelivered": _of_undelivered,
     "waiting": _of_waiting,
@@ -165,48 +215,5 @@ def first_rows(view: View, asked: Rows, own: Mapping[str, Any], most: int) -> Fi
         return None
 
 
-def _chosen(
-    asked: Rows, columns: Sequence[str], but_for: Sequence[str] = ()
-) -> tuple[list[str], list[Any]]:
-    """The SQL conditions for `only` and `but`, and their parameters.
-
-    Args:
-        asked: the list.
-        columns: those that hold the same as the report's fields.
-        but_for: fields that the caller compares itself.
-
-    Raises Cannot if a list is chosen by another field.
-    """
-    where: list[str] = []
-    params: list[Any] = []
-    for wanted, chosen in ((True, asked.only), (False, asked.but)):
-        for name, values in chosen:
-            if name in but_for:
-                continue
-            if name not in columns:
-                raise Cannot
-            condition, given = _among(name, values)
-            where.append(condition if wanted else f"NOT {condition}")
-            params += given
-    return where, params
-
-
-def _among(column: str, values: Values) -> tuple[str, list[Any]]:
-    """The condition that a column is one of some values, which is never NULL itself."""
-    text = f"CAST({column} AS TEXT)"
-    given = [each for each in values if each is not None]
-    parts = []
-    if given:
-        marks = ", ".join("?" * len(given))
-        parts.append(f"({column} IS NOT NULL AND {text} IN ({marks}))")
-    if len(given) < len(values):
-        parts.append(f"{column} IS NULL")
-    return f"({' OR '.join(parts) or '1 = 0'})", given
-
-
 def _time(microseconds: int | None) -> datetime | None:
     return None if microseconds is None else from_microseconds(microseconds)
-
-
-def _streams(keyed: Sequence[Any]) -> list[str]:
-    return list(dict.fromkeys(each[-1] for each in keyed))

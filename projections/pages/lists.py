@@ -12,6 +12,8 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hint
 from casestore import Money
 from projections import reports
 from projections.models.cases import NOT_COMPLAINTS
+from projections.pages.first import First
+from projections.pages.first_judged import ANSWERS, VERDICTS
 from projections.pages.first_rows import STATES, first_rows
 from projections.pages.links import Rows, Values
 from projections.pages.page import PARTS, Pages
@@ -46,9 +48,6 @@ def _last(value: Any) -> tuple[bool, Any]:
 def _newest(moment: datetime) -> float:
     return -moment.timestamp()
 
-
-_VERDICTS = ("no", "unknown", "yes")
-_ANSWERS = ("no", "open", "yes")
 
 LISTS: Mapping[str, Kind] = {
     "today": Kind(
@@ -116,7 +115,7 @@ LISTS: Mapping[str, Kind] = {
         "What customers were given: gestures beyond what was owed, and remedies, which were owed. "
         "Gestures beyond authority stand first, then the newest.",
         lambda row: (
-            *(row.ledger == "remedy", _VERDICTS.index(row.within_authority)),
+            *(row.ledger == "remedy", VERDICTS.index(row.within_authority)),
             *(_newest(row.given_at), row.case_id, row.id),
         ),
         "given_at case_id ledger kind value within_authority customer_id given_by team status "
@@ -160,7 +159,7 @@ LISTS: Mapping[str, Kind] = {
         reports.responses,
         "Customers' messages in complaints. What was not answered in time stands first, the oldest "
         "on top.",
-        lambda row: (_ANSWERS.index(row.within), row.at, row.case_id, row.message_id),
+        lambda row: (ANSWERS.index(row.within), row.at, row.case_id, row.message_id),
         "at case_id within seconds working_seconds customer_id channel answered_by team "
         "answered_at message_id",
         {"complaints": True},
@@ -209,16 +208,25 @@ def chosen(pages: Pages, asked: Rows, most: int = MOST) -> Chosen:
     """The rows that a list shows. Raises CannotAsk for options that its report does not take."""
     kind = LISTS[asked.report]
     not_asked = dict.fromkeys(left_out(pages, kind.report))
-    ask, total = pages.ask, None
     given = {**kind.asked, **not_asked, **dict(asked.options)}
     named = {name: given[name] for name in FIELDS if name in given}
     own = {name: value for name, value in given.items() if name not in FIELDS}
-    if (first := first_rows(ask.view(**named), asked, own, most)) is not None:
-        ask, total = ask.of_streams(first.streams), first.total
-    result = ask(kind.report, **given)
-    rows = [row for row in result.rows if _shows(asked, row)]
+    first = first_rows(pages.ask.view(**named), asked, own, most)
+    if first is not None and not most:
+        return Chosen([], first.total)
+    rows = [row for row in _made(pages, kind, given, first) if _shows(asked, row)]
     rows.sort(key=kind.urgency)
-    return Chosen(rows[:most], len(rows) if total is None else total)
+    return Chosen(rows[:most], len(rows) if first is None else first.total)
+
+
+def _made(pages: Pages, kind: Kind, given: Mapping[str, Any], first: First | None) -> Sequence[Any]:
+    """The rows of a report; if it is known where the first of them are, perhaps no others."""
+    ask = pages.ask
+    if first is None:
+        return ask(kind.report, **given).rows
+    if first.rows is not None:
+        return first.rows
+    return ask.of_streams(first.streams)(kind.report, **given).rows
 
 
 def left_out(pages: Pages, report: Report[Any]) -> list[str]:
@@ -238,10 +246,19 @@ def _text(row: Line, name: str) -> str | None:
     return None if value is None else str(value)
 
 
-def list_page(pages: Pages, asked: Rows) -> str:
-    """The page of a list."""
+def list_page(
+    pages: Pages, asked: Rows, found: Chosen | None = None, files: int | None = None
+) -> str:
+    """The page of a list.
+
+    Args:
+        pages: the moment, and which part of the store.
+        asked: which list.
+        found: its rows, if they are known already.
+        files: of so many rows cases and customers have files; None: of all rows.
+    """
     kind = LISTS[asked.report]
-    found = chosen(pages, asked)
+    found = chosen(pages, asked) if found is None else found
     return pages.render(
         "list.html",
         title=f"{kind.title}: {asked.title}" if asked.title else kind.title,
@@ -251,6 +268,7 @@ def list_page(pages: Pages, asked: Rows) -> str:
         rows=found.rows,
         total=found.total,
         more=found.total - len(found.rows),
+        files=None if files is None or files >= len(found.rows) else files,
         asked=asked,
         whole=None if asked == Rows(asked.report) else pages.links.rows(Rows(asked.report)),
         address_of=lambda row: _address(pages, asked, row),

@@ -2,31 +2,37 @@
 
 index.html          the overview; it comes last, so that a site that has one is complete
 list/<name>.html    the rows that a number counts
-case/<id>.html      the cases that stand in lists
+case/<id>.html      the cases that stand in lists, see `rows_with_files`
 customer/<id>.html  the customers of these
 page/policy.html, page/lessons.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from casestore import CaseStore
 from casestore.errors import StoreDamaged
 from casestore.system.files import write_whole
+from projections.models.cases import CASES
 from projections.pages.case_file import case_page
 from projections.pages.customer_file import customer_page
 from projections.pages.folder import INDEX, remove_others, taken
 from projections.pages.lessons import lessons_page
 from projections.pages.links import Rows, StaticLinks, file_name
-from projections.pages.lists import MAIN, list_page
+from projections.pages.lists import MAIN, chosen, columns, list_page
 from projections.pages.overview import overview
 from projections.pages.page import Pages
 from projections.pages.policy import policy_page
 from projections.query.measures import Step
+
+MANY_CASES = 10_000
+"""For pages about more cases than that, not every row of a list gets files."""
+FIRST_ROWS = 100
+"""So many rows of each list do then: some hundred lists would else bring a hundred thousand."""
 
 
 class Page(NamedTuple):
@@ -46,13 +52,16 @@ class Site(NamedTuple):
     customers: int
     pages: int
     """All of them, the overview among them."""
+    rows_with_files: int | None
+    """Of each list, the cases and customers of so many rows have files; None: of all rows."""
 
 
 def pages_of(pages: Pages, links: StaticLinks, by: Step = "month") -> Iterator[Page]:
     """The pages of a site, one by one, the overview last.
 
-    It has all lists that a number of the overview leads to, all cases that stand in these lists,
-    and all customers that are named there or in a case.
+    It has all lists that a number of the overview leads to, the cases that stand in these lists,
+    and the customers that are named there or in a case: of all their rows, or, if the pages are
+    about very many cases, of the first rows of each list.
 
     Args:
         pages: the moment, and which part of the store.
@@ -66,15 +75,41 @@ def pages_of(pages: Pages, links: StaticLinks, by: Step = "month") -> Iterator[P
     yield Page("page/lessons.html", lessons_page(below))
     for name in MAIN:
         links.rows(Rows(name))
+    links.cases_end = links.customers_end = True
+    files = rows_with_files(below)
     for rows in _growing(links.lists):
-        yield Page(f"list/{links.lists[rows]}.html", list_page(below, rows))
-    links.lists_end = links.cases_end = True
+        found = chosen(below, rows)
+        _take(links, rows, found.rows[:files])
+        yield Page(f"list/{links.lists[rows]}.html", list_page(below, rows, found, files))
+    links.lists_end, links.customers_end = True, False
+    _take_roots(links, below)
     for case_id in links.cases:
         yield Page(f"case/{file_name(case_id)}.html", case_page(below, case_id))
     links.customers_end = True
     for customer_id in links.customers:
         yield Page(f"customer/{file_name(customer_id)}.html", customer_page(below, customer_id))
     yield first
+
+
+def rows_with_files(pages: Pages) -> int | None:
+    """Of how many rows of each list the cases and customers have files; None: of all rows."""
+    return None if chosen(pages, Rows("cases"), 0).total <= MANY_CASES else FIRST_ROWS
+
+
+def _take(links: StaticLinks, asked: Rows, rows: Sequence[Any]) -> None:
+    """Have files written of the cases and customers in rows of a list."""
+    takes = {"case": links.cases, "customer": links.customers}
+    for column in columns(asked.report):
+        if (into := takes.get(column.form)) is not None:
+            ids = (getattr(row, column.name) for row in rows)
+            into.update((each, None) for each in ids if each is not None)
+
+
+def _take_roots(links: StaticLinks, pages: Pages) -> None:
+    """Have files written of the cases that others are merged into: those lead there."""
+    for row in pages.ask.view().select(CASES, "status = 'merged'"):
+        if row.case_id in links.cases and (root := pages.ask.view(case=row.case_id).case):
+            links.cases[root] = None
 
 
 def _growing(found: dict[Rows, str]) -> Iterator[Rows]:
@@ -120,7 +155,8 @@ def write_site(
             if tick is not None:
                 tick(len(written))
         remove_others(folder, written)
-    return Site(folder, len(links.lists), len(links.cases), len(links.customers), len(written))
+    counts = len(links.lists), len(links.cases), len(links.customers), len(written)
+    return Site(folder, *counts, rows_with_files(pages))
 
 
 def _check_key_file(store: CaseStore) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager, contextmanager
 from copy import copy
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from casestore.streams.history import from_microseconds, to_microseconds
 from casestore.streams.policies import Policies
@@ -14,9 +14,10 @@ from projections.engine.maker import Maker
 from projections.engine.tables import Cursor
 from projections.models.cases import CASES, NOT_COMPLAINTS, CaseRow
 from projections.models.customers import CUSTOMERS
-from projections.projection import Projection, from_stored, shape, values_from_stored
+from projections.projection import Projection, Row, from_stored, shape, values_from_stored
 from projections.query.selection import Selection
 
+T = TypeVar("T")
 MANY = 1_000
 """For more ids than this, it is faster to read a whole table than to look up each id."""
 
@@ -48,6 +49,7 @@ class View:
         self._under = under
         self._names = names
         self._only: Sequence[str] | None = None
+        self._made: dict[Any, Any] = {}
         self.selection = selection
         self.as_of = as_of
         self.position = maker.until or 0
@@ -81,6 +83,18 @@ class View:
         other._only = streams
         return other
 
+    def once(self, make: Callable[[View], T]) -> T:
+        """What a function makes of these tables, made once for the same customers.
+
+        Args:
+            make: depends on the tables, the moment and the selection's customers alone.
+        """
+        key = make, self.selection.wanted("customer")
+        if key not in self._made:
+            self._made[key] = make(self)
+        found: T = self._made[key]
+        return found
+
     def at(self, projection: Projection) -> str:
         """The name of a projection's table, as SQL needs it."""
         return self._names[projection.name]
@@ -91,12 +105,26 @@ class View:
         with self._under(policies) as (view, _):
             yield view
 
-    def select(self, projection: Projection, where: str = "", params: Sequence[Any] = ()) -> Any:
-        """The rows of a projection that satisfy an SQL condition; all rows if it is ""."""
-        columns = ", ".join(f'"{name}"' for name in shape(projection.row).columns)
+    def select(
+        self,
+        projection: Projection,
+        where: str = "",
+        params: Sequence[Any] = (),
+        row: type[Row] | None = None,
+    ) -> Any:
+        """The rows of a projection that satisfy an SQL condition; all rows if it is "".
+
+        Args:
+            projection: the projection.
+            where: the condition.
+            params: the parameters of the condition.
+            row: a class with some fields of the projection's rows: only these are read.
+        """
+        row = projection.row if row is None else row
+        columns = ", ".join(f'"{name}"' for name in shape(row).columns)
         sql = f"SELECT {columns} FROM {self._names[projection.name]}"
         rows = self._cursor.all(f"{sql} WHERE {where}" if where else sql, params)
-        return list(from_stored(projection.row, rows))
+        return list(from_stored(row, rows))
 
     def chosen(
         self,
@@ -105,6 +133,7 @@ class View:
         time: str | None,
         agent: str | None = "agent",
         params: Sequence[Any] = (),
+        row: type[Row] | None = None,
     ) -> Any:
         """The rows of a projection that the selection asks for.
 
@@ -114,8 +143,9 @@ class View:
             params: the parameters of these conditions.
             time: the column to compare with `since` and `until`; None: the caller does it.
             agent: the column to compare with `agent`; None: the caller does it.
+            row: see `select`.
         """
-        return self.select(projection, *self._asked_for(also, params, time, agent))
+        return self.select(projection, *self._asked_for(also, params, time, agent), row)
 
     def counted(
         self,
@@ -186,20 +216,48 @@ class View:
             where: an SQL condition for the rows; one on a column that has an index reads no others.
             params: the parameters of the condition.
         """
-        of_case, values = self._asked_for(["status <> 'merged'"], (), None, None)
-        own = ", ".join(f'"{name}"' for name in columns)
-        theirs = ", ".join(OfCase._fields)
         shown = ", ".join([*(f"c.{name}" for name in OfCase._fields), *(f"r.{n}" for n in columns)])
-        sql = (
-            f"SELECT {shown} "
-            f"FROM (SELECT stream, {own} FROM {self._names[projection.name]} WHERE {where}) AS r "
-            f"JOIN (SELECT stream, {theirs} FROM {self._names[CASES.name]} WHERE {of_case}) AS c "
-            "ON c.stream = r.stream"
-        )
-        found = self._cursor.all(sql, [*params, *values])
+        joined, values = self._joined(projection, columns, where, params)
+        found = self._cursor.all(f"SELECT {shown} FROM {joined}", values)
         width = len(OfCase._fields)
         rows = values_from_stored(projection.row, columns, (each[width:] for each in found))
         return zip((OfCase(*each[:width]) for each in found), rows, strict=True)
+
+    def first_of_cases(
+        self,
+        projection: Projection,
+        column: str,
+        where: str,
+        params: Sequence[Any],
+        most: int,
+    ) -> tuple[int, list[datetime]]:
+        """How many rows `of_cases` gives, and the earliest times of a column of theirs.
+
+        Args:
+            projection: of these rows.
+            column: of times.
+            where: see `of_cases`.
+            params: see `of_cases`.
+            most: how many times to give.
+        """
+        joined, values = self._joined(projection, [column], where, params)
+        ((total,),) = self._cursor.all(f"SELECT count(*) FROM {joined}", values)
+        sql = f"SELECT r.{column} FROM {joined} ORDER BY r.{column} LIMIT ?"
+        first = self._cursor.all(sql, [*values, most]) if most else []
+        return total, [from_microseconds(at) for (at,) in first]
+
+    def _joined(
+        self, projection: Projection, columns: Sequence[str], where: str, params: Sequence[Any]
+    ) -> tuple[str, list[Any]]:
+        """Rows `r` joined with their cases `c`, in SQL, and the parameters: see `of_cases`."""
+        of_case, values = self._asked_for(["status <> 'merged'"], (), None, None)
+        own = ", ".join(f'"{name}"' for name in columns)
+        theirs = ", ".join(OfCase._fields)
+        return (
+            f"(SELECT stream, {own} FROM {self._names[projection.name]} WHERE {where}) AS r "
+            f"JOIN (SELECT stream, {theirs} FROM {self._names[CASES.name]} WHERE {of_case}) AS c "
+            "ON c.stream = r.stream"
+        ), [*params, *values]
 
     def _asked_for(
         self, also: Sequence[str], params: Sequence[Any], time: str | None, agent: str | None
@@ -243,6 +301,17 @@ class View:
             found += self.select(projection, f"{column} IN ({marks})", some)
         return found
 
+    def upheld(self, projection: Projection) -> dict[str, bool]:
+        """Of the cases that have rows in a projection, whether their findings uphold an issue.
+
+        It is by case id; a case without findings is left out.
+        """
+        found = self._cursor.all(
+            f"SELECT case_id, upheld FROM {self._names[CASES.name]} WHERE upheld IS NOT NULL "
+            f"AND stream IN (SELECT stream FROM {self._names[projection.name]})"
+        )
+        return {case_id: bool(upheld) for case_id, upheld in found}
+
     def first_opening(self) -> datetime | None:
         """When the first of all cases was opened; None without cases."""
         (first,) = self._cursor.all(f"SELECT min(opened_at) FROM {self._names[CASES.name]}")[0]
@@ -274,12 +343,18 @@ class View:
         roots = [row.case_id for row in self._roots_of(case_ids) if row.merged_into is None]
         return roots[0] if roots else case_ids[0]
 
-    def cases(self, *, time: str | None = "opened_at", agent: str | None = "agent") -> Any:
+    def cases(
+        self,
+        *,
+        time: str | None = "opened_at",
+        agent: str | None = "agent",
+        row: type[Row] | None = None,
+    ) -> Any:
         """The cases that the selection asks for, each family once, in the order of opening.
 
         The arguments are those of `chosen`.
         """
-        rows: list[CaseRow] = self.chosen(CASES, "status <> 'merged'", time=time, agent=agent)
+        rows = self.chosen(CASES, "status <> 'merged'", time=time, agent=agent, row=row)
         rows.sort(key=lambda row: (row.opened_at, row.case_id))
         return rows
 
@@ -293,6 +368,15 @@ class View:
         members = {row.customer_id for row in self.lookup(CUSTOMERS, "root", roots)}
         return sorted({*customer_ids, *members})
 
+    @property
+    def merged_customers(self) -> str:
+        """An SQL query for the ids of all customers that others are merged with."""
+        table = self._names[CUSTOMERS.name]
+        return (
+            f"SELECT customer_id FROM {table} WHERE root IN "
+            f"(SELECT root FROM {table} WHERE merged_into IS NOT NULL)"
+        )
+
     def roots(self, customer_ids: Iterable[str]) -> dict[str, str]:
         """The root of each customer: the id under which reports count them."""
         ids = set(customer_ids)
@@ -304,9 +388,29 @@ class View:
         return {customer_id: root.get(customer_id, customer_id) for customer_id in ids}
 
 
-def is_complaint(case: CaseRow) -> bool:
+class Closing(Protocol):
+    """What of a case says whether it counts as a complaint."""
+
+    @property
+    def status(self) -> str:
+        """See CaseRow."""
+
+    @property
+    def close_reason(self) -> str | None:
+        """See CaseRow."""
+
+
+def is_complaint(case: Closing) -> bool:
     """Whether a case counts as a complaint."""
     return case.status != "closed" or case.close_reason not in NOT_COMPLAINTS
+
+
+def no_complaints(view: View) -> set[str]:
+    """The ids of all cases that do not count as a complaint, whatever the selection is."""
+    marks = ", ".join("?" * len(NOT_COMPLAINTS))
+    where = f"status = 'closed' AND close_reason IN ({marks})"
+    sql = f"SELECT case_id FROM {view.at(CASES)} WHERE {where}"
+    return {case_id for (case_id,) in view._cursor.all(sql, NOT_COMPLAINTS)}
 
 
 def _streams(case_ids: Iterable[str]) -> list[str]:

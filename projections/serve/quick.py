@@ -5,8 +5,8 @@ from __future__ import annotations
 from projections.pages.first_rows import FINDS
 from projections.serve.asked import Address
 
-_SHORT = ("conflicts",)
-"""Lists that are short, or whose report reads little."""
+_SHORT = ("conflicts", "consistency", "causes")
+"""Lists that are short, or whose report reads little, whatever they are asked."""
 
 
 def is_quick(address: Address) -> bool:

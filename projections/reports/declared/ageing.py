@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import pairwise
 
+from casestore.streams.history import from_microseconds
 from projections.models.cases import CASES
 from projections.query.measures import percentile, seconds, share
 from projections.query.report import Answer, Line, Report
@@ -27,8 +28,10 @@ class AgeLine(Line, frozen=True, kw_only=True):
 
 
 def _answer(view: View) -> Answer[AgeLine]:
-    received = [case.receipt or case.opened_at for case in view.cases() if case.status == "open"]
-    ages = [seconds(view.as_of - at) for at in received]
+    received = view.columns(
+        CASES, ["coalesce(receipt, opened_at)"], "status = 'open'", time="opened_at"
+    )
+    ages = [seconds(view.as_of - from_microseconds(at)) for (at,) in received]
     lines = []
     for begin, end in pairwise([*BUCKETS, None]):
         assert begin is not None  # noqa: S101  (only the last has no end)

@@ -43,7 +43,11 @@ def with_before(rows: Iterable[GoodwillRow], others: Iterable[GoodwillRow] = ())
         others: rows of other customers in the same cases.
     """
     rows = list(rows)
-    by_case = grouped(sorted({*rows, *others}, key=in_order), lambda row: row.case_id)
+    every = {row.event_id: row for row in (*rows, *others)}
+    if len(rows) == len(every) == 1:  # as it is for most customers
+        yield Dated(rows[0], tuple(filter(_stands, rows)), ())
+        return
+    by_case = grouped(sorted(every.values(), key=in_order), lambda row: row.case_id)
     year: deque[GoodwillRow] = deque()
     for row in rows:
         if _stands(row):

@@ -38,10 +38,11 @@ class CauseLine(Line, frozen=True, kw_only=True):
 
 def _answer(view: View, *, by: str) -> Answer[CauseLine]:
     asked, zone = view.selection, view.selection.tz
-    every: list[FindingRow] = view.chosen(FINDINGS, time=None)
-    every = [row for row in every if row.outcome in UPHELD]
+    upheld = f"outcome IN ({', '.join('?' * len(UPHELD))})"
+    every: list[FindingRow] = view.chosen(FINDINGS, upheld, params=UPHELD, time=None)
     rows = [row for row in every if asked.in_window(row.at)]
-    given: list[GoodwillRow] = view.select(GOODWILL, "status = 'given'")
+    in_these = f"stream IN (SELECT stream FROM {view.at(FINDINGS)})"
+    given: list[GoodwillRow] = view.select(GOODWILL, f"status = 'given' AND {in_these}")
     by_id = {row.event_id: row for row in given}
 
     def group(row: FindingRow) -> str | None:

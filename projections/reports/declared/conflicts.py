@@ -39,11 +39,25 @@ class Judged(NamedTuple):
     against: StatementRow | None
 
 
-def _judged(view: View) -> Iterator[Judged]:
+def _judged(view: View, *, differing: bool = False) -> Iterator[Judged]:
+    """Each statement with an earlier one on its topic.
+
+    Args:
+        view: the view.
+        differing: whether topics may be left out on which one customer was always told the same.
+    """
     asked = view.selection.wanted("customer")
     if asked is not None:
         ids = view.same_customers(*asked)
         rows = view.lookup(STATEMENTS, "customer_id", ids)
+    elif differing:
+        table = view.at(STATEMENTS)
+        rows = view.select(
+            STATEMENTS,
+            f"(customer_id, topic) IN (SELECT customer_id, topic FROM {table} "
+            "GROUP BY customer_id, topic HAVING min(value) < max(value)) "
+            f"OR customer_id IN ({view.merged_customers})",
+        )
     else:
         rows = view.select(STATEMENTS)
     rows.sort(key=lambda row: (row.stated_at, row.position))
@@ -78,9 +92,18 @@ def _stands(earlier: StatementRow, later: StatementRow) -> bool:
     return later.supersedes != earlier.name
 
 
-def judged_statements(view: View) -> Iterator[LapseRow]:
+def judged_statements(view: View) -> list[LapseRow]:
     """The finding on each statement that has an earlier one on its topic."""
-    for _, row, against in _judged(view):
+    return list(_found(_judged(view)))
+
+
+def violated_statements(view: View) -> list[LapseRow]:
+    """The finding on each statement that disagrees with an earlier one."""
+    return list(_found(each for each in _judged(view, differing=True) if each.against is not None))
+
+
+def _found(judged: Iterable[Judged]) -> Iterator[LapseRow]:
+    for _, row, against in judged:
         yield LapseRow(
             rule="conflicting-statements",
             subject=row.statement_id,
@@ -118,7 +141,7 @@ def _answer(view: View) -> Answer[ConflictLine]:
             earlier_at=against.stated_at,
             earlier_by=against.stated_by,
         )
-        for customer_id, row, against in _judged(view)
+        for customer_id, row, against in _judged(view, differing=True)
         if against is not None
         and asked.in_window(row.stated_at)
         and asked.takes("agent", row.stated_by)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
 from casestore.events import Money
-from projections.models.cases import CASES
-from projections.models.goodwill import GOODWILL, GoodwillRow
+from projections.models.goodwill import GOODWILL
+from projections.projection import values_from_stored
 from projections.query.measures import grouped, percentile
 from projections.query.report import Answer, Line, Option, Report
 from projections.query.view import View
+from projections.reports.declared.given import OUTCOMES
 
 BY = ("region", "team")
 
@@ -33,23 +35,11 @@ class ConsistencyLine(Line, frozen=True, kw_only=True):
 
 def _answer(view: View, *, by: str = "region") -> Answer[ConsistencyLine]:
     conduct = view.policies.at(view.as_of).conduct
-    rows: list[GoodwillRow] = view.chosen(
-        GOODWILL, "ledger = 'goodwill'", "status = 'given'", time="given_at", agent="given_by"
-    )
-    cases = {e.case_id: e for e in view.lookup(CASES, "case_id", {row.case_id for row in rows})}
-    outcomes = {True: "upheld", False: "not_upheld", None: None}
-
-    def kind(row: GoodwillRow) -> tuple[str | None, ...]:
-        case = cases.get(row.case_id)
-        currency = row.value.currency if row.value else None
-        return row.category, row.product, outcomes[case.upheld if case else None], currency
-
-    with_value = [row for row in rows if row.value is not None and getattr(row, by) is not None]
-    alike = grouped(with_value, kind)
+    alike = grouped(_gifts(view, by), lambda gift: gift.kind)
     lines = [
         line
         for key in sorted(alike, key=lambda key: tuple(each or "" for each in key))
-        for line in _compared(key, alike[key], by, conduct.min_group, conduct.band)
+        for line in _compared(key, alike[key], conduct.min_group, conduct.band)
     ]
     summary = {
         "by": by,
@@ -62,13 +52,40 @@ def _answer(view: View, *, by: str = "region") -> Answer[ConsistencyLine]:
     return Answer(lines, summary)
 
 
+class _Gift(NamedTuple):
+    """A gesture that stands and has a value in money."""
+
+    kind: tuple[str | None, ...]
+    """Category, product, outcome and currency: what makes complaints similar."""
+    group: str
+    amount: Decimal
+
+
+def _gifts(view: View, by: str) -> Iterator[_Gift]:
+    upheld = view.upheld(GOODWILL)
+    names = ("category", "product", "case_id", "value", *BY)
+    rows = view.columns(
+        GOODWILL,
+        names,
+        *("ledger = 'goodwill'", "status = 'given'", "value IS NOT NULL"),
+        time="given_at",
+        agent="given_by",
+    )
+    place = names.index(by)
+    for row in values_from_stored(GOODWILL.row, names, rows):
+        category, product, case_id, value = row[:4]
+        if row[place] is not None:
+            kind = category, product, OUTCOMES[upheld.get(case_id)], value.currency
+            yield _Gift(kind, row[place], value.amount)
+
+
 def _compared(
-    key: tuple[str | None, ...], rows: Sequence[GoodwillRow], by: str, least: int, band: float
+    key: tuple[str | None, ...], gifts: Sequence[_Gift], least: int, band: float
 ) -> Iterator[ConsistencyLine]:
     """The groups of similar complaints that differ by more than the policy's band."""
     medians: dict[str, tuple[int, Decimal]] = {}
-    for group, each in sorted(grouped(rows, lambda row: str(getattr(row, by))).items()):
-        middle = percentile([row.value.amount for row in each if row.value], 50)
+    for group, each in sorted(grouped(gifts, lambda gift: gift.group).items()):
+        middle = percentile([gift.amount for gift in each], 50)
         if len(each) >= least and middle is not None:
             medians[group] = len(each), middle
     if len(medians) < 2:

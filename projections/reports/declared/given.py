@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -42,23 +43,33 @@ class GivenLine(Line, frozen=True, kw_only=True):
     status: Literal["given", "declined", "reversed"]
 
 
-_OUTCOMES: dict[bool | None, Literal["upheld", "not_upheld"] | None]
-_OUTCOMES = {True: "upheld", False: "not_upheld", None: None}
+OUTCOMES: dict[bool | None, Literal["upheld", "not_upheld"] | None]
+OUTCOMES = {True: "upheld", False: "not_upheld", None: None}
+
+
+def conditions(
+    ledger: Sequence[str] = (), status: Sequence[str] = ()
+) -> tuple[list[str], list[str]]:
+    """The SQL conditions for the report's own options, and their parameters."""
+    where, params = [], list[str]()
+    for name, given in (("ledger", ledger), ("status", status)):
+        values = [given] if isinstance(given, str) else list(given)
+        if values:
+            where.append(f"{name} IN ({', '.join('?' * len(values))})")
+            params += values
+    return where, params
 
 
 def _answer(
     view: View, *, ledger: tuple[str, ...] = (), status: tuple[str, ...] = ()
 ) -> Answer[GivenLine]:
-    rows: list[GoodwillRow] = view.chosen(GOODWILL, time="given_at", agent="given_by")
-    rows = [
-        row
-        for row in rows
-        if (not ledger or row.ledger in ledger) and (not status or row.status in status)
-    ]
+    where, params = conditions(ledger, status)
+    rows: list[GoodwillRow] = view.chosen(
+        GOODWILL, *where, params=params, time="given_at", agent="given_by"
+    )
     rows.sort(key=in_order)
-    cases = {row.case_id for row in rows}
-    upheld = {case.case_id: case.upheld for case in view.lookup(CASES, "case_id", cases)}
-    roots, within = view.roots(row.customer_id for row in rows), verdicts(view)
+    upheld = view.upheld(GOODWILL)
+    roots, within = view.roots(row.customer_id for row in rows), view.once(verdicts)
     lines = [
         GivenLine(
             ledger=row.ledger,
@@ -75,7 +86,7 @@ def _answer(
             product=row.product,
             region=row.region,
             category=row.category,
-            outcome=_OUTCOMES[upheld.get(row.case_id)],
+            outcome=OUTCOMES[upheld.get(row.case_id)],
             asked_for=row.asked_for,
             within_authority=within.get(row.event_id, "unknown"),
             status=row.status,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Literal
+from itertools import chain
+from typing import Any, Literal
 
 from casestore.events import Money
 from projections.models.goodwill import GOODWILL, GoodwillRow
@@ -155,7 +156,7 @@ def _spend(view: View, *, by: str) -> Answer[SpendLine]:
         GOODWILL, "status = 'given'", time="given_at", agent="given_by"
     )
     groups = grouped(rows, lambda row: (_group(view, row, by), _currency(row)))
-    within = verdicts(view)
+    within = view.once(verdicts)
     found = [_spent(*key, of_group, within) for key, of_group in groups.items()]
     found.sort(key=lambda row: (row.group is None, row.group or "", row.currency or "~"))
     gestures = [row for row in rows if row.ledger == "goodwill"]
@@ -184,11 +185,20 @@ def verdicts(view: View) -> dict[str, Verdict]:
     """By event id, whether the gesture was within authority, where a policy says so."""
     if not any(each.document.roles for each in view.policies.adopted):
         return {}
-    return {
-        dated.row.event_id: verdict(dated, view.policies)
-        for gestures in standing_gestures(view).values()
-        for dated in gestures
-    }
+    alike: dict[Any, Verdict] = {}
+    found = {}
+    for dated in chain.from_iterable(standing_gestures(view).values()):
+        row = dated.row
+        if len(dated.year) > 1 or dated.in_case:
+            found[row.event_id] = verdict(dated, view.policies)
+            continue
+        # Without anything before it, a gesture is judged by these alone.
+        policy, approved = view.policies.in_force(row.given_at), row.approved_by is not None
+        same = id(policy), row.kind, row.value, row.role, row.approver_role, approved
+        if same not in alike:
+            alike[same] = verdict(dated, view.policies)
+        found[row.event_id] = alike[same]
+    return found
 
 
 def _spent(

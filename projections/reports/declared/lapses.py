@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -19,11 +20,16 @@ from projections.query.measures import month, share
 from projections.query.report import Answer, Line, Option, Report
 from projections.query.view import View
 from projections.read_models import LAPSES
-from projections.reports.declared.conflicts import judged_statements
-from projections.reports.declared.repeat_goodwill import judged_gestures
+from projections.reports.declared.conflicts import judged_statements, violated_statements
+from projections.reports.declared.repeat_goodwill import judged_gestures, violated_gestures
 from projections.rules.lapses import RULES
 
 ACROSS_CASES = {"repeat-goodwill": judged_gestures, "conflicting-statements": judged_statements}
+VIOLATED_ACROSS_CASES = {
+    "repeat-goodwill": violated_gestures,
+    "conflicting-statements": violated_statements,
+}
+"""The same, but only what is violated: then fewer rows are read."""
 
 
 class LapseLine(Line, frozen=True, kw_only=True):
@@ -62,32 +68,38 @@ def findings(view: View, rule: str | None = None, outcome: str | None = None) ->
         rule: only findings of this rule.
         outcome: only findings with this outcome.
     """
-    where, params = _stored(view, rule)
-    if outcome is not None:
-        where.append("outcome = ?")
-        params.append(outcome)
+    where, params = _stored(view, rule, outcome)
     found: list[LapseRow] = view.chosen(LAPSES, *where, params=params, time="at")
-    found += [row for row in _across_cases(view, rule) if outcome in (None, row.outcome)]
+    found += _across_cases(view, rule, outcome)
     found.sort(key=lambda row: (row.at, row.case_id, row.rule, row.subject))
     return found
 
 
-def _stored(view: View, rule: str | None) -> tuple[list[str], list[Any]]:
+def _stored(
+    view: View, rule: str | None, outcome: str | None = None
+) -> tuple[list[str], list[Any]]:
     """The SQL conditions for the rows that hold as of the view, and their parameters."""
-    where, params = ["(due_at IS NULL OR due_at < ?)"], [to_microseconds(view.as_of)]
-    return (where, params) if rule is None else ([*where, "rule = ?"], [*params, rule])
+    where: list[str] = ["(due_at IS NULL OR due_at < ?)"]
+    params: list[Any] = [to_microseconds(view.as_of)]
+    for name, value in (("rule", rule), ("outcome", outcome)):
+        if value is not None:
+            where.append(f"{name} = ?")
+            params.append(value)
+    return where, params
 
 
-def _across_cases(view: View, rule: str | None) -> list[LapseRow]:
+def _across_cases(view: View, rule: str | None, outcome: str | None = None) -> list[LapseRow]:
     asked = view.selection
+    judges = VIOLATED_ACROSS_CASES if outcome == "violated" else ACROSS_CASES
     wanted = asked.wanted("case")
     cases = None if wanted is None else view.families_of(wanted)
     return [
         row
-        for name, judge in ACROSS_CASES.items()
+        for name, judge in judges.items()
         if rule in (None, name)
-        for row in judge(view)
-        if asked.in_window(row.at)
+        for row in view.once(judge)
+        if outcome in (None, row.outcome)
+        and asked.in_window(row.at)
         and (cases is None or row.case_id in cases)
         and asked.takes("agent", row.agent)
         and asked.takes("team", row.team)
@@ -117,6 +129,32 @@ def _answer(view: View, *, rule: str | None = None, outcome: str = "violated") -
     shown = findings(view, rule, None if outcome == "all" else outcome)
     counts = _counted(view, "outcome", rule).values()
     return Answer(list(_lines(view, shown)), {**_shares(counts), **_policy(view)})
+
+
+def newest(
+    view: View, most: int, *, rule: str | None = None, outcome: str = "violated"
+) -> tuple[list[LapseLine], int]:
+    """The newest rows of the report, at least as many as are wanted, and how many it has.
+
+    Args:
+        view: the view.
+        most: how many are wanted.
+        rule: as the report's option.
+        outcome: as the report's option.
+    """
+    wanted = None if outcome == "all" else outcome
+    where, params = _stored(view, rule, wanted)
+    ((count,),) = view.columns(LAPSES, ["count(*)"], *where, params=params, time="at")
+    across = _across_cases(view, rule, wanted)
+    total = count + len(across)
+    if not (most and total):
+        return [], total
+    times = view.columns(
+        LAPSES, ["at"], *where, params=params, time="at", order="at DESC", limit=most
+    )
+    at = sorted([at for (at,) in times] + [to_microseconds(row.at) for row in across])[-most:][0]
+    since = view.about(replace(view.selection, since=from_microseconds(at)))
+    return list(_lines(view, findings(since, rule, wanted))), total
 
 
 def _by(view: View, *, by: str, rule: str | None = None) -> Answer[LapseCountLine]:

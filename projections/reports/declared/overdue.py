@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -35,9 +36,10 @@ class OverdueLine(Line, frozen=True, kw_only=True):
     """Seconds from the due time to as-of."""
 
 
-def _answer(view: View) -> Answer[OverdueLine]:
+def lines(view: View, kinds: Sequence[Kind] = KINDS) -> list[OverdueLine]:
+    """The rows of some kinds, in no order."""
     asked = view.selection
-    lines = [
+    return [
         OverdueLine(
             owner=each.owner,
             team=each.team,
@@ -48,19 +50,23 @@ def _answer(view: View) -> Answer[OverdueLine]:
             due_at=each.due_at,
             overdue_s=seconds(view.as_of - each.due_at),
         )
-        for kind in KINDS
+        for kind in kinds
         for each in to_do(view, kind, view.as_of)
         if asked.takes("agent", each.owner) and asked.in_window(each.due_at)
     ]
-    lines.sort(key=lambda e: (e.owner is None, e.owner or "", e.due_at, e.case_id, e.kind))
+
+
+def _answer(view: View) -> Answer[OverdueLine]:
+    found = lines(view)
+    found.sort(key=lambda e: (e.owner is None, e.owner or "", e.due_at, e.case_id, e.kind))
     in_force = view.policies.in_force(view.as_of)
     summary = {
-        "overdue": len(lines),
-        **counted([line.kind for line in lines], KINDS),
+        "overdue": len(found),
+        **counted([line.kind for line in found], KINDS),
         "policy": in_force.name or "built-in",
         "thresholds": {name: getattr(in_force.document.conduct, name) for name in THRESHOLDS},
     }
-    return Answer(lines, summary)
+    return Answer(found, summary)
 
 
 OVERDUE = Report(

@@ -9,10 +9,11 @@ from typing import Any
 
 from casestore.errors import quoted
 from casestore.events import Money
-from projections.models.cases import CASES, CaseRow
+from projections.models.cases import CASES
 from projections.models.closings import CLOSINGS, ClosingRow
 from projections.models.goodwill import GOODWILL, GoodwillRow
 from projections.models.ratings import RATINGS, RatingRow
+from projections.projection import Row
 from projections.query.measures import STEPS, Step, grouped, period, periods, share, shifted, sums
 from projections.query.report import Answer, Line, Option, Report
 from projections.query.view import View, is_complaint
@@ -54,9 +55,21 @@ class PeriodLine(Line, frozen=True, kw_only=True):
     """Cases closed in it as a duplicate or as not a complaint. No other number counts them."""
 
 
+class _Case(Row, frozen=True):
+    """Of a case what is counted here: see CaseRow."""
+
+    case_id: str
+    status: str
+    opened_at: datetime
+    receipt: datetime | None
+    closed_at: datetime | None
+    close_reason: str | None
+    upheld: bool | None
+
+
 def _answer(view: View, *, by: Step = "month", ages: Ages | None = None) -> Answer[PeriodLine]:
     zone, limits = view.selection.tz, read_ages(AGES) if ages is None else ages
-    every: list[CaseRow] = view.cases(time=None)
+    every: list[_Case] = view.cases(time=None, row=_Case)
     cases = {case.case_id: case for case in every if is_complaint(case)}
     turns: list[ClosingRow] = [
         turn
@@ -124,7 +137,7 @@ _AT_ONCE = timedelta()
 
 def _periods(
     view: View,
-    cases: Sequence[CaseRow],
+    cases: Sequence[_Case],
     turns: Sequence[ClosingRow],
     besides: Sequence[datetime],
     by: Step,
@@ -143,7 +156,7 @@ def _periods(
 
 
 def _within(
-    closings: Sequence[ClosingRow], cases: dict[str, CaseRow], limits: Ages
+    closings: Sequence[ClosingRow], cases: dict[str, _Case], limits: Ages
 ) -> dict[str, int]:
     ages = [
         turn.at - receipt
@@ -153,7 +166,7 @@ def _within(
     return {name: sum(_AT_ONCE <= age <= limit for age in ages) for name, limit in limits.items()}
 
 
-def _upheld(closings: Sequence[ClosingRow], cases: dict[str, CaseRow]) -> float | None:
+def _upheld(closings: Sequence[ClosingRow], cases: dict[str, _Case]) -> float | None:
     of_cases = {turn.case_id: cases[turn.case_id].upheld for turn in closings}
     judged = [upheld for upheld in of_cases.values() if upheld is not None]
     return share(sum(judged), len(judged))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from casestore.events.policy_document import GESTURES_PER_YEAR
 from projections.models.goodwill import GOODWILL, GoodwillRow
@@ -12,15 +12,28 @@ from projections.query.view import View
 from projections.reports.declared.authority import Dated, in_order, with_before
 
 
-def standing_gestures(view: View) -> dict[str, list[Dated]]:
+def standing_gestures(view: View, *, more_than: int = 0) -> dict[str, list[Dated]]:
     """The gestures that stand, in order, by customer.
 
     They are those of the customers that the selection is about.
+
+    Args:
+        view: where they are read.
+        more_than: customers with no more may be left out. What they were given in the cases of
+            others is then not known either.
     """
     asked = view.selection.wanted("customer")
-    where = "ledger = 'goodwill' AND status = 'given'"
+    where = _STAND
     rows: list[GoodwillRow]
     if asked is None:
+        if more_than:
+            repeated = (
+                f"SELECT customer_id FROM {view.at(GOODWILL)} WHERE {_STAND} "
+                f"GROUP BY customer_id HAVING count(*) > {more_than}"
+            )
+            where += (
+                f" AND (customer_id IN ({repeated}) OR customer_id IN ({view.merged_customers}))"
+            )
         rows = every = view.select(GOODWILL, where)
     else:  # one customer's page must not read what all others were given
         ids = view.same_customers(*asked)
@@ -38,6 +51,9 @@ def standing_gestures(view: View) -> dict[str, list[Dated]]:
     }
 
 
+_STAND = "ledger = 'goodwill' AND status = 'given'"
+
+
 def _in_cases_of(
     gestures: list[GoodwillRow], of_cases: Mapping[str, list[GoodwillRow]]
 ) -> Iterator[GoodwillRow]:
@@ -49,21 +65,38 @@ def _in_cases_of(
         yield from of_cases[case_id]
 
 
-def judged_gestures(view: View) -> Iterator[LapseRow]:
+def judged_gestures(view: View) -> list[LapseRow]:
     """The finding on each gesture: whether it exceeded the policy's yearly limits for a customer.
 
     The year is the 365 days that end with the gesture.
     """
-    for gestures in standing_gestures(view).values():
+    return list(_judged(view, standing_gestures(view)))
+
+
+def violated_gestures(view: View) -> list[LapseRow]:
+    """The findings on the gestures that exceeded the limits."""
+    limits = [each.document.goodwill for each in view.policies.adopted]
+    numbers = [each.gestures_per_year for each in limits if each.gestures_per_year is not None]
+    # Whoever was given less often than any policy allows went beyond none, unless one is a sum.
+    least = 0 if any(each.per_year for each in limits) else min([GESTURES_PER_YEAR, *numbers])
+    found = standing_gestures(view, more_than=least)
+    return list(_judged(view, found, only_violated=True))
+
+
+def _judged(
+    view: View, by_customer: Mapping[str, Sequence[Dated]], *, only_violated: bool = False
+) -> Iterator[LapseRow]:
+    for gestures in by_customer.values():
         for row, year, _ in gestures:
             limits = view.policies.at(row.given_at).goodwill
             most, yearly = limits.gestures_per_year, limits.per_year
             most = GESTURES_PER_YEAR if most is None else most
-            currency = row.value.currency if row.value else ""
-            same = [e.value for e in year if e.value and e.value.currency == currency]
-            beyond = len(year) > most or any(
-                total.amount > yearly[currency] for total in sums(same) if currency in yearly
-            )
+            beyond = len(year) > most
+            if row.value is not None and (limit := yearly.get(row.value.currency)) is not None:
+                same = [e.value for e in year if e.value and e.value.currency == row.value.currency]
+                beyond = beyond or any(total.amount > limit for total in sums(same))
+            if only_violated and not beyond:
+                continue
             yield LapseRow(
                 rule="repeat-goodwill",
                 subject=row.id,

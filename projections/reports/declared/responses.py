@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from projections.models.cases import CASES
 from projections.models.responses import RESPONSES, ResponseRow
 from projections.query.measures import STEPS, grouped, percentile, period, share
 from projections.query.report import Answer, Line, Option, Report
-from projections.query.view import View, is_complaint
+from projections.query.view import View, no_complaints
 
 BY = ("agent", "team", "channel", "product", "category", *STEPS)
 
@@ -49,10 +48,17 @@ class ResponseCountLine(Line, frozen=True, kw_only=True):
     """The share answered in time, among those that are answered or due."""
 
 
-def _within(row: ResponseRow, as_of: datetime) -> Literal["yes", "no", "open"]:
-    if row.answered_at is not None:
-        return "yes" if row.answered_at <= row.due_at else "no"
-    return "no" if row.due_at < as_of else "open"
+T = TypeVar("T", datetime, int)
+
+
+def within(answered_at: T | None, due_at: T, as_of: T) -> Literal["yes", "no", "open"]:
+    """Whether a message was answered in time: see ResponseLine.
+
+    The times are all in microseconds, or none is.
+    """
+    if answered_at is not None:
+        return "yes" if answered_at <= due_at else "no"
+    return "no" if due_at < as_of else "open"
 
 
 def _rows(view: View) -> list[ResponseRow]:
@@ -78,7 +84,7 @@ def _answer(view: View, *, complaints: bool = False) -> Answer[ResponseLine]:
             team=row.team,
             seconds=row.seconds,
             working_seconds=row.working_seconds,
-            within=_within(row, view.as_of),
+            within=within(row.answered_at, row.due_at, view.as_of),
         )
         for row in rows
     ]
@@ -86,8 +92,7 @@ def _answer(view: View, *, complaints: bool = False) -> Answer[ResponseLine]:
 
 
 def _of_complaints(view: View, rows: Sequence[ResponseRow]) -> list[ResponseRow]:
-    cases = view.lookup(CASES, "case_id", {row.case_id for row in rows})
-    left_out = {case.case_id for case in cases if not is_complaint(case)}
+    left_out = view.once(no_complaints)
     return [row for row in rows if row.case_id not in left_out]
 
 
@@ -95,7 +100,7 @@ def _numbers(rows: Sequence[ResponseRow], as_of: datetime) -> dict[str, Any]:
     answered = [row for row in rows if row.seconds is not None]
     seconds = [row.seconds for row in answered]
     working = [row.working_seconds for row in answered]
-    verdicts = [_within(row, as_of) for row in rows]
+    verdicts = [within(row.answered_at, row.due_at, as_of) for row in rows]
     in_time = verdicts.count("yes")
     return {
         "n": len(answered),

@@ -51,9 +51,9 @@ def to_do(view: View, kind: Kind, before: datetime | None) -> Iterator[ToDo]:
         kind: which one.
         before: only what is due before this; all, if it is None.
     """
-    projection, due, columns = _FROM[kind]
-    where = f"{due} IS NOT NULL" if before is None else f"{due} < ?"
-    params = [] if before is None else [to_microseconds(before)]
+    projection, _, columns = _FROM[kind]
+    before = _earlier(before, view.selection.until)
+    due, where, params = _due(kind, before)
     found = list(view.of_cases(projection, (due, *columns), where, params))
     roots = view.roots(of.customer_id for of, _ in found)
     for of, (due_at, *values) in found:
@@ -70,6 +70,36 @@ def to_do(view: View, kind: Kind, before: datetime | None) -> Iterator[ToDo]:
                     since=since,
                     due_at=each_due,
                 )
+
+
+def first_due(
+    view: View, kind: Kind, before: datetime | None, most: int
+) -> tuple[int, Sequence[datetime]]:
+    """How much `to_do` gives, and when the first of it is due.
+
+    Args:
+        view: see `to_do`.
+        kind: see `to_do`.
+        before: see `to_do`.
+        most: how many times to give.
+    """
+    if kind == "return":  # several may stand in one row
+        times = sorted(each.due_at for each in to_do(view, kind, before))
+        return len(times), times[:most]
+    column, where, params = _due(kind, _earlier(before, view.selection.until))
+    return view.first_of_cases(_FROM[kind][0], column, where, params, most)
+
+
+def _due(kind: Kind, before: datetime | None) -> tuple[str, str, list[int]]:
+    """The column that says when a kind is due, the SQL condition for it, and the parameters."""
+    column = _FROM[kind][1]
+    if before is None:
+        return column, f"{column} IS NOT NULL", []
+    return column, f"{column} < ?", [to_microseconds(before)]
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min((each for each in (one, other) if each is not None), default=None)
 
 
 def _told(kind: Kind, values: Sequence[Any]) -> Iterator[tuple[str | None, str | None, datetime]]:

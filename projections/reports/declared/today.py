@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from projections.models.cases import CASES
@@ -38,10 +39,12 @@ class TodayLine(Line, frozen=True, kw_only=True):
     """Seconds from the due time to as-of; None if it is not past."""
 
 
-def _answer(view: View, *, within: timedelta | None = None) -> Answer[TodayLine]:
+def lines(
+    view: View, kinds: Sequence[Kind] = KINDS, *, within: timedelta | None = None
+) -> list[TodayLine]:
+    """The rows of some kinds, in no order."""
     asked, as_of = view.selection, view.as_of
-    soon = shifted(shifted(as_of, WEEK if within is None else within), _TICK)
-    lines = [
+    return [
         TodayLine(
             kind=kind,
             owner=each.owner,
@@ -53,17 +56,28 @@ def _answer(view: View, *, within: timedelta | None = None) -> Answer[TodayLine]
             due_at=each.due_at,
             overdue_s=seconds(as_of - each.due_at) if each.due_at < as_of else None,
         )
-        for kind in KINDS
-        for each in to_do(view, kind, soon if kind in _LATER else None)
+        for kind in kinds
+        for each in to_do(view, kind, due_before(view, kind, within))
         if asked.takes("agent", each.owner) and asked.in_window(each.due_at)
     ]
-    lines.sort(key=lambda line: (line.due_at, line.case_id, line.kind, line.id or ""))
+
+
+def _answer(view: View, *, within: timedelta | None = None) -> Answer[TodayLine]:
+    found = lines(view, within=within)
+    found.sort(key=lambda line: (line.due_at, line.case_id, line.kind, line.id or ""))
     summary = {
-        "to_do": len(lines),
-        "overdue": sum(line.overdue_s is not None for line in lines),
-        **counted((line.kind for line in lines), KINDS),
+        "to_do": len(found),
+        "overdue": sum(line.overdue_s is not None for line in found),
+        **counted((line.kind for line in found), KINDS),
     }
-    return Answer(lines, summary)
+    return Answer(found, summary)
+
+
+def due_before(view: View, kind: Kind, within: timedelta | None = None) -> datetime | None:
+    """Before when something of a kind has to be due to be among it; None: whenever it is due."""
+    if kind not in _LATER:
+        return None
+    return shifted(shifted(view.as_of, WEEK if within is None else within), _TICK)
 
 
 TODAY = Report(

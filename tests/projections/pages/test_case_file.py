@@ -284,11 +284,31 @@ def test_merged_cases_are_shown_as_one(family: Desk, case_id: str) -> None:
     assert [each.issue_id for each in file.issues] == ["c2/i1"]
     assert [chain.reply.reply_id for chain in file.replies] == ["c2/r1"]
     assert [gesture.id for gesture in file.gestures] == ["c2/g1"]
-    told = page(family.store, case_id)
+    told = page(family.store, "c1")
     assert told.dangling == []
-    assert f"<h1>Case {case_id}</h1>" in told.html
-    assert ("Merged into case c1" in told.text) == (case_id == "c2")
     assert any("case/c2~" in href for href in told.hrefs)
+
+
+def test_the_page_of_a_merged_case_leads_to_where_all_is_told(family: Desk) -> None:
+    told = page(family.store, "c2")
+    assert "<h1>Case c2</h1>" in told.html
+    assert "Merged into case c1." in told.text
+    assert any("case/c1~" in href for href in told.hrefs)
+    anchors = {f"#e{each.position}" for each in family.store.read() if each.stream == "case:c2"}
+    assert all(f'id="{anchor[1:]}"' in told.html for anchor in anchors)
+    assert "assigned" not in told.section("timeline")
+    assert "Promises" not in told.text
+    family.case("c0", opened("+8h"))
+    family.case("c1", merged("c0", "+9h"))
+    assert "Merged into case c0, by way of c1." in page(family.store, "c2").text
+
+
+def test_a_large_family_is_told_once(desk: Desk) -> None:
+    desk.case("c0", opened())
+    for number in range(1, 40):
+        desk.case(f"c{number}", opened(), merged("c0", "+1h"))
+    root, *others = (len(page(desk.store, f"c{number}").html) for number in range(40))
+    assert max(others) < root / 3
 
 
 def test_before_the_merge_each_case_is_its_own(family: Desk) -> None:

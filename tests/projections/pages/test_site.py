@@ -90,6 +90,25 @@ def test_a_site_of_a_part_of_the_store_keeps_its_links(
     assert "They are of every product" in conflicts
 
 
+def test_of_many_cases_those_of_the_first_rows_of_each_list_have_files(
+    store: CaseStore, written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site_module, "MANY_CASES", 20)
+    monkeypatch.setattr(site_module, "FIRST_ROWS", 2)
+    told = site(store, tmp_path / "s", as_of=AT)
+    assert told.rows_with_files == 2
+    assert 0 < told.cases < len(list((written / "case").iterdir()))
+    assert [each for each in links(tmp_path / "s") if not each.to.is_file()] == []
+    html = (tmp_path / "s/list/cases.html").read_text()
+    assert "Cases and customers of the first 2 have files here." in html
+    body = html.partition("<tbody>")[2]
+    first = re.findall(r"<tr>.*?</tr>", body)[0]
+    assert 'href="../case/' in first
+    assert 'href="../customer/' in first
+    assert "have files here" not in (written / "list/cases.html").read_text()
+    assert rows_of(tmp_path / "s/list/cases.html") == rows_of(written / "list/cases.html")
+
+
 def test_a_site_written_again_is_the_same(store: CaseStore, written: Path, tmp_path: Path) -> None:
     site(store, tmp_path / "s", as_of=AT)
     assert bytes_of(tmp_path / "s") == bytes_of(written)

@@ -122,7 +122,7 @@ def test_a_bounded_number_of_moments_is_kept_and_their_files_go(site: Site) -> N
 
 
 def test_what_fails_in_the_background_is_told_and_tried_again(site: Site, tmp_path: Path) -> None:
-    asked = Asked(PRESENT, Address("list", rows=Rows("lapses", "", (("rule", "bare-no"),))))
+    asked = Asked(PRESENT, Address("overview", by="week"))
     deadline = time.monotonic() + 60
     site.library._lines[True].worker._url = f"sqlite:///{tmp_path}/nowhere.db"
     while "failed" not in (shown := ask(site, asked)).html:
