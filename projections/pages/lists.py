@@ -15,8 +15,9 @@ from projections.models.cases import NOT_COMPLAINTS
 from projections.pages.first_rows import STATES, first_rows
 from projections.pages.links import Rows, Values
 from projections.pages.page import PARTS, Pages
+from projections.query.asking import Ask
 from projections.query.report import Line, Report, sortable
-from projections.query.selection import FIELDS
+from projections.query.selection import FIELDS, Selection
 
 MOST = 1_000
 """So many rows a list shows; it says how many more there are."""
@@ -207,23 +208,37 @@ class Chosen:
 
 def chosen(pages: Pages, asked: Rows, most: int = MOST) -> Chosen:
     """The rows that a list shows. Raises CannotAsk for options that its report does not take."""
-    kind = LISTS[asked.report]
-    not_asked = dict.fromkeys(left_out(pages, kind.report))
     ask, total = pages.ask, None
-    given = {**kind.asked, **not_asked, **dict(asked.options)}
+    given = _given(ask, asked)
     named = {name: given[name] for name in FIELDS if name in given}
     own = {name: value for name, value in given.items() if name not in FIELDS}
     if (first := first_rows(ask.view(**named), asked, own, most)) is not None:
         ask, total = ask.of_streams(first.streams), first.total
-    result = ask(kind.report, **given)
-    rows = [row for row in result.rows if _shows(asked, row)]
-    rows.sort(key=kind.urgency)
+    rows = every(ask, asked)
     return Chosen(rows[:most], len(rows) if total is None else total)
+
+
+def every(ask: Ask, asked: Rows) -> list[Any]:
+    """All rows of a list, by urgency. Raises CannotAsk as `chosen` does."""
+    kind = LISTS[asked.report]
+    rows = [row for row in ask(kind.report, **_given(ask, asked)).rows if _shows(asked, row)]
+    rows.sort(key=kind.urgency)
+    return rows
+
+
+def _given(ask: Ask, asked: Rows) -> dict[str, Any]:
+    """What the report of a list is asked."""
+    kind = LISTS[asked.report]
+    not_asked = dict.fromkeys(_cannot(ask.selection, kind.report))
+    return {**kind.asked, **not_asked, **dict(asked.options)}
 
 
 def left_out(pages: Pages, report: Report[Any]) -> list[str]:
     """What the pages are asked about and the report cannot be, like one product."""
-    asked = pages.ask.selection
+    return _cannot(pages.ask.selection, report)
+
+
+def _cannot(asked: Selection, report: Report[Any]) -> list[str]:
     return [name for name in PARTS if asked.wanted(name) and name not in report.selects]
 
 
@@ -238,13 +253,19 @@ def _text(row: Line, name: str) -> str | None:
     return None if value is None else str(value)
 
 
+def list_title(asked: Rows) -> str:
+    """The heading of a list."""
+    title = LISTS[asked.report].title
+    return f"{title}: {asked.title}" if asked.title else title
+
+
 def list_page(pages: Pages, asked: Rows) -> str:
     """The page of a list."""
     kind = LISTS[asked.report]
     found = chosen(pages, asked)
     return pages.render(
         "list.html",
-        title=f"{kind.title}: {asked.title}" if asked.title else kind.title,
+        title=list_title(asked),
         about=kind.about,
         left_out=left_out(pages, kind.report),
         columns=columns(asked.report),
@@ -276,11 +297,19 @@ def _address(pages: Pages, asked: Rows, row: Any) -> str | None:
 @cache
 def columns(name: str) -> Sequence[Column]:
     """The columns of a list."""
-    kind = LISTS[name]
-    hints = get_type_hints(kind.report.line)
-    return [
-        Column(field, _heading(field), _form(field, hints[field])) for field in kind.columns.split()
-    ]
+    fields = every_column(name)
+    return [fields[field] for field in LISTS[name].columns.split()]
+
+
+@cache
+def every_column(name: str) -> Mapping[str, Column]:
+    """All fields of a list's rows, also those that it does not show."""
+    line = LISTS[name].report.line
+    hints = get_type_hints(line)
+    return {
+        field: Column(field, _heading(field), _form(field, hints[field]))
+        for field in line.__struct_fields__
+    }
 
 
 _HEADINGS = {

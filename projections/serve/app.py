@@ -140,6 +140,10 @@ class Site:
         moment, address = asked
         tables = None
         if not (_of_one(address) or head.position <= self.small):
+            if address.then is not None and not self.library.has(asked, head):
+                found = self.library.tables(address.then, head, PATIENCE)
+                if isinstance(found, Waiting):
+                    return found
             if not is_quick(address) or self.library.has(asked, head):
                 return self.library.slow(asked, head, PATIENCE)
             if not moment.present:
@@ -224,7 +228,7 @@ class Site:
 
 def _of_one(address: Address) -> bool:
     """Whether a page needs only some streams, so that it is made at once at any moment."""
-    return address.page in ("case", "customer", "policy", "changed")
+    return address.page in ("case", "customer", "policy", "changed") and address.then is None
 
 
 def _progress(found: Waiting) -> Shown:

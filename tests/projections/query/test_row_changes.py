@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from projections.query.row_changes import Change, changed_fields, identity, row_changes
 from projections.reports.every import REPORTS
 

@@ -82,6 +82,23 @@ def test_pages_of_made_tables_are_those_of_a_report(site: Site, moment: Moment) 
         assert main(ask(site, Asked(moment, each)).html) == html, each
 
 
+@pytest.mark.parametrize("moment", [PRESENT, Moment(datetime(2026, 10, 1, tzinfo=UTC))])
+@pytest.mark.parametrize("name", ["promises", "today"])
+def test_what_has_changed_in_a_list_is_told_from_made_tables(
+    site: Site, moment: Moment, name: str
+) -> None:
+    """The earlier moment's tables are made first, with a page that tells how far they are."""
+    since = datetime(2026, 9, 2, tzinfo=UTC)
+    asked = Asked(moment, Address("list", rows=Rows(name)).changed(since))
+    html = wait(site, asked)
+    assert set(site.library._moments) >= {Moment(since, since)}
+    assert "0 came, 0 went" in Read(html).text
+    if not moment.present:
+        site.small = 1_000_000
+        site.library._pages.clear()
+        assert main(ask(site, asked).html) == main(html)
+
+
 def test_a_slow_page_is_made_in_the_background_and_then_kept(site: Site) -> None:
     first = Asked(PRESENT, Address())
     html = wait(site, first)
@@ -151,6 +168,9 @@ def test_the_bar_has_sliders_over_the_whole_history(site: Site) -> None:
     assert least <= value <= most
     assert (most - least) % step == 0
     assert abs(value * 3600 - AT.timestamp()) < step * 3600
+    compare = re.findall(r'href="(/changed[^"]*)"', html)
+    assert compare[0] == "/changed?since=2026-05-12T00%3A00%3A00Z"  # with the present
+    assert "/changed?since=2026-05-11T00%3A00%3A00Z&amp;as_of=2026-05-12T00%3A00%3A00Z" in compare
     assert found[1][3] == found[1][1]  # known at: all that is on record
     assert "As of 2026-05-12" in Read(html).text
 
