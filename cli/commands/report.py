@@ -9,7 +9,6 @@ from datetime import UTC, datetime, tzinfo
 from importlib.util import find_spec
 from os import cpu_count
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 import click
@@ -35,8 +34,8 @@ from projections.query.measures import STEPS, Step
 from projections.query.report import CannotAsk
 from projections.query.selection import Selection
 
-_PARTS = ("customer", "agent", "team", "product", "region", "category")
-"""The parts of a store that pages may be about."""
+PART = ("customer", "agent", "team", "product", "region", "category")
+"""The fields of a selection that choose the part of a store that pages are about."""
 _WRITTEN = ("page", "list", "case", "customer")
 
 
@@ -51,8 +50,9 @@ def report() -> None:
     """
 
 
-def _parts(command: Any) -> Any:
-    for name in reversed(_PARTS):
+def part_of_store(command: Any) -> Any:
+    """Decorate a command with the options that choose a part of the store."""
+    for name in reversed(PART):
         option = click.option(f"--{name}", metavar="ID", multiple=True, help=SELECTS[name])
         command = option(command)
     return command
@@ -66,7 +66,7 @@ def _parts(command: Any) -> Any:
     default="month",
     help="The length of the overview's periods; month, if left out.",
 )
-@_parts
+@part_of_store
 @reveal_option
 @as_of_option
 @known_at_option
@@ -144,12 +144,13 @@ def _written(
 
 def _options(asked: Selection, by: Step, *, reveal: bool) -> Iterator[str]:
     """The options that write the same pages again: as of the same moment, in the same zone."""
+    from projections.pages.page import part_options  # noqa: PLC0415  (it needs an extra)
+
     for name in ("as_of", "known_at"):
         moment: datetime | None = getattr(asked, name)
         if moment is not None:
             yield f"--{name.replace('_', '-')} {moment.astimezone(UTC).isoformat()}"
-    for name in _PARTS:
-        yield from (f"--{name} {quote(value)}" for value in asked.wanted(name) or ())
+    yield from part_options((name, asked.wanted(name)) for name in PART)
     yield f"--tz {asked.tz}"
     yield f"--by {by}"
     if reveal:

@@ -9,12 +9,13 @@ A renderer is a function that takes `Pages` and what its page is about, and give
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from functools import cache, wraps
 from importlib.metadata import version
 from importlib.resources import files
+from shlex import quote
 from typing import Any, Concatenate, NamedTuple, ParamSpec
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -38,6 +39,12 @@ GENERATOR = '<meta name="generator" content="casestore">'
 
 PARTS = ("customer", "case", "agent", "team", "product", "region", "category")
 """The fields of a selection that choose a part of a store."""
+
+
+def part_options(part: Iterable[tuple[str, Sequence[str] | None]]) -> Iterator[str]:
+    """The options of `report pages` and `serve` for a part of a store: fields and their values."""
+    for name, values in part:
+        yield from (f"--{name} {quote(value)}" for value in values or ())
 
 
 class Sealed(NamedTuple):

@@ -21,7 +21,7 @@ from projections.pages.lessons import lessons_page
 from projections.pages.links import Rows
 from projections.pages.lists import list_page
 from projections.pages.overview import overview
-from projections.pages.page import PARTS, Frame, Pages
+from projections.pages.page import PARTS, Frame, Pages, part_options
 from projections.pages.policy import policy_page
 from projections.pages.seal import newest_seal
 from projections.query.asking import Ask, MadeMoment, asking, asking_made
@@ -53,6 +53,8 @@ class How(NamedTuple):
 
     zone: tzinfo
     reveal: bool = False
+    part: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """The part of the store that the pages are about: fields of a Selection and their values."""
 
 
 def make_page(
@@ -91,17 +93,21 @@ def make_page(
 @contextmanager
 def _opened(store: CaseStore, asked: Asked, how: How, made: MadeMoment | None) -> Iterator[Ask]:
     moment, address = asked
-    selection = Selection(as_of=moment.as_of, known_at=moment.known_at, tz=how.zone)
+    own: Any = dict(how.part)
+    selection = Selection(as_of=moment.as_of, known_at=moment.known_at, tz=how.zone, **own)
     if made is not None:
         with asking_made(store, made, selection) as ask:
             yield ask
         return
-    own = selection
+    reads = selection
     if not moment.present and (read := _read(address)) is not None:
-        selection = replace(Selection(), as_of=own.as_of, known_at=own.known_at, tz=own.tz, **read)
-    with asking(store, selection) as ask:
+        reads = replace(selection, **{**_WHOLE, **read})
+    with asking(store, reads) as ask:
         # What is read is not what the page is about.
-        yield ask.about(**{name: getattr(own, name) for name in PARTS})
+        yield ask.about(**{**_WHOLE, **own})
+
+
+_WHOLE: dict[str, Any] = dict.fromkeys(PARTS)
 
 
 def _read(address: Address) -> dict[str, Any] | None:
@@ -141,6 +147,7 @@ def _options(ask: Ask, how: How) -> Iterator[str]:
     for name in ("as_of", "known_at"):
         if (at := getattr(ask.selection, name)) is not None:
             yield f"--{name.replace('_', '-')} {told(at)}"
+    yield from part_options(how.part)
     yield f"--tz {how.zone}"
     if how.reveal:
         yield "--reveal"
