@@ -90,6 +90,14 @@ LISTS: Mapping[str, Kind] = {
         lambda row: (STATES.index(row.state), _last(row.due_at), row.case_id, row.promise_id),
         "due_at case_id state kind late_by_s customer_id made_by team made_at kept_at promise_id",
     ),
+    "agents": Kind(
+        "Promises by agent",
+        reports.promise_rates_by_agent,
+        "How many of their promises agents keep; what is not due yet is not counted. Whoever did "
+        "not keep the most stands first.",
+        lambda row: (-(row.late + row.broken + row.withdrawn), row.kept, row.agent),
+        "agent kept late broken withdrawn kept_rate",
+    ),
     "cases": Kind(
         "Cases",
         reports.cases,
@@ -279,18 +287,25 @@ def list_page(pages: Pages, asked: Rows) -> str:
 
 
 def _address(pages: Pages, asked: Rows, row: Any) -> str | None:
-    """Where a row of groups leads: the list of the gestures that it compares."""
-    if asked.report != "consistency":
-        return None
+    """Where a row of groups leads: the list of what it counts."""
+    if asked.report == "consistency":
+        return pages.links.rows(_alike(asked, row))
+    # A folder would get a list for each agent.
+    if asked.report == "agents" and pages.frame.bar:
+        made_by = ("made_by", (row.agent,))
+        return pages.links.rows(Rows("promises", f"of {row.agent}", asked.options, (made_by,)))
+    return None
+
+
+def _alike(asked: Rows, row: Any) -> Rows:
+    """The gestures that a row compares."""
     alike = {name: (getattr(row, name),) for name in ("category", "product", "outcome", "currency")}
     by = dict(asked.options).get("by", "region")
-    return pages.links.rows(
-        Rows(
-            "goodwill",
-            f"like gestures, {by} {row.group}",
-            (("ledger", ("goodwill",)), ("status", ("given",))),
-            (*alike.items(), (str(by), (row.group,))),
-        )
+    return Rows(
+        "goodwill",
+        f"like gestures, {by} {row.group}",
+        (("ledger", ("goodwill",)), ("status", ("given",))),
+        (*alike.items(), (str(by), (row.group,))),
     )
 
 
