@@ -5,7 +5,7 @@ from __future__ import annotations
 from projections.pages.first_rows import FINDS
 from projections.serve.asked import Address
 
-_SHORT = ("conflicts",)
+_SHORT = ("causes", "conflicts")
 """Lists that are short, or whose report reads little."""
 
 
