@@ -73,4 +73,4 @@ _FORMS: dict[str, Callable[[Any], Markup | str]] = {
 
 def _link(address: str | None, text: str) -> str:
     told = escape(safe(text))
-    return told if address is None else f'<a href="{escape(address)}">{told}</a>'
+    return f"<bdi>{told}</bdi>" if address is None else f'<a href="{escape(address)}">{told}</a>'

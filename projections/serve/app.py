@@ -247,7 +247,7 @@ def _failed(error: Exception) -> Shown:
     """What is said of an error: no message that could have words in it."""
     match error:
         case NotAsked() | CannotAsk():
-            return Shown(plain("This cannot be asked", str(error)[:500]), 400)
+            return Shown(plain("This cannot be asked", _sentence(error)[:500]), 400)
         case StreamNotFound():
             return Shown(plain("There is no such case or customer", "Check the id."), 404)
         case KeyFileError():
@@ -282,11 +282,13 @@ def _html(text: str, status: int = 200, headers: dict[str, str] | None = None) -
 
 def refusal(refused: Refused) -> Response:
     """The answer to a request that is refused."""
-    text = str(refused)
     headers = {"allow": "GET, HEAD"} if refused.status == 405 else {}
-    return _html(
-        plain("This is not answered", f"{text[:1].upper()}{text[1:]}."), refused.status, headers
-    )
+    return _html(plain("This is not answered", _sentence(refused)), refused.status, headers)
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 # --- around the application ------------------------------------------------------------------
