@@ -155,6 +155,11 @@ def test_in_colours_of_the_reader_charts_are_seen(tab: Tab, server: Served, name
     page.goto(f"{server.base}{PAGES[name]}")
     tab._name = "800-forced"
     tab.shoot(f"forced-{name}")
+    highlight = """() => { const each = document.body.appendChild(document.createElement("i"));
+        each.style.color = "Highlight"; return getComputedStyle(each).color }"""
+    chosen = page.evaluate(highlight)
+    for each in page.locator("svg .s1").all()[:3]:
+        assert each.evaluate("(e) => getComputedStyle(e).fill") == chosen
     paper = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
     for place in ("svg text", "svg .s1", "svg .axis", "svg .mark", "svg .grid-line"):
         for each in page.locator(place).all()[:3]:
