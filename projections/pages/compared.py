@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from msgspec.structs import asdict
@@ -87,9 +88,12 @@ def compared_lists(before: Ask, now: Ask, about: Mapping[str, Any]) -> Iterator[
 
 def _compared(before: Ask, now: Ask, asked: Rows) -> Compared:
     name = asked.report
-    then, rows = ([(asdict(row), row) for row in every(ask, asked)] for ask in (before, now))
-    of = {id(fields): row for fields, row in (*then, *rows)}
     fields = every_column(name)
+    named_by = identity(tuple(fields))
+    earlier, later = every(before, asked), every(now, asked)
+    total = len(later)
+    then, rows = ([(asdict(row), row) for row in some] for some in _apart(earlier, later, named_by))
+    of = {id(fields): row for fields, row in (*then, *rows)}
     found: dict[str, list[Any]] = {"new": [], "gone": [], "changed": []}
     changes = row_changes([each for each, _ in then], [each for each, _ in rows], _PASSING)
     for change in changes:
@@ -100,13 +104,30 @@ def _compared(before: Ask, now: Ask, asked: Rows) -> Compared:
             row = Differing(row, told)
         found[change.kind].append(row)
     came, went, changed = found["new"], found["gone"], found["changed"]
-    same = len(rows) - len(came) - len(changed)
+    same = total - len(came) - len(changed)
     return Compared(
         title=LISTS[name].title,
         columns=columns(name),
-        named_by=[fields[each] for each in identity(tuple(fields))],
+        named_by=[fields[each] for each in named_by],
         came=came[:MOST],
         went=went[:MOST],
         changed=changed[:MOST],
         counts={"came": len(came), "went": len(went), "changed": len(changed), "same": same},
     )
+
+
+def _apart(
+    earlier: Sequence[Any], later: Sequence[Any], named_by: Sequence[str]
+) -> tuple[Sequence[Any], Sequence[Any]]:
+    """The rows of both that are not quite alike: there may be many, and most are."""
+    key = attrgetter(*named_by)
+    known = {key(row): row for row in earlier}
+    alike: set[Any] = set()
+    left = []
+    for row in later:
+        which = key(row)
+        if which not in alike and known.get(which) == row:
+            alike.add(which)
+        else:
+            left.append(row)
+    return [row for row in earlier if known[key(row)] is not row or key(row) not in alike], left
