@@ -82,6 +82,17 @@ def test_numbers_are_those_of_the_reports(casestore: Casestore, server: Served) 
         assert re.search(rf"<strong>{len(rows)}</strong> rows?", page), report
 
 
+def test_an_agent_leads_to_their_promises(casestore: Casestore, server: Served) -> None:
+    found = [each for each in links(server.page("/list?of=agents")) if "made_by" in each]
+    rates = casestore("promises", "--rate-by-agent", "--format", "json").fine().json["rows"]
+    assert len(found) == len(rates) > 1
+    for each, rate in zip(found, rates, strict=True):
+        own = casestore("promises", "--agent", rate["agent"], "--format", "json").fine().json
+        text = Read(server.page(each)).text
+        assert f"Promises: of {rate['agent']}" in text
+        assert re.search(rf"\b{len(own['rows'])} rows?\b", text)
+
+
 def test_the_sliders_lead_to_an_address_with_the_times(server: Served) -> None:
     page = server.page(f"/case?id=nine-days&as_of={AT}")
     ranges = re.findall(r'<input type="range"[^>]*name="(\w+)" min="(\d+)" max="(\d+)"', page)
