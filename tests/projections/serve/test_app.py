@@ -193,6 +193,25 @@ def test_several_servers_append_whole_lines_to_one_log(tmp_path: Path) -> None:
     assert sorted(whos) == sorted("abcd" * 200)
 
 
+def test_the_log_names_whose_changes_were_seen(tmp_path: Path) -> None:
+    log = ViewsLog(tmp_path / "views.ndjson")
+    for address in (
+        Address("case", "K-1"),
+        Address("customer", "C-1"),
+        Address("list", rows=Rows("promises")),
+        Address("policy"),
+    ):
+        log.note("ana", Asked(PRESENT, address.changed(AT)), 7, "id")
+    noted = [json.loads(line) for line in log.path.read_text().splitlines()]
+    told = [(each["page"], each["case"], each["customer"], each["list"]) for each in noted]
+    assert told == [
+        ("changed", "K-1", None, None),
+        ("changed", None, "C-1", None),
+        ("changed", None, None, "promises"),
+        ("changed", None, None, None),
+    ]
+
+
 def test_a_log_that_is_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match="link"):
