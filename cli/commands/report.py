@@ -9,7 +9,6 @@ from datetime import UTC, datetime, tzinfo
 from importlib.util import find_spec
 from os import cpu_count
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 import click
@@ -35,10 +34,10 @@ from cli.views.report import warn_of_parked
 from projections.query.asking import Ask, asking
 from projections.query.measures import STEPS, Step
 from projections.query.report import CannotAsk
-from projections.query.selection import Selection
+from projections.query.selection import Selection, part_options
 
-_PARTS = ("customer", "agent", "team", "product", "region", "category")
-"""The parts of a store that pages and exports may be about."""
+PART = ("customer", "agent", "team", "product", "region", "category")
+"""The fields of a selection that choose the part of a store that pages and exports are about."""
 _WRITTEN = ("page", "list", "case", "customer")
 
 
@@ -54,8 +53,9 @@ def report() -> None:
     """
 
 
-def _parts(command: Any) -> Any:
-    for name in reversed(_PARTS):
+def part_of_store(command: Any) -> Any:
+    """Decorate a command with the options that choose a part of the store."""
+    for name in reversed(PART):
         option = click.option(f"--{name}", metavar="ID", multiple=True, help=SELECTS[name])
         command = option(command)
     return command
@@ -69,7 +69,7 @@ def _parts(command: Any) -> Any:
     default="month",
     help="The length of the overview's periods; month, if left out.",
 )
-@_parts
+@part_of_store
 @reveal_option
 @as_of_option
 @known_at_option
@@ -137,7 +137,7 @@ def export() -> None:
 
 @export.command()
 @click.argument("file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
-@_parts
+@part_of_store
 @as_of_option
 @known_at_option
 @zone_option
@@ -237,6 +237,5 @@ def _options(asked: Selection) -> Iterator[str]:
         moment: datetime | None = getattr(asked, name)
         if moment is not None:
             yield f"--{name.replace('_', '-')} {moment.astimezone(UTC).isoformat()}"
-    for name in _PARTS:
-        yield from (f"--{name} {quote(value)}" for value in asked.wanted(name) or ())
+    yield from part_options((name, asked.wanted(name)) for name in PART)
     yield f"--tz {asked.tz}"

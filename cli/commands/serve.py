@@ -16,7 +16,8 @@ import click
 from casestore import CaseStore
 from casestore.errors import quoted
 from cli.commands.case import reveal_option
-from cli.commands.reports import MANY
+from cli.commands.report import PART, part_of_store
+from cli.commands.reports import MANY, check_that_they_exist
 from cli.terminal.options import Usage, settings, shared, zone_option
 from cli.terminal.output import for_people, print_object
 from cli.terminal.progress import progress
@@ -63,6 +64,7 @@ _LOOPBACK = "127.0.0.1"
     type=click.Path(dir_okay=False, path_type=Path),
     help="With --reveal: where it is noted who sees which page. Default: <db>.views.ndjson.",
 )
+@part_of_store
 @zone_option
 @shared
 def serve(
@@ -75,6 +77,7 @@ def serve(
     reveal: bool,
     access_log: Path | None,
     tz: tzinfo,
+    **part: tuple[str, ...],
 ) -> None:
     """Show the pages of `report pages` in a browser, live and at any moment.
 
@@ -86,6 +89,9 @@ def serve(
     Behind a proxy that authenticates, --behind-proxy names the header that says who asks: the proxy
     must remove that header from what it is sent, and nobody else may reach the port.
 
+    --team and its like choose a part of the store, as for `report pages`. That is no lock: the file
+    of each case and customer is there, and leaves nothing out.
+
     Words by and about persons are withheld unless --reveal is given; then each view is noted in the
     access log: who, when, which case or customer.
 
@@ -93,6 +99,7 @@ def serve(
     Examples:
       casestore serve
       casestore serve --reveal
+      casestore serve --team north
       casestore serve --port 8440 --behind-proxy X-Remote-User --allow-host complaints.example.org
     """
     for module in ("jinja2", "starlette", "uvicorn"):
@@ -104,7 +111,10 @@ def serve(
     from projections.serve.rendering import How  # noqa: PLC0415  (the same)
 
     store = settings().open_store()
+    chosen = tuple((name, part[name]) for name in PART if part[name])
+    asked: Any = dict(chosen)
     try:
+        check_that_they_exist(store, Selection(**asked))
         _bring_up_to_date(store)
         log = None if not reveal else views_log.ViewsLog(access_log or _log_beside(store))
         listening = server.listen(host, port)
@@ -123,7 +133,7 @@ def serve(
     except BaseException:
         store.close()
         raise
-    how = How(tz, reveal)
+    how = How(tz, reveal, chosen)
     site = app.Site(Opened(store), library.Library(store.url, how), guarding, how, log)
     try:
         site.prepare()

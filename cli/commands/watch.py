@@ -9,12 +9,11 @@ from __future__ import annotations
 import copy
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from threading import Event as Signal
 from threading import Thread
-from typing import Any
 
 import click
 
@@ -29,37 +28,12 @@ from cli.terminal.output import on_terminal
 from cli.terminal.screen import height, is_dumb
 from cli.terminal.text import visible
 from projections import reports
+from projections.query.row_changes import Row, row_changes
 
 _PAUSE = 0.5
 """Seconds between two answers at least, however much is recorded."""
 _CLEAR = "\x1b[H\x1b[2J"
-_PASSING = ("waiting_s", "overdue_s", "age_s", "late_by_s")
-"""Fields that grow as time passes: a row in which nothing else is new has not changed."""
-_IDENTITIES = tuple(
-    frozenset(fields.split())
-    for fields in (
-        "case_id promise_id",
-        "case_id reply_id",
-        "case_id message_id",
-        "case_id rule subject",
-        "case_id statement_id earlier_case_id earlier_statement_id",
-        "case_id kind id",
-        "case_id",
-        "customer_id",
-        "category product outcome currency group",
-        "group root_cause",
-        "group currency",
-        "group",
-        "currency limit",
-        "period",
-        "bucket",
-        "team",
-    )
-)
-"""Fields that say which row it is; the first of these that a row has. The others say how it
-stands."""
 _MARKS = {"present": " ", "new": "+", "changed": "~", "gone": "-"}
-Row = Mapping[str, Any]
 
 
 @click.command(cls=PassOn)
@@ -191,43 +165,10 @@ def _rows(question: Sequence[str], own: Settings) -> list[Row]:
 
 def _tell(before: Sequence[Row] | None, after: Sequence[Row], form: str) -> None:
     at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    for change, row in changes(before, after):
+    for change, row, _ in row_changes(before, after):
         if form == "ndjson":
             told = json.dumps({"change": change, "at": at, "row": row}, ensure_ascii=False)
         else:
             held = (f"{n} {visible(in_words(v))}" for n, v in row.items() if v not in (None, [], 0))
             told = f"{_MARKS[change]} {', '.join(held)}"
         click.echo(told)
-
-
-def changes(before: Sequence[Row] | None, after: Sequence[Row]) -> Iterator[tuple[str, Row]]:
-    """What has become of rows: each with present, new, changed or gone; None stands for the start.
-
-    Of rows that nothing tells apart, the first is compared with the first, and so on.
-    """
-    if before is None:
-        yield from (("present", row) for row in after)
-        return
-    known, now = _by_identity(before), _by_identity(after)
-    for key, row in now.items():
-        if key not in known:
-            yield "new", row
-        elif _standing(known[key]) != _standing(row):
-            yield "changed", row
-    yield from (("gone", row) for key, row in known.items() if key not in now)
-
-
-def _by_identity(rows: Sequence[Row]) -> dict[object, Row]:
-    found: dict[object, Row] = {}
-    for row in rows:
-        fields = next((each for each in _IDENTITIES if each <= row.keys()), frozenset(row))
-        which = tuple(str(row[name]) for name in sorted(fields))
-        number = 0
-        while (which, number) in found:
-            number += 1
-        found[which, number] = row
-    return found
-
-
-def _standing(row: Row) -> Row:
-    return {name: value for name, value in row.items() if name not in _PASSING}

@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from casestore.streams.wording import words
 from projections.pages.formats import NONE, code, lasted, money, number, percent, safe
 from projections.pages.links import Links
 
@@ -29,11 +30,16 @@ def row_cells(
     parts = []
     for index, column in enumerate(columns):
         kind = "n" if column.right else "id" if column.form in ("case", "customer") else ""
-        cell = _cell(links, at, column.form, getattr(row, column.name))
+        told = _cell(links, at, column.form, getattr(row, column.name))
         if index == 0 and address is not None:
-            cell = f'<a href="{escape(address)}">{cell}</a>'
-        parts.append(f'<td class="{kind}">{cell}</td>' if kind else f"<td>{cell}</td>")
+            told = f'<a href="{escape(address)}">{told}</a>'
+        parts.append(f'<td class="{kind}">{told}</td>' if kind else f"<td>{told}</td>")
     return Markup("".join(parts))  # noqa: S704  (each part is escaped)
+
+
+def cell(links: Links, at: At, form: str, value: Any) -> Markup:
+    """The content of one cell: a value in one of the forms of `lists.Form`."""
+    return Markup(_cell(links, at, form, value))  # noqa: S704  (each part is escaped)
 
 
 def _cell(links: Links, at: At, form: str, value: Any) -> str:
@@ -50,7 +56,8 @@ def _cell(links: Links, at: At, form: str, value: Any) -> str:
         case "time":
             return at(value)
         case "text":
-            return f"<bdi>{escape(safe(str(value)))}</bdi>"
+            told = value if isinstance(value, str) else words(value)
+            return f"<bdi>{escape(safe(told))}</bdi>"
         case _:
             return escape(_FORMS[form](value))
 
@@ -66,4 +73,4 @@ _FORMS: dict[str, Callable[[Any], Markup | str]] = {
 
 def _link(address: str | None, text: str) -> str:
     told = escape(safe(text))
-    return told if address is None else f'<a href="{escape(address)}">{told}</a>'
+    return f"<bdi>{told}</bdi>" if address is None else f'<a href="{escape(address)}">{told}</a>'

@@ -1,33 +1,49 @@
-"""What has changed since a time: what came on record, and how a case stands otherwise than then.
+"""What has changed between two moments: what came on record, and what stands otherwise than then.
 
-The time is taken for both clocks: what had happened, and was on record, by then. So a case may have
-changed though nothing was recorded of it, as when a promise has become due.
+The earlier time is taken for both clocks: what had happened, and was on record, by then. So a case
+may have changed though nothing was recorded of it, as when a promise has become due.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
-from msgspec.structs import asdict
-
-from casestore.streams.history import Recorded, to_microseconds
-from casestore.streams.wording import words
+from casestore.streams.history import History, Recorded, to_microseconds
 from projections import reports
 from projections.pages.case_file import WHOLE
+from projections.pages.compared import MOST as MOST_ROWS
+from projections.pages.compared import compared_list, compared_lists
 from projections.pages.happenings import Told, told
+from projections.pages.links import Rows
+from projections.pages.lists import LISTS, MAIN, list_title
 from projections.pages.page import Pages
-from projections.query.asking import asking
+from projections.query.asking import Ask, MadeMoment, asking, asking_made
 from projections.query.histories import Histories
 from projections.query.selection import Selection
 
 MOST = 5_000
 """So many events are looked at, the newest of them."""
 _SHOWN = 1_000
-"""Cases and customers that are listed."""
+"""Cases, customers and events that are listed."""
+
+
+class About(NamedTuple):
+    """What may have changed: all of the store, a case, a customer or a list."""
+
+    kind: Literal["store", "case", "customer", "list"] = "store"
+    id: str = ""
+    """Of the case or the customer."""
+    rows: Rows | None = None
+    """Which list."""
+
+
+ChangedOf = Callable[[About], str]
+"""Gives the address of what has changed of something else, since the same time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,59 +59,64 @@ class Touched:
     last: datetime
     """When the last of them was recorded."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Difference:
-    """A value that is not what it was."""
-
-    what: str
-    """Of the case, or a promise and its id."""
-    name: str
-    before: str
-    after: str
+    @property
+    def about(self) -> About:
+        """What its own page of changes is about."""
+        return About("customer" if self.kind == "customer" else "case", self.id)
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfCase:
-    """What has changed in a case and in what it is merged with."""
+class New:
+    """Events that came on record, the newest of them, in the order in which they happened."""
 
-    new: Sequence[Told]
-    """The events that came on record, in the order in which they happened."""
-    differences: Sequence[Difference]
-    """How it stands otherwise; nothing if it was not on record then."""
-    was_there: bool
-    """Whether it was on record then."""
+    kind: str
+    """Whose they are: case or customer."""
+    events: Sequence[Told]
+    total: int
 
 
 def changed_page(
-    pages: Pages, since: datetime, case_id: str, changed_of: Callable[[str], str | None]
+    pages: Pages,
+    since: datetime,
+    about: About,
+    changed_of: ChangedOf,
+    tables: MadeMoment | None = None,
 ) -> str:
     """The page of what has changed.
 
     Args:
         pages: what is compared with then.
         since: then.
-        case_id: of which case; "" for all of the store.
-        changed_of: gives the address of what has changed in a case.
+        about: of what.
+        changed_of: leads to other pages like this one.
+        tables: those of that moment, if they are made already; only for a list.
 
     Raises:
-        StreamNotFound: there is no such case, at any time.
+        StreamNotFound: there is no such case or customer, at any time.
         KeyFileError: words were asked for, and the key file is missing.
+        CannotAsk: a list cannot be asked so.
     """
-    after = known_by(pages, since)
-    of_case = changed_case(pages, since, after, case_id) if case_id else None
-    count_after = pages.store._recorder.count_after
-    count = 0 if case_id else max(0, count_after(after) - count_after(pages.ask.position))
+    shown: dict[str, Any] = {"since": since, "about": about, "later": since > pages.as_of}
+    title = "What has changed"
+    if about.rows is not None:
+        title = f"{title}: {list_title(about.rows)}"
+        shown["address"] = pages.links.rows(about.rows)
+        if not shown["later"]:
+            with _then(pages, since, about, tables) as before:
+                shown["lists"] = [compared_list(before, pages.ask, about.rows)]
+    elif about.kind == "store":
+        after = known_by(pages, since)
+        count_after = pages.store._recorder.count_after
+        shown |= {
+            "events": max(0, count_after(after) - count_after(pages.ask.position)),
+            "touched": list(touched(pages, after)),
+            "others": [(LISTS[n].title, changed_of(About("list", rows=Rows(n)))) for n in MAIN],
+        }
+    else:
+        title = f"{title}: {about.kind} {about.id}"
+        shown |= _of_one(pages, since, about)
     return pages.render(
-        "changed.html",
-        title=f"What has changed in case {case_id}" if case_id else "What has changed",
-        since=since,
-        case_id=case_id,
-        of_case=of_case,
-        touched=[] if case_id else list(touched(pages, after)),
-        events=count,
-        most=MOST,
-        changed_of=changed_of,
+        "changed.html", title=title, most=MOST, most_rows=MOST_ROWS, changed_of=changed_of, **shown
     )
 
 
@@ -103,6 +124,26 @@ def known_by(pages: Pages, since: datetime) -> int:
     """The last position that was on record by a time."""
     recorder = pages.store._recorder
     return recorder.last_position_by(to_microseconds(since), pages.ask.position)
+
+
+@contextmanager
+def _then(
+    pages: Pages, since: datetime, about: About, tables: MadeMoment | None = None
+) -> Iterator[Ask]:
+    """Asks about the earlier moment. Only the streams that are needed are read."""
+    then = replace(pages.ask.selection, as_of=since, known_at=since)
+    if tables is not None:
+        with asking_made(pages.store, tables, then) as ask:
+            yield ask
+        return
+    if about.id:
+        named: Any = {about.kind: (about.id,)}
+        then = Selection(as_of=since, known_at=since, tz=pages.zone, **named)
+    with asking(pages.store, then) as ask:
+        yield ask
+
+
+# --- all of the store ------------------------------------------------------------------------
 
 
 def touched(pages: Pages, after: int) -> Iterator[Touched]:
@@ -126,50 +167,52 @@ def touched(pages: Pages, after: int) -> Iterator[Touched]:
         )
 
 
-def changed_case(pages: Pages, since: datetime, after: int, case_id: str) -> OfCase:
-    """What has changed in a case. Raises as `changed_page` does."""
-    ask = pages.ask
-    read = Histories(pages.store, pages.as_of, pages.known_at, ask.position, reveal=pages.reveal)
-    histories = read.related(f"case:{case_id}")
-    covered = pages.sealed.position if pages.sealed else 0
-    shown = [each for history in histories for each in told(history, pages.zone, covered)]
-    new = sorted((each for each in shown if each.position > after), key=lambda each: each.at)
-    then = Selection(as_of=since, known_at=since, case=(case_id,), tz=pages.zone)
-    with asking(pages.store, then) as before:
-        stood, stands = _standing(before, case_id), _standing(ask, case_id)
-    differences = list(_differences(stood, stands)) if stood else []
-    return OfCase(new=new, differences=differences, was_there=bool(stood))
+# --- a case or a customer --------------------------------------------------------------------
 
 
-def _standing(ask: Any, case_id: str) -> dict[tuple[str, str], str]:
-    """How a case and its promises stand: each value in words, by what it is of and its name."""
-    about = WHOLE | {"case": case_id}
-    found: dict[tuple[str, str], str] = {}
-    for line in ask(reports.cases, **about).rows:
-        found |= _values(f"case {line.case_id}", asdict(line), _SAME_CASE)
-    for line in ask(reports.promises, **about).rows:
-        found |= _values(f"promise {line.promise_id}", asdict(line), _SAME_PROMISE)
-    return found
-
-
-_SAME_CASE = ("case_id", "last_event_at", "events")
-_SAME_PROMISE = ("promise_id", "case_id", "customer_id", "late_by_s")
-
-
-def _values(
-    what: str, line: Mapping[str, Any], left_out: Sequence[str]
-) -> dict[tuple[str, str], str]:
+def _of_one(pages: Pages, since: datetime, about: About) -> dict[str, Any]:
+    """What the page of a case or a customer says."""
+    asked: dict[str, Any] = {**WHOLE, about.kind: (about.id,)}
+    histories = list(_histories(pages, about, asked))
+    after = known_by(pages, since)
+    was_there = any((each.position or 0) <= after for h in histories for each in h.originals)
+    lists = []
+    if was_there and since <= pages.as_of:
+        with _then(pages, since, about) as before:
+            lists = list(compared_lists(before, pages.ask, asked))
+    links = pages.links
     return {
-        (what, name): "none" if value is None else words(value)
-        for name, value in line.items()
-        if name not in left_out
+        "address": links.case(about.id) if about.kind == "case" else links.customer(about.id),
+        "lists": lists,
+        "was_there": was_there,
+        "new": [each for each in _new(pages, histories, after) if each.total],
     }
 
 
-def _differences(
-    before: Mapping[tuple[str, str], str], after: Mapping[tuple[str, str], str]
-) -> Iterator[Difference]:
-    for key in dict.fromkeys((*before, *after)):
-        was, now = before.get(key, "none"), after.get(key, "none")
-        if was != now:
-            yield Difference(what=key[0], name=key[1], before=was, after=now)
+def _histories(pages: Pages, about: About, asked: dict[str, Any]) -> Iterator[History]:
+    """The histories of a case and what it is merged with; of a customer, with all their cases.
+
+    Raises StreamNotFound, KeyFileError.
+    """
+    read = Histories(
+        pages.store, pages.as_of, pages.known_at, pages.ask.position, reveal=pages.reveal
+    )
+    yield from read.related(f"{about.kind}:{about.id}")
+    if about.kind == "customer":
+        for line in pages.ask(reports.cases, **asked).rows:
+            yield read.history(f"case:{line.case_id}")
+
+
+def _new(pages: Pages, histories: Iterable[History], after: int) -> Iterator[New]:
+    covered = pages.sealed.position if pages.sealed else 0
+    for kind in ("case", "customer"):
+        of_kind = [each for each in histories if each.stream.startswith(f"{kind}:")]
+        events = [each for history in of_kind for each in told(history, pages.zone, covered)]
+        new = sorted((e for e in events if _came(e, after)), key=lambda e: e.at)
+        yield New(kind=kind, events=new[-_SHOWN:], total=len(new))
+
+
+def _came(event: Told, after: int) -> bool:
+    """Whether it, or what corrected it, came on record after a position."""
+    corrected = (each.position or 0 for each in event.corrections)
+    return max(event.position, *corrected, 0) > after

@@ -65,6 +65,8 @@ class Lane(NamedTuple):
 _TALL = 150
 """Of a plot, in pixels."""
 _ABOVE, _BELOW = 18, 24
+_NAME = 45
+"""Characters of a name that a chart has room for, also on a telephone."""
 _WIDE = 500
 """Pixels. A narrower chart has no numbers at its marks, and one below 640 has fewer labels: the
 classes "told" and "some" in style.css."""
@@ -127,7 +129,7 @@ def stacked(title: str, rows: Sequence[str], series: Sequence[Series]) -> Markup
     parts: list[Markup] = []
     for index, (row, total) in enumerate(zip(rows, totals, strict=True)):
         top, left = index * 40, 0.0
-        told = Markup("{}: {}").format(safe(row), number(total))
+        told = Markup("{}: {}").format(_clipped(row), number(total))
         parts.append(_text(0, top + 13, told, "start", ""))
         for place, one in enumerate(series):
             value = one.values[index].value or 0
@@ -160,7 +162,7 @@ def timeline(
     parts: list[Markup] = []
     for index, lane in enumerate(lanes):
         middle = index * 44 + 30
-        parts.append(_text(0, middle - 16, safe(lane.name), "start", ""))
+        parts.append(_text(0, middle - 16, _clipped(lane.name), "start", ""))
         parts.append(_line((1.5, middle, 98.5, middle), "grid-line"))
         for span in lane.spans:
             ends = across(span.begin), middle, across(span.end), middle
@@ -319,6 +321,12 @@ def _text(across: float, down: float, text: Any, anchor: str, kind: str) -> Mark
     return Markup('<text x="{}%" y="{}" text-anchor="{}" class="{}">{}</text>').format(
         _short(across), _short(down), anchor, kind, text
     )
+
+
+def _clipped(name: str) -> str:
+    """A name as a chart has room for it; its numbers have it whole. What it ends in is kept."""
+    told = safe(name)
+    return told if len(told) <= _NAME else f"{told[: _NAME - 25]}…{told[-24:]}"
 
 
 def _rect(left: float, top: float, wide: float, tall: float, place: int) -> Markup:

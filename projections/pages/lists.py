@@ -12,13 +12,13 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hint
 from casestore import Money
 from projections import reports
 from projections.models.cases import NOT_COMPLAINTS
-from projections.pages.first import First
 from projections.pages.first_judged import ANSWERS, VERDICTS
 from projections.pages.first_rows import STATES, first_rows
 from projections.pages.links import Rows, Values
 from projections.pages.page import PARTS, Pages
+from projections.query.asking import Ask
 from projections.query.report import Line, Report, sortable
-from projections.query.selection import FIELDS
+from projections.query.selection import FIELDS, Selection
 
 MOST = 1_000
 """So many rows a list shows; it says how many more there are."""
@@ -87,6 +87,14 @@ LISTS: Mapping[str, Kind] = {
         "when they were or are due.",
         lambda row: (STATES.index(row.state), _last(row.due_at), row.case_id, row.promise_id),
         "due_at case_id state kind late_by_s customer_id made_by team made_at kept_at promise_id",
+    ),
+    "agents": Kind(
+        "Promises by agent",
+        reports.promise_rates_by_agent,
+        "How many of their promises agents keep; what is not due yet is not counted. Whoever did "
+        "not keep the most stands first.",
+        lambda row: (-(row.late + row.broken + row.withdrawn), row.kept, row.agent),
+        "agent kept late broken withdrawn kept_rate",
     ),
     "cases": Kind(
         "Cases",
@@ -206,32 +214,42 @@ class Chosen:
 
 def chosen(pages: Pages, asked: Rows, most: int = MOST) -> Chosen:
     """The rows that a list shows. Raises CannotAsk for options that its report does not take."""
-    kind = LISTS[asked.report]
-    not_asked = dict.fromkeys(left_out(pages, kind.report))
-    given = {**kind.asked, **not_asked, **dict(asked.options)}
+    ask = pages.ask
+    given = _given(ask, asked)
     named = {name: given[name] for name in FIELDS if name in given}
     own = {name: value for name, value in given.items() if name not in FIELDS}
-    first = first_rows(pages.ask.view(**named), asked, own, most)
+    first = first_rows(ask.view(**named), asked, own, most)
     if first is not None and not most:
         return Chosen([], first.total)
-    rows = [row for row in _made(pages, kind, given, first) if _shows(asked, row)]
-    rows.sort(key=kind.urgency)
+    if first is not None and first.rows is not None:
+        rows = _by_urgency(asked, first.rows)
+    else:
+        rows = every(ask if first is None else ask.of_streams(first.streams), asked)
     return Chosen(rows[:most], len(rows) if first is None else first.total)
 
 
-def _made(pages: Pages, kind: Kind, given: Mapping[str, Any], first: First | None) -> Sequence[Any]:
-    """The rows of a report; if it is known where the first of them are, perhaps no others."""
-    ask = pages.ask
-    if first is None:
-        return ask(kind.report, **given).rows
-    if first.rows is not None:
-        return first.rows
-    return ask.of_streams(first.streams)(kind.report, **given).rows
+def every(ask: Ask, asked: Rows) -> list[Any]:
+    """All rows of a list, by urgency. Raises CannotAsk as `chosen` does."""
+    return _by_urgency(asked, ask(LISTS[asked.report].report, **_given(ask, asked)).rows)
+
+
+def _by_urgency(asked: Rows, rows: Sequence[Any]) -> list[Any]:
+    return sorted((row for row in rows if _shows(asked, row)), key=LISTS[asked.report].urgency)
+
+
+def _given(ask: Ask, asked: Rows) -> dict[str, Any]:
+    """What the report of a list is asked."""
+    kind = LISTS[asked.report]
+    not_asked = dict.fromkeys(_cannot(ask.selection, kind.report))
+    return {**kind.asked, **not_asked, **dict(asked.options)}
 
 
 def left_out(pages: Pages, report: Report[Any]) -> list[str]:
     """What the pages are asked about and the report cannot be, like one product."""
-    asked = pages.ask.selection
+    return _cannot(pages.ask.selection, report)
+
+
+def _cannot(asked: Selection, report: Report[Any]) -> list[str]:
     return [name for name in PARTS if asked.wanted(name) and name not in report.selects]
 
 
@@ -244,6 +262,12 @@ def _shows(asked: Rows, row: Line) -> bool:
 def _text(row: Line, name: str) -> str | None:
     value = getattr(row, name)
     return None if value is None else str(value)
+
+
+def list_title(asked: Rows) -> str:
+    """The heading of a list."""
+    title = LISTS[asked.report].title
+    return f"{title}: {asked.title}" if asked.title else title
 
 
 def list_page(
@@ -261,7 +285,7 @@ def list_page(
     found = chosen(pages, asked) if found is None else found
     return pages.render(
         "list.html",
-        title=f"{kind.title}: {asked.title}" if asked.title else kind.title,
+        title=list_title(asked),
         about=kind.about,
         left_out=left_out(pages, kind.report),
         columns=columns(asked.report),
@@ -276,29 +300,44 @@ def list_page(
 
 
 def _address(pages: Pages, asked: Rows, row: Any) -> str | None:
-    """Where a row of groups leads: the list of the gestures that it compares."""
-    if asked.report != "consistency":
-        return None
+    """Where a row of groups leads: the list of what it counts."""
+    if asked.report == "consistency":
+        return pages.links.rows(_alike(asked, row))
+    # A folder would get a list for each agent.
+    if asked.report == "agents" and pages.frame.bar:
+        made_by = ("made_by", (row.agent,))
+        return pages.links.rows(Rows("promises", f"of {row.agent}", asked.options, (made_by,)))
+    return None
+
+
+def _alike(asked: Rows, row: Any) -> Rows:
+    """The gestures that a row compares."""
     alike = {name: (getattr(row, name),) for name in ("category", "product", "outcome", "currency")}
     by = dict(asked.options).get("by", "region")
-    return pages.links.rows(
-        Rows(
-            "goodwill",
-            f"like gestures, {by} {row.group}",
-            (("ledger", ("goodwill",)), ("status", ("given",))),
-            (*alike.items(), (str(by), (row.group,))),
-        )
+    return Rows(
+        "goodwill",
+        f"like gestures, {by} {row.group}",
+        (("ledger", ("goodwill",)), ("status", ("given",))),
+        (*alike.items(), (str(by), (row.group,))),
     )
 
 
 @cache
 def columns(name: str) -> Sequence[Column]:
     """The columns of a list."""
-    kind = LISTS[name]
-    hints = get_type_hints(kind.report.line)
-    return [
-        Column(field, _heading(field), _form(field, hints[field])) for field in kind.columns.split()
-    ]
+    fields = every_column(name)
+    return [fields[field] for field in LISTS[name].columns.split()]
+
+
+@cache
+def every_column(name: str) -> Mapping[str, Column]:
+    """All fields of a list's rows, also those that it does not show."""
+    line = LISTS[name].report.line
+    hints = get_type_hints(line)
+    return {
+        field: Column(field, _heading(field), _form(field, hints[field]))
+        for field in line.__struct_fields__
+    }
 
 
 _HEADINGS = {

@@ -84,6 +84,7 @@ def overview(pages: Pages, by: Step = "month") -> str:
         soon=list(_soon(pages, window)),
         ages=_ages(pages),
         kept=_kept(pages, window),
+        agents=_agents(pages, window),
         spend=_spend(pages, window),
         lapses=_lapses(pages, window),
         categories=_categories(pages, window),
@@ -367,6 +368,38 @@ def _kept(pages: Pages, window: Window) -> Kept:
         for state, count in ((state, found.summary[state]) for state in (*_STATES, "open"))
     ]
     return Kept(stacked("Promises by team", names, series), lines, found.summary, every)
+
+
+_MOST_AGENTS = 8
+"""So many agents stand on the overview; a list has all of them."""
+
+
+class Agents(NamedTuple):
+    """Who keeps promises and who does not: first whoever did not keep the most."""
+
+    lines: Sequence[tuple[str, Sequence[Value], float | None]]
+    total: int
+    every: str | None
+    """Where all of them stand."""
+
+
+def _agents(pages: Pages, window: Window) -> Agents:
+    found = pages.ask(reports.promise_rates_by_agent, since=window.begin)
+    given = options({"since": window.begin})
+
+    def value(each: Any, state: str) -> Value:
+        only = (("state", (state,)), ("made_by", (each.agent,)))
+        rows = Rows("promises", f"{state}, of {each.agent}", given, only)
+        return _counted(pages, getattr(each, state), rows)
+
+    judged = [each for each in found.rows if each.kept_rate is not None]
+    lines = [
+        (each.agent, [value(each, state) for state in _STATES], each.kept_rate)
+        for each in judged[:_MOST_AGENTS]
+    ]
+    begun = f"made since {in_zone(window.begin, pages.zone):%Y-%m-%d}"
+    every = pages.links.rows(Rows("agents", begun, given)) if found.total > len(lines) else None
+    return Agents(lines, found.total, every)
 
 
 def _spend(pages: Pages, window: Window) -> Sequence[dict[str, Any]]:

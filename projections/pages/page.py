@@ -22,7 +22,7 @@ from markupsafe import Markup
 
 from casestore import CaseStore
 from casestore.errors import StoreDamaged
-from projections.pages.cells import row_cells
+from projections.pages.cells import cell, row_cells
 from projections.pages.formats import FILTERS, at, shown
 from projections.pages.links import Links
 from projections.query.asking import Ask
@@ -164,7 +164,7 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.filters.update(FILTERS)
-    made.globals["row_cells"] = row_cells
+    made.globals |= {"row_cells": row_cells, "cell": cell}
     return made
 
 

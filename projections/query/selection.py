@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta, tzinfo
+from shlex import quote
 from typing import TypedDict
 
 from casestore.events.policy_document import Document
@@ -98,3 +99,9 @@ class Asked(TypedDict, total=False):
     state: Several
     status: Several
     within: timedelta | None
+
+
+def part_options(part: Iterable[tuple[str, Sequence[str] | None]]) -> Iterator[str]:
+    """The options that choose a part of a store: fields of a selection and their values."""
+    for name, values in part:
+        yield from (f"--{name} {quote(value)}" for value in values or ())

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from projections.reports.declared.period import PERIOD, PeriodLine
     from projections.reports.declared.promises import (
         PROMISE_RATES,
+        PROMISE_RATES_BY_AGENT,
         PROMISES_REPORT,
+        AgentRateLine,
         PromiseLine,
         RateLine,
     )
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     cases = CASES_REPORT
     promises = PROMISES_REPORT
     promise_rates = PROMISE_RATES
+    promise_rates_by_agent = PROMISE_RATES_BY_AGENT
     goodwill_history = HISTORY
     goodwill_spend = SPEND
     goodwill_given = GIVEN
@@ -93,7 +96,8 @@ _NAMES = {
     "projections.reports.declared.overdue": "overdue=OVERDUE OverdueLine",
     "projections.reports.declared.period": "period=PERIOD PeriodLine",
     "projections.reports.declared.promises": (
-        "promise_rates=PROMISE_RATES promises=PROMISES_REPORT PromiseLine RateLine"
+        "promise_rates=PROMISE_RATES promise_rates_by_agent=PROMISE_RATES_BY_AGENT "
+        "promises=PROMISES_REPORT AgentRateLine PromiseLine RateLine"
     ),
     "projections.reports.declared.repeats": "repeats=REPEATS RepeatLine",
     "projections.reports.declared.responses": (
@@ -111,6 +115,7 @@ if not TYPE_CHECKING:  # a type checker would take any name to be here
 __all__ = [
     "REPORTS",
     "AgeLine",
+    "AgentRateLine",
     "AllowanceLine",
     "Asked",
     "BacktestLine",
@@ -155,6 +160,7 @@ __all__ = [
     "overdue",
     "period",
     "promise_rates",
+    "promise_rates_by_agent",
     "promises",
     "repeats",
     "response_counts",

@@ -140,6 +140,10 @@ class Site:
         moment, address = asked
         tables = None
         if not (_of_one(address) or head.position <= self.small):
+            if address.then is not None and not self.library.has(asked, head):
+                found = self.library.tables(address.then, head, PATIENCE)
+                if isinstance(found, Waiting):
+                    return found
             if not is_quick(address) or self.library.has(asked, head):
                 return self.library.slow(asked, head, PATIENCE)
             if not moment.present:
@@ -224,7 +228,7 @@ class Site:
 
 def _of_one(address: Address) -> bool:
     """Whether a page needs only some streams, so that it is made at once at any moment."""
-    return address.page in ("case", "customer", "policy", "changed")
+    return address.page in ("case", "customer", "policy", "changed") and address.then is None
 
 
 def _progress(found: Waiting) -> Shown:
@@ -243,7 +247,7 @@ def _failed(error: Exception) -> Shown:
     """What is said of an error: no message that could have words in it."""
     match error:
         case NotAsked() | CannotAsk():
-            return Shown(plain("This cannot be asked", str(error)[:500]), 400)
+            return Shown(plain("This cannot be asked", _sentence(error)[:500]), 400)
         case StreamNotFound():
             return Shown(plain("There is no such case or customer", "Check the id."), 404)
         case KeyFileError():
@@ -278,11 +282,13 @@ def _html(text: str, status: int = 200, headers: dict[str, str] | None = None) -
 
 def refusal(refused: Refused) -> Response:
     """The answer to a request that is refused."""
-    text = str(refused)
     headers = {"allow": "GET, HEAD"} if refused.status == 405 else {}
-    return _html(
-        plain("This is not answered", f"{text[:1].upper()}{text[1:]}."), refused.status, headers
-    )
+    return _html(plain("This is not answered", _sentence(refused)), refused.status, headers)
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 # --- around the application ------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, get_args
 from urllib.parse import parse_qsl, urlencode
 
 from casestore.errors import quoted
+from projections.pages.changed import About
 from projections.pages.links import Place, Rows, Values, options
 from projections.pages.lists import LISTS
 from projections.query.measures import STEPS, Step
@@ -51,11 +52,29 @@ class Address(NamedTuple):
     page: str = "overview"
     """One of PAGES."""
     id: str = ""
-    """Of a case or a customer; of the page of changes, the case that it is about, if one is."""
+    """Of a case or a customer."""
     by: Step = "month"
     rows: Rows | None = None
     since: datetime | None = None
     """Of the page of changes: since when."""
+    about: About = About()
+    """Of the page of changes: what it is about."""
+
+    @property
+    def then(self) -> Moment | None:
+        """The earlier moment that a list is compared with: that takes long."""
+        return Moment(self.since, self.since) if self.about.rows is not None else None
+
+    def changed(self, since: datetime) -> Address:
+        """The page of what has changed, since a time, in what this page is about."""
+        match self.page:
+            case "case" | "customer" as kind:
+                about = About(kind, self.id)
+            case "list":
+                about = About("list", rows=self.rows)
+            case _:
+                about = self.about
+        return Address("changed", since=since, about=about)
 
 
 class Asked(NamedTuple):
@@ -94,9 +113,22 @@ def read(page: str, query: str, zone: tzinfo) -> Asked:
             since = _time(given, "since", zone)
             if since is None:
                 raise NotAsked("since is missing: the time since when")
-            return Asked(moment, Address(page, _one(given, "case"), since=since))
+            return Asked(moment, Address(page, since=since, about=_about(given, zone)))
         case _:
             return Asked(moment, Address(page))
+
+
+def _about(given: Mapping[str, Sequence[str]], zone: tzinfo) -> About:
+    named = [name for name in ("case", "customer", "of") if name in given]
+    match named:
+        case []:
+            return About()
+        case ["case" | "customer" as kind]:
+            return About(kind, _one(given, kind, needed=True))
+        case ["of"]:
+            return About("list", rows=_rows(given, zone))
+        case _:
+            raise NotAsked("what has changed is asked of one case, one customer or one list")
 
 
 def values(query: str) -> dict[str, list[str]]:
@@ -245,20 +277,22 @@ def parts(address: Address) -> Iterator[tuple[str, str]]:
         yield "by", address.by
     if address.since is not None:
         yield "since", told(address.since)
-        if address.id:
-            yield "case", address.id
-    if (rows := address.rows) is not None:
-        yield "of", rows.report
-        if rows.title:
-            yield "title", rows.title
-        for name, value in rows.options:
-            several = value if isinstance(value, tuple) else (value,)
-            yield from ((f"ask.{name}", _told(each)) for each in several)
-        for kind, chosen in (("is", rows.only), ("not", rows.but)):
-            for name, wanted in chosen:
-                yield from (
-                    (f"{kind}.{name}", "" if each is None else f"={each}") for each in wanted
-                )
+        if address.about.id:
+            yield address.about.kind, address.about.id
+    if (rows := address.rows or address.about.rows) is not None:
+        yield from _of_rows(rows)
+
+
+def _of_rows(rows: Rows) -> Iterator[tuple[str, str]]:
+    yield "of", rows.report
+    if rows.title:
+        yield "title", rows.title
+    for name, value in rows.options:
+        several = value if isinstance(value, tuple) else (value,)
+        yield from ((f"ask.{name}", _told(each)) for each in several)
+    for kind, chosen in (("is", rows.only), ("not", rows.but)):
+        for name, wanted in chosen:
+            yield from ((f"{kind}.{name}", "" if each is None else f"={each}") for each in wanted)
 
 
 def told(at: datetime) -> str:

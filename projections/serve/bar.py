@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta, tzinfo
 from math import ceil
 from typing import NamedTuple
@@ -80,13 +82,39 @@ def bar(
             sliders=[slider(name, getattr(moment, name), begin, now, zone) for name in SLIDERS],
             news=_news(asked, head, position),
             now=address_of(Asked(PRESENT, address)),
-            case_id=address.id if address.page in ("case", "changed") else "",
+            hidden=[each for each in parts(address.changed(EPOCH)) if each[0] != "since"],
+            named=_NAMED[address.changed(EPOCH).about.kind],
+            compare=list(compare(asked, now)),
             since=address.since,
             local=local,
             zone=zone,
             quick=quick,
         )
     )
+
+
+_NAMED = {
+    "store": "",
+    "case": "in this case ",
+    "customer": "of this customer ",
+    "list": "in this list ",
+}
+_BACK = (("a day", 1), ("a week", 7), ("30 days", 30), ("a year", 365))
+
+
+def compare(asked: Asked, now: datetime) -> Iterator[tuple[str, str]]:
+    """The moments that a page can be compared with at once: in words, and the address.
+
+    They are full hours, so that the tables that take long are made for few moments.
+    """
+    moment, address = asked
+    at = moment.as_of or moment.known_at
+    if at is not None:
+        yield "the present", address_of(Asked(PRESENT, address.changed(at)))
+    for name, days in _BACK:
+        with suppress(OverflowError):
+            since = (at or now.replace(minute=0, second=0, microsecond=0)) - timedelta(days=days)
+            yield f"{name} before", address_of(Asked(moment, address.changed(since)))
 
 
 def slider(name: str, at: datetime | None, begin: datetime, now: datetime, zone: tzinfo) -> Slider:

@@ -51,8 +51,11 @@
     const now = bar(), next = page.querySelector(".bar");
     if (now && next) {
       for (const name of ["position", "own", "live"]) now.dataset[name] = next.dataset[name];
-      now.querySelector(".news").replaceChildren(
-        ...[...next.querySelector(".news").childNodes].map((each) => document.adoptNode(each)));
+      for (const part of [".news", ".compare", "details"]) {
+        const old = now.querySelector(part), made = next.querySelector(part);
+        if (old.contains(document.activeElement)) continue; // somebody is at it
+        old.replaceChildren(...[...made.childNodes].map((each) => document.adoptNode(each)));
+      }
       for (const range of now.querySelectorAll("input[type=range]")) {
         const other = next.querySelector(`#${range.id}`);
         if (range === document.activeElement) continue; // somebody is moving it

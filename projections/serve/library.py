@@ -237,7 +237,8 @@ class Library:
     def _page(self, asked: Asked) -> Callable[[], Job]:
         def job() -> Job:
             found = self._moments.get(asked.moment)
-            return MakePage(asked, found.tables if found else None)
+            then = self._moments.get(asked.address.then or asked.moment)
+            return MakePage(asked, found.tables if found else None, then.tables if then else None)
 
         return job
 

@@ -15,18 +15,18 @@ from markupsafe import Markup
 from casestore import CaseStore
 from casestore.errors import StoreUnavailable
 from projections.pages.case_file import case_page
-from projections.pages.changed import changed_page
+from projections.pages.changed import About, changed_page
 from projections.pages.customer_file import customer_page
 from projections.pages.lessons import lessons_page
 from projections.pages.links import Rows
 from projections.pages.lists import list_page
 from projections.pages.overview import overview
-from projections.pages.page import Frame, Pages
+from projections.pages.page import PARTS, Frame, Pages
 from projections.pages.policy import policy_page
 from projections.query.asking import Ask, MadeMoment, asking, asking_made
 from projections.query.seal import newest_seal
-from projections.query.selection import Selection
-from projections.serve.asked import Addresses, Asked, Moment, address_of, told
+from projections.query.selection import Selection, part_options
+from projections.serve.asked import Address, Addresses, Asked, Moment, address_of, told
 from projections.serve.looks import head_style
 
 CSP = (
@@ -53,9 +53,17 @@ class How(NamedTuple):
 
     zone: tzinfo
     reveal: bool = False
+    part: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """The part of the store that the pages are about: fields of a Selection and their values."""
 
 
-def make_page(store: CaseStore, asked: Asked, how: How, made: MadeMoment | None = None) -> Made:
+def make_page(
+    store: CaseStore,
+    asked: Asked,
+    how: How,
+    made: MadeMoment | None = None,
+    then: MadeMoment | None = None,
+) -> Made:
     """Make a page.
 
     Args:
@@ -63,6 +71,7 @@ def make_page(store: CaseStore, asked: Asked, how: How, made: MadeMoment | None 
         asked: which page, at which moment.
         how: how times and words are shown.
         made: the tables of that moment, for a page that is about more than one case or customer.
+        then: the tables of `Address.then`; without them they are made here.
 
     Raises:
         StreamNotFound: there is no such case or customer.
@@ -74,7 +83,7 @@ def make_page(store: CaseStore, asked: Asked, how: How, made: MadeMoment | None 
         try:
             with _opened(store, asked, how, made) as ask:
                 pages = _pages(store, ask, asked.moment, how)
-                return Made(_html(pages, asked), pages.as_of, ask.position)
+                return Made(_html(pages, asked, then), pages.as_of, ask.position)
         except ProgrammingError as error:  # a rebuild dropped a table on PostgreSQL meanwhile
             if tries == _TRIES - 1:
                 raise StoreUnavailable("the tables are being replaced; try again") from error
@@ -84,23 +93,35 @@ def make_page(store: CaseStore, asked: Asked, how: How, made: MadeMoment | None 
 @contextmanager
 def _opened(store: CaseStore, asked: Asked, how: How, made: MadeMoment | None) -> Iterator[Ask]:
     moment, address = asked
-    selection = Selection(as_of=moment.as_of, known_at=moment.known_at, tz=how.zone)
+    own: Any = dict(how.part)
+    selection = Selection(as_of=moment.as_of, known_at=moment.known_at, tz=how.zone, **own)
     if made is not None:
         with asking_made(store, made, selection) as ask:
             yield ask
         return
-    if not moment.present:
-        # Only the streams that the page needs are read.
-        about = "customer" if address.page == "customer" else "case"
-        if address.page in ("case", "customer", "policy", "changed"):
-            selection = replace(selection, **_of_one(about, address.id))
-    with asking(store, selection) as ask:
-        yield ask.about(case=None, customer=None)  # what is read is not what the page is about
+    reads = selection
+    if not moment.present and (read := _read(address)) is not None:
+        reads = replace(selection, **{**_WHOLE, **read})
+    with asking(store, reads) as ask:
+        # What is read is not what the page is about.
+        yield ask.about(**{**_WHOLE, **own})
 
 
-def _of_one(kind: str, id_: str) -> dict[str, Any]:
-    """The part of a selection for one case or customer; of none, for a page about neither."""
-    return {kind: (id_,)}
+_WHOLE: dict[str, Any] = dict.fromkeys(PARTS)
+
+
+def _read(address: Address) -> dict[str, Any] | None:
+    """The part of the store that a page of another moment reads; None for all of it."""
+    kind, id_ = address.page, address.id
+    if address.page == "changed":
+        kind, id_ = address.about.kind, address.about.id
+    match kind:
+        case "case" | "customer":
+            return {kind: (id_,)}
+        case "policy" | "store":
+            return {"case": ("",)}  # none: it asks no report
+        case _:
+            return None
 
 
 def _pages(store: CaseStore, ask: Ask, moment: Moment, how: How) -> Pages:
@@ -126,16 +147,17 @@ def _options(ask: Ask, how: How) -> Iterator[str]:
     for name in ("as_of", "known_at"):
         if (at := getattr(ask.selection, name)) is not None:
             yield f"--{name.replace('_', '-')} {told(at)}"
+    yield from part_options(how.part)
     yield f"--tz {how.zone}"
     if how.reveal:
         yield "--reveal"
 
 
-def _html(pages: Pages, asked: Asked) -> str:
+def _html(pages: Pages, asked: Asked, then: MadeMoment | None) -> str:
     address = asked.address
 
-    def changed_of(case_id: str) -> str:
-        return address_of(asked._replace(address=address._replace(id=case_id)))
+    def changed_of(about: About) -> str:
+        return address_of(asked._replace(address=address._replace(about=about)))
 
     match address.page:
         case "case":
@@ -149,6 +171,6 @@ def _html(pages: Pages, asked: Asked) -> str:
         case "lessons":
             return lessons_page(pages)
         case "changed" if address.since is not None:
-            return changed_page(pages, address.since, address.id, changed_of)
+            return changed_page(pages, address.since, address.about, changed_of, then)
         case _:
             return overview(pages, address.by)

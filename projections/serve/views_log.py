@@ -52,13 +52,17 @@ class ViewsLog:
             store_id: of which store.
         """
         moment, address = asked
+        rows = address.rows or address.about.rows
+        kind, id_ = address.page, address.id
+        if address.page == "changed":
+            kind, id_ = address.about.kind, address.about.id
         view = {
             "at": told(datetime.now(UTC)),
             "who": who,
             "page": address.page,
-            "list": None if address.rows is None else address.rows.report,
-            "case": address.id if address.page in ("case", "changed") and address.id else None,
-            "customer": address.id if address.page == "customer" else None,
+            "list": None if rows is None else rows.report,
+            "case": id_ if kind == "case" else None,
+            "customer": id_ if kind == "customer" else None,
             "as_of": None if moment.as_of is None else told(moment.as_of),
             "known_at": None if moment.known_at is None else told(moment.known_at),
             "since": None if address.since is None else told(address.since),

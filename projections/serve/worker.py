@@ -39,6 +39,8 @@ class MakePage(NamedTuple):
 
     asked: Asked
     tables: MadeMoment | None
+    then: MadeMoment | None = None
+    """The tables of `Address.then`, if they are made."""
 
 
 class Failed(NamedTuple):
@@ -141,7 +143,7 @@ def _store(stores: dict[str, CaseStore], url: str) -> CaseStore:
 
 def _done(store: CaseStore, job: Job, how: How, pipe: Connection) -> Outcome:
     if isinstance(job, MakePage):
-        return make_page(store, job.asked, how, job.tables)
+        return make_page(store, job.asked, how, job.tables, job.then)
     _folders.add(job.path.parent)
     selection = Selection(as_of=job.moment.as_of, known_at=job.moment.known_at, tz=how.zone)
     job.path.unlink(missing_ok=True)

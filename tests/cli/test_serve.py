@@ -60,14 +60,16 @@ def test_every_page_that_a_page_leads_to_is_there(server: Served) -> None:
         seen.add(address)
         left += [each.partition("#")[0] for each in links(server.page(address))]
     kinds = {each.partition("?")[0] for each in seen}
-    assert kinds == {"/", "/list", "/case", "/customer", "/policy", "/lessons"}
+    assert kinds == {"/", "/list", "/case", "/customer", "/policy", "/lessons", "/changed"}
 
 
 def test_a_link_keeps_to_the_moment_of_its_page(server: Served) -> None:
     for page in (f"/?as_of={AT}&known_at={AT}", f"/list?of=today&as_of={AT}&known_at={AT}"):
         inside = [each for each in links(server.page(page)) if not each.startswith("/casestore")]
         away = [e for e in inside if "as_of=2026-05-12T00%3A00%3A00Z" not in e]
-        assert away == ["/"] or all(each in ("/", "/list?of=today") for each in away), away
+        compared = [each for each in away if each.startswith("/changed?since=2026-05-12T")]
+        assert len(compared) == 1  # this moment with the present
+        assert set(away) - {*compared} <= {"/", "/list?of=today"}, away
 
 
 def test_numbers_are_those_of_the_reports(casestore: Casestore, server: Served) -> None:
@@ -78,6 +80,17 @@ def test_numbers_are_those_of_the_reports(casestore: Casestore, server: Served) 
         rows = casestore(report, "--as-of", AT, "--format", "json").fine().json["rows"]
         page = server.page(f"/list?of={report}&as_of={AT}")
         assert re.search(rf"<strong>{len(rows)}</strong> rows?", page), report
+
+
+def test_an_agent_leads_to_their_promises(casestore: Casestore, server: Served) -> None:
+    found = [each for each in links(server.page("/list?of=agents")) if "made_by" in each]
+    rates = casestore("promises", "--rate-by-agent", "--format", "json").fine().json["rows"]
+    assert len(found) == len(rates) > 1
+    for each, rate in zip(found, rates, strict=True):
+        own = casestore("promises", "--agent", rate["agent"], "--format", "json").fine().json
+        text = Read(server.page(each)).text
+        assert f"Promises: of {rate['agent']}" in text
+        assert re.search(rf"\b{len(own['rows'])} rows?\b", text)
 
 
 def test_the_sliders_lead_to_an_address_with_the_times(server: Served) -> None:
@@ -124,7 +137,7 @@ def test_a_promise_that_became_due_has_changed_a_case(tmp_path: Path) -> None:
     with served(casestore) as running:
         time.sleep(max(0, due.timestamp() - time.time()) + 0.1)
         text = Read(running.page(f"/changed?case=first&since={since}")).text
-        assert "promise p1 state open broken" in text
+        assert "first p1 State open broken" in text
         assert "What came on record Nothing." in text
 
 

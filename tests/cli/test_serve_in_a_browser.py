@@ -87,6 +87,12 @@ def test_the_slider_moves_the_page(browser: Browser, server: Served, state: Path
         assert "as_of=2026-05-1" in page.url
         assert count.count() < whole
         assert page.locator("#as_hour-told").inner_text().startswith("2026-05-1")
+        # What leads on from the bar is about the moment that is shown.
+        compare = page.locator(".compare a", has_text="a day before").get_attribute("href") or ""
+        assert re.search(
+            r"/changed\?since=2026-05-1[01]T.*&case=nine-days&as_of=2026-05-1", compare
+        )
+        assert page.locator("form[action='/changed'] [name=as_of]").count() == 1
         # By keyboard: one step back, and the focus stays.
         before = moment(page)
         page.locator("#as_hour").focus()
@@ -128,6 +134,24 @@ def test_from_a_number_to_its_cases_to_a_case(
         page.locator("main tbody tr").first.get_by_role("link").first.click()
         assert page.get_by_role("heading", level=1).inner_text().startswith("Case ")
         assert "As of 2026-05-12" in moment(page)
+
+
+def test_what_has_changed_is_one_click_away(browser: Browser, server: Served, state: Path) -> None:
+    with tab(browser, server, state) as opened:
+        page = opened.page
+        for path, told in (
+            ("/", "What has changed"),
+            ("/policy", "What has changed"),
+            ("/list?of=promises", "What has changed: Promises"),
+            ("/case?id=nine-days", "What has changed: case nine-days"),
+            ("/customer?id=C-2207", "What has changed: customer C-2207"),
+        ):
+            page.goto(f"{server.base}{path}")
+            page.get_by_role("link", name="a year before").click()
+            assert page.get_by_role("heading", level=1).inner_text() == told
+        # Of the customer to a day later: the same page, at another moment.
+        page.get_by_role("link", name="a day before").click()
+        assert page.get_by_role("heading", level=1).inner_text() == told
 
 
 def test_what_is_recorded_is_shown_live(browser: Browser, tmp_path: Path) -> None:

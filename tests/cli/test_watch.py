@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from cli.commands.watch import changes
+from projections.query.row_changes import row_changes
 from tests.support.command_line import Casestore, demo_store
 from tests.support.terminal import terminal
 
@@ -157,14 +157,5 @@ def test_every_report_can_be_watched(tmp_path: Path) -> None:
         by = ("--by", "month") if asked == "causes" else ()
         lines = demo(*asked.split(), *by, "--format", "ndjson").fine().out.splitlines()
         rows = [json.loads(line) for line in lines]
-        assert [change for change, _ in changes(rows, rows)] == []
-        assert len(list(changes(rows, []))) == len(rows)
-
-
-def test_rows_that_nothing_tells_apart_are_compared_in_order() -> None:
-    one, two = {"x": 1}, {"x": 1}
-    assert list(changes([one], [one, two])) == [("new", two)]
-    assert list(changes([one, two], [one])) == [("gone", two)]
-    older, newer = ({"case_id": "a", "waiting_s": n, "unanswered": 1} for n in (1, 2))
-    assert list(changes([older], [newer])) == []
-    assert list(changes(None, [newer])) == [("present", newer)]
+        assert list(row_changes(rows, rows)) == []
+        assert len(list(row_changes(rows, []))) == len(rows)

@@ -39,11 +39,11 @@ class CauseLine(Line, frozen=True, kw_only=True):
 def _answer(view: View, *, by: str) -> Answer[CauseLine]:
     asked, zone = view.selection, view.selection.tz
     upheld = f"outcome IN ({', '.join('?' * len(UPHELD))})"
-    every: list[FindingRow] = view.chosen(FINDINGS, upheld, params=UPHELD, time=None)
+    every: list[FindingRow] = view.chosen(FINDINGS, upheld, time=None, params=UPHELD)
     rows = [row for row in every if asked.in_window(row.at)]
-    in_these = f"stream IN (SELECT stream FROM {view.at(FINDINGS)})"
-    given: list[GoodwillRow] = view.select(GOODWILL, f"status = 'given' AND {in_these}")
-    by_id = {row.event_id: row for row in given}
+    of_these = {event_id for row in rows for event_id in row.given}
+    given: list[GoodwillRow] = view.lookup(GOODWILL, "event_id", of_these)
+    by_id = {row.event_id: row for row in given if row.status == "given"}
 
     def group(row: FindingRow) -> str | None:
         if by == "month":

@@ -65,6 +65,17 @@ class RateLine(Line, frozen=True, kw_only=True):
     kept_rate: float | None
 
 
+class AgentRateLine(Line, frozen=True, kw_only=True):
+    """The promises that one agent made."""
+
+    agent: str
+    kept: int
+    late: int
+    broken: int
+    withdrawn: int
+    kept_rate: float | None
+
+
 def line_of(promise: PromiseRow, customer_id: str, as_of: datetime) -> PromiseLine:
     """The line of a promise as of a time.
 
@@ -141,13 +152,22 @@ def _answer(
 def _rates(view: View) -> Answer[RateLine]:
     rows = lines(view)
     by_team = grouped(rows, lambda row: row.team)
-    fields = RateLine.__struct_fields__[1:]
-    found = [
-        RateLine(team=team, **{name: counts[name] for name in fields})
-        for team, counts in ((team, _counts(each)) for team, each in by_team.items())
-    ]
+    found = [RateLine(team=team, **_rate(each)) for team, each in by_team.items()]
     found.sort(key=lambda row: (row.kept_rate is None, row.kept_rate or 0, row.team or ""))
     return Answer(found, _counts(rows))
+
+
+def _agent_rates(view: View) -> Answer[AgentRateLine]:
+    rows = lines(view)
+    by_agent = grouped(rows, lambda row: row.made_by)
+    found = [AgentRateLine(agent=agent, **_rate(each)) for agent, each in by_agent.items()]
+    found.sort(key=lambda row: (-(row.late + row.broken + row.withdrawn), row.kept, row.agent))
+    return Answer(found, _counts(rows))
+
+
+def _rate(rows: Sequence[PromiseLine]) -> dict[str, Any]:
+    counts = _counts(rows)
+    return {name: counts[name] for name in ("kept", *_BROKEN, "kept_rate")}
 
 
 PROMISE_RATES = Report(
@@ -157,6 +177,14 @@ PROMISE_RATES = Report(
     _rates,
     needs=(PROMISES,),
     shown="team kept late broken withdrawn kept_rate",
+)
+PROMISE_RATES_BY_AGENT = Report(
+    "promises",
+    "How many of their promises each agent keeps.",
+    AgentRateLine,
+    _agent_rates,
+    needs=(PROMISES,),
+    shown="agent kept late broken withdrawn kept_rate",
 )
 PROMISES_REPORT = Report(
     "promises",
@@ -171,6 +199,11 @@ PROMISES_REPORT = Report(
         Option("state", "Only those that stand so.", STATES, multiple=True),
         Option("kind", "Only those of that kind.", KINDS, multiple=True),
         Option("rate", "How many of its promises each team keeps.", instead=PROMISE_RATES),
+        Option(
+            "rate-by-agent",
+            "How many of their promises each agent keeps.",
+            instead=PROMISE_RATES_BY_AGENT,
+        ),
     ),
     example="promises --broken --team north",
 )

@@ -33,7 +33,7 @@ ROLES = {
     },
     "supervisor": {"limits": {"EUR": {"per_gesture": "200"}, "GBP": {"per_gesture": "90"}}},
 }
-POLICIES = (
+POLICIES: tuple[dict[str, Any], ...] = (
     {},
     {"roles": ROLES, "goodwill": {"gestures_per_year": 1}},
     {"goodwill": {"gestures_per_year": 1, "per_year": {"EUR": "9"}}},

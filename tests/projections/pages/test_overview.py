@@ -125,6 +125,13 @@ def test_promises_and_gestures_are_those_of_the_reports(store: CaseStore, html: 
     shown = numbers(table(html, "Promises kept, by team"), 5)
     assert [row[0] for row in shown] == [line.team or "no team" for line in rates]
     assert [row[1] for row in shown] == [str(line.kept) for line in rates]
+    agents = reports.promise_rates_by_agent(store, **ASKED, since=SINCE)
+    shown = numbers(table(html, "Promises kept, by agent"), 5)
+    assert shown == [
+        tuple(map(str, (row.agent, row.kept, row.late, row.broken, row.withdrawn)))
+        for row in agents.rows[:8]
+    ]
+    assert f"All {agents.total} agents who made promises" in html
     spent = reports.goodwill_spend(store, **ASKED, by="month", since=SINCE).rows
     given = numbers(table(html, "Goodwill and remedies, by month and currency"), 3)
     assert sorted(given) == sorted(

@@ -165,10 +165,10 @@ def waiting(store: CaseStore) -> list[str]:
 
 
 def broken(store: CaseStore) -> list[str]:
-    found = reports.promises(store, as_of=AT, since=datetime(2024, 2, 1, tzinfo=UTC))
-    rows = [row for row in found.rows if row.state == "broken"]
-    first = min(rows, key=lambda row: (row.due_at or AT, row.case_id))
-    return [first.case_id, first.made_by]
+    since = datetime(2024, 2, 1, tzinfo=UTC)
+    first = reports.promise_rates_by_agent(store, as_of=AT, since=since).rows[0]
+    counts = first.kept, first.late, first.broken, first.withdrawn
+    return ["\t".join(map(str, (first.agent, *counts, percent(first.kept_rate))))]
 
 
 def bounced_replies(store: CaseStore) -> list[str]:
@@ -204,8 +204,8 @@ QUESTIONS = {
     ),
     "promises": Question(
         "Who breaks promises?",
-        (named("Promises kept"), Click("the number “broken”", lambda tab: of_all(tab, "broken"))),
-        first_row,
+        (named("Promises by agent"),),
+        lambda tab: tab.page.get_by_role("region", name="Promises kept, by agent"),
         broken,
     ),
     "given": Question(

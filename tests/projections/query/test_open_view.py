@@ -50,6 +50,7 @@ ASKED: list[Callable[..., Result[Any]]] = [
     partial(reports.cases, customer="x", case="y"),
     reports.promises,
     reports.promise_rates,
+    reports.promise_rates_by_agent,
     partial(reports.goodwill_history, customer="x"),
     partial(reports.goodwill_spend, by="agent"),
     partial(reports.goodwill_spend, by="month"),

@@ -87,8 +87,9 @@ def every_report(desk: Desk, **times: Any) -> dict[str, Any]:
         for way in ways.get(report.name, [{}]):
             told = report(desk.store, **way, **times)
             said[f"{report.name} {way}"] = (told.rows, told.summary)
-    for counts in (reports.promise_rates, reports.lapse_counts, reports.response_counts):
-        way = {} if counts is reports.promise_rates else {"by": "month"}
+    rates = (reports.promise_rates, reports.promise_rates_by_agent)
+    for counts in (*rates, reports.lapse_counts, reports.response_counts):
+        way = {} if counts in rates else {"by": "month"}
         counted = counts(desk.store, **way, **times)
         said[f"{counts.name} {way} counted"] = (counted.rows, counted.summary)
     return said

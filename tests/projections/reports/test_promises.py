@@ -366,6 +366,13 @@ def test_the_report_of_promises(tmp_path: Path) -> None:
             ("north", 1, 0.25),
             (None, 0, None),  # the manager's, which is still open
         ]
+        agents = reports.promise_rates_by_agent(store, as_of=moment("+6d"))
+        assert agents.summary == told.summary
+        for each in agents.rows:
+            own = reports.promises(store, as_of=moment("+6d"), agent=each.agent).summary
+            states = ("kept", "late", "broken", "withdrawn", "kept_rate")
+            assert [getattr(each, name) for name in states] == [own[name] for name in states]
+        assert agents.rows[0].broken == 1  # whoever breaks the most stands first
         assert reports.promises(store, as_of=moment("+3h")).summary["kept_rate"] is None
 
 

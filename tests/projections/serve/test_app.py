@@ -82,6 +82,23 @@ def test_pages_of_made_tables_are_those_of_a_report(site: Site, moment: Moment) 
         assert main(ask(site, Asked(moment, each)).html) == html, each
 
 
+@pytest.mark.parametrize("moment", [PRESENT, Moment(datetime(2026, 10, 1, tzinfo=UTC))])
+@pytest.mark.parametrize("name", ["promises", "today"])
+def test_what_has_changed_in_a_list_is_told_from_made_tables(
+    site: Site, moment: Moment, name: str
+) -> None:
+    """The earlier moment's tables are made first, with a page that tells how far they are."""
+    since = datetime(2026, 9, 2, tzinfo=UTC)
+    asked = Asked(moment, Address("list", rows=Rows(name)).changed(since))
+    html = wait(site, asked)
+    assert set(site.library._moments) >= {Moment(since, since)}
+    assert "0 came, 0 went" in Read(html).text
+    if not moment.present:
+        site.small = 1_000_000
+        site.library._pages.clear()
+        assert main(ask(site, asked).html) == main(html)
+
+
 def test_a_slow_page_is_made_in_the_background_and_then_kept(site: Site) -> None:
     first = Asked(PRESENT, Address())
     html = wait(site, first)
@@ -151,6 +168,9 @@ def test_the_bar_has_sliders_over_the_whole_history(site: Site) -> None:
     assert least <= value <= most
     assert (most - least) % step == 0
     assert abs(value * 3600 - AT.timestamp()) < step * 3600
+    compare = re.findall(r'href="(/changed[^"]*)"', html)
+    assert compare[0] == "/changed?since=2026-05-12T00%3A00%3A00Z"  # with the present
+    assert "/changed?since=2026-05-11T00%3A00%3A00Z&amp;as_of=2026-05-12T00%3A00%3A00Z" in compare
     assert found[1][3] == found[1][1]  # known at: all that is on record
     assert "As of 2026-05-12" in Read(html).text
 
@@ -171,6 +191,25 @@ def test_several_servers_append_whole_lines_to_one_log(tmp_path: Path) -> None:
         each.join()
     whos = [json.loads(line)["who"][0] for line in path.read_text().splitlines()]
     assert sorted(whos) == sorted("abcd" * 200)
+
+
+def test_the_log_names_whose_changes_were_seen(tmp_path: Path) -> None:
+    log = ViewsLog(tmp_path / "views.ndjson")
+    for address in (
+        Address("case", "K-1"),
+        Address("customer", "C-1"),
+        Address("list", rows=Rows("promises")),
+        Address("policy"),
+    ):
+        log.note("ana", Asked(PRESENT, address.changed(AT)), 7, "id")
+    noted = [json.loads(line) for line in log.path.read_text().splitlines()]
+    told = [(each["page"], each["case"], each["customer"], each["list"]) for each in noted]
+    assert told == [
+        ("changed", "K-1", None, None),
+        ("changed", None, "C-1", None),
+        ("changed", None, None, "promises"),
+        ("changed", None, None, None),
+    ]
 
 
 def test_a_log_that_is_a_link_is_refused(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from projections.pages.changed import About
 from projections.pages.links import Rows
 from projections.serve.asked import (
     PRESENT,
@@ -68,7 +69,9 @@ def test_a_list_comes_back(rows: Rows) -> None:
         Address("overview", by="week"),
         Address("policy"),
         Address("changed", since=T),
-        Address("changed", "a&b", since=T),
+        Address("changed", since=T, about=About("case", "a&b")),
+        Address("changed", since=T, about=About("customer", "K 1")),
+        Address("changed", since=T, about=About("list", rows=ROWS[1])),
     ],
 )
 def test_other_pages_come_back(address: Address) -> None:
