@@ -36,7 +36,7 @@ COMMANDS = {
         "intake:import_",
         "Import events from NDJSON, or from another system's files.",
     ),
-    "export": ("export:export", "Export events as NDJSON, one a line, or as another format."),
+    "export": ("export:export", "Export events as NDJSON, one a line, or in a format of other programs."),
     "case": ("case:case", "Show a case: its state, its timeline, how it came about."),
     "today": (
         "today:today",
