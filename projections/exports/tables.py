@@ -72,18 +72,17 @@ class Rows(NamedTuple):
 def tables() -> Iterator[Table | LeftOut]:
     """Every report, in the order of the command line."""
     for report in REPORTS:
-        name = report.name.replace(" ", "_").replace("-", "_")
         if report.argument is not None:
             yield LeftOut(report.name, f"it is about one {report.argument}, who has to be named")
             continue
-        yield _table(name, report, report.name)
+        yield _table(report, report.name)
         for option in report.options:
             if option.instead is not None:
-                asked = f"{report.name} --{option.name}"
-                yield _table(f"{name}_{option.name}", option.instead, asked)
+                yield _table(option.instead, f"{report.name} --{option.name}")
 
 
-def _table(name: str, report: Report[Any], command: str) -> Table:
+def _table(report: Report[Any], command: str) -> Table:
+    name = command.replace(" --", "_").replace(" ", "_").replace("-", "_")
     codes = (each.kind for each in report.options if each.required and isinstance(each.kind, tuple))
     groups = next(codes, ())
     if not groups:
