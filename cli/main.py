@@ -102,6 +102,7 @@ COMMANDS = {
         "projections:projections",
         "Look after the tables that reports read.",
     ),
+    "relay": ("relay:relay", "Send events to other systems as they are recorded."),
     "events": ("events:events", "List the events that a history can hold."),
     "audit": ("audit:audit", "Seal the history, verify it, and prove it to others."),
     "doctor": ("store:doctor", "Check that a store is whole."),

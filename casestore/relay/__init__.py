@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from casestore.relay.pauses import Pauses
     from casestore.relay.relay import Relay
     from casestore.relay.signing import find_secrets, parse_secrets
-    from casestore.relay.status import RelayStatus, parked_streams, relays
+    from casestore.relay.status import RelayStatus, forget, parked_streams, relays, retry
     from casestore.relay.webhook import Webhook
 
 _NAMES = {
@@ -31,7 +31,7 @@ _NAMES = {
     "casestore.relay.pauses": "Pauses",
     "casestore.relay.relay": "Relay",
     "casestore.relay.signing": "find_secrets parse_secrets",
-    "casestore.relay.status": "RelayStatus parked_streams relays",
+    "casestore.relay.status": "RelayStatus forget parked_streams relays retry",
     "casestore.relay.webhook": "Webhook",
 }
 
@@ -49,7 +49,9 @@ __all__ = [
     "RelayStatus",
     "Webhook",
     "find_secrets",
+    "forget",
     "parked_streams",
     "parse_secrets",
     "relays",
+    "retry",
 ]

@@ -1,10 +1,12 @@
-"""How each relay of a store stands."""
+"""How each relay of a store stands, and what an operator does about it."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
+from casestore.errors import NotRelayed
 from casestore.relay.checkpoints import Checkpoint, Parked, checkpoints_of
 from casestore.store import CaseStore
 from casestore.streams.history import from_microseconds
@@ -35,21 +37,38 @@ class RelayStatus(NamedTuple):
 
 def relays(store: CaseStore) -> list[RelayStatus]:
     """How each relay of a store stands, by name. Raises StoreUnavailable."""
-    checkpoints = checkpoints_of(store)
-    try:
+    with closing(checkpoints_of(store)) as checkpoints:
         parked = checkpoints.parked()
         return [_status(store, point, parked) for point in checkpoints.all()]
-    finally:
-        checkpoints.close()
 
 
 def parked_streams(store: CaseStore, name: str | None = None) -> list[Parked]:
     """The streams that a relay has put aside, or all of them. Raises StoreUnavailable."""
-    checkpoints = checkpoints_of(store)
-    try:
+    with closing(checkpoints_of(store)) as checkpoints:
         return checkpoints.parked(name)
-    finally:
-        checkpoints.close()
+
+
+def retry(store: CaseStore, name: str) -> bool:
+    """Let a relay try again at once, also what it has parked, and also if it has stopped.
+
+    Returns whether there is such a relay. Raises StoreUnavailable.
+    """
+    with closing(checkpoints_of(store)) as checkpoints:
+        return checkpoints.retry(name)
+
+
+def forget(store: CaseStore, name: str) -> bool:
+    """Forget how far a relay is, and what it has parked; a new one may then have its name.
+
+    Returns whether there was such a relay. Raises NotRelayed while it runs, and StoreUnavailable.
+    """
+    with closing(checkpoints_of(store)) as checkpoints:
+        if checkpoints.load(name) is None:
+            return False
+        with checkpoints.lease(name) as has_lease:
+            if not has_lease:
+                raise NotRelayed(f"{name} is relaying; stop it first")
+            return checkpoints.forget(name)
 
 
 def _status(store: CaseStore, point: Checkpoint, parked: list[Parked]) -> RelayStatus:

@@ -23,6 +23,7 @@ from casestore.journal.url import SQLiteUrl, parse_url
 from casestore.keys.key_file import kek_id, load_key_file
 from casestore.privacy.erasure import reapply
 from casestore.privacy.erasure_list import list_file
+from casestore.relay import relays
 from casestore.streams.customer import STORE
 from casestore.streams.wording import counted
 from casestore.tlog.note import Verifier
@@ -85,6 +86,8 @@ def _kept_apart(store: CaseStore) -> list[str]:
     folder = _audit_folder(store)
     if folder is not None and folder.exists():
         things.append(f"the audit folder {folder}")
+    if names := [each.relay for each in relays(store)]:
+        things.append(f"how far each relay is ({', '.join(names)}), which only its receiver knows")
     return things or ["nothing: the store is unsealed, and was never sealed with a signature"]
 
 
