@@ -42,6 +42,7 @@ class SQLiteCheckpoints(Checkpoints):
     def make(self) -> None:
         os.close(self._shared(self.path))
         with self._answers(), closing(connect(self.path, isolation_level=None, timeout=30)) as db:
+            db.execute("PRAGMA journal_mode = WAL")
             for statement in tables():
                 db.execute(statement)
 
