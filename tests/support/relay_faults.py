@@ -79,7 +79,7 @@ class Sink:
             server.shutdown()
             self._thread.join()
             server.server_close()
-            assert server.errors == []
+            assert server.errors == [], server.errors[0]
 
 
 def relaying(url: str, port: int, batch: int | None, ready: Any) -> None:
