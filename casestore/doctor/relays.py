@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from casestore.doctor.finding import DoctorFinding
+from casestore.errors import StoreUnavailable
 from casestore.relay.status import RelayStatus, relays
 from casestore.store import CaseStore
 from casestore.streams.wording import counted
@@ -12,7 +13,13 @@ from casestore.streams.wording import counted
 
 def find(store: CaseStore) -> Iterator[DoctorFinding]:
     """Tell each relay's lag; a warning where it fails, has stopped, or has put streams aside."""
-    for each in relays(store):
+    try:
+        found = relays(store)
+    except StoreUnavailable as error:
+        do = "ask the owner of the store for the right to read it"
+        yield DoctorFinding("warning", "relays", "how far they are", f"cannot be read: {error}", do)
+        return
+    for each in found:
         what = f"is at position {each.position}, {counted(each.lag_events, 'event')} behind"
         if each.state == "stopped":
             what += f", and has stopped: {each.last_error}"

@@ -17,6 +17,8 @@ _BEGIN = b'{"specversion":'
 class LinesFile:
     """A file that grows by a line for each event. Only its owner can read a new one.
 
+    One relay alone may write it.
+
     Where a relay was killed while it wrote, the file ends in part of a line: that part is removed,
     as the whole line is written again.
     """

@@ -110,21 +110,23 @@ class Relay:
             NotRelayed: the receiver is gone, or did not take an event for as long as asked (with
                 `once`: now); or another process has the name.
             HistoryChanged: the store does not hold the event that was sent last.
-            StoreUnavailable: the store was closed; or, with `once`, it does not answer.
+            StoreUnavailable: the store was closed; or it does not answer at the start, or at all
+                with `once`.
             StoreDamaged: an event cannot be read.
             KeyFileError: the key file is missing, or does not hold the right key.
         """
         self._stop = stop or StopSignal()
-        outage, told = Outage(f"the relay {self.name}"), False
+        outage, told, begun = Outage(f"the relay {self.name}"), False, False
         try:
             while not self._stop.is_set():
                 try:
                     with self._checkpoints.lease(self.name) as has_lease:
+                        begun = True
                         if has_lease:
                             self._work(outage, once)
                             return
                 except StoreUnavailable as error:
-                    if once or self._store.closed:
+                    if once or not begun or self._store.closed:
                         raise
                     self._feed.restart()
                     outage.wait(error, self._stop)
@@ -215,10 +217,10 @@ class Relay:
                 continue
             one = self._park and point.attempts > 0
             following = self._feed.next(point.after, self._parked, one=one)
-            self.history += following.history
             if following.message is not None:
                 kept = point = self._send(point, following, following.message, once)
             elif following.after != point.after:
+                self.history += following.history
                 point = point._replace(after=following.after)
             else:
                 kept = self._keep(point, kept)
@@ -261,6 +263,7 @@ class Relay:
         answer = self._receiver.send(message)
         if answer.taken:
             self.delivered += following.number
+            self.history += following.history
             point = Checkpoint(self.name, following.after, point.target)
             self._checkpoints.save(point)
             return point

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from casestore.backup.backup import copy as copy_store
 from casestore.backup.backup import restore as restore_backup
 from casestore.backup.upgrade import backup_place
 from casestore.backup.upgrade import upgrade as upgrade_store
-from casestore.errors import CannotTell, KeyFileError
+from casestore.errors import CannotTell, KeyFileError, StoreUnavailable
 from casestore.journal.place import shown_as
 from casestore.journal.url import SQLiteUrl, parse_url
 from casestore.keys.key_file import kek_id, load_key_file
@@ -86,7 +87,10 @@ def _kept_apart(store: CaseStore) -> list[str]:
     folder = _audit_folder(store)
     if folder is not None and folder.exists():
         things.append(f"the audit folder {folder}")
-    if names := [each.relay for each in relays(store)]:
+    names: list[str] = []
+    with suppress(StoreUnavailable):  # a backup takes less than to read them may
+        names = [each.relay for each in relays(store)]
+    if names:
         things.append(f"how far each relay is ({', '.join(names)}), which only its receiver knows")
     return things or ["nothing: the store is unsealed, and was never sealed with a signature"]
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from os import cpu_count
 from signal import SIGTERM, signal
 from threading import Event as StopSignal
+from typing import Any
 
 import click
 
+from casestore import StoreUnavailable
 from casestore.relay import relays
 from casestore.streams.wording import duration
 from cli.commands.reports import MANY
@@ -69,7 +72,9 @@ def status() -> None:
     with settings().open_store() as store, Runner(store) as runner:
         rows = [projection._asdict() for projection in runner.status()]
         parked = runner.parked()
-        relaying = [each._asdict() for each in relays(store)]
+        relaying: list[dict[str, Any]] = []
+        with suppress(StoreUnavailable):  # who may read the tables may not read everything
+            relaying = [each._asdict() for each in relays(store)]
     if not for_people():
         told = [{**row, "projection": f"relay {row['relay']}", "version": None} for row in relaying]
         print_rows(_STATUS, [*({**row, "last_error": None} for row in rows), *told])

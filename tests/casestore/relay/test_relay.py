@@ -9,12 +9,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from standardwebhooks import Webhook as Standard
 
 from casestore import CaseStore, HistoryChanged, NotRelayed, StoreUnavailable
+from casestore.doctor.examine import examine
+from casestore.journal.url import PostgresUrl, parse_url
 from casestore.privacy.erasure import erase
 from casestore.relay import (
     Answer,
@@ -31,6 +35,7 @@ from casestore.relay import (
 )
 from casestore.relay.checkpoints import checkpoints_of
 from tests.support import stories
+from tests.support.postgres_server import Server
 from tests.support.receivers import WORD, Receiver, check, in_turn, receiving, wait_for
 
 SECRETS = parse_secrets(WORD)
@@ -432,3 +437,68 @@ def test_the_log_says_nothing_of_what_went_well(
 def test_the_secret_is_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CASESTORE_RELAY_SECRET", WORD)
     assert find_secrets() == SECRETS
+
+
+# --- PostgreSQL ---------------------------------------------------------------------------------
+
+
+def test_a_relay_goes_on_after_the_server_was_restarted(
+    postgres_server: Server, tmp_path: Path
+) -> None:
+    url = f"{postgres_server.url}&schema=relayed"
+    inbox, stop = Inbox(), threading.Event()
+    with CaseStore.create(url, key_file=tmp_path / "key") as store:
+        store.append("case:1", stories.opened(), key="o")
+        run = threading.Thread(
+            daemon=True, target=Relay(store, "crm", inbox).run, kwargs={"stop": stop}
+        )
+        run.start()
+        wait_for(lambda: inbox.positions == [1, 2])
+        postgres_server.stop()
+        postgres_server.start()
+        store.append("case:1", stories.noted(), key="later")
+        wait_for(lambda: relays(store)[0].position == 3)
+        assert run.is_alive()
+        # Where the session ended before the checkpoint was kept, the event comes again.
+        assert inbox.positions in ([1, 2, 3], [1, 2, 3, 3])
+        stop.set()
+        run.join(10)
+        assert not run.is_alive()
+
+
+def test_behind_a_pooler_it_needs_the_server_itself(postgres_schema_url: str) -> None:
+    with CaseStore.create(postgres_schema_url, sealed=False):
+        pass
+    with (
+        CaseStore.open(f"{postgres_schema_url}&prepare_threshold=none") as store,
+        pytest.raises(StoreUnavailable, match="name the server itself in listen_url"),
+    ):
+        Relay(store, "crm", Inbox()).run()
+
+
+def test_who_may_not_read_the_checkpoints_is_told_so(postgres_schema_url: str) -> None:
+    with CaseStore.create(postgres_schema_url, sealed=False) as store:
+        store.append("case:1", stories.opened(), key="o")
+        Relay(store, "crm", Inbox()).run(once=True)
+        where = parse_url(postgres_schema_url)
+        assert isinstance(where, PostgresUrl)
+        role = f"{where.schema}_reader"
+        with psycopg.connect(where.conninfo, autocommit=True) as connection:
+            for statement in (
+                f"CREATE ROLE {role} LOGIN",
+                f"GRANT USAGE ON SCHEMA {where.schema} TO {role}",
+                f"GRANT SELECT ON {where.schema}.stored_events TO {role}",
+                f"GRANT SELECT ON {where.schema}.customer_keys TO {role}",
+                f"GRANT SELECT ON {where.schema}.casestore_meta TO {role}",
+            ):
+                connection.execute(statement.encode())
+            try:
+                url = postgres_schema_url.replace("//postgres@", f"//{role}@")
+                with CaseStore.open(url) as other:
+                    with pytest.raises(StoreUnavailable, match="permission denied"):
+                        relays(other)
+                    (finding,) = (each for each in examine(other) if each.check == "relays")
+                    assert (finding.level, finding.where) == ("warning", "how far they are")
+            finally:
+                connection.execute(f"DROP OWNED BY {role}".encode())
+                connection.execute(f"DROP ROLE {role}".encode())
