@@ -95,6 +95,7 @@ class Relay:
         self._checkpoints: Checkpoints = checkpoints_of(store)
         self._stop = StopSignal()
         self._parked: dict[str, Parked] = {}
+        self._has_begun = False
 
     def run(self, *, stop: StopSignal | None = None, once: bool = False) -> None:
         """Send each event as it is recorded, until `stop` is set.
@@ -166,6 +167,8 @@ class Relay:
         target = self._receiver.target
         point = self._checkpoints.load(self.name)
         if point is None:
+            if self._has_begun:  # before the database was away
+                raise gone(self.name)
             point = Checkpoint(self.name, self._before(self._from_position or 0), target)
             self._checkpoints.add(point)
             log.info("the relay %s is new: it begins after position %s", self.name, point.position)
@@ -183,6 +186,7 @@ class Relay:
             point = point._replace(target=target)
             self._checkpoints.save(point)
         self._look_at_parked()
+        self._has_begun = True
         return point
 
     @property

@@ -184,6 +184,14 @@ def _relay(
         if isinstance(begin, str):
             begin = store._recorder.last_position() + 1
         relaying = _right(Relay, store, name, receiver, from_position=begin, **asked)
+        if to != "-":
+            known = [each.position for each in relays(store) if each.relay == name]
+            where = f"at position {begin}" if begin else "at the first event"
+            _say(
+                f"{name} goes on after position {known[0]}"
+                if known
+                else f"{name} is new: it begins {where}"
+            )
         stop = StopSignal()
 
         def end(number: int, _: object) -> None:
