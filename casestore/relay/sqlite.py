@@ -7,12 +7,12 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from casestore.errors import StoreUnavailable
-from casestore.journal.sqlite_connect import connect
+from casestore.journal.sqlite_connect import Connected, close_before_forks, connect
 from casestore.journal.url import SQLiteUrl
 from casestore.relay.checkpoints import Checkpoints, tables
 from casestore.system.files import share_like
@@ -22,8 +22,7 @@ from casestore.system.locking import try_lock
 class SQLiteCheckpoints(Checkpoints):
     """Checkpoints in a file.
 
-    It is opened for each statement, so that nothing is open at a fork. A relay's lease is the lock
-    on another file, as that ends with the process however it ends.
+    A relay's lease is the lock on another file, as that ends with the process however it ends.
 
     Args:
         store: the store's file, whose mode and group the files get.
@@ -32,19 +31,31 @@ class SQLiteCheckpoints(Checkpoints):
     def __init__(self, store: Path) -> None:
         self._store = store
         self.path = store.with_name(f"{store.name}.relays")
+        self._kept: Connected | None = None
+        close_before_forks(self)
 
     def run(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
         if not self.path.exists():
+            self.close()
             return []
-        with self._answers(), closing(connect(self.path, isolation_level=None, timeout=30)) as db:
-            return db.execute(sql, params).fetchall()
+        with self._answers():
+            return self._connected().execute(sql, params).fetchall()
+
+    def _connected(self) -> Connected:
+        if self._kept is not None and self._kept.is_cut_off():  # the file is another one now
+            self.close()
+        if self._kept is None:
+            self._kept = connect(
+                self.path, isolation_level=None, timeout=30, check_same_thread=False
+            )
+        return self._kept
 
     def make(self) -> None:
         os.close(self._shared(self.path))
-        with self._answers(), closing(connect(self.path, isolation_level=None, timeout=30)) as db:
-            db.execute("PRAGMA journal_mode = WAL")
+        with self._answers():
+            self._connected().execute("PRAGMA journal_mode = WAL")
             for statement in tables():
-                db.execute(statement)
+                self._connected().execute(statement)
 
     def _shared(self, path: Path) -> int:
         """Open a file that whoever may use the store may use too, and make it if it is not there.
@@ -75,7 +86,13 @@ class SQLiteCheckpoints(Checkpoints):
             os.close(descriptor)
 
     def close(self) -> None:
-        pass
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.close()
+
+    def close_idle(self) -> None:
+        """Close the connection before a fork. It is opened again when it is needed."""
+        self.close()
 
 
 def made(where: SQLiteUrl) -> SQLiteCheckpoints:
