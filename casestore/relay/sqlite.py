@@ -39,7 +39,12 @@ class SQLiteCheckpoints(Checkpoints):
             self.close()
             return []
         with self._answers():
-            return self._connected().execute(sql, params).fetchall()
+            try:
+                return self._connected().execute(sql, params).fetchall()
+            except sqlite3.OperationalError as error:
+                if "no such table" in str(error):  # another process is making it
+                    return []
+                raise
 
     def _connected(self) -> Connected:
         if self._kept is not None and self._kept.is_cut_off():  # the file is another one now
