@@ -453,7 +453,7 @@ def test_a_relay_goes_on_after_the_server_was_restarted(
             daemon=True, target=Relay(store, "crm", inbox).run, kwargs={"stop": stop}
         )
         run.start()
-        wait_for(lambda: inbox.positions == [1, 2])
+        wait_for(lambda: [each.position for each in relays(store)] == [2])
         postgres_server.stop()
         postgres_server.start()
         store.append("case:1", stories.noted(), key="later")
