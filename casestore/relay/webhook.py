@@ -5,6 +5,7 @@ Proxies of the environment are not used, as the address that is connected to cou
 
 from __future__ import annotations
 
+import errno
 import http.client
 import socket
 import ssl
@@ -14,6 +15,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from threading import Timer
+from typing import Any, cast
 
 from casestore.relay.addresses import parse_webhook_url, why_not
 from casestore.relay.message import Answer, Message
@@ -31,6 +33,33 @@ def _now() -> datetime:
 
 class _Refused(Exception):  # noqa: N818  (no fault: the address may not be used)
     pass
+
+
+class _Lines:
+    """What an answer is read from; it knows the last line, so that one that broke off is known."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.last = b""
+
+    def readline(self, limit: int = -1) -> bytes:
+        self.last = self._file.readline(limit)
+        return self.last
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer whose headers must have an end: http.client takes the end of all for theirs."""
+
+    def begin(self) -> None:
+        lines = _Lines(self.fp)
+        self.fp = cast(Any, lines)
+        super().begin()
+        if lines.last not in (b"\r\n", b"\n"):
+            self.close()
+            raise ConnectionAbortedError(errno.ECONNABORTED, "its answer broke off")
 
 
 class Webhook:
@@ -119,8 +148,11 @@ class Webhook:
             self.close()
         if self._kept is not None:
             # The receiver may have closed it in the meantime, and then nothing was answered.
-            with suppress(ConnectionError, ssl.SSLError):
+            try:
                 return self._exchange(self._kept, headers, body)
+            except (ConnectionError, ssl.SSLError):
+                if self._late:
+                    raise
             self.close()
         self._kept = self._connect()
         return self._exchange(self._kept, headers, body)
@@ -141,6 +173,7 @@ class Webhook:
                 plain.connect(address)
                 plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 connection = http.client.HTTPConnection(url.host, url.port)
+                connection.response_class = _Response
                 connection.auto_open = 0  # to connect again would be to another address
                 tls = self._tls
                 connection.sock = tls.wrap_socket(plain, server_hostname=url.host) if tls else plain

@@ -69,9 +69,15 @@ def _vanish_after_the_status(handler: Any) -> None:
     handler.close_connection = True
 
 
+def _vanish_amid_headers(handler: Any) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Le")
+    handler.close_connection = True
+
+
 def _drip(handler: Any) -> None:
     with suppress(OSError):
-        for byte in b"HTTP/1.1 200 OK\r\nX-Slow: " + b"." * 1000:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        for byte in b"X-Slow: " + b"." * 1000:
             handler.wfile.write(bytes([byte]))
             handler.wfile.flush()
             if handler.server.closing.wait(0.05):
@@ -113,6 +119,7 @@ FAULTS: dict[str, Callable[[Any], None]] = {
     "garbage": _garbage,
     "vanish": _vanish,
     "close": _close,
+    "no-end": _vanish_amid_headers,
     "half": _vanish_after_the_status,
     "drip": _drip,
     "huge": _huge,
@@ -223,7 +230,12 @@ def check(log: Iterable[dict[str, Any]], expected: Iterable[tuple[str, str]]) ->
     recorded: defaultdict[str, list[str]] = defaultdict(list)
     for stream, uid in expected:
         recorded[stream].append(uid)
-    assert {stream: list(ids) for stream, ids in came.items()} == dict(recorded)
+    for stream, uids in recorded.items():
+        ids = list(came[stream])
+        missing = set(uids) - set(ids)
+        assert not missing, f"{stream}: {len(missing)} are missing, like {min(missing)}"
+        assert ids == uids, f"{stream}: not in order"
+    assert came.keys() == recorded.keys()
 
 
 def wait_for(condition: Callable[[], object], patience: float = 20.0) -> None:

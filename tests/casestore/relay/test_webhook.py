@@ -189,6 +189,14 @@ def test_a_connection_is_used_again_and_made_anew_where_it_was_closed() -> None:
         assert len(receiver.log) == 4
 
 
+def test_an_answer_that_breaks_off_amid_its_headers_is_none() -> None:
+    with receiving(in_turn(["no-end", ""])) as receiver:
+        webhook = Webhook(receiver.url, SECRETS, allow_private=True)
+        assert webhook.send(MESSAGE).why == "the connection ended: its answer broke off"
+        assert webhook.send(MESSAGE).taken
+        webhook.close()
+
+
 def test_what_a_receiver_says_is_not_repeated() -> None:
     """It could hold anything, and goes into the log and the status."""
     with receiving(in_turn(["garbage", "huge", "headers", "500"])) as receiver:
