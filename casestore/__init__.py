@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         InvalidStream,
         KeyFileError,
         Mistake,
+        NotRelayed,
         NotSigned,
         ProofRefused,
         SealRefused,
@@ -65,9 +66,9 @@ _NAMES = {
     "casestore.errors": (
         "BadSignature BundleRefused CannotTell CaseStoreError ConcurrencyConflict "
         "CustomerErased EventRefused HistoryChanged IdempotencyConflict InvalidEvent "
-        "InvalidMapping InvalidNote InvalidPolicy InvalidStream KeyFileError Mistake NotSigned "
-        "ProofRefused SealRefused StoreDamaged StoreExists StoreNotFound StoreUnavailable "
-        "StreamNotFound UnreadableInput"
+        "InvalidMapping InvalidNote InvalidPolicy InvalidStream KeyFileError Mistake NotRelayed "
+        "NotSigned ProofRefused SealRefused StoreDamaged StoreExists StoreNotFound "
+        "StoreUnavailable StreamNotFound UnreadableInput"
     ),
     "casestore.events": (
         "EVENTS SPOKEN VOCABULARY Actor ApologyGiven Ask CaseAssigned CaseClosed "
@@ -177,6 +178,7 @@ __all__ = [
     "Moment",
     "Money",
     "New",
+    "NotRelayed",
     "NotSigned",
     "NoteAdded",
     "OperationsConsulted",

@@ -18,6 +18,7 @@
     ├── IdempotencyConflict   the idempotency key was used before, for other events
     ├── CustomerErased        the customer was erased, so no personal text can be added
     ├── KeyFileError          the key file is missing, unreadable or another store's
+    ├── NotRelayed            a relay does not go on: nobody takes what it sends
     ├── SealRefused           the history contradicts an earlier seal
     ├── InvalidNote           not a note, checkpoint or key in C2SP's format
     ├── NotSigned             a checkpoint is signed by none of the keys asked for
@@ -117,6 +118,10 @@ class KeyFileError(CaseStoreError):
 
 class CustomerErased(CaseStoreError):
     """The customer was erased: register the customer again before you add personal text."""
+
+
+class NotRelayed(CaseStoreError):
+    """A relay does not go on: its receiver does not take an event, or another has its name."""
 
 
 class SealRefused(CaseStoreError):

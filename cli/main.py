@@ -36,7 +36,10 @@ COMMANDS = {
         "intake:import_",
         "Import events from NDJSON, or from another system's files.",
     ),
-    "export": ("export:export", "Export events as NDJSON, one a line, or in a format of other programs."),
+    "export": (
+        "export:export",
+        "Export events as NDJSON, one a line, or in a format of other programs.",
+    ),
     "case": ("case:case", "Show a case: its state, its timeline, how it came about."),
     "today": (
         "today:today",
@@ -102,6 +105,7 @@ COMMANDS = {
         "projections:projections",
         "Look after the tables that reports read.",
     ),
+    "relay": ("relay:relay", "Send events to other systems as they are recorded."),
     "events": ("events:events", "List the events that a history can hold."),
     "audit": ("audit:audit", "Seal the history, verify it, and prove it to others."),
     "doctor": ("store:doctor", "Check that a store is whole."),

@@ -14,7 +14,7 @@ from types import NoneType
 
 from eventsourcing.persistence import DatabaseError, InterfaceError, OperationalError
 
-from casestore.doctor import keys
+from casestore.doctor import keys, relays
 from casestore.doctor.finding import RESTORE, DoctorFinding
 from casestore.doctor.server import server
 from casestore.errors import (
@@ -99,6 +99,7 @@ def _all_checks(progress: Progress) -> Iterator[tuple[tuple[str, ...], Find]]:
     yield ("keys of words",), keys.keys_of_words
     yield ("erasures",), keys.erasures
     yield ("pseudonymous ids",), _ids
+    yield ("relays",), relays.find
 
 
 def _schema(store: CaseStore) -> Iterator[DoctorFinding]:

@@ -162,6 +162,12 @@ class Questions(ABC):
         cursor = cursor_of(rows[0])
         return f"{cursor.uid} {cursor.recorded_us}"
 
+    def row_before(self, position: int) -> PlainRow | None:
+        """The last row before a position; None if there is none."""
+        sql = f"SELECT {self.columns} FROM {self.table} WHERE position < ? "
+        rows = self._ask(f"{sql}ORDER BY position DESC LIMIT 1", [position])
+        return rows[0] if rows else None
+
     def stream_rows(
         self, stream: str, *, lte: int | None = None, limit: int | None = None
     ) -> list[PlainRow]:

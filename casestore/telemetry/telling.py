@@ -99,6 +99,11 @@ _known: list[Telling | None] = []
 """What is told with, once it was found; None where it cannot be used."""
 
 
+def is_told() -> bool:
+    """Whether there is anybody to tell."""
+    return found() is not None
+
+
 def begun() -> Telling | None:
     """What is told with, where it was found before."""
     return _known[0] if _known else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,13 @@ from casestore.backup.backup import copy as copy_store
 from casestore.backup.backup import restore as restore_backup
 from casestore.backup.upgrade import backup_place
 from casestore.backup.upgrade import upgrade as upgrade_store
-from casestore.errors import CannotTell, KeyFileError
+from casestore.errors import CannotTell, KeyFileError, StoreUnavailable
 from casestore.journal.place import shown_as
 from casestore.journal.url import SQLiteUrl, parse_url
 from casestore.keys.key_file import kek_id, load_key_file
 from casestore.privacy.erasure import reapply
 from casestore.privacy.erasure_list import list_file
+from casestore.relay import relays
 from casestore.streams.customer import STORE
 from casestore.streams.wording import counted
 from casestore.tlog.note import Verifier
@@ -85,6 +87,11 @@ def _kept_apart(store: CaseStore) -> list[str]:
     folder = _audit_folder(store)
     if folder is not None and folder.exists():
         things.append(f"the audit folder {folder}")
+    names: list[str] = []
+    with suppress(StoreUnavailable):  # a backup takes less than to read them may
+        names = [each.relay for each in relays(store)]
+    if names:
+        things.append(f"how far each relay is ({', '.join(names)}), which only its receiver knows")
     return things or ["nothing: the store is unsealed, and was never sealed with a signature"]
 
 

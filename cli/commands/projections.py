@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from os import cpu_count
 from signal import SIGTERM, signal
 from threading import Event as StopSignal
+from typing import Any
 
 import click
 
+from casestore import StoreUnavailable
+from casestore.relay import relays
 from casestore.streams.wording import duration
 from cli.commands.reports import MANY
 from cli.terminal.options import REFUSED, Code, settings, shared
@@ -38,6 +42,16 @@ _STATUS = (
     Column("lag_events", right=True),
     Column("lag_s", "lag", right=True),
     Column("parked", right=True),
+    Column("last_error", people=False),
+)
+_RELAYS = (
+    Column("relay"),
+    Column("state"),
+    Column("position", right=True),
+    Column("lag_events", right=True),
+    Column("lag_s", "lag", right=True),
+    Column("parked", right=True),
+    Column("last_error"),
 )
 _PARKED = (Column("projection"), Column("stream"), Column("error"))
 
@@ -45,9 +59,10 @@ _PARKED = (Column("projection"), Column("stream"), Column("error"))
 @projections.command()
 @tabular
 def status() -> None:
-    """Show how far each projection is, and what is parked.
+    """Show how far each projection and each relay is, and what is parked.
 
-    A stream whose rows cannot be made is parked, alone, and missing from reports until its next
+    To programs a relay NAME is a row too, as the projection "relay NAME", with its last_error. A
+    stream whose rows cannot be made is parked, alone, and missing from reports until its next
     event or a retry heals it.
 
     \b
@@ -57,15 +72,22 @@ def status() -> None:
     with settings().open_store() as store, Runner(store) as runner:
         rows = [projection._asdict() for projection in runner.status()]
         parked = runner.parked()
+        relaying: list[dict[str, Any]] = []
+        with suppress(StoreUnavailable):  # who may read the tables may not read everything
+            relaying = [each._asdict() for each in relays(store)]
     if not for_people():
-        print_rows(_STATUS, rows)
+        told = [{**row, "projection": f"relay {row['relay']}", "version": None} for row in relaying]
+        print_rows(_STATUS, [*({**row, "last_error": None} for row in rows), *told])
         return
-    for row in rows:
+    for row in (*rows, *relaying):
         row["lag_s"] = duration(int(row["lag_s"])) if row["lag_events"] else ""
+    for row in rows:
         row["position"] = "not built" if row["position"] is None else row["position"]
     print_rows(_STATUS, rows)
     if parked:
         print_lines(["", *table(_PARKED, [stream._asdict() for stream in parked])])
+    if relaying:
+        print_lines(["", *table(_RELAYS, relaying)])
 
 
 @projections.command()

@@ -30,6 +30,7 @@ ENVIRONMENT = {
     "CASESTORE_AUDIT_KEY": "The signing key. Default: key in the audit folder.",
     "CASESTORE_PROJECTIONS": "A SQLite file for the tables that reports read. Default: beside the "
     "store.",
+    "CASESTORE_RELAY_SECRET": "The secret that relays sign with, where --secret-file is left out.",
     "CASESTORE_TZ": "The zone of times, where --tz is left out. Default: that of the policy in "
     "force.",
     "CASESTORE_QUESTIONS": "The file of saved questions. Default: questions.toml in your folder of "

@@ -35,6 +35,7 @@ STEPS: dict[str, list[set[str]]] = {
         {"append"},
         {"store"},
         {"audit", "privacy", "transfer"},
+        {"relay"},
         {"backup", "doctor", "intake"},
     ],
     "projections": [

@@ -17,8 +17,11 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
+from casestore import CaseStore
+from projections import reports
+from tests.support import stories
 from tests.support.processes import wait_until
-from tests.support.running import PATIENCE, ROOT, Running
+from tests.support.running import PATIENCE, ROOT, Running, python
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are of Unix")
 
@@ -251,3 +254,34 @@ def test_a_request_that_breaks_off_or_never_ends_holds_up_nobody(worker: Worker)
         with socket.create_connection(("127.0.0.1", worker.running.port)) as client:
             client.sendall(f"POST / HTTP/1.1\r\nHost: x\r\n{said}\r\n".encode())
             assert client.makefile().readline().split()[1] == status
+
+
+@pytest.mark.parametrize("batch", [(), ("--batch", "3")], ids=["one by one", "in batches"])
+def test_behind_the_relay_it_says_what_the_report_says(
+    batch: tuple[str, ...], worker: Worker, store_url: str
+) -> None:
+    to = ("--to", worker.running.url, "--allow-private", "--name", "waiting", "--once", "-q")
+    env = {"CASESTORE_URL": store_url, "CASESTORE_RELAY_SECRET": SECRET}
+
+    def relay(*arguments: str) -> None:
+        python(ROOT, "-m", "casestore", "relay", *arguments, env=env)
+
+    def reported() -> list[tuple[str, str, int, str]]:
+        return [
+            (f"case:{row.case_id}", row.customer_id, row.unanswered, f"{row.waiting_since:%FT%TZ}")
+            for row in reports.waiting(store, sort="case_id").rows
+        ]
+
+    with CaseStore.create(store_url) as store:
+        for case in ("case:1", "case:2"):
+            store.append(case, stories.opened(), stories.wrote("m1"), stories.wrote("m2", "+2h"))
+        relay(*to, *batch)
+        assert len(worker.waiting()) == 2
+        assert worker.waiting() == reported()
+        store.append("case:2", stories.replied("r1", "+3h"))
+        relay(*to, *batch)
+        assert len(worker.waiting()) == 1
+        assert worker.waiting() == reported()
+        relay("forget", "waiting")  # and so all comes again, from the first event on
+        relay(*to, *batch)
+        assert worker.waiting() == reported()

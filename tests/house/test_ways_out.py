@@ -41,7 +41,7 @@ def test_each_block_runs(tmp_path: Path) -> None:
         return ran.stdout
 
     shell = [block for block in blocks("sh") if not block.startswith(RELAYS)]
-    assert len(shell) == 4
+    assert len(shell) == 5
     said = "".join(run("sh", "-ec", block) for block in shell)
     names = re.findall(r"-o (\S+)", "".join(shell))
     assert len(names) == 8

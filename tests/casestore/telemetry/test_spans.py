@@ -101,22 +101,27 @@ for work in (seal, reports.cases):
     ]
 
 
-def test_a_relay_has_what_it_needs_to_tell(collector: Collector, url: str) -> None:
+def test_a_relay_tells_what_was_taken_and_how_far_it_is(
+    collector: Collector, url: str, tmp_path: Path
+) -> None:
     collector.story(
-        """
-from casestore.telemetry.spans import span
-from casestore.telemetry.telling import RELAY, measure
-with span("relay", store.url, producer=True) as told:
-    measure("casestore.relay.lag", 3, store.url, {RELAY: "crm"})
-    told.came_to("done")
+        f"""
+from pathlib import Path
+from casestore.errors import NotRelayed
+from casestore.relay import LinesFile, Relay
+Relay(store, "lake", LinesFile(Path({str(tmp_path / "lake.ndjson")!r}))).run(once=True)
+with suppress(NotRelayed):
+    Relay(store, "none", LinesFile(Path({str(tmp_path / "no" / "folder")!r}))).run(once=True)
 """,
         url,
     )
-    assert [(each.name, each.kind, each.outcome) for each in collector.spans] == [
-        ("relay", "PRODUCER", "done")
-    ]
+    told = {(each.name, each.kind, each.outcome, each.status) for each in collector.spans}
+    assert told == {
+        ("relay", "PRODUCER", "taken", "UNSET"),
+        ("relay", "PRODUCER", "not taken", "ERROR"),
+    }
     (lag,) = collector.points("casestore.relay.lag")
-    assert lag == Point("{event}", {"casestore.relay": "crm"}, 3, 1)
+    assert lag == Point("{event}", {"casestore.relay": "lake"}, 0, 1)
 
 
 def test_the_command_line_is_told_of_as_it_is_instrumented(
