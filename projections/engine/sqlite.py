@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from math import inf
 from pathlib import Path
@@ -25,6 +25,9 @@ class _SQLiteCursor(Cursor):
 
     def all(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
         return self._cursor.execute(sql, params).fetchall()
+
+    def each(self, sql: str, params: Sequence[Any] = ()) -> Iterable[Any]:
+        return self._cursor.execute(sql, params)
 
     def run(self, sql: str, params: Sequence[Any] = ()) -> None:
         self._cursor.execute(sql, params)

@@ -9,7 +9,7 @@ here can be made anew from the events.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple
 
@@ -60,6 +60,10 @@ class Cursor(ABC):
     @abstractmethod
     def all(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
         """Run a query and return plain tuples."""
+
+    def each(self, sql: str, params: Sequence[Any] = ()) -> Iterable[Any]:
+        """As `all`, but perhaps one after the other: take them all before the next statement."""
+        return self.all(sql, params)
 
     @abstractmethod
     def run(self, sql: str, params: Sequence[Any] = ()) -> None:
