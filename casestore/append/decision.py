@@ -7,6 +7,7 @@ the state before it, personal text is sealed, and rows are made. A refusal leave
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -47,7 +48,8 @@ from casestore.events.markers import as_named, cases_named
 from casestore.journal.clocks import FAR_US, recording_time
 from casestore.journal.recorder import Survey, Writing
 from casestore.journal.rows import KeyRow, Row
-from casestore.keys.vault import UNSEALED, Vault, nonces
+from casestore.keys.parts import SALT
+from casestore.keys.vault import UNSEALED, Vault, drawn
 from casestore.policy.authority import GoodwillLimits
 from casestore.streams import kinds
 from casestore.streams.case import Case
@@ -70,6 +72,8 @@ ENDS_PROMISE = PromiseKept | PromiseRenegotiated | PromiseReleased | PromiseWith
 may have ended the promise already."""
 _ABOUT_WORDS = ErasureRequested | PersonalDataErased | HoldPlaced
 """Events on a customer that are about what is on record of them, were it all voided."""
+_STATE_SALT = 18
+"""Random bytes for the salt in an event's metadata: 24 characters of base64."""
 _NOTED = ("CaseMerged", "CaseOpened", "CustomerMerged")
 
 
@@ -108,7 +112,8 @@ class Decision:
         """The rows of some topics, which are among `rows`."""
         self.recorded_us = 0
         self.imported = self.trusted = False
-        self.nonces = nonces(min(len(appends), 1000))
+        block = min(len(appends), 1000)
+        self.salts, self.state_salts = drawn(SALT, block), drawn(_STATE_SALT, block)
         # A weak reference, so that no reference cycle keeps `writing` alive. If a signal handler
         # raises at a bad moment, `writing` ends its transaction only when it is collected.
         itself = proxy(self)
@@ -229,6 +234,7 @@ class Decision:
         if count is None and append.key is not None:
             count = len(append.event_ids)
         said = Metadata(
+            None,
             append.key,
             count,
             (),
@@ -289,7 +295,7 @@ class Decision:
         # The version makes the key unique, even if earlier registrations were voided.
         key = f"registered:{self._stream(name).version + 1}"
         event = CustomerRegistered(occurred_at=at, actor=STORE)
-        self._add(name, event, event_id(name, key, 0), Metadata(key, 1))
+        self._add(name, event, event_id(name, key, 0), Metadata(None, key, 1))
         return True
 
     def _stream(self, name: str) -> Stream:
@@ -331,11 +337,11 @@ class Decision:
         personal = self.codec.personal(event)
         part: bytes | None = None
         if personal:
-            said = replace(said, personal=tuple(personal))
             key = self._key(cast(str, customer_id))
-            nonce = next(self.nonces)
-            part = self.vault.seal(personal, key, name, version, topic, nonce=nonce)
-        metadata = encode_metadata(said)
+            salt = next(self.salts)
+            part = self.vault.seal(personal, key, name, version, topic, salt=salt)
+        own = urlsafe_b64encode(next(self.state_salts)).decode()
+        metadata = encode_metadata(replace(said, salt=own, personal=tuple(personal)))
         at = self.recorded_us
         row = Row(0, name, version, topic, state, part, customer_id, uid, at, metadata)
         self.rows.append(row)

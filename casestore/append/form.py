@@ -16,6 +16,7 @@ from casestore.errors import EventRefused, InvalidEvent, quoted
 from casestore.events import Event, EventCorrected
 from casestore.events.markers import links, per_class, personal_fields
 from casestore.journal.rows import Row
+from casestore.keys.parts import ADDED
 from casestore.streams import kinds
 
 Batches = list[tuple[str, tuple[Event, ...]]]
@@ -159,7 +160,9 @@ def check_sizes(rows: Iterable[Row]) -> None:
     """
     total = 0
     for row in rows:
-        size = len(row.state) + len(row.personal or b"")
+        size = len(row.state)
+        if row.personal is not None:
+            size += len(row.personal) - ADDED
         if size > LARGEST_EVENT:
             raise EventRefused(
                 f"{row.stream}: {row.topic} is refused: it has {size:,} bytes, and an event may "

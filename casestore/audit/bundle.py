@@ -8,8 +8,9 @@ It is a folder with five files:
     verifier      the verifier key; compare it with the key that you were given by another way
     signed        a signed note of the SHA-256 of bundle.json and page.html, by whoever made them
 
-The checkpoint and the proofs show what was recorded. The last note is for what they do not cover:
-which events the bundle has, which words it reveals or leaves out, who was erased, who made it.
+The checkpoint and the proofs show what was recorded, the revealed words included. The last note is
+for what they do not cover: which events the bundle has, which words it leaves out, who was erased,
+who made it, and words whose leaf is of version 1.
 
 This module checks a bundle without a store: it imports neither the store nor its journal.
 `casestore.audit.evidence` writes one.
@@ -26,13 +27,15 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import msgspec
+from msgspec import UNSET
 
 from casestore.audit.held import HeldCheckpoint
-from casestore.audit.leaf import Leaf, read_leaf
-from casestore.audit.page import page
+from casestore.audit.leaf import Leaf, read_leaf, salt_of, state_hash
+from casestore.audit.page import Shown, page
 from casestore.audit.proof import Older, Proof, check, check_older
 from casestore.errors import BadSignature, BundleRefused, NotSigned, ProofRefused
 from casestore.events.markers import personal_fields
+from casestore.keys.parts import SALT, commitment, is_plain
 from casestore.streams.codec import Codec
 from casestore.streams.history import Privacy, Recorded
 from casestore.system.files import read_file
@@ -59,6 +62,9 @@ class BundledEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The personal part as stored (sealed), in base64; only with `reveal`."""
     words: dict[str, str] | None = None
     """The Personal fields by name, as the store revealed them; only with `reveal`."""
+    opened: str | None = None
+    """What shows that these are the words that the leaf commits to: salt and JSON, as they were
+    sealed (the opening of casestore.keys.parts), in base64. None where the leaf is of version 1."""
     erased: bool = False
     """Whether the personal part was unreadable because the customer was erased."""
 
@@ -92,9 +98,11 @@ class Evidence(NamedTuple):
     checkpoint: Checkpoint
     verifier: Verifier
     """The key that the bundle names."""
+    proven: int
+    """Events with personal text that is proven to be what was recorded."""
     unproven: int
-    """Events with personal text that cannot be checked: the leaf has only the hash of the sealed
-    text, so only the store says that it was this text."""
+    """Events with personal text that cannot be checked: their leaf is of version 1, and has only
+    the hash of the sealed text, so only the store says that it was this text."""
     page: Literal["ok", "of another version"]
     """"of another version": another version of casestore made it, so it could not be compared."""
 
@@ -146,14 +154,16 @@ def verify_bundle(
         if index_before is not None and event.index <= index_before:
             raise BundleRefused(f"event {number} stands before the event before it")
         index_before = event.index
-    unproven = sum(1 for event in bundle.events if event.words and not _plain(event))
+    revealed = [event for event in bundle.events if event.words]
+    proven = sum(map(_words_are_proven, revealed))
     page_shown = _read_bytes(folder / "page.html")
     _as_it_was_made(folder, bundle, data, page_shown, keys)
     same = page_shown == render(bundle)
     if not same and bundle.made_by == version("casestore"):
         raise BundleRefused("page.html is not what bundle.json says: it was edited")
     page_is: Literal["ok", "of another version"] = "ok" if same else "of another version"
-    return Evidence(bundle.stream, len(bundle.events), checkpoint, verifier, unproven, page_is)
+    words = proven, len(revealed) - proven
+    return Evidence(bundle.stream, len(bundle.events), checkpoint, verifier, *words, page_is)
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -220,17 +230,42 @@ def _signed_by(verifier: Verifier, note: str, keys: Sequence[Verifier]) -> None:
 
 def _contents(event: BundledEvent, leaf: Leaf) -> None:
     """Check that the contents have the hashes that are in the leaf. Raises ProofRefused."""
-    part = None if event.personal is None else _part(event.personal)
-    for name, data, hashed in (
-        ("state", event.state.encode(), leaf.state_sha256),
-        ("metadata", event.metadata.encode(), leaf.metadata_sha256),
-        *([("personal part", part, leaf.personal_sha256)] if part is not None else []),
-    ):
-        if sha256(data).hexdigest() != hashed:
+    metadata, part = event.metadata.encode(), None
+    salt = salt_of(metadata)
+    checks = [
+        ("metadata", sha256(metadata).hexdigest(), leaf.metadata_sha256),
+        ("state", state_hash(event.state.encode(), salt), leaf.state_sha256),
+    ]
+    if event.personal is not None:
+        part = _part(event.personal)
+        checks.append(("personal part", sha256(part).hexdigest(), leaf.personal_sha256 or ""))
+    for name, hashed, signed in checks:
+        if hashed != signed:
             raise ProofRefused(f"its {name} is not what was signed: it was altered")
+    if (salt is None) != (leaf.leaf is UNSET):
+        raise ProofRefused("its metadata is of another version than its leaf")
     if event.words is not None and part is None:
         raise ProofRefused("it has words without the part that they were read from")
-    if _plain(event) and part is not None and event.words != _words(part):
+    _check_words(event, leaf, part)
+
+
+def _check_words(event: BundledEvent, leaf: Leaf, part: bytes | None) -> None:
+    """Check words against what the leaf commits to. Raises ProofRefused.
+
+    A leaf of version 1 commits to words only where the part is plain.
+    """
+    if leaf.leaf is not UNSET:
+        if (event.words is None) != (event.opened is None):
+            raise ProofRefused("it has words without what proves them, or that without the words")
+        if event.opened is None:
+            return
+        opening = _part(event.opened)
+        fits = commitment(opening).hex() == leaf.words_sha256
+        if not fits or event.words != _words(opening[SALT:]):
+            raise ProofRefused("its words are not what was signed: they were altered")
+    elif event.opened is not None:
+        raise ProofRefused("it has what proves words, and was sealed without a commitment to any")
+    elif part is not None and is_plain(part) and event.words != _words(part[1:]):
         raise ProofRefused("its words are not what was signed: they were altered")
 
 
@@ -241,15 +276,17 @@ def _part(text: str) -> bytes:
         raise ProofRefused("its personal part is not base64") from None
 
 
-def _plain(event: BundledEvent) -> bool:
-    """Whether the signed personal part is plain text, from a store made with --unsealed."""
-    return event.personal is not None and _part(event.personal)[:1] == b"\x00"
+def _words_are_proven(event: BundledEvent) -> bool:
+    """Whether the words of an event that was checked are those that were signed."""
+    if event.words is None:
+        return False
+    return event.opened is not None or is_plain(_part(event.personal or ""))
 
 
-def _words(part: bytes) -> Any:
+def _words(data: bytes) -> Any:
     try:
-        return msgspec.json.decode(part[1:], type=dict[str, str])
-    except msgspec.DecodeError:
+        return msgspec.json.decode(data, type=dict[str, str])
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 
@@ -262,7 +299,8 @@ def render(bundle: Bundle) -> bytes:
     try:
         for event in bundle.events:
             leaf = read_leaf(event.leaf.encode())
-            events.append((_recorded(event, leaf), leaf, event.index))
+            proven = _words_are_proven(event)
+            events.append(Shown(_recorded(event, leaf), leaf, event.index, words_are_proven=proven))
         checkpoint = Checkpoint.parse(bundle.checkpoint.rpartition("\n\n")[0] + "\n")
         seal = checkpoint, bundle.verifier, bundle.checkpoint
         html = page(bundle.stream, events, *seal, older=[older.size for older in bundle.older])

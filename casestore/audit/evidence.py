@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
 
-from casestore.audit.bundle import CODEC, Bundle, BundledEvent, render, signed_text
+from casestore.audit.bundle import Bundle, BundledEvent, render, signed_text
 from casestore.audit.folder import Folder
 from casestore.audit.held import HeldCheckpoint
 from casestore.audit.proof import Proof
@@ -21,9 +21,10 @@ from casestore.errors import (
     SealRefused,
     StoreDamaged,
 )
-from casestore.journal.rows import Row
+from casestore.journal.rows import KeyRow, Row
+from casestore.keys.parts import committed
+from casestore.keys.vault import Vault
 from casestore.store import CaseStore
-from casestore.streams.history import Recorded
 from casestore.system.files import part_name, write_new
 from casestore.tlog.note import Verifier, open_checkpoint
 
@@ -67,20 +68,26 @@ def write_bundle(
         raise StoreDamaged(
             f"readers do not find all events of {stream}; `casestore audit verify` says more"
         )
-    revealed: Sequence[Recorded | None] = [None] * len(rows)
-    if reveal:
-        revealed = store.history(stream, at_version=rows[-1].version, reveal=True).originals
     signer = Folder.of(store.url).signer()
     with prover(store, held) as proving:
         if signer.verifier not in proving.verifiers:
             raise SealRefused("the signing key is none that the audit folder knows")
         proofs = [proving.prove(row) for row in rows]
         verifier = _signed_by(proving.note, proving.verifiers)
-    parts = zip(rows, proofs, revealed, strict=True)
-    events = tuple(_bundled(row, proof, recorded) for row, proof, recorded in parts)
+    events = [_bundled(row, proof) for row, proof in zip(rows, proofs, strict=True)]
+    if reveal:
+        keys = store._keys_for(rows)
+        each = zip(events, rows, strict=True)
+        events = [_with_words(event, store._vault, row, keys) for event, row in each]
     made_by = version("casestore")
     bundle = Bundle(
-        stream, made_by, str(verifier), proving.note, events, proving.older, str(signer.verifier)
+        stream,
+        made_by,
+        str(verifier),
+        proving.note,
+        tuple(events),
+        proving.older,
+        str(signer.verifier),
     )
     data = msgspec.json.format(msgspec.json.encode(bundle), indent=1)
     shown = render(bundle)
@@ -111,16 +118,28 @@ def _signed_by(note: str, keys: Sequence[Verifier]) -> Verifier:
     raise SealRefused("the newest seal is signed by no key that the audit folder knows")
 
 
-def _bundled(row: Row, proof: Proof, revealed: Recorded | None) -> BundledEvent:
-    """The event of a row; `revealed` is None where personal text is left out."""
+def _bundled(row: Row, proof: Proof) -> BundledEvent:
+    """The event of a row, without personal text."""
     try:
         state, metadata = row.state.decode(), row.metadata.decode()
     except UnicodeDecodeError:
         raise StoreDamaged(f"{row.stream} version {row.version} is not written in UTF-8") from None
-    event = BundledEvent(proof.leaf, proof.index, proof.path, state, metadata)
-    if revealed is None or row.personal is None:
+    return BundledEvent(proof.leaf, proof.index, proof.path, state, metadata)
+
+
+def _with_words(
+    event: BundledEvent, vault: Vault, row: Row, keys: Mapping[str, KeyRow]
+) -> BundledEvent:
+    """An event with its personal text and what proves it. Raises KeyFileError, StoreDamaged."""
+    if row.personal is None:
         return event
-    words = CODEC.personal(revealed.event) if revealed.privacy == "revealed" else None
-    part = base64.b64encode(row.personal).decode()
-    erased = revealed.privacy == "erased"
-    return msgspec.structs.replace(event, personal=part, words=words, erased=erased)
+    event = msgspec.structs.replace(event, personal=base64.b64encode(row.personal).decode())
+    place = row.stream, row.version, row.topic
+    key = keys.get(row.customer_id or "")
+    opening = vault.open(row.personal, key, *place)
+    words = vault.reveal(row.personal, key, *place)
+    if opening == "erased" or words == "erased":
+        return msgspec.structs.replace(event, erased=True)
+    proves = committed(row.personal) is not None
+    opened = base64.b64encode(opening).decode() if proves else None
+    return msgspec.structs.replace(event, words=words, opened=opened)

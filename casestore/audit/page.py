@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
+from typing import NamedTuple
 
 from casestore.audit.leaf import Leaf
 from casestore.events import EventCorrected
@@ -54,9 +55,20 @@ pre { white-space: pre-wrap; border: 1px solid var(--rule); padding: .8em }
 """
 
 
+class Shown(NamedTuple):
+    """An event as the page shows it."""
+
+    recorded: Recorded
+    leaf: Leaf
+    rank: int
+    """Its place in the sealed history, from 0."""
+    words_are_proven: bool
+    """Whether its words, if they are revealed, are proven to be what was recorded."""
+
+
 def page(
     stream: str,
-    events: Sequence[tuple[Recorded, Leaf, int]],
+    events: Sequence[Shown],
     checkpoint: Checkpoint,
     verifier: str,
     note: str,
@@ -67,19 +79,19 @@ def page(
 
     Args:
         stream: the case.
-        events: each with its leaf, and its index in the sealed history (from 0).
+        events: the events of the case, in order.
         checkpoint: the checkpoint that covers the events.
         verifier: the verifier key, as text.
         note: the checkpoint as a signed note.
         older: the sizes of older checkpoints: the history is proven to begin with their events.
     """
-    history = History(stream, [recorded for recorded, _, _ in events])
+    history = History(stream, [event.recorded for event in events])
     rows = "\n".join(_rows(events, history))
-    last = clock(from_microseconds(events[-1][1].recorded_at))
+    last = clock(from_microseconds(events[-1].leaf.recorded_at))
     case_id = stream.partition(":")[2]
     own, sealed = counted(len(events), "event"), counted(checkpoint.size, "event")
-    hidden = any(recorded.privacy == "withheld" for recorded, _, _ in events)
-    shown = any(recorded.privacy == "revealed" for recorded, _, _ in events)
+    hidden = any(event.recorded.privacy == "withheld" for event in events)
+    revealed = [event for event in events if event.recorded.privacy == "revealed"]
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -106,14 +118,14 @@ def page(
 </div>
 <p>“Happened” is when it took place as reported by whoever recorded it; “Recorded” is when the
 system took it down. An event is never changed: a mistake is corrected by a later event, which is
-shown as such.{_WITHHELD if hidden else ""}{_REVEALED if shown else ""}</p>
+shown as such.{_WITHHELD if hidden else ""}{_of_words(revealed)}</p>
 
 <h2>What is proven</h2>
 <p>Every event above stands in a history of {sealed} that was sealed with the
 signature below. Whoever checks this bundle finds out by calculation, without the system that it
 comes from, whether a single character of an event, its time of recording or its place in the
 history was changed after the seal, and whether an event between the first and the last was left
-out.</p>
+out.{_but_words(revealed)}</p>
 <p>{NOT_PROVEN}</p>
 <p>To check it, install casestore on any machine and run
 <code>casestore audit verify-bundle</code> with this folder and, as <code>--key</code>, the verifier
@@ -136,13 +148,41 @@ unless a copy of it was deposited elsewhere at the time; whether the case has la
 those shown here."""
 """What no seal proves, for every page that speaks of one."""
 _WITHHELD = " Words by or about persons are withheld in this copy."
-_REVEALED = (
-    " Words by or about persons are printed in quotation marks as the system deciphered them; the "
-    "seal covers them in their enciphered form."
+_REVEALED = " Words by or about persons are printed in quotation marks."
+_PROVEN = " “Words proven” stands at each event whose words the seal covers."
+_NOT_PROVEN = (
+    " “Words not proven” stands at each event whose words the seal covers only in their enciphered "
+    "form: they are printed as the system deciphered them."
 )
 
 
-def _rows(events: Sequence[tuple[Recorded, Leaf, int]], history: History) -> Iterator[str]:
+def _of_words(revealed: Sequence[Shown]) -> str:
+    """What the page says of the words that it reveals."""
+    proven = {event.words_are_proven for event in revealed}
+    return "".join(
+        text
+        for text, said in (
+            (_REVEALED, proven),
+            (_PROVEN, True in proven),
+            (_NOT_PROVEN, False in proven),
+        )
+        if said
+    )
+
+
+def _but_words(revealed: Sequence[Shown]) -> str:
+    if all(event.words_are_proven for event in revealed):
+        return ""
+    return " This does not hold for words that are marked as not proven."
+
+
+def _note_on_words(event: Shown) -> str:
+    if event.recorded.privacy != "revealed":
+        return ""
+    return " · words proven" if event.words_are_proven else " · words not proven"
+
+
+def _rows(events: Sequence[Shown], history: History) -> Iterator[str]:
     """The events as rows of the table."""
     numbers: dict[str, int] = {}
     corrections: dict[str, list[int]] = {}
@@ -150,7 +190,8 @@ def _rows(events: Sequence[tuple[Recorded, Leaf, int]], history: History) -> Ite
         numbers.setdefault(recorded.uid, recorded.version)
         if isinstance(recorded.event, EventCorrected):
             corrections.setdefault(str(recorded.event.event_id), []).append(recorded.version)
-    for recorded, leaf, index in events:
+    for event in events:
+        recorded, leaf = event.recorded, event.leaf
         voided = recorded.uid in history.voided
         mark = _mark(corrections.get(recorded.uid, ()), voided=voided)
         at = clock(from_microseconds(leaf.recorded_at))
@@ -160,8 +201,8 @@ def _rows(events: Sequence[tuple[Recorded, Leaf, int]], history: History) -> Ite
             f"<td>{at}</td>",
             f"<td>{_safe(words(recorded.event.actor))}</td>",
             f"<td>{mark}{_safe(_wording(recorded, numbers))}",
-            f'<div class="small">{_safe(leaf.event_id)} · entry {index + 1} of the history</div>'
-            "</td>",
+            f'<div class="small">{_safe(leaf.event_id)} · entry {event.rank + 1} of the history'
+            f"{_note_on_words(event)}</div></td>",
         )
         row = '<tr class="voided">' if voided else "<tr>"
         yield f"{row}{''.join(cells)}</tr>"

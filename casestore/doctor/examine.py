@@ -28,7 +28,7 @@ from casestore.journal.clocks import FAR_US
 from casestore.journal.recorder import SCHEMA_VERSION
 from casestore.journal.rows import Row
 from casestore.journal.sqlite import SQLiteJournal
-from casestore.keys.vault import SEALED
+from casestore.keys.parts import is_sealed
 from casestore.store import CaseStore
 from casestore.streams import kinds
 from casestore.streams.checks import check_fields
@@ -338,7 +338,7 @@ def _check_row(store: CaseStore, row: Row) -> Iterator[DoctorFinding]:
         yield _at(row, "customers of events", what)
     if bool(personal) != (row.personal is not None):
         yield _at(row, "personal parts", "its personal text and the list of it do not agree")
-    elif row.personal is not None and (row.personal[:1] == SEALED) != store._vault.is_sealed:
+    elif row.personal is not None and is_sealed(row.personal) != store._vault.is_sealed:
         is_so = "is plain, and this store seals all" if store._vault.is_sealed else "is sealed"
         yield _at(row, "personal parts", f"its personal text {is_so}: somebody else put it there")
     yield from _values(store, row, event)

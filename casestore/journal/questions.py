@@ -573,11 +573,11 @@ class Questions(ABC):
         """
         return self._ask(
             f"SELECT e.customer_id, count(*), min(e.position) FROM {self.table} e "
-            "WHERE e.personal IS NOT NULL AND substr(e.personal, 1, 1) = ? "
+            "WHERE e.personal IS NOT NULL AND substr(e.personal, 1, 1) IN (?, ?) "
             f"AND NOT EXISTS (SELECT 1 FROM {self.keys_table} k "
             "WHERE k.customer_id = e.customer_id AND k.key_id = substr(e.personal, 2, 32)) "
             f"AND NOT EXISTS (SELECT 1 FROM {self.table} x WHERE x.customer_id = e.customer_id "
             "AND x.topic = 'PersonalDataErased' AND x.position > e.position) "
             "GROUP BY e.customer_id ORDER BY 1",
-            [b"\x01"],
+            [b"\x01", b"\x03"],
         )

@@ -1,14 +1,13 @@
 """Personal data: sealing, revealing, and the keys.
 
 Each customer has a random data key. It is stored wrapped (encrypted) by a key-encryption key, which
-is in a file and never in the database. The personal part of an event, sealed (encrypted), is
-
-    0x01 ‖ key id (32 bytes) ‖ nonce (12 bytes) ‖ AES-256-GCM ciphertext and tag
+is in a file and never in the database. The personal part of an event is sealed (encrypted) with it
+by AES-256-GCM: `casestore.keys.parts` has its form.
 
 The key id is SHA-256(label ‖ data key), so no other key has the same id. Store, customer, stream,
 version and topic are the additional authenticated data, so a part that is moved elsewhere does not
-open. A store made with `--unsealed` writes 0x00 ‖ plain JSON instead. Once a customer's wrapped key
-is destroyed, no sealed part of that customer can ever be read again, and no event was changed.
+open. A store made with `--unsealed` writes plain JSON instead. Once a customer's wrapped key is
+destroyed, no sealed part of that customer can ever be read again, and no event was changed.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ import msgspec
 
 from casestore.errors import InvalidEvent, KeyFileError, StoreDamaged
 from casestore.journal.rows import OF_IMPORTS, KeyRow
+from casestore.keys import parts
 from casestore.keys.key_file import (
     create_key_file,
     kek_id,
@@ -35,9 +35,7 @@ from casestore.keys.key_file import (
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-_PLAIN, SEALED = b"\x00", b"\x01"
-"""How a personal part begins that is plain, and one that is sealed."""
-_KEY_ID, _NONCE = 32, 12
+_NONCE = parts.NONCE
 _DATA_KEY_LABEL = b"casestore data key id v1\x00"
 _CACHED = 10_000
 """Ciphers to keep for data keys: a fuller cache is emptied."""
@@ -52,26 +50,28 @@ __all__ = [
     "UNSEALED",
     "Vault",
     "create_key_file",
+    "drawn",
     "kek_id",
     "key_file_for",
     "load_key_file",
-    "nonces",
 ]
 
 
-def nonces(block: int) -> Iterator[bytes]:
-    """Random nonces of 12 bytes, without end.
+def drawn(size: int, block: int) -> Iterator[bytes]:
+    """Random bytes, `size` at a time, without end.
 
     Do not use one iterator for more than one commit: a process that is forked between two commits
-    would give the same nonces as its parent.
+    would give the same bytes as its parent.
 
     Args:
-        block: how many to ask of the system at a time; to ask for one takes longer than to seal.
+        size: how many bytes to give.
+        block: how often to give some before the system is asked again; to ask takes longer than to
+            seal.
     """
     while True:
-        random = secrets.token_bytes(_NONCE * block)
-        for start in range(0, len(random), _NONCE):
-            yield random[start : start + _NONCE]
+        random = secrets.token_bytes(size * block)
+        for start in range(0, len(random), size):
+            yield random[start : start + size]
 
 
 class Vault:
@@ -163,7 +163,7 @@ class Vault:
         version: int,
         topic: str,
         *,
-        nonce: bytes,
+        salt: bytes,
     ) -> bytes:
         """The personal part of an event, sealed; in plain JSON where `key` is None.
 
@@ -171,7 +171,8 @@ class Vault:
             personal: the Personal fields that the event has, by name.
             key: the customer's data key; None in an unsealed store.
             stream, version, topic: of the event.
-            nonce: 12 bytes that were never used with this key before: see `nonces`.
+            salt: 16 random bytes of the event's own (see `drawn`), which keep its words from being
+                guessed, and make the nonce one that was never used with this key before.
 
         Raises:
             KeyFileError: the key file is missing, or has not the right key.
@@ -184,16 +185,31 @@ class Vault:
             raise InvalidEvent(
                 f"{stream}: the text of {topic} has a lone surrogate, which UTF-8 cannot hold"
             ) from None
+        opening = salt + plain
         if key is None:
-            return _PLAIN + plain
-        bound = self._binding(key.customer_id, stream, version, topic)
-        sealed = self._data_cipher(key).encrypt(nonce, plain, bound)
-        return SEALED + key.key_id + nonce + sealed
+            return parts.PLAIN + opening
+        bound = self._binding("words", key.customer_id, stream, version, topic)
+        committed = parts.commitment(opening)
+        sealed = self._data_cipher(key).encrypt(committed[:_NONCE], opening, bound)
+        return parts.SEALED + key.key_id + committed + sealed
 
     def reveal(
         self, part: bytes, key: KeyRow | None, stream: str, version: int, topic: str
     ) -> dict[str, str] | Literal["erased"]:
         """The Personal fields in a part, by name, or "erased" where its data key was destroyed.
+
+        Args and errors are those of `open`.
+        """
+        opening = self.open(part, key, stream, version, topic)
+        if opening == "erased":
+            return "erased"
+        plain = opening if parts.committed(part) is None else opening[parts.SALT :]
+        return _fields(plain, stream, version)
+
+    def open(
+        self, part: bytes, key: KeyRow | None, stream: str, version: int, topic: str
+    ) -> bytes | Literal["erased"]:
+        """The opening in a part (only JSON in an older one), or "erased" as `reveal` says.
 
         Args:
             part: as `seal` gave it.
@@ -204,23 +220,26 @@ class Vault:
             KeyFileError: the key file is missing, or has not the right key.
             StoreDamaged: the part is not what was sealed.
         """
-        if part[:1] == _PLAIN:
+        if parts.is_plain(part):
             if self.is_sealed:
                 raise StoreDamaged(
                     f"the personal part of {stream} version {version} is plain text, and this "
                     "store seals all of them: it was put there by somebody else"
                 )
-            return _fields(part[1:], stream, version)
-        if part[:1] != SEALED or len(part) < 1 + _KEY_ID + _NONCE + 16:
+            return part[1:]
+        if (there := parts.pieces(part)) is None:
             raise _damaged(stream, version)
-        key_id, rest = part[1 : 1 + _KEY_ID], part[1 + _KEY_ID :]
+        key_id, committed, sealed = there
         if key is None or key.key_id != key_id:
             return "erased"
-        bound = self._binding(key.customer_id, stream, version, topic)
-        plain = _open(self._data_cipher(key), rest, bound)
-        if plain is None:
+        kind = "part"
+        if committed is not None:
+            kind, sealed = "words", committed[:_NONCE] + sealed
+        bound = self._binding(kind, key.customer_id, stream, version, topic)
+        opening = _open(self._data_cipher(key), sealed, bound)
+        if opening is None or (committed and parts.commitment(opening) != committed):
             raise _damaged(stream, version)
-        return _fields(plain, stream, version)
+        return opening
 
     def _data_cipher(self, row: KeyRow) -> AESGCM:
         if (cipher := self._ciphers.get(row.key_id)) is not None:
@@ -249,8 +268,8 @@ class Vault:
                 "this one (before or after a rotation); name the right one in CASESTORE_KEY_FILE"
             ) from None
 
-    def _binding(self, customer_id: str, stream: str, version: int, topic: str) -> bytes:
-        return msgspec.json.encode(["part", self.store_id, customer_id, stream, version, topic])
+    def _binding(self, kind: str, customer_id: str, stream: str, version: int, topic: str) -> bytes:
+        return msgspec.json.encode([kind, self.store_id, customer_id, stream, version, topic])
 
     def _wrap_binding(self, customer_id: str, key_id: bytes) -> bytes:
         return msgspec.json.encode(["wrap", self.store_id, customer_id, key_id.hex()])

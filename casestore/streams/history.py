@@ -99,6 +99,9 @@ _CURSOR = re.compile(r"([0-9]{1,19}):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12
 class Metadata(msgspec.Struct, frozen=True, omit_defaults=True):
     """What an append says about its events. It is stored with each event, as exact JSON bytes."""
 
+    salt: str | None = None
+    """24 random characters of the event's own, hashed with its state: see casestore.audit.leaf.
+    None in an event from before this was kept."""
     key: str | None = None
     events: int | None = None
     """How many events the append with that key had."""

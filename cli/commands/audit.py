@@ -320,8 +320,14 @@ def verify_bundle(folder: Path, key: Verifier | None, held: Sequence[Path]) -> N
     remarks = _begins_with(held)
     if key is None:
         remarks.append(f"signed by the bundle's own key; compare it: {proven.verifier}")
+    if proven.proven:
+        what = "the words that it reveals are proven to be what was recorded"
+        remarks.append(f"{counted(proven.proven, 'event')}: {what}")
     if proven.unproven:
-        claim = "words were deciphered by the store: that these are the words is its claim"
+        claim = (
+            "words were deciphered by the store: that these are the words is its claim (they were "
+            "recorded before casestore sealed a commitment to them)"
+        )
         remarks.append(f"{counted(proven.unproven, 'event')}: {claim}")
     if proven.page != "ok":
         remarks.append("page.html was made by another version of casestore, and was not compared")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -184,9 +185,10 @@ def bare_each(store: CaseStore, like: Sequence[Row]) -> None:
         topic, state = codec.encode(event)
         part, personal = None, codec.personal(event)
         if personal:
-            nonce = token_bytes(12)
-            part = vault.seal(personal, key, row.stream, row.version, topic, nonce=nonce)
-        metadata = encode_metadata(Metadata(f"k{n}", 1, tuple(personal)))
+            salt = token_bytes(16)
+            part = vault.seal(personal, key, row.stream, row.version, topic, salt=salt)
+        own = urlsafe_b64encode(token_bytes(18)).decode()
+        metadata = encode_metadata(Metadata(own, f"k{n}", 1, tuple(personal)))
         at = to_microseconds(store.now())
         values = (row.stream, row.version, topic, state, part, row.customer_id, uid, at, metadata)
         turn = _Turn()

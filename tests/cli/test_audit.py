@@ -231,17 +231,21 @@ def blocks() -> list[str]:
 @pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl")
 def test_the_recipe_with_public_tools(casestore: Casestore, tmp_path: Path) -> None:
     casestore("audit", "seal").fine()
-    casestore("audit", "case", "roadshow", str(tmp_path / "out")).fine()
+    casestore("audit", "case", "roadshow", str(tmp_path / "out"), "--reveal").fine()
     casestore("audit", "export", str(tmp_path / "out" / "log")).fine()
     proof = casestore("audit", "prove", "case:roadshow@7").fine().out
     (tmp_path / "out" / "proof.json").write_text(proof)
-    signature, leaf, state = blocks()[-3:]
+    signature, leaf, state, opened = blocks()[-4:]
     said = run(signature, tmp_path / "out")
     assert "Signature Verified Successfully" in said
     assert run(leaf, tmp_path / "out") == ""
     bundle = json.loads((tmp_path / "out" / "bundle.json").read_text("utf-8"))
-    hashed = json.loads(bundle["events"][0]["leaf"])["state_sha256"]
-    assert run(state, tmp_path / "out").split()[0] == hashed
+    first = bundle["events"][0]
+    hashed = json.loads(first["leaf"])
+    assert run(state, tmp_path / "out").split()[0] == hashed["state_sha256"]
+    words_hash, words = run(opened, tmp_path / "out").split("\n")
+    assert words_hash.split()[0] == hashed["words_sha256"]
+    assert json.loads(words) == first["words"]
     note = tmp_path / "out" / "checkpoint"
     note.write_text(note.read_text("utf-8").replace("casestore", "casestorf", 1), "utf-8")
     with pytest.raises(subprocess.CalledProcessError):

@@ -24,8 +24,9 @@ from casestore.errors import (
     CaseStoreError,
     NotSigned,
 )
+from casestore.keys.parts import commitment
 from casestore.tlog.merkle import leaf_hash
-from casestore.tlog.note import Signer
+from casestore.tlog.note import Signer, Verifier
 from tests.support import stories
 from tests.support.proofs import Change, bundle_of, leaf_with
 from tests.support.sealed import alter, opened, tell
@@ -36,7 +37,7 @@ def test_a_case_as_evidence(url: str, tmp_path: Path, reveal: bool) -> None:
     key = bundle_of(url, tmp_path / "out", reveal=reveal)
     proven = verify_bundle(tmp_path / "out", [key])
     assert (proven.stream, proven.events, proven.checkpoint.size) == ("case:c2", 3, 11)
-    assert (proven.unproven, proven.page) == (2 if reveal else 0, "ok")
+    assert (proven.proven, proven.unproven, proven.page) == (2 if reveal else 0, 0, "ok")
     assert verify_bundle(tmp_path / "out").verifier == key
     written = "".join(path.read_text("utf-8") for path in (tmp_path / "out").iterdir())
     assert ("“Oh.”" in written) == ("Ach" in written) == reveal
@@ -112,6 +113,11 @@ def edited_state(bundle: dict[str, Any]) -> None:
         (event(2, metadata='{"key":"k"}'), "event 2: its metadata is not what was signed"),
         (event(3, personal="AAAA"), "event 3: its personal part is not what was signed"),
         (event(3, words={"text": "No."}), "event 3: it has words without the part"),
+        (
+            event(3, opened="AAAA"),
+            "event 3: it has words without what proves them, or that without",
+        ),
+        (lambda b: b["events"].append(b["events"][2]), "event 4 is case:c2 version 3"),
         (event(2, index=6), "event 2: .* does not lead to the signed root"),
         (lambda b: b["events"].pop(1), "event 2 is case:c2 version 3: events are missing"),
         (lambda b: b["events"].pop(0), "event 1 is case:c2 version 2: events are missing"),
@@ -145,9 +151,16 @@ def test_a_file_of_the_evidence_that_was_edited(small: str, tmp_path: Path, name
 
 def test_words_can_only_be_the_events_own(small: str, tmp_path: Path) -> None:
     """What a bundle calls an event's words must not become anything else of it."""
-    key = bundle_of(small, tmp_path / "out", reveal=True)
-    spoil(tmp_path / "out", lambda b: b["events"][2]["words"].update(occurred_at="now"))
-    sign_again(small, tmp_path / "out")
+
+    def sealed_as_words(event: dict[str, Any]) -> None:
+        """As whoever has the signing key could seal them."""
+        event["words"]["occurred_at"] = "now"
+        opening = bytes(16) + msgspec.json.encode(event["words"])
+        event["opened"] = base64.b64encode(opening).decode()
+        leaf_with(words_sha256=commitment(opening).hex())(event)
+
+    bundle_of(small, tmp_path / "out", reveal=True)
+    key = sealed_alone(tmp_path / "out", sealed_as_words)
     with pytest.raises(BundleRefused, match="words that are not its own"):
         verify_bundle(tmp_path / "out", [key])
 
@@ -164,23 +177,36 @@ def test_evidence_that_a_stranger_signed_is_refused_in_order(
     small: str, tmp_path: Path, column: str, value: object
 ) -> None:
     """Whoever makes up a whole bundle, key and all, shall not make the verifier stumble."""
+
+    def change(event: dict[str, Any]) -> None:
+        leaf_with(**{column: value})(event)
+        if column == "state_sha256":
+            event["state"] = "[" * 9999
+
     bundle_of(small, tmp_path / "out")
-    bundle = json.loads((tmp_path / "out" / "bundle.json").read_text("utf-8"))
+    sealed_alone(tmp_path / "out", change)
+    with pytest.raises(CaseStoreError):
+        verify_bundle(tmp_path / "out")
+
+
+def sealed_alone(out: Path, change: Change) -> Verifier:
+    """Change the first event of a bundle, and seal it as the only one, with a key of one's own."""
+    bundle = json.loads((out / "bundle.json").read_text("utf-8"))
     event = bundle["events"][0]
-    leaf_with(**{column: value})(event)
-    if column == "state_sha256":
-        event["state"] = "[" * 9999
+    change(event)
     event |= {"index": 0, "path": []}
     bundle["events"] = [event]
     stranger = Signer(f"casestore/{json.loads(event['leaf'])['log_id']}", bytes(32))
     root = base64.b64encode(leaf_hash(event["leaf"].encode())).decode()
     bundle["checkpoint"] = stranger.sign(f"{stranger.name}\n1\n{root}\n")
-    bundle["verifier"] = str(stranger.verifier)
-    (tmp_path / "out" / "bundle.json").write_text(json.dumps(bundle))
-    (tmp_path / "out" / "checkpoint").write_text(bundle["checkpoint"])
-    (tmp_path / "out" / "verifier").write_text(f"{stranger.verifier}\n")
-    with pytest.raises(CaseStoreError):
-        verify_bundle(tmp_path / "out")
+    bundle["verifier"] = bundle["signer"] = str(stranger.verifier)
+    data = json.dumps(bundle)
+    (out / "bundle.json").write_text(data)
+    (out / "checkpoint").write_text(bundle["checkpoint"])
+    (out / "verifier").write_text(f"{stranger.verifier}\n")
+    page = (out / "page.html").read_bytes()
+    (out / "signed").write_text(stranger.sign(signed_text("case:c2", data.encode(), page)))
+    return stranger.verifier
 
 
 def sign_again(url: str, out: Path) -> None:
@@ -205,16 +231,14 @@ def test_evidence_of_another_version_has_another_page(small: str, tmp_path: Path
     "change",
     [
         lambda b: b.update(made_by="another firm"),
-        event(3, words={"text": "No."}),
-        event(3, words=None),
-        event(3, words=None, personal=None),
-        event(3, words=None, erased=True),
+        event(3, words=None, opened=None),
+        event(3, words=None, opened=None, personal=None),
+        event(3, words=None, opened=None, erased=True),
         lambda b: b["events"].pop(),
-        lambda b: b["events"][2].pop("words"),
     ],
 )
 def test_what_no_proof_covers_is_signed_too(small: str, tmp_path: Path, change: Change) -> None:
-    """The maker, the words, what is withheld or erased, the last events: with a page that fits."""
+    """The maker, what is withheld or erased, the last events: with a page that fits."""
     key = bundle_of(small, tmp_path / "out", reveal=True)
     spoil(tmp_path / "out", change)
     with pytest.raises(BundleRefused, match="is not what was signed when the bundle was made"):

@@ -11,7 +11,7 @@ from casestore import CaseStore
 from casestore.audit.evidence import write_bundle
 from casestore.audit.folder import Folder
 from casestore.audit.leaf import Leaf
-from casestore.audit.page import page
+from casestore.audit.page import Shown, page
 from casestore.audit.rows import origin
 from casestore.audit.sealing import seal
 from casestore.streams.history import History, Recorded
@@ -85,7 +85,7 @@ def test_the_page_tells_corrections(tmp_path: Path, small: str) -> None:
 
 def test_four_times_the_events_are_four_times_the_work() -> None:
     def paged(history: History) -> str:
-        events = [(each, _leaf(each), each.version) for each in history]
+        events = [Shown(each, _leaf(each), each.version, False) for each in history]
         checkpoint = Checkpoint("casestore", len(events), bytes(32))
         return page(history.stream, events, checkpoint, "verifier", "note")
 

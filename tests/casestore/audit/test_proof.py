@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import shutil
 from hashlib import sha256
 from pathlib import Path
@@ -42,7 +43,9 @@ def test_every_event_can_be_proven(url: str) -> None:
             assert proof == proof_of(store, f"{row[1]}@{row[2]}")
             leaf, checkpoint = verified(proof, key_of(store))
             assert (leaf.event_id, leaf.position) == (row[7], row[0])
-            assert leaf.state_sha256 == sha256(row[4]).hexdigest()
+            salt = json.loads(row[9])["salt"].encode()
+            assert leaf.state_sha256 == sha256(salt + row[4]).hexdigest()
+            assert (leaf.leaf, leaf.words_sha256 is None) == (2, row[5] is None)
             assert (proof["index"], proof["size"], checkpoint.size) == (index, 11, 11)
 
 

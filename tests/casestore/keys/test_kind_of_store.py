@@ -53,7 +53,7 @@ def test_a_running_service_writes_no_words_in_the_clear(store_url: str) -> None:
         with pytest.raises(StoreDamaged, match="but it was when it was opened"):
             store._was_rotated()
         parts = store._recorder.fetch(f"SELECT personal FROM {store._recorder.table}")
-    assert {bytes(part)[:1] for (part,) in parts if part is not None} == {b"\x01"}
+    assert {bytes(part)[:1] for (part,) in parts if part is not None} == {b"\x03"}
 
 
 def test_without_a_key_file_the_seals_tell(

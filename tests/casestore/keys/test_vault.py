@@ -19,7 +19,7 @@ from casestore import (
     StoreDamaged,
 )
 from casestore.journal.rows import KeyRow
-from casestore.keys.vault import Vault, create_key_file, kek_id, load_key_file, nonces
+from casestore.keys.vault import Vault, create_key_file, drawn, kek_id, load_key_file
 from casestore.transfer.ndjson import export_lines
 from tests.support.canaries import CANARY, plant
 from tests.support.notes import ANNA, T, note, opened
@@ -64,9 +64,10 @@ def test_the_same_words_never_have_the_same_bytes(store: CaseStore) -> None:
     store.append("case:1", opened(), *[note("same") for _ in range(300)])
     parts = {r.sealed for r in store.read() if r.sealed is not None}
     assert len(parts) == 301
-    assert {part[0] for part in parts} == {1}
+    assert {part[0] for part in parts} == {3}
     assert len({part[1:33] for part in parts}) == 1  # one key: one customer
     assert len({part[33:45] for part in parts}) == 301  # no nonce twice
+    assert len({part[45:65] for part in parts}) == 301  # nor the rest of a commitment
 
 
 def test_a_part_moved_elsewhere_does_not_open(store: CaseStore) -> None:
@@ -103,10 +104,35 @@ def test_a_part_moved_elsewhere_does_not_open(store: CaseStore) -> None:
             vault.reveal(part[:cut], key, "case:1", 2, "NoteAdded")
 
 
+def test_a_part_does_not_open_in_another_form(store: CaseStore) -> None:
+    """Old forms are read for ever, and no new part can be taken for one of them."""
+    vault = store._vault
+    key = vault.new_key("c1")
+    place = ("case:1", 1, "NoteAdded")
+    part = vault.seal({"text": "x"}, key, *place, salt=bytes(16))
+    key_id, commitment, ciphertext = part[1:33], part[33:65], part[65:]
+    for other in (
+        b"\x01" + part[1:],
+        b"\x01" + key_id + commitment[:12] + ciphertext,
+        b"\x04" + part[1:],
+        b"\x02" + part[1:],
+        b"\x00" + part[1:],
+        part[:80],
+        b"\x03" + key_id + commitment,
+    ):
+        with pytest.raises(StoreDamaged):
+            vault.reveal(other, key, *place)
+    plain = Vault("a-store", None, None)
+    assert plain.reveal(b'\x00{"text":"x"}', None, *place) == {"text": "x"}
+    assert plain.reveal(plain.seal({"text": "x"}, None, *place, salt=bytes(16)), None, *place) == {
+        "text": "x"
+    }
+
+
 def test_a_wrapped_key_that_was_swapped_does_not_open(store: CaseStore) -> None:
     vault = store._vault
     one, two = vault.new_key("c1"), vault.new_key("c2")
-    part = vault.seal({"text": "x"}, one, "case:1", 1, "NoteAdded", nonce=next(nonces(1)))
+    part = vault.seal({"text": "x"}, one, "case:1", 1, "NoteAdded", salt=bytes(16))
     fresh = Vault(vault.store_id, vault.current_kek, vault.key_file)
     swapped = KeyRow("c1", one.key_id, two.wrapped)
     with pytest.raises(StoreDamaged, match="key table was altered"):
@@ -193,7 +219,7 @@ def test_an_unsealed_store_is_for_those_who_insist(store_url: str) -> None:
         store.append("case:1", opened(), note("plain words"), key="k")
         assert store.append("case:1", opened(), note("plain words"), key="k").versions == (1, 2)
         parts = [recorded.sealed for recorded in store.read() if recorded.sealed is not None]
-        assert parts[1] == b'\x00{"text":"plain words"}'
+        assert parts[1][:1] + parts[1][17:] == b'\x02{"text":"plain words"}'
         assert store.history("case:1").effective[1].event == note(None)
         assert store.history("case:1", reveal=True).effective[1].event == note("plain words")
 
@@ -236,8 +262,8 @@ def test_errors_never_hold_personal_text(store: CaseStore) -> None:
         assert CANARY not in str(caught.value)
 
 
-def test_nonces_are_drawn_in_blocks_and_never_repeat() -> None:
-    drawn = nonces(7)
-    seen = {next(drawn) for _ in range(1000)}
+def test_salts_are_drawn_in_blocks_and_never_repeat() -> None:
+    salts = drawn(12, 7)
+    seen = {next(salts) for _ in range(1000)}
     assert len(seen) == 1000
     assert {len(each) for each in seen} == {12}
