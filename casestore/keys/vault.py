@@ -204,6 +204,8 @@ class Vault:
             KeyFileError: the key file is missing, or has not the right key.
             StoreDamaged: the part is not what was sealed.
         """
+        if type(part) is not bytes:  # SQLite keeps whatever it is given
+            raise _damaged(stream, version)
         if part[:1] == _PLAIN:
             if self.is_sealed:
                 raise StoreDamaged(

@@ -40,6 +40,11 @@ def from_microseconds(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
+EARLIEST = to_microseconds(datetime.min.replace(tzinfo=UTC))
+LATEST = to_microseconds(datetime.max.replace(tzinfo=UTC))
+"""The microseconds that are a datetime lie between these."""
+
+
 class Moment(NamedTuple):
     """A place in the order in which things happened: by time, then by position."""
 

@@ -57,6 +57,7 @@ class LiveTables:
         projections: the projections to keep tables of.
         batch: the number of events whose streams are brought up to date in one commit.
         for_one_report: see `open_tables`.
+        tables: those to use; opened, and made if there are none, if left out.
     """
 
     def __init__(
@@ -66,12 +67,13 @@ class LiveTables:
         *,
         batch: int = BATCH,
         for_one_report: bool = False,
+        tables: Tables | None = None,
     ) -> None:
         self.store = store
         self.projections = {each.name: each for each in projections}
         self.batch = batch
         with unavailable():
-            self.tables: Tables = open_tables(store, for_one_report=for_one_report)
+            self.tables = tables or open_tables(store, for_one_report=for_one_report)
 
     def close(self) -> None:
         """Close the connections."""

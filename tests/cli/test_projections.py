@@ -55,7 +55,7 @@ def test_tables_that_nobody_changed(desk: Casestore) -> None:
     assert found[0] == {
         "projection": "cases",
         "result": "ok",
-        "position": 4,
+        "position": 3,
         "rows": 2,
         "noted": 2,
         "differences": [],
@@ -76,5 +76,11 @@ def test_a_row_that_somebody_deleted(desk: Casestore, store_url: str, tmp_path: 
         if each["result"] != "ok"
     )
     assert (found["projection"], found["rows"], found["noted"]) == ("cases", 1, 2)
+    sick = desk("--format", "json", "doctor")
+    assert sick.code == 1
+    (finding,) = (each for each in sick.json if each["level"] == "error")
+    assert (finding["check"], finding["where"]) == ("tables of reports", "cases")
+    assert finding["what"] == "has 1 row, of 2 that were made"
     desk("projections", "rebuild").fine()
+    desk("doctor").fine()
     desk("projections", "verify").fine()

@@ -14,9 +14,8 @@ from casestore import CaseStore
 from projections.engine import filling
 from projections.engine.runner import Runner
 from projections.engine.verifying import Difference, Verified
-from tests.projections.engine.test_laws import some_work
 from tests.support.histories import Histories
-from tests.support.made_up import ALL, SOME
+from tests.support.made_up import ALL, SOME, some_work
 from tests.support.stories import noted, opened
 
 
