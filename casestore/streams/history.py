@@ -237,9 +237,16 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
         """Each Personal field that the event has, by name: its text, or a placeholder.
 
         In the event itself a field that cannot be read is None, like one that was never recorded.
+        Raises StoreDamaged.
         """
         if self.privacy == "revealed":
-            return {name: getattr(self.event, name) for name in self.personal}
+            try:
+                return {name: getattr(self.event, name) for name in self.personal}
+            except AttributeError as error:
+                raise StoreDamaged(
+                    f"{self.stream} version {self.version}: its metadata names a text that it "
+                    f"cannot have ({error.name})"
+                ) from None
         return dict.fromkeys(self.personal, Erased() if self.privacy == "erased" else Withheld())
 
 

@@ -153,6 +153,7 @@ values = st.one_of(
 @given(st.sampled_from(COLUMNS), values)
 @example(("customer_keys", "wrapped", "customer_id = 'k1'"), float("-inf"))
 @example(("customer_keys", "wrapped", "customer_id = 'k1'"), 1)
+@example(("stored_events", "metadata", "position = 2"), b'{"personal":["su"]}')
 @example(("customer_keys", "wrapped", "customer_id = 'k1'"), ("as text", b"\0"))
 @example(("customer_keys", "key_id", "customer_id = 'k1'"), "policy")
 @example(("casestore_meta", "value", "name = 'store_id'"), b"\xdc")
@@ -190,6 +191,7 @@ def test_stored_rows(house: House, column: tuple[str, str, str], value: Any) -> 
     house("audit", "case", "c1", str(house.spoilt / "out"))
     house("privacy", "status")
     house("cases")
+    house("find", "Ach", "--reveal")
     house("record", "case:c1", "NoteAdded", "text=x")
 
 
