@@ -141,7 +141,8 @@ class Codec:
                 event = decoders[name](state)
             except (KeyError, msgspec.DecodeError, ValueError, TypeError):
                 event = self.decode(name, state)  # says what is wrong with it
-            if type(version) is not int or type(at) is not int or not EARLIEST <= at <= LATEST:
+            numbers = type(version) is int and type(at) is int and EARLIEST <= at <= LATEST
+            if not numbers or type(stream) is not str:
                 raise StoreDamaged(
                     f"what stands at position {position} is not as casestore writes events; run "
                     "`casestore doctor`"

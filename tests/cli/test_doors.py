@@ -160,6 +160,7 @@ values = st.one_of(
 @example(("casestore_meta", "value", "name = 'kek_id'"), b"null")
 @example(("stored_events", "personal", "position = 3"), -(2**63))
 @example(("stored_events", "originator_version", "position = 4"), b"J")
+@example(("stored_events", "originator_id", "position = 5"), b"{}")
 @example(("stored_events", "recorded_at", "position = 3"), 10**18)
 @example(("stored_events", "recorded_at", "position = 3"), "soon")
 @example(("stored_events", "originator_id", "position = 3"), ("as text", b"case:\xff"))
