@@ -11,6 +11,7 @@ from casestore.system.on_demand import on_demand
 if TYPE_CHECKING:
     from projections.engine.live import Parked, Tick
     from projections.engine.runner import Runner, Status
+    from projections.engine.verifying import Difference, Verified
     from projections.history.case_history import CaseHistory, Failure
     from projections.history.customer_history import CustomerHistory
     from projections.history.family import Family
@@ -22,6 +23,7 @@ _PART_OF = "casestore"  # see casestore/__main__.py
 _NAMES = {
     "projections.engine.live": "Parked Tick",
     "projections.engine.runner": "Runner Status",
+    "projections.engine.verifying": "Difference Verified",
     "projections.history.case_history": "CaseHistory Failure",
     "projections.history.customer_history": "CustomerHistory",
     "projections.history.family": "Family",
@@ -37,6 +39,7 @@ __all__ = [
     "PROJECTIONS",
     "CaseHistory",
     "CustomerHistory",
+    "Difference",
     "Failure",
     "Family",
     "Happened",
@@ -46,4 +49,5 @@ __all__ = [
     "Runner",
     "Status",
     "Tick",
+    "Verified",
 ]

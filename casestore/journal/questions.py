@@ -16,7 +16,7 @@ import msgspec
 from casestore.errors import StoreDamaged, quoted
 from casestore.journal.answering import damaged, database_answers
 from casestore.journal.clocks import WENT_BACK
-from casestore.journal.rows import COLUMNS, OF_IMPORTS, KeyRow, PlainRow, cursor_of
+from casestore.journal.rows import COLUMNS, OF_IMPORTS, KeyRow, PlainRow, cursor_of, key_row
 
 MERGES = ("CaseMerged", "CustomerMerged")
 """The topics of merges. There is an index for each."""
@@ -499,7 +499,7 @@ class Questions(ABC):
         """The data keys of some customers, by customer id; without those that have none."""
         sql = f"SELECT customer_id, key_id, wrapped FROM {self.keys_table} "
         answers = self._ask_of(f"{sql}WHERE customer_id IN ({{marks}})", customer_ids)
-        return {row[0]: KeyRow._make(row) for row in answers}
+        return {row[0]: key_row(row) for row in answers}
 
     def all_keys(self) -> Iterator[KeyRow]:
         """Every data key, in the order of customer ids, and the import secret."""
@@ -509,7 +509,7 @@ class Questions(ABC):
         )
         after = ""
         while answers := self._ask(sql, [after, 2000]):
-            yield from map(KeyRow._make, answers)
+            yield from map(key_row, answers)
             after = answers[-1][0]
 
     def keys_not_wrapped_by(self, kek_id: bytes, limit: int) -> list[KeyRow]:
@@ -519,7 +519,7 @@ class Questions(ABC):
         """
         sql = f"SELECT customer_id, key_id, wrapped FROM {self.keys_table} "
         answers = self._ask(f"{sql}WHERE substr(wrapped, 1, 32) <> ? LIMIT ?", [kek_id, limit])
-        return list(map(KeyRow._make, answers))
+        return list(map(key_row, answers))
 
     def count_keys(self, not_wrapped_by: bytes | None = None) -> int:
         """The number of customers' data keys, or of those not wrapped by a certain key-encryption
@@ -534,6 +534,11 @@ class Questions(ABC):
         """The ids (32 bytes each) of the key-encryption keys that wrap the data keys and the
         import secret."""
         answers = self._ask(f"SELECT DISTINCT substr(wrapped, 1, 32) FROM {self.keys_table}")
+        if any(isinstance(kek_id, str | None) for (kek_id,) in answers):  # from no bytes at all
+            raise StoreDamaged(
+                "a row of the table of keys is not as casestore writes it; restore the store from "
+                "a backup"
+            )
         return {bytes(kek_id) for (kek_id,) in answers}
 
     def readable_parts(self, customer_id: str) -> list[tuple[str, str, bytes]]:

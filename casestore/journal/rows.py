@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from eventsourcing.persistence import Notification
 
+from casestore.errors import StoreDamaged
 from casestore.streams.history import Cursor
 
 COLUMNS = (
@@ -130,6 +131,17 @@ class KeyRow(NamedTuple):
     """32 bytes: see casestore.keys.vault."""
     wrapped: bytes
     """The id of the key-encryption key (32 bytes), a nonce (12), and the data key encrypted."""
+
+
+def key_row(row: Sequence[Any]) -> KeyRow:
+    """A row of the table of keys. SQLite keeps whatever it is given: raises StoreDamaged."""
+    found = KeyRow._make(row)
+    if tuple(map(type, found)) != (str, bytes, bytes):
+        raise StoreDamaged(
+            "a row of the table of keys is not as casestore writes it; restore the store from a "
+            "backup"
+        )
+    return found
 
 
 OF_IMPORTS = "\x1fimport secret"

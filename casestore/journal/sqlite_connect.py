@@ -115,6 +115,11 @@ def _open(path: Path, how: str, options: dict[str, Any]) -> Connected:
     connection = sqlite3.connect(uri, uri=True, factory=Connected, **options)
     try:  # SQLite opens the file only now
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+    except UnicodeDecodeError:  # SQLite's message about a schema that is no SQL has bytes of it
+        connection.close()
+        damaged = sqlite3.DatabaseError("malformed database schema")
+        damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise damaged from None
     except sqlite3.Error as error:
         connection.close()
         if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _BESIDE or "immutable" in how:

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from secrets import token_hex
 from typing import Any, Self
 
+from casestore.errors import StoreDamaged
 from casestore.journal.clocks import WENT_BACK, went_back
 from casestore.journal.memory import Memory
 from casestore.journal.recorder import UNSCRUBBED, DecideAgain, Survey, Writing
-from casestore.journal.rows import COLUMNS, KeyRow, Row
+from casestore.journal.rows import COLUMNS, KeyRow, Row, key_row
 from casestore.journal.sqlite_datastore import Datastore, not_written
 from casestore.telemetry.spans import waiting
 
@@ -73,13 +74,13 @@ class SQLiteWriting(Writing):
         last_us, heads, keys = memory.last_us, memory.heads, memory.keys
         if last_us is None:
             last = one("SELECT recorded_at FROM stored_events ORDER BY position DESC LIMIT 1")
-            last_us = memory.last_us = last[0] if last else 0
+            last_us = memory.last_us = _number(last[0]) if last else 0
         for stream in streams:
             if stream not in heads and (row := one(_HEAD, stream)):
-                heads[stream] = row[0]
+                heads[stream] = _number(row[0])
         for customer_id in customers:
             if customer_id not in keys and (row := one(_KEY, customer_id)):
-                keys[customer_id] = KeyRow._make(row)
+                keys[customer_id] = key_row(row)
         return Survey(
             last_us,
             {stream: heads[stream] for stream in streams if stream in heads},
@@ -188,3 +189,12 @@ class SQLiteWriting(Writing):
         self._cursor.execute(
             "DELETE FROM casestore_meta WHERE name = ? AND value = ?", (UNSCRUBBED, deletions)
         )
+
+
+def _number(stored: Any) -> int:
+    """A version or a time as it is stored. SQLite keeps whatever it is given."""
+    if type(stored) is not int:
+        raise StoreDamaged(
+            "a version or a time of recording is not as casestore writes it; run `casestore doctor`"
+        )
+    return stored

@@ -68,6 +68,8 @@ def parse_url(url: str | None) -> SQLiteUrl | PostgresUrl:
         url = os.environ.get("CASESTORE_URL") or DEFAULT_URL
     if not isinstance(url, str):
         raise StoreNotFound(f"a store's URL is text, not {type(url).__name__}")
+    if not _is_utf8(url):
+        raise StoreNotFound(f"a store's URL must be UTF-8, and {ascii(url)[:200]} is not")
     if url.startswith("sqlite:///"):
         path = unquote(url.removeprefix("sqlite:///"))
         if path and ":memory:" not in path and "?" not in path:
@@ -80,6 +82,15 @@ def parse_url(url: str | None) -> SQLiteUrl | PostgresUrl:
         f"{quoted(without_password(url))} is not a store's URL; write file.db or "
         "sqlite:///file.db for a file, or postgresql://user@host/database?schema=name"
     )
+
+
+def _is_utf8(url: str) -> bool:
+    """Whether it has no lone surrogate, as Python has in the place of bytes that are no UTF-8."""
+    try:
+        url.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _parse_postgres(url: str) -> PostgresUrl:

@@ -41,11 +41,11 @@ def known_meta(
     if meta is None:
         raise not_found(shown)
     made_by = meta.get("schema_version", "")
-    if not _NUMBER.fullmatch(made_by):
+    if not _NUMBER.fullmatch(str(made_by)):
         raise _altered(shown, "which version of casestore made it")
-    if not _UUID.fullmatch(meta.get("store_id", "")):
+    if not _UUID.fullmatch(str(meta.get("store_id"))):
         raise _altered(shown, "which store it is")
-    if not _KEY_ID.fullmatch(meta.get("kek_id", "0" * 64)):
+    if not _KEY_ID.fullmatch(str(meta.get("kek_id", "0" * 64))):
         raise _altered(shown, "which key it was sealed with")
     if int(made_by) > SCHEMA_VERSION:
         raise StoreUnavailable(

@@ -220,6 +220,8 @@ class Vault:
             KeyFileError: the key file is missing, or has not the right key.
             StoreDamaged: the part is not what was sealed.
         """
+        if type(part) is not bytes:  # SQLite keeps whatever it is given
+            raise _damaged(stream, version)
         if parts.is_plain(part):
             if self.is_sealed:
                 raise StoreDamaged(

@@ -16,7 +16,7 @@ from casestore.errors import InvalidEvent, StoreDamaged, quoted
 from casestore.events import VOCABULARY, Event
 from casestore.events.made import making
 from casestore.events.markers import personal_fields
-from casestore.streams.history import Privacy, Recorded
+from casestore.streams.history import EARLIEST, LATEST, Privacy, Recorded
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -141,7 +141,8 @@ class Codec:
                 event = decoders[name](state)
             except (KeyError, msgspec.DecodeError, ValueError, TypeError):
                 event = self.decode(name, state)  # says what is wrong with it
-            if type(version) is not int or type(at) is not int:
+            numbers = type(version) is int and type(at) is int and EARLIEST <= at <= LATEST
+            if not numbers or type(stream) is not str:
                 raise StoreDamaged(
                     f"what stands at position {position} is not as casestore writes events; run "
                     "`casestore doctor`"

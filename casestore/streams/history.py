@@ -40,6 +40,11 @@ def from_microseconds(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
+EARLIEST = to_microseconds(datetime.min.replace(tzinfo=UTC))
+LATEST = to_microseconds(datetime.max.replace(tzinfo=UTC))
+"""The microseconds that are a datetime lie between these."""
+
+
 class Moment(NamedTuple):
     """A place in the order in which things happened: by time, then by position."""
 
@@ -235,9 +240,16 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
         """Each Personal field that the event has, by name: its text, or a placeholder.
 
         In the event itself a field that cannot be read is None, like one that was never recorded.
+        Raises StoreDamaged.
         """
         if self.privacy == "revealed":
-            return {name: getattr(self.event, name) for name in self.personal}
+            try:
+                return {name: getattr(self.event, name) for name in self.personal}
+            except AttributeError as error:
+                raise StoreDamaged(
+                    f"{self.stream} version {self.version}: its metadata names a text that it "
+                    f"cannot have ({error.name})"
+                ) from None
         return dict.fromkeys(self.personal, Erased() if self.privacy == "erased" else Withheld())
 
 

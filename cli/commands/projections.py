@@ -42,6 +42,8 @@ _STATUS = (
     Column("lag_events", right=True),
     Column("lag_s", "lag", right=True),
     Column("parked", right=True),
+    Column("rows", right=True),
+    Column("noted", people=False),
     Column("last_error", people=False),
 )
 _RELAYS = (
@@ -63,7 +65,7 @@ def status() -> None:
 
     To programs a relay NAME is a row too, as the projection "relay NAME", with its last_error. A
     stream whose rows cannot be made is parked, alone, and missing from reports until its next
-    event or a retry heals it.
+    event or a retry heals it. Rows that are not as many as were made were changed by somebody.
 
     \b
     Example:
@@ -83,6 +85,8 @@ def status() -> None:
         row["lag_s"] = duration(int(row["lag_s"])) if row["lag_events"] else ""
     for row in rows:
         row["position"] = "not built" if row["position"] is None else row["position"]
+        if row["noted"] not in (None, row["rows"]):
+            row["rows"] = f"{row['rows']} of {row['noted']}"
     print_rows(_STATUS, rows)
     if parked:
         print_lines(["", *table(_PARKED, [stream._asdict() for stream in parked])])
@@ -144,6 +148,52 @@ def rebuild(names: tuple[str, ...], workers: int | None) -> None:
     if for_people() and not settings().quiet:
         click.echo(f"built {', '.join(names or _NAMES)}")
     _exit_if_parked(parked)
+
+
+_VERIFIED = (
+    Column("projection"),
+    Column("result"),
+    Column("position", right=True),
+    Column("rows", right=True),
+    Column("noted", people=False),
+    Column("differences", people=False),
+)
+_DIFFERENCES = (Column("projection"), Column("stream"), Column("what"))
+_NEXT = "find out who changed them; `casestore projections rebuild` makes them anew"
+_UNKNOWN = (
+    "unknown: made by a release that kept no checksum; `casestore projections rebuild` makes one"
+)
+
+
+@projections.command()
+@click.option("--from-events", is_flag=True, help="Also make all rows anew, and name what differs.")
+@tabular
+def verify(from_events: bool) -> None:
+    """Check that nobody changed the tables that reports read.
+
+    A count and a checksum are kept with each table. Exits 1 if a table differs, or none is known.
+
+    \b
+    Examples:
+      casestore projections verify
+      casestore projections verify --from-events
+    """
+    with settings().open_store() as store, Runner(store) as runner:
+        head = runner.head() if from_events else 0
+        with progress("events", head or None) as tick:
+            found = runner.verify(from_events=from_events, tick=tick)
+    rows = [
+        {**each._asdict(), "differences": [one._asdict() for one in each.differences]}
+        for each in found
+    ]
+    print_rows(_VERIFIED, rows)
+    results = {each.result for each in found}
+    if for_people():
+        told = [{"projection": e.projection, **d._asdict()} for e in found for d in e.differences]
+        lines = ["", *table(_DIFFERENCES, told), _NEXT] if told else []
+        print_lines([*lines, *([_UNKNOWN] if "unknown" in results else [])])
+    if results & {"differs", "unknown"}:
+        raise click.exceptions.Exit(REFUSED)
 
 
 @projections.command()

@@ -86,7 +86,7 @@ def record(
         if "occurred_at" not in data:
             data["occurred_at"] = _occurred_at(store, stream, append_options["key"])
         try:
-            event = Codec().validate_json(cls.__name__, msgspec.json.encode(data))
+            event = Codec().validate_json(cls.__name__, _as_json(data))
         except InvalidEvent as error:
             raise Usage(f"{error}; `casestore events {cls.__name__}` lists its fields") from None
         receipt = store.append(stream, event, **append_options)
@@ -124,8 +124,15 @@ def _read_json(json_text: str) -> dict[str, Any]:
     source: str | bytes = sys.stdin.buffer.read() if json_text == "-" else json_text
     try:
         return msgspec.json.decode(source, type=dict[str, Any])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeEncodeError) as error:
         raise Usage(f"--json is not a JSON object: {error}") from None
+
+
+def _as_json(data: dict[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(data)
+    except UnicodeEncodeError as error:  # Python has lone surrogates for bytes that are no UTF-8
+        raise Usage(f"{quoted(error.object)} is not UTF-8, as a field must be") from None
 
 
 def _split(field: str) -> tuple[str, str]:
@@ -171,7 +178,7 @@ def _read(text: str, hint: Any, name: str) -> Any:
     has_parts = isinstance(kind, type) and dataclasses.is_dataclass(kind)
     try:
         value = msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeEncodeError) as error:
         if not has_parts:
             raise Usage(f"{name} is not JSON ({error})") from None
         value = None

@@ -12,6 +12,7 @@ from cli.terminal.options import REFUSED, settings, shared
 from cli.terminal.output import Column, for_people, print_lines, print_object, print_rows, tabular
 from cli.terminal.progress import progress
 from cli.terminal.text import visible
+from projections.engine.doctor import tables_of_reports
 
 
 @click.command
@@ -65,8 +66,8 @@ _FINDINGS = (
 def doctor(fix: bool) -> None:
     """Check that a store is whole.
 
-    Reads every event. Exits 1 if it found damage, 3 if it could not look; warnings alone are 0.
-    With --quiet, what is in order is not listed.
+    Reads every event, and counts the rows that reports read. Exits 1 if it found damage, 3 if it
+    could not look; warnings alone are 0. With --quiet, what is in order is not listed.
 
     \b
     Examples:
@@ -80,7 +81,7 @@ def doctor(fix: bool) -> None:
                 click.echo(f"casestore: not finished yet: {visible(problem)}", err=True)
         last = store._recorder.last_position()
         with progress("events", last) as tick:
-            findings = list(examine(store, progress=tick))
+            findings = [*examine(store, progress=tick), *tables_of_reports(store)]
     shown = [finding for finding in findings if finding.level != "ok" or not settings().quiet]
     print_rows(_FINDINGS, map(_row, shown), empty="the store is whole")
     if for_people() and not settings().quiet:

@@ -19,6 +19,7 @@ from casestore.streams.checks import AHEAD
 from casestore.streams.history import to_microseconds
 from projections.engine.maker import Maker
 from projections.engine.open_tables import open_tables
+from projections.engine.sums import Sum
 from projections.engine.tables import Cursor, Tables, Tracked, unavailable
 from projections.projection import Projection
 
@@ -56,6 +57,7 @@ class LiveTables:
         projections: the projections to keep tables of.
         batch: the number of events whose streams are brought up to date in one commit.
         for_one_report: see `open_tables`.
+        tables: those to use; opened, and made if there are none, if left out.
     """
 
     def __init__(
@@ -65,12 +67,13 @@ class LiveTables:
         *,
         batch: int = BATCH,
         for_one_report: bool = False,
+        tables: Tables | None = None,
     ) -> None:
         self.store = store
         self.projections = {each.name: each for each in projections}
         self.batch = batch
         with unavailable():
-            self.tables: Tables = open_tables(store, for_one_report=for_one_report)
+            self.tables = tables or open_tables(store, for_one_report=for_one_report)
 
     def close(self) -> None:
         """Close the connections."""
@@ -135,24 +138,35 @@ class LiveTables:
         mark = self.mark(end)
         touched = {stream for _, stream in feed}
         behind = [each for each in behind if each.position < end]
-        for each in behind:
-            self.tables.move(cursor, each, end, mark)
-        self.renew(cursor, behind, end, touched)
+        noted = self.tables.noted(cursor)
+        changes = self.renew(cursor, behind, end, touched)
         for what, changed in (("customer", self._cases_of), ("policy", self._cases_judged)):
             looking = [e for e in behind if what in self.projections[e.projection].looks_at]
             if looking:
-                self.renew(cursor, looking, end, changed(touched, after) - touched)
+                more = self.renew(cursor, looking, end, changed(touched, after) - touched)
+                changes |= {table: changes[table].plus(change) for table, change in more.items()}
+        for each in behind:
+            self.tables.move(cursor, each, end, mark)
+            if each.table in noted:
+                after_all = noted[each.table].plus(changes[each.table])
+                self.tables.note_change(cursor, each, end, after_all)
         return True
 
     def renew(
         self, cursor: Cursor, behind: Sequence[Tracked], until: int, streams: Iterable[str]
-    ) -> None:
-        """Make the rows of some streams anew in some tables, from the events up to `until`."""
+    ) -> dict[str, Sum]:
+        """Make the rows of some streams anew in some tables, from the events up to `until`.
+
+        Gives what the sums change by, by the table's name.
+        """
         projections = [self.projections[each.projection] for each in behind]
         maker = Maker(self.store, projections, until=until)
+        changes = {each.table: Sum() for each in behind}
         for made in maker.of_streams(streams):
             for each in behind:
-                self.tables.replace(cursor, each, made)
+                change = self.tables.replace(cursor, each, made)
+                changes[each.table] = changes[each.table].plus(change)
+        return changes
 
     def _cases_of(self, touched: set[str], _after: int) -> set[str]:
         """The cases of the customers whose streams have new events."""

@@ -97,8 +97,7 @@ def drop_tables(store: CaseStore) -> None:
         tables.lock(cursor)
         for tracked in tables.tracked(cursor):
             tables.drop(cursor, tracked.table)
-        for name in ("tracking", "parked"):
-            cursor.run(f"DELETE FROM {tables.at(name)}")
+            tables.forget(cursor, tracked)
 
 
 def scratch_tables(path: Path | None = None, *, filled: bool = False) -> Tables:

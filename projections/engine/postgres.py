@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from hashlib import sha256
 from typing import Any
+from uuid import uuid4
 
 from casestore.journal.answering import translated
 from projections.engine.tables import Cursor, Tables
@@ -20,6 +21,12 @@ class _PostgresCursor(Cursor):
     def all(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
         found: list[Any] = self._cursor.execute(sql.replace("?", "%s"), params).fetchall()
         return found
+
+    def each(self, sql: str) -> Iterator[Any]:
+        own = self._cursor.connection.cursor(uuid4().hex, row_factory=self._cursor.row_factory)
+        with own as cursor:  # it has a name, so the server keeps the rows, and gives some at a time
+            cursor.itersize = 2000
+            yield from cursor.execute(sql)
 
     def run(self, sql: str, params: Sequence[Any] = ()) -> None:
         self._cursor.execute(sql.replace("?", "%s"), params)
@@ -48,8 +55,8 @@ class PostgresTables(Tables):
         self._conninfo = conninfo
         self.schema = _schema_beside(datastore.schema)
         with self.reading() as cursor:
-            ((found,),) = cursor.all("SELECT to_regclass(?)", [self.at("parked")])
-        if found is None:
+            found = self.has(cursor, "parked")
+        if not found:
             with self.writing() as cursor:
                 cursor.all("SELECT pg_advisory_xact_lock(4711)")  # IF NOT EXISTS can race
                 cursor.run(f'CREATE SCHEMA IF NOT EXISTS "{self.schema}"')
@@ -74,6 +81,10 @@ class PostgresTables(Tables):
 
     def at(self, name: str) -> str:
         return f'"{self.schema}"."{name}"'
+
+    def has(self, cursor: Cursor, name: str) -> bool:
+        ((found,),) = cursor.all("SELECT to_regclass(?)", [self.at(name)])
+        return found is not None
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[Cursor]:

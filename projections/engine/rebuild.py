@@ -16,6 +16,7 @@ from eventsourcing.persistence import OperationalError
 
 from casestore.telemetry.spans import span
 from projections.engine.live import LiveTables, Tick, to_build
+from projections.engine.sums import Sum
 from projections.engine.tables import Cursor, Tables, Tracked, unavailable
 from projections.projection import Projection
 
@@ -64,16 +65,19 @@ def _build(
         for each in projections
     ]
     with where.writing() as cursor:
+        where.prepare(cursor)  # tables from before there were sums have no table of them
         for table, projection in zip(built, projections, strict=True):
             where.create(cursor, table.table, projection)
         cursor.insert(where.at("tracking"), [(*t[:4], int(t.live), *t[5:]) for t in built])
-    done = 0
-    for events in fill_all(live, projections, built, workers):
+    done, sums = 0, [Sum() for _ in built]
+    for events, made in fill_all(live, projections, built, workers):
         done += events
+        sums = [before.plus(more) for before, more in zip(sums, made, strict=True)]
         if tick is not None:
             tick(done)
-    for table, projection in zip(built, projections, strict=True):
+    for table, projection, made_in_all in zip(built, projections, sums, strict=True):
         with where.writing() as cursor:
+            where.note(cursor, table, made_in_all)
             where.index(cursor, table.table, projection)
     _switch(live, [table.table for table in built])
     _drop_leftovers(where)
@@ -117,5 +121,4 @@ def _drop_leftovers(where: Tables) -> None:
         # A table that a report still reads is left to the next build.
         with suppress(OperationalError), where.writing() as cursor:
             where.drop(cursor, each.table)
-            for table in ("tracking", "parked"):
-                cursor.run(f"DELETE FROM {where.at(table)} WHERE table_name = ?", [each.table])
+            where.forget(cursor, each)

@@ -18,6 +18,7 @@ from casestore.telemetry.telling import PROJECTION, found, measure
 from projections.engine.live import BATCH, LiveTables, Parked, Tick, to_build
 from projections.engine.rebuild import rebuild
 from projections.engine.tables import Tracked, unavailable
+from projections.engine.verifying import Verified, count, verify
 from projections.projection import Projection
 from projections.read_models import PROJECTIONS
 
@@ -34,6 +35,11 @@ class Status(NamedTuple):
     """Seconds since the first event that is not in its rows was recorded; 0 if all are in them."""
     parked: int
     """The number of streams whose rows could not be made."""
+    rows: int | None
+    """How many rows there are, streams that are parked included; None if there is no table."""
+    noted: int | None
+    """How many were made. If `rows` differs, somebody changed the table. None if that is not known:
+    a release that kept no count made the table or moved it."""
 
 
 class Runner:
@@ -172,9 +178,29 @@ class Runner:
             streams: defaultdict[str, set[str]] = defaultdict(set)
             for each in self._live.parked(cursor):
                 streams[each.projection].add(each.stream)
+            noted = tables.noted(cursor)
             for name, parked in streams.items():
-                self._live.renew(cursor, [live[name]], live[name].position, parked)
+                table = live[name]
+                change = self._live.renew(cursor, [table], table.position, parked)[table.table]
+                if table.table in noted:
+                    after = noted[table.table].plus(change)
+                    tables.note_change(cursor, table, table.position, after)
         return self.parked()
+
+    def verify(self, *, from_events: bool = False, tick: Tick | None = None) -> list[Verified]:
+        """Tell whether the tables hold the rows that were made: whether nobody changed them.
+
+        A count and a checksum are kept with each table's position. A table that is wrong is mended
+        by `rebuild`.
+
+        Args:
+            from_events: also make all rows anew from the events, and name what differs.
+            tick: called with the number of events read so far.
+
+        Raises:
+            StoreUnavailable: a database does not answer.
+        """
+        return verify(self._live, from_events=from_events, tick=tick)
 
     def status(self) -> list[Status]:
         """How far each projection has got."""
@@ -187,10 +213,19 @@ class Runner:
             lag = recorder.count_after(position or 0)
             first = recorder.rows(position or 0, 1)
             waited = now - from_microseconds(first[0][8]) if first else timedelta()
-            count = sum(each.projection == name for each in parked)
+            of_name = sum(each.projection == name for each in parked)
             lag_s = max(waited.total_seconds(), 0.0)
-            found.append(Status(name, projection.version, position, lag, lag_s, count))
+            rows = self._rows(live.get(name))
+            found.append(Status(name, projection.version, position, lag, lag_s, of_name, *rows))
         return found
+
+    def _rows(self, table: Tracked | None) -> tuple[int | None, int | None]:
+        """How many rows a table has, and how many were made."""
+        if table is None:
+            return None, None
+        with unavailable(), self._live.tables.reading() as cursor:
+            noted = self._live.tables.noted(cursor).get(table.table)
+            return count(self._live, cursor, table), None if noted is None else noted.rows
 
 
 def catch_up(

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from math import inf
 from pathlib import Path
@@ -26,8 +26,10 @@ class _SQLiteCursor(Cursor):
     def all(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
         return self._cursor.execute(sql, params).fetchall()
 
-    def each(self, sql: str, params: Sequence[Any] = ()) -> Iterable[Any]:
-        return self._cursor.execute(sql, params)
+    def each(self, sql: str) -> Iterator[Any]:
+        with closing(self._cursor.connection.cursor()) as cursor:
+            cursor.row_factory = None
+            yield from cursor.execute(sql)
 
     def run(self, sql: str, params: Sequence[Any] = ()) -> None:
         self._cursor.execute(sql, params)
@@ -38,7 +40,12 @@ class _SQLiteCursor(Cursor):
             self._cursor.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
 
 
-class SQLiteTables(Tables):
+class _Tables(Tables):
+    def has(self, cursor: Cursor, name: str) -> bool:
+        return bool(cursor.all("SELECT 1 FROM sqlite_master WHERE name = ?", [name]))
+
+
+class SQLiteTables(_Tables):
     """Tables in a file, which is beside the store's file or where the reader wants it.
 
     Args:
@@ -138,7 +145,7 @@ def _translating() -> Iterator[None]:
         raise translated(error) from error
 
 
-class ScratchTables(Tables):
+class ScratchTables(_Tables):
     """Tables for one report, in memory. SQLite moves them to a temporary file if they grow.
 
     Args:

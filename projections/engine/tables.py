@@ -2,14 +2,14 @@
 
 On SQLite that is the file `<db>.projections`, on PostgreSQL the schema `<schema>_projections`.
 `tracking` says for each table which projection it holds, in which version, up to which position,
-and whether it is the live one; `parked` names the streams whose rows could not be made. Everything
-here can be made anew from the events.
+and whether it is the live one; `parked` names the streams whose rows could not be made; `sums` has
+for each table a count and a checksum of its rows. Everything here can be made anew from the events.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from eventsourcing.persistence import PersistenceError
 from casestore.errors import StoreUnavailable
 from casestore.journal.answering import brief
 from projections.engine.maker import CHUNK, Made
+from projections.engine.sums import Sum, sum_of_made
 from projections.projection import Projection, shape
 
 TRACKING = """
@@ -37,6 +38,15 @@ CREATE TABLE IF NOT EXISTS {parked} (
     error TEXT NOT NULL,
     PRIMARY KEY (table_name, stream)
 )"""
+SUMS = """
+CREATE TABLE IF NOT EXISTS {sums} (
+    table_name TEXT PRIMARY KEY,
+    position BIGINT NOT NULL,
+    counted BIGINT NOT NULL,
+    checksum TEXT NOT NULL
+)"""
+"""A table of its own, so that releases from before it may go on writing `tracking`. What they move
+is then at another position than its sum, which counts no more."""
 
 
 class Tracked(NamedTuple):
@@ -61,9 +71,9 @@ class Cursor(ABC):
     def all(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
         """Run a query and return plain tuples."""
 
-    def each(self, sql: str, params: Sequence[Any] = ()) -> Iterable[Any]:
-        """As `all`, but perhaps one after the other: take them all before the next statement."""
-        return self.all(sql, params)
+    @abstractmethod
+    def each(self, sql: str) -> Iterator[Any]:
+        """Run a query whose result is too long to be held at once. Close the iterator."""
 
     @abstractmethod
     def run(self, sql: str, params: Sequence[Any] = ()) -> None:
@@ -98,6 +108,10 @@ class Tables(ABC):
     def building(self) -> AbstractContextManager[None]:
         """The lock of builds: waits until no other process builds."""
 
+    @abstractmethod
+    def has(self, cursor: Cursor, name: str) -> bool:
+        """Whether there is a table with this name."""
+
     def lock(self, cursor: Cursor) -> None:  # noqa: B027  (on SQLite a writer has the lock already)
         """Let nobody else move a table until the end of this transaction.
 
@@ -108,9 +122,9 @@ class Tables(ABC):
         """Close the connections."""
 
     def prepare(self, cursor: Cursor) -> None:
-        """Create `tracking` and `parked`, if they are not there."""
-        names = {"tracking": self.at("tracking"), "parked": self.at("parked")}
-        for statement in (TRACKING, PARKED):
+        """Create `tracking`, `parked` and `sums`, if they are not there."""
+        names = {name: self.at(name) for name in ("tracking", "parked", "sums")}
+        for statement in (TRACKING, PARKED, SUMS):
             cursor.run(statement.format(**names).replace(" TEXT", f" {self.text}"))
 
     def create(self, cursor: Cursor, table: str, projection: Projection) -> None:
@@ -146,17 +160,61 @@ class Tables(ABC):
             [end, mark, table.table],
         )
 
-    def replace(self, cursor: Cursor, table: Tracked, made: Made) -> None:
-        """Replace the rows that a table has of the streams that were asked for."""
+    def forget(self, cursor: Cursor, table: Tracked) -> None:
+        """Delete what is known of a table."""
+        for name in ("tracking", "parked", "sums"):
+            if name != "sums" or self.has(cursor, name):
+                cursor.run(f"DELETE FROM {self.at(name)} WHERE table_name = ?", [table.table])
+
+    # --- rows, and their sums ---------------------------------------------------------------
+
+    def noted(self, cursor: Cursor) -> dict[str, Sum]:
+        """The sums that are kept of tables, by the table's name.
+
+        A table has none if a release without sums made it or moved it since.
+        """
+        if not self.has(cursor, "sums"):
+            return {}
+        found = cursor.all(
+            f"SELECT s.table_name, s.counted, s.checksum FROM {self.at('sums')} s "
+            f"JOIN {self.at('tracking')} t "
+            "ON t.table_name = s.table_name AND t.position = s.position"
+        )
+        return {table: Sum.read(*rest) for table, *rest in found}
+
+    def note_change(self, cursor: Cursor, table: Tracked, end: int, after: Sum) -> None:
+        """Keep the sum that a table has at a new position."""
+        cursor.run(
+            f"UPDATE {self.at('sums')} SET position = ?, counted = ?, checksum = ? "
+            "WHERE table_name = ?",
+            [end, after.rows, after.text, table.table],
+        )
+
+    def note(self, cursor: Cursor, table: Tracked, made: Sum) -> None:
+        """Keep the sum of a new table."""
+        values = (table.table, table.position, made.rows, made.text)
+        cursor.insert(self.at("sums"), [values])
+
+    def replace(self, cursor: Cursor, table: Tracked, made: Made) -> Sum:
+        """Replace the rows that a table has of the streams that were asked for.
+
+        Gives what the sum of the table changes by: what was there is taken off as it was.
+        """
+        change = Sum()
         for start in range(0, len(made.streams), CHUNK):
             some = made.streams[start : start + CHUNK]
             marks = ", ".join("?" * len(some))
-            cursor.run(f"DELETE FROM {self.at(table.table)} WHERE stream IN ({marks})", some)
-            cursor.run(
-                f"DELETE FROM {self.at('parked')} WHERE table_name = ? AND stream IN ({marks})",
-                [table.table, *some],
-            )
+            for statement, params in (
+                (f"{self.at(table.table)} WHERE stream IN ({marks})", some),
+                (
+                    f"{self.at('parked')} WHERE table_name = ? AND stream IN ({marks})",
+                    [table.table, *some],
+                ),
+            ):
+                taken = cursor.all(f"DELETE FROM {statement} RETURNING *", params)
+                change = change.minus(Sum.of(taken))
         self.insert(cursor, table, made)
+        return change.plus(sum_of_made(made, table.table, table.projection))
 
     def insert(self, cursor: Cursor, table: Tracked, made: Made) -> None:
         """Insert rows into a table, and parked streams into `parked`."""

@@ -17,8 +17,12 @@ from projections.engine.filling import fill, ranges
 from projections.engine.live import LiveTables
 from projections.engine.maker import Maker
 from projections.engine.open_tables import open_tables
-from projections.engine.tables import Tracked
+from projections.engine.sums import Sum, sum_of_made
+from projections.engine.tables import Tables, Tracked
 from projections.projection import Projection
+
+Filled = tuple[int, list[Sum]]
+"""The number of events of some streams, and the sums of the rows of each table."""
 
 
 class _Worker:
@@ -43,11 +47,18 @@ class _Worker:
             cls.it = error
 
     @classmethod
-    def fill(cls, streams: tuple[str, str]) -> int:
+    def fill(cls, streams: tuple[str, str]) -> Filled:
         """Make the rows of a range of streams."""
         if isinstance(cls.it, CaseStoreError):
             raise StoreUnavailable(f"a process of the rebuild could not begin: {cls.it}")
-        return fill(*cls.it.given, streams).events
+        return _fill(*cls.it.given, streams)
+
+
+def _fill(
+    where: Tables, maker: Maker, built: Sequence[Tracked], streams: tuple[str, str]
+) -> Filled:
+    made = fill(where, maker, built, streams)
+    return made.events, [sum_of_made(made, each.table, each.projection) for each in built]
 
 
 def _end_with_parent() -> None:
@@ -60,18 +71,18 @@ def _end_with_parent() -> None:
 
 def fill_all(
     live: LiveTables, projections: Sequence[Projection], built: Sequence[Tracked], workers: int
-) -> Iterator[int]:
-    """Make the rows of all streams. Yields the number of events of each part when it is done."""
+) -> Iterator[Filled]:
+    """Make the rows of all streams. Yields what was done of each part."""
     store = live.store
     parts = ranges(store, sorted({each.of for each in projections}))
     if workers <= 1 or not live.tables.shared:
         maker = Maker(store, projections, until=built[0].position)
         for streams in parts:
-            yield fill(live.tables, maker, built, streams).events
+            yield _fill(live.tables, maker, built, streams)
         return
     spawn = get_context("spawn")  # a forked process would share the connections
     pool = ProcessPoolExecutor(workers, spawn, _Worker.begin, (store.url, projections, built))
-    waiting: deque[Future[int]] = deque()
+    waiting: deque[Future[Filled]] = deque()
     try:
         for streams in parts:
             waiting.append(pool.submit(_Worker.fill, streams))

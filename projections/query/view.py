@@ -123,7 +123,7 @@ class View:
         row = projection.row if row is None else row
         columns = ", ".join(f'"{name}"' for name in shape(row).columns)
         sql = f"SELECT {columns} FROM {self._names[projection.name]}"
-        rows = self._cursor.each(f"{sql} WHERE {where}" if where else sql, params)
+        rows = self._cursor.all(f"{sql} WHERE {where}" if where else sql, params)
         return list(from_stored(row, rows))
 
     def chosen(

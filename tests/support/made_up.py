@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from random import Random
+from threading import Event as Signal
 from typing import Any
 
 from projections import PROJECTIONS
@@ -75,3 +77,20 @@ def contents(runner: Runner) -> dict[str, list[Any]]:
                 cursor.all(f"SELECT * FROM {runner._live.tables.at(table.table)}"), key=repr
             )
     return rows
+
+
+def some_work(runner: Runner, random: Random) -> None:
+    """Do with a store's projections what may be done, in a random order."""
+    some = random.sample([each.name for each in ALL], random.randrange(1, len(ALL)))
+    match random.randrange(6):
+        case 0:
+            runner.rebuild(some)
+        case 1:
+            runner.retry()
+        case 2:
+            after_some, steps = Signal(), random.randrange(3)
+            runner.catch_up(stop=after_some, tick=lambda _: after_some.set() if not steps else None)
+        case 3:
+            runner.catch_up()
+        case _:
+            runner.catch_up(some)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from threading import Event as Signal
 from typing import Any
 
 import pytest
@@ -18,27 +17,10 @@ from projections.engine.rebuild import rebuild
 from projections.engine.runner import Runner
 from tests.generate import fill
 from tests.support.histories import Histories
-from tests.support.made_up import ALL, LOOKING, contents
+from tests.support.made_up import ALL, LOOKING, contents, some_work
 from tests.support.stories import START, adopted, moment, noted, opened
 
 NAMES = [each.name for each in ALL]
-
-
-def some_work(runner: Runner, random: Random) -> None:
-    """Do with a store's projections what may be done, in a random order."""
-    some = random.sample(NAMES, random.randrange(1, len(NAMES)))
-    match random.randrange(6):
-        case 0:
-            runner.rebuild(some)
-        case 1:
-            runner.retry()
-        case 2:
-            after_some, steps = Signal(), random.randrange(3)
-            runner.catch_up(stop=after_some, tick=lambda _: after_some.set() if not steps else None)
-        case 3:
-            runner.catch_up()
-        case _:
-            runner.catch_up(some)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -324,8 +324,8 @@ def test_what_is_far_behind_is_built_anew(
 def test_the_status_of_each_projection(store: CaseStore) -> None:
     with Runner(store, [*PROJECTIONS[:1], FRAGILE]) as runner:
         assert [each[:1] + each[2:] for each in runner.status()] == [
-            ("cases", None, 0, 0, 0),
-            ("fragile", None, 0, 0, 0),
+            ("cases", None, 0, 0, 0, None, None),
+            ("fragile", None, 0, 0, 0, None, None),
         ]
         store.append("case:c1", opened())
         runner.catch_up(["cases"])
