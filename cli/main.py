@@ -100,7 +100,7 @@ COMMANDS = {
         "lessons:lessons",
         "Explain the rules and the stories that teach them.",
     ),
-    "privacy": ("privacy:privacy", "Erase what a customer said, and rotate the key."),
+    "privacy": ("privacy:privacy", "Tell a person what is held, erase it, and rotate the key."),
     "projections": (
         "projections:projections",
         "Look after the tables that reports read.",

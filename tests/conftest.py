@@ -72,8 +72,11 @@ def postgres_server(pytestconfig: pytest.Config) -> Iterator[Server]:
 
 
 @pytest.fixture
-def postgres_schema_url(postgres_url: str) -> Iterator[str]:
+def postgres_schema_url(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
     """Give the URL of a schema that does not exist yet, and is dropped after the test."""
+    monkeypatch.setenv("CASESTORE_ACCESS_LOG", str(tmp_path / "access.ndjson"))
     name = f"t_{uuid4().hex}"
     yield f"{postgres_url}{'&' if '?' in postgres_url else '?'}schema={name}"
     with psycopg.connect(postgres_url, autocommit=True) as connection:

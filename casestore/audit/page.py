@@ -18,7 +18,7 @@ from casestore.streams.wording import clock, counted, tell, words
 from casestore.tlog.note import Checkpoint
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-_STYLE = """
+STYLE = """
 :root {
   color-scheme: light dark;
   --paper: light-dark(#fff, #16181b); --ink: light-dark(#111, #e6e6e2);
@@ -99,18 +99,18 @@ def page(
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>Case {_safe(case_id)}: record of events</title>
-<style>{_STYLE}</style>
+<title>Case {safe(case_id)}: record of events</title>
+<style>{STYLE}</style>
 </head>
 <body>
 <main>
-<h1>Case {_safe(case_id)}</h1>
+<h1>Case {safe(case_id)}</h1>
 <p>Record of {own}, the last one recorded {last} UTC. All times are UTC.</p>
 
 <h2 id="events">What happened</h2>
 <div class="wide" role="region" aria-labelledby="events" tabindex="0">
 <table aria-labelledby="events">
-<thead><tr>{_HEADINGS}</tr></thead>
+<thead><tr>{HEADINGS}</tr></thead>
 <tbody>
 {rows}
 </tbody>
@@ -130,7 +130,7 @@ out.{_but_words(revealed)}</p>
 <p>To check it, install casestore on any machine and run
 <code>casestore audit verify-bundle</code> with this folder and, as <code>--key</code>, the verifier
 key that you were given by another way. It must be the same as here:</p>
-<p><code>{_safe(verifier)}</code></p>
+<p><code>{safe(verifier)}</code></p>
 {_begins(older)}<p>The seal:</p>
 <pre>{_text(note)}</pre>
 </main>
@@ -139,7 +139,7 @@ key that you were given by another way. It must be the same as here:</p>
 """
 
 
-_HEADINGS = "".join(
+HEADINGS = "".join(
     f'<th scope="col">{name}</th>' for name in ("No.", "Happened", "Recorded", "Who", "What")
 )
 NOT_PROVEN = """\
@@ -199,16 +199,16 @@ def _rows(events: Sequence[Shown], history: History) -> Iterator[str]:
             f"<td>{leaf.version}</td>",
             f"<td>{clock(recorded.occurred_at)}</td>",
             f"<td>{at}</td>",
-            f"<td>{_safe(words(recorded.event.actor))}</td>",
-            f"<td>{mark}{_safe(_wording(recorded, numbers))}",
-            f'<div class="small">{_safe(leaf.event_id)} · entry {event.rank + 1} of the history'
+            f"<td>{safe(words(recorded.event.actor))}</td>",
+            f"<td>{mark}{safe(wording(recorded, numbers))}",
+            f'<div class="small">{safe(leaf.event_id)} · entry {event.rank + 1} of the history'
             f"{_note_on_words(event)}</div></td>",
         )
         row = '<tr class="voided">' if voided else "<tr>"
         yield f"{row}{''.join(cells)}</tr>"
 
 
-def _wording(recorded: Recorded, numbers: Mapping[str, int]) -> str:
+def wording(recorded: Recorded, numbers: Mapping[str, int]) -> str:
     """The event in words. A correction names the other event by its number on the page."""
     event = recorded.event
     if isinstance(event, EventCorrected):
@@ -246,9 +246,10 @@ def visible(text: str) -> str:
     return _UNSAFE.sub(lambda match: f"<U+{ord(match[0]):04X}>", text)
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
+    """Text that others wrote, as HTML."""
     return escape(visible(text))
 
 
 def _text(text: str) -> str:
-    return "\n".join(map(_safe, text.split("\n")))
+    return "\n".join(map(safe, text.split("\n")))

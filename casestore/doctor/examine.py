@@ -15,6 +15,7 @@ from types import NoneType
 from eventsourcing.persistence import DatabaseError, InterfaceError, OperationalError
 
 from casestore.doctor import keys, relays
+from casestore.doctor.access import CHECK, access_log
 from casestore.doctor.finding import RESTORE, DoctorFinding
 from casestore.doctor.server import server
 from casestore.errors import (
@@ -98,6 +99,7 @@ def _all_checks(progress: Progress) -> Iterator[tuple[tuple[str, ...], Find]]:
     yield ("key file",), keys.key_file
     yield ("keys of words",), keys.keys_of_words
     yield ("erasures",), keys.erasures
+    yield (CHECK,), access_log
     yield ("pseudonymous ids",), _ids
     yield ("relays",), relays.find
 

@@ -352,6 +352,11 @@ class Questions(ABC):
         sql = f"SELECT 1 FROM {self.table} WHERE {self.has_text} LIMIT 1"
         return bool(self._ask(sql, [msgspec.json.encode(text)]))
 
+    def rows_that_mention(self, text: str, until: int) -> list[PlainRow]:
+        """The events up to a position that `mentions` looks for, in order of position."""
+        sql = f"SELECT {self.columns} FROM {self.table} WHERE {self.has_text} AND position <= ? "
+        return self._ask(f"{sql}ORDER BY position", [msgspec.json.encode(text), until])
+
     # --- positions ---------------------------------------------------------------------------
 
     def last_position(self) -> int:
@@ -553,6 +558,16 @@ class Questions(ABC):
             "WHERE e.customer_id = ? ORDER BY e.originator_id, e.topic",
             [customer_id],
         )
+
+    def keys_of_words(self, customer_id: str, until: int) -> list[bytes]:
+        """The ids (32 bytes each) of the data keys that sealed words of a customer up to a
+        position, sorted."""
+        answers = self._ask(
+            f"SELECT DISTINCT substr(personal, 2, 32) FROM {self.table} WHERE customer_id = ? "
+            "AND substr(personal, 1, 1) = ? AND position <= ?",
+            [customer_id, b"\x01", until],
+        )
+        return sorted(bytes(key_id) for (key_id,) in answers)
 
     def keys_that_outlived(self, customer_id: str | None = None) -> list[tuple[str, bytes]]:
         """Customers who were erased, but whose data key still opens words from before.

@@ -71,14 +71,14 @@ def read_file(path: Path, most: int, *, private: bool = False) -> bytes:
     return data
 
 
-def open_file(path: Path, flags: int, *, follow: bool = False) -> int:
-    """Open an ordinary file, which is made with mode 0666 less the umask if `flags` say so.
+def open_file(path: Path, flags: int, *, follow: bool = False, mode: int = 0o666) -> int:
+    """Open an ordinary file, which is made with `mode` less the umask if `flags` say so.
 
     Gives its descriptor. Raises OSError where it is something else, or, unless `follow`, a link:
     what is written would be written elsewhere.
     """
     try:
-        descriptor = os.open(path, flags | (0 if follow else getattr(os, "O_NOFOLLOW", 0)), 0o666)
+        descriptor = os.open(path, flags | (0 if follow else getattr(os, "O_NOFOLLOW", 0)), mode)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise OSError(errno.ELOOP, "it is a link, which is refused there", str(path)) from None

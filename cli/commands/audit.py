@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -22,10 +21,19 @@ from casestore.audit.rows import origin
 from casestore.audit.tlog_export import export_log
 from casestore.audit.verifying import Verified
 from casestore.audit.verifying import verify as verify_store
-from casestore.errors import CannotTell, NotSigned
 from casestore.streams.wording import counted
 from casestore.tlog.note import Checkpoint, Verifier
-from cli.terminal.checkpoints import HELD, KEY_HELP, KEYS, OLDER, VerifierKey, read_checkpoints
+from cli.commands.audit_certificate import verify_certificate
+from cli.terminal.checkpoints import (
+    HELD,
+    KEY_HELP,
+    KEYS,
+    OLDER,
+    VerifierKey,
+    begins_with,
+    cannot_tell_if_not_signed,
+    read_checkpoints,
+)
 from cli.terminal.options import CANNOT_TELL, REFUSED, settings, shared
 from cli.terminal.output import Column, for_people, print_lines, print_object, readable, table
 from cli.terminal.progress import progress
@@ -45,6 +53,9 @@ def audit() -> None:
       casestore audit seal
       casestore audit verify --held checkpoint-of-march
     """
+
+
+audit.add_command(verify_certificate)
 
 
 @audit.command()
@@ -193,15 +204,6 @@ def prove(event: str, held: Sequence[Path]) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(proof), indent=2))
 
 
-@contextmanager
-def _cannot_tell_if_not_signed(name: str) -> Iterator[None]:
-    """Turn NotSigned into CannotTell: only with the signer's key can anything be checked."""
-    try:
-        yield
-    except NotSigned as error:
-        raise CannotTell(f"{name}: {error}; give another one with --key") from None
-
-
 @audit.command()
 @click.argument("file", metavar="FILE", type=click.File("rb"))
 @click.option("--key", required=True, metavar="KEY", type=VerifierKey(), help=KEY_HELP)
@@ -219,7 +221,7 @@ def verify_proof(file: IO[bytes], key: Verifier, held: Sequence[Path]) -> None:
       casestore audit verify-proof proof.json --key verifier.txt --held checkpoint-of-march
       casestore audit prove case:4711@3 | casestore audit verify-proof - --key verifier.txt
     """
-    with _cannot_tell_if_not_signed(getattr(file, "name", "<stdin>")):
+    with cannot_tell_if_not_signed(getattr(file, "name", "<stdin>")):
         leaf, checkpoint = proof_verify(file.read(LARGEST + 1), [key], read_checkpoints(held))
     if not for_people():
         proven = {"event": msgspec.structs.asdict(leaf), "size": checkpoint.size}
@@ -228,11 +230,7 @@ def verify_proof(file: IO[bytes], key: Verifier, held: Sequence[Path]) -> None:
     elif not settings().quiet:
         click.echo(f"{_leaf(leaf)} is in the history of {counted(checkpoint.size, 'event')} that")
         click.echo(f"{key.name} signed")
-        print_lines(_begins_with(held))
-
-
-def _begins_with(held: Sequence[Path]) -> list[str]:
-    return [f"that history begins with what {path} signs" for path in held]
+        print_lines(begins_with(held))
 
 
 def _leaf(leaf: Leaf) -> str:
@@ -315,9 +313,9 @@ def verify_bundle(folder: Path, key: Verifier | None, held: Sequence[Path]) -> N
       casestore audit verify-bundle case-4711 --key verifier.txt --held checkpoint-of-march
       casestore audit verify-bundle case-4711
     """
-    with _cannot_tell_if_not_signed(str(folder)):
+    with cannot_tell_if_not_signed(str(folder)):
         proven = bundle_verify(folder, [key] if key else [], read_checkpoints(held))
-    remarks = _begins_with(held)
+    remarks = begins_with(held)
     if key is None:
         remarks.append(f"signed by the bundle's own key; compare it: {proven.verifier}")
     if proven.proven:

@@ -28,6 +28,7 @@ from casestore.relay import relays
 from casestore.streams.customer import STORE
 from casestore.streams.wording import counted
 from casestore.tlog.note import Verifier
+from cli.terminal.access import note_access
 from cli.terminal.checkpoints import HELD, KEYS
 from cli.terminal.options import REFUSED, Usage, settings, shared
 from cli.terminal.output import for_people, print_lines, print_object
@@ -123,6 +124,7 @@ def restore(file: Path, held: Sequence[Path], keys: Sequence[Verifier], no_reapp
     """
     db = settings().db
     notes = [HeldCheckpoint(str(path), path.read_bytes()) for path in held]
+    note_access(db)
     with progress("events", None) as tick:
         restored = restore_backup(file, db, held=notes, keys=keys, progress=tick)
     with settings().open_store() as store:

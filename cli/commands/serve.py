@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from datetime import tzinfo
 from importlib.util import find_spec
@@ -15,9 +14,11 @@ import click
 
 from casestore import CaseStore
 from casestore.errors import quoted
+from casestore.privacy.access_log import os_user
 from cli.commands.case import reveal_option
 from cli.commands.report import PART, part_of_store
 from cli.commands.reports import MANY, check_that_they_exist
+from cli.terminal.access import access_log_of
 from cli.terminal.options import Usage, settings, shared, zone_option
 from cli.terminal.output import for_people, print_object
 from cli.terminal.progress import progress
@@ -62,7 +63,8 @@ _LOOPBACK = "127.0.0.1"
     "--access-log",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="With --reveal: where it is noted who sees which page. Default: <db>.views.ndjson.",
+    help="With --reveal: where it is noted who sees which page. Default: CASESTORE_ACCESS_LOG, "
+    "else <db>.views.ndjson.",
 )
 @part_of_store
 @zone_option
@@ -116,7 +118,7 @@ def serve(
     try:
         check_that_they_exist(store, Selection(**asked))
         _bring_up_to_date(store)
-        log = None if not reveal else views_log.ViewsLog(access_log or _log_beside(store))
+        log = None if not reveal else views_log.ViewsLog(access_log or access_log_of(store.url))
         listening = server.listen(host, port)
         own = listening.getsockname()[1]
         try:
@@ -125,7 +127,7 @@ def serve(
                 own,
                 header=header,
                 proxies=proxies or (_LOOPBACK, "::1"),
-                who=getpass.getuser(),
+                who=os_user(),
             )
         except ValueError as error:
             listening.close()
@@ -170,17 +172,6 @@ def _check(
         raise Usage("name the proxy's address with --proxy: anybody else could say who asks")
     if access_log is not None and not reveal:
         raise Usage("views are noted where words are shown; give --reveal, or leave it out")
-
-
-def _log_beside(store: CaseStore) -> Path:
-    """The access log of a store. Raises Usage where it has no file to stand beside."""
-    from projections.serve.views_log import log_beside  # noqa: PLC0415  (slow)
-
-    if (path := log_beside(store.url)) is None:
-        raise Usage(
-            "a store on PostgreSQL has no file to note views beside; give --access-log FILE"
-        )
-    return path
 
 
 def _names(host: str, port: int) -> Sequence[str]:

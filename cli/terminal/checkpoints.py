@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from casestore.audit.held import HeldCheckpoint
-from casestore.errors import InvalidNote
+from casestore.errors import CannotTell, InvalidNote, NotSigned
 from casestore.tlog.note import MAX_NOTE, Verifier
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -62,3 +63,17 @@ OLDER = _held("An older checkpoint, to prove also that the history begins with w
 KEYS = click.option(
     "--key", "keys", metavar="KEY", multiple=True, type=VerifierKey(), help=KEY_HELP
 )
+
+
+@contextmanager
+def cannot_tell_if_not_signed(name: str) -> Iterator[None]:
+    """Turn NotSigned into CannotTell: only with the signer's key can anything be checked."""
+    try:
+        yield
+    except NotSigned as error:
+        raise CannotTell(f"{name}: {error}; give another one with --key") from None
+
+
+def begins_with(held: Sequence[Path]) -> list[str]:
+    """What is proven of older checkpoints, in words."""
+    return [f"that history begins with what {path} signs" for path in held]

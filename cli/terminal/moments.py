@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from calendar import monthrange
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from casestore.errors import quoted
@@ -37,6 +38,7 @@ PERIODS = "2026-03-02, 2026-W10, 2026-03, 2026-Q1, 2026, yesterday, last-month"
 _AGO = re.compile(
     r"(in )?(\d{1,5}) ?(?:(m|minutes?)|(h|hours?)|(d|days?)|(w|weeks?))( ago)?", re.ASCII
 )
+_SPAN = re.compile(r"(\d{1,5}) ?(?:(d|days?)|(w|weeks?)|(m|months?)|(y|years?))", re.ASCII)
 _YEAR = re.compile(r"(\d{4})", re.ASCII)
 _QUARTER = re.compile(r"(\d{4})-?Q([1-4])", re.ASCII)
 _MONTH = re.compile(r"(\d{4})-(\d\d)", re.ASCII)
@@ -77,6 +79,29 @@ def end(text: str, zone: tzinfo, now: datetime) -> datetime:
         return _midnight(_shifted(*days, 1), zone)
     except OverflowError:
         raise ValueError(_beyond(text)) from None
+
+
+def days_before(text: str, zone: tzinfo, now: datetime) -> datetime:
+    """When the day began that is a time before today: 6y, 3m (months), 2w, 30d; in UTC.
+
+    Six years before a day is the same day of that year; where a month has no such day, its last.
+    For its arguments see `begin`. Raises ValueError.
+    """
+    if (match := _SPAN.fullmatch(text.strip().lower())) is None:
+        raise ValueError(f"{quoted(text)} is no length of time; write one like 6y, 18m, 2w or 30d")
+    count, days, weeks, months, _ = match.groups()
+    today = _today(zone, now)
+    try:
+        if days or weeks:
+            return _midnight(_shifted(today, "day" if days else "week", -int(count)), zone)
+        first = _shifted(today.replace(day=1), "month" if months else "year", -int(count))
+        return _midnight(first.replace(day=min(today.day, _last_day(first))), zone)
+    except OverflowError:
+        raise ValueError(_beyond(text)) from None
+
+
+def _last_day(first: date) -> int:
+    return monthrange(first.year, first.month)[1]
 
 
 def _beyond(text: str) -> str:

@@ -55,9 +55,22 @@ class Settings:
         """Takes what a command prints, where that is not simply standard output."""
 
     def open_store(self) -> CaseStore:
-        """Open the store that --db, CASESTORE_URL or the default names."""
+        """Open the store that --db, CASESTORE_URL or the default names.
+
+        For a command with --reveal it is noted first that it shows words. Raises CannotTell where
+        that cannot be noted.
+        """
         store, self._store = self._store, None
-        return store or self._open()
+        store = store or self._open()
+        if _reveals():
+            from cli.terminal.access import note_access  # noqa: PLC0415  (seldom needed)
+
+            try:
+                note_access(store.url, store_id=store.meta["store_id"])
+            except BaseException:
+                store.close()
+                raise
+        return store
 
     def _open(self) -> CaseStore:
         from casestore import CaseStore  # noqa: PLC0415  (help must not wait for it)
@@ -88,6 +101,14 @@ class Settings:
             self._store = self._open()
             click.get_current_context().call_on_close(self._close_what_nobody_took)
         return _zone(self._store.policies().at(self.now()).calendar.timezone)
+
+
+def _reveals() -> bool:
+    """Whether the command that is running shows words, and does not itself note to whom."""
+    ctx = click.get_current_context(silent=True)
+    if ctx is None or ctx.resilient_parsing or "access_log" in ctx.params:
+        return False
+    return bool(ctx.params.get("reveal"))
 
 
 def settings() -> Settings:

@@ -28,6 +28,8 @@ ENVIRONMENT = {
     "CASESTORE_KEY_FILE": "The key file. Default: FILE.key beside a SQLite store.",
     "CASESTORE_AUDIT_DIR": "The audit folder. Default: FILE.audit beside a SQLite store.",
     "CASESTORE_AUDIT_KEY": "The signing key. Default: key in the audit folder.",
+    "CASESTORE_ACCESS_LOG": "Where it is noted who sees words, or destroys keys. Default: "
+    "FILE.views.ndjson beside a SQLite store.",
     "CASESTORE_PROJECTIONS": "A SQLite file for the tables that reports read. Default: beside the "
     "store.",
     "CASESTORE_RELAY_SECRET": "The secret that relays sign with, where --secret-file is left out.",

@@ -34,8 +34,8 @@ STEPS: dict[str, list[set[str]]] = {
         {"keys"},
         {"append"},
         {"store"},
-        {"audit", "privacy", "transfer"},
-        {"relay"},
+        {"audit", "transfer"},
+        {"privacy", "relay"},
         {"backup", "doctor", "intake"},
     ],
     "projections": [
@@ -53,7 +53,7 @@ STEPS: dict[str, list[set[str]]] = {
     "cli": [{"terminal"}, {"views"}, {"completion"}, {"main"}, {"commands"}],
 }
 CHECKED_WITHOUT_A_STORE = [
-    f"casestore.audit.{name}" for name in ("proof", "bundle", "held", "leaf", "page")
+    f"casestore.audit.{name}" for name in ("proof", "bundle", "held", "leaf", "page", "certificate")
 ]
 """What an auditor needs to check a proof or the evidence of a case."""
 READ_A_STORE_AS_A_WHOLE = {f"casestore.backup.{name}" for name in ("backup", "pg_dump", "snapshot")}

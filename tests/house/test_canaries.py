@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from pprint import pformat
@@ -82,6 +83,7 @@ READ = [
     ["export"],
     ["privacy", "status", "c1"],
     ["privacy", "erase", "c1", "--dry-run"],
+    ["privacy", "due", "--after", "1d"],
     ["privacy", "erase", "nobody", "--basis", "x", "--actor", "agent:a"],
     ["projections", "rebuild"],
     ["projections", "status"],
@@ -120,8 +122,15 @@ def test_words_are_nowhere_but_where_they_are_asked_for(tmp_path: Path) -> None:
             assert CANARY not in casestore(*path, "--help").out
         assert CANARY in casestore("export", "--reveal").out
         assert CANARY in casestore("case", "timeline", "1", "--reveal").out
+        told = casestore("privacy", "export", "c1", str(tmp_path / "for-c1")).fine().out
+        assert CANARY not in told
+        assert found_in(tmp_path, [canary, *data_keys]) == {"data.json", "page.html"}
+        own = sum(len(each.personal) for each in store.read() if each.customer_id == "c1")
+        assert (tmp_path / "for-c1" / "data.json").read_bytes().count(canary) == own
+        shutil.rmtree(tmp_path / "for-c1")
         names = {path.name for path, _ in files(tmp_path)}
         expected = {"store.db", "store.db-wal", "store.db-shm", "store.db.key"}
+        expected |= {"store.db.views.ndjson"}
         assert names >= expected | {"store.db.projections"}
         assert found_in(tmp_path, [canary, *data_keys]) == set()
 
@@ -184,7 +193,11 @@ def test_after_an_erasure_no_file_holds_the_key(tmp_path: Path) -> None:
             assert CANARY not in casestore(*command).fine().out
         for what, text in outputs(casestore):
             assert CANARY not in text, what
-        assert found_in(tmp_path, [CANARY.encode()]) == set()
+        casestore("audit", "key")
+        casestore("audit", "seal").fine()
+        casestore("privacy", "certificate", "c1", str(tmp_path / "certificate")).fine()
+        casestore("privacy", "export", "c1", str(tmp_path / "for-c1")).fine()
+        assert found_in(tmp_path, [CANARY.encode(), *data_keys, *parts]) == set()
 
 
 def test_nor_on_postgres_as_far_as_its_files_can_be_seen(

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cli.terminal.moments import EXAMPLES, PERIODS, begin, end
+from cli.terminal.moments import EXAMPLES, PERIODS, begin, days_before, end
 from tests.support.command_line import NOW
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -188,3 +188,29 @@ def test_a_period_may_not_go_beyond_the_calendar() -> None:
         begin(said, UTC, THURSDAY)
         with pytest.raises(ValueError, match="is not in the years 1 to 9999"):
             end(said, UTC, THURSDAY)
+
+
+@pytest.mark.parametrize(
+    ("today", "span", "day"),
+    [
+        ("2026-03-02", "6y", "2020-03-02"),
+        ("2028-02-29", "6y", "2022-02-28"),  # a year without that day
+        ("2030-02-28", "6y", "2024-02-28"),
+        ("2028-02-29", "4 years", "2024-02-29"),
+        ("2026-03-31", "1m", "2026-02-28"),
+        ("2026-01-31", "2 months", "2025-11-30"),
+        ("2026-03-02", "2w", "2026-02-16"),
+        ("2026-03-02", "30D", "2026-01-31"),
+    ],
+)
+def test_a_length_of_time_ends_on_a_day_of_the_calendar(today: str, span: str, day: str) -> None:
+    for clock in ("00:00", "23:59"):
+        now = datetime.fromisoformat(f"{today}T{clock}").replace(tzinfo=BERLIN)
+        begun = datetime.fromisoformat(day).replace(tzinfo=BERLIN)
+        assert days_before(span, BERLIN, now) == begun
+
+
+@pytest.mark.parametrize("span", ["6", "y", "-6y", "6 y ago", "6y3m", "last-year", "2026y"])
+def test_what_is_no_length_of_time_is_refused(span: str) -> None:
+    with pytest.raises(ValueError, match="write"):
+        days_before(span, BERLIN, datetime(2026, 3, 2, tzinfo=BERLIN))

@@ -23,7 +23,7 @@ from projections.serve.guard import Guard
 from projections.serve.library import MOMENTS, Library
 from projections.serve.opened import Opened
 from projections.serve.rendering import How
-from projections.serve.views_log import ViewsLog, log_beside
+from projections.serve.views_log import ViewsLog
 from tests.support.pages import Read, demo_in
 
 AT = datetime(2026, 5, 12, tzinfo=UTC)
@@ -216,7 +216,6 @@ def test_a_log_that_is_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match="link"):
         ViewsLog(tmp_path / "link")
-    assert log_beside("postgresql://h/d?schema=s") is None
 
 
 def _killed(url: str, key: str, told: Path) -> None:
