@@ -40,9 +40,13 @@ class LinesFile:
         try:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
             with os.fdopen(descriptor, "r+b", buffering=0) as file:
+                first = file.read(len(_BEGIN)) or b""
                 file.seek(end := _end_of_lines(descriptor))
-                if not _BEGIN.startswith(part := file.read(len(_BEGIN)) or b""):
-                    return Answer(False, "its last line is none that a relay has begun")
+                part = file.read(len(_BEGIN)) or b""
+                # What ends in a whole line may be anything: a key file, say.
+                for which, found in (("first", first), ("last", part)):
+                    if not _BEGIN.startswith(found):
+                        return Answer(False, f"its {which} line is none that a relay has begun")
                 if part:
                     file.truncate(end)
                 file.seek(end)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from casestore.errors import StoreUnavailable
@@ -88,7 +88,14 @@ class PostgresCheckpoints(Checkpoints):
             yield self._has_lease
         finally:
             self._has_lease = False
+            self._let_go()
             self.close()
+
+    def _let_go(self) -> None:
+        """Give the lease back at once: the server ends a session a moment after it was closed."""
+        if self._connection is not None:
+            with suppress(self._psycopg.Error):  # the session has ended, and the lease with it
+                self._connection.execute("SELECT pg_advisory_unlock_all()")
 
     def close(self) -> None:
         connection, self._connection = self._connection, None

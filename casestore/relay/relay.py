@@ -285,7 +285,10 @@ class Relay:
         self._feed.restart()
         point = self._failed(point, following, answer)
         if once and point.next_attempt_us is not None:
-            raise NotRelayed(f"the relay {self.name}: {point.last_error}; {self._how}")
+            raise NotRelayed(
+                f"the relay {self.name}: {point.last_error}; it may try again from "
+                f"{_time(point.next_attempt_us)} on, or after `casestore relay retry {self.name}`"
+            )
         return point
 
     def _failed(self, point: Checkpoint, following: Next, answer: Answer) -> Checkpoint:

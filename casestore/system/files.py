@@ -24,6 +24,17 @@ def naming(path: Path) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, str(path)) from None
 
 
+@contextmanager
+def meaning(part: Path, path: Path) -> Iterator[None]:
+    """Make an OSError that the context raises name `path`, where it names the part of it."""
+    try:
+        yield
+    except OSError as error:
+        if str(error.filename) != str(part):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
 def sync(path: Path) -> None:
     """Make a file's bytes, or a folder's entries, outlive a loss of power. Raises OSError."""
     if path.is_dir() and os.name != "posix":
@@ -101,11 +112,12 @@ def write_new(path: Path, data: bytes | Iterable[bytes], mode: int = 0o644) -> N
 def write_whole(path: Path, data: bytes | Iterable[bytes], mode: int = 0o644) -> None:
     """Write a file, or replace it. Readers see the old file or the new one. Raises OSError."""
     part = part_name(path.with_name(f".{path.name}"))
-    try:
-        write_new(part, data, mode)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with meaning(part, path):
+        try:
+            write_new(part, data, mode)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -127,7 +139,8 @@ def part_of(path: Path, mode: int = 0o666, *, replace: bool = False) -> Iterator
     if not path.parent.is_dir():
         raise StoreNotFound(f"cannot write {path}: the folder {path.parent} does not exist")
     part = part_name(path)
-    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+    with meaning(part, path):
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
     try:
         yield part
         sync(part)

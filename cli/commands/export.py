@@ -83,8 +83,9 @@ def export(stream: str | None, reveal: bool, output: Path | None) -> None:
     if reveal and not form.personal:
         raise Usage(f"{name} never holds personal text; leave --reveal out")
     asked: dict[str, Any] = {"stream": stream} | ({"reveal": reveal} if form.personal else {})
+    target = Path() if output is None else output.resolve()  # a link goes on to lead to its file
     if output is not None:
-        check_writable(output)
+        check_writable(target)
     as_sqlite = output is not None and output.suffix == ".sqlite"
     where = form.sqlite if as_sqlite and form.sqlite is not None else form.where
     module, _, function = where.partition(":")
@@ -94,7 +95,7 @@ def export(stream: str | None, reveal: bool, output: Path | None) -> None:
             sys.stdout.buffer.writelines(make(store, **asked))
             sys.stdout.buffer.flush()
             return
-        with naming(output), part_of(output, 0o600, replace=True) as part:
+        with naming(output), part_of(target, 0o600, replace=True) as part:
             if form.lines:
                 with part.open("wb") as file:
                     events = _count(make(store, **asked), file.write)

@@ -27,6 +27,7 @@ from casestore.errors import quoted
 from casestore.streams.wording import counted
 from cli.commands.intake_options import Grouped, reader_options
 from cli.main import INTERRUPTED, Failure
+from cli.terminal.files import check_writable
 from cli.terminal.options import REFUSED, Code, Said, Usage, settings, shared
 from cli.terminal.output import (
     Column,
@@ -239,6 +240,7 @@ def _import_from(
                 raise Usage("--dry-run shows the lines and --to writes them; leave one of them out")
             _dry_run(reader, paths, options, given["show"])
         elif given["destination"] is not None:
+            _check_destination(given["destination"])
             _write_lines(reader, paths, options, given["destination"], given["strict"])
         else:
             _append(reader, paths, options, on_error, given["strict"])
@@ -400,6 +402,12 @@ def _of_ids(reader: str, options: Options) -> Iterator[Read]:
     made_by = options.pseudonym
     if reader == "mail" and isinstance(made_by, Pseudonyms) and not made_by.secret:
         yield Remark(PLAIN, "")
+
+
+def _check_destination(path: Path) -> None:
+    """Raise Usage for a file that would be lost. A pipe or a device loses nothing."""
+    if str(path) != "-" and (path.is_file() or not path.exists()):
+        check_writable(path.resolve())
 
 
 def _write_lines(

@@ -183,13 +183,15 @@ def _read(text: str, hint: Any, name: str) -> Any:
             raise Usage(f"{name} is not JSON ({error})") from None
         value = None
     if has_parts and not isinstance(value, dict):
-        parts_of = " ".join(f"{name}.{part}={_EXAMPLES.get(part, '…')}" for part in fields_of(kind))
+        examples = _EXAMPLES | (_OF_ACTORS if "team" in fields_of(kind) else {})
+        parts_of = " ".join(f"{name}.{part}={examples.get(part, '…')}" for part in fields_of(kind))
         raise Usage(f"{name} is {text!r}, and has parts; write {parts_of}")
     return value
 
 
 _EXAMPLES = {"amount": "25.00", "currency": "EUR", "kind": "reply", "id": "r1"}
 """What the part of a value may look like, by its name."""
+_OF_ACTORS = {"kind": "agent", "id": "anna"}
 
 
 _WRITTEN_AS_TEXT = (str, Literal, datetime, Decimal, UUID)

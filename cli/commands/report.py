@@ -120,7 +120,7 @@ def pages(
         click.echo(f"wrote {pages_}, of {', '.join(others)}; open {folder / 'index.html'}")
         if (rows := written["rows_with_files"]) is not None:
             click.echo(
-                f"these are many cases: those of the first {rows} rows of each list have files"
+                f"there are many cases: only the first {rows} rows of each list lead to files"
             )
 
 

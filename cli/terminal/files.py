@@ -22,8 +22,28 @@ def check_writable(path: Path) -> None:
         raise Usage(f"{path} is no ordinary file, which -o would replace; leave -o out, use >")
     if not path.parent.is_dir():
         raise Usage(f"cannot write {path}: the folder {path.parent} does not exist")
+    if (what := _kept(path)) is not None:
+        raise Usage(f"{path} is {what}, which would be replaced; name another file")
+
+
+_BESIDE = ("-wal", "-shm", "-journal", ".key", ".key.erased", ".relays", ".projections")
+"""How the names of files end that belong to the store beside them."""
+_KEYS = (b"# The key of a casestore", b"# The key that signs", b"# store ", b"casestore-key-")
+"""How key files begin."""
+
+
+def _kept(path: Path) -> str | None:
+    """What a file is, if it has to be kept: a store, a part of one, or a key."""
     if _is_a_store(path):
-        raise Usage(f"{path} is a store, which -o would replace; name another file")
+        return "a store"
+    for end in _BESIDE:
+        if path.name.endswith(end) and _is_a_store(path.with_name(path.name.removesuffix(end))):
+            return "a part of the store beside it"
+    try:
+        with path.open("rb") as file:
+            return "a key file" if file.read(32).startswith(_KEYS) else None
+    except OSError:
+        return None
 
 
 def _is_a_store(path: Path) -> bool:

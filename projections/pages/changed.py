@@ -27,7 +27,7 @@ from projections.query.histories import Histories
 from projections.query.selection import Selection
 
 MOST = 5_000
-"""So many events are looked at, the newest of them."""
+"""So many events are looked at, the newest of them, and so many that were recorded later."""
 _SHOWN = 1_000
 """Cases, customers and events that are listed."""
 
@@ -106,10 +106,12 @@ def changed_page(
                 shown["lists"] = [compared_list(before, pages.ask, about.rows)]
     elif about.kind == "store":
         after = known_by(pages, since)
+        then = max(after, known_by(pages, pages.as_of))
         count_after = pages.store._recorder.count_after
         shown |= {
-            "events": max(0, count_after(after) - count_after(pages.ask.position)),
-            "touched": list(touched(pages, after)),
+            "events": max(0, count_after(after) - count_after(then)),
+            "later_ones": max(0, count_after(then) - count_after(pages.ask.position)),
+            "touched": list(touched(pages, after, then)),
             "others": [(LISTS[n].title, changed_of(About("list", rows=Rows(n)))) for n in MAIN],
         }
     else:
@@ -146,13 +148,21 @@ def _then(
 # --- all of the store ------------------------------------------------------------------------
 
 
-def touched(pages: Pages, after: int) -> Iterator[Touched]:
-    """Of whom something came on record after a position, the newest first."""
-    until = pages.ask.position
+def touched(pages: Pages, after: int, then: int) -> Iterator[Touched]:
+    """Of whom something came on record after a position, the newest first.
+
+    Args:
+        pages: what is compared with the earlier time.
+        after: the position.
+        then: the last position that was on record by the as-of time. What was recorded later may
+            have happened before: the first of these events are looked at too.
+    """
     found: dict[str, list[Recorded]] = {}
-    for recorded in pages.store.read(max(after, until - MOST), until=until):
-        if recorded.occurred_at <= pages.as_of:
-            found.setdefault(recorded.stream, []).append(recorded)
+    later = min(pages.ask.position, then + MOST)
+    for begin, end in ((max(after, then - MOST), then), (then, later)):
+        for recorded in pages.store.read(begin, until=end):
+            if recorded.occurred_at <= pages.as_of:
+                found.setdefault(recorded.stream, []).append(recorded)
     newest = sorted(found, key=lambda stream: -(found[stream][-1].position or 0))
     for stream in newest[:_SHOWN]:
         kind, _, id_ = stream.partition(":")

@@ -53,6 +53,17 @@ def test_an_export_ends_with_one_line_and_comes_to_the_same_bytes_again(
     assert file.read_bytes() == first
 
 
+def test_a_link_leads_to_its_file(casestore: Casestore, tmp_path: Path) -> None:
+    file, link = tmp_path / "file", tmp_path / "link"
+    link.symlink_to(file)
+    assert casestore("export", "-o", str(link)).fine().out.startswith(f"wrote {link}: ")
+    assert link.is_symlink()
+    assert file.read_bytes()
+    link.unlink()
+    link.symlink_to(tmp_path / "nowhere" / "file")
+    assert "nowhere does not exist" in casestore("export", "-o", str(link)).failed(2)
+
+
 def test_cloudevents_go_through_a_pipe_into_another_store(
     casestore: Casestore, tmp_path: Path
 ) -> None:

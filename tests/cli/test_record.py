@@ -175,3 +175,10 @@ def test_what_is_wrong_is_said(
     casestore: Casestore, args: tuple[str, ...], code: int, says: str
 ) -> None:
     assert says in casestore("record", *args).failed(code)
+
+
+def test_who_is_asked_for_with_an_example_of_a_person(casestore: Casestore) -> None:
+    told = casestore(
+        *("record", "case:c1", "EventCorrected", "authorised_by=boss", "--actor", "agent:anna")
+    ).failed(2)
+    assert "authorised_by.kind=agent authorised_by.id=anna" in told

@@ -9,9 +9,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 KEY = base64.b64decode(os.environ["RELAY_SECRET"].removeprefix("whsec_"))
-seen: set[str] = (
-    set()
-)  # of yours: a table with a unique key, written in one transaction with the rest
+# Of yours: a table with a unique key, written in one transaction with the rest.
+seen: set[str] = set()
 
 
 class Receiver(BaseHTTPRequestHandler):

@@ -33,13 +33,17 @@ def test_part_of_a_line_that_a_killed_relay_left_is_written_anew(
     assert file.read_bytes() == b"%s\n%s\n" % (FIRST, SECOND)
 
 
-def test_a_file_of_something_else_is_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [b"Dear Sir\nyours, Ana", b"Dear Sir\nyours, Ana\n", b"Dear Sir", FIRST + b"\nyours, Ana"],
+)
+def test_a_file_of_something_else_is_left_alone(tmp_path: Path, words: bytes) -> None:
     file = tmp_path / "letter"
-    file.write_bytes(b"Dear Sir\nyours, Ana")
+    file.write_bytes(words)
     answer = LinesFile(file).send(Message("1", (FIRST,)))
     assert not answer.taken
-    assert "its last line is none that a relay has begun" in answer.why
-    assert file.read_bytes() == b"Dear Sir\nyours, Ana"
+    assert "line is none that a relay has begun" in answer.why
+    assert file.read_bytes() == words
 
 
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -53,3 +53,11 @@ def test_what_is_there_is_never_replaced(
     assert (tmp_path / "there").read_text() == "older"
     assert (tmp_path / "free").read_text() == "newer"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["free", "there"]
+
+
+def test_an_error_names_the_file_and_not_its_part(tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 250)  # which may be a name, but not with what a part has besides
+    with pytest.raises(OSError, match=f"'{long}'$"), part_of(long):
+        pass
+    with pytest.raises(OSError, match=f"'{long}'$"):
+        write_whole(long, b"")

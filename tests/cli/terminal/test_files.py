@@ -79,6 +79,37 @@ def test_what_cannot_be_replaced_is_refused_before_anything_is_done(
     assert "no ordinary file" in demo("cases", "-o", "/dev/null").failed(2)
 
 
+COMMANDS = (
+    "cases -o {}",
+    "export -o {}",
+    "export --format xes -o {}",
+    "report export sqlite {}",
+    "import --from mail --ours help@kettles.example --to {} docs/examples/complaints.mbox",
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_store_and_what_it_cannot_do_without_are_never_replaced(
+    tmp_path: Path, command: str
+) -> None:
+    demo = demo_store(tmp_path)
+    assert demo("audit", "key").code == 0
+    (store,) = tmp_path.glob("*.db")
+    beside = [store.with_name(f"{store.name}{end}") for end in (".relays", ".key.erased")]
+    for each in beside:
+        each.write_text("something")
+    (tmp_path / "link").symlink_to(store)
+    key = store.with_name(f"{store.name}.key")
+    copies = [tmp_path / "kept", tmp_path / "signing"]
+    copies[0].write_bytes(key.read_bytes())
+    copies[1].write_bytes(next(store.with_name(f"{store.name}.audit").glob("*key*")).read_bytes())
+    for path in (store, key, *beside, *copies, tmp_path / "link"):
+        before = path.read_bytes()
+        told = demo(*command.format(path).split()).failed(2)
+        assert "name another file" in told, path
+        assert path.read_bytes() == before, path
+
+
 def test_a_command_that_fails_changes_nothing(demo: Casestore, tmp_path: Path) -> None:
     file = tmp_path / "out"
     file.write_text("before")

@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import asdict
 
 from casestore import CaseStore, StreamNotFound
+from projections.pages import changed as module
 from projections.pages.changed import About, changed_page
 from projections.pages.links import Rows
 from projections.pages.lists import LISTS, MAIN
@@ -196,3 +197,26 @@ def test_the_store_leads_to_each_list_case_and_customer(desk: Desk) -> None:
         *("changed:case:c1", "changed:customer:k1"),
         *(f"changed:list:{name}" for name in MAIN),
     }
+
+
+def test_of_a_past_moment_what_came_on_record_by_then_is_counted_and_listed(
+    filled: CaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST", 50)
+    by_then = [
+        each.stream
+        for each in filled.read()
+        if each.recorded_at is not None and PAST < each.recorded_at <= LATER
+    ]
+    shown = changed(filled, PAST, LATER, About())
+    assert f"{len(by_then):,} events came on record; the newest 50 are looked at." in shown.text
+    assert "recorded later is listed too, if it is among the next 50." in shown.text
+    streams = {each.removeprefix("changed:") for each in shown.hrefs if ":list:" not in each}
+    assert {*by_then[-50:]} <= streams
+
+
+def test_what_happened_by_then_and_was_recorded_later_is_listed(desk: Desk) -> None:
+    desk.case("c1", opened("+1d"))
+    desk.case("c2", opened("+2d"))
+    shown = changed(desk.store, moment("-1d"), moment("+3d"), About(), known_at=moment("+9d"))
+    assert {"changed:case:c1", "changed:case:c2"} <= {*shown.hrefs}

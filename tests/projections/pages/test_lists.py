@@ -10,7 +10,7 @@ import pytest
 
 from casestore import Actor
 from projections.pages.links import Rows
-from projections.pages.lists import LISTS, MAIN, chosen, columns, list_page
+from projections.pages.lists import LISTS, MAIN, chosen, columns, every_column, list_page
 from projections.pages.page import Pages
 from projections.query.report import CannotAsk
 from tests.support.desk import Desk, desk_in
@@ -85,6 +85,12 @@ def test_what_a_cause_cost_stands_in_each_currency(desk: Desk) -> None:
     with pages_at(desk.store, moment("+1d")) as pages:
         shown = Read(list_page(pages, Rows("causes")))
     assert "snow late 2 2 9.50 EUR; 9.50 USD – –" in shown.text
+
+
+def test_what_a_list_does_not_show_has_words_too() -> None:
+    """What has changed shows it."""
+    headings = {each.heading for name in LISTS for each in every_column(name).values()}
+    assert not [each for each in headings if each.endswith(" s") or "_" in each]
 
 
 def test_a_list_keeps_the_rows_that_are_wanted(pages: Pages) -> None:
