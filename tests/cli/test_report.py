@@ -34,6 +34,7 @@ def test_it_says_what_it_wrote_and_where(casestore: Casestore, tmp_path: Path) -
         "cases": cases,
         "customers": customers,
         "pages": pages,
+        "rows_with_files": None,
     }
     assert casestore("report", "pages", str(folder), "-q").fine().out == ""
 
@@ -99,7 +100,7 @@ def test_an_export_says_what_it_wrote(casestore: Casestore, tmp_path: Path) -> N
     file = tmp_path / "x.sqlite"
     asked = ("report", "export", "sqlite", str(file), "--as-of", "2026-09-01")
     ran = casestore(*asked).fine()
-    assert re.fullmatch(rf"wrote {re.escape(str(file))}: 20 tables of \d+ rows\n", ran.out)
+    assert re.fullmatch(rf"wrote {re.escape(str(file))}: 21 tables of \d+ rows\n", ran.out)
     told = casestore(*asked, "--format", "json").fine().json
     rows = read(file, 'SELECT count(*), sum("rows") FROM manifest_tables')
     assert [(told["tables"], told["rows"])] == rows
@@ -124,7 +125,7 @@ def test_the_manifest_says_which_options_write_the_same_again(
     [
         ("x.sqlite --team hotlin", 2, "no event names the team 'hotlin'"),
         ("none/x.sqlite", 2, "the folder"),
-        ("demo.db", 1, "is no export of reports; name another file"),
+        ("demo.db", 2, "is a store, which would be replaced; name another file"),
     ],
 )
 def test_an_export_that_cannot_be_made_is_refused(
