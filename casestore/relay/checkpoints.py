@@ -170,7 +170,7 @@ class Checkpoints(ABC):
         """Let a relay try again at once, also what it has parked; whether there is such a relay."""
         found = self.run(
             f"UPDATE {self.at('relays')} SET attempts = 0, failing_since_us = NULL, "
-            "next_attempt_us = NULL, stopped = 0 WHERE name = ? RETURNING name",
+            "next_attempt_us = NULL, stopped = 0, last_error = NULL WHERE name = ? RETURNING name",
             [name],
         )
         self.run(f"UPDATE {self.at('relays_parked')} SET due = 1 WHERE name = ?", [name])

@@ -185,8 +185,17 @@ class Relay:
                 self.name,
             )
         if point.target != target:
-            point = point._replace(target=target)
-            self._checkpoints.save(point)
+            log.warning(
+                "the relay %s sends to %s what comes after position %s: before that, to %s",
+                self.name,
+                target,
+                point.position,
+                point.target,
+            )
+        # Even if it is the same: where nothing can be kept, nothing is sent.
+        error = point.last_error if point.attempts else None
+        point = point._replace(target=target, last_error=error)
+        self._checkpoints.save(point)
         self._look_at_parked()
         self._has_begun = True
         return point
@@ -261,7 +270,7 @@ class Relay:
         if point.next_attempt_us is None:
             return True
         left = (from_microseconds(point.next_attempt_us) - self._clock()).total_seconds()
-        if left <= 0:
+        if left <= 0 or left > self._pauses.longest:  # no pause is so long: the clock went back
             return True
         if once:
             raise NotRelayed(
@@ -292,7 +301,7 @@ class Relay:
         """Keep that what comes next was not taken, and when it is tried again."""
         now = self._clock()
         attempts, us = point.attempts + 1, to_microseconds(now)
-        since = us if point.failing_since_us is None else point.failing_since_us
+        since = min(us, us if point.failing_since_us is None else point.failing_since_us)
         first = following.first
         which = "" if first is None else f"{first.type} at position {first.position}"
         error = f"{which} was not taken: {answer.why}"

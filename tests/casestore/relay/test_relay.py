@@ -6,8 +6,9 @@ import itertools
 import json
 import logging
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import psycopg
 import pytest
 from standardwebhooks import Webhook as Standard
 
-from casestore import CaseStore, HistoryChanged, NotRelayed, StoreUnavailable
+from casestore import CaseStore, HistoryChanged, KeyFileError, NotRelayed, StoreUnavailable
 from casestore.doctor.examine import examine
 from casestore.journal.url import PostgresUrl, parse_url
 from casestore.privacy.erasure import erase
@@ -338,6 +339,103 @@ def test_or_it_puts_the_stream_aside_and_sends_it_when_told_to(store: CaseStore)
     Relay(store, "crm", inbox, **options).run(once=True)
     assert inbox.positions == [*case_2, 11]
     assert parked_streams(store) == []
+
+
+def test_a_clock_that_went_back_delays_nothing_and_keeps_no_relay_from_stopping(
+    store: CaseStore,
+) -> None:
+    now = [datetime(2036, 9, 1, tzinfo=UTC)]
+    inbox = Inbox("case:1")
+    options: dict[str, Any] = {"clock": lambda: now[0], "give_up": timedelta(hours=2)}
+    with pytest.raises(NotRelayed, match="was not taken: not that"):
+        Relay(store, "crm", inbox, **options).run(once=True)
+    now[0] = datetime(2026, 9, 1, tzinfo=UTC)
+    with pytest.raises(NotRelayed, match="was not taken: not that"):  # it has tried
+        Relay(store, "crm", inbox, **options).run(once=True)
+    with pytest.raises(NotRelayed, match="waits until 2026-09-01T00:00"):
+        Relay(store, "crm", inbox, **options).run(once=True)
+    now[0] += timedelta(hours=2)
+    with pytest.raises(NotRelayed, match=r"stops: .* since 2026-09-01T00:00:00Z"):
+        Relay(store, "crm", inbox, **options).run(once=True)
+
+
+def test_while_nothing_can_be_kept_the_same_is_not_sent_again_and_again(
+    store: CaseStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As on a full disk: else a receiver got the same event ten times a second, for hours."""
+    inbox, stop = Inbox(), threading.Event()
+    Relay(store, "crm", inbox, from_position=11).run(once=True)
+    with full_disk(store):
+        store.append("case:1", stories.noted(), key="later")
+        relay = Relay(store, "crm", inbox)
+        thread = threading.Thread(daemon=True, target=relay.run, kwargs={"stop": stop})
+        thread.start()
+        wait_for(lambda: "is interrupted" in caplog.text)
+        time.sleep(2)
+        assert len(inbox.positions) <= 1
+        assert caplog.text.count("is interrupted") == 1
+    wait_for(lambda: relays(store)[0].position == 11)
+    stop.set()
+    thread.join(10)
+    assert set(inbox.positions) == {11}
+
+
+@contextmanager
+def full_disk(store: CaseStore) -> Iterator[None]:
+    """Nothing can be written to the checkpoints."""
+    with closing(checkpoints_of(store)) as checkpoints:
+        at = checkpoints.at("relays")
+        if isinstance(parse_url(store.url), PostgresUrl):
+            body = "BEGIN RAISE EXCEPTION 'no space' USING ERRCODE = 'disk_full'; END"
+            schema = at.partition(".")[0]
+            made = f"CREATE FUNCTION {schema}.full() RETURNS trigger LANGUAGE plpgsql AS"
+            checkpoints.run(f"{made} $${body}$$")
+            trigger = f"CREATE TRIGGER no_space BEFORE UPDATE ON {at} FOR EACH ROW EXECUTE"
+            checkpoints.run(f"{trigger} FUNCTION {schema}.full()")
+            drop = f"DROP TRIGGER no_space ON {at}"
+        else:
+            fail = "SELECT RAISE(ABORT, 'database or disk is full')"
+            checkpoints.run(f"CREATE TRIGGER no_space BEFORE UPDATE ON {at} BEGIN {fail}; END")
+            drop = "DROP TRIGGER no_space"
+        try:
+            yield
+        finally:
+            checkpoints.run(drop)
+
+
+def test_a_relay_that_ended_because_of_an_event_is_told_of_as_failing(
+    store: CaseStore, tmp_path: Path
+) -> None:
+    (key_file,) = (each for each in tmp_path.rglob("*") if each.name in ("key", "store.key"))
+    kept = key_file.read_bytes()
+    key_file.unlink()
+    try:
+        with CaseStore.open(store.url) as other, pytest.raises(KeyFileError):
+            Relay(other, "crm", Inbox(), reveal=True).run(once=True)
+    finally:
+        key_file.write_bytes(kept)
+        key_file.chmod(0o600)
+    (status,) = relays(store)
+    assert (status.state, status.attempts) == ("failing", 0)
+    (finding,) = (each for each in examine(store) if each.check == "relays")
+    assert finding.level == "warning"
+    assert "has ended: " in finding.what
+    assert finding.do == "mend that, and start the relay crm again"
+    assert retry(store, "crm")
+    assert [(each.state, each.last_error) for each in relays(store)] == [("delivering", None)]
+
+
+def test_a_name_that_sends_elsewhere_from_now_on_says_so(
+    store: CaseStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two relays by mistake under one name: each would get a part."""
+    inbox, other = Inbox(), Inbox()
+    other.target = "elsewhere"
+    Relay(store, "crm", inbox).run(once=True)
+    assert caplog.text == ""
+    Relay(store, "crm", other).run(once=True)
+    told = "the relay crm sends to elsewhere what comes after position 10: before that, to inbox"
+    assert told in caplog.text
 
 
 # --- two of one name, and a store that is another one ----------------------------------------

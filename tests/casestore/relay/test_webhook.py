@@ -216,7 +216,7 @@ def test_what_was_said_before_a_message_was_sent_is_no_answer_to_it(unasked: byt
             talks.append(request)
             ThreadingHTTPServer.process_request(receiver, request, address)
 
-        receiver.process_request = talk  # type: ignore[method-assign]
+        receiver.process_request = talk  # type: ignore[assignment,method-assign]
         webhook = Webhook(receiver.url, SECRETS, allow_private=True)
         assert webhook.send(MESSAGE).taken
         talks[0].sendall(unasked)
