@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import random
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -438,6 +439,38 @@ def test_a_name_that_sends_elsewhere_from_now_on_says_so(
     assert told in caplog.text
 
 
+@pytest.mark.parametrize("batch", [None, 3])
+def test_in_whatever_order_streams_are_put_aside_and_tried_again_each_keeps_its_own(
+    store: CaseStore, batch: int | None
+) -> None:
+    chance = random.Random(17)
+    inbox = Inbox()
+    options: dict[str, Any] = {"park": True, "give_up": timedelta(), "pauses": Pauses(0, 0)}
+
+    def run() -> None:
+        # With batches, a first failure is tried again, alone.
+        for _ in range(20):
+            with suppress(NotRelayed):
+                Relay(store, "crm", inbox, batch=batch, **options).run(once=True)
+                return
+
+    for number in range(60):
+        for _ in range(chance.randrange(3)):
+            stream = f"case:{chance.choice((1, 2))}"
+            store.append(stream, stories.noted(), key=f"{number}-{chance.random()}")
+        inbox.refused = {each for each in ("case:1", "case:2") if chance.random() < 0.4}
+        if chance.random() < 0.5:
+            retry(store, "crm")
+        run()
+    inbox.refused = set()
+    retry(store, "crm")
+    run()
+    assert parked_streams(store) == []
+    events = [json.loads(each) for message in inbox.messages for each in message.events]
+    check(events, recorded(store))
+    assert len(events) == len(recorded(store))
+
+
 # --- two of one name, and a store that is another one ----------------------------------------
 
 
@@ -562,6 +595,65 @@ def test_a_relay_goes_on_after_the_server_was_restarted(
         stop.set()
         run.join(10)
         assert not run.is_alive()
+
+
+def test_who_loses_the_lease_while_it_sends_sends_nothing_more(postgres_schema_url: str) -> None:
+    """Its session was ended, and another one took over: what was in flight comes twice."""
+    with CaseStore.create(postgres_schema_url, sealed=False) as store:
+        for number in range(6):
+            store.append(
+                "case:1", stories.opened() if not number else stories.noted(), key=f"{number}"
+            )
+        came: list[tuple[str, int]] = []
+        go, stops = threading.Event(), [threading.Event(), threading.Event()]
+
+        def receiver(name: str) -> Inbox:
+            inbox = Inbox()
+
+            def send(message: Message) -> Answer:
+                position = int(json.loads(message.body)["sequence"])
+                if (name, position) == ("first", 3):
+                    assert go.wait(20)
+                came.append((name, position))
+                return Answer(True)
+
+            inbox.send = send  # type: ignore[method-assign]
+            return inbox
+
+        runs = [
+            threading.Thread(
+                daemon=True, target=Relay(store, "crm", receiver(name)).run, kwargs={"stop": stop}
+            )
+            for name, stop in zip(("first", "second"), stops, strict=True)
+        ]
+        runs[0].start()
+        wait_for(lambda: ("first", 2) in came)
+        where = parse_url(postgres_schema_url)
+        assert isinstance(where, PostgresUrl)
+        with psycopg.connect(where.conninfo, autocommit=True) as connection:
+            key = f"hashtextextended('casestore relay {where.schema} crm', 4711)"
+            (ended,) = connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' "
+                f"AND (classid::bigint << 32 | objid::bigint) = {key}".encode()
+            ).fetchall()
+            assert ended == (True,)
+        runs[1].start()
+        last = len(list(store.read()))
+        wait_for(lambda: ("second", last) in came)
+        go.set()
+        wait_for(lambda: ("first", 3) in came)
+        store.append("case:1", stories.noted(), key="later")
+        wait_for(lambda: ("second", last + 1) in came)
+        for stop, run in zip(stops, runs, strict=True):
+            stop.set()
+            run.join(10)
+            assert not run.is_alive()
+        assert came == [
+            *[("first", each) for each in (1, 2)],
+            *[("second", each) for each in range(3, last + 1)],
+            ("first", 3),
+            ("second", last + 1),
+        ]
 
 
 def test_behind_a_pooler_it_needs_the_server_itself(postgres_schema_url: str) -> None:
