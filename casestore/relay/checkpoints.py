@@ -17,6 +17,7 @@ from casestore.errors import NotRelayed, StoreDamaged, quoted
 from casestore.journal.url import SQLiteUrl, parse_url
 from casestore.store import CaseStore
 from casestore.streams.history import Cursor
+from casestore.streams.wording import counted
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _COLUMNS = (
@@ -189,6 +190,20 @@ def gone(name: str) -> NotRelayed:
     return NotRelayed(
         f"the relay {name} has no checkpoint any more: it was forgotten, or the store was "
         "replaced; find out which events its receiver has, and begin with --from-position"
+    )
+
+
+def not_known(name: str, events: int) -> NotRelayed:
+    """The error for a relay that is new in a store that was restored or copied.
+
+    Args:
+        name: of the relay.
+        events: how many the store had then.
+    """
+    return NotRelayed(
+        f"how far the relay {name} was is not known, as the store was restored or copied when it "
+        f"had {counted(events, 'event')}: find out which events its receiver has, and begin with "
+        "--from-position (1 sends all)"
     )
 
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from casestore.errors import StoreUnavailable
@@ -94,6 +94,10 @@ class PostgresCheckpoints(Checkpoints):
         try:
             yield self._has_lease
         finally:
+            if self._has_lease and self._connection is not None:
+                # The server ends a session a moment after it was closed.
+                with suppress(self._psycopg.Error):
+                    self._connection.execute("SELECT pg_advisory_unlock_all()")
             self._has_lease = False
             self.close()
 

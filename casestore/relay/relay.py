@@ -16,6 +16,7 @@ from typing import NoReturn
 from casestore.errors import CaseStoreError, HistoryChanged, NotRelayed, StoreUnavailable
 from casestore.journal.answering import Outage, log
 from casestore.journal.listening import LOOK_ANYWAY, Changes
+from casestore.journal.recorder import RESTORED
 from casestore.journal.rows import cursor_of
 from casestore.relay.checkpoints import (
     Checkpoint,
@@ -24,6 +25,7 @@ from casestore.relay.checkpoints import (
     checked_name,
     checkpoints_of,
     gone,
+    not_known,
 )
 from casestore.relay.message import Answer, Message, Receiver
 from casestore.relay.pauses import Pauses
@@ -111,7 +113,8 @@ class Relay:
 
         Raises:
             NotRelayed: the receiver is gone, or did not take an event for as long as asked (with
-                `once`: now); or another process has the name.
+                `once`: now); or another process has the name; or it is new, the store was restored
+                or copied, and nothing says where to begin.
             HistoryChanged: the store does not hold the event that was sent last.
             StoreUnavailable: the store was closed; or it does not answer at the start, or at all
                 with `once`.
@@ -171,6 +174,8 @@ class Relay:
         if point is None:
             if self._has_begun:  # before the database was away
                 raise gone(self.name)
+            if (events := self._store.meta.get(RESTORED)) and self._from_position is None:
+                raise not_known(self.name, int(events))
             point = Checkpoint(self.name, self._before(self._from_position or 0), target)
             self._checkpoints.add(point)
             log.info("the relay %s is new: it begins after position %s", self.name, point.position)

@@ -505,6 +505,16 @@ def test_a_second_relay_of_a_name_waits_for_the_first(
     assert not any(run.is_alive() for run in runs)
 
 
+def test_where_one_has_ended_the_next_has_the_name_at_once(store: CaseStore) -> None:
+    """Otherwise a relay --once that follows another would find the name taken."""
+    with closing(checkpoints_of(store)) as one, closing(checkpoints_of(store)) as other:
+        for _ in range(100):
+            with one.lease("crm") as has_lease:
+                assert has_lease
+            with other.lease("crm") as has_lease:
+                assert has_lease
+
+
 def test_a_relay_that_is_forgotten_while_it_runs_stops(store: CaseStore) -> None:
     inbox = Inbox()
     failed: list[BaseException] = []
