@@ -1,7 +1,7 @@
 """Reading all that a store holds in one snapshot, and writing it into a new place.
 
 To restore a backup and to copy a store is the same work: the rows, the wrapped data keys and the
-metadata are written, byte for byte, into new tables that the recorder makes.
+metadata are written, byte for byte, into new tables that the recorder makes. RESTORED is added.
 """
 
 from __future__ import annotations
@@ -126,7 +126,8 @@ class Snapshot(ABC):
             self.insert("stored_events", COLUMNS, rows)
         # The new place never had the bytes of deleted keys, so it has none to scrub.
         meta = {name: value for name, value in contents.meta.items() if name != UNSCRUBBED}
-        meta[RESTORED] = str(events)
+        if events:
+            meta[RESTORED] = str(events)
         self.insert("casestore_meta", "name, value", list(meta.items()))
 
 
