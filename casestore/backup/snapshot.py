@@ -1,7 +1,7 @@
 """Reading all that a store holds in one snapshot, and writing it into a new place.
 
 To restore a backup and to copy a store is the same work: the rows, the wrapped data keys and the
-metadata are written, byte for byte, into new tables that the recorder makes.
+metadata are written, byte for byte, into new tables that the recorder makes. RESTORED is added.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from casestore.audit.rows import BEFORE_ALL
 from casestore.errors import StoreDamaged, StoreExists, StoreUnavailable
 from casestore.journal.answering import brief, translated
 from casestore.journal.place import backend, shown_as
-from casestore.journal.recorder import UNSCRUBBED
+from casestore.journal.recorder import RESTORED, UNSCRUBBED
 from casestore.journal.rows import COLUMNS, only_up_to_large, up_to_large
 from casestore.journal.sqlite import SQLiteJournal
 from casestore.journal.sqlite_connect import connect
@@ -119,12 +119,16 @@ class Snapshot(ABC):
         # the new one is named.
         for keys in chunked(contents.keys):
             self.insert("customer_keys", "customer_id, key_id, wrapped", keys)
+        events = 0
         for rows in chunked(contents.rows):
             take(rows)
+            events += len(rows)
             self.insert("stored_events", COLUMNS, rows)
         # The new place never had the bytes of deleted keys, so it has none to scrub.
-        meta = [item for item in contents.meta.items() if item[0] != UNSCRUBBED]
-        self.insert("casestore_meta", "name, value", meta)
+        meta = {name: value for name, value in contents.meta.items() if name != UNSCRUBBED}
+        if events:
+            meta[RESTORED] = str(events)
+        self.insert("casestore_meta", "name, value", list(meta.items()))
 
 
 def chunked(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:

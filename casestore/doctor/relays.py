@@ -27,6 +27,8 @@ def find(store: CaseStore) -> Iterator[DoctorFinding]:
             what += ", and the store does not hold the event that it sent last: it was restored"
         elif each.attempts:
             what += f", after {counted(each.attempts, 'attempt')}: {each.last_error}"
+        elif each.last_error:
+            what += f", and has ended: {each.last_error}"
         if each.parked:
             what += f"; it has put {counted(each.parked, 'stream')} aside"
         do = _do(each)
@@ -39,6 +41,8 @@ def _do(each: RelayStatus) -> str:
             f"find out which events its receiver has, run `casestore relay forget {each.relay}`, "
             "and begin with --from-position"
         )
+    if each.state == "failing" and not each.attempts:
+        return f"mend that, and start the relay {each.relay} again"
     if each.state != "delivering" or each.parked:
         return f"look why its receiver does not take it, then `casestore relay retry {each.relay}`"
     return ""

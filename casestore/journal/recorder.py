@@ -34,6 +34,9 @@ SCHEMA_VERSION = 1
 """The version of the tables. A store with a later one is refused, and one with an earlier one must
 be upgraded first. What a store works without, if slower, raises no version: see `lacks`."""
 
+RESTORED = "restored"
+"""In the metadata of a store that was restored or copied: how many events it had then. How far its
+relays were did not come with it."""
 UNSCRUBBED = "unscrubbed"
 """The name of a row in casestore_meta. It is there while the database's files may still hold bytes
 of deleted keys, and each deletion gives it a new random value."""

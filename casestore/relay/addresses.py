@@ -15,6 +15,9 @@ from casestore.errors import quoted
 
 _NAT64 = IPv6Network("64:ff9b::/96")
 """RFC 6052: the last four bytes are an IPv4 address."""
+_ASSIGNED = IPv6Network("2000::/3")
+"""RFC 4291, 2.4, and IANA's registry: no public IPv6 address is elsewhere. What is, may lead to an
+IPv4 address (::/96, 64:ff9b:1::/48, ::ffff:0:0:0/96), and `is_global` does not know all of it."""
 
 
 class Url(NamedTuple):
@@ -44,7 +47,8 @@ def parse_webhook_url(text: str) -> Url:
     except ValueError:
         parts, host, port, name = urlsplit(""), "", None, ""
     if parts.scheme not in ("http", "https") or not host or re.search(r"[^!-~]", text):
-        raise ValueError(f"{quoted(text)} is no URL of a webhook, like https://crm.example/hook")
+        shown = "this" if re.search("[@?#]", text) else quoted(text)  # a password or a key
+        raise ValueError(f"{shown} is no URL of a webhook, like https://crm.example/hook")
     if "@" in parts.netloc:
         raise ValueError("name no user and no password in the URL: the signature says who sends")
     secure = parts.scheme == "https"
@@ -66,7 +70,7 @@ def why_not(address: str, *, secure: bool, allow_private: bool) -> str | None:
     ip = _inner(ip_address(address.partition("%")[0]))
     if ip.is_link_local or ip.is_multicast or ip.is_unspecified:
         return f"{ip} is an address that no webhook has (link-local, multicast or none)"
-    if ip.is_global:
+    if ip.is_global and (isinstance(ip, IPv4Address) or ip in _ASSIGNED):
         if secure:
             return None
         return f"http to {ip}, which is public, would show the events to others; use https"

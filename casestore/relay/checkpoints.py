@@ -17,6 +17,7 @@ from casestore.errors import NotRelayed, StoreDamaged, quoted
 from casestore.journal.url import SQLiteUrl, parse_url
 from casestore.store import CaseStore
 from casestore.streams.history import Cursor
+from casestore.streams.wording import counted
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _COLUMNS = (
@@ -170,7 +171,7 @@ class Checkpoints(ABC):
         """Let a relay try again at once, also what it has parked; whether there is such a relay."""
         found = self.run(
             f"UPDATE {self.at('relays')} SET attempts = 0, failing_since_us = NULL, "
-            "next_attempt_us = NULL, stopped = 0 WHERE name = ? RETURNING name",
+            "next_attempt_us = NULL, stopped = 0, last_error = NULL WHERE name = ? RETURNING name",
             [name],
         )
         self.run(f"UPDATE {self.at('relays_parked')} SET due = 1 WHERE name = ?", [name])
@@ -189,6 +190,20 @@ def gone(name: str) -> NotRelayed:
     return NotRelayed(
         f"the relay {name} has no checkpoint any more: it was forgotten, or the store was "
         "replaced; find out which events its receiver has, and begin with --from-position"
+    )
+
+
+def not_known(name: str, events: int) -> NotRelayed:
+    """The error for a relay that is new in a store that was restored or copied.
+
+    Args:
+        name: of the relay.
+        events: how many the store had then.
+    """
+    return NotRelayed(
+        f"how far the relay {name} was is not known, as the store was restored or copied when it "
+        f"had {counted(events, 'event')}: find out which events its receiver has, and begin with "
+        "--from-position (1 sends all)"
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from casestore.relay.message import Answer, Message
+from casestore.system.files import sync
 
 _STEP = 1 << 16
 _BEGIN = b'{"specversion":'
@@ -53,6 +54,8 @@ class LinesFile:
                 while lines:
                     lines = lines[file.write(lines) :]
                 os.fsync(descriptor)
+            if not end:  # so that the file itself outlives a loss of power
+                sync(self._path.parent)
         except OSError as error:
             return Answer(False, f"it cannot be written: {error.strerror}")
         return Answer(True)

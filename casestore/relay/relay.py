@@ -16,6 +16,7 @@ from typing import NoReturn
 from casestore.errors import CaseStoreError, HistoryChanged, NotRelayed, StoreUnavailable
 from casestore.journal.answering import Outage, log
 from casestore.journal.listening import LOOK_ANYWAY, Changes
+from casestore.journal.recorder import RESTORED
 from casestore.journal.rows import cursor_of
 from casestore.relay.checkpoints import (
     Checkpoint,
@@ -24,6 +25,7 @@ from casestore.relay.checkpoints import (
     checked_name,
     checkpoints_of,
     gone,
+    not_known,
 )
 from casestore.relay.message import Answer, Message, Receiver
 from casestore.relay.pauses import Pauses
@@ -111,7 +113,8 @@ class Relay:
 
         Raises:
             NotRelayed: the receiver is gone, or did not take an event for as long as asked (with
-                `once`: now); or another process has the name.
+                `once`: now); or another process has the name; or it is new, the store was restored
+                or copied, and nothing says where to begin.
             HistoryChanged: the store does not hold the event that was sent last.
             StoreUnavailable: the store was closed; or it does not answer at the start, or at all
                 with `once`.
@@ -171,6 +174,8 @@ class Relay:
         if point is None:
             if self._has_begun:  # before the database was away
                 raise gone(self.name)
+            if (events := self._store.meta.get(RESTORED)) and self._from_position is None:
+                raise not_known(self.name, int(events))
             point = Checkpoint(self.name, self._before(self._from_position or 0), target)
             self._checkpoints.add(point)
             log.info("the relay %s is new: it begins after position %s", self.name, point.position)
@@ -185,8 +190,17 @@ class Relay:
                 self.name,
             )
         if point.target != target:
-            point = point._replace(target=target)
-            self._checkpoints.save(point)
+            log.warning(
+                "the relay %s sends to %s what comes after position %s: before that, to %s",
+                self.name,
+                target,
+                point.position,
+                point.target,
+            )
+        # Even if it is the same: where nothing can be kept, nothing is sent.
+        error = point.last_error if point.attempts else None
+        point = point._replace(target=target, last_error=error)
+        self._checkpoints.save(point)
         self._look_at_parked()
         self._has_begun = True
         return point
@@ -261,7 +275,7 @@ class Relay:
         if point.next_attempt_us is None:
             return True
         left = (from_microseconds(point.next_attempt_us) - self._clock()).total_seconds()
-        if left <= 0:
+        if left <= 0 or left > self._pauses.longest:  # no pause is so long: the clock went back
             return True
         if once:
             raise NotRelayed(
@@ -295,7 +309,7 @@ class Relay:
         """Keep that what comes next was not taken, and when it is tried again."""
         now = self._clock()
         attempts, us = point.attempts + 1, to_microseconds(now)
-        since = us if point.failing_since_us is None else point.failing_since_us
+        since = min(us, us if point.failing_since_us is None else point.failing_since_us)
         first = following.first
         which = "" if first is None else f"{first.type} at position {first.position}"
         error = f"{which} was not taken: {answer.why}"

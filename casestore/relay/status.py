@@ -98,7 +98,7 @@ def _state(store: CaseStore, point: Checkpoint) -> State:
             return "history changed"
     if point.stopped:
         return "stopped"
-    return "failing" if point.attempts else "delivering"
+    return "failing" if point.attempts or point.last_error else "delivering"
 
 
 def _time(us: int | None) -> datetime | None:

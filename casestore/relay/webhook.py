@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from selectors import EVENT_READ, DefaultSelector
 from threading import Timer
 from typing import Any, cast
 
@@ -144,7 +145,7 @@ class Webhook:
         return "what it answered is not HTTP"
 
     def _post(self, headers: dict[str, str], body: bytes) -> Answer:
-        if time.monotonic() - self._used > _KEPT:
+        if time.monotonic() - self._used > _KEPT or (self._kept and _speaks(self._kept.sock)):
             self.close()
         if self._kept is not None:
             # The receiver may have closed it in the meantime, and then nothing was answered.
@@ -215,6 +216,13 @@ class Webhook:
         self._late = True
         with suppress(OSError):
             socket.socket.shutdown(sock, socket.SHUT_RDWR)  # that of TLS would wait for its peer
+
+
+def _speaks(sock: socket.socket) -> bool:
+    """Whether there is something to read, before anything was sent: it is no answer to that."""
+    with DefaultSelector() as selector:
+        selector.register(sock, EVENT_READ)
+        return bool(selector.select(0))
 
 
 def _answer(response: http.client.HTTPResponse, now: datetime) -> Answer:

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from casestore.errors import quoted
+from casestore.journal.recorder import RESTORED
 from casestore.relay import (
     LinesFile,
     Relay,
@@ -187,11 +188,10 @@ def _relay(
         if to != "-":
             known = [each.position for each in relays(store) if each.relay == name]
             where = f"at position {begin}" if begin else "at the first event"
-            _say(
-                f"{name} goes on after position {known[0]}"
-                if known
-                else f"{name} is new: it begins {where}"
-            )
+            if known:
+                _say(f"{name} goes on after position {known[0]}")
+            elif begin is not None or RESTORED not in store.meta:
+                _say(f"{name} is new: it begins {where}")
         stop = StopSignal()
 
         def end(number: int, _: object) -> None:

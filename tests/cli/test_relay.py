@@ -220,6 +220,39 @@ def test_a_checkpoint_is_in_no_backup_and_no_copy(
             assert len(list(other.read())) == 7
 
 
+@pytest.mark.usefixtures("programs")
+@pytest.mark.parametrize("made", ["restored", "copied"])
+def test_where_a_store_was_restored_or_copied_a_new_relay_is_told_where_to_begin(
+    casestore: Casestore, store: CaseStore, tmp_path: Path, made: str
+) -> None:
+    """It would send all that its receiver was sent before the checkpoint was lost."""
+    url = store.url
+    backup(url, tmp_path / "kept")
+    if made == "restored":
+        _remove(store)
+        restore(tmp_path / "kept", url)
+    else:
+        url = f"sqlite:///{tmp_path}/copy.db"
+        copy(store.url, url)
+    elsewhere = ["--db", url]
+    with receiving() as receiver:
+        told = casestore(*elsewhere, *to(receiver, "--once"))
+        assert (
+            "how far the relay crm was is not known, as the store was restored or copied when it "
+            "had 7 events: find out which events its receiver has, and begin with --from-position "
+            "(1 sends all)"
+        ) in told.failed(1)
+        assert told.out == ""
+        assert receiver.log == []
+        assert casestore(*elsewhere, "relay", "status").fine().out == "there is no relay\n"
+        ran = casestore(*elsewhere, *to(receiver, "--once", "--from-position", "7")).fine()
+        assert ran.out == "crm is new: it begins at position 7\nsent 1 event\n"
+        casestore(*elsewhere, *to(receiver, "--once")).fine()  # now it is known
+        casestore(*elsewhere, "relay", "forget", "crm").fine()
+        casestore(*elsewhere, *to(receiver, "--once", "--from-position", "1")).fine()
+        check(receiver.taken[1:], _recorded_at(url))
+
+
 def test_the_checkpoints_have_the_mode_of_the_store(casestore: Casestore, store: CaseStore) -> None:
     where = parse_url(store.url)
     if not isinstance(where, SQLiteUrl):
@@ -258,6 +291,11 @@ def test_a_store_that_is_restored_under_a_relay_stops_it(
         assert len(receiver.ids) == 8
         casestore(*to(receiver, "--once", "--from-position", "8")).fine()
         assert len(receiver.ids) == 9
+
+
+def _recorded_at(url: str) -> list[tuple[str, str]]:
+    with CaseStore.open(url) as other:
+        return recorded(other)
 
 
 def _remove(store: CaseStore) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import random
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ import psycopg
 import pytest
 from standardwebhooks import Webhook as Standard
 
-from casestore import CaseStore, HistoryChanged, NotRelayed, StoreUnavailable
+from casestore import CaseStore, HistoryChanged, KeyFileError, NotRelayed, StoreUnavailable
 from casestore.doctor.examine import examine
 from casestore.journal.url import PostgresUrl, parse_url
 from casestore.privacy.erasure import erase
@@ -346,6 +348,135 @@ def test_or_it_puts_the_stream_aside_and_sends_it_when_told_to(store: CaseStore)
     assert parked_streams(store) == []
 
 
+def test_a_clock_that_went_back_delays_nothing_and_keeps_no_relay_from_stopping(
+    store: CaseStore,
+) -> None:
+    now = [datetime(2036, 9, 1, tzinfo=UTC)]
+    inbox = Inbox("case:1")
+    options: dict[str, Any] = {"clock": lambda: now[0], "give_up": timedelta(hours=2)}
+    with pytest.raises(NotRelayed, match="was not taken: not that"):
+        Relay(store, "crm", inbox, **options).run(once=True)
+    now[0] = datetime(2026, 9, 1, tzinfo=UTC)
+    with pytest.raises(NotRelayed, match="was not taken: not that"):  # it has tried
+        Relay(store, "crm", inbox, **options).run(once=True)
+    with pytest.raises(NotRelayed, match="waits until 2026-09-01T00:00"):
+        Relay(store, "crm", inbox, **options).run(once=True)
+    now[0] += timedelta(hours=2)
+    with pytest.raises(NotRelayed, match=r"stops: .* since 2026-09-01T00:00:00Z"):
+        Relay(store, "crm", inbox, **options).run(once=True)
+
+
+def test_while_nothing_can_be_kept_the_same_is_not_sent_again_and_again(
+    store: CaseStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As on a full disk: else a receiver got the same event ten times a second, for hours."""
+    inbox, stop = Inbox(), threading.Event()
+    Relay(store, "crm", inbox, from_position=11).run(once=True)
+    with full_disk(store):
+        store.append("case:1", stories.noted(), key="later")
+        relay = Relay(store, "crm", inbox)
+        thread = threading.Thread(daemon=True, target=relay.run, kwargs={"stop": stop})
+        thread.start()
+        wait_for(lambda: "is interrupted" in caplog.text)
+        time.sleep(2)
+        assert len(inbox.positions) <= 1
+        assert caplog.text.count("is interrupted") == 1
+    wait_for(lambda: relays(store)[0].position == 11)
+    stop.set()
+    thread.join(10)
+    assert set(inbox.positions) == {11}
+
+
+@contextmanager
+def full_disk(store: CaseStore) -> Iterator[None]:
+    """Nothing can be written to the checkpoints."""
+    with closing(checkpoints_of(store)) as checkpoints:
+        at = checkpoints.at("relays")
+        if isinstance(parse_url(store.url), PostgresUrl):
+            body = "BEGIN RAISE EXCEPTION 'no space' USING ERRCODE = 'disk_full'; END"
+            schema = at.partition(".")[0]
+            made = f"CREATE FUNCTION {schema}.full() RETURNS trigger LANGUAGE plpgsql AS"
+            checkpoints.run(f"{made} $${body}$$")
+            trigger = f"CREATE TRIGGER no_space BEFORE UPDATE ON {at} FOR EACH ROW EXECUTE"
+            checkpoints.run(f"{trigger} FUNCTION {schema}.full()")
+            drop = f"DROP TRIGGER no_space ON {at}"
+        else:
+            fail = "SELECT RAISE(ABORT, 'database or disk is full')"
+            checkpoints.run(f"CREATE TRIGGER no_space BEFORE UPDATE ON {at} BEGIN {fail}; END")
+            drop = "DROP TRIGGER no_space"
+        try:
+            yield
+        finally:
+            checkpoints.run(drop)
+
+
+def test_a_relay_that_ended_because_of_an_event_is_told_of_as_failing(
+    store: CaseStore, tmp_path: Path
+) -> None:
+    (key_file,) = (each for each in tmp_path.rglob("*") if each.name in ("key", "store.key"))
+    kept = key_file.read_bytes()
+    key_file.unlink()
+    try:
+        with CaseStore.open(store.url) as other, pytest.raises(KeyFileError):
+            Relay(other, "crm", Inbox(), reveal=True).run(once=True)
+    finally:
+        key_file.write_bytes(kept)
+        key_file.chmod(0o600)
+    (status,) = relays(store)
+    assert (status.state, status.attempts) == ("failing", 0)
+    (finding,) = (each for each in examine(store) if each.check == "relays")
+    assert finding.level == "warning"
+    assert "has ended: " in finding.what
+    assert finding.do == "mend that, and start the relay crm again"
+    assert retry(store, "crm")
+    assert [(each.state, each.last_error) for each in relays(store)] == [("delivering", None)]
+
+
+def test_a_name_that_sends_elsewhere_from_now_on_says_so(
+    store: CaseStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two relays by mistake under one name: each would get a part."""
+    inbox, other = Inbox(), Inbox()
+    other.target = "elsewhere"
+    Relay(store, "crm", inbox).run(once=True)
+    assert caplog.text == ""
+    Relay(store, "crm", other).run(once=True)
+    told = "the relay crm sends to elsewhere what comes after position 10: before that, to inbox"
+    assert told in caplog.text
+
+
+@pytest.mark.parametrize("batch", [None, 3])
+def test_in_whatever_order_streams_are_put_aside_and_tried_again_each_keeps_its_own(
+    store: CaseStore, batch: int | None
+) -> None:
+    chance = random.Random(17)
+    inbox = Inbox()
+    options: dict[str, Any] = {"park": True, "give_up": timedelta(), "pauses": Pauses(0, 0)}
+
+    def run() -> None:
+        # With batches, a first failure is tried again, alone.
+        for _ in range(20):
+            with suppress(NotRelayed):
+                Relay(store, "crm", inbox, batch=batch, **options).run(once=True)
+                return
+
+    for number in range(60):
+        for _ in range(chance.randrange(3)):
+            stream = f"case:{chance.choice((1, 2))}"
+            store.append(stream, stories.noted(), key=f"{number}-{chance.random()}")
+        inbox.refused = {each for each in ("case:1", "case:2") if chance.random() < 0.4}
+        if chance.random() < 0.5:
+            retry(store, "crm")
+        run()
+    inbox.refused = set()
+    retry(store, "crm")
+    run()
+    assert parked_streams(store) == []
+    events = [json.loads(each) for message in inbox.messages for each in message.events]
+    check(events, recorded(store))
+    assert len(events) == len(recorded(store))
+
+
 # --- two of one name, and a store that is another one ----------------------------------------
 
 
@@ -378,6 +509,16 @@ def test_a_second_relay_of_a_name_waits_for_the_first(
         stops[1].set()
         runs[1].join(5)
     assert not any(run.is_alive() for run in runs)
+
+
+def test_where_one_has_ended_the_next_has_the_name_at_once(store: CaseStore) -> None:
+    """Otherwise a relay --once that follows another would find the name taken."""
+    with closing(checkpoints_of(store)) as one, closing(checkpoints_of(store)) as other:
+        for _ in range(100):
+            with one.lease("crm") as has_lease:
+                assert has_lease
+            with other.lease("crm") as has_lease:
+                assert has_lease
 
 
 def test_a_relay_that_is_forgotten_while_it_runs_stops(store: CaseStore) -> None:
@@ -470,6 +611,65 @@ def test_a_relay_goes_on_after_the_server_was_restarted(
         stop.set()
         run.join(10)
         assert not run.is_alive()
+
+
+def test_who_loses_the_lease_while_it_sends_sends_nothing_more(postgres_schema_url: str) -> None:
+    """Its session was ended, and another one took over: what was in flight comes twice."""
+    with CaseStore.create(postgres_schema_url, sealed=False) as store:
+        for number in range(6):
+            store.append(
+                "case:1", stories.opened() if not number else stories.noted(), key=f"{number}"
+            )
+        came: list[tuple[str, int]] = []
+        go, stops = threading.Event(), [threading.Event(), threading.Event()]
+
+        def receiver(name: str) -> Inbox:
+            inbox = Inbox()
+
+            def send(message: Message) -> Answer:
+                position = int(json.loads(message.body)["sequence"])
+                if (name, position) == ("first", 3):
+                    assert go.wait(20)
+                came.append((name, position))
+                return Answer(True)
+
+            inbox.send = send  # type: ignore[method-assign]
+            return inbox
+
+        runs = [
+            threading.Thread(
+                daemon=True, target=Relay(store, "crm", receiver(name)).run, kwargs={"stop": stop}
+            )
+            for name, stop in zip(("first", "second"), stops, strict=True)
+        ]
+        runs[0].start()
+        wait_for(lambda: ("first", 2) in came)
+        where = parse_url(postgres_schema_url)
+        assert isinstance(where, PostgresUrl)
+        with psycopg.connect(where.conninfo, autocommit=True) as connection:
+            key = f"hashtextextended('casestore relay {where.schema} crm', 4711)"
+            (ended,) = connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' "
+                f"AND (classid::bigint << 32 | objid::bigint) = {key}".encode()
+            ).fetchall()
+            assert ended == (True,)
+        runs[1].start()
+        last = len(list(store.read()))
+        wait_for(lambda: ("second", last) in came)
+        go.set()
+        wait_for(lambda: ("first", 3) in came)
+        store.append("case:1", stories.noted(), key="later")
+        wait_for(lambda: ("second", last + 1) in came)
+        for stop, run in zip(stops, runs, strict=True):
+            stop.set()
+            run.join(10)
+            assert not run.is_alive()
+        assert came == [
+            *[("first", each) for each in (1, 2)],
+            *[("second", each) for each in range(3, last + 1)],
+            ("first", 3),
+            ("second", last + 1),
+        ]
 
 
 def test_behind_a_pooler_it_needs_the_server_itself(postgres_schema_url: str) -> None:

@@ -6,7 +6,10 @@ import os
 import socket
 import ssl
 import threading
+import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from http.server import ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from standardwebhooks import Webhook as Standard
 
-from casestore.relay import Message, Pauses, Webhook, find_secrets, parse_secrets
+from casestore.relay import Answer, Message, Pauses, Webhook, find_secrets, parse_secrets
 from casestore.relay.addresses import parse_webhook_url, why_not
 from casestore.relay.signing import signed_headers
 from tests.support.receivers import WORD, in_turn, receiving
@@ -55,6 +58,8 @@ def test_a_secret_that_others_can_read_is_not_used(tmp_path: Path) -> None:
         find_secrets(file)
     file.chmod(0o600)
     assert find_secrets(file) == SECRETS
+    file.write_bytes(f"{WORD}\r\n{WORD}\r\n".encode())
+    assert find_secrets(file) == SECRETS * 2
     file.write_text("nothing of the kind")
     with pytest.raises(ValueError, match=f"{file}: give one secret"):
         find_secrets(file)
@@ -76,7 +81,9 @@ def test_without_a_secret_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> No
     [
         *("127.0.0.1", "127.9.9.9", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1"),
         *("::1", "fc00::1", "fd12::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "192.0.2.1"),
-        *("64:ff9b::7f00:1", "2002:7f00:1::", "240.0.0.1"),
+        *("64:ff9b::7f00:1", "2002:7f00:1::", "240.0.0.1", "0.1.2.3", "255.255.255.255"),
+        # Unassigned, or they lead to an IPv4 address in another way.
+        *("::7f00:1", "64:ff9b:1::7f00:1", "::ffff:0:7f00:1", "fec0::1", "5f00::1"),
     ],
 )
 def test_a_private_address_is_reached_only_where_that_is_allowed(address: str) -> None:
@@ -112,6 +119,8 @@ def test_a_public_address_is_reached_by_tls_alone(address: str) -> None:
         *("", "crm.example", "ftp://crm.example/", "https://", "https:///x", "https://a b/"),
         *("https://crm.example:99999/", "https://crm.example/\r\nX: y", "https://[::1/"),
         *("https://ana:secret@crm.example/", "https://crm.exämple/ü", "https://a..b/"),
+        *("https://ana:secret@crm.example:99999/", "https://a..b/?key=secret"),
+        *("ana:secret@crm.example", "https://crm.exämple/ü?key=secret#secret"),
     ],
 )
 def test_what_is_no_url_of_a_webhook_is_refused(url: str) -> None:
@@ -158,6 +167,12 @@ def test_a_name_is_resolved_once_and_its_address_is_the_one_connected_to(
         assert receiver.log[0].headers["host"] == f"crm.example:{port}"
 
 
+@pytest.mark.parametrize("host", ["2130706433", "0x7f.1", "0177.1", "127.1", "[::ffff:7f00:1]"])
+def test_loopback_written_in_another_way_is_loopback(host: str) -> None:
+    answer = Webhook(f"https://{host}/", SECRETS).send(MESSAGE)
+    assert answer.why == "127.0.0.1 is a private address; --allow-private permits these"
+
+
 def test_nobody_listens() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -187,6 +202,29 @@ def test_a_connection_is_used_again_and_made_anew_where_it_was_closed() -> None:
         assert webhook.send(MESSAGE).taken  # the third request got no answer, and was sent again
         webhook.close()
         assert len(receiver.log) == 4
+
+
+@pytest.mark.parametrize(
+    "unasked", [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 408 Too Late\r\n\r\n"]
+)
+def test_what_was_said_before_a_message_was_sent_is_no_answer_to_it(unasked: bytes) -> None:
+    """Proxies say 408 to a connection that is idle, and then close it."""
+    with receiving() as receiver:
+        talks: list[Any] = []
+
+        def talk(request: Any, address: Any) -> None:
+            talks.append(request)
+            ThreadingHTTPServer.process_request(receiver, request, address)
+
+        receiver.process_request = talk  # type: ignore[assignment,method-assign]
+        webhook = Webhook(receiver.url, SECRETS, allow_private=True)
+        assert webhook.send(MESSAGE).taken
+        talks[0].sendall(unasked)
+        time.sleep(0.05)
+        assert webhook.send(MESSAGE) == Answer(True)
+        webhook.close()
+        assert len(talks) == 2
+        assert len(receiver.log) == 2
 
 
 def test_an_answer_that_breaks_off_amid_its_headers_is_none() -> None:
@@ -295,6 +333,25 @@ def test_the_certificate_must_be_known_and_of_the_name(
     assert answer.taken is (why == "")
     assert why in answer.why
     assert len(receiver.log) == (0 if why else 2)
+
+
+def test_nor_does_one_that_shakes_hands_in_drips() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as dripping:
+
+        def drip() -> None:
+            connection, _ = dripping.accept()
+            with connection, suppress(OSError):
+                connection.sendall(b"\x16\x03\x03\x40\x00\x02")
+                while True:
+                    connection.sendall(b"\x00")
+                    time.sleep(0.05)
+
+        threading.Thread(target=drip, daemon=True).start()
+        url = f"https://127.0.0.1:{dripping.getsockname()[1]}/"
+        begun = time.monotonic()
+        webhook = Webhook(url, SECRETS, allow_private=True, connect_within=0.3, answer_within=0.3)
+        assert not webhook.send(MESSAGE).taken
+        assert time.monotonic() - begun < 5
 
 
 def test_a_receiver_that_never_shakes_hands_costs_no_more_than_its_time() -> None:
