@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from signal import SIG_DFL, SIGINT, SIGTERM, signal
 from threading import Event as StopSignal
@@ -28,6 +27,7 @@ from casestore.relay.relay import MOST
 from casestore.relay.status import forget as forget_relay
 from casestore.relay.status import retry as retry_relay
 from casestore.streams.wording import counted, duration
+from cli.terminal.durations import Duration
 from cli.terminal.options import EVENT_TYPE, Usage, settings, shared
 from cli.terminal.output import (
     Column,
@@ -39,22 +39,6 @@ from cli.terminal.output import (
     tabular,
 )
 from cli.terminal.text import visible
-
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-
-
-class _Duration(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
-    name = "duration"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
-        if isinstance(value, timedelta):
-            return value
-        match = re.fullmatch(r"([0-9]{1,4})([smhd])", value)
-        if match is None:
-            self.fail(f"{quoted(value)} is no duration; write 24h, 30m, 7d or 10s", param, ctx)
-        return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 class _Types(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
@@ -125,7 +109,7 @@ class _From(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
 )
 @click.option(
     "--give-up",
-    type=_Duration(),
+    type=Duration(),
     default="24h",
     show_default=True,
     metavar="DURATION",

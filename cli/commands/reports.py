@@ -20,6 +20,7 @@ from click.core import ParameterSource
 
 from casestore import CaseStore
 from casestore.errors import quoted
+from cli.terminal.durations import Duration
 from cli.terminal.nearest import did_you_mean
 from cli.terminal.options import (
     Code,
@@ -42,24 +43,6 @@ from projections.query.selection import Selection
 
 MANY = 200_000
 """With more events than this, several processes build the tables faster than one does."""
-
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-class _Duration(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
-    name = "duration"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
-        if isinstance(value, timedelta):
-            return value
-        match = re.fullmatch(r"(\d{1,5})([mhdw])", value)
-        if match is None:
-            self.fail(
-                f"{quoted(value)} is not a duration; write one like 90m, 12h, 7d or 2w", param, ctx
-            )
-        return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 class _Read(click.ParamType):  # type: ignore[type-arg]  # click 8.2 takes none
@@ -241,7 +224,7 @@ def _option(option: Option) -> Any:
         return click.option(name, type=_Read(option.name, option.kind), **attributes)
     if option.kind is datetime:
         return click.option(name, type=moment, metavar="TIME", **attributes)
-    kind = _Duration() if option.kind is timedelta else str
+    kind = Duration() if option.kind is timedelta else str
     return click.option(name, type=kind, **attributes)
 
 

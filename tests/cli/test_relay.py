@@ -42,6 +42,12 @@ def to(receiver: Receiver, *more: str) -> list[str]:
     return ["relay", "--to", receiver.url, "--name", "crm", "--allow-private", *more]
 
 
+def of_relays(casestore: Casestore) -> dict[str, str]:
+    """What doctor finds of relays."""
+    found = casestore("--format", "json", "doctor").json
+    return next(each for each in found if each["check"] == "relays")
+
+
 def recorded(store: CaseStore) -> list[tuple[str, str]]:
     return [(each.stream, each.uid) for each in store.read()]
 
@@ -95,7 +101,7 @@ def test_wrong_usage_says_what_to_write(casestore: Casestore, tmp_path: Path) ->
     assert "is no URL of a webhook" in said("--to", "crm", "--name", "a", "--once")
     assert "is no name of a relay" in said("--to", "-", "--name", "A", "--once")
     assert "is no type of event" in said("--to", "-", "--name", "a", "--types", "X", "--once")
-    assert "no duration" in said("--to", "-", "--name", "a", "--give-up", "long")
+    assert "not a duration" in said("--to", "-", "--name", "a", "--give-up", "long")
     assert "no position" in said("--to", "-", "--name", "a", "--from-position", "soon")
     assert "there is no position 99" in said(
         *("--to", "-", "--name", "a", "--from-position", "99", "--once")
@@ -123,7 +129,7 @@ def test_what_fails_is_told_by_status_doctor_and_projections_until_it_is_mended(
         (row,) = casestore("--format", "json", "relay", "status").json
         assert (row["state"], row["lag_events"], row["attempts"]) == ("failing", 6, 1)
         assert "it answered 500" in casestore("relay", "status").fine().out
-        finding = casestore("--format", "json", "doctor").json[-1]
+        finding = of_relays(casestore)
         assert (finding["check"], finding["level"]) == ("relays", "warning")
         assert "is at position 1, 6 events behind, after 1 attempt" in finding["what"]
         rows = casestore("--format", "json", "projections", "status").json
@@ -138,7 +144,7 @@ def test_what_fails_is_told_by_status_doctor_and_projections_until_it_is_mended(
         casestore("relay", "retry", "crm").fine()
         casestore(*to(receiver, "--once")).fine()
         check(receiver.taken, recorded(store))
-    finding = casestore("--format", "json", "doctor").json[-1]
+    finding = of_relays(casestore)
     assert (finding["level"], finding["do"]) == ("ok", "")
     assert finding["what"] == "is at position 7, 0 events behind"
     assert casestore("relay", "forget", "crm").fine().out == "crm is forgotten\n"
