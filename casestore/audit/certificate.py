@@ -17,7 +17,7 @@ from hashlib import sha256
 import msgspec
 
 from casestore.audit.held import HeldCheckpoint
-from casestore.audit.leaf import Leaf
+from casestore.audit.leaf import Leaf, salt_of, state_hash
 from casestore.audit.proof import Proof, check, check_older
 from casestore.errors import ProofRefused, StoreDamaged
 from casestore.events import PersonalDataErased
@@ -45,6 +45,8 @@ class Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     none of them any more. Empty where there were no words."""
     state: str
     """The event without words, as JSON, exactly as stored."""
+    metadata: str
+    """The event's metadata, as JSON, exactly as stored: they have the salt of its state."""
     proof: Proof
     """That the event is in the sealed history."""
     made_at: datetime
@@ -89,7 +91,9 @@ def verify_certificate(
 
 def _check_event(certificate: Certificate, leaf: Leaf) -> None:
     """Check that the event that is proven is the erasure that the certificate names."""
-    if sha256(certificate.state.encode()).hexdigest() != leaf.state_sha256:
+    metadata = certificate.metadata.encode()
+    told = sha256(metadata).hexdigest(), state_hash(certificate.state.encode(), salt_of(metadata))
+    if told != (leaf.metadata_sha256, leaf.state_sha256):
         raise ProofRefused("the event in it is not the one that its proof is of")
     try:
         event = _CODEC.decode(leaf.topic, certificate.state.encode())

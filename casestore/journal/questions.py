@@ -564,8 +564,8 @@ class Questions(ABC):
         position, sorted."""
         answers = self._ask(
             f"SELECT DISTINCT substr(personal, 2, 32) FROM {self.table} WHERE customer_id = ? "
-            "AND substr(personal, 1, 1) = ? AND position <= ?",
-            [customer_id, b"\x01", until],
+            "AND substr(personal, 1, 1) IN (?, ?) AND position <= ?",
+            [customer_id, b"\x01", b"\x03", until],
         )
         return sorted(bytes(key_id) for (key_id,) in answers)
 

@@ -46,7 +46,7 @@ def certificate(
         raise EventRefused(f"{stream}: was never erased, so there is nothing to certify")
     row = rows[-1]
     try:
-        state = row.state.decode()
+        state, metadata = row.state.decode(), row.metadata.decode()
     except UnicodeDecodeError:
         raise StoreDamaged(f"{stream} version {row.version} is not written in UTF-8") from None
     event = cast(PersonalDataErased, store._codec.decode(row.topic, row.state))
@@ -72,6 +72,7 @@ def certificate(
         basis=event.basis,
         destroyed_keys=tuple(key.hex() for key in keys),
         state=state,
+        metadata=metadata,
         proof=proof,
         made_at=store.now(),
         made_by=version("casestore"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -303,4 +304,7 @@ print([row[2:5] + row[9:] for row in store._recorder.rows(0, 10) if "case:2" in 
     )
     versions, rows = said.splitlines()
     assert versions == "(1,)"
-    assert rows == repr([row for row in plain if row[1] != "CustomerRegistered"])
+    # But for the salt, which is another one for each event.
+    salt = re.compile(r'"salt":"[\w-]{24}"')
+    registered = [row for row in plain if row[1] != "CustomerRegistered"]
+    assert salt.sub("", rows) == salt.sub("", repr(registered))

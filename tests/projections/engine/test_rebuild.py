@@ -51,7 +51,7 @@ def tables_there(runner: Runner) -> set[str]:
         schema: Any = runner._live.tables
         sql = f"SELECT tablename::text FROM pg_tables WHERE schemaname = '{schema.schema}'"
     with runner._live.tables.reading() as cursor:
-        return {name for (name,) in cursor.all(sql)} - {"tracking", "parked"}
+        return {name for (name,) in cursor.all(sql)} - {"tracking", "parked", "sums"}
 
 
 def live_tables(runner: Runner) -> dict[str, str]:

@@ -144,7 +144,7 @@ def test_a_full_disk_leaves_no_overview_and_no_half_page(
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", full)
-        with pytest.raises(OSError, match=r"No space left on device: '.*/s/\w+/\.[\w~-]+\.html"):
+        with pytest.raises(OSError, match=r"No space left on device: '.*/s/\w+/[\w~-]+\.html"):
             site(store, tmp_path / "s", as_of=RECORDED)
     left = bytes_of(tmp_path / "s")
     assert left.items() < whole.items()
