@@ -480,7 +480,8 @@ def test_a_store_on_postgres(postgres_schema_url: str, tmp_path: Path) -> None:
     casestore("init").fine()
     opened = ("CaseOpened", "customer_id=K-1", "channel=email", *ACTOR)
     casestore("record", "case:first", *opened).fine()
-    assert "--access-log" in casestore("serve", "--reveal").failed(2)
+    unnamed = Casestore(postgres_schema_url, **key, CASESTORE_ACCESS_LOG=None)
+    assert "CASESTORE_ACCESS_LOG" in unnamed("serve", "--reveal").failed(3)
     with served(casestore) as running:
         for path in ("/", "/list?of=cases", "/case?id=first", "/?as_of=2020-01-01", "/policy"):
             running.page(path)
