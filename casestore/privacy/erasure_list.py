@@ -111,7 +111,8 @@ class Proofs:
     def is_of_us(self, line: _Line) -> bool:
         """Whether one of the keys made the proof of a line."""
         record = self.record(line)
-        return any(hmac.compare_digest(_proof(key, record), line.proof) for key in self.keys)
+        proof = line.proof.encode()  # text that is not ASCII cannot be compared
+        return any(hmac.compare_digest(_proof(key, record).encode(), proof) for key in self.keys)
 
     def line(self, record: ErasureRecord) -> _Line:
         """A line with its proof by the newest key, which is empty where there is none."""

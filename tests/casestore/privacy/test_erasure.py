@@ -366,11 +366,12 @@ def test_a_line_that_somebody_else_wrote_erases_nobody(store: CaseStore) -> None
         {**genuine, "customer_id": "c2"},
         {name: value for name, value in genuine.items() if name != "proof"} | {"event_id": "e"},
         {**genuine, "basis": "else", "proof": "00" * 32},
+        {**genuine, "basis": "other", "proof": "é"},
     ]
     path.write_text("".join(f"{json.dumps(each)}\n" for each in forged))
     assert listed(store) == []
     found, _ = reapply(store, path.read_bytes().splitlines(), actor=ANNA)
-    assert [each.outcome for each in found] == ["refused"] * 3
+    assert [each.outcome for each in found] == ["refused"] * 4
     assert all("nothing proves that this erasure is of this store" in each.why for each in found)
     assert seen(store)["case:1"] == ["one", "two", "three"]
     assert seen(store)["case:3"] == ["five"]
