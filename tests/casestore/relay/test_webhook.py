@@ -351,7 +351,7 @@ def test_nor_does_one_that_shakes_hands_in_drips() -> None:
         begun = time.monotonic()
         webhook = Webhook(url, SECRETS, allow_private=True, connect_within=0.3, answer_within=0.3)
         assert not webhook.send(MESSAGE).taken
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 20
 
 
 def test_a_receiver_that_never_shakes_hands_costs_no_more_than_its_time() -> None:
