@@ -17,7 +17,7 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ANA = Actor(kind="agent", id="ana")
 FOUR = 4
 """Processes in a race: so many that some of them have to wait for the store's lock."""
-PATIENCE = 120
+PATIENCE = 120.0
 """Seconds: longer than a store waits for its lock, so that its own error is what a test sees."""
 SPAWN = get_context("spawn")  # a forked process would share our threads and connections
 
