@@ -150,8 +150,8 @@ class Faults:
         limited = []
         with suppress(psycopg.Error):
             for pid in self._backends():
-                if self._chance.random() < 0.7 and _limit(pid, fault.room):
-                    limited.append(pid)
+                if self._chance.random() < 0.7:
+                    limited += [pid] * _limit(pid, fault.room)
         self._later.append(
             (time.monotonic() + fault.long, lambda: [_limit(p, None) for p in limited])
         )

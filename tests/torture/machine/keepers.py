@@ -36,7 +36,7 @@ def project(worker: Worker) -> None:
                         worker.ask(
                             op,
                             "catch up",
-                            lambda: runner.catch_up(stop=worker.stop),  # noqa: B023
+                            lambda: runner.catch_up(stop=worker.stop),
                             told=lambda position: {"position": position},
                             room=_room(worker, random),
                         )

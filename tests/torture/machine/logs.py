@@ -2,8 +2,8 @@
 
 A line is a JSON object, written at once, so that it is there whole even if its writer is killed:
 
-    {"at": …, "op": "w1.17", "ask": "append", …}      what it asked
-    {"at": …, "op": "w1.17", "told": "done", …}       what it was told: done, refused, unknown, wrong
+    {"at": …, "op": "writer1.17", "ask": "note", …}     what it asked
+    {"at": …, "op": "writer1.17", "told": "done", …}    what it was told; see the worker
 
 `at` is in nanoseconds of the machine's monotonic clock, which all processes share.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +32,8 @@ class Line(NamedTuple):
         return f"{self.file} line {self.number}"
 
 
-class Operation(NamedTuple):
+@dataclass(frozen=True)
+class Operation:
     """What a worker asked, and what it was told; None where it was killed before."""
 
     asked: Line

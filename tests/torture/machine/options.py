@@ -29,7 +29,7 @@ class Options(NamedTuple):
     seed: int
     faults: tuple[str, ...]
     keep: Path | None
-    """A folder that does not exist yet, for what is left of a run that failed; None: none is kept."""
+    """A new folder for what is left of a run that failed; None to keep nothing."""
     sabotage: str | None
     """A name, "all", or None."""
     settings: tuple[str, ...]

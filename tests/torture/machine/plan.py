@@ -1,7 +1,7 @@
 """What will be done, by the seed: each worker's operations, and the faults from outside.
 
 Operation n of a worker is a pure function of seed, worker and n. So a worker that was killed goes
-on where it was, and the same seed gives the same plan. When each of it happens is up to the machine.
+on where it was, and the same seed gives the same plan. When each of it happens, no seed can say.
 """
 
 from __future__ import annotations
@@ -160,7 +160,8 @@ class WriterPlan:
                 parts.reverse()
             return parts, opens
         if kind == "expected":
-            return [(shared, [note(at, None), note(at, None)][: random.randint(1, 2)])], opens
+            notes: list[Event] = [note(at, None) for _ in range(random.randint(1, 2))]
+            return [(shared, notes)], opens
         if kind == "gift":
             who = f"g{number // 40}"
             case = f"{who}-{random.randrange(2)}"

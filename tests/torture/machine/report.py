@@ -17,7 +17,8 @@ def figures(found: Evidence, options: Options, lasted: float, in_all: float) -> 
     unknown = [each for each in appends if each.is_unknown]
     there = sum(each.mark in found.by_mark for each in unknown)
     streams = len({each.stream for each in found.events})
-    yield f"{options.backend}, seed {options.seed}, {options.writers} writers, {lasted:.0f} s of faults"
+    asked = f"{options.backend}, seed {options.seed}, {options.writers} writers"
+    yield f"{asked}, {lasted:.0f} s of faults"
     yield f"operations    {told.total():,}: {_counts(told)}"
     yield f"appends       {len(appends):,}: {done:,} acknowledged, {len(unknown)} unknown " + (
         f"({there} of them on record)"

@@ -120,7 +120,7 @@ def _until_quiet(place: Place, log: Log) -> None:
 
 
 def _last_event(place: Place, log: Log) -> int:
-    """Append one event more: a healed store takes it. Then finish what was interrupted, and seal."""
+    """Append once more: a healed store takes it. Then finish what was interrupted, and seal."""
     stream, opens = opening("end", "c0")
     with place.open() as store:
         log.line(op="end", ask="end", mark="end", streams=[stream] * 2)

@@ -20,12 +20,13 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from casestore import (
+    CannotTell,
     CaseStore,
     ConcurrencyConflict,
     CustomerErased,
@@ -37,7 +38,12 @@ from tests.torture.machine.logs import Log, Operation, operations, read
 from tests.torture.machine.place import Place
 
 T = TypeVar("T")
-REFUSALS = (EventRefused, ConcurrencyConflict, IdempotencyConflict, CustomerErased)
+REFUSALS: tuple[type[Exception], ...] = (
+    EventRefused,
+    ConcurrencyConflict,
+    IdempotencyConflict,
+    CustomerErased,
+)
 RAISES = signal.SIGUSR1
 """The signal whose handler raises."""
 _NO_ROOM = (errno.EFBIG, errno.ENOSPC)
@@ -109,10 +115,8 @@ class Worker:
         threading.Thread(target=self._watch, args=[channel], daemon=True).start()
 
     def _watch(self, channel: Connection) -> None:
-        try:
+        with suppress(EOFError, OSError):
             channel.recv()
-        except (EOFError, OSError):
-            pass
         self.stop.set()
 
     def pause(self, seconds: float) -> None:
@@ -160,6 +164,7 @@ class Worker:
             asked["room"] = room
         self.log.line(op=op, ask=what, **asked)
         before = self.interrupts.raised
+        refused = (*REFUSALS, *refusals)
         answer: T | None = None
         said: dict[str, Any]
         try:
@@ -171,10 +176,11 @@ class Worker:
                     finally:
                         self.interrupts.armed = False
                 said = {"told": "done", **told(answer)}
-            except (*REFUSALS, *refusals) as error:
+            except refused as error:
                 said = {"told": "refused", "error": type(error).__name__, "words": str(error)[:300]}
             except StoreUnavailable as error:
-                said = {"told": "unknown", "error": type(error).__name__, "words": str(error)[:300]}
+                told_so = "wrong" if isinstance(error, CannotTell) else "unknown"
+                said = {"told": told_so, "error": type(error).__name__, "words": str(error)[:300]}
             except Exception as error:
                 full = room is not None and isinstance(error, OSError) and error.errno in _NO_ROOM
                 said = {"told": "unknown" if full else "wrong", "error": type(error).__name__}

@@ -64,10 +64,9 @@ def refused(found: Evidence) -> Iterator[Violation]:
 def repeats(found: Evidence) -> Iterator[Violation]:
     """A repeated append gets the first receipt; other events with its key are refused."""
     for append in found.appends:
-        first, *others = append.done or [None]
-        for other in others:
-            if first is not None and other is not None and _receipt(first) != _receipt(other):
-                what = f"{append.mark} has two receipts: also that of {first}"
+        for other in append.done[1:]:
+            if _receipt(other) != _receipt(append.done[0]):
+                what = f"{append.mark} has two receipts: also that of {append.done[0]}"
                 yield Violation("repeats", what, str(other))
     for each in found.asked("other"):
         if each.told == "done" or (
@@ -124,10 +123,11 @@ def limits(found: Evidence) -> Iterator[Violation]:
         if total > LIMIT:
             yield Violation("limits", f"{who} got {total} EUR of at most {LIMIT}", who)
     for each in found.asked("gift", "again", "repeat"):
-        if each.told == "refused" and each.get("amount") and "limit" in each["words"]:
-            if given[each["customer"]] + Decimal(each["amount"]) <= LIMIT:
-                what = f"{each.op} was refused {each['amount']} EUR, which are within the limit"
-                yield Violation("limits", what, str(each))
+        if each.told != "refused" or not each.get("amount") or "limit" not in each["words"]:
+            continue
+        if given[each["customer"]] + Decimal(each["amount"]) <= LIMIT:
+            what = f"{each.op} was refused {each['amount']} EUR, which are within the limit"
+            yield Violation("limits", what, str(each))
 
 
 def claims(found: Evidence) -> Iterator[Violation]:
@@ -143,12 +143,11 @@ def claims(found: Evidence) -> Iterator[Violation]:
             what = f"{name} of {stream} belongs to {len(marks)} appends: {', '.join(marks)}"
             yield Violation("claims", what, stream)
     for each in found.asked("claim", "again", "repeat"):
-        if each.get("statement") is None:
+        if each.get("statement") is None or each.get("error") != "EventRefused":
             continue
-        if each.told == "refused" and each["error"] == "EventRefused":
-            if not holders[each["streams"][0], each["statement"]]:
-                what = f"{each.op} was refused {each['statement']}, which nobody has"
-                yield Violation("claims", what, str(each))
+        if not holders[each["streams"][0], each["statement"]]:
+            what = f"{each.op} was refused {each['statement']}, which nobody has"
+            yield Violation("claims", what, str(each))
 
 
 def answers(found: Evidence) -> Iterator[Violation]:

@@ -166,5 +166,6 @@ def erased(found: Evidence) -> Iterator[Violation]:
         for word in event.words.values():
             who = str(event.customer_id)
             if isinstance(word, Erased) != (who in on_record):
-                what = f"words of {who} at {event.position} are {'gone' if who not in on_record else 'there'}"
-                yield Violation("erased", what, str(asked.get(who, who)))
+                are = "there" if who in on_record else "gone"
+                what = f"words of {who} at {event.position} are {are}"
+                yield Violation("erased", what, str(asked.get(who) or who))
