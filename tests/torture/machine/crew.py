@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.torture.machine import keepers, watchers, writers
 from tests.torture.machine.logs import Log
-from tests.torture.machine.worker import Task, Worker, run
+from tests.torture.machine.worker import RAISES, Task, Worker, run
 
 CONTEXT = get_context("forkserver")  # it has imported everything when a process is started
 PRELOAD = ["tests.torture.machine.crew", "casestore.append.decision", "projections.read_models"]
@@ -75,6 +75,8 @@ class Crew:
 
     def __init__(self, tasks: list[Task], log: Log) -> None:
         CONTEXT.set_forkserver_preload(PRELOAD)
+        # A process that is just starting has no handler yet, and it would end.
+        signal.signal(RAISES, signal.SIG_IGN)
         self.members = [Member(task) for task in tasks]
         self._log = log
 

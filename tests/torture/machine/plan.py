@@ -200,7 +200,7 @@ class Fault(NamedTuple):
     room: int
 
 
-_OUTSIDE = {"kill": 4, "restart": 2, "cut": 4, "diskfull": 1, "pause": 3, "signal": 8}
+_OUTSIDE = {"kill": 4, "restart": 1, "cut": 4, "diskfull": 1, "pause": 3, "signal": 8}
 
 
 def faults(seed: int, kinds: Sequence[str], backend: str) -> Iterator[Fault]:
