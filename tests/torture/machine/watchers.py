@@ -110,8 +110,10 @@ def follow(worker: Worker) -> None:
 
                 def call(store: CaseStore = store) -> None:
                     for recorded in store.follow(place[0], reveal=reveal, stop=worker.stop):
+                        worker.interrupts.armed = False  # else it might be noted, and not logged
                         place[0] = recorded.cursor
                         worker.log.line(follows=saw(recorded), cursor=str(recorded.cursor))
+                        worker.interrupts.armed = True
 
                 worker.ask(f"{worker.name}.{number}", "follow", call, told=lambda _: {})
                 number += 1
