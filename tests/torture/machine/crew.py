@@ -16,7 +16,13 @@ from tests.torture.machine.logs import Log
 from tests.torture.machine.worker import RAISES, Task, Worker, run
 
 CONTEXT = get_context("forkserver")  # it has imported everything when a process is started
-PRELOAD = ["tests.torture.machine.crew", "casestore.append.decision", "projections.read_models"]
+PRELOAD = [
+    "tests.torture.machine.crew",
+    "casestore.append.decision",
+    "casestore.journal.postgres",
+    "casestore.journal.sqlite",
+    "projections.read_models",
+]
 ROLES: dict[str, Callable[[Worker], None]] = {
     "writer": writers.write,
     "reader": watchers.read,

@@ -172,6 +172,8 @@ class Faults:
 
 def _limit(pid: int, room: int | None) -> bool:
     """Set how long files of a process may get; None for as long as it may. Whether it is there."""
+    if not hasattr(resource, "prlimit"):  # only Linux has it
+        return False
     try:
         _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard if room is None else room, hard))

@@ -47,8 +47,9 @@ REFUSALS: tuple[type[Exception], ...] = (
 RAISES = signal.SIGUSR1
 """The signal whose handler raises."""
 _NO_ROOM = (errno.EFBIG, errno.ENOSPC)
-_NOT_OURS = ("psycopg_pool", f"{os.sep}threading.py", f"{os.sep}logging{os.sep}")
-"""Code that does not outlive an exception at any line, and is not ours to mend."""
+_NOT_OURS = ("psycopg_pool", f"{os.sep}threading.py", f"{os.sep}logging{os.sep}", "importlib")
+"""Code that does not outlive an exception at any line, and is not ours to mend: Python itself does
+not find a module's parts any more where its import was interrupted."""
 
 
 class Signalled(BaseException):

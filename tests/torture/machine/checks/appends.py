@@ -143,7 +143,7 @@ def claims(found: Evidence) -> Iterator[Violation]:
             what = f"{name} of {stream} belongs to {len(marks)} appends: {', '.join(marks)}"
             yield Violation("claims", what, stream)
     for each in found.asked("claim", "again", "repeat"):
-        if each.get("statement") is None or each.get("error") != "EventRefused":
+        if each.get("statement") is None or "there already" not in each.get("words", ""):
             continue
         if not holders[each["streams"][0], each["statement"]]:
             what = f"{each.op} was refused {each['statement']}, which nobody has"

@@ -91,7 +91,7 @@ def refused_within_the_limit(scene: Scene) -> None:
 def refused_a_free_id(scene: Scene) -> None:
     """A claim was refused of an id that nobody has."""
     ask = {**_ASK, "ask": "claim", "statement": "nobodys"}
-    told = {"op": _ASK["op"], "told": "refused", "error": "EventRefused", "words": "taken"}
+    told = {"op": _ASK["op"], "told": "refused", "error": "EventRefused", "words": "there already"}
     scene.add("writer0.log", ask, told)
 
 
