@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 from eventsourcing.persistence import OperationalError
-from eventsourcing.postgres import PostgresDatastore
+from eventsourcing.postgres import ConnectionPool, PostgresDatastore
 from psycopg import Connection, Cursor
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
@@ -24,7 +24,8 @@ LOCK_TIMEOUT = 30
 """Seconds to wait for another writer, unless the URL or the server sets its own lock_timeout."""
 
 _RECONNECT = 3.0
-"""Seconds for which the pool goes on trying to connect by itself."""
+"""Seconds for which the pool goes on trying to connect by itself, and then nobody does until
+somebody asks it for a connection."""
 _WRITERS = 10
 """How many threads may append at once: half of the connections, so that those who wait for another
 writer leave the others to who reads."""
@@ -68,6 +69,30 @@ def _monotonic_us() -> int:
     return time.monotonic_ns() // 1000
 
 
+class _Pool(ConnectionPool[Connection[Any]]):
+    """eventsourcing's pool. Who waits for a connection asks for it again and again, so that the
+    pool goes on trying to connect for as long as somebody waits."""
+
+    def getconn(self, timeout: float | None = None) -> Connection[Any]:
+        """Lend a connection.
+
+        Args:
+            timeout: seconds to wait; if left out, the pool's own.
+
+        Raises PoolTimeout.
+        """
+        patience = self.timeout if timeout is None else timeout
+        deadline = time.monotonic() + patience
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                return super().getconn(min(left, self.reconnect_timeout))
+            except PoolTimeout:
+                if left <= self.reconnect_timeout:
+                    why = f"couldn't get a connection after {patience:.2f} sec"
+                    raise PoolTimeout(why) from None
+
+
 class Datastore(PostgresDatastore):
     """eventsourcing's datastore on a libpq URL. Its pool opens when it is first used."""
 
@@ -98,9 +123,19 @@ class Datastore(PostgresDatastore):
             max_waiting=0,
             connect_timeout=30,
         )
+        theirs = self.pool
         # The pool would try ever less often, and who comes after an outage would wait for minutes.
         # Once it has given up, whoever wants a connection makes it try again.
-        self.pool.reconnect_timeout = _RECONNECT
+        self.pool = _Pool(
+            kwargs=theirs.kwargs,
+            min_size=theirs.min_size,
+            max_size=theirs.max_size,
+            open=False,
+            configure=self.after_connect_func(),
+            timeout=theirs.timeout,
+            max_lifetime=theirs.max_lifetime,
+            reconnect_timeout=_RECONNECT,
+        )
         # libpq knows more options than eventsourcing takes: sslmode, options, and others.
         kwargs = cast("dict[str, Any]", self.pool.kwargs)
         kwargs.update({"client_encoding": "UTF8", **options})

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from eventsourcing.persistence import ApplicationRecorder
+from eventsourcing.persistence import ApplicationRecorder, OperationalError
 from eventsourcing.sqlite import SQLiteFactory
 from eventsourcing.utils import Environment, EnvType
 
@@ -273,6 +273,8 @@ class SQLiteJournal(JournalRecorder):
                     if time.monotonic() > deadline:
                         return False
                     time.sleep(POLL)
+            except OperationalError:  # the disk is full
+                return False
             finally:
                 ours.pragma(f"busy_timeout = {timeout}")
         return True

@@ -88,8 +88,14 @@ class Connection(SQLiteConnection):
         return cast(Connected, self._sqlite_conn).is_cut_off()
 
     def pragma(self, name: str) -> Any:
-        """Ask or set a pragma, and give the first value of the answer."""
-        return self._sqlite_conn.execute(f"PRAGMA {name}").fetchone()[0]
+        """Ask or set a pragma, and give the first value of the answer.
+
+        Raises PersistenceError.
+        """
+        try:
+            return self._sqlite_conn.execute(f"PRAGMA {name}").fetchone()[0]
+        except sqlite3.Error as error:
+            raise translated(error) from error
 
 
 class _Pool(SQLiteConnectionPool):

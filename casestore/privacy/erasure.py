@@ -232,8 +232,8 @@ def _finish(
         if not store._recorder.scrub():
             left.append(
                 "the database's files may still hold bytes of a destroyed key, as a reader has an "
-                "old snapshot open (or, on PostgreSQL, as another role owns the key table, or "
-                "a pooler is in between and the URL has no listen_url); "
+                "old snapshot open, or the disk is full (or, on PostgreSQL, as another role owns "
+                "the key table, or a pooler is in between and the URL has no listen_url); "
                 "`casestore doctor --fix` tries again"
             )
     return tuple(left)

@@ -241,12 +241,17 @@ def test_a_test_stands_where_the_code_stands_that_it_is_about() -> None:
             assert folder.is_dir(), f"{module} is about nothing: there is no {folder}"
 
 
+PROGRAMS = ("tests.torture.__main__", "tests.torture.machine")
+"""What stands between the tests and is no helper: a program, which its test runs."""
+
+
 def test_what_tests_share_stands_in_support() -> None:
-    """Between the tests are no helpers, and no test imports another."""
+    """Between the tests are no helpers, and no test imports another, or a program between them."""
     between = [
         module
         for module in of("tests")
         if room(module) in (*STEPS, "house", "torture")
+        if not _is_of(module, PROGRAMS)
         if not re.fullmatch(r"(test_\w+|__init__|conftest)\.py", files()[module].name)
     ]
     assert between == []
@@ -256,8 +261,13 @@ def test_what_tests_share_stands_in_support() -> None:
         for each in imports(module)
         if each.imported.startswith("tests.")
         if re.match(r"(test_|conftest)", each.imported.rpartition(".")[2])
+        or (_is_of(each.imported, PROGRAMS) and not _is_of(module, PROGRAMS))
     ]
     assert borrowed == []
+
+
+def _is_of(module: str, packages: tuple[str, ...]) -> bool:
+    return any(f"{module}.".startswith(f"{package}.") for package in packages)
 
 
 # --- that it stands alone ------------------------------------------------------------------

@@ -17,7 +17,7 @@ import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Literal, NamedTuple, TypedDict
@@ -133,8 +133,11 @@ def _base() -> Path:
 class Server:
     """A PostgreSQL of our own in `folder`, which a crash test may kill and start again."""
 
-    def __init__(self, binaries: Binaries, folder: Path, guard: IO[bytes]) -> None:
+    def __init__(
+        self, binaries: Binaries, folder: Path, guard: IO[bytes], settings: Sequence[str] = ()
+    ) -> None:
         self.binaries = binaries
+        self._settings = [part for each in settings for part in ("-c", each)]
         self.source = binaries.source
         self.url = f"postgresql://postgres@/postgres?host={quote(str(folder))}&port={PORT}"
         self.folder = folder
@@ -158,6 +161,7 @@ class Server:
     def start(self) -> None:
         """Start the server and return when it answers."""
         options = ["-k", str(self.folder), "-p", PORT, "-c", "listen_addresses=", "-c", "fsync=on"]
+        options += self._settings
         with (self.folder / "log").open("wb") as log:
             self._process = process = subprocess.Popen(
                 [self._bin / "postgres", "-D", self._data, *options],
@@ -172,6 +176,10 @@ class Server:
     def stop(self) -> None:
         """Shut down in order: end the sessions, and write to the files all that was committed."""
         self._end(signal.SIGINT)
+
+    def stop_at_once(self) -> None:
+        """Shut down without order (immediate): nothing is written, and the next start recovers."""
+        self._end(signal.SIGQUIT)
 
     def kill(self) -> None:
         """Crash: kill -9 every process, whatever it is doing, and return when all are gone."""
@@ -275,11 +283,13 @@ def _guarded(folder: Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _started(binaries: Binaries, follows: Server | None = None) -> Iterator[Server]:
+def _started(
+    binaries: Binaries, follows: Server | None = None, settings: Sequence[str] = ()
+) -> Iterator[Server]:
     with ExitStack() as stack:
         name = tempfile.TemporaryDirectory(prefix="casestore-pg-", dir=_base())
         folder = Path(stack.enter_context(name))
-        server = Server(binaries, folder, stack.enter_context(_guarded(folder)))
+        server = Server(binaries, folder, stack.enter_context(_guarded(folder)), settings)
         if follows is None:
             server.make()
         else:
@@ -290,15 +300,19 @@ def _started(binaries: Binaries, follows: Server | None = None) -> Iterator[Serv
 
 
 @contextmanager
-def own_server() -> Iterator[Server]:
-    """Run a server of our own, or raise NoServer with the reason of each that did not start."""
+def own_server(settings: Sequence[str] = ()) -> Iterator[Server]:
+    """Run a server of our own, or raise NoServer with the reason of each that did not start.
+
+    Args:
+        settings: of the server, NAME=VALUE each.
+    """
     if os.name != "posix":
         raise NoServer(f"we start no server on this system; give the URL of one in {DSN}")
     reasons = []
     for candidate in binaries():
         with ExitStack() as stack:
             try:
-                server = stack.enter_context(_started(candidate))
+                server = stack.enter_context(_started(candidate, settings=settings))
             except (NoServer, OSError, LookupError, subprocess.SubprocessError) as error:
                 reasons.append(" ".join(f"{candidate.folder}: {error}".split()))
                 continue

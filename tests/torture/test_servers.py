@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
@@ -221,6 +222,24 @@ def test_after_a_long_outage_the_first_append_is_taken_at_once(postgres_server: 
         begun = time.monotonic()
         assert store.append("case:1", stories.noted()).versions == (2,)
         assert time.monotonic() - begun < 20
+
+
+def test_who_waits_for_a_connection_gets_one_as_soon_as_the_server_is_back(
+    postgres_server: Server,
+) -> None:
+    """And not only who comes after it is back: the pool had given up, and they waited for 30 s."""
+    with CaseStore.create(f"{postgres_server.url}&schema=s") as store:
+        store.append("case:1", stories.opened())
+        pool = store._recorder.datastore.pool  # type: ignore[attr-defined]
+        pool.reconnect_timeout = 0.2
+        postgres_server.stop()
+        with ThreadPoolExecutor() as threads:
+            writes = threads.submit(store.append, "case:1", stories.noted())
+            reads = threads.submit(store.history, "case:1")
+            wait_for(lambda: pool.get_stats().get("connections_errors", 0) > 8)
+            postgres_server.start()
+            assert writes.result(60).versions == (2,)
+            assert len(reads.result(60)) in (1, 2)
 
 
 # --- crowds ----------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import stat
 from collections.abc import Iterator
@@ -648,6 +649,27 @@ def test_a_key_file_behind_a_link_stays_behind_it(store: CaseStore, tmp_path: Pa
     assert key_file().is_symlink()
     assert [each.name for each in (tmp_path / "secrets").iterdir()] == ["real"]
     assert seen(store)["case:3"] == ["five"]
+
+
+def test_a_full_disk_in_the_way_of_scrubbing_is_told_of(tmp_path: Path) -> None:
+    """The erasure is made; only the WAL, which has the key's bytes, cannot be emptied."""
+    with CaseStore.create(f"sqlite:///{tmp_path}/store.db") as store:
+        store.append("case:1", opened("c1"), note("one"))
+        store.append("case:2", opened("c2"), [note("words " * 1000) for _ in range(100)])
+    with CaseStore.open(f"sqlite:///{tmp_path}/store.db") as store:
+        store.append("case:2", note("two"))
+        size = (tmp_path / "store.db").stat().st_size
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, hard))
+        try:
+            done = erase(store, "c1", basis="gdpr-17", actor=ANNA)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        assert done.now
+        assert "the disk is full" in done.left[0]
+        assert any("may still hold bytes" in f.what for f in findings(store))
+        assert finish(store) == ()
+        assert not any("may still hold bytes" in f.what for f in findings(store))
 
 
 def test_a_reader_in_the_way_of_scrubbing_is_told_of(store: CaseStore) -> None:
