@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from eventsourcing.persistence import IntegrityError
+from eventsourcing.persistence import IntegrityError, Subscription
 
 from casestore import Append, CaseStore, ConcurrencyConflict, EventRefused
 from casestore.backup.backup import backup, copy
@@ -61,6 +61,12 @@ def another_commits(url: str) -> str:
 
 # --- who reads -------------------------------------------------------------------------------
 
+
+def first_of(subscription: Subscription[Any]) -> object:
+    with subscription:
+        return next(subscription)
+
+
 SEEN: dict[str, Callable[[Any], object]] = {
     "read": lambda store: list(store.read()),
     "the end of the log": lambda store: list(store.read(after=2)),
@@ -71,7 +77,7 @@ SEEN: dict[str, Callable[[Any], object]] = {
     "count": lambda store: store._recorder.count_after(),
     "names": lambda store: store._recorder.streams("case:", "", 10),
     "notifications": lambda store: store._recorder.select_notifications(1, 10),
-    "subscription": lambda store: next(iter(store._recorder.subscribe(gt=2))),
+    "subscription": lambda store: first_of(store._recorder.subscribe(gt=2)),
     "events": lambda store: store._recorder.select_events("case:1"),
 }
 
