@@ -21,6 +21,7 @@ from tests.support.postgres_server import (
     binaries,
     own_server,
 )
+from tests.support.undurable import nothing_flushes
 
 REQUIRED = "CASESTORE_REQUIRE_POSTGRES"
 BROWSER_REQUIRED = "CASESTORE_REQUIRE_CHROMIUM"
@@ -68,6 +69,13 @@ def postgres_url(pytestconfig: pytest.Config) -> Iterator[str]:
 def postgres_server(pytestconfig: pytest.Config) -> Iterator[Server]:
     """Give a PostgreSQL to this test alone, which it may kill and start again."""
     with _or_skip(own_server(), pytestconfig) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def still_server(pytestconfig: pytest.Config) -> Iterator[Server]:
+    """Give a PostgreSQL to this module's tests that flushes a commit only if somebody waits."""
+    with _or_skip(nothing_flushes(), pytestconfig) as server:
         yield server
 
 

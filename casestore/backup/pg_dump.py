@@ -36,6 +36,7 @@ def dump(where: PostgresUrl, file: Path) -> tuple[int, int]:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         sql = f'SELECT pg_export_snapshot(), count(*), max(position) FROM "{where.schema}"'
         snapshot, events, last = connection.execute(f"{sql}.stored_events").fetchone()
+        backend(where).flush(where)
         # As the URL gives it: what psycopg's libpq would add, an older pg_dump does not know.
         conninfo = backend(where).psycopg.conninfo
         given = conninfo.conninfo_to_dict(where.direct)

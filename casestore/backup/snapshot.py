@@ -193,6 +193,7 @@ def reading(where: SQLiteUrl | PostgresUrl) -> Iterator[Snapshot]:
     with database_errors(shown), connected(where) as connection:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         backend(where).settle(connection)
+        backend(where).flush(where)  # after the snapshot was taken, and before anything is read
         yield _known(_Postgres(connection, where))
 
 

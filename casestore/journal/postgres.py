@@ -32,6 +32,7 @@ from casestore.journal.clocks import FAR_US, WENT_BACK
 from casestore.journal.listening import Changes, Unheard
 from casestore.journal.memory import Memory
 from casestore.journal.postgres_datastore import SETTINGS, Datastore
+from casestore.journal.postgres_durable import FLUSH, Durable
 from casestore.journal.postgres_writing import AS_TEXT, PostgresWriting, statement
 from casestore.journal.recorder import JournalRecorder, Writing
 from casestore.journal.rows import only_up_to_large
@@ -148,6 +149,27 @@ BEGIN
     END IF;
 END
 $$;
+-- The same, for a call outside of a transaction. The lock is let go before the flush, for which one
+-- more commit waits: see casestore.journal.postgres_durable. Where a standby is to be waited for,
+-- that is done under the lock, at the end of the call.
+CREATE OR REPLACE PROCEDURE {schema}.casestore_append_then_flush(
+    told_streams text[], told_heads bigint[], told_keys bytea[],
+    key_customers text[], key_ids bytea[], key_wrapped bytea[],
+    streams text[], versions bigint[], topics text[], states bytea[], personals bytea[],
+    customers text[], event_ids uuid[], recorded bigint[], metadatas bytea[],
+    INOUT positions bigint[]
+) LANGUAGE plpgsql AS $$
+BEGIN
+    positions := ARRAY(SELECT * FROM {schema}.casestore_append(
+        told_streams, told_heads, told_keys, key_customers, key_ids, key_wrapped,
+        streams, versions, topics, states, personals, customers, event_ids, recorded, metadatas));
+    IF current_setting('synchronous_standby_names') = '' THEN
+        PERFORM set_config('synchronous_commit', 'off', true);
+        COMMIT;
+        PERFORM pg_logical_emit_message(true, 'casestore', '');
+    END IF;
+END
+$$;
 """.replace("{far}", str(FAR_US)).replace("{went_back}", WENT_BACK)
 _LAST_GIVEN = """
 SELECT greatest(
@@ -169,7 +191,9 @@ def creation(schema: str) -> bytes:
 
 
 _INDEX_OR_TRIGGER = re.compile(r"CREATE (?:OR REPLACE )?(INDEX|TRIGGER) (?:IF NOT EXISTS )?(\w+)")
-_FUNCTION = re.compile(r"CREATE OR REPLACE (FUNCTION) \S+\.(\w+)\(.*?\$\$(.*?)\$\$", re.DOTALL)
+_FUNCTION = re.compile(
+    r"CREATE OR REPLACE (FUNCTION|PROCEDURE) \S+\.(\w+)\(.*?\$\$(.*?)\$\$", re.DOTALL
+)
 _FOUND = """
 SELECT relname::text, '' FROM pg_class WHERE relkind = 'i' AND relnamespace = to_regnamespace(?)
 UNION ALL SELECT tgname::text, '' FROM pg_trigger WHERE tgrelid = to_regclass(?)
@@ -180,6 +204,12 @@ UNION ALL SELECT proname::text, prosrc FROM pg_proc WHERE pronamespace = to_regn
 def settle(connection: Connection[Any]) -> None:
     """Make our settings for the transaction of a connection that is not the datastore's."""
     connection.execute(cast(Any, SETTINGS))
+
+
+def flush(where: PostgresUrl) -> None:
+    """Wait until all that can be read by now is durable, on a connection of its own."""
+    with psycopg.connect(where.direct, autocommit=True, prepare_threshold=None) as connection:
+        connection.execute(FLUSH)
 
 
 def holds_store(where: PostgresUrl) -> bool:
@@ -285,7 +315,7 @@ class PostgresJournal(JournalRecorder):
         return dict(self.fetch(f"SELECT name, value FROM {self.meta_table}"))
 
     def fetch(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
-        """Run a query in a transaction of its own and give plain tuples.
+        """Run a query in a transaction of its own and give plain tuples, once they are durable.
 
         Where the server does not answer, say because it was restarted, it is asked again.
         """
@@ -306,12 +336,20 @@ class PostgresJournal(JournalRecorder):
 
     def _fetch(self, sql: str, params: Sequence[Any]) -> list[Any]:
         with self.datastore.get_connection() as connection:
+            durable = self.datastore.durable
             cursor = connection.cursor(binary=True, row_factory=tuple_row)
             if not self.datastore.where.pooled:
-                return cursor.execute(cast(Any, sql.replace("?", "%s")), params).fetchall()
+                rows = cursor.execute(cast(Any, sql.replace("?", "%s")), params).fetchall()
+                durable.wait(cursor, self.table, sql, rows)
+                return rows
+            # A pooler may go over to another server between two transactions, and says nothing. So
+            # nothing is known from before, and what was read is flushed where it was read.
             self.datastore.begin(connection)
             try:
-                return cursor.execute(cast(Any, sql.replace("?", "%s")), params).fetchall()
+                rows = cursor.execute(cast(Any, sql.replace("?", "%s")), params).fetchall()
+                Durable().wait(cursor, self.table, sql, rows)
+                connection.commit()
+                return rows
             finally:
                 connection.rollback()
 

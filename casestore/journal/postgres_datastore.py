@@ -16,6 +16,7 @@ from psycopg.rows import tuple_row
 from psycopg_pool import PoolTimeout
 
 from casestore.journal.answering import LockTimeout, WaitedLong, closed
+from casestore.journal.postgres_durable import Durable
 from casestore.journal.url import PostgresUrl
 from casestore.system.processes import check_process
 from casestore.system.slots import Slot, Slots
@@ -107,6 +108,11 @@ class Datastore(PostgresDatastore):
         """Seconds of lock_timeout."""
         self.of_tables = Slots(_OF_TABLES)
         """For those who use the tables of the projections."""
+        self.durable = Durable()
+        """Of the server that we last connected to."""
+        self.has_procedure = True
+        """Whether the store has casestore_append_then_flush, as far as is known. One of an earlier
+        version has it once it was upgraded."""
         self._server_offset_us: int | None = None
         """The server's clock less our monotonic one; None where it was not asked yet."""
         options = {k: v for k, v in conninfo_to_dict(url.conninfo).items() if v is not None}
@@ -152,6 +158,7 @@ class Datastore(PostgresDatastore):
 
         def after_connect(connection: Connection[Any]) -> None:
             connection.autocommit = True
+            self.durable = Durable()
             if not pooled:  # else it would set that of any other client's session
                 self._set(connection, _SESSION)
 

@@ -64,6 +64,7 @@ MADE: Mapping[str, str] = {
     "constraint stored_events_originator_id_originator_version_key": "4a3062ad7137d0535bf89a10",
     "constraint stored_events_pkey": "00d49c626a68fd9846df61eb",
     "function casestore_append": "6d9ae2486e1681b82abfac2c",
+    "function casestore_append_then_flush": "223499c9dd8c43c54ca187ca",
     "function stored_events_append_only": "05b001b816709ce82d9fc4c7",
     "index casestore_meta_pkey": "cb682968e46dea2a87c10796",
     "index customer_keys_key_id_key": "cf50b2f45267a57178fae37f",

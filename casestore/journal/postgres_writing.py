@@ -3,7 +3,8 @@
 The lock is taken in a statement of its own, before anything is read: a statement that took the lock
 and also read would read with a snapshot from before the lock. PostgreSQL releases the lock when the
 commit is visible. So commits become visible in the order of positions: a reader that has seen a
-position never sees a smaller one appear.
+position never sees a smaller one appear. The commit is flushed after that; until then nobody is
+told of it, nor of what was decided with what another had committed: see `postgres_durable`.
 """
 
 # ruff: noqa: D102  (the protocol Writing documents these methods)
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from secrets import token_hex
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import psycopg
 from eventsourcing.persistence import ProgrammingError
@@ -23,6 +24,7 @@ from psycopg import Connection, Cursor
 from casestore.journal.answering import LockTimeout, translated
 from casestore.journal.memory import Memory
 from casestore.journal.postgres_datastore import Datastore
+from casestore.journal.postgres_durable import FLUSH, WITHOUT_WAITING
 from casestore.journal.recorder import UNSCRUBBED, Survey, Writing
 from casestore.journal.rows import COLUMNS, KeyRow, Row
 from casestore.system.slots import Slot
@@ -51,6 +53,10 @@ class PostgresWriting(Writing):
         self._writer: tuple[Connection[Any], Cursor[Any]] | None = None
         self._slot: Slot | None = None
         self._begun = False
+        self._looked = optimistic
+        """Whether something was read, here or into the memory, that may not be durable yet."""
+        self._at_once = False
+        """Whether the commit is to be durable before the lock is let go."""
         self._complete = False
         """Whether everything was committed, and the memory knows it."""
 
@@ -58,12 +64,14 @@ class PostgresWriting(Writing):
         try:
             self._slot, left = self._datastore.wait_to_write()
             self._writer = self._datastore.take_writer()
+            self._durable = self._datastore.durable
             if not self._optimistic or self._datastore.where.pooled or left is not None:
                 self._begun = True
                 self._datastore.begin(self._writer[0], left)
             if not self._optimistic:
                 with waiting("postgresql"):
                     self._execute(_LOCK)
+                self._looked = False
         except BaseException as error:
             self._leave()
             self._translate(error)
@@ -71,7 +79,16 @@ class PostgresWriting(Writing):
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        self._leave()
+        try:
+            # A refusal and a conflict tell of what was read as well. An optimistic failure tells
+            # nobody: it is decided again.
+            tells = isinstance(error, Exception) and not self._optimistic
+            if self._looked and (tells or error is None):
+                self._end("ROLLBACK;")
+        except psycopg.Error as lost:
+            error = lost
+        finally:
+            self._leave()
         self._translate(error)
 
     def __del__(self) -> None:
@@ -110,7 +127,15 @@ class PostgresWriting(Writing):
                 self._datastore.check()  # the idle connections may be dead too
             raise translated(error) from error
 
+    def _end(self, how: str) -> None:
+        """End the transaction if there is one, and wait until what was read in it is durable."""
+        # The end and the flush are one message: a pooler sends them to the same server.
+        text = how + FLUSH if self._begun else FLUSH
+        self._cursor.connection.execute(text.encode(), prepare=False)
+        self._begun = self._looked = False
+
     def _execute(self, text: str, params: Sequence[Any] = ()) -> Cursor[Any]:
+        self._looked = True
         return self._cursor.execute(statement(text, self._schema), params)
 
     def survey(
@@ -170,7 +195,7 @@ class PostgresWriting(Writing):
         rows = [Row._make(row) for row in self._execute(_CASE_MERGES, (after,)).fetchall()]
         merges = [row for row in rows if row.topic]
         (last,) = (row.position for row in rows if not row.topic)
-        return merges, last
+        return merges, min(last, self._durable.position)  # a crash may take the later ones away
 
     def commit(self, rows: Sequence[Row], keys: Sequence[KeyRow] = ()) -> list[int]:
         positions: list[int] = []
@@ -185,23 +210,38 @@ class PostgresWriting(Writing):
         size = len(rows) if self._optimistic else _CHUNK
         for start in range(0, len(rows) or len(keys[:1]), size or 1):
             events = _columns(rows[start : start + size])[1:] or [[]] * len(Row._fields[1:])
-            cursor = self._execute(*_append_call([*expected, *new_keys, *events]))
-            positions += [position for (position,) in cursor.fetchall()]
+            positions += self._insert([*expected, *new_keys, *events])
             new_keys = [[], [], []]
-        if self._begun:
-            self._execute("COMMIT")
-            self._begun = False
+        if self._looked:
+            waits = self._at_once or not rows
+            self._end("COMMIT;" if waits else f"{WITHOUT_WAITING} COMMIT;")
+        self._durable.learn(max(positions, default=0))
         heads = {row.stream: row.version for row in rows}
         self._memory.learn(heads, {key.customer_id: key for key in keys})
         self._complete = True
         return positions
 
+    def _insert(self, columns: list[list[Any]]) -> list[int]:
+        """Append, and give the positions; if no transaction has begun, durably."""
+        if not self._begun and self._datastore.has_procedure:
+            try:
+                row = self._execute(*_append_call(columns, flush=True)).fetchone()
+                self._looked = False
+                return cast("tuple[list[int]]", row)[0]
+            except psycopg.errors.UndefinedFunction:  # a store of an earlier version
+                self._datastore.has_procedure = False
+        cursor = self._execute(*_append_call(columns, flush=False))
+        self._looked = self._begun  # else it was committed under the lock
+        return [position for (position,) in cursor.fetchall()]
+
     def delete_key(self, customer_id: str) -> None:
+        self._at_once = True
         self._execute("DELETE FROM {schema}.customer_keys WHERE customer_id = %s", (customer_id,))
         self._execute(_DELETED, (UNSCRUBBED, token_hex(8)))
         self._memory.forget((), [customer_id])
 
     def rewrap(self, kek_id: str, keys: Sequence[KeyRow]) -> None:
+        self._at_once = True
         meta = "UPDATE {schema}.casestore_meta SET value = %s WHERE name = 'kek_id'"
         self._execute(meta, (kek_id,))
         if keys:
@@ -209,6 +249,7 @@ class PostgresWriting(Writing):
             self._execute(_REWRAP, (key_ids, wrapped))
 
     def scrubbed(self, deletions: str) -> None:
+        self._at_once = True
         meta = "DELETE FROM {schema}.casestore_meta WHERE name = %s AND value = %s"
         self._execute(meta, (UNSCRUBBED, deletions))
 
@@ -277,18 +318,21 @@ list of one value than the server takes to build an array of it."""
 
 
 @cache
-def _append_statement(lengths: tuple[int, ...]) -> str:
-    """The call of casestore_append for columns of these lengths, each at most _SPREAD + 1."""
+def _append_statement(lengths: tuple[int, ...], flush: bool) -> str:
+    """The call that appends columns of these lengths, each at most _SPREAD + 1."""
     columns = []
     for kind, length in zip(_APPEND_TYPES, lengths, strict=True):
         if length > _SPREAD:
             columns.append(f"{'%s' if kind == 'uuid' else '%b'}::{kind}[]")
         else:
             columns.append(f"ARRAY[{', '.join([f'%s::{kind}'] * length)}]::{kind}[]")
-    return f"SELECT * FROM {{schema}}.casestore_append({', '.join(columns)})"
+    given = ", ".join(columns)
+    if flush:
+        return f"CALL {{schema}}.casestore_append_then_flush({given}, NULL)"
+    return f"SELECT * FROM {{schema}}.casestore_append({given})"
 
 
-def _append_call(columns: Sequence[list[Any]]) -> tuple[str, list[Any]]:
+def _append_call(columns: Sequence[list[Any]], *, flush: bool) -> tuple[str, list[Any]]:
     lengths = tuple([len(column) if len(column) <= _SPREAD else _SPREAD + 1 for column in columns])
     params: list[Any] = []
     for column in columns:
@@ -296,7 +340,7 @@ def _append_call(columns: Sequence[list[Any]]) -> tuple[str, list[Any]]:
             params.append(column)
         else:
             params += column
-    return _append_statement(lengths), params
+    return _append_statement(lengths, flush), params
 
 
 @cache

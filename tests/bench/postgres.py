@@ -21,6 +21,8 @@ from tests.bench.plain_events import PER_CASE, event_of, lines, rows
 from tests.bench.race import Floor, race, seconds
 from tests.bench.sqlite import SCAN, append_each
 
+SLOW_DISK = "&options=-c%20commit_delay%3D2000%20-c%20commit_siblings%3D0"
+"""In a URL: each flush takes two milliseconds more, as on the disks of most servers."""
 _WRITER = """
 import sys, time
 from tests.bench.postgres import write_for
@@ -122,14 +124,20 @@ def bench_postgres(base: str, folder: Path, count: int, rounds: int) -> list[Flo
         with CaseStore.create(fresh()) as store:
             return seconds(lambda: import_lines(store, all_lines))
 
-    def with_writers(how_many: int) -> float:
-        url = fresh()
+    def with_writers(how_many: int, count: int = 6000, options: str = "") -> float:
+        url = f"{base}{options}&schema=b{uuid4().hex[:10]}"
         CaseStore.create(url).close()
-        return writers(url, how_many, 6000)
+        return writers(url, how_many, count)
 
     append = race(rounds, raw=lambda: raw(raw_each), ours=our_append)
     bulk = race(rounds, raw=lambda: raw(raw_many), ours=our_bulk)
     eight = race(rounds, one=lambda: with_writers(1), eight=lambda: with_writers(8))
+    slow = race(
+        rounds,
+        one=lambda: with_writers(1, 2400, SLOW_DISK),
+        eight=lambda: with_writers(8, 2400, SLOW_DISK),
+        sixteen=lambda: with_writers(16, 2400, SLOW_DISK),
+    )
     per_event = append["ours"] / (small + small / PER_CASE / 2)
     return [
         Floor("PostgreSQL append", "raw insert", append["raw"] / small / per_event, 0.5),
@@ -138,4 +146,6 @@ def bench_postgres(base: str, folder: Path, count: int, rounds: int) -> list[Flo
         ),
         Floor("PostgreSQL read, decoded", "raw scan", read["raw"] / read["ours"], 0.4),
         Floor("PostgreSQL, 8 writers", "1 writer", eight["one"] / eight["eight"], 1.0),
+        Floor("  where a flush takes 2 ms", "1 writer", slow["one"] / slow["eight"], 4.0),
+        Floor("  and 16 writers", "1 writer", slow["one"] / slow["sixteen"], 4.0),
     ]

@@ -181,3 +181,32 @@ def test_tables_of_an_earlier_version_are_refused_until_they_are_upgraded(
         execute(store, f"UPDATE {table} SET {earlier} WHERE name = 'schema_version'")
     with pytest.raises(StoreUnavailable, match="run `casestore upgrade`"):
         CaseStore.open(store_url)
+
+
+def test_on_postgresql_a_store_without_the_newer_procedure_takes_appends(
+    postgres_schema_url: str, tmp_path: Path
+) -> None:
+    """Its commits are flushed under the lock, until it is upgraded and opened anew."""
+    first = put(postgres_schema_url, tmp_path)
+    procedure = "procedure casestore_append_then_flush"
+    assert procedure in lacks(first.url)
+    with CaseStore.open(first.url) as store:
+        last = store._recorder.last_position()
+        for n in range(1, 8):  # psycopg prepares what is run more than five times
+            assert store.append("case:apart", stories.noted()).position == last + n
+    first.casestore("upgrade", "--backup", str(first.folder / "before")).fine()
+    assert procedure not in lacks(first.url)
+    with CaseStore.open(first.url) as store:
+        assert store.append("case:apart", stories.noted()).position == last + 8
+
+
+def test_on_postgresql_who_runs_the_earlier_version_goes_on_after_an_upgrade(
+    postgres_schema_url: str, tmp_path: Path
+) -> None:
+    """It calls the function that it knows, which commits as it did."""
+    first = put(postgres_schema_url, tmp_path)
+    first.casestore("upgrade", "--backup", str(first.folder / "before")).fine()
+    with CaseStore.open(first.url) as store:
+        store._recorder.datastore.has_procedure = False  # type: ignore[attr-defined]
+        last = store._recorder.last_position()
+        assert store.append("case:apart", stories.noted()).position == last + 1
