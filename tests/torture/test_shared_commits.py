@@ -20,8 +20,8 @@ from casestore import CaseStore, Receipt
 from tests.support.busy import busy
 from tests.support.imports import ROOT
 from tests.support.in_line import PATIENCE, datastore, line, until
+from tests.support.interrupted import Signalled, each_line, in_another_thread, nobody_waits
 from tests.support.processes import note, opened
-from tests.torture.test_signals import Signalled, each_line, in_another_thread, nobody_waits
 
 PRELUDE = """
 import os, resource, sys, threading
