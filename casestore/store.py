@@ -14,9 +14,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import Event as StopSignal
-from typing import Any, Literal, NoReturn, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, cast
 from uuid import UUID, uuid4
 
 from eventsourcing.application import AggregateNotFoundError
@@ -60,7 +61,7 @@ from casestore.journal.answering import (
 from casestore.journal.application import Journal
 from casestore.journal.listening import LOOK_ANYWAY
 from casestore.journal.place import backend, shown_as
-from casestore.journal.recorder import SCHEMA_VERSION, DecideAgain, JournalRecorder
+from casestore.journal.recorder import SCHEMA_VERSION, DecideAgain, JournalRecorder, Writing
 from casestore.journal.rows import KeyRow, PlainRow, cursor_of, is_full
 from casestore.journal.url import parse_url
 from casestore.journal.usable import known_meta, no_key_file, store_exists
@@ -79,8 +80,12 @@ from casestore.streams.history import (
 from casestore.streams.kinds import State, Stream
 from casestore.streams.merged import merged_into
 from casestore.streams.policies import Policies
+from casestore.system.line import Answered, Place
 from casestore.system.processes import check_process
 from casestore.telemetry.appends import appending
+
+if TYPE_CHECKING:
+    from casestore.append.decision import Decision
 
 _READ = 500
 """How many rows are read at a time, at most: few enough to stay in the processor's cache."""
@@ -88,6 +93,8 @@ _READ = 500
 _LARGEST = 2**63 - 1
 """The largest position that a database can have."""
 _RETRY = Retry()
+_Written = tuple[list[Outcome], Callable[[Append], Receipt]]
+"""The outcome of each append, and what gives the receipt for one that was not refused."""
 
 
 def _now() -> datetime:
@@ -385,9 +392,7 @@ class CaseStore:
             told.wrote(outcomes)
             return outcomes
 
-    def _write(
-        self, appends: Sequence[Append], stop: bool, whole: bool = False
-    ) -> tuple[list[Outcome], Callable[[Append], Receipt]]:
+    def _write(self, appends: Sequence[Append], stop: bool, whole: bool = False) -> _Written:
         wait = self._retry.wait
         for attempt in range(1, self._retry.attempts + 1):
             try:
@@ -397,9 +402,12 @@ class CaseStore:
                         with suppress(
                             IntegrityError
                         ):  # the guess was wrong: decide again under the lock
-                            return self._try_to_write(appends, stop, whole, optimistic=True)
+                            return self._write_one(appends[0], optimistic=True)
                         self._forget(appends)
                     self._warm(appends[0])
+                    if attempt == 1:
+                        with suppress(DecideAgain):  # what others appended was in the way
+                            return self._write_one(appends[0], optimistic=False)
                 return self._try_to_write(appends, stop, whole, optimistic=False)
             except ConnectionPoolClosedError as error:  # by another thread, just now
                 raise closed() from error
@@ -418,46 +426,96 @@ class CaseStore:
             wait *= 2
         raise AssertionError
 
+    def _write_one(self, append: Append, *, optimistic: bool) -> _Written:
+        """Write an append; on SQLite with those that wait in other threads, or one of them does.
+
+        Raises DecideAgain where it was not written; it may be that only others were in the way.
+        """
+        from casestore.append import together  # noqa: PLC0415  (not to read)
+
+        if append.events > together.MOST_EVENTS:
+            return self._try_to_write([append], False, False, optimistic=optimistic)
+        mine: together.Waiting = Place(together.Asked(append, optimistic))
+        journal = self._journal_to_write()
+        try:
+            with journal._recorder.writing(optimistic=optimistic, place=mine) as writing:
+                others = together.taken_along(writing, append)
+                if not others:
+                    return self._decide_and_commit(writing, [append], optimistic=optimistic)
+                begin = partial(self._decision, writing, lazily=True)
+                answer = together.write_together(mine, others, begin, self._remember)
+        except Answered:
+            answer = mine.answer
+        if answer is None:
+            raise DecideAgain("it is to be decided by itself")
+        outcome, receipt = answer
+        return [outcome], lambda _: cast(Receipt, receipt)
+
     def _try_to_write(
         self, appends: Sequence[Append], stop: bool, whole: bool, *, optimistic: bool
-    ) -> tuple[list[Outcome], Callable[[Append], Receipt]]:
-        from casestore.append.decision import Decision  # noqa: PLC0415  (not to read)
+    ) -> _Written:
+        journal = self._journal_to_write()
+        with journal._recorder.writing(optimistic=optimistic) as writing:
+            return self._decide_and_commit(writing, appends, stop, whole, optimistic=optimistic)
 
-        outcomes: list[Outcome] = []
+    def _journal_to_write(self) -> Journal:
+        """Who is at it when another thread closes the store may finish."""
         if self._clock is _now:  # any other is its caller's responsibility
             self._recorder.check_clock(to_microseconds(_now()))
-        journal = self.journal  # who is at it when another thread closes the store may finish
-        with journal._recorder.writing(optimistic=optimistic) as writing:
-            decision = Decision(
-                writing,
-                appends,
-                codec=self._codec,
-                vault=self._vault,
-                now=self._clock(),
-                cached=self._cached,
-                links=self._links,
-            )
-            for append in appends:
-                try:
-                    outcomes.append(decision.decide(append))
-                except CaseStoreError as refusal:
-                    # It may rest on what has changed: look again under the lock, or with the
-                    # key that is the right one now.
-                    if optimistic or (isinstance(refusal, KeyFileError) and self._was_rotated()):
-                        raise DecideAgain from refusal
-                    outcomes.append(refusal)
-                    if whole:
-                        return outcomes, lambda append: decision.receipt(append, ())
-                    if stop:
-                        break
-            for customer_id in decision.destroyed:
-                writing.delete_key(customer_id)
-            positions = writing.commit(decision.rows, decision.new_keys)
-        cache = journal.repository.cache
+        return self.journal
+
+    def _decision(
+        self, writing: Writing, appends: Sequence[Append], *, lazily: bool = False
+    ) -> Decision:
+        from casestore.append.decision import Decision  # noqa: PLC0415  (not to read)
+
+        return Decision(
+            writing,
+            appends,
+            codec=self._codec,
+            vault=self._vault,
+            now=self._clock(),
+            cached=self._cached,
+            links=self._links,
+            lazily=lazily,
+        )
+
+    def _decide_and_commit(
+        self,
+        writing: Writing,
+        appends: Sequence[Append],
+        stop: bool = False,
+        whole: bool = False,
+        *,
+        optimistic: bool,
+    ) -> _Written:
+        outcomes: list[Outcome] = []
+        decision = self._decision(writing, appends)
+        for append in appends:
+            try:
+                outcomes.append(decision.decide(append))
+            except CaseStoreError as refusal:
+                # It may rest on what has changed: look again under the lock, or with the
+                # key that is the right one now.
+                if optimistic or (isinstance(refusal, KeyFileError) and self._was_rotated()):
+                    raise DecideAgain from refusal
+                outcomes.append(refusal)
+                if whole:
+                    return outcomes, lambda append: decision.receipt(append, ())
+                if stop:
+                    break
+        for customer_id in decision.destroyed:
+            writing.delete_key(customer_id)
+        positions = writing.commit(decision.rows, decision.new_keys)
+        self._remember(decision)
+        return outcomes, lambda append: decision.receipt(append, positions)
+
+    def _remember(self, decision: Decision) -> None:
+        """Put the states after a commit into the cache."""
+        cache = self.journal.repository.cache
         for name, stream in decision.streams.items():
             if cache is not None and stream.version:
                 cache.put(name, cast(Any, stream))
-        return outcomes, lambda append: decision.receipt(append, positions)
 
     def _was_rotated(self) -> bool:
         """Whether the key-encryption key was replaced. If so, the vault takes the new one."""

@@ -46,7 +46,7 @@ from casestore.events import (
 )
 from casestore.events.markers import as_named, cases_named
 from casestore.journal.clocks import FAR_US, recording_time
-from casestore.journal.recorder import Survey, Writing
+from casestore.journal.recorder import DecideAgain, Survey, Writing
 from casestore.journal.rows import KeyRow, Row
 from casestore.keys.parts import SALT
 from casestore.keys.vault import UNSEALED, Vault, drawn
@@ -88,6 +88,8 @@ class Decision:
         now: the present time by the store's clock.
         cached: gives a stream's state that this process remembers; None if it remembers none.
         links: the merges of cases that this process remembers.
+        lazily: read a stream only when an append on it is decided, so that what is wrong with it is
+            wrong for that append alone.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class Decision:
         now: datetime,
         cached: Callable[[str], Stream | None],
         links: CaseLinks,
+        lazily: bool = False,
     ) -> None:
         self.writing = writing
         self.codec = codec
@@ -111,7 +114,7 @@ class Decision:
         self.noted: dict[str, list[Row]] = {topic: [] for topic in _NOTED}
         """The rows of some topics, which are among `rows`."""
         self.recorded_us = 0
-        self.imported = self.trusted = False
+        self.imported = self.trusted = self.remembered = False
         block = min(len(appends), 1000)
         self.salts, self.state_salts = drawn(SALT, block), drawn(_STATE_SALT, block)
         # A weak reference, so that no reference cycle keeps `writing` alive. If a signal handler
@@ -145,27 +148,39 @@ class Decision:
         self.keys = dict(self.stored_keys)
         self.last_us = survey.last_recorded_us
         self.heads = {name: survey.heads.get(name, 0) for name in names}
-        for name in names.keys() - corrected:  # those are read when they are corrected
+        for name in () if lazily else names.keys() - corrected:  # read when they are corrected
             self.streams[name] = self._up_to_date(name, known.get(name), self.heads[name])
 
     def _up_to_date(self, name: str, known: Stream | None, head: int) -> Stream:
         if head == 0:
             return kinds.empty(name)
         if known is None or known.version > head:
+            self._check_may_read(name)
             return kinds.fold(name, self.codec.recorded(self.writing.rows(name, 0)))
         if known.version == head:
             return known
         new = list(self.codec.recorded(self.writing.rows(name, known.version)))
         if any(isinstance(recorded.event, EventCorrected) for recorded in new):
+            self._check_may_read(name)
             return kinds.fold(name, self.codec.recorded(self.writing.rows(name, 0)))
         return kinds.advance(known, new)
 
-    def decide(self, append: Append) -> bool:
+    def _check_may_read(self, name: str) -> None:
+        if self.remembered:
+            raise DecideAgain(f"{name} is not in memory: read it before taking the lock")
+
+    def decide(self, append: Append, *, remembered: bool = False) -> bool:
         """Check an append, and add its rows if it is new. Returns whether it is.
+
+        Args:
+            append: the append.
+            remembered: read no whole stream that this process does not remember.
 
         Raises:
             CaseStoreError: the append is refused, and nothing of it was added.
+            DecideAgain: a stream must be read for it, and nothing of it was added.
         """
+        self.remembered = remembered
         if append.refusal is not None:
             raise append.refusal
         if any(each in self.found for each in (*append.event_ids, *append.older_ids)):
@@ -179,7 +194,7 @@ class Decision:
             self._decide(append)
             if not append.trusted:
                 check_sizes(self.rows[count:])
-        except CaseStoreError:
+        except (CaseStoreError, DecideAgain):
             self.streams.update(self.before)
             self.keys.update(self.keys_before)
             self.last_us = last_us

@@ -39,6 +39,7 @@ from casestore.journal.rows import only_up_to_large
 from casestore.journal.url import PostgresUrl, parse_url
 from casestore.journal.usable import not_found
 from casestore.streams.history import from_microseconds
+from casestore.system.line import Place
 
 _SCHEMA = 'CREATE SCHEMA IF NOT EXISTS "{schema}";'
 _TABLES = """
@@ -389,8 +390,11 @@ class PostgresJournal(JournalRecorder):
         wanted = ("stored_events_no_change", "stored_events_no_truncate")
         return {trigger: trigger in names for trigger in wanted}
 
-    def writing(self, *, optimistic: bool = False) -> AbstractContextManager[Writing]:
+    def writing(
+        self, *, optimistic: bool = False, place: Place[Any, Any] | None = None
+    ) -> AbstractContextManager[Writing]:
         """Begin a write: under the lock, or optimistic, which takes the lock only to insert."""
+        del place  # each thread writes for itself
         return PostgresWriting(self.datastore, self._memory, optimistic=optimistic)
 
     def _scrub(self, patience: float) -> bool:

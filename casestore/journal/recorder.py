@@ -29,6 +29,7 @@ from casestore.journal.clocks import recording_time
 from casestore.journal.listening import LOOK_ANYWAY, Changes, Listener
 from casestore.journal.questions import Questions
 from casestore.journal.rows import KeyRow, Row, StoredRow
+from casestore.system.line import Place
 
 SCHEMA_VERSION = 1
 """The version of the tables. A store with a later one is refused, and one with an earlier one must
@@ -64,6 +65,14 @@ class Writing(Protocol):
     the beginning; or it is optimistic, takes the lock only to commit, compares the answer with the
     tables, and fails if it has changed.
     """
+
+    def next_in_line(self) -> Place[Any, Any] | None:
+        """What another thread waits with, to be written in the same commit; None if nobody waits.
+
+        Whoever takes it must answer it. It ends that the transaction is optimistic, so it may only
+        be asked before `survey`.
+        """
+        return None
 
     def survey(
         self, streams: Sequence[str], event_ids: Sequence[str], customers: Sequence[str]
@@ -130,7 +139,9 @@ class JournalRecorder(Questions, ApplicationRecorder, ABC):
     """An ApplicationRecorder over our table."""
 
     @abstractmethod
-    def writing(self, *, optimistic: bool = False) -> AbstractContextManager[Writing]:
+    def writing(
+        self, *, optimistic: bool = False, place: Place[Any, Any] | None = None
+    ) -> AbstractContextManager[Writing]:
         """Begin a write under the write lock: no other process appends until the context ends.
 
         Nothing is kept without `commit`.
@@ -140,6 +151,8 @@ class JournalRecorder(Questions, ApplicationRecorder, ABC):
                 only to commit, not look up the event ids, and not read a whole stream. Where the
                 cache is not enough, it raises DecideAgain, or IntegrityError if an event id is
                 there already.
+            place: what another thread may write while this one waits for the lock, where the
+                backend can do so. Then the context raises Answered instead of beginning.
         """
 
     def check_clock(self, now_us: int) -> None:

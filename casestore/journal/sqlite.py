@@ -32,6 +32,7 @@ from casestore.journal.sqlite_datastore import Connection, Datastore
 from casestore.journal.sqlite_writing import SQLiteWriting
 from casestore.journal.url import SQLiteUrl
 from casestore.journal.usable import not_found
+from casestore.system.line import Place
 
 _SHORT = 200
 """Milliseconds to wait for readers when the WAL (write-ahead log) is emptied. Writers wait as long,
@@ -257,9 +258,11 @@ class SQLiteJournal(JournalRecorder):
         wanted = ("stored_events_no_update", "stored_events_no_delete", "stored_events_no_replace")
         return {trigger: trigger in names for trigger in wanted}
 
-    def writing(self, *, optimistic: bool = False) -> AbstractContextManager[Writing]:
+    def writing(
+        self, *, optimistic: bool = False, place: Place[Any, Any] | None = None
+    ) -> AbstractContextManager[Writing]:
         """Take the write lock. An optimistic write takes it too, and is spared some queries."""
-        return SQLiteWriting(self.datastore, self._memory, optimistic=optimistic)
+        return SQLiteWriting(self.datastore, self._memory, optimistic=optimistic, place=place)
 
     def _scrub(self, patience: float) -> bool:
         """Empty the WAL. In the database file itself, secure_delete has overwritten the bytes."""

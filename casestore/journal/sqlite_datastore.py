@@ -31,6 +31,7 @@ from eventsourcing.sqlite import (
 from casestore.errors import HistoryChanged, StoreUnavailable
 from casestore.journal.answering import LockTimeout, closed, translated
 from casestore.journal.sqlite_connect import Connected, close_before_forks, connect, identity
+from casestore.system.line import Line, Place
 from casestore.system.processes import check_process
 from casestore.system.slots import Slot, Slots
 
@@ -246,6 +247,8 @@ class Datastore(SQLiteDatastore):
         self._turn = RLock()
         """Of the thread that writes. Reentrant, so that a thread that was interrupted by a signal
         handler can give back what it may or may not have taken."""
+        self.line: Line[Any, Any] = Line()
+        """Of the threads that wait for the turn with something that another may write for them."""
         self._owner: tuple[int, int, ReferenceType[Turn]] | None = None
         """The thread that took the turn last, and what for: its id, and a reference to it."""
         self._writer: Connected | None = None
@@ -268,7 +271,9 @@ class Datastore(SQLiteDatastore):
                 raise self._replaced()
             yield connection
 
-    def take_writer(self, owner: Turn) -> tuple[Connected, sqlite3.Cursor]:
+    def take_writer(
+        self, owner: Turn, place: Place[Any, Any] | None = None
+    ) -> tuple[Connected, sqlite3.Cursor]:
         """The one connection that writes, for one thread at a time, with the write lock.
 
         It is not one of the pool's, for two reasons. A thread that waits in the pool for its turn
@@ -278,8 +283,10 @@ class Datastore(SQLiteDatastore):
         Args:
             owner: what the turn is for. If it is gone without `give_writer_back`, because a signal
                 handler raised an exception at a bad moment, its thread may take the turn again.
+            place: what another thread may write, while this one waits in the line.
 
         Raises:
+            Answered: another thread wrote it.
             LockTimeout: it waited longer than LOCK_TIMEOUT.
             OperationalError: the file cannot be opened; or this thread has the turn already.
             HistoryChanged: the file was deleted or replaced.
@@ -290,7 +297,7 @@ class Datastore(SQLiteDatastore):
         if self._has_turn():
             raise OperationalError("this thread is writing already; a signal handler must not")
         try:
-            self._wait_for_turn()
+            self._wait_for_turn(place)
             self._owner = (get_ident(), id(owner), ref(owner))
             self._check_file()
             writer = self._connected_writer()
@@ -307,8 +314,12 @@ class Datastore(SQLiteDatastore):
         if self.pool.closed:
             raise closed()
 
-    def _wait_for_turn(self) -> None:
-        if not self._turn.acquire(timeout=LOCK_TIMEOUT):
+    def _wait_for_turn(self, place: Place[Any, Any] | None) -> None:
+        if place is not None:
+            has = self.line.wait(place, self._turn, LOCK_TIMEOUT)
+        else:
+            has = self._turn.acquire(timeout=LOCK_TIMEOUT)
+        if not has:
             raise _lock_timeout()
 
     def _check_file(self) -> None:
@@ -378,6 +389,7 @@ class Datastore(SQLiteDatastore):
             with suppress(RuntimeError):  # "cannot release un-acquired lock": it is free
                 while True:
                     self._turn.release()
+            self.line.ring()
         if self.pool.closed:
             self._close_writer()
 

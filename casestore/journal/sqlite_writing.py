@@ -15,6 +15,7 @@ from casestore.journal.memory import Memory
 from casestore.journal.recorder import UNSCRUBBED, DecideAgain, Survey, Writing
 from casestore.journal.rows import COLUMNS, KeyRow, Row, key_row
 from casestore.journal.sqlite_datastore import Datastore, not_written
+from casestore.system.line import Place
 from casestore.telemetry.spans import waiting
 
 _MANY = 100
@@ -36,17 +37,26 @@ class SQLiteWriting(Writing):
     A plain class, because nested @contextmanager generators would take as long as the insert.
     """
 
-    def __init__(self, datastore: Datastore, memory: Memory, *, optimistic: bool) -> None:
+    def __init__(
+        self,
+        datastore: Datastore,
+        memory: Memory,
+        *,
+        optimistic: bool,
+        place: Place[Any, Any] | None = None,
+    ) -> None:
         self._datastore = datastore
         self._memory = memory
         self._optimistic = optimistic
-        self._complete = False
-        """Whether everything was committed, and the memory knows it."""
+        self._place = place
+        self._complete = True
+        """Whether the memory knows of everything that was committed."""
         self.left = False
 
     def __enter__(self) -> Self:
         with waiting("sqlite"):
-            self._connection, self._cursor = self._datastore.take_writer(self)
+            self._connection, self._cursor = self._datastore.take_writer(self, self._place)
+        self._complete = False
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
@@ -64,6 +74,12 @@ class SQLiteWriting(Writing):
             self._memory.clear()
         self._datastore.give_writer_back(self)
         self.left = True
+
+    def next_in_line(self) -> Place[Any, Any] | None:
+        if self._place is None or (place := self._datastore.line.next()) is None:
+            return None
+        self._optimistic = False  # what fails at the insert would fail for all
+        return place
 
     def survey(
         self, streams: Sequence[str], event_ids: Sequence[str], customers: Sequence[str]

@@ -28,6 +28,7 @@ from casestore.streams.history import Metadata, encode_metadata, to_microseconds
 from casestore.transfer.ndjson import import_lines
 from tests.bench.plain_events import PER_CASE, START, TEXT, event_of, events, lines, rows
 from tests.bench.race import Floor, race, seconds
+from tests.bench.threads import bench_threads
 
 STOCK_ACTOR = {"kind": "agent", "id": "anna", "role": "first_line", "team": "north"}
 
@@ -145,6 +146,7 @@ def bench_sqlite(folder: Path, count: int, rounds: int) -> list[Floor]:
         Floor("SQLite import of NDJSON lines", "raw executemany", bulk["raw"] / bulk["ours"], 0.3),
         Floor("SQLite read, decoded", "raw scan", read["raw"] / read["ours"], 0.4),
         Floor("SQLite read, decoded", "stock reader", read["stock"] / read["ours"], 4.0),
+        *bench_threads(fresh, small, rounds),
     ]
 
 
