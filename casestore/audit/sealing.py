@@ -19,6 +19,7 @@ from casestore.audit.rows import (
     chunks,
     event_name,
     log_id,
+    odd_positions,
     origin,
     rows_after,
 )
@@ -57,7 +58,8 @@ def seal(store: CaseStore, *, progress: Progress | None = None) -> Sealed:
     Raises:
         SealRefused: the store has not the events that were sealed last, or the key or the newest
             seal is not a good one.
-        StoreDamaged: an event is not as casestore writes events.
+        StoreDamaged: an event is not as casestore writes events, or stands at a position that
+            no store gives.
         KeyFileError: the signing key is missing.
         CannotTell: the audit folder is missing.
         StoreUnavailable: the database does not answer.
@@ -73,6 +75,11 @@ def seal(store: CaseStore, *, progress: Progress | None = None) -> Sealed:
         newest = _newest(store, folder)
         if newest and newest[0].words not in (None, words_of(store)):
             raise SealRefused(f"{CHANGED_KIND}; nothing was signed")
+        for position, what in odd_positions(store):
+            raise StoreDamaged(
+                f"the event at position {position} {what}; nothing was signed: find out who did "
+                "that, and restore the store from a backup"
+            )
         size = newest[1].size if newest else 0
         after = still_there(store, newest[0].last) if newest and size else BEFORE_ALL
         hashes_good = newest is None or folder.hashes.give(size, newest[1].root)
