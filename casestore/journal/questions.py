@@ -58,8 +58,10 @@ class Questions(ABC):
         """The last position given to an event, even to one that was not committed or is deleted."""
 
     @abstractmethod
-    def altered(self) -> list[str]:
-        """What of the tables is not as casestore makes it, and what was added to them, in words.
+    def altered(self) -> list[tuple[str, str]]:
+        """What of the tables is not as casestore makes it, and what was added to them.
+
+        Each is a part, by its kind and name, and what is found of it, in words.
 
         Left out is what a store of an earlier version may lack: see `lacks`.
         """
