@@ -24,6 +24,7 @@ from casestore.audit.rows import (
     rows_after,
 )
 from casestore.errors import BadSignature, InvalidNote, NotSigned, SealRefused, StoreDamaged
+from casestore.events import PersonalDataErased
 from casestore.store import CaseStore
 from casestore.telemetry.spans import span
 from casestore.telemetry.telling import measure
@@ -97,7 +98,8 @@ def seal(store: CaseStore, *, progress: Progress | None = None) -> Sealed:
             return Sealed(newest[1], newest[0].checkpoint, 0, folder.hand_out(newest[0]))
         checkpoint = Checkpoint(origin(store), grown, folder.hashes.subtree(0, grown))
         given = store._recorder.last_given_position()
-        new = Seal(signer.sign(checkpoint.text()), last, given, words_of(store))
+        note, erased = signer.sign(checkpoint.text()), _erasures(store, newest, last)
+        new = Seal(note, last, given, words_of(store), erased)
         folder.keep(new, grown)
         measure("casestore.seal.age", 0, store.url)
         return Sealed(checkpoint, new.checkpoint, grown - size, folder.hand_out(new))
@@ -112,6 +114,15 @@ CHANGED_KIND = (
 def words_of(store: CaseStore) -> Literal["sealed", "plain"]:
     """How a store keeps personal text."""
     return "sealed" if store._vault.is_sealed else "plain"
+
+
+def _erasures(store: CaseStore, newest: tuple[Seal, Checkpoint] | None, last: str) -> int:
+    """How many erasures of customers there are, up to the event of a leaf."""
+    before, after = 0, BEFORE_ALL
+    if newest and newest[0].last and newest[0].erasures is not None:
+        before, after = newest[0].erasures, read_leaf(newest[0].last.encode()).position
+    until = read_leaf(last.encode()).position if last else after
+    return before + store._recorder.count_of(PersonalDataErased.__name__, after, until)
 
 
 def _newest(store: CaseStore, folder: Folder) -> tuple[Seal, Checkpoint] | None:

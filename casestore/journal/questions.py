@@ -439,6 +439,13 @@ class Questions(ABC):
             return int(self._ask(sql)[0][0])
         return int(self._ask(f"{sql} WHERE position > ?", [position])[0][0])
 
+    def count_of(self, topic: str, after: int, until: int) -> int:
+        """The number of events of a topic after a position, up to and with another."""
+        sql = (
+            f"SELECT count(*) FROM {self.table} WHERE position > ? AND position <= ? AND topic = ?"
+        )
+        return int(self._ask(sql, [after, until, topic])[0][0])
+
     # --- consistency -------------------------------------------------------------------------
 
     def gaps(self, limit: int = -1) -> list[tuple[str, int, int, int]]:

@@ -22,7 +22,7 @@ from casestore.errors import CannotTell, KeyFileError, StoreUnavailable
 from casestore.journal.place import shown_as
 from casestore.journal.url import SQLiteUrl, parse_url
 from casestore.keys.key_file import kek_id, load_key_file
-from casestore.privacy.erasure import reapply
+from casestore.privacy.erasure import lost, reapply
 from casestore.privacy.erasure_list import list_file
 from casestore.relay import relays
 from casestore.streams.customer import STORE
@@ -250,8 +250,20 @@ def _remarks(
             "erasures since the backup are not applied: `casestore privacy reapply` does it, from "
             "the list that is kept beside the key file"
         )
+    if missing := _lost(store):
+        yield (
+            f"{counted(missing, 'sealed erasure')} or more: neither this backup nor the list beside "
+            "the key file has them; put the list back, and run `casestore privacy reapply`"
+        )
     if problem := _key_problem(store):
         yield problem
+
+
+def _lost(store: CaseStore) -> int:
+    try:
+        return lost(store) if store._vault.is_sealed else 0
+    except OSError:
+        return 0  # the doctor tells that the list cannot be read
 
 
 def _key_problem(store: CaseStore) -> str | None:
