@@ -252,8 +252,8 @@ def _remarks(
         )
     if missing := _lost(store):
         yield (
-            f"{counted(missing, 'sealed erasure')} or more: neither this backup nor the list beside "
-            "the key file has them; put the list back, and run `casestore privacy reapply`"
+            f"{counted(missing, 'sealed erasure')} or more: neither this backup nor the list "
+            "beside the key file has them; put it back, and run `casestore privacy reapply`"
         )
     if problem := _key_problem(store):
         yield problem
