@@ -11,7 +11,6 @@ import click
 
 from casestore import CaseStore
 from casestore.audit.folder import Folder
-from casestore.audit.held import HeldCheckpoint
 from casestore.backup.backup import StoreCopy
 from casestore.backup.backup import backup as make_backup
 from casestore.backup.backup import copy as copy_store
@@ -29,7 +28,7 @@ from casestore.streams.customer import STORE
 from casestore.streams.wording import counted
 from casestore.tlog.note import Verifier
 from cli.terminal.access import note_access
-from cli.terminal.checkpoints import HELD, KEYS
+from cli.terminal.checkpoints import HELD, KEYS, read_checkpoints
 from cli.terminal.options import REFUSED, Usage, settings, shared
 from cli.terminal.output import for_people, print_lines, print_object
 from cli.terminal.progress import progress
@@ -123,7 +122,7 @@ def restore(file: Path, held: Sequence[Path], keys: Sequence[Verifier], no_reapp
       casestore --db postgresql:///desk restore monday.backup --held checkpoint-of-march
     """
     db = settings().db
-    notes = [HeldCheckpoint(str(path), path.read_bytes()) for path in held]
+    notes = read_checkpoints(held)
     note_access(db)
     with progress("events", None) as tick:
         restored = restore_backup(file, db, held=notes, keys=keys, progress=tick)
