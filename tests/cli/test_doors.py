@@ -85,6 +85,7 @@ class House:
         assert "a fault in casestore" not in ran.err, (args, ran.err)
         assert ran.code in {0, 1, 2, 3}, (args, ran)
         assert "Traceback" not in ran.out + ran.err
+        assert "--db" in args or "the database does not answer" not in ran.err, (args, ran.err)
         assert time.process_time() - begun < PATIENCE
         return ran
 
