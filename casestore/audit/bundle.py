@@ -25,7 +25,7 @@ from datetime import datetime
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET
@@ -88,7 +88,7 @@ class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signer: str = ""
     """The verifier key of who signed the bundle, as text: `verifier`, unless the key was replaced
     since the checkpoint was signed."""
-    made_at: datetime | None = None
+    made_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     """By the clock of who made it; None in a bundle from before this was kept."""
     maker: str = ""
     """Who made it, as they say; empty where it was not said. So is `firm`."""

@@ -129,6 +129,8 @@ def edited_state(bundle: dict[str, Any]) -> None:
         (lambda b: b.update(verifier=b["verifier"][:-4] + "AAA="), "not|hash does not fit"),
         (lambda b: b.update(format="2"), "bundle.json is not as casestore writes it"),
         (lambda b: b.update(more="2"), "bundle.json is not as casestore writes it"),
+        # Without its zone a time would be another one on each machine, and so would the page.
+        (lambda b: b.update(made_at="2026-03-02T09:00:00"), "bundle.json is not as casestore"),
     ],
 )
 def test_spoilt_evidence_is_refused(small: str, tmp_path: Path, change: Change, says: str) -> None:
