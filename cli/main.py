@@ -160,9 +160,9 @@ class Failure(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         """Print the line."""
-        from cli.terminal.text import visible  # noqa: PLC0415  (only when something went wrong)
+        from cli.terminal.text import brief, visible  # noqa: PLC0415  (only when it went wrong)
 
-        click.echo(f"casestore: {visible(self.message)}", file=file or sys.stderr)
+        click.echo(f"casestore: {visible(brief(self.message))}", file=file or sys.stderr)
 
 
 class Commands(click.Group):

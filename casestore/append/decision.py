@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from casestore.append.emptied import Customers, check_none_is_in, is_empty
 from casestore.append.families import CaseLinks, Families
-from casestore.append.form import check_ids, check_sizes
+from casestore.append.form import check_ids, check_plain, check_sizes
 from casestore.append.given import given_to
 from casestore.append.repeated import on_record
 from casestore.append.request import Append, Receipt, event_id
@@ -240,6 +240,9 @@ class Decision:
                 f"{first} is at version {at}, not {append.expected_version}; reload it, decide "
                 "again, and append again"
             )
+        if not append.imported:  # what is on record elsewhere can be moved here as it is
+            for name, text in append.said():
+                check_plain(name, text)
         append.registered = 0
         self.recorded_us = self._recording_time(append)
         self.imported = append.imported

@@ -29,6 +29,10 @@ LARGEST_APPEND = 16 * 1024 * 1024
 _LARGEST = 2**63 - 1
 _TEXT = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,200}")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_NOT_PLAIN = (
+    "characters that people cannot see or tell apart: {}; leave out zero-width, bidi and tag "
+    "characters, and write it in the normal form NFC"
+)
 _RELATED = frozenset({"customer_id", "into", "out_of"})
 """Fields that hold the id of another stream. An id is checked when its stream begins."""
 
@@ -70,6 +74,12 @@ def checked_text(what: str, given: Any) -> str:
     return _as_str(given)
 
 
+def check_plain(what: str, text: str) -> None:
+    """Refuse a text about an append that people cannot tell from others. Raises EventRefused."""
+    if not is_plain(text):
+        raise EventRefused(f"{what} has {_NOT_PLAIN.format(ascii(text)[:200])}")
+
+
 def _as_str(given: str) -> str:
     """A text as a plain str. It may be of a subclass, like a member of StrEnum or a numpy.str_."""
     return given if type(given) is str else str.__str__(given)
@@ -104,11 +114,8 @@ def check_ids(stream: str, version: int, event: Event) -> None:
     new += [(f"{type(event).__name__}.{name}", text) for name, text in _new_texts(event)]
     for where, text in new:
         if not is_plain(text):
-            raise EventRefused(
-                f"{stream[:200]!a}: {where} has characters that people cannot see or tell apart: "
-                f"{ascii(text)[:200]}; leave out zero-width, bidi and tag characters, and write "
-                "it in the normal form NFC"
-            )
+            found = _NOT_PLAIN.format(ascii(text)[:200])
+            raise EventRefused(f"{stream[:200]!a}: {where} has {found}")
 
 
 def is_plain(text: str) -> bool:

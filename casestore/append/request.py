@@ -92,6 +92,16 @@ class Append(msgspec.Struct, kw_only=True):
         """How many events it has."""
         return sum(len(events) for _, events in self.batches)
 
+    def said(self) -> list[tuple[str, str]]:
+        """The texts that the caller gave about it, by their names."""
+        texts = (
+            ("key", self.key),
+            ("source", self.source),
+            ("correlation_id", self.correlation_id),
+            ("causation_id", self.causation_id),
+        )
+        return [(name, text) for name, text in texts if text is not None]
+
     def identify(self, new_id: Callable[[], UUID]) -> None:
         """Check the append's form, and give every event its id before the first attempt.
 
@@ -123,14 +133,8 @@ class Append(msgspec.Struct, kw_only=True):
 
     def _check(self) -> None:
         self.batches = checked_batches(self.batches)
-        if self.key is not None:
-            self.key = checked_text("key", self.key)
-        if self.source is not None:
-            self.source = checked_text("source", self.source)
-        if self.correlation_id is not None:
-            self.correlation_id = checked_text("correlation_id", self.correlation_id)
-        if self.causation_id is not None:
-            self.causation_id = checked_text("causation_id", self.causation_id)
+        for name, text in self.said():
+            setattr(self, name, checked_text(name, text))
         if self.expected_version is not None:
             check_number("expected_version", self.expected_version)
         if self.count is not None:

@@ -21,18 +21,20 @@ from __future__ import annotations
 import base64
 import errno
 from collections.abc import Sequence
+from datetime import datetime
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET
 
 from casestore.audit.held import HeldCheckpoint
 from casestore.audit.leaf import Leaf, read_leaf, salt_of, state_hash
-from casestore.audit.page import Shown, page
+from casestore.audit.page import Made, Sealed, page
 from casestore.audit.proof import Older, Proof, check, check_older
+from casestore.audit.summary import Shown
 from casestore.errors import BadSignature, BundleRefused, NotSigned, ProofRefused
 from casestore.events.markers import personal_fields
 from casestore.keys.parts import SALT, commitment, is_plain
@@ -86,6 +88,11 @@ class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signer: str = ""
     """The verifier key of who signed the bundle, as text: `verifier`, unless the key was replaced
     since the checkpoint was signed."""
+    made_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    """By the clock of who made it; None in a bundle from before this was kept."""
+    maker: str = ""
+    """Who made it, as they say; empty where it was not said. So is `firm`."""
+    firm: str = ""
     format: Literal["casestore-case-2"] = "casestore-case-2"
 
 
@@ -159,7 +166,7 @@ def verify_bundle(
     page_shown = _read_bytes(folder / "page.html")
     _as_it_was_made(folder, bundle, data, page_shown, keys)
     same = page_shown == render(bundle)
-    if not same and bundle.made_by == version("casestore"):
+    if not same and bundle.made_by == version("casestore") and bundle.made_at is not None:
         raise BundleRefused("page.html is not what bundle.json says: it was edited")
     page_is: Literal["ok", "of another version"] = "ok" if same else "of another version"
     words = proven, len(revealed) - proven
@@ -302,12 +309,20 @@ def render(bundle: Bundle) -> bytes:
             proven = _words_are_proven(event)
             events.append(Shown(_recorded(event, leaf), leaf, event.index, words_are_proven=proven))
         checkpoint = Checkpoint.parse(bundle.checkpoint.rpartition("\n\n")[0] + "\n")
-        seal = checkpoint, bundle.verifier, bundle.checkpoint
-        html = page(bundle.stream, events, *seal, older=[older.size for older in bundle.older])
+        verifier = Verifier.parse(bundle.verifier)
+        older = [older.size for older in bundle.older]
+        sealed = Sealed(checkpoint, verifier, bundle.checkpoint, older)
+        html = page(bundle.stream, events, sealed, _made(bundle))
     except (ValueError, OverflowError, RecursionError) as error:
         # A signature proves only who signed: the signer may have signed what is no event.
         raise BundleRefused(f"its events cannot be read: {type(error).__name__}") from None
     return html.encode()
+
+
+def _made(bundle: Bundle) -> Made:
+    other = bundle.signer not in ("", bundle.verifier)
+    signer = Verifier.parse(bundle.signer) if other else None
+    return Made(bundle.made_at, bundle.maker, bundle.firm, bundle.made_by, signer)
 
 
 def _recorded(event: BundledEvent, leaf: Leaf) -> Recorded:

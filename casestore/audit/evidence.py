@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from casestore.append.form import check_plain, checked_text
 from casestore.audit.bundle import Bundle, BundledEvent, render, signed_text
 from casestore.audit.folder import Folder
 from casestore.audit.held import HeldCheckpoint
@@ -36,6 +37,8 @@ def write_bundle(
     *,
     reveal: bool = False,
     held: Sequence[HeldCheckpoint] = (),
+    maker: str = "",
+    firm: str = "",
 ) -> Bundle:
     """Write a case's bundle into a new folder, completely or not at all.
 
@@ -45,8 +48,11 @@ def write_bundle(
         out: the folder, which must not exist.
         reveal: include personal text. It needs the key file.
         held: older checkpoints: the bundle will prove that the history begins with their events.
+        maker: who makes it, in words for the page.
+        firm: for which firm.
 
     Raises:
+        EventRefused: `maker` or `firm` is no text to show.
         StreamNotFound: there is no such case.
         CannotTell: some events of the case are not sealed yet, or a checkpoint in `held` is no
             older one of this log.
@@ -58,6 +64,9 @@ def write_bundle(
             not the right key.
         OSError: the folder cannot be written.
     """
+    for name, said in (("maker", maker), ("firm", firm)):
+        if said:
+            check_plain(name, checked_text(name, said))
     if out.exists():
         raise BundleRefused(f"there is something at {out} already; name another folder")
     stream = f"case:{case_id}"
@@ -88,6 +97,9 @@ def write_bundle(
         tuple(events),
         proving.older,
         str(signer.verifier),
+        store.now(),
+        maker,
+        firm,
     )
     data = msgspec.json.format(msgspec.json.encode(bundle), indent=1)
     shown = render(bundle)

@@ -64,6 +64,8 @@ class Seal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     words: Literal["sealed", "plain"] | None = None
     """How the store keeps personal text, which it says for good when it is made. None in a seal
     from before this was kept."""
+    erasures: int | None = None
+    """How many erasures of customers it covers; None in a seal from before this was kept."""
 
 
 class Folder(NamedTuple):

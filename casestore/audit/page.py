@@ -6,92 +6,58 @@ casestore.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
+from datetime import datetime
 from typing import NamedTuple
 
-from casestore.audit.leaf import Leaf
+from casestore.audit.explained import glossary, how_to_check, proven, table_explained
+from casestore.audit.paper import HEADINGS, STYLE, safe, safe_lines
+from casestore.audit.summary import Shown, listed, summary
 from casestore.events import EventCorrected
 from casestore.streams.history import History, Recorded, from_microseconds
 from casestore.streams.wording import clock, counted, tell, words
-from casestore.tlog.note import Checkpoint
-
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-STYLE = """
-:root {
-  color-scheme: light dark;
-  --paper: light-dark(#fff, #16181b); --ink: light-dark(#111, #e6e6e2);
-  --quiet: light-dark(#444, #b4b8be); --rule: light-dark(#ccc, #44484e);
-}
-html { background: var(--paper); color: var(--ink) }
-body { font: 15px/1.5 Georgia, serif; max-width: 60em; margin: 2em auto; padding: 0 1em }
-body { overflow-wrap: anywhere }
-h1 { font-size: 1.6em; margin-bottom: 0 } h2 { font-size: 1.15em; margin-top: 2em }
-.wide { overflow-x: auto }
-.wide:focus-visible { outline: 3px solid; outline-offset: 2px }
-table { border-collapse: collapse; width: 100%; min-width: 36em; table-layout: fixed }
-th, td { text-align: left; vertical-align: top; padding: .35em .8em .35em 0 }
-th { border-bottom: 2px solid; width: 6.6em } td { border-bottom: 1px solid var(--rule) }
-th:first-child { width: 3.2em } th:nth-child(4) { width: 8em } th:last-child { width: auto }
-tr { break-inside: avoid } tr.voided td { color: var(--quiet) }
-.small, code, pre { font: 12px/1.45 ui-monospace, monospace; color: var(--quiet) }
-pre { white-space: pre-wrap; border: 1px solid var(--rule); padding: .8em }
-.mark { font-weight: bold }
-@media screen and (max-width: 40em) {
-  table { min-width: 0 }
-  tr { display: grid; grid-template-columns: 2.4em 6em 6em minmax(0, 1fr) }
-  th:last-child, td:last-child { grid-column: 1 / -1 }
-  td:not(:last-child) { border-bottom: none; padding-bottom: 0 }
-  th:not(:last-child) { border-bottom: none; width: auto }
-}
-@page { margin: 18mm 15mm }
-@media print {
-  :root { color-scheme: light }
-  html { background: none }
-  body { margin: 0; padding: 0; max-width: none; font-size: 11pt }
-  .wide { overflow: visible } table { min-width: 0 } thead { display: table-header-group }
-}
-"""
+from casestore.tlog.note import Checkpoint, Verifier
 
 
-class Shown(NamedTuple):
-    """An event as the page shows it."""
+class Made(NamedTuple):
+    """Who made a bundle, and when. The maker says it; no proof covers it."""
 
-    recorded: Recorded
-    leaf: Leaf
-    rank: int
-    """Its place in the sealed history, from 0."""
-    words_are_proven: bool
-    """Whether its words, if they are revealed, are proven to be what was recorded."""
+    at: datetime | None
+    """None in a bundle from before this was kept."""
+    maker: str
+    """Who, in any words; "" where it was not said."""
+    firm: str
+    """For which firm; "" where it was not said."""
+    version: str
+    """Of casestore."""
+    signer: Verifier | None
+    """The key that signed the bundle; None where it is the key of the seal."""
 
 
-def page(
-    stream: str,
-    events: Sequence[Shown],
-    checkpoint: Checkpoint,
-    verifier: str,
-    note: str,
-    *,
-    older: Sequence[int] = (),
-) -> str:
+class Sealed(NamedTuple):
+    """The seal that covers the events."""
+
+    checkpoint: Checkpoint
+    verifier: Verifier
+    """The key that signed it."""
+    note: str
+    """The checkpoint as a signed note."""
+    older: Sequence[int] = ()
+    """The sizes of older checkpoints: the history is proven to begin with their events."""
+
+
+def page(stream: str, events: Sequence[Shown], sealed: Sealed, made: Made) -> str:
     """The page, as HTML.
 
     Args:
         stream: the case.
         events: the events of the case, in order.
-        checkpoint: the checkpoint that covers the events.
-        verifier: the verifier key, as text.
-        note: the checkpoint as a signed note.
-        older: the sizes of older checkpoints: the history is proven to begin with their events.
+        sealed: the seal that covers the events.
+        made: who made it.
     """
     history = History(stream, [event.recorded for event in events])
     rows = "\n".join(_rows(events, history))
-    last = clock(from_microseconds(events[-1].leaf.recorded_at))
-    case_id = stream.partition(":")[2]
-    own, sealed = counted(len(events), "event"), counted(checkpoint.size, "event")
-    hidden = any(event.recorded.privacy == "withheld" for event in events)
-    revealed = [event for event in events if event.recorded.privacy == "revealed"]
+    case_id = safe(stream.partition(":")[2])
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -99,87 +65,81 @@ def page(
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>Case {safe(case_id)}: record of events</title>
+<title>Case {case_id}: record of events</title>
 <style>{STYLE}</style>
 </head>
 <body>
 <main>
-<h1>Case {safe(case_id)}</h1>
-<p>Record of {own}, the last one recorded {last} UTC. All times are UTC.</p>
+<h1>Case {case_id}</h1>
+<p>Record of {counted(len(events), "event")}, for somebody who has not the system that they are
+from. All times are UTC. Persons are named by the ids under which they are recorded.</p>
 
+<h2>Summary</h2>
+{summary(events, history)}
+<h2>Who made this page</h2>
+{_made(made, sealed)}
 <h2 id="events">What happened</h2>
 <div class="wide" role="region" aria-labelledby="events" tabindex="0">
-<table aria-labelledby="events">
+<table>
+<caption>The events of the case, in the order in which they were recorded.</caption>
 <thead><tr>{HEADINGS}</tr></thead>
 <tbody>
 {rows}
 </tbody>
 </table>
 </div>
-<p>“Happened” is when it took place as reported by whoever recorded it; “Recorded” is when the
-system took it down. An event is never changed: a mistake is corrected by a later event, which is
-shown as such.{_WITHHELD if hidden else ""}{_of_words(revealed)}</p>
-
+{table_explained(events)}
 <h2>What is proven</h2>
-<p>Every event above stands in a history of {sealed} that was sealed with the
-signature below. Whoever checks this bundle finds out by calculation, without the system that it
-comes from, whether a single character of an event, its time of recording or its place in the
-history was changed after the seal, and whether an event between the first and the last was left
-out.{_but_words(revealed)}</p>
-<p>{NOT_PROVEN}</p>
-<p>To check it, install casestore on any machine and run
-<code>casestore audit verify-bundle</code> with this folder and, as <code>--key</code>, the verifier
-key that you were given by another way. It must be the same as here:</p>
-<p><code>{safe(verifier)}</code></p>
-{_begins(older)}<p>The seal:</p>
-<pre>{_text(note)}</pre>
-</main>
+{proven(events, sealed.checkpoint.size)}
+<h2>How to check it</h2>
+{how_to_check(sealed.older)}
+<h2>The seal</h2>
+{_seal(sealed)}
+<h2>Glossary</h2>
+{glossary()}</main>
 </body>
 </html>
 """
 
 
-HEADINGS = "".join(
-    f'<th scope="col">{name}</th>' for name in ("No.", "Happened", "Recorded", "Who", "What")
-)
-NOT_PROVEN = """\
-Not proven: that what was recorded is true; who held the signing key; when the seal was made,
-unless a copy of it was deposited elsewhere at the time; whether the case has later events than
-those shown here."""
-"""What no seal proves, for every page that speaks of one."""
-_WITHHELD = " Words by or about persons are withheld in this copy."
-_REVEALED = " Words by or about persons are printed in quotation marks."
-_PROVEN = " “Words proven” stands at each event whose words the seal covers."
-_NOT_PROVEN = (
-    " “Words not proven” stands at each event whose words the seal covers only in their enciphered "
-    "form: they are printed as the system deciphered them."
-)
+def _made(made: Made, sealed: Sealed) -> str:
+    not_said = "not said"
+    at = not_said if made.at is None else f"{clock(made.at)} UTC, by the clock of that machine"
+    facts = [
+        ("Made by", safe(made.maker) or not_said),
+        ("Firm", safe(made.firm) or not_said),
+        ("Made on", at),
+        ("With", f"casestore {safe(made.version)}, from the store {safe(_store(sealed))}"),
+    ]
+    if made.signer is not None:
+        facts.append(("Signed with", f"<code>{safe(str(made.signer))}</code>"))
+    return listed(facts) + "<p>That is what the maker says, and signed with this page.</p>\n"
 
 
-def _of_words(revealed: Sequence[Shown]) -> str:
-    """What the page says of the words that it reveals."""
-    proven = {event.words_are_proven for event in revealed}
-    return "".join(
-        text
-        for text, said in (
-            (_REVEALED, proven),
-            (_PROVEN, True in proven),
-            (_NOT_PROVEN, False in proven),
-        )
-        if said
+def _store(sealed: Sealed) -> str:
+    return sealed.checkpoint.origin.removeprefix("casestore/")
+
+
+def _seal(sealed: Sealed) -> str:
+    root = sealed.checkpoint.root.hex()
+    in_fours = " ".join(root[start : start + 8] for start in range(0, len(root), 8))
+    facts = (
+        ("Events sealed", f"{sealed.checkpoint.size:,}"),
+        ("Root (SHA-256)", f"<code>{in_fours}</code>"),
+        ("Name of the key", f"<code>{safe(sealed.verifier.name)}</code>"),
+        ("Verifier key", f"<code>{safe(str(sealed.verifier))}</code>"),
     )
-
-
-def _but_words(revealed: Sequence[Shown]) -> str:
-    if all(event.words_are_proven for event in revealed):
-        return ""
-    return " This does not hold for words that are marked as not proven."
+    return f"""{listed(facts)}\
+<p>Compare the verifier key with the one that you were given by another way: whoever forges a bundle
+can put a key of their own here. The seal as it was signed, with the root in base64:</p>
+<pre>{safe_lines(sealed.note)}</pre>
+"""
 
 
 def _note_on_words(event: Shown) -> str:
-    if event.recorded.privacy != "revealed":
-        return ""
-    return " · words proven" if event.words_are_proven else " · words not proven"
+    return {"proven": " · words proven", "unproven": " · words not proven"}.get(
+        event.words or "", ""
+    )
 
 
 def _rows(events: Sequence[Shown], history: History) -> Iterator[str]:
@@ -225,31 +185,3 @@ def _mark(corrections: Sequence[int], *, voided: bool) -> str:
     verb = "taken back" if voided else "corrected"
     numbers = ", ".join(map(str, corrections))
     return f'<span class="mark">[{verb} by no. {numbers}]</span> '
-
-
-def _begins(older: Sequence[int]) -> str:
-    if not older:
-        return ""
-    sizes = " or ".join(f"{size:,}" for size in older)
-    return (
-        f"<p>Who kept an older seal of this history, of {sizes} events, can give it as "
-        "<code>--held</code>, and finds out whether this history begins with that one.</p>\n"
-    )
-
-
-def visible(text: str) -> str:
-    """Text that others wrote, as a page can show it once it is escaped.
-
-    Characters that break lines or change the direction of writing are shown as their codes,
-    because with them a text could look like another one.
-    """
-    return _UNSAFE.sub(lambda match: f"<U+{ord(match[0]):04X}>", text)
-
-
-def safe(text: str) -> str:
-    """Text that others wrote, as HTML."""
-    return escape(visible(text))
-
-
-def _text(text: str) -> str:
-    return "\n".join(map(safe, text.split("\n")))

@@ -14,6 +14,9 @@ BEFORE_ALL = -(1 << 63)
 """Less than every position. The store gives positions from 1 on, but a row that somebody inserted
 by hand may have a negative one."""
 
+_FURTHEST = 1 << 62
+"""Further than any store gets. After a row at the end of the range no append can come."""
+
 Progress = Callable[[int], None]
 """Called with the number of events done so far."""
 
@@ -42,6 +45,20 @@ def rows_after(store: CaseStore, after: int, until: int, size: int) -> list[Any]
     so that the other rows can still be read.
     """
     return store._recorder.rows_or_gaps(after, size, stop=until)
+
+
+def odd_positions(store: CaseStore) -> list[tuple[int, str]]:
+    """The first and the last position, where no store gives such a one; each with what it is."""
+    first, last = store._recorder.first_position(), store._recorder.last_position()
+    found = []
+    if first is not None and first < 1:
+        found.append((first, "before the first"))
+    if last > _FURTHEST:
+        found.append((last, "beyond any"))
+    return [
+        (at, f"stands {where} that a store gives: it was added by hand ({at})")
+        for at, where in found
+    ]
 
 
 def event_name(row: Sequence[Any]) -> str:

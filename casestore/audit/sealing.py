@@ -19,10 +19,12 @@ from casestore.audit.rows import (
     chunks,
     event_name,
     log_id,
+    odd_positions,
     origin,
     rows_after,
 )
 from casestore.errors import BadSignature, InvalidNote, NotSigned, SealRefused, StoreDamaged
+from casestore.events import PersonalDataErased
 from casestore.store import CaseStore
 from casestore.telemetry.spans import span
 from casestore.telemetry.telling import measure
@@ -57,7 +59,8 @@ def seal(store: CaseStore, *, progress: Progress | None = None) -> Sealed:
     Raises:
         SealRefused: the store has not the events that were sealed last, or the key or the newest
             seal is not a good one.
-        StoreDamaged: an event is not as casestore writes events.
+        StoreDamaged: an event is not as casestore writes events, or stands at a position that
+            no store gives.
         KeyFileError: the signing key is missing.
         CannotTell: the audit folder is missing.
         StoreUnavailable: the database does not answer.
@@ -73,6 +76,11 @@ def seal(store: CaseStore, *, progress: Progress | None = None) -> Sealed:
         newest = _newest(store, folder)
         if newest and newest[0].words not in (None, words_of(store)):
             raise SealRefused(f"{CHANGED_KIND}; nothing was signed")
+        for position, what in odd_positions(store):
+            raise StoreDamaged(
+                f"the event at position {position} {what}; nothing was signed: find out who did "
+                "that, and restore the store from a backup"
+            )
         size = newest[1].size if newest else 0
         after = still_there(store, newest[0].last) if newest and size else BEFORE_ALL
         hashes_good = newest is None or folder.hashes.give(size, newest[1].root)
@@ -90,7 +98,8 @@ def seal(store: CaseStore, *, progress: Progress | None = None) -> Sealed:
             return Sealed(newest[1], newest[0].checkpoint, 0, folder.hand_out(newest[0]))
         checkpoint = Checkpoint(origin(store), grown, folder.hashes.subtree(0, grown))
         given = store._recorder.last_given_position()
-        new = Seal(signer.sign(checkpoint.text()), last, given, words_of(store))
+        note, erased = signer.sign(checkpoint.text()), _erasures(store, newest, last)
+        new = Seal(note, last, given, words_of(store), erased)
         folder.keep(new, grown)
         measure("casestore.seal.age", 0, store.url)
         return Sealed(checkpoint, new.checkpoint, grown - size, folder.hand_out(new))
@@ -105,6 +114,15 @@ CHANGED_KIND = (
 def words_of(store: CaseStore) -> Literal["sealed", "plain"]:
     """How a store keeps personal text."""
     return "sealed" if store._vault.is_sealed else "plain"
+
+
+def _erasures(store: CaseStore, newest: tuple[Seal, Checkpoint] | None, last: str) -> int:
+    """How many erasures of customers there are, up to the event of a leaf."""
+    before, after = 0, BEFORE_ALL
+    if newest and newest[0].last and newest[0].erasures is not None:
+        before, after = newest[0].erasures, read_leaf(newest[0].last.encode()).position
+    until = read_leaf(last.encode()).position if last else after
+    return before + store._recorder.count_of(PersonalDataErased.__name__, after, until)
 
 
 def _newest(store: CaseStore, folder: Folder) -> tuple[Seal, Checkpoint] | None:

@@ -22,6 +22,7 @@ from casestore.audit.rows import (
     chunks,
     event_name,
     log_id,
+    odd_positions,
     origin,
     rows_after,
 )
@@ -120,7 +121,7 @@ class _Verifying:
         last_given = self.store._recorder.last_given_position()
         until = self.store._recorder.last_position()
         self.went_back = (self.store._recorder.went_back() or (0, 0))[0]
-        self.check_first_position()
+        self.check_positions()
         broken = self.walk([t for t in targets if t.size > trusted], until)
         covered = max((t.size for t in targets if t.size <= self.frontier.size), default=0)
         if broken:
@@ -165,12 +166,10 @@ class _Verifying:
         self.frontier = self.hashes.frontier(size)
         return size
 
-    def check_first_position(self) -> None:
-        """Find rows before position 1: the store never gives such a position, or reads there."""
-        first = self.store._recorder.first_position()
-        if first is not None and first < 1:
-            what = f"stands before the first that a store gives: it was added by hand ({first})"
-            self.find("tampered", f"position {first}", what, EVIDENCE)
+    def check_positions(self) -> None:
+        """Find rows at positions that no store gives: before 1, or near the end of the range."""
+        for position, what in odd_positions(self.store):
+            self.find("tampered", f"position {position}", what, EVIDENCE)
 
     def walk(self, targets: list[Target], until: int) -> list[Target]:
         """Read the rows up to a position, and give the checkpoints that they do not fit.

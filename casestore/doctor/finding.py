@@ -7,6 +7,8 @@ from typing import Literal, NamedTuple
 Level = Literal["ok", "warning", "error"]
 RESTORE = "restore the store from a backup, and keep this one for the inquiry"
 """What to do where a store is damaged."""
+SHOWN = 20
+"""The most findings that one check gives. Further ones are only counted."""
 
 
 class DoctorFinding(NamedTuple):

@@ -13,6 +13,7 @@ from casestore.keys.key_file import kek_id, load_key_file, replaced_is_left
 from casestore.privacy import erasure
 from casestore.privacy.erasure_list import GIVE, Proofs, list_file, listed, unproven
 from casestore.store import CaseStore
+from casestore.streams.wording import counted
 
 
 def key_file(store: CaseStore) -> Iterator[DoctorFinding]:
@@ -94,10 +95,18 @@ def erasures(store: CaseStore) -> Iterator[DoctorFinding]:
     try:
         noted = {record.event_id: record for record in listed(store)}
         forged = unproven(store) if Proofs(store).keys else []
+        lost = erasure.lost(store)
     except OSError as error:
         do = GIVE if isinstance(error, PermissionError) else finish
         yield DoctorFinding("warning", check, str(path), f"cannot be read: {error.strerror}", do)
         return
+    if lost:
+        what = (
+            f"lacks {counted(lost, 'erasure')} that {'was' if lost == 1 else 'were'} sealed, and "
+        )
+        what += f"{path} lacks them too: an older one was put back, and the list was cut"
+        do = "put the list back from its own backup; then `casestore privacy reapply`"
+        yield DoctorFinding("error", check, "this database", what, do)
     for record in forged:
         what = f"has a line in {path} that the key file did not make"
         do = "find out who wrote it; nobody is erased by it unless you say --unproven"

@@ -295,7 +295,7 @@ class PostgresJournal(JournalRecorder):
             if found.get(name) != body
         ]
 
-    def altered(self) -> list[str]:
+    def altered(self) -> list[tuple[str, str]]:
         """What of the tables is not as casestore makes it, and what was added to them."""
         from casestore.journal import postgres_schema  # noqa: PLC0415  (only the doctor asks)
 

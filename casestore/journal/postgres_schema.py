@@ -94,8 +94,8 @@ def hash_of(text: str, schema: str) -> str:
     return sha256(text.encode()).hexdigest()[:24]
 
 
-def altered(found: Sequence[tuple[str, str]], schema: str) -> list[str]:
-    """What is not as casestore makes it, or was added, in words.
+def altered(found: Sequence[tuple[str, str]], schema: str) -> list[tuple[str, str]]:
+    """What is not as casestore makes it, or was added: each part, and what is found of it.
 
     An index, a trigger or a function that is missing is none of it: an earlier version may have
     made none.
@@ -107,9 +107,9 @@ def altered(found: Sequence[tuple[str, str]], schema: str) -> list[str]:
     told = []
     for part, text in found:
         if part not in MADE:
-            told.append(f"the {part} was added")
+            told.append((part, "was added"))
         elif hash_of(text, schema) not in (MADE[part], OLDER.get(part)):
-            told.append(f"the {part} is not as casestore makes it")
+            told.append((part, "is not as casestore makes it"))
     parts = {part for part, _ in found}
     lost = (part for part in MADE if part not in parts and part.startswith("constraint"))
-    return told + [f"the {part} is missing" for part in lost]
+    return told + [(part, "is missing") for part in lost]

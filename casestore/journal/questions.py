@@ -58,8 +58,10 @@ class Questions(ABC):
         """The last position given to an event, even to one that was not committed or is deleted."""
 
     @abstractmethod
-    def altered(self) -> list[str]:
-        """What of the tables is not as casestore makes it, and what was added to them, in words.
+    def altered(self) -> list[tuple[str, str]]:
+        """What of the tables is not as casestore makes it, and what was added to them.
+
+        Each is a part, by its kind and name, and what is found of it, in words.
 
         Left out is what a store of an earlier version may lack: see `lacks`.
         """
@@ -436,6 +438,13 @@ class Questions(ABC):
         if position is None:
             return int(self._ask(sql)[0][0])
         return int(self._ask(f"{sql} WHERE position > ?", [position])[0][0])
+
+    def count_of(self, topic: str, after: int, until: int) -> int:
+        """The number of events of a topic after a position, up to and with another."""
+        sql = (
+            f"SELECT count(*) FROM {self.table} WHERE position > ? AND position <= ? AND topic = ?"
+        )
+        return int(self._ask(sql, [after, until, topic])[0][0])
 
     # --- consistency -------------------------------------------------------------------------
 

@@ -199,7 +199,7 @@ class SQLiteJournal(JournalRecorder):
         found = dict(self.fetch("SELECT name, sql FROM sqlite_master"))
         return [f"{kind} {name}" for kind, name, sql in _made() if found.get(name) != sql]
 
-    def altered(self) -> list[str]:
+    def altered(self) -> list[tuple[str, str]]:
         """What of the tables is not as casestore makes it, and what was added to the file.
 
         SQLite keeps the statement that made a table, an index, a trigger or a view.
@@ -211,9 +211,9 @@ class SQLiteJournal(JournalRecorder):
         told = []
         for kind, name, text in self.fetch(f"{sql} ORDER BY rowid"):
             if (kind, name) not in made:
-                told.append(f"the {kind} {name} was added")
+                told.append((f"{kind} {name}", "was added"))
             elif text != made[kind, name]:
-                told.append(f"the {kind} {name} is not as casestore makes it")
+                told.append((f"{kind} {name}", "is not as casestore makes it"))
         return told
 
     def upgrade(self) -> None:

@@ -20,6 +20,7 @@ from casestore.telemetry.spans import waiting
 
 _MANY = 100
 """A commit of more events than this is an import's."""
+_LAST = 2**63 - 1
 _INSERT = (
     "INSERT INTO stored_events (originator_id, originator_version, topic, state, personal, "
     "customer_id, event_id, recorded_at, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -169,10 +170,15 @@ class SQLiteWriting(Writing):
         last = 0
         if len(rows) > _MANY:
             self._datastore.expect_many()
-        if len(rows) > 1:
-            self._cursor.executemany(_INSERT, [row[1:] for row in rows[:-1]])
-        if rows:
-            last = self._cursor.execute(_INSERT, rows[-1][1:]).lastrowid or 0
+        try:
+            if len(rows) > 1:
+                self._cursor.executemany(_INSERT, [row[1:] for row in rows[:-1]])
+            if rows:
+                last = self._cursor.execute(_INSERT, rows[-1][1:]).lastrowid or 0
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+                self._check_positions_left()
+            raise
         back = went_back(self._memory.last_us or 0, (row.recorded_us for row in rows))
         if back is not None:
             self._set_meta(WENT_BACK, str(last - len(rows) + 1 + back))
@@ -184,6 +190,16 @@ class SQLiteWriting(Writing):
         self._complete = True
         # One transaction writes at a time, and its positions have no gaps: they end with `last`.
         return list(range(last - len(rows) + 1, last + 1))
+
+    def _check_positions_left(self) -> None:
+        """SQLite says that the disk is full, too, where no position is left to give."""
+        given = "SELECT max(seq) FROM (SELECT seq FROM sqlite_sequence UNION {})"
+        (last,) = self._one(given.format("SELECT max(position) FROM stored_events"))
+        if last == _LAST:
+            raise StoreDamaged(
+                "no event can be appended: the last position that there is was given, which no "
+                "store comes to; run `casestore doctor`, which names what stands there"
+            )
 
     def delete_key(self, customer_id: str) -> None:
         self._memory.forget((), [customer_id])

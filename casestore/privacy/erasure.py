@@ -23,7 +23,7 @@ from casestore.events import Actor, PersonalDataErased
 from casestore.journal.answering import database_answers
 from casestore.journal.rows import Row
 from casestore.keys.key_file import destroy_replaced
-from casestore.privacy.erasure_list import ErasureRecord, Proofs, note
+from casestore.privacy.erasure_list import ErasureRecord, Proofs, listed, note, sealed_erasures
 from casestore.store import CaseStore
 from casestore.streams import kinds
 from casestore.streams.customer import STORE, Customer
@@ -127,6 +127,18 @@ def erasures(store: CaseStore, customer_id: str | None = None) -> Iterator[Erasu
     for recorded in events:
         if isinstance(recorded.event, PersonalDataErased):
             yield _record_of(store, recorded)
+
+
+def lost(store: CaseStore) -> int:
+    """How many erasures were sealed, and are neither on record nor in the list.
+
+    So it is where an older database was put back, and lines were taken out of the list. Erasures of
+    others that came since may make up for it. Raises OSError where the list cannot be read.
+    """
+    if not (sealed := sealed_erasures(store)):
+        return 0
+    known = {record.event_id for record in (*erasures(store), *listed(store))}
+    return max(0, sealed - len(known))
 
 
 def requests(store: CaseStore) -> list[Recorded]:

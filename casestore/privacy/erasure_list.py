@@ -6,7 +6,8 @@ It holds ids, times and codes, and no personal text. Each line is one erasure as
 
 The proof is an HMAC-SHA256 with a key made of one in the key file. So nobody who has not the key
 file can add a line by which `reapply` would destroy another customer's key. It does not prove that
-no line is missing: whoever may write the file may take lines away.
+no line is missing: whoever may write the file may take lines away. The newest seal tells how many
+erasures it covers: `casestore.privacy.erasure.lost` compares.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from pathlib import Path
 
 import msgspec
 
-from casestore.errors import KeyFileError
+from casestore.audit.folder import Folder
+from casestore.audit.rows import origin
+from casestore.errors import CaseStoreError, KeyFileError
 from casestore.keys.key_file import keep_owner, load_key_file
 from casestore.store import CaseStore
 
@@ -71,6 +74,19 @@ def unproven(store: CaseStore) -> list[ErasureRecord]:
     proves = Proofs(store)
     proven = {line.event_id for line in _lines(store) if proves.is_of_us(line)}
     return [proves.record(line) for line in _lines(store) if line.event_id not in proven]
+
+
+def sealed_erasures(store: CaseStore) -> int:
+    """How many erasures the newest seal covers.
+
+    0 also where no seal can be read, of which `audit verify` tells, or it is from before this was
+    kept.
+    """
+    try:
+        newest = Folder.of(store.url).newest(origin(store))
+    except CaseStoreError:
+        return 0
+    return newest[0].erasures or 0 if newest else 0
 
 
 def _lines(store: CaseStore) -> list[_Line]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from casestore.audit.page import HEADINGS, STYLE, safe
+from casestore.audit.paper import HEADINGS, STYLE, safe
 from casestore.privacy.person import Held
 from casestore.streams.history import Recorded
 from casestore.streams.wording import clock, counted, tell, words

@@ -24,6 +24,7 @@ from operator import itemgetter
 from typing import Literal, NamedTuple, cast
 from uuid import UUID
 
+from casestore.append.form import is_plain
 from casestore.append.request import Append
 from casestore.errors import CaseStoreError, EventRefused
 from casestore.events import (
@@ -186,7 +187,9 @@ def undo(
             authorised_by=authorised_by,
         )
 
-    together = f"undo {plan.source}"[:_LONGEST]
+    # An older store's export may have named a source that no append may have any more.
+    source = plan.source if is_plain(plan.source) else ascii(plan.source)
+    together = f"undo {source}"[:_LONGEST]
     appends = [
         Append(
             batches=((stream, tuple(map(voided, uids[begin : begin + _OF_ONE]))),),

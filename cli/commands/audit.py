@@ -266,9 +266,23 @@ def export(folder: Path) -> None:
 @click.argument("case_id", metavar="ID")
 @click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
 @click.option("--reveal", is_flag=True, help="Personal text too. Needs the key file.")
+@click.option(
+    "--maker",
+    default="",
+    envvar="CASESTORE_ACTOR",
+    help="Who makes it, as the page names them. Default: CASESTORE_ACTOR.",
+)
+@click.option(
+    "--firm",
+    default="",
+    envvar="CASESTORE_FIRM",
+    help="For which firm, as the page names it. Default: CASESTORE_FIRM.",
+)
 @OLDER
 @shared
-def case_(case_id: str, out: Path, reveal: bool, held: Sequence[Path]) -> None:
+def case_(
+    case_id: str, out: Path, held: Sequence[Path], *, reveal: bool, maker: str, firm: str
+) -> None:
     """Write one case as evidence, with proofs and a page to read.
 
     OUT is a new folder, readable by its owner alone. It can be verified on a machine without the
@@ -278,11 +292,13 @@ def case_(case_id: str, out: Path, reveal: bool, held: Sequence[Path]) -> None:
     Examples:
       casestore audit case 4711 case-4711
       casestore audit case 4711 case-4711 --reveal
+      casestore audit case 4711 case-4711 --maker "Anna Ahrens" --firm "Kettles Ltd"
       casestore audit case 4711 case-4711 --held checkpoint-of-march
     """
     with settings().open_store() as store:
         name = case_id.removeprefix("case:")
-        bundle = write_bundle(store, name, out, reveal=reveal, held=read_checkpoints(held))
+        said = {"maker": maker, "firm": firm}
+        bundle = write_bundle(store, name, out, reveal=reveal, held=read_checkpoints(held), **said)
     if not for_people():
         print_object(
             {"folder": str(out), "events": len(bundle.events), "verifier": bundle.verifier}

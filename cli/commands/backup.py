@@ -11,7 +11,6 @@ import click
 
 from casestore import CaseStore
 from casestore.audit.folder import Folder
-from casestore.audit.held import HeldCheckpoint
 from casestore.backup.backup import StoreCopy
 from casestore.backup.backup import backup as make_backup
 from casestore.backup.backup import copy as copy_store
@@ -22,14 +21,14 @@ from casestore.errors import CannotTell, KeyFileError, StoreUnavailable
 from casestore.journal.place import shown_as
 from casestore.journal.url import SQLiteUrl, parse_url
 from casestore.keys.key_file import kek_id, load_key_file
-from casestore.privacy.erasure import reapply
+from casestore.privacy.erasure import lost, reapply
 from casestore.privacy.erasure_list import list_file
 from casestore.relay import relays
 from casestore.streams.customer import STORE
 from casestore.streams.wording import counted
 from casestore.tlog.note import Verifier
 from cli.terminal.access import note_access
-from cli.terminal.checkpoints import HELD, KEYS
+from cli.terminal.checkpoints import HELD, KEYS, read_checkpoints
 from cli.terminal.options import REFUSED, Usage, settings, shared
 from cli.terminal.output import for_people, print_lines, print_object
 from cli.terminal.progress import progress
@@ -123,7 +122,7 @@ def restore(file: Path, held: Sequence[Path], keys: Sequence[Verifier], no_reapp
       casestore --db postgresql:///desk restore monday.backup --held checkpoint-of-march
     """
     db = settings().db
-    notes = [HeldCheckpoint(str(path), path.read_bytes()) for path in held]
+    notes = read_checkpoints(held)
     note_access(db)
     with progress("events", None) as tick:
         restored = restore_backup(file, db, held=notes, keys=keys, progress=tick)
@@ -250,8 +249,20 @@ def _remarks(
             "erasures since the backup are not applied: `casestore privacy reapply` does it, from "
             "the list that is kept beside the key file"
         )
+    if missing := _lost(store):
+        yield (
+            f"{counted(missing, 'sealed erasure')} or more: neither this backup nor the list "
+            "beside the key file has them; put it back, and run `casestore privacy reapply`"
+        )
     if problem := _key_problem(store):
         yield problem
+
+
+def _lost(store: CaseStore) -> int:
+    try:
+        return lost(store) if store._vault.is_sealed else 0
+    except OSError:
+        return 0  # the doctor tells that the list cannot be read
 
 
 def _key_problem(store: CaseStore) -> str | None:

@@ -25,6 +25,7 @@ EXIT_CODES = {
 ENVIRONMENT = {
     "CASESTORE_URL": "The store, where --db is left out. Default: sqlite:///casestore.db.",
     "CASESTORE_ACTOR": "Who did what is recorded, where --actor is left out.",
+    "CASESTORE_FIRM": "The firm that evidence is made for, where --firm is left out.",
     "CASESTORE_KEY_FILE": "The key file. Default: FILE.key beside a SQLite store.",
     "CASESTORE_AUDIT_DIR": "The audit folder. Default: FILE.audit beside a SQLite store.",
     "CASESTORE_AUDIT_KEY": "The signing key. Default: key in the audit folder.",

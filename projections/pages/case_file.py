@@ -15,7 +15,7 @@ from typing import Any
 from markupsafe import Markup
 
 from casestore import History
-from casestore.audit.page import NOT_PROVEN
+from casestore.audit.explained import NOT_PROVEN
 from casestore.events import (
     Actor,
     Ask,

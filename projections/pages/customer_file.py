@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from casestore import History
-from casestore.audit.page import NOT_PROVEN
+from casestore.audit.explained import NOT_PROVEN
 from casestore.streams.customer import Customer
 from casestore.streams.kinds import fold_history
 from projections import reports

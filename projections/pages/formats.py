@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from casestore.audit.page import visible
+from casestore.audit.paper import visible
 from casestore.events import Money
 from casestore.streams.wording import clock, counted, duration
 

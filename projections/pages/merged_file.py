@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from casestore.audit.page import NOT_PROVEN
+from casestore.audit.explained import NOT_PROVEN
 from casestore.streams.history import History
 from projections.models.cases import CASES, CaseRow
 from projections.pages.happenings import Told, in_time, told

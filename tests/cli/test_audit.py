@@ -223,6 +223,22 @@ def test_on_either_database(
 # --- docs/audit.md
 
 
+def test_evidence_names_who_made_it_as_they_say(casestore: Casestore, tmp_path: Path) -> None:
+    casestore("audit", "seal").fine()
+    said = ("--maker", "Anna Ahrens", "--firm", "Kettles Ltd")
+    casestore("audit", "case", "roadshow", str(tmp_path / "out"), *said).fine()
+    page = (tmp_path / "out" / "page.html").read_text("utf-8")
+    assert "<dd>Anna Ahrens</dd>" in page
+    assert "<dd>Kettles Ltd</dd>" in page
+    casestore.env |= {"CASESTORE_ACTOR": "agent:bo", "CASESTORE_FIRM": "Pots Ltd"}
+    casestore("audit", "case", "roadshow", str(tmp_path / "other")).fine()
+    page = (tmp_path / "other" / "page.html").read_text("utf-8")
+    assert "<dd>agent:bo</dd>" in page
+    assert "<dd>Pots Ltd</dd>" in page
+    told = casestore("audit", "case", "roadshow", str(tmp_path / "no"), "--firm", "x" * 500_000)
+    assert len(told.failed(1)) < 300
+
+
 def blocks() -> list[str]:
     text = (ROOT / "docs" / "audit.md").read_text("utf-8")
     return re.findall(r"```sh\n(.*?)```", text, re.DOTALL)

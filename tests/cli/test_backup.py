@@ -97,6 +97,29 @@ def test_erasures_can_be_left(casestore: Casestore, tmp_path: Path) -> None:
     assert there("doctor").code == 0
 
 
+def test_a_list_that_lost_its_lines_is_told_of_where_erasures_were_sealed(
+    casestore: Casestore, tmp_path: Path
+) -> None:
+    db, file = tmp_path / "demo.db", tmp_path / "monday.backup"
+    casestore("audit", "key")
+    casestore("backup", str(file)).fine()
+    customer = casestore("case", "show", "roadshow", "--format", "json").fine().json["customer_id"]
+    casestore(
+        "privacy", "erase", customer, "--basis", "gdpr-17", "--yes", "--actor", "agent:anna"
+    ).fine()
+    casestore("audit", "seal").fine()
+    for each in tmp_path.glob("demo.db*"):
+        if each.is_file() and each.suffix != ".key":
+            each.unlink()
+    (tmp_path / "demo.db.key.erased").write_bytes(b"")
+    told = casestore("restore", str(file)).fine().out
+    assert "1 sealed erasure or more: neither this backup nor the list" in told
+    assert db.exists()
+    found = casestore("doctor")
+    assert found.code == 1
+    assert "lacks 1 erasure that was sealed" in " ".join(found.out.split())
+
+
 def test_held_checkpoints_and_keys(casestore: Casestore, tmp_path: Path) -> None:
     file, held = tmp_path / "monday.backup", tmp_path / "march"
     verifier = casestore("audit", "key").out.strip()

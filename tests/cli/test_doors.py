@@ -36,6 +36,16 @@ PATIENCE = 60
 """Seconds that no command takes, however busy the machine is."""
 
 
+POLICY = """
+name = "house"
+effective_from = 2026-03-01T00:00:00Z
+[conduct]
+max_agents = 2
+[calendar]
+timezone = "Europe/Berlin"
+"""
+
+
 class House:
     """A sealed store with an audit folder, evidence, a proof and a backup; and a copy to spoil."""
 
@@ -52,6 +62,9 @@ class House:
         self("backup", str(self.spoilt / "backup"))
         self("privacy", "erase", "k2", "--basis", "gdpr-17", "--yes")
         self("export", "--reveal", "-o", str(self.spoilt / "lines"))
+        self("audit", "seal")
+        self("privacy", "certificate", "k2", str(self.spoilt / "certificate"))
+        (self.spoilt / "policy").write_text(POLICY, "utf-8")
         shutil.rmtree(self.whole)
         shutil.copytree(self.spoilt, self.whole)
 
@@ -72,6 +85,7 @@ class House:
         assert "a fault in casestore" not in ran.err, (args, ran.err)
         assert ran.code in {0, 1, 2, 3}, (args, ran)
         assert "Traceback" not in ran.out + ran.err
+        assert "--db" in args or "the database does not answer" not in ran.err, (args, ran.err)
         assert time.process_time() - begun < PATIENCE
         return ran
 
@@ -232,6 +246,31 @@ def test_bundles_and_proofs(house: House, data: st.DataObject, how: Any) -> None
 
 @door
 @given(harm())
+def test_certificates(house: House, how: Any) -> None:
+    house.anew()
+    file = str(house.spoilt / "certificate")
+    house.spoil("certificate", harmed((house.whole / "certificate").read_bytes(), how))
+    key = str(house.spoilt / "s.db.audit" / "verifiers")
+    house("audit", "verify-certificate", file, "--key", key)
+    house("audit", "verify-certificate", file, "--key", key, "--held", file)
+
+
+@door
+@given(harm())
+@example(b"[goodwill]\nyear = 1e400\n")
+@example(b"a = " + b"[" * 10_000)
+def test_policies(house: House, how: Any) -> None:
+    house.anew()
+    file = str(house.spoilt / "policy")
+    house.spoil("policy", harmed((house.whole / "policy").read_bytes(), how))
+    house("policy", "check", file)
+    house("policy", "adopt", file)
+    house("policy", "show")
+    house("cases")
+
+
+@door
+@given(harm())
 def test_lists_of_erasures(house: House, how: Any) -> None:
     house.anew()
     house.spoil("s.key.erased", harmed((house.whole / "s.key.erased").read_bytes(), how))
@@ -366,3 +405,35 @@ def test_arguments_of_record(  # noqa: PLR0917  (each is an argument)
     for name, value in options.items():
         given += [f"--{name}", value]
     house("record", *given, "--", stream, type_, *fields)
+
+
+LONG = "x" * 1_000_000
+OF_ONE = """
+record,case:@,NoteAdded record,case:c1,@ record,case:c1,NoteAdded,@ record,case:c1,NoteAdded,@=a
+record,case:c1,IssueRaised,issue_id=@ record,case:c1,CaseReclassified,product=@
+record,case:c1,NoteAdded,text=a,--key,@ record,case:c1,NoteAdded,text=a,--source,@
+record,case:c1,NoteAdded,text=a,--actor,@ record,case:c1,NoteAdded,text=a,--actor,agent:@
+record,case:c1,NoteAdded,text=a,--expected-version,@ record,case:c1,NoteAdded,--json,@
+record,case:c1,NoteAdded,occurred_at=@ record,case:c1,PromiseKept,promise_id=@
+case,show,@ case,timeline,@ case,diff,@,1 case,diff,c1,@ customer,show,@ find,@ cases,--status,@
+cases,--format,@ cases,--case,@ cases,--tz,@ cases,--as-of,@ cases,--sort,@ cases,--limit,@
+promises,--agent,@ @ case,@ cases,--@ audit,prove,@ audit,prove,case:c1@,@ audit,verify-proof,@
+audit,case,@,out audit,case,c1,out,--firm,@ audit,verify,--key,@ audit,verify,--held,@
+audit,verify-bundle,@ cases,--db,@ cases,--db,sqlite:///@ cases,--db,postgresql://h/d?schema=@
+cases,--db,postgresql://h:@/d privacy,erase,@,--basis,x,--yes privacy,erase,k1,--basis,@,--yes
+privacy,status,@ privacy,due,--after,@ privacy,export,@,o privacy,certificate,@,o export,--stream,@
+import,@ restore,@ policy,check,@ events,@
+"""
+
+
+@pytest.mark.parametrize("asked", OF_ONE.split())
+def test_what_is_refused_is_not_repeated_at_length(house: House, asked: str) -> None:
+    """A log or a terminal must not be filled by whoever sends a long name."""
+    house.anew()
+    before = Path.cwd()
+    os.chdir(house.spoilt)
+    try:
+        ran = house(*(each.replace("@", LONG) for each in asked.split(",")))
+    finally:
+        os.chdir(before)
+    assert len(ran.out) + len(ran.err) < 4000

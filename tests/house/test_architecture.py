@@ -58,7 +58,7 @@ CHECKED_WITHOUT_A_STORE = [
 """What an auditor needs to check a proof or the evidence of a case."""
 READ_A_STORE_AS_A_WHOLE = {f"casestore.backup.{name}" for name in ("backup", "pg_dump", "snapshot")}
 """They copy the tables of a store, or of a dump, in one snapshot, where there is no recorder."""
-NAMES_THE_TABLE = {"casestore.doctor.examine"}
+NAMES_THE_TABLE = {"casestore.doctor.schema"}
 """It names the table in a finding, and asks the recorder about it."""
 MOST_FILES = {"casestore": 6, "projections": 4, "tests": 6}
 AT_THE_TOP = {

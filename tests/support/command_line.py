@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ENV = dict.fromkeys(
     (
         *("CASESTORE_URL", "CASESTORE_ACTOR", "CASESTORE_KEY_FILE", "CASESTORE_TZ"),
-        *("CASESTORE_DEBUG", "NO_COLOR"),
+        *("CASESTORE_FIRM", "CASESTORE_DEBUG", "NO_COLOR"),
     )
 )
 

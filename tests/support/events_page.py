@@ -39,7 +39,8 @@ message that names the stream, the event and what to do:
 - ids that are used already, or that are referred to and unknown. What belongs to another case of
   the same family (cases that are merged with one another at present) is named `case_id/id`;
 - new ids and codes with characters that people cannot see or tell apart (what is on record under
-  such an id goes on);
+  such an id goes on); so with an append's key, source, correlation and causation ids, but for those
+  that an import brings along;
 - an event of more than 4 MiB as stored JSON, its text included, and an append of more than 16;
 - a first event that is not `CaseOpened` (`CustomerRegistered` on a customer's stream), or a second
   one; a customer may be registered again after erasure, and once after the store did it by itself;

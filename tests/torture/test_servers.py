@@ -17,6 +17,11 @@ import psycopg
 import pytest
 
 from casestore import CaseStore, HistoryChanged, PersonalDataErased, StoreUnavailable
+from casestore.audit.evidence import write_bundle
+from casestore.audit.folder import Folder
+from casestore.audit.rows import origin
+from casestore.audit.sealing import seal
+from casestore.audit.verifying import verify
 from casestore.backup.backup import backup, restore
 from casestore.doctor.examine import examine
 from casestore.privacy.erasure import erase
@@ -380,6 +385,40 @@ def test_who_may_only_select_gets_reports(postgres_server: Server) -> None:
             assert list(reading.read(head)) == []
             with pytest.raises(HistoryChanged):
                 list(reading.read(head + 1))
+
+
+def test_a_policy_that_hides_rows_is_an_error_of_every_read(
+    postgres_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table stays as it is: without that, a case's last events would be gone in silence."""
+    monkeypatch.setenv("CASESTORE_AUDIT_DIR", str(tmp_path / "audit"))
+    with CaseStore.create(f"{postgres_server.url}&schema=hidden") as store:
+        store.append("case:1", stories.opened(), stories.issue())
+        Folder.of(store.url).make_key(origin(store))
+        seal(store)
+    with psycopg.connect(postgres_server.url, autocommit=True) as admin:
+        admin.execute("CREATE ROLE clerk LOGIN")
+        admin.execute("GRANT USAGE ON SCHEMA hidden TO clerk")
+        admin.execute("GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA hidden TO clerk")
+        admin.execute("ALTER TABLE hidden.stored_events ENABLE ROW LEVEL SECURITY")
+        admin.execute("CREATE POLICY hiding ON hidden.stored_events USING (originator_version < 2)")
+    url = postgres_server.url.replace("postgres@", "clerk@") + "&schema=hidden"
+    asked: tuple[Callable[[CaseStore], object], ...] = (
+        lambda s: s.history("case:1"),
+        lambda s: s.case("1"),
+        lambda s: list(s.read()),
+        lambda s: s.append("case:1", stories.noted()),
+        lambda s: write_bundle(s, "1", tmp_path / "bundle"),
+        verify,
+        seal,
+    )
+    with CaseStore.open(url) as store:
+        for ask in asked:
+            with pytest.raises(StoreUnavailable, match="affected by row-level security policy"):
+                ask(store)
+    ran = Casestore(url, CASESTORE_AUDIT_DIR=str(tmp_path / "audit"))("doctor")
+    assert ran.code in (1, 3)
+    assert "row-level security policy" in ran.out + ran.err
 
 
 # --- connections that cannot be had ----------------------------------------------------------

@@ -34,6 +34,7 @@ from casestore.append.form import LARGEST_APPEND, LARGEST_EVENT
 from casestore.doctor.examine import examine
 from casestore.journal.sqlite import SQLiteJournal
 from casestore.transfer.ndjson import MAX_LINE, export_lines, import_lines
+from casestore.transfer.undo import plan_undo, undo
 from tests.support.alter import alter
 from tests.support.notes import ANNA, T, note, opened
 from tests.support.stories import amended, issue
@@ -82,10 +83,10 @@ def test_texts_of_an_enumeration_and_of_any_script_are_taken(store: CaseStore) -
     class Source(StrEnum):
         MAIL = "mail"
 
-    store.append(CASE, note(), key="ключ \u200d", source=Source.MAIL, correlation_id="x" * 200)
+    store.append(CASE, note(), key="ключ é漢", source=Source.MAIL, correlation_id="x" * 200)
     *_, last = store.read()
     assert last.metadata.source == "mail"
-    assert store.append(CASE, note(), key="ключ \u200d").versions == (2,)
+    assert store.append(CASE, note(), key="ключ é漢").versions == (2,)
 
 
 WRONG: dict[str, tuple[Call, type[CaseStoreError]]] = {
@@ -277,6 +278,48 @@ def test_stored_streams_with_such_ids_can_still_be_used_and_moved(
     with CaseStore.create(f"sqlite:///{tmp_path}/moved.db") as moved:
         assert import_lines(moved, lines, trust_recorded_at=True).refused == ()
         assert moved.case(strange).customer_id == strange
+
+
+@pytest.mark.parametrize("field", ["key", "source", "correlation_id", "causation_id"])
+@pytest.mark.parametrize("strange", STRANGE.values(), ids=STRANGE)
+def test_texts_about_an_append_that_cannot_be_told_apart_are_refused(
+    store: CaseStore, field: str, strange: str
+) -> None:
+    """A key that looks like another one would record twice what was to be recorded once."""
+    said: dict[str, Any] = {field: strange * 30}
+    with pytest.raises(EventRefused, match=f"{field} has characters that people cannot") as refused:
+        store.append(CASE, note(), **said)
+    assert str(refused.value).isascii()
+    assert len(str(refused.value)) < 500
+    good = Append(batches=[(CASE, [note()])])
+    outcomes = store.write([Append(batches=[(CASE, [note()])], **said), good])
+    assert (type(outcomes[0]), outcomes[1]) == (EventRefused, True)
+
+
+def test_stored_texts_that_cannot_be_told_apart_stay_and_can_be_moved(
+    store: CaseStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    strange: dict[str, Any] = {
+        name: f"e\u0301\u202e {name}"
+        for name in ("key", "source", "correlation_id", "causation_id")
+    }
+    with monkeypatch.context() as as_before:
+        as_before.setattr(form, "is_plain", lambda _: True)
+        receipt = store.append(CASE, note(), **strange)
+    assert store.append(CASE, note(), **strange) == receipt  # sent again: it is on record
+    *_, last = store.read()
+    kept = {name: getattr(last.metadata, name) for name in strange}
+    assert kept == strange
+    lines = list(export_lines(store, reveal=True))
+    with CaseStore.create(f"sqlite:///{tmp_path}/copy.db") as copy:
+        assert import_lines(copy, lines).refused == ()
+        *_, moved = copy.read()
+        assert {name: getattr(moved.metadata, name) for name in strange} == kept
+        found = plan_undo(copy, strange["source"])
+        undo(copy, found, reason="other", actor=ANNA, authorised_by=ANNA)
+        *_, undone = copy.read()
+        assert undone.metadata.correlation_id == f"undo {strange['source']!a}"
+    assert not [found for found in examine(store) if found.level == "error"]
 
 
 def test_any_text_is_kept_that_utf_8_can_hold(store: CaseStore) -> None:

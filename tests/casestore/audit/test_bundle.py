@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 from hashlib import sha256
 from pathlib import Path
@@ -128,6 +129,8 @@ def edited_state(bundle: dict[str, Any]) -> None:
         (lambda b: b.update(verifier=b["verifier"][:-4] + "AAA="), "not|hash does not fit"),
         (lambda b: b.update(format="2"), "bundle.json is not as casestore writes it"),
         (lambda b: b.update(more="2"), "bundle.json is not as casestore writes it"),
+        # Without its zone a time would be another one on each machine, and so would the page.
+        (lambda b: b.update(made_at="2026-03-02T09:00:00"), "bundle.json is not as casestore"),
     ],
 )
 def test_spoilt_evidence_is_refused(small: str, tmp_path: Path, change: Change, says: str) -> None:
@@ -235,6 +238,9 @@ def test_evidence_of_another_version_has_another_page(small: str, tmp_path: Path
         event(3, words=None, opened=None, personal=None),
         event(3, words=None, opened=None, erased=True),
         lambda b: b["events"].pop(),
+        lambda b: b.update(made_at="2020-01-01T00:00:00Z"),
+        lambda b: b.update(maker="somebody", firm="else"),
+        lambda b: b.update(older=[{"size": 7, "path": []}]),
     ],
 )
 def test_what_no_proof_covers_is_signed_too(small: str, tmp_path: Path, change: Change) -> None:
@@ -250,6 +256,26 @@ def test_a_name_that_stands_twice_in_the_json_is_seen(small: str, tmp_path: Path
     path = tmp_path / "out" / "bundle.json"
     path.write_text(path.read_text("utf-8").replace("{", '{"stream": "case:c9",', 1), "utf-8")
     with pytest.raises(BundleRefused, match=r"bundle\.json is not what was signed"):
+        verify_bundle(tmp_path / "out", [key])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and pipes are of POSIX")
+@pytest.mark.parametrize("name", ["bundle.json", "page.html", "checkpoint", "verifier", "signed"])
+@pytest.mark.parametrize("what", ["a link", "a pipe", "3 GB"])
+def test_what_is_no_ordinary_file_of_evidence_is_not_read(
+    small: str, tmp_path: Path, name: str, what: str
+) -> None:
+    key, path = bundle_of(small, tmp_path / "out"), tmp_path / "out" / name
+    if what == "3 GB":
+        with path.open("r+b") as file:
+            file.truncate(3 << 30)  # it takes no room on the disk
+    else:
+        path.rename(tmp_path / "elsewhere")
+        if what == "a link":
+            path.symlink_to(tmp_path / "elsewhere")
+        else:
+            os.mkfifo(path)
+    with pytest.raises(BundleRefused, match=rf"{name} cannot be read: "):
         verify_bundle(tmp_path / "out", [key])
 
 

@@ -12,6 +12,7 @@ from casestore.audit.folder import Folder
 from casestore.audit.rows import origin
 from casestore.audit.sealing import seal
 from casestore.audit.tlog_export import export_log
+from casestore.errors import InvalidNote
 from casestore.keys.key_file import create_key_file, load_key_file
 from tests.support.command_line import Casestore
 from tests.support.sealed import opened, tampered, tell, verified
@@ -97,6 +98,22 @@ def test_a_link_in_the_place_of_a_file_is_not_written_through(
     ran = Casestore(url)("audit", "seal")
     assert ran.code != 0
     assert "it is a link, which is refused there" in ran.err
+
+
+@pytest.mark.parametrize("name", ["seals", "checkpoint", "verifiers"])
+def test_a_link_in_the_place_of_a_file_is_not_read(
+    url: str, folder: Path, tmp_path: Path, name: str
+) -> None:
+    path = max((folder / "seals").iterdir()) if name == "seals" else folder / name
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    with opened(url) as store:
+        tell(store, "c9", "k9")
+        with pytest.raises((SealRefused, InvalidNote), match="it is a link, which is refused"):
+            seal(store)
+    ran = Casestore(url)("audit", "verify")
+    assert ran.code != 0
+    assert "it is a link, which is refused there" in ran.out + ran.err
 
 
 def test_an_export_is_not_written_through_a_link(url: str, tmp_path: Path) -> None:

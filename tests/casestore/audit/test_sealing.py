@@ -328,6 +328,21 @@ def test_what_was_moved_or_slipped_in_is_named(
     assert says in tampered(url)
 
 
+@pytest.mark.parametrize("at", [0, -5, 2**62 + 1, 2**63 - 1])
+def test_an_event_at_a_position_that_no_store_gives_is_not_signed(
+    url: str, folder: Path, at: int
+) -> None:
+    """After one at the end of the range no append fits, and a reader that saw it sees no other."""
+    before = sorted(path.name for path in (folder / "seals").iterdir())
+    with opened(url) as store:
+        store.append("case:c3", stories.issue("i2"))
+        alter_positions(store, f"UPDATE {{t}} SET position = {at} WHERE position = 12")
+        with pytest.raises(StoreDamaged, match=rf"position {at} stands .* nothing was signed"):
+            seal(store)
+    assert sorted(path.name for path in (folder / "seals").iterdir()) == before
+    assert f"position {at}: stands" in tampered(url)
+
+
 def test_an_event_in_a_gap_of_the_past_is_named(url: str) -> None:
     with opened(url) as store:
         alter_positions(store, "UPDATE {t} SET position = position + 10 WHERE position > 8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from hashlib import sha256
@@ -202,7 +203,10 @@ def test_what_was_sealed_before_stays_as_it_is_and_new_events_are_proven(
     page = (tmp_path / "out" / "page.html").read_text("utf-8")
     assert page.count("· words proven<") == 1
     assert page.count("· words not proven<") == found.unproven
-    assert "This does not hold for words that are marked as not proven" in page
+    words = f"<li>1: shown, and proven: .*<li>{found.unproven}: shown, and not proven: "
+    assert re.search(words, page)
+    assert "sealed, unless they are marked as not proven</li>" in page
+    assert "<li>that words marked “not proven” are what was recorded</li>" in page
     ran = first.casestore("audit", "verify-bundle", str(tmp_path / "out")).fine().out
     assert "1 event: the words that it reveals are proven" in ran
     assert f"{found.unproven} events: words were deciphered by the store" in ran

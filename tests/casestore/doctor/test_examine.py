@@ -385,3 +385,12 @@ def test_values_of_other_types_in_a_file_are_told_of_by_everybody(
         assert ran.code in (0, 1, 2), ran
         assert "fault in casestore" not in ran.err
     assert Casestore(url)("doctor").code == 1
+
+
+def test_an_append_after_the_last_position_says_that_it_is_not_the_disk(tmp_path: Path) -> None:
+    with CaseStore.create(f"sqlite:///{tmp_path}/s.db") as store:
+        store.append("case:c2", stories.opened(customer_id="k1"))
+        alter(store, f"UPDATE {{t}} SET position = {2**63 - 1} WHERE position = 2")
+        with pytest.raises(StoreDamaged, match="no event can be appended: the last position"):
+            store.append("case:c2", stories.issue("i1"))
+        assert any("no append can come after it" in each.what for each in found(store))

@@ -32,6 +32,9 @@ from casestore import (
     StreamNotFound,
     Withheld,
 )
+from casestore.audit.folder import Folder
+from casestore.audit.rows import origin
+from casestore.audit.sealing import seal
 from casestore.doctor.examine import DoctorFinding, examine
 from casestore.journal.recorder import UNSCRUBBED
 from casestore.journal.rows import KeyRow
@@ -44,6 +47,7 @@ from casestore.privacy.erasure import (
     erasures,
     finish,
     holds,
+    lost,
     readable,
     reapply,
     requests,
@@ -321,6 +325,57 @@ def test_erasures_are_done_again_once(store: CaseStore) -> None:
     store.append("customer:c1", CustomerRegistered(occurred_at=T, actor=ANNA, name="back"))
     assert reapply(store, lines, actor=ANNA)[0][0].outcome == "on record"
     assert seen(store)["customer:c1"] == ["back"]
+
+
+def test_a_list_that_was_emptied_before_an_older_database_is_told_of(
+    store: CaseStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Words that were erased are back, and neither the database nor the list knows of it."""
+    monkeypatch.setenv("CASESTORE_AUDIT_DIR", str(tmp_path / "audit"))
+    Folder.of(store.url).make_key(origin(store))
+    seal(store)
+    key, path = keys(store)["c1"], list_file(store)
+    assert path is not None
+    gone(store, "c2")
+    seal(store)
+    gone(store)
+    seal(store)
+    put_back(store, key)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0])
+    assert lost(store) == 1
+    (finding,) = [each for each in findings(store) if each.where == "this database"]
+    assert (finding.level, finding.check) == ("error", "erasures")
+    assert finding.what.startswith("lacks 1 erasure that was sealed, and ")
+    path.write_bytes(b"")
+    assert lost(store) == 2
+    path.write_bytes(b"".join(lines))
+    assert lost(store) == 0
+    assert "this database" not in {each.where for each in findings(store)}
+    (tmp_path / "audit" / "checkpoint").write_text("no checkpoint")
+    path.write_bytes(b"")
+    assert lost(store) == 0  # `audit verify` tells of that
+
+
+def test_a_seal_from_before_erasures_were_counted_counts_for_nothing(
+    store: CaseStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CASESTORE_AUDIT_DIR", str(tmp_path / "audit"))
+    folder = Folder.of(store.url)
+    folder.make_key(origin(store))
+    gone(store)
+    seal(store)
+    (file,) = folder.seal_files()
+    kept = json.loads(file.read_text())
+    assert kept.pop("erasures") == 1
+    file.write_text(json.dumps(kept))
+    assert lost(store) == 0
+    store.append("case:2", note(None))
+    seal(store)
+    assert json.loads(folder.seal_files()[-1].read_text())["erasures"] == 1
+    gone(store, "c2")
+    seal(store)
+    assert json.loads(folder.seal_files()[-1].read_text())["erasures"] == 2
 
 
 def test_a_hold_from_back_then_stands_in_the_way(store: CaseStore) -> None:
