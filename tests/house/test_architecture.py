@@ -35,7 +35,7 @@ STEPS: dict[str, list[set[str]]] = {
         {"append"},
         {"store"},
         {"audit", "transfer"},
-        {"privacy", "relay"},
+        {"archive", "privacy", "relay"},
         {"backup", "doctor", "intake"},
     ],
     "projections": [
