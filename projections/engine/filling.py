@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from casestore import CaseStore
 from casestore.system.garbage import fewer_collections
-from projections.engine.maker import Made, Maker
+from projections.engine.fold import Made
+from projections.engine.maker import Maker
 from projections.engine.tables import Tables, Tracked, unavailable
 
 EVENTS = 4_000
