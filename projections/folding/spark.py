@@ -34,7 +34,7 @@ PATIENCE = 600.0
 """Seconds within which some worker must take a task: a cluster may have to start machines first."""
 _OFTEN = 0.1
 _LOOPBACK = "127.0.0.1"
-_errors_in = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception): (.+)$", re.M).findall
+_errors_in = re.compile(r"^(?:\w+\.)*(\w*(?:Error|Exception): .+)$", re.M).findall
 
 
 @contextmanager
@@ -159,13 +159,17 @@ def _spark(master: str | None) -> Iterator[Any]:
                 "PYSPARK_PYTHON", conf.get("spark.pyspark.python") or sys.executable
             )
             context = SparkContext(gateway=java.gateway, conf=conf)
+        told = ""
         try:
             yield context
+        except CaseStoreError as error:
+            told = str(error)
+            raise
         finally:
             with suppress(Exception):  # its Java may have ended
                 context.stop()
-    if java.log:
-        java.log.unlink(missing_ok=True)
+            if java.log and str(java.log) not in told:
+                java.log.unlink(missing_ok=True)
 
 
 def _settings(master: str | None) -> dict[str, str]:
@@ -193,7 +197,7 @@ def _java() -> _Java:
         said = log.read_text("utf-8", "replace").strip() or "it said nothing"
         log.unlink()
         raise StoreUnavailable(
-            f"Spark needs Java 17 or later, which does not start ({said.splitlines()[-1]}): "
+            f"Spark needs Java 17 or later, which does not start ({said.splitlines()[0]}): "
             "install it, as with apt install default-jre-headless, or name its folder in JAVA_HOME"
         ) from None
 
@@ -231,7 +235,7 @@ def _one_line() -> Iterator[None]:
             raise
         text = str(getattr(error, "java_exception", error))
         found = _errors_in(text)
-        why = found[-1] if found else brief(error)
+        why = (found[-1] if found else brief(error)).rpartition("Exception: ")[2]
         told = "" if (log := _java().log) is None else f"; see {log}"
         if "No module named" in why:
             why += "; casestore must be installed in the Python of every worker, PYSPARK_PYTHON"
