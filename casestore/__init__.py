@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         ConcurrencyConflict,
         CustomerErased,
         EventRefused,
+        FoldRefused,
         HistoryChanged,
         IdempotencyConflict,
         InvalidEvent,
@@ -65,7 +66,7 @@ _NAMES = {
     "casestore.append.request": "Append Outcome Receipt Retry",
     "casestore.errors": (
         "BadSignature BundleRefused CannotTell CaseStoreError ConcurrencyConflict "
-        "CustomerErased EventRefused HistoryChanged IdempotencyConflict InvalidEvent "
+        "CustomerErased EventRefused FoldRefused HistoryChanged IdempotencyConflict InvalidEvent "
         "InvalidMapping InvalidNote InvalidPolicy InvalidStream KeyFileError Mistake NotRelayed "
         "NotSigned ProofRefused SealRefused StoreDamaged StoreExists StoreNotFound "
         "StoreUnavailable StreamNotFound UnreadableInput"
@@ -148,6 +149,7 @@ __all__ = [
     "EventRefused",
     "FinalDecisionGiven",
     "FindingMade",
+    "FoldRefused",
     "Gesture",
     "GestureDeclined",
     "GestureGiven",

@@ -24,7 +24,8 @@
     ├── NotSigned             a checkpoint is signed by none of the keys asked for
     ├── BadSignature          a checkpoint was changed after it was signed
     ├── ProofRefused          a proof does not prove what it should
-    └── BundleRefused         an evidence bundle was changed, or is incomplete
+    ├── BundleRefused         an evidence bundle was changed, or is incomplete
+    └── FoldRefused           a fold is not whole, was changed, or is of another store or version
 
 A message names the stream and the event that it is about, and says what to do next. It never holds
 personal text.
@@ -150,6 +151,10 @@ class ProofRefused(CaseStoreError):
 
 class BundleRefused(CaseStoreError):
     """The evidence bundle was changed after it was made, or is incomplete."""
+
+
+class FoldRefused(CaseStoreError):
+    """The folder of a fold is not whole, was changed, or is of another store or version."""
 
 
 class Mistake(NamedTuple):
