@@ -93,5 +93,3 @@ def left_in(folder: Path, group: int, of: int) -> Iterator[tuple[list[PlainRow],
                     yield _decode(file.read(size))
                 else:
                     file.seek(size, os.SEEK_CUR)
-
-

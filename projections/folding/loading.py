@@ -95,9 +95,7 @@ def _filled(
         yield part.events, sums
 
 
-def _loaded(
-    where: Tables, folder: Path, part: Done, projection: Projection, table: Tracked
-) -> Sum:
+def _loaded(where: Tables, folder: Path, part: Done, projection: Projection, table: Tracked) -> Sum:
     path, found = file_of(folder, projection.name, part.number), Sum()
     for rows in read_part(path, projection):
         found = found.plus(Sum.of(rows))

@@ -77,9 +77,7 @@ class Parts:
 
 
 @contextmanager
-def writing_parts(
-    folder: Path, number: int, projections: Sequence[Projection]
-) -> Iterator[Parts]:
+def writing_parts(folder: Path, number: int, projections: Sequence[Projection]) -> Iterator[Parts]:
     """Write the files of a task."""
     parts = Parts(folder, number, projections)
     try:

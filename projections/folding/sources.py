@@ -67,6 +67,7 @@ class Families(NamedTuple):
 _MERGES = "_merges"
 """The file with the merges of an archive, in the folder of a fold."""
 
+
 def made_of(
     source: Bucket | Range | Families,
     projections: Sequence[Projection],

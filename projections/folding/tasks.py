@@ -24,9 +24,9 @@ from casestore.system.files import sync, write_whole
 from casestore.system.garbage import fewer_collections
 from projections.engine.fold import Made
 from projections.engine.sums import Sum
-from projections.folding.parts import writing_parts
 from projections.folding.left import Left
-from projections.folding.sources import Bucket, Families, NOTHING, Newest, Range, made_of
+from projections.folding.parts import writing_parts
+from projections.folding.sources import NOTHING, Bucket, Families, Newest, Range, made_of
 from projections.projection import Projection
 
 
