@@ -111,6 +111,7 @@ def run(task: Task) -> Done:
     rows = {name: Rows(each.rows, each.text) for name, each in sums.items()}
     done = Done(task.number, events, parts.left.events, newest, rows, parked)
     place = note_of(folder, task.number)
+    place.parent.mkdir(exist_ok=True)
     write_whole(place, msgspec.json.encode(done), 0o666)
     sync(place.parent)
     return done
