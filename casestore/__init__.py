@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ConcurrencyConflict,
         CustomerErased,
         EventRefused,
+        FoldRefused,
         HistoryChanged,
         IdempotencyConflict,
         InvalidEvent,
@@ -68,7 +69,7 @@ _NAMES = {
     "casestore.errors": (
         "ArchiveDamaged ArchiveRefused "
         "BadSignature BundleRefused CannotTell CaseStoreError ConcurrencyConflict "
-        "CustomerErased EventRefused HistoryChanged IdempotencyConflict InvalidEvent "
+        "CustomerErased EventRefused FoldRefused HistoryChanged IdempotencyConflict InvalidEvent "
         "InvalidMapping InvalidNote InvalidPolicy InvalidStream KeyFileError Mistake NotRelayed "
         "NotSigned ProofRefused SealRefused StoreDamaged StoreExists StoreNotFound "
         "StoreUnavailable StreamNotFound UnreadableInput"
@@ -153,6 +154,7 @@ __all__ = [
     "EventRefused",
     "FinalDecisionGiven",
     "FindingMade",
+    "FoldRefused",
     "Gesture",
     "GestureDeclined",
     "GestureGiven",

@@ -26,7 +26,8 @@
     ├── ProofRefused          a proof does not prove what it should
     ├── BundleRefused         an evidence bundle was changed, or is incomplete
     ├── ArchiveRefused        a folder is no archive, or another one than was asked for
-    └── ArchiveDamaged        a file of an archive is missing, or not as casestore wrote it
+    ├── ArchiveDamaged        a file of an archive is missing, or not as casestore wrote it
+    └── FoldRefused           a fold is not whole, was changed, or is of another store or version
 
 A message names the stream and the event that it is about, and says what to do next. It never holds
 personal text.
@@ -160,6 +161,10 @@ class ArchiveRefused(CaseStoreError):
 
 class ArchiveDamaged(CaseStoreError):
     """A file of an archive is missing, or is not as casestore wrote it."""
+
+
+class FoldRefused(CaseStoreError):
+    """The folder of a fold is not whole, was changed, or is of another store or version."""
 
 
 class Mistake(NamedTuple):

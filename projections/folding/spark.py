@@ -1,11 +1,11 @@
-"""Runs tasks on Apache Spark, which only schedules them: one task is one partition of an RDD.
+"""Runs the tasks of a fold on Apache Spark, which only schedules them: each is a partition.
 
 A task reads by casestore's own readers what it folds, and writes its own files. So Spark moves no
 events, nothing is shuffled, and nothing rests on its order. A task that runs twice, because a worker
-was lost, leaves the same files. There is no session, and so no catalogue, which would leave files
-behind.
+was lost, leaves the same files. There is no session of Spark SQL, and so no catalogue, which would
+leave files behind.
 
-What a task is, is sent from Spark's driver to its workers, and is in no plan, setting or log of it.
+What a task is goes from Spark's driver to its workers, and into no plan, setting or log of it.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,51 +38,57 @@ _LOOPBACK = "127.0.0.1"
 _errors_in = re.compile(r"^(?:\w+\.)*(\w*(?:Error|Exception): .+)$", re.M).findall
 
 
-@contextmanager
-def on_spark(
-    master: str | None = None,
+def spark(
+    master: str | None,
+    number: int,
     *,
     running: Callable[[Task], Done] = run,
     patience: float = PATIENCE,
-) -> Iterator[Engine]:
-    """An engine that runs tasks on Spark. Spark is started for the first of them.
+) -> Engine:
+    """Spark, as `tasks.Engine` asks. It is started for the tasks, and stopped after them.
 
-    Workers run the Python that PYSPARK_PYTHON names, or this one's path if it is not set. It must
-    have the same version of casestore.
+    Workers run the Python that PYSPARK_PYTHON names, or that of this one's path if it is not set.
+    It must have the same version of casestore.
 
     Args:
-        master: where Spark is, like `spark://host:7077`; if left out, what spark-submit or
-            spark-defaults.conf say, else the cores of this machine.
+        master: where Spark is, like `spark://host:7077`. If left out, what spark-submit or
+            spark-defaults.conf say, else this machine.
+        number: how many tasks run at a time on this machine.
         running: runs a task. Workers import it.
         patience: seconds within which a worker must take a task.
 
+    The engine raises StoreUnavailable: there is no Java, the master does not answer, no worker takes
+    a task, or a task failed for a reason that is none of ours.
+
     Raises:
         ImportError: PySpark is not installed.
-        StoreUnavailable: there is no Java, the master does not answer, no worker takes a task, or
-            a task failed for a reason that is none of ours.
     """
-    with ExitStack() as stack:
-        context = cache(lambda: stack.enter_context(_spark(master)))
+    if find_spec("pyspark") is None:
+        raise ImportError("Spark needs PySpark: pip install 'casestore[spark]'")
 
-        def engine(tasks: Sequence[Task]) -> Iterator[Done]:
-            if tasks:
-                with _one_line():
-                    yield from _done(context(), running, tasks, patience)
+    def engine(tasks: Sequence[Task]) -> Iterator[Done]:
+        if not tasks:
+            return
+        if master is not None:
+            _check_that_it_answers(master)
+        java = _java()
+        with _one_line(java.log), _context(java, master, number) as context:
+            yield from _done(context, running, tasks, patience)
 
-        yield engine
+    return engine
 
 
 def _done(
-    spark: Any, running: Callable[[Task], Done], tasks: Sequence[Task], patience: float
+    context: Any, running: Callable[[Task], Done], tasks: Sequence[Task], patience: float
 ) -> Iterator[Done]:
     from pyspark.accumulators import AddingAccumulatorParam  # noqa: PLC0415  (it is an extra)
 
     # What a task adds arrives when the task has ended, and counts once, however often it ran.
-    arrived = spark.accumulator([], AddingAccumulatorParam([]))
+    arrived = context.accumulator([], AddingAccumulatorParam([]))
     one = partial(_run, running, version("casestore"), arrived)
     yielded, deadline = 0, time.monotonic() + patience
     with ThreadPoolExecutor(1) as thread:
-        job = thread.submit(spark.parallelize(tasks, len(tasks)).foreach, one)
+        job = thread.submit(context.parallelize(tasks, len(tasks)).foreach, one)
         try:
             while yielded < len(tasks):
                 wait([job], _OFTEN)
@@ -93,15 +100,15 @@ def _done(
                     yielded += 1
                 if ended:
                     job.result()
-                elif not yielded and time.monotonic() > deadline and not _busy(spark):
+                elif not yielded and time.monotonic() > deadline and not _busy(context):
                     raise StoreUnavailable(
-                        f"no worker of {spark.master} has taken a task for {patience:.0f} seconds: "
-                        "see the master's page for workers with free cores and memory"
+                        f"no worker of {context.master} has taken a task for {patience:.0f} "
+                        "seconds: see the master's page for workers with free cores and memory"
                     )
         finally:
             if not job.done():
                 with suppress(Exception):  # its Java may have ended
-                    spark.cancelAllJobs()
+                    context.cancelAllJobs()
 
 
 def _run(running: Callable[[Task], Done], ours: str, arrived: Any, task: Task) -> None:
@@ -114,14 +121,17 @@ def _run(running: Callable[[Task], Done], ours: str, arrived: Any, task: Task) -
         found = running(task)
     except CaseStoreError as error:
         found = error
+    except FileNotFoundError as error:
+        why = "all machines must see the folders at the same place"
+        found = StoreUnavailable(f"{here} cannot find {error.filename}: {why}")
     except OSError as error:
         found = StoreUnavailable(f"{here}: {error}")
     arrived.add([found])
 
 
-def _busy(spark: Any) -> bool:
+def _busy(context: Any) -> bool:
     """Whether some worker runs a task."""
-    tracker = spark.statusTracker()
+    tracker = context.statusTracker()
     stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
     return any(stage and stage.numActiveTasks for stage in stages)
 
@@ -135,49 +145,6 @@ class _Java(NamedTuple):
     gateway: Any
     log: Path | None
     """What it says; None where spark-submit has started it."""
-
-
-@contextmanager
-def _spark(master: str | None) -> Iterator[Any]:
-    """A context of Spark."""
-    try:
-        from pyspark import SparkConf, SparkContext  # noqa: PLC0415  (it is an extra)
-    except ImportError:
-        raise ImportError("Spark needs PySpark: pip install 'casestore[spark]'") from None
-    if master:
-        _check_that_it_answers(master)
-    java = _java()
-    with _ctrl_c():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a pandas that we do not use
-            conf = SparkConf(_jvm=java.gateway.jvm)
-            if master:
-                conf.setMaster(master)
-            for name, value in _settings(conf.get("spark.master")).items():
-                conf.setIfMissing(name, value)
-            os.environ.setdefault(
-                "PYSPARK_PYTHON", conf.get("spark.pyspark.python") or sys.executable
-            )
-            context = SparkContext(gateway=java.gateway, conf=conf)
-        told = ""
-        try:
-            yield context
-        except CaseStoreError as error:
-            told = str(error)
-            raise
-        finally:
-            with suppress(Exception):  # its Java may have ended
-                context.stop()
-            if java.log and str(java.log) not in told:
-                java.log.unlink(missing_ok=True)
-
-
-def _settings(master: str | None) -> dict[str, str]:
-    """What we set where spark-submit and spark-defaults.conf do not."""
-    ours = {"spark.app.name": "casestore", "spark.master": "local[*]", "spark.ui.enabled": "false"}
-    if (master or "local").startswith("local"):
-        ours |= {"spark.driver.host": _LOOPBACK, "spark.driver.bindAddress": _LOOPBACK}
-    return ours
 
 
 @cache
@@ -200,6 +167,41 @@ def _java() -> _Java:
             f"Spark needs Java 17 or later, which does not start ({said.splitlines()[0]}): "
             "install it, as with apt install default-jre-headless, or name its folder in JAVA_HOME"
         ) from None
+
+
+@contextmanager
+def _context(java: _Java, master: str | None, number: int) -> Iterator[Any]:
+    """A context of Spark, which is stopped at the end."""
+    from pyspark import SparkConf, SparkContext  # noqa: PLC0415  (it is an extra)
+
+    with _ctrl_c():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about a pandas that we do not use
+            conf = SparkConf(_jvm=java.gateway.jvm)  # with what spark-defaults.conf says
+            if master is not None:
+                conf.setMaster(master)
+            for name, value in _settings(conf.get("spark.master"), number).items():
+                conf.setIfMissing(name, value)
+            python = conf.get("spark.pyspark.python") or sys.executable
+            os.environ.setdefault("PYSPARK_PYTHON", python)
+            context = SparkContext(gateway=java.gateway, conf=conf)
+        try:
+            yield context
+        finally:
+            with suppress(Exception):  # its Java may have ended
+                context.stop()
+
+
+def _settings(master: str | None, number: int) -> dict[str, str]:
+    """What we set where nobody else does."""
+    ours = {
+        "spark.app.name": "casestore",
+        "spark.master": f"local[{number}]",
+        "spark.ui.enabled": "false",
+    }
+    if master is None or master.startswith("local"):
+        ours |= {"spark.driver.host": _LOOPBACK, "spark.driver.bindAddress": _LOOPBACK}
+    return ours
 
 
 def _check_that_it_answers(master: str) -> None:
@@ -226,17 +228,21 @@ def _ctrl_c() -> Iterator[None]:
 
 
 @contextmanager
-def _one_line() -> Iterator[None]:
-    """Turn an error of Spark's into one of ours: Java's trace stays in the log."""
+def _one_line(log: Path | None) -> Iterator[None]:
+    """Turn an error of Spark into one of ours, which names the log. It is removed otherwise."""
+    named = None
     try:
         yield
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in ("py4j", "pyspark"):
             raise
-        text = str(getattr(error, "java_exception", error))
-        found = _errors_in(text)
+        named = log
+        found = _errors_in(str(getattr(error, "java_exception", error)))
         why = (found[-1] if found else brief(error)).rpartition("Exception: ")[2]
-        told = "" if (log := _java().log) is None else f"; see {log}"
         if "No module named" in why:
             why += "; casestore must be installed in the Python of every worker, PYSPARK_PYTHON"
+        told = f"; see {log}" if log else ""
         raise StoreUnavailable(f"Spark ended the job: {why}{told}") from None
+    finally:
+        if log is not None and named is None:
+            log.unlink(missing_ok=True)

@@ -45,7 +45,7 @@ STEPS: dict[str, list[set[str]]] = {
         {"rules"},
         {"read_models"},
         {"engine"},
-        {"query"},
+        {"folding", "query"},
         {"reports"},
         {"exports", "pages"},
         {"serve"},
