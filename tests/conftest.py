@@ -21,7 +21,7 @@ from tests.support.postgres_server import (
     binaries,
     own_server,
 )
-from tests.support.spark_cluster import Cluster, NoSpark, cluster
+from tests.support.spark_cluster import Cluster, NoSpark, cluster, environment
 
 REQUIRED = "CASESTORE_REQUIRE_POSTGRES"
 BROWSER_REQUIRED = "CASESTORE_REQUIRE_CHROMIUM"
@@ -139,9 +139,13 @@ def spark_cluster(
     pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:
     """Give a cluster of Spark on loopback: a master and two workers of one core each."""
+    folder = tmp_path_factory.mktemp("spark")
     with ExitStack() as stack:
+        patched = stack.enter_context(pytest.MonkeyPatch.context())
+        for name, value in environment(folder).items():
+            patched.setenv(name, value)
         try:
-            running = stack.enter_context(cluster(tmp_path_factory.mktemp("spark")))
+            running = stack.enter_context(cluster(folder))
         except NoSpark as error:
             raise _absent(SPARK_REQUIRED, f"{NO_SPARK}{error}") from None
         _ran(pytestconfig).add(f"Spark tests: ran on {running.version}")

@@ -1,9 +1,9 @@
 """Runs the tasks of a fold on Apache Spark, which only schedules them: each is a partition.
 
 A task reads by casestore's own readers what it folds, and writes its own files. So Spark moves no
-events, nothing is shuffled, and nothing rests on its order. A task that runs twice, because a worker
-was lost, leaves the same files. There is no session of Spark SQL, and so no catalogue, which would
-leave files behind.
+events, nothing is shuffled, and nothing rests on its order. A task that runs twice, because a
+worker was lost, leaves the same files. There is no session of Spark SQL, and so no catalogue, which
+would leave files behind.
 
 What a task is goes from Spark's driver to its workers, and into no plan, setting or log of it.
 """
@@ -57,8 +57,8 @@ def spark(
         running: runs a task. Workers import it.
         patience: seconds within which a worker must take a task.
 
-    The engine raises StoreUnavailable: there is no Java, the master does not answer, no worker takes
-    a task, or a task failed for a reason that is none of ours.
+    The engine raises StoreUnavailable: there is no Java, the master does not answer, no worker
+    takes a task, or a task failed for a reason that is none of ours.
 
     Raises:
         ImportError: PySpark is not installed.
@@ -213,7 +213,9 @@ def _check_that_it_answers(master: str) -> None:
         with suppress(OSError, ValueError):
             socket.create_connection((host, int(port)), 10).close()
             return
-    raise StoreUnavailable(f"no Spark master answers at {master}: is it started, and that its port?")
+    raise StoreUnavailable(
+        f"no Spark master answers at {master}: is it started, and that its port?"
+    )
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """A standalone cluster of Spark on loopback: a master and workers, each a process of its own.
 
-All their files are in one folder, and their ports are free ones. A worker's executors and what
-these run are in its process group, but for Python's daemon, which ends when its executor has.
+All their files are in one folder, and their ports are free ones. A worker's executors are in its
+process group. The Python processes that run tasks are not; they end when their executor has.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from tests.support.processes import wait_until
 
 _CLASS = "org.apache.spark.deploy"
 
-# A test run that is killed runs no `finally`: when the stdin of this process ends, so does the group
-# of the program that it runs.
+# A test run that is killed runs no `finally`: when the stdin of this process ends, it kills its
+# group, and so the program that it runs.
 GUARDED = '"$@" & read -r _; kill -KILL 0'
 
 
@@ -36,6 +36,7 @@ class Daemon:
 
     def __init__(self, folder: Path, *command: str) -> None:
         folder.mkdir()
+        self.name = folder.name
         self.log = folder / "log"
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -44,7 +45,7 @@ class Daemon:
                 stdout=log,
                 stderr=log,
                 cwd=folder,
-                env=_environment(folder),
+                env={**os.environ, **environment(folder)},
                 start_new_session=True,
             )
 
@@ -71,40 +72,45 @@ class Cluster:
     """A master and its workers."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._master = self._start("master.Master", "--host", "127.0.0.1", "--port", "0")
+        self.folder = folder
         self.workers: list[Daemon] = []
+        self._master = self._start("master.Master", "--host", "127.0.0.1", "--port", "0")
         self.url = self._master.said(r"Starting Spark master at (spark://\S+)")
+        self.version = self._master.said(r"Running (Spark version \S+)")
 
-    def add_worker(self) -> Daemon:
-        """Start a worker of one core, and wait until the master has it."""
+    def add_workers(self, number: int) -> None:
+        """Start workers of one core, and wait until the master has them."""
         asked = ("--host", "127.0.0.1", "--cores", "1", "--memory", "1g")
-        worker = self._start("worker.Worker", *asked, self.url)
-        self.workers.append(worker)
-        worker.said(r"(Successfully registered) with master")
-        return worker
+        added = [self._start("worker.Worker", *asked, self.url) for _ in range(number)]
+        self.workers += added
+        for worker in added:
+            worker.said(r"(Successfully registered) with master")
+
+    def kill(self, name: str) -> None:
+        """Kill -9 a worker and its executors."""
+        worker = next(each for each in self.workers if each.name == name)
+        self.workers.remove(worker)
+        worker.kill()
 
     def _start(self, program: str, *options: str) -> Daemon:
-        folder = self._folder / f"{program.partition('.')[0]}-{len(list(self._folder.iterdir()))}"
+        folder = self.folder / f"{program.partition('.')[0]}-{len(list(self.folder.iterdir()))}"
         command = [str(home() / "bin" / "spark-class"), f"{_CLASS}.{program}", "--webui-port", "0"]
         return Daemon(folder, *command, *options)
 
     def stop(self) -> None:
+        """Kill -9 all of it."""
         for each in (*self.workers, self._master):
             each.kill()
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    """Of a daemon, and so of what it starts: workers find the tests' own modules too."""
-    given = {name: value for name, value in os.environ.items() if not name.startswith("SPARK_")}
-    places = ("SPARK_LOCAL_DIRS", "SPARK_WORKER_DIR", "SPARK_LOG_DIR")
+def environment(folder: Path) -> dict[str, str]:
+    """Of all processes of Spark, drivers too. Those on a worker find the tests' modules as well."""
     return {
-        **given,
-        **dict.fromkeys(places, str(folder)),
+        **dict.fromkeys(("SPARK_LOCAL_DIRS", "SPARK_WORKER_DIR", "SPARK_LOG_DIR"), str(folder)),
+        "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # they start faster
         "PYTHONPATH": str(ROOT),
         "SPARK_DAEMON_MEMORY": "256m",
         "SPARK_LOCAL_IP": "127.0.0.1",
-        "SPARK_NO_DAEMONIZE": "1",
     }
 
 
@@ -124,8 +130,7 @@ def cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
         raise NoSpark("there is no Java: install a runtime, 17 or later")
     running = Cluster(folder)
     try:
-        for _ in range(workers):
-            running.add_worker()
+        running.add_workers(workers)
         yield running
     finally:
         running.stop()
