@@ -178,6 +178,7 @@ def _context(java: _Java, master: str | None, number: int) -> Iterator[Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about a pandas that we do not use
             conf = SparkConf(_jvm=java.gateway.jvm)  # with what spark-defaults.conf says
+            conf.setAppName("casestore")
             if master is not None:
                 conf.setMaster(master)
             for name, value in _settings(conf.get("spark.master"), number).items():
@@ -194,11 +195,7 @@ def _context(java: _Java, master: str | None, number: int) -> Iterator[Any]:
 
 def _settings(master: str | None, number: int) -> dict[str, str]:
     """What we set where nobody else does."""
-    ours = {
-        "spark.app.name": "casestore",
-        "spark.master": f"local[{number}]",
-        "spark.ui.enabled": "false",
-    }
+    ours = {"spark.master": f"local[{number}]", "spark.ui.enabled": "false"}
     if master is None or master.startswith("local"):
         ours |= {"spark.driver.host": _LOOPBACK, "spark.driver.bindAddress": _LOOPBACK}
     return ours
@@ -213,9 +210,7 @@ def _check_that_it_answers(master: str) -> None:
         with suppress(OSError, ValueError):
             socket.create_connection((host, int(port)), 10).close()
             return
-    raise StoreUnavailable(
-        f"no Spark master answers at {master}: is it started, and that its port?"
-    )
+    raise StoreUnavailable(f"no Spark master answers at {master}; start it, or name another")
 
 
 @contextmanager

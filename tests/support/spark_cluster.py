@@ -107,6 +107,7 @@ def environment(folder: Path) -> dict[str, str]:
     """Of all processes of Spark, drivers too. Those on a worker find the tests' modules as well."""
     return {
         **dict.fromkeys(("SPARK_LOCAL_DIRS", "SPARK_WORKER_DIR", "SPARK_LOG_DIR"), str(folder)),
+        "SPARK_CONF_DIR": str(folder / "conf"),
         "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # they start faster
         "PYTHONPATH": str(ROOT),
         "SPARK_DAEMON_MEMORY": "256m",
@@ -128,6 +129,11 @@ def cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
     home()
     if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
         raise NoSpark("there is no Java: install a runtime, 17 or later")
+    # Spark notes there all that it knows of a job.
+    noted = f"spark.eventLog.enabled true\nspark.eventLog.dir file://{folder}/events\n"
+    (folder / "events").mkdir()
+    (folder / "conf").mkdir()
+    (folder / "conf" / "spark-defaults.conf").write_text(f"{noted}spark.eventLog.compress false\n")
     running = Cluster(folder)
     try:
         running.add_workers(workers)

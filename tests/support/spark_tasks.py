@@ -1,11 +1,15 @@
-"""Tasks of a fold that wait on a worker of Spark until a test lets them go on."""
+"""What workers of Spark do with tasks in tests: wait until they may go on, or fail."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from casestore import StoreDamaged
 from projections.folding.tasks import Done, Task, run
 from tests.support.processes import wait_until
+
+LONG = 300.0
+"""Seconds: Spark starts several Java processes on a machine that may have other work."""
 
 
 class Gate:
@@ -19,7 +23,7 @@ class Gate:
         """Note the task and the worker that runs it, and wait."""
         # An executor runs in the folder of its application, in that of its worker.
         (self._folder / f"{task}.{Path.cwd().parents[1].name}").touch()
-        wait_until((self._folder / "open").exists)
+        wait_until((self._folder / "open").exists, LONG)
 
     def workers(self) -> set[str]:
         """The workers on which a task has begun."""
@@ -34,3 +38,20 @@ def run_gated(task: Task) -> Done:
     """Run a task when its gate is open."""
     Gate(task.out).wait(task.number)
     return run(task)
+
+
+def find_damage(task: Task) -> Done:
+    """Raise one of our errors for the third task."""
+    if task.number == 2:
+        raise StoreDamaged("case:4711 has version 3 in the place of version 2")
+    return Done(task.number, 0, 0, (0, ""), {}, {})
+
+
+def find_no_folder(task: Task) -> Done:
+    """Look for a folder that only the driver's machine has."""
+    raise FileNotFoundError(2, "No such file or directory", f"{task.out}/promises")
+
+
+def divide_by_zero(task: Task) -> Done:
+    """Have a mistake."""
+    raise ZeroDivisionError(f"in task {task.number}")
