@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -14,9 +13,11 @@ from casestore.archive.manifest import MOST_BUCKETS
 from casestore.archive.writing import BUCKETS
 from casestore.streams.wording import counted
 from casestore.tlog.note import Verifier
+from cli.commands.archive_fold import fold, load
 from cli.terminal.checkpoints import HELD, KEYS, read_checkpoints
+from cli.terminal.extras import with_extra
 from cli.terminal.files import whole_file
-from cli.terminal.options import Usage, settings, shared
+from cli.terminal.options import settings, shared
 from cli.terminal.output import for_people, print_object, readable
 from cli.terminal.progress import progress
 from cli.terminal.text import visible
@@ -24,15 +25,6 @@ from cli.views.verified import print_verified
 
 DIR = click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 """The folder of an archive."""
-
-
-@contextmanager
-def with_extra() -> Iterator[None]:
-    """Raise Usage where an extra is missing."""
-    try:
-        yield
-    except ImportError as error:
-        raise Usage(str(error)) from None
 
 
 @click.group()
@@ -49,7 +41,12 @@ def archive() -> None:
       casestore archive write /srv/archive
       casestore archive verify /srv/archive --key verifier.txt
       casestore archive read /srv/archive --stream case:4711
+      casestore archive fold /srv/archive --out /srv/rows
     """
+
+
+archive.add_command(fold)
+archive.add_command(load)
 
 
 @archive.command()
