@@ -186,7 +186,7 @@ def _contradictions(manifest: Manifest) -> Iterator[str]:
 def keep_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest, durably, whole or not at all. Raises OSError."""
     data = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
-    write_whole(folder / "manifest.json", data + b"\n", 0o666)
+    write_whole(folder / "manifest.json", data + b"\n", 0o600)
     sync(folder)
 
 

@@ -70,7 +70,8 @@ class _File:
         self._pa, parquet = pyarrow()
         self._schema = schema(self._pa)
         self._path = path
-        self._file = path.open("xb")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        self._file = os.fdopen(os.open(path, flags, 0o600), "wb")
         self._writer: Any = parquet.ParquetWriter(self._file, self._schema, **WRITING)
         self._rows: list[PlainRow] = []
         self._chunks: list[Any] = []

@@ -12,11 +12,13 @@ from typing import Any
 
 from casestore.archive.columns import COLUMNS, rows_of, schema
 from casestore.archive.manifest import Bucket, Manifest, Part, read_manifest
-from casestore.errors import ArchiveDamaged, ArchiveRefused
+from casestore.errors import ArchiveDamaged, StoreNotFound
 from casestore.journal.questions import MERGES
 from casestore.journal.rows import PlainRow
 from casestore.transfer.parquet import pyarrow
 
+RESTORE = "restore it from a copy of the archive"
+"""What to do where a file is damaged."""
 _BY_STREAM = itemgetter(1, 2)
 _STREAM = list(COLUMNS).index("stream")
 _WITHOUT_WORDS = [name for name in COLUMNS if name != "personal"]
@@ -32,7 +34,8 @@ class Archive:
 
     Raises:
         ImportError: pyarrow is not installed.
-        ArchiveRefused: there is no archive, or one of a later version.
+        StoreNotFound: there is no archive.
+        ArchiveRefused: it is something else, or of a later version.
         ArchiveDamaged: the manifest is not as casestore writes it.
     """
 
@@ -41,7 +44,7 @@ class Archive:
         self.folder = Path(folder)
         manifest = read_manifest(self.folder)
         if manifest is None:
-            raise ArchiveRefused(
+            raise StoreNotFound(
                 f"{self.folder} is no archive: it has no manifest.json; write one with "
                 "`casestore archive write`"
             )
@@ -74,10 +77,12 @@ class Archive:
         Raises:
             ArchiveDamaged: a file is missing, or is not as casestore wrote it.
         """
-        parts = [
-            self._rows_of(part, until, between, words=words) for part in self.manifest.of(bucket)
-        ]
-        return parts[0] if len(parts) == 1 else merge(*parts, key=_BY_STREAM)
+        columns = list(COLUMNS) if words else _WITHOUT_WORDS
+        return self._merged(bucket, columns, until, between)
+
+    def versions(self, bucket: Bucket) -> Iterator[tuple[str, int]]:
+        """The stream and the version of each row of a bucket, in the order of `rows`."""
+        return ((row[1], row[2]) for row in self._merged(bucket, ["stream", "version"], None, None))
 
     def rows_without_customer(self, until: int | None = None) -> Iterator[PlainRow]:
         """The rows of the policy stream, as `rows`."""
@@ -98,18 +103,44 @@ class Archive:
                         found += (row for row in rows if row[3] in MERGES)
         return sorted(row for row in found if until is None or row[0] <= until)
 
-    def groups(self, part: Part, *, words: bool = False) -> Iterator[list[PlainRow]]:
-        """The rows of a part as they stand in it, some at a time. Raises ArchiveDamaged."""
-        with opened(self.folder, part) as file:
+    def groups(
+        self, part: Part, *, words: bool = False, as_it_is: bool = False
+    ) -> Iterator[list[PlainRow]]:
+        """The rows of a part as they stand in it, some at a time.
+
+        Args:
+            part: one of the manifest's.
+            words: read the personal parts too.
+            as_it_is: read it also where it has not the size that the manifest says.
+
+        Raises:
+            ArchiveDamaged: it is missing, or is not as casestore wrote it.
+        """
+        with opened(self.folder, part, as_it_is=as_it_is) as file:
             for group in range(file.num_row_groups):
                 yield list(_read(file, group, list(COLUMNS) if words else _WITHOUT_WORDS))
 
-    def _rows_of(
-        self, part: Part, until: int | None, between: tuple[str, str] | None, *, words: bool
+    def _merged(
+        self,
+        bucket: Bucket,
+        columns: Sequence[str],
+        until: int | None,
+        between: tuple[str, str] | None,
     ) -> Iterator[PlainRow]:
-        if until is not None and part.first > until:
-            return
-        columns = list(COLUMNS) if words else _WITHOUT_WORDS
+        parts = [
+            self._rows_of(part, columns, until, between)
+            for part in self.manifest.of(bucket)
+            if until is None or part.first <= until
+        ]
+        return parts[0] if len(parts) == 1 else merge(*parts, key=_BY_STREAM)
+
+    def _rows_of(
+        self,
+        part: Part,
+        columns: Sequence[str],
+        until: int | None,
+        between: tuple[str, str] | None,
+    ) -> Iterator[PlainRow]:
         whole = until is None or part.last <= until
         with opened(self.folder, part) as file:
             for group in range(file.num_row_groups):
@@ -133,13 +164,18 @@ def _may_hold(file: Any, group: int, first: str, last: str) -> bool:
 
 
 def _read(file: Any, group: int, columns: Sequence[str]) -> Iterator[PlainRow]:
-    # Not by threads: a process that forks may read an archive.
-    return rows_of(file.read_row_group(group, columns, use_threads=False))
+    try:  # not by threads: a process that forks may read an archive
+        return rows_of(file.read_row_group(group, columns, use_threads=False))
+    except (OSError, ValueError) as error:
+        known = file.metadata.row_group(group).column(_STREAM).statistics
+        if known is None or not known.has_min_max:
+            raise
+        raise OSError(f"the events of {known.min} to {known.max}: {error}") from None
 
 
 @contextmanager
-def opened(folder: Path, part: Part) -> Iterator[Any]:
-    """Open a part as a pyarrow.parquet.ParquetFile.
+def opened(folder: Path, part: Part, *, as_it_is: bool = False) -> Iterator[Any]:
+    """Open a part as a pyarrow.parquet.ParquetFile; see `Archive.groups`.
 
     Raises ArchiveDamaged, also for what goes wrong while it is read in the context.
     """
@@ -147,12 +183,12 @@ def opened(folder: Path, part: Part) -> Iterator[Any]:
     path = folder / part.name
     try:
         size = ordinary(path)
-        if size != part.bytes:
+        if size != part.bytes and not as_it_is:
             raise _damaged(path, f"has {size:,} bytes, and the manifest says {part.bytes:,}")
         with parquet.ParquetFile(path, page_checksum_verification=True) as file:
             if not file.schema_arrow.equals(schema(pa)):
                 raise _damaged(path, "has other columns than an archive")
-            if file.metadata.num_rows != part.rows:
+            if file.metadata.num_rows != part.rows and not as_it_is:
                 raise _damaged(path, "has not as many rows as the manifest says")
             yield file
     except FileNotFoundError:
@@ -171,4 +207,4 @@ def ordinary(path: Path) -> int:
 
 
 def _damaged(path: Path, what: str) -> ArchiveDamaged:
-    return ArchiveDamaged(f"{path} {what}; restore it from a copy of the archive")
+    return ArchiveDamaged(f"{path} {what}; {RESTORE}")

@@ -216,7 +216,7 @@ def _add(
     """Write the parts of the events after the archive's last one, and give the new manifest."""
     run = (manifest.last + 1, until)
     unfinished = folder / _UNFINISHED
-    unfinished.mkdir()
+    unfinished.mkdir(mode=0o700)
     try:
         with writing_parts(unfinished, manifest.buckets) as parts, fewer_collections():
             count = 0
@@ -227,7 +227,7 @@ def _add(
                 if progress:
                     progress(count)
             added = parts.finish(run)
-        (folder / EVENTS).mkdir(exist_ok=True)
+        (folder / EVENTS).mkdir(mode=0o700, exist_ok=True)
         unfinished.rename(folder / EVENTS / run_name(*run))
         sync(folder / EVENTS)
     finally:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from casestore.archive import Archive
-from cli.commands.engine_options import chosen_engine, engine_options, processes_for, with_extra
+from cli.commands.engine_options import chosen_engine, engine_options, processes_for
+from cli.terminal.extras import with_extra
 from cli.terminal.options import REFUSED, Code, settings
 from cli.terminal.output import Column, for_people, print_lines, print_rows, table, tabular
 from cli.terminal.progress import progress

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from os import cpu_count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from cli.commands.reports import MANY
+from cli.terminal.extras import with_extra
 from cli.terminal.options import Code, Usage
 
 if TYPE_CHECKING:
@@ -61,15 +61,6 @@ def check_master(name: EngineName, master: str | None) -> None:
     """Raises Usage where a master is given, and the engine has none."""
     if master is not None and name != "spark":
         raise Usage("--master is for --engine spark")
-
-
-@contextmanager
-def with_extra() -> Iterator[None]:
-    """Raise Usage where an extra is missing."""
-    try:
-        yield
-    except ImportError as error:
-        raise Usage(str(error)) from None
 
 
 def processes_for(events: int) -> int:

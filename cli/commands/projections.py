@@ -19,8 +19,8 @@ from cli.commands.engine_options import (
     chosen_engine,
     engine_options,
     processes_for,
-    with_extra,
 )
+from cli.terminal.extras import with_extra
 from cli.terminal.options import REFUSED, Code, Usage, settings, shared
 from cli.terminal.output import Column, for_people, print_lines, print_rows, table, tabular
 from cli.terminal.progress import progress

@@ -142,6 +142,8 @@ def _begun(
                 f"to position {asked.position} now; name another folder"
             )
         _tidy(folder, plan.projections)
+        if whole is not None:
+            _clear(folder)
         yield folder, plan, whole
     finally:
         os.close(descriptor)
@@ -189,8 +191,14 @@ def _mark(archive: Archive, plan: Plan, parts: Sequence[Done]) -> str:
 
 def _finish(folder: Path, plan: Plan, parts: Sequence[Done], mark: str) -> Manifest:
     manifest = Manifest(**msgspec.structs.asdict(plan), mark=mark, parts=tuple(parts))
+    _tidy(folder, plan.projections)
     keep_manifest(folder, manifest)
+    _clear(folder)
+    return manifest
+
+
+def _clear(folder: Path) -> None:
+    """Remove what only a fold that goes on needs."""
     for name in ("_done", "_left"):
         shutil.rmtree(folder / name, ignore_errors=True)
     (folder / "_merges").unlink(missing_ok=True)
-    return manifest
