@@ -17,7 +17,7 @@ import pytest
 from casestore import CaseStore, FoldRefused, StoreUnavailable
 from casestore.archive import Archive
 from projections.engine.runner import Runner
-from projections.folding import engines, folding, parts
+from projections.folding import engines, folding, loading, parts
 from projections.folding.engines import processes
 from projections.folding.folding import fold_archive
 from projections.folding.loading import load
@@ -168,9 +168,7 @@ def load_and_die(place: Place, out: Path, stage: LoadStage) -> None:
         module: Any = loading
         match stage:
             case "rows":
-                from projections.folding import loading
-
-                loading.read_part = dying(loading.read_part, 4)
+                module.read_part = dying(module.read_part, 4)
             case "index" | "drop":
                 setattr(tables, stage, dying(getattr(tables, stage), 2))
         load(runner._live, out)
