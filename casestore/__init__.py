@@ -14,6 +14,8 @@ from casestore.system.on_demand import on_demand
 if TYPE_CHECKING:
     from casestore.append.request import Append, Outcome, Receipt, Retry
     from casestore.errors import (
+        ArchiveDamaged,
+        ArchiveRefused,
         BadSignature,
         BundleRefused,
         CannotTell,
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
         ConcurrencyConflict,
         CustomerErased,
         EventRefused,
+        FoldRefused,
         HistoryChanged,
         IdempotencyConflict,
         InvalidEvent,
@@ -64,8 +67,9 @@ if TYPE_CHECKING:
 _NAMES = {
     "casestore.append.request": "Append Outcome Receipt Retry",
     "casestore.errors": (
+        "ArchiveDamaged ArchiveRefused "
         "BadSignature BundleRefused CannotTell CaseStoreError ConcurrencyConflict "
-        "CustomerErased EventRefused HistoryChanged IdempotencyConflict InvalidEvent "
+        "CustomerErased EventRefused FoldRefused HistoryChanged IdempotencyConflict InvalidEvent "
         "InvalidMapping InvalidNote InvalidPolicy InvalidStream KeyFileError Mistake NotRelayed "
         "NotSigned ProofRefused SealRefused StoreDamaged StoreExists StoreNotFound "
         "StoreUnavailable StreamNotFound UnreadableInput"
@@ -107,6 +111,8 @@ __all__ = [
     "Adopted",
     "ApologyGiven",
     "Append",
+    "ArchiveDamaged",
+    "ArchiveRefused",
     "Ask",
     "BadSignature",
     "BundleRefused",
@@ -148,6 +154,7 @@ __all__ = [
     "EventRefused",
     "FinalDecisionGiven",
     "FindingMade",
+    "FoldRefused",
     "Gesture",
     "GestureDeclined",
     "GestureGiven",

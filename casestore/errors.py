@@ -24,7 +24,10 @@
     ├── NotSigned             a checkpoint is signed by none of the keys asked for
     ├── BadSignature          a checkpoint was changed after it was signed
     ├── ProofRefused          a proof does not prove what it should
-    └── BundleRefused         an evidence bundle was changed, or is incomplete
+    ├── BundleRefused         an evidence bundle was changed, or is incomplete
+    ├── ArchiveRefused        a folder is no archive, or another one than was asked for
+    ├── ArchiveDamaged        a file of an archive is missing, or not as casestore wrote it
+    └── FoldRefused           a fold is not whole, was changed, or is of another store or version
 
 A message names the stream and the event that it is about, and says what to do next. It never holds
 personal text.
@@ -150,6 +153,18 @@ class ProofRefused(CaseStoreError):
 
 class BundleRefused(CaseStoreError):
     """The evidence bundle was changed after it was made, or is incomplete."""
+
+
+class ArchiveRefused(CaseStoreError):
+    """A folder is no archive, or is one of another store or with other buckets."""
+
+
+class ArchiveDamaged(CaseStoreError):
+    """A file of an archive is missing, or is not as casestore wrote it."""
+
+
+class FoldRefused(CaseStoreError):
+    """The folder of a fold is not whole, was changed, or is of another store or version."""
 
 
 class Mistake(NamedTuple):

@@ -108,6 +108,10 @@ COMMANDS = {
     "relay": ("relay:relay", "Send events to other systems as they are recorded."),
     "events": ("events:events", "List the events that a history can hold."),
     "audit": ("audit:audit", "Seal the history, verify it, and prove it to others."),
+    "archive": (
+        "archive:archive",
+        "Keep the history as Parquet files, proven without the store.",
+    ),
     "doctor": ("store:doctor", "Check that a store is whole."),
     "backup": ("backup:backup", "Write a backup of the store into a file."),
     "restore": ("backup:restore", "Put a backup back, into an empty place."),

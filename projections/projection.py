@@ -74,6 +74,8 @@ class Shape(NamedTuple):
     """Fields to convert before they are stored: the index, counting the stream's name as 0."""
     load: tuple[tuple[int, Convert], ...]
     """Fields to convert when they are read: the index, counting the first column as 0."""
+    kinds: tuple[Any, ...]
+    """By column, the type of its values: a key of `_STORED`."""
 
 
 def _kind(hint: Any) -> Any:
@@ -88,12 +90,14 @@ def _kind(hint: Any) -> Any:
 def shape(cls: type[Row]) -> Shape:
     """How rows of a class are stored."""
     hints = get_type_hints(cls)
-    stored = [_STORED[_kind(hints[name])] for name in cls.__struct_fields__]
+    kinds = tuple(_kind(hints[name]) for name in cls.__struct_fields__)
+    stored = [_STORED[kind] for kind in kinds]
     return Shape(
         cls.__struct_fields__,
         tuple(each[0] for each in stored),
         tuple((n, each[1]) for n, each in enumerate(stored, 1) if each[1]),
         tuple((n, each[2]) for n, each in enumerate(stored) if each[2]),
+        kinds,
     )
 
 

@@ -1,4 +1,4 @@
-"""Fixtures for every test: a store's URL on each database, a PostgreSQL, a browser, real data."""
+"""Fixtures for every test: a store's URL on each database, a PostgreSQL, a browser, Spark, data."""
 
 import os
 from collections.abc import Iterator
@@ -21,12 +21,15 @@ from tests.support.postgres_server import (
     binaries,
     own_server,
 )
+from tests.support.spark_cluster import Cluster, NoSpark, cluster, environment
 from tests.support.undurable import nothing_flushes
 
 REQUIRED = "CASESTORE_REQUIRE_POSTGRES"
 BROWSER_REQUIRED = "CASESTORE_REQUIRE_CHROMIUM"
+SPARK_REQUIRED = "CASESTORE_REQUIRE_SPARK"
 NONE = "no PostgreSQL: "
 NO_BROWSER = "no Chromium: "
+NO_SPARK = "no Spark: "
 RAN = pytest.StashKey[set[str]]()
 """What tests ran on, PostgreSQL servers and browsers, for the summary."""
 
@@ -139,11 +142,30 @@ def open_page(browser: Browser, tmp_path: Path) -> Iterator[OpenPage]:
         yield opens
 
 
+@pytest.fixture(scope="module")
+def spark_cluster(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    """Give a cluster of Spark on loopback: a master and two workers of one core each."""
+    folder = tmp_path_factory.mktemp("spark")
+    with ExitStack() as stack:
+        patched = stack.enter_context(pytest.MonkeyPatch.context())
+        for name, value in environment(folder).items():
+            patched.setenv(name, value)
+        try:
+            running = stack.enter_context(cluster(folder))
+        except NoSpark as error:
+            raise _absent(SPARK_REQUIRED, f"{NO_SPARK}{error}") from None
+        _ran(pytestconfig).add(f"Spark tests: ran on {running.version}")
+        yield running
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need a browser, so that `-m browser` runs them alone."""
+    """Mark the tests that need a browser or Spark, so that `-m browser` runs them alone."""
     for item in items:
-        if "browser" in getattr(item, "fixturenames", ()):
-            item.add_marker("browser")
+        for fixture, mark in (("browser", "browser"), ("spark_cluster", "spark")):
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(mark)
 
 
 @pytest.fixture(scope="session")
@@ -172,11 +194,11 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Say what the tests of PostgreSQL and of pages ran on, or that they did not run."""
+    """Say what the tests of PostgreSQL, pages and Spark ran on, or that they did not run."""
     for line in sorted(_ran(config)):
         terminalreporter.write_line(line)
     skipped = [str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", [])]
-    for tests, none in (("PostgreSQL", NONE), ("Browser", NO_BROWSER)):
+    for tests, none in (("PostgreSQL", NONE), ("Browser", NO_BROWSER), ("Spark", NO_SPARK)):
         reasons = [reason for reason in skipped if none in reason]
         if reasons:
             _, _, reason = reasons[0].partition(none)

@@ -76,8 +76,11 @@ class Folder(NamedTuple):
     """The file of the signing key."""
 
     @classmethod
-    def of(cls, url: str) -> Folder:
-        """The audit folder of a store's URL. Raises CannotTell on PostgreSQL if none is named."""
+    def of(cls, url: str | None) -> Folder:
+        """The audit folder of a store's URL, or of CASESTORE_URL's.
+
+        Raises CannotTell on PostgreSQL if none is named.
+        """
         where = parse_url(url)
         if named := os.environ.get("CASESTORE_AUDIT_DIR"):
             path = Path(named)

@@ -331,9 +331,9 @@ class PostgresJournal(JournalRecorder):
             wait *= 2
         return self._fetch(sql, params)
 
-    def fetch_some(self, sql: str, params: Sequence[Any]) -> list[Any]:
+    def fetch_some(self, sql: str, params: Sequence[Any], order: str = "position") -> list[Any]:
         """As `fetch`, but no more rows than are needed to have LARGE bytes."""
-        return self.fetch(only_up_to_large(sql, self.columns), params)
+        return self.fetch(only_up_to_large(sql, self.columns, order), params)
 
     def _fetch(self, sql: str, params: Sequence[Any]) -> list[Any]:
         with self.datastore.get_connection() as connection:

@@ -50,8 +50,14 @@ class Questions(ABC):
         """
 
     @abstractmethod
-    def fetch_some(self, sql: str, params: Sequence[Any]) -> list[Any]:
-        """As `fetch`, of rows with all columns: to the first with which they are LARGE bytes."""
+    def fetch_some(self, sql: str, params: Sequence[Any], order: str = "position") -> list[Any]:
+        """As `fetch`, of rows with all columns: to the first with which they are LARGE bytes.
+
+        Args:
+            sql: the query, with a LIMIT.
+            params: the parameters.
+            order: the columns by which it orders the rows.
+        """
 
     @abstractmethod
     def last_given_position(self) -> int:
@@ -227,6 +233,35 @@ class Questions(ABC):
         """
         sql = self._without_words("originator_id > ? AND originator_id <= ?")
         return self._ask(sql, [after, last, until])
+
+    def rows_by_stream(
+        self,
+        after: tuple[str, int],
+        since: int,
+        until: int,
+        limit: int,
+        streams: Sequence[str] = (),
+    ) -> list[PlainRow]:
+        """Rows ordered by stream and version: not all of them, where they are large.
+
+        So fewer than `limit` do not tell that there are no more; none do.
+
+        Args:
+            after: the stream and the version after which they come.
+            since: the position after which they stand.
+            until: the last position.
+            limit: the most rows to give.
+            streams: of these streams alone; of all where there are none.
+        """
+        order = "originator_id, originator_version"
+        # With +position no database looks for positions first, and sorts what it finds, each time.
+        sql = f"SELECT {self.columns} FROM {self.table} WHERE ({order}) > (?, ?) "
+        sql += "AND +position > ? AND +position <= ?"
+        if streams:
+            sql += f" AND originator_id IN ({', '.join('?' * len(streams))})"
+        params = [*after, since, until, *streams, limit]
+        with database_answers("the store"):
+            return self.fetch_some(f"{sql} ORDER BY {order} LIMIT ?", params, order)
 
     def _without_words(self, where: str) -> str:
         columns = self.columns.replace("personal", "NULL")

@@ -52,7 +52,7 @@ def up_to_large(rows: Iterable[Any]) -> list[Any]:
     return some
 
 
-def only_up_to_large(sql: str, columns: str) -> str:
+def only_up_to_large(sql: str, columns: str, order: str = "position") -> str:
     """A query of rows, for PostgreSQL: it gives them to the first with which they are LARGE.
 
     The sizes are known without reading what is large.
@@ -60,13 +60,14 @@ def only_up_to_large(sql: str, columns: str) -> str:
     Args:
         sql: the query. It has a LIMIT.
         columns: those that it asks for, of COLUMNS.
+        order: those by which it orders its rows.
     """
     plain = columns.replace("::text", "")
     size = "octet_length(state) + coalesce(octet_length(personal), 0)"
     return (
-        f"SELECT {plain} FROM (SELECT asked.*, sum({size}) OVER (ORDER BY position ROWS BETWEEN "
+        f"SELECT {plain} FROM (SELECT asked.*, sum({size}) OVER (ORDER BY {order} ROWS BETWEEN "
         f"UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM ({sql}) AS asked) AS sized "
-        f"WHERE before IS NULL OR before < {LARGE} ORDER BY position"
+        f"WHERE before IS NULL OR before < {LARGE} ORDER BY {order}"
     )
 
 

@@ -240,7 +240,12 @@ class SQLiteJournal(JournalRecorder):
             plain.row_factory = None
             return plain.execute(sql, params).fetchall()
 
-    def fetch_some(self, sql: str, params: Sequence[Any]) -> list[Any]:
+    def fetch_some(
+        self,
+        sql: str,
+        params: Sequence[Any],
+        order: str = "position",  # noqa: ARG002  (they come one by one, in the query's order)
+    ) -> list[Any]:
         """As `fetch`, but no more rows than are needed to have LARGE bytes."""
         with self.datastore.transaction(commit=False) as cursor:
             plain = cursor.sqlite_cursor

@@ -231,10 +231,11 @@ def export_lines(
     else:
         events = store.history(stream, reveal=reveal).originals
     for recorded in events:
-        yield _export(recorded)
+        yield export_line(recorded)
 
 
-def _export(recorded: Recorded) -> bytes:
+def export_line(recorded: Recorded) -> bytes:
+    """An event as an NDJSON line in UTF-8, which ends in a newline."""
     event, metadata = recorded.event, recorded.metadata
     line = _Exported(
         recorded.stream,

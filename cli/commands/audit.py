@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -19,7 +19,6 @@ from casestore.audit.proof import verify_proof as proof_verify
 from casestore.audit.proving import find_row, prover
 from casestore.audit.rows import origin
 from casestore.audit.tlog_export import export_log
-from casestore.audit.verifying import Verified
 from casestore.audit.verifying import verify as verify_store
 from casestore.streams.wording import counted
 from casestore.tlog.note import Checkpoint, Verifier
@@ -34,9 +33,10 @@ from cli.terminal.checkpoints import (
     cannot_tell_if_not_signed,
     read_checkpoints,
 )
-from cli.terminal.options import CANNOT_TELL, REFUSED, settings, shared
-from cli.terminal.output import Column, for_people, print_lines, print_object, readable, table
+from cli.terminal.options import settings, shared
+from cli.terminal.output import for_people, print_lines, print_object, readable
 from cli.terminal.progress import progress
+from cli.views.verified import print_verified
 
 
 @click.group()
@@ -110,9 +110,6 @@ def seal() -> None:
         click.echo(f"the checkpoint is {sealed.file}")
 
 
-_FINDINGS = (Column("level"), Column("where"), Column("what"), Column("do"))
-
-
 @audit.command()
 @HELD
 @KEYS
@@ -145,40 +142,8 @@ def verify(held: Sequence[Path], keys: Sequence[Verifier], incremental: bool) ->
                 incremental=incremental,
                 progress=tick,
             )
-    _print(verified)
-    if verified.verdict != "fine":
-        raise click.exceptions.Exit(REFUSED if verified.verdict == "tampered" else CANNOT_TELL)
-
-
-def _print(verified: Verified) -> None:
-    findings = [finding._asdict() for finding in verified.findings]
-    if not for_people():
-        names = ("verdict", "events", "covered", "uncovered", "trusted", "checkpoints")
-        values = {name: getattr(verified, name) for name in names}
-        print_object({**values, "findings": findings})
-        return
-    if findings:
-        print_lines([*table(_FINDINGS, findings), ""])
-    if not settings().quiet:
-        print_lines(_in_words(verified))
-
-
-def _in_words(verified: Verified) -> Iterator[str]:
-    covered, uncovered = verified.covered, verified.uncovered
-    if verified.verdict == "tampered":
-        yield f"tampered with, after event {covered:,} of {verified.newest:,} that were signed"
-        return
-    if covered:
-        yield f"{_are(covered)} what was signed"
-    if verified.trusted:
-        yield f"(the first {verified.trusted:,} were verified before, and not read again)"
-    if uncovered:
-        yield (
-            f"{_are(uncovered)} newer than every checkpoint: nothing is proven about that, "
-            "nor whether there was more"
-        )
-    if verified.verdict == "cannot tell":
-        yield "whether all is as it should be cannot be told"
+    if code := print_verified(verified):
+        raise click.exceptions.Exit(code)
 
 
 @audit.command()
@@ -356,7 +321,3 @@ def _say(values: dict[str, object], checkpoint: Checkpoint, *lines: str) -> None
         print_object({**values, "size": checkpoint.size, "root": checkpoint.root.hex()})
     elif not settings().quiet:
         print_lines(lines)
-
-
-def _are(events: int) -> str:
-    return f"{counted(events, 'event')} {'is' if events == 1 else 'are'}"

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
-from os import cpu_count
+from pathlib import Path
 from signal import SIGTERM, signal
 from threading import Event as StopSignal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from casestore import StoreUnavailable
+from casestore import CaseStore, StoreUnavailable
 from casestore.relay import relays
 from casestore.streams.wording import duration
-from cli.commands.reports import MANY
-from cli.terminal.options import REFUSED, Code, settings, shared
+from cli.commands.engine_options import (
+    check_master,
+    chosen_engine,
+    engine_options,
+    processes_for,
+)
+from cli.terminal.extras import with_extra
+from cli.terminal.options import REFUSED, Code, Usage, settings, shared
 from cli.terminal.output import Column, for_people, print_lines, print_rows, table, tabular
 from cli.terminal.progress import progress
-from projections import PROJECTIONS, Parked, Runner
+from projections import PROJECTIONS, Parked, Runner, Tick
+from projections.engine.live import LiveTables
+
+if TYPE_CHECKING:
+    from projections.folding.engines import EngineName
+    from projections.folding.tasks import Engine
 
 
 @click.group()
@@ -110,7 +122,7 @@ def run(once: bool) -> None:
     with settings().open_store() as store, Runner(store) as runner:
         head = runner.head()
         with progress("events", head or None) as tick:
-            position = runner.catch_up(workers=_workers(head), tick=tick)
+            position = runner.catch_up(workers=processes_for(head), tick=tick)
         stop = StopSignal()
         if not once:
             signal(SIGTERM, lambda *_: stop.set())
@@ -125,29 +137,56 @@ _NAMES = [projection.name for projection in PROJECTIONS]
 
 @projections.command()
 @click.argument("names", metavar="[NAME]...", nargs=-1, type=Code(_NAMES))
+@engine_options
 @click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Processes to share the work. Default: one a processor, for many events.",
+    "--out",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where Spark puts the rows; all its machines see it. Default: a folder here, for a while.",
 )
 @shared
-def rebuild(names: tuple[str, ...], workers: int | None) -> None:
+def rebuild(
+    names: tuple[str, ...],
+    engine_name: EngineName,
+    processes: int | None,
+    master: str | None,
+    out: Path | None,
+) -> None:
     """Build projections anew, beside those that reports read meanwhile.
+
+    Spark needs an extra: pip install 'casestore[spark]'. What it was doing when it was broken off
+    is done in DIR, and it goes on from there, up to the same position; the rest is caught up.
 
     \b
     Examples:
       casestore projections rebuild
       casestore projections rebuild promises goodwill
+      casestore projections rebuild --engine spark --master spark://HOST:7077 --out /shared/rows
     """
+    check_master(engine_name, master)
+    if out is not None and engine_name != "spark":
+        raise Usage("--out is for --engine spark: processes put rows into the tables themselves")
     with settings().open_store() as store, Runner(store) as runner:
         head = runner.head()
+        number = processes or processes_for(head)
         with progress("events", head or None) as tick:
-            runner.rebuild(names or None, workers=workers or _workers(head), tick=tick)
+            if engine_name == "processes":
+                runner.rebuild(names or None, workers=number, tick=tick)
+            else:
+                _rebuild_by(chosen_engine(engine_name, number, master), store, names, out, tick)
         parked = runner.parked()
     if for_people() and not settings().quiet:
         click.echo(f"built {', '.join(names or _NAMES)}")
     _exit_if_parked(parked)
+
+
+def _rebuild_by(
+    engine: Engine, store: CaseStore, names: Sequence[str], out: Path | None, tick: Tick | None
+) -> None:
+    from projections.folding.rebuilding import rebuild_by  # noqa: PLC0415  (few have an engine)
+
+    with LiveTables(store, PROJECTIONS) as live, with_extra():
+        rebuild_by(live, names or _NAMES, engine, out, tick)
 
 
 _VERIFIED = (
@@ -223,7 +262,3 @@ def _exit_if_parked(parked: list[Parked]) -> None:
         if for_people():
             print_lines(["", *table(_PARKED, [stream._asdict() for stream in parked])])
         raise click.exceptions.Exit(REFUSED)
-
-
-def _workers(events: int) -> int:
-    return (cpu_count() or 1) if events > MANY else 1

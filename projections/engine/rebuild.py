@@ -8,7 +8,7 @@ live tables as they were. The next build drops the tables that it left.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from uuid import uuid4
 
@@ -44,7 +44,7 @@ def rebuild(
     """
     wanted = list(live.projections) if names is None else list(names)
     with unavailable(), live.tables.building():
-        _drop_leftovers(live.tables)
+        drop_leftovers(live.tables)
         if only_needed:
             wanted = to_build(wanted, live.current(), live.head())
         if wanted:
@@ -57,11 +57,34 @@ def _build(
 ) -> None:
     from projections.engine.workers import fill_all  # noqa: PLC0415  (most reports build nothing)
 
-    where, token = live.tables, uuid4().hex[:8]
     head = live.head()
-    mark, store_id = live.mark(head), live.store.meta["store_id"]
+    at = (head, live.mark(head))
+    build(live, projections, at, lambda built: fill_all(live, projections, built, workers), tick)
+
+
+Filling = Callable[[Sequence[Tracked]], Iterable[tuple[int, list[Sum]]]]
+"""Inserts rows into new tables: yields, part by part, the number of events and each table's sum."""
+
+
+def build(
+    live: LiveTables,
+    projections: Sequence[Projection],
+    at: tuple[int, str],
+    filling: Filling,
+    tick: Tick | None,
+) -> None:
+    """Make tables and switch to them. Call it while nobody else builds (see `Tables.building`).
+
+    Args:
+        live: the live tables of the store.
+        projections: the projections to build.
+        at: the position of the last event that is in the rows, and its mark.
+        filling: inserts the rows.
+        tick: called with the number of events done so far.
+    """
+    where, token, store_id = live.tables, uuid4().hex[:8], live.store.meta["store_id"]
     built = [
-        Tracked(f"{each.name[:40]}_{token}", each.name, each.version, store_id, False, head, mark)
+        Tracked(f"{each.name[:40]}_{token}", each.name, each.version, store_id, False, *at)
         for each in projections
     ]
     with where.writing() as cursor:
@@ -70,7 +93,7 @@ def _build(
             where.create(cursor, table.table, projection)
         cursor.insert(where.at("tracking"), [(*t[:4], int(t.live), *t[5:]) for t in built])
     done, sums = 0, [Sum() for _ in built]
-    for events, made in fill_all(live, projections, built, workers):
+    for events, made in filling(built):
         done += events
         sums = [before.plus(more) for before, more in zip(sums, made, strict=True)]
         if tick is not None:
@@ -80,7 +103,7 @@ def _build(
             where.note(cursor, table, made_in_all)
             where.index(cursor, table.table, projection)
     _switch(live, [table.table for table in built])
-    _drop_leftovers(where)
+    drop_leftovers(where)
 
 
 def _switch(live: LiveTables, built: Collection[str]) -> None:
@@ -113,7 +136,7 @@ def _behind(where: Tables, cursor: Cursor, built: Collection[str], position: int
     return [each for each in found if each.table in built and each.position < position]
 
 
-def _drop_leftovers(where: Tables) -> None:
+def drop_leftovers(where: Tables) -> None:
     """Drop tables that are not live: those that were replaced, and those of unfinished builds."""
     with where.reading() as cursor:
         left = [each for each in where.tracked(cursor) if not each.live]

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Self
 
 from msgspec.msgpack import encode
 
-from projections.engine.maker import Made
+from projections.engine.fold import Made
 
 _MASK = (1 << 64) - 1
 

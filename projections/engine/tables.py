@@ -17,7 +17,8 @@ from eventsourcing.persistence import PersistenceError
 
 from casestore.errors import StoreUnavailable
 from casestore.journal.answering import brief
-from projections.engine.maker import CHUNK, Made
+from projections.engine.fold import Made
+from projections.engine.maker import CHUNK
 from projections.engine.sums import Sum, sum_of_made
 from projections.projection import Projection, shape
 

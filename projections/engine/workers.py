@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from threading import Thread
 from typing import Any
 
 from casestore import CaseStore
 from casestore.errors import CaseStoreError, StoreUnavailable
+from casestore.system.processes import end_with_parent
 from projections.engine.filling import fill, ranges
 from projections.engine.live import LiveTables
 from projections.engine.maker import Maker
@@ -33,7 +33,7 @@ class _Worker:
     def __init__(
         self, url: str, projections: Sequence[Projection], built: Sequence[Tracked]
     ) -> None:
-        Thread(target=_end_with_parent, daemon=True).start()
+        Thread(target=end_with_parent, daemon=True).start()
         self.store = CaseStore.open(url)  # it is closed when it is garbage
         maker = Maker(self.store, projections, until=built[0].position)
         self.given = (open_tables(self.store), maker, built)
@@ -59,14 +59,6 @@ def _fill(
 ) -> Filled:
     made = fill(where, maker, built, streams)
     return made.events, [sum_of_made(made, each.table, each.projection) for each in built]
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent has ended: a parent that was killed cannot do it."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def fill_all(

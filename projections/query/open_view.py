@@ -18,8 +18,9 @@ from casestore import CaseStore
 from casestore.streams.history import from_microseconds, to_microseconds
 from casestore.streams.policies import Policies
 from projections.engine.filling import fill, put, ranges
+from projections.engine.fold import Made
 from projections.engine.live import LiveTables, Tick
-from projections.engine.maker import Made, Maker
+from projections.engine.maker import Maker
 from projections.engine.open_tables import scratch_tables
 from projections.engine.runner import catch_up
 from projections.engine.tables import Cursor, Tables, Tracked

@@ -35,7 +35,7 @@ STEPS: dict[str, list[set[str]]] = {
         {"append"},
         {"store"},
         {"audit", "transfer"},
-        {"privacy", "relay"},
+        {"archive", "privacy", "relay"},
         {"backup", "doctor", "intake"},
     ],
     "projections": [
@@ -45,7 +45,7 @@ STEPS: dict[str, list[set[str]]] = {
         {"rules"},
         {"read_models"},
         {"engine"},
-        {"query"},
+        {"folding", "query"},
         {"reports"},
         {"exports", "pages"},
         {"serve"},

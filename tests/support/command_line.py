@@ -78,9 +78,8 @@ class Casestore:
         env = {name: value for name, value in {**os.environ, **self.env}.items() if value}
         return subprocess.Popen(
             [sys.executable, "-m", "casestore", *args],
-            cwd=ROOT,
             env=env,
-            **{**_STREAMS, **options},
+            **{"cwd": ROOT, **_STREAMS, **options},
         )
 
     def spawn(self, *args: str, **options: Any) -> Ran:

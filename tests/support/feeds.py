@@ -25,8 +25,8 @@ from casestore.events.markers import IdKey, brings, links
 from casestore.privacy.erasure import erase
 from casestore.streams.history import History
 from projections import PROJECTIONS
+from projections.engine import fold
 from projections.engine.live import LiveTables
-from projections.engine.maker import Maker
 from projections.query.open_view import open_view
 from projections.query.report import Report
 from projections.query.selection import Selection
@@ -303,26 +303,26 @@ def _compare(store: CaseStore, found: Feeds) -> None:
         whole = told(set())
         for cls in found.keys() & set(map(type, events)):
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(Maker, "_history", _without(cls))
+                patch.setattr(fold, "history_of", _without(cls))
                 now = told(found[cls])
             found[cls] |= {key[0] for key, each in now.items() if each != whole[key]}
 
 
 def _without(cls: type[Event]) -> Callable[..., History]:
     """What reads a stream as if an event of that type had never been told."""
-    read = Maker._history
+    read = fold.history_of
 
-    def without(self: Maker, stream: str, rows: Any) -> History:
+    def without(stream: str, rows: Any, how: fold.How) -> History:
         originals, gone = [], set[IdKey]()
-        for recorded in read(self, stream, rows).originals:
+        for recorded in read(stream, rows, how).originals:
             event = recorded.event
             if isinstance(event, cls) or not gone.isdisjoint(_rests_on(event)):
                 gone.update(brings(event))
             else:
                 originals.append(recorded)
         if not originals and stream.startswith("customer:"):
-            originals = list(read(self, stream, rows).originals)  # they are known all the same
-        return History(stream, originals, as_of=self._as_of)
+            originals = list(read(stream, rows, how).originals)  # they are known all the same
+        return History(stream, originals, as_of=how.as_of)
 
     return without
 

@@ -48,8 +48,11 @@ class Histories:
     it is told later, in circles. Some events name things of other cases.
     """
 
-    def __init__(self, url: str, key_file: Path, seed: int) -> None:
+    def __init__(
+        self, url: str, key_file: Path, seed: int, streams: Sequence[str] = STREAMS
+    ) -> None:
         self.random = Random(seed)
+        self._streams = streams
         self.now = START
         self._merged: dict[str, str] = {}
         """What each case or customer is merged into at present, by stream."""
@@ -64,7 +67,7 @@ class Histories:
         """Propose so many events, and append those that are accepted."""
         for _ in range(proposals):
             self.now += timedelta(minutes=self.random.choice((0, 0, 2, 2, 50)))
-            stream = self.random.choice(STREAMS)
+            stream = self.random.choice(self._streams)
             event = self._proposal(stream)
             if event is not None:
                 with suppress(EventRefused, CustomerErased):
@@ -80,7 +83,7 @@ class Histories:
         if story.recorded and self.random.random() < 0.15:
             since = int((self.now - START) / timedelta(minutes=1))
             at = START + timedelta(minutes=self.random.randint(0, since))
-            return merge(stream, self.random, STREAMS, at, self._merged)
+            return merge(stream, self.random, self._streams, at, self._merged)
         event = proposal(story, self.random)
         if isinstance(event, EventCorrected):
             target = self.store.history(stream).originals[event.event_id.int - 1]

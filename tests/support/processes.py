@@ -82,7 +82,7 @@ def _take_part(place: Place, part: Part[T], me: int, slow: timedelta) -> T:
         return part(store, me)
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
+def wait_until(condition: Callable[[], bool], patience: float = PATIENCE) -> None:
+    deadline = time.monotonic() + patience
     while not condition():
         assert time.monotonic() < deadline

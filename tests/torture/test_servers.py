@@ -435,7 +435,7 @@ def test_a_worker_that_cannot_connect_prints_one_line(postgres_server: Server) -
         admin.execute("GRANT ALL ON SCHEMA s TO desk")
         admin.execute("GRANT ALL ON ALL TABLES IN SCHEMA s TO desk")
     ran = Casestore(url.replace("postgres@", "desk@")).spawn(
-        "projections", "rebuild", "--workers", "3"
+        "projections", "rebuild", "--processes", "3"
     )
     assert ran.code == 3
     assert ran.err.count("\n") == 1, ran.err

@@ -1,0 +1,206 @@
+"""Where the events of a task are: a bucket of an archive, a range of a store, or the last step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from casestore import CaseStore
+from casestore.archive import Archive
+from casestore.journal.rows import PlainRow
+from casestore.system.files import write_whole
+from projections.engine import filling
+from projections.engine.fold import Beside, How, Made, fold, read_policies, stream_of
+from projections.engine.links import Links
+from projections.engine.maker import Maker
+from projections.folding.left import Left, left_in
+from projections.projection import Projection
+
+Newest = tuple[int, str]
+"""A position, and the mark of the event there."""
+NOTHING: Newest = (0, "")
+CUSTOMERS = ("customer:", "customer;")
+"""The names that all streams of customers are between."""
+
+
+class Bucket(NamedTuple):
+    """A bucket of an archive: customers, and their cases."""
+
+    archive: str
+    """The archive's folder."""
+    bucket: int
+
+
+class Range(NamedTuple):
+    """The streams of a store from a name to another."""
+
+    url: str
+    """Of the store."""
+    after: str
+    """The name before the first one."""
+    last: str
+    """The name of the last one."""
+
+
+class Families(NamedTuple):
+    """A share of what was left for the last step: the streams that were ever merged.
+
+    It is divided by families, so that each task has whole ones, and holds few of them.
+    """
+
+    archive: str
+    """The folder of the archive that the events are from."""
+    out: str
+    """The folder of the fold."""
+    group: int
+    """The number of the share, from 0 on."""
+    of: int
+    """The number of shares."""
+
+
+_MERGES = "_merges"
+"""The file with the merges of an archive, in the folder of a fold."""
+
+
+def made_of(
+    source: Bucket | Range | Families,
+    projections: Sequence[Projection],
+    until: int,
+    left: Left,
+    out: str,
+) -> Iterator[tuple[Made, Newest]]:
+    """Make the rows of a task's streams, some at a time, each time with the newest event so far.
+
+    Args:
+        source: where the events are.
+        projections: what to make rows of.
+        until: the last position to read.
+        left: takes the streams that were ever merged with others, where the source is a bucket.
+        out: the folder of the fold.
+
+    Raises StoreDamaged, ArchiveDamaged, StoreUnavailable, OSError.
+    """
+    match source:
+        case Range():
+            yield from _made_of_range(source, projections, until)
+        case Bucket():
+            yield from _made_of_bucket(source, How(projections), until, left, links_in(out))
+        case Families():
+            yield from _made_of_families(source, How(projections), until, links_in(out))
+
+
+# --- a range of a store --------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1)
+def _opened(url: str) -> CaseStore:
+    """The store; a process keeps it for its next task. It is closed when it is garbage."""
+    return CaseStore.open(url)
+
+
+def _made_of_range(
+    source: Range, projections: Sequence[Projection], until: int
+) -> Iterator[tuple[Made, Newest]]:
+    store = _opened(source.url)
+    maker = Maker(store, projections, until=until)
+    for after, last in filling.within(store, source.after, source.last):
+        yield maker.of_range(after, last), NOTHING
+
+
+# --- a bucket of an archive ----------------------------------------------------------------
+
+
+def _made_of_bucket(
+    source: Bucket, how: How, until: int, left: Left, links: Links
+) -> Iterator[tuple[Made, Newest]]:
+    archive = Archive(Path(source.archive))
+    policies = read_policies(archive.rows_without_customer(until), how)
+    of_customers = archive.rows(source.bucket, until, between=CUSTOMERS)
+    customers = {stream: list(rows) for stream, rows in groupby(of_customers, key=stream_of)}
+    before, newest = "", NOTHING
+    for rows in some_streams(archive.rows(source.bucket, until)):
+        newest = max(newest, newest_of(rows))
+        own: list[PlainRow] = []
+        for stream, each in groupby(rows, key=stream_of):
+            related = links.related(stream, until)
+            if len(related) == 1:
+                own += each
+            else:
+                of_stream = list(each)
+                left.add(related[0], of_stream, customers.get(f"customer:{of_stream[0][6]}", ()))
+        beside = Beside(_of(own, customers), policies)
+        yield fold(own, how, beside, after=before), newest
+        before = rows[-1][1]
+
+
+def _of(
+    rows: Iterable[PlainRow], customers: dict[str, list[PlainRow]]
+) -> dict[str, Sequence[PlainRow]]:
+    """The customers of the cases in some rows."""
+    names = dict.fromkeys(f"customer:{row[6]}" for row in rows)
+    return {name: customers[name] for name in names if name in customers}
+
+
+def some_streams(rows: Iterable[PlainRow]) -> Iterator[list[PlainRow]]:
+    """Divide rows into lists of whole streams: EVENTS events, and more only if the last has more.
+
+    The rows of a stream stand together.
+    """
+    some: list[PlainRow] = []
+    for _, each in groupby(rows, key=stream_of):
+        some += each
+        if len(some) >= filling.EVENTS:
+            yield some
+            some = []
+    if some:
+        yield some
+
+
+def newest_of(rows: Sequence[PlainRow]) -> Newest:
+    """The last position in some rows, and the mark of that event, as `Questions.mark`."""
+    last = max(rows, key=itemgetter(0), default=None)
+    return NOTHING if last is None else (last[0], f"{last[7]} {last[8]}")
+
+
+# --- the last step -------------------------------------------------------------------------
+
+
+def _made_of_families(
+    source: Families, how: How, until: int, links: Links
+) -> Iterator[tuple[Made, Newest]]:
+    archive = Archive(Path(source.archive))
+    policies = read_policies(archive.rows_without_customer(until), how)
+    streams: dict[str, list[PlainRow]] = {}
+    customers: dict[str, Sequence[PlainRow]] = {}
+    for rows, customer in left_in(Path(source.out), source.group, source.of):
+        streams[rows[0][1]] = rows
+        if customer:
+            customers[customer[0][1]] = customer
+    rows = [row for stream in sorted(streams) for row in streams[stream]]
+    families = {tuple(links.related(stream, until)) for stream in streams}
+    beside = Beside(customers if how.looks_at("customer") else {}, policies, sorted(families))
+    yield fold(rows, how, beside), NOTHING
+
+
+# --- merges --------------------------------------------------------------------------------
+
+_merges = msgspec.msgpack.Decoder(list[tuple[int, str, str]]).decode
+
+
+def keep_links(out: Path, links: Links) -> None:
+    """Keep the merges of an archive for the tasks of a fold. Raises OSError."""
+    write_whole(out / _MERGES, msgspec.msgpack.encode(links.merges), 0o666)
+
+
+def links_in(out: str) -> Links:
+    """The merges that were kept in the folder of a fold. Raises OSError."""
+    links = Links()
+    for merge in _merges((Path(out) / _MERGES).read_bytes()):
+        links.link(*merge)
+    return links
