@@ -11,6 +11,7 @@ from datetime import timedelta
 from itertools import chain, count, pairwise
 from pathlib import Path
 from statistics import median
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -237,8 +238,8 @@ def at_commit(
     real = store._recorder.writing
 
     @contextmanager
-    def writing(*, optimistic: bool = False) -> Iterator[Writing]:
-        with real(optimistic=optimistic) as transaction:
+    def writing(**how: Any) -> Iterator[Writing]:
+        with real(**how) as transaction:
             commit = transaction.commit
             transaction.commit = lambda rows, keys=(): do(rows, keys, commit)  # type: ignore[method-assign]
             yield transaction

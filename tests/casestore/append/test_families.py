@@ -431,7 +431,7 @@ def test_what_ends_a_promise_is_decided_under_the_lock(
     writing = recorder.writing
     optimistic: list[bool] = []
 
-    def told(**how: bool) -> Any:
+    def told(**how: Any) -> Any:
         optimistic.append(how.get("optimistic", False))
         return writing(**how)
 
