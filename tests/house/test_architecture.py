@@ -180,6 +180,7 @@ def test_only_the_postgres_modules_need_psycopg() -> None:
     assert users == {
         "casestore/journal/postgres.py",
         "casestore/journal/postgres_datastore.py",
+        "casestore/journal/postgres_durable.py",
         "casestore/journal/postgres_writing.py",
         "projections/engine/postgres.py",
     }
