@@ -111,8 +111,11 @@ class CaseHistory:
         types = (first, *more)
         known = self._by_types.get(types)
         if known is None:  # rules ask for the same types again and again
-            known = [happened for cls in types for happened in self._by_type.get(cls, ())]
-            known.sort(key=MOMENT)
+            # A case has few types of events, and some rules ask for many: go by those that it has.
+            there = [self._by_type[cls] for cls in self._by_type if cls in types]
+            known = there[0] if len(there) == 1 else [each for some in there for each in some]
+            if len(there) > 1:
+                known.sort(key=MOMENT)
             self._by_types[types] = known
         return known
 
