@@ -21,8 +21,8 @@ _NOT = (
     "that what was recorded is true, and that whoever stands under “Who” did it: the store takes "
     "down what it is told",
     "that the clock by which events were recorded was right",
-    "who held the signing key. Its holder could sign another history; against that helps only an "
-    "older seal that somebody else kept",
+    "who held the signing key. Its holder could sign another history; against that helps only a "
+    "seal that somebody else kept",
     "when the seal was made, unless a copy of it was deposited elsewhere at the time",
     "whether the case has later events than those shown here",
 )
@@ -101,7 +101,7 @@ def _of_the_table(there: set[str | None]) -> Iterator[str]:
     if there & {"proven", "unproven"}:
         yield " Words by or about persons are printed in quotation marks."
     if "proven" in there:
-        yield " “Words proven” stands at each event whose words the seal commits to."
+        yield " “Words proven” stands at each event whose words the seal covers."
     if "unproven" in there:
         yield (
             " “Words not proven” stands at each event of which the seal covers the words only in "

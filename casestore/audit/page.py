@@ -75,7 +75,9 @@ def page(stream: str, events: Sequence[Shown], sealed: Sealed, made: Made) -> st
 from. All times are UTC. Persons are named by the ids under which they are recorded.</p>
 
 <h2>Summary</h2>
-{summary(events, history)}
+{summary(events, history)}<p>What is called proven here holds once the bundle was checked: see
+below.</p>
+
 <h2>Who made this page</h2>
 {_made(made, sealed)}
 <h2 id="events">What happened</h2>

@@ -50,7 +50,8 @@ class Shown(NamedTuple):
 
 
 _MEANS: dict[Words, str] = {
-    "proven": "shown, and proven: the seal holds a commitment to them, and they open it",
+    "proven": "shown, and proven by what the seal holds of them: a commitment that they open, or "
+    "their hash",
     "unproven": "shown, and not proven: they are what the maker of this page says was recorded",
     "withheld": "withheld from this page: they are recorded, and what they say is not shown",
     "erased": "erased, as the maker of this page says: the store cannot read them any more",

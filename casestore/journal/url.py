@@ -72,7 +72,7 @@ def parse_url(url: str | None) -> SQLiteUrl | PostgresUrl:
         raise StoreNotFound(f"a store's URL must be UTF-8, and {ascii(url)[:200]} is not")
     if url.startswith("sqlite:///"):
         path = unquote(url.removeprefix("sqlite:///"))
-        if path and ":memory:" not in path and "?" not in path:
+        if path and ":memory:" not in path and "?" not in path and "\0" not in path:
             return SQLiteUrl(Path(path).absolute())
     elif url.startswith(("postgresql://", "postgres://")):
         return _parse_postgres(url)

@@ -296,7 +296,7 @@ def _open(cipher: AESGCM, sealed: bytes, bound: bytes) -> bytes | None:
 def _fields(plain: bytes, stream: str, version: int) -> dict[str, str]:
     try:
         return msgspec.json.decode(plain, type=dict[str, str])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise _damaged(stream, version) from None
 
 

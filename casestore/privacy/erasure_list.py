@@ -93,7 +93,7 @@ def _lines(store: CaseStore) -> list[_Line]:
     path = list_file(store)
     lines = []
     for line in path.read_bytes().splitlines() if path is not None and path.exists() else ():
-        with suppress(msgspec.DecodeError):
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
             lines.append(_decode(line))
     return [line for line in lines if line.store_id == store.meta["store_id"]]
 

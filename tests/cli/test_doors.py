@@ -271,6 +271,7 @@ def test_policies(house: House, how: Any) -> None:
 
 @door
 @given(harm())
+@example([(0.5, 0, b"\xff")])
 def test_lists_of_erasures(house: House, how: Any) -> None:
     house.anew()
     house.spoil("s.key.erased", harmed((house.whole / "s.key.erased").read_bytes(), how))
@@ -345,6 +346,7 @@ postgresql:///d?host=/none postgresql://127.0.0.1:1/d?connect_timeout=x mysql://
     st.sampled_from(["", "", "%", "?", "#", "[", "@", ":", "\x01", "&", "=", "\udcff"]),
 )
 @example("sqlite:///a\udcff", 1, "")
+@example("sqlite:///%00", 0, "")
 @example("\udcff", 1, "")
 @example("\ud800", 1, "")
 def test_urls(house: House, url: str, where: float, put: str) -> None:

@@ -151,8 +151,8 @@ def test_the_page_claims_no_more_of_words_than_is_proven(tmp_path: Path, small: 
     counts = {name: facts(tmp_path / name)["Words"] for name in ("shown", "withheld", "erased")}
     having = "2 events have words by or about persons. Of these: "
     assert counts == {
-        "shown": f"{having} 2: shown, and proven: the seal holds a commitment to them, and they "
-        "open it",
+        "shown": f"{having} 2: shown, and proven by what the seal holds of them: a commitment "
+        "that they open, or their hash",
         "withheld": f"{having} 2: withheld from this page: they are recorded, and what they say "
         "is not shown",
         "erased": f"{having} 2: erased, as the maker of this page says: the store cannot read "

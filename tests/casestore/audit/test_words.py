@@ -203,7 +203,7 @@ def test_what_was_sealed_before_stays_as_it_is_and_new_events_are_proven(
     page = (tmp_path / "out" / "page.html").read_text("utf-8")
     assert page.count("· words proven<") == 1
     assert page.count("· words not proven<") == found.unproven
-    words = f"<li>1: shown, and proven: .*<li>{found.unproven}: shown, and not proven: "
+    words = f"<li>1: shown, and proven by .*<li>{found.unproven}: shown, and not proven: "
     assert re.search(words, page)
     assert "sealed, unless they are marked as not proven</li>" in page
     assert "<li>that words marked “not proven” are what was recorded</li>" in page

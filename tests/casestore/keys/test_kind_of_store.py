@@ -100,3 +100,13 @@ def test_an_unsealed_store_beside_a_key_file_of_others_opens(
     with CaseStore.open(store_url) as store:
         (event,) = store.history("case:c1", reveal=True)
         assert event.privacy == "revealed"
+
+
+def test_plain_words_that_are_no_utf_8_are_damage(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/plain.db"
+    make(url, sealed=False)
+    part = (b'\x00{"subject":"' + b"\xff" + b'"}').hex()
+    with CaseStore.open(url) as store:
+        alter(store, f"UPDATE {{t}} SET personal = X'{part}' WHERE originator_id = 'case:c1'")
+        with pytest.raises(StoreDamaged, match="case:c1 version 1"):
+            store.history("case:c1", reveal=True)
