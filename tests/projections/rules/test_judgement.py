@@ -282,6 +282,9 @@ def test_where_the_receipt_is_not_known_nobody_can_tell_how_late_it_was() -> Non
     answered = (replied(at="+1h"), issue(at="+2h"), judged(at="+90h", issue_ids=["i1"]))
     later = given(opened(received_at=moment("+9h")), *answered)
     assert findings("fault-admitted-late", later) == {"i1": "violated"}, "from when it was raised"
+    both = (issue("i0"), replied(at="+1h"), issue(at="+2h"), judged(at="+90h"))
+    of_two = given(opened(received_at=moment("+9h")), *both)
+    assert findings("fault-admitted-late", of_two) == {"i1": "violated"}, "the other one nobody can"
 
 
 # --- rejected-without-evidence
