@@ -1,0 +1,106 @@
+"""The form of what is stored, put together by hand from its description: it is read for ever."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from casestore import InvalidEvent, StoreDamaged
+from casestore.journal.rows import KeyRow
+from casestore.keys import parts
+from casestore.keys.vault import Vault, create_key_file, kek_id
+
+PLACE = ("case:1", 2, "NoteAdded")
+DATA_KEY, NONCE, SALT = bytes(range(32)), bytes(range(12)), bytes(range(16))
+KEY_ID = sha256(b"casestore data key id v1\x00" + DATA_KEY).digest()
+WORDS = b'{"text":"words"}'
+
+
+def bound(*fields: object) -> bytes:
+    return msgspec.json.encode(fields)
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Vault:
+    key = create_key_file(tmp_path / "key")
+    return Vault("a-store", kek_id(key).hex(), tmp_path / "key")
+
+
+@pytest.fixture
+def row(vault: Vault, tmp_path: Path) -> KeyRow:
+    """The data key, wrapped by hand."""
+    kek = create_key_file(tmp_path / "key")
+    binding = bound("wrap", "a-store", "c1", KEY_ID.hex())
+    wrapped = AESGCM(kek).encrypt(NONCE, DATA_KEY, binding)
+    return KeyRow("c1", KEY_ID, kek_id(kek) + NONCE + wrapped)
+
+
+def test_a_part_put_together_by_hand_is_what_is_sealed_and_opens(vault: Vault, row: KeyRow) -> None:
+    commitment = sha256(b"casestore words v1\x00" + SALT + WORDS).digest()
+    binding = bound("words", "a-store", "c1", *PLACE)
+    ciphertext = AESGCM(DATA_KEY).encrypt(commitment[:12], SALT + WORDS, binding)
+    part = b"\x03" + KEY_ID + commitment + ciphertext
+    assert vault.seal({"text": "words"}, row, *PLACE, salt=SALT) == part
+    assert vault.open(part, row, *PLACE) == SALT + WORDS
+    assert vault.reveal(part, row, *PLACE) == {"text": "words"}
+    assert parts.committed(part) == commitment
+    assert parts.pieces(part) == (KEY_ID, commitment, ciphertext)
+
+
+def test_an_older_part_put_together_by_hand_opens(vault: Vault, row: KeyRow) -> None:
+    ciphertext = AESGCM(DATA_KEY).encrypt(NONCE, WORDS, bound("part", "a-store", "c1", *PLACE))
+    part = b"\x01" + KEY_ID + NONCE + ciphertext
+    assert vault.reveal(part, row, *PLACE) == {"text": "words"}
+    assert parts.committed(part) is None
+    assert parts.pieces(part) == (KEY_ID, None, NONCE + ciphertext)
+
+
+def test_plain_parts_have_a_form_too() -> None:
+    unsealed = Vault("a-store", None, None)
+    part = b"\x02" + SALT + WORDS
+    assert unsealed.seal({"text": "words"}, None, *PLACE, salt=SALT) == part
+    assert unsealed.open(part, None, *PLACE) == SALT + WORDS
+    assert parts.committed(part) == sha256(b"casestore words v1\x00" + SALT + WORDS).digest()
+    assert unsealed.open(b"\x00" + WORDS, None, *PLACE) == WORDS
+
+
+def test_a_part_is_at_least_so_long() -> None:
+    """Nothing is cut out of bytes that are too few."""
+    new, old = b"\x03" + bytes(32 + 32 + 16), b"\x01" + bytes(32 + 12 + 16)
+    for whole in (new, old):
+        assert parts.pieces(whole) is not None
+        assert parts.pieces(whole[:-1]) is None
+    assert parts.committed(b"\x03" + bytes(64)) == bytes(32)
+    assert parts.committed(b"\x03" + bytes(63)) is None
+    assert len(new) - len(old) + 16 == parts.ADDED
+
+
+def test_errors_of_the_vault_name_the_event_and_say_what_to_do(vault: Vault, row: KeyRow) -> None:
+    with pytest.raises(InvalidEvent) as surrogate:
+        vault.seal({"text": "\ud800"}, row, *PLACE, salt=SALT)
+    assert str(surrogate.value) == (
+        "case:1: the text of NoteAdded has a lone surrogate, which UTF-8 cannot hold"
+    )
+    with pytest.raises(StoreDamaged) as damaged:
+        vault.open(b"\x07", row, *PLACE)
+    assert str(damaged.value) == (
+        "the personal part of case:1 version 2 does not open: it was altered, or moved here "
+        "from elsewhere"
+    )
+    with pytest.raises(StoreDamaged) as planted:
+        vault.open(b"\x02" + SALT + WORDS, row, *PLACE)
+    assert str(planted.value) == (
+        "the personal part of case:1 version 2 is plain text, and this store seals all of them: "
+        "it was put there by somebody else"
+    )
+    swapped = KeyRow("c2", row.key_id, row.wrapped)
+    with pytest.raises(StoreDamaged) as altered:
+        vault.unwrap(swapped)
+    assert str(altered.value) == (
+        "the data key of customer 'c2' does not open; the key table was altered: restore it "
+        "from a backup"
+    )
