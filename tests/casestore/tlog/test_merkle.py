@@ -188,6 +188,8 @@ def test_a_proof_from_what_is_not_older_proves_nothing() -> None:
     assert not verify_consistency(-1, 3, [], EMPTY_ROOT, three), "no tree is of -1"
     assert not verify_consistency(1, 2, [b"short"], one, node_hash(one, b"short")), "no hash"
     assert not verify_consistency(1, 3, [WRONG], one, node_hash(one, WRONG)), "it is too short"
+    long = [*consistency_proof(1, 2, subtree), WRONG]
+    assert not verify_consistency(1, 2, long, one, ROOTS[2]), "it is too long"
     proof = consistency_proof(3, 5, subtree)
     assert verify_consistency(3, 5, proof, three, five)
     assert not verify_consistency(3, 5, proof, WRONG, five), "the older one is another"
