@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from casestore import InvalidEvent, StoreDamaged
+from casestore import InvalidEvent, KeyFileError, StoreDamaged
 from casestore.journal.rows import KeyRow
 from casestore.keys import parts
 from casestore.keys.vault import Vault, create_key_file, kek_id
@@ -103,4 +103,22 @@ def test_errors_of_the_vault_name_the_event_and_say_what_to_do(vault: Vault, row
     assert str(altered.value) == (
         "the data key of customer 'c2' does not open; the key table was altered: restore it "
         "from a backup"
+    )
+
+
+def test_without_the_right_key_file_the_error_names_what_to_set(
+    vault: Vault, row: KeyRow, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyFileError) as unnamed:
+        Vault("a-store", vault.current_kek, None).unwrap(row)
+    assert str(unnamed.value) == (
+        "no key file is named for this store; set CASESTORE_KEY_FILE (everything but personal "
+        "text works without it)"
+    )
+    create_key_file(tmp_path / "other")
+    with pytest.raises(KeyFileError) as other:
+        Vault("a-store", vault.current_kek, tmp_path / "other").unwrap(row)
+    assert str(other.value) == (
+        f"the key file {tmp_path / 'other'} belongs to another store, or to another time of this "
+        "one (before or after a rotation); name the right one in CASESTORE_KEY_FILE"
     )

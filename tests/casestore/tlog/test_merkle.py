@@ -185,6 +185,7 @@ def test_a_proof_of_what_is_not_in_the_tree_proves_nothing() -> None:
 def test_a_proof_from_what_is_not_older_proves_nothing() -> None:
     one, three, five = ROOTS[1], ROOTS[3], ROOTS[5]
     assert not verify_consistency(4, 3, [], ROOTS[4], ROOTS[4]), "4 is not older than 3"
+    assert not verify_consistency(3, 5, [], three, five), "nothing is no proof"
     assert not verify_consistency(-1, 3, [], EMPTY_ROOT, three), "no tree is of -1"
     assert not verify_consistency(1, 2, [b"short"], one, node_hash(one, b"short")), "no hash"
     assert not verify_consistency(1, 3, [WRONG], one, node_hash(one, WRONG)), "it is too short"

@@ -140,6 +140,8 @@ def test_a_customer_is_handed_from_agent_to_agent() -> None:
     finding = found("too-many-hands", case(*told))["case"]
     assert (finding.at, len(finding.evidence)) == (moment("+4h"), 3)
     assert finding.event.event.reply_id == "r4"
+    alike = found("too-many-hands", case(*told[:3]))["case"]
+    assert [each.event.reply_id for each in (*alike.evidence, alike.event)] == ["r1", "r2", "r3"]
 
 
 def test_machines_and_executives_are_no_hands_of_this_kind() -> None:
