@@ -122,3 +122,15 @@ def test_without_the_right_key_file_the_error_names_what_to_set(
         f"the key file {tmp_path / 'other'} belongs to another store, or to another time of this "
         "one (before or after a rotation); name the right one in CASESTORE_KEY_FILE"
     )
+
+
+def test_a_data_key_wrapped_anew_is_the_same_key(vault: Vault, row: KeyRow) -> None:
+    anew = vault.rewrap(row)
+    assert (anew.customer_id, anew.key_id) == ("c1", KEY_ID)
+    assert anew.wrapped != row.wrapped
+    assert vault.unwrap(anew) == DATA_KEY
+
+
+def test_an_older_part_that_holds_no_fields_is_told_with_its_place() -> None:
+    with pytest.raises(StoreDamaged, match="case:1 version 2 does not open"):
+        Vault("a-store", None, None).reveal(b"\x00[1]", None, *PLACE)
