@@ -533,3 +533,52 @@ def test_a_merged_case_takes_further_events() -> None:
 def test_the_actor_may_be_anybody() -> None:
     for kind in ("agent", "customer", "system", "operations", "executive", "third_party"):
         OPEN.when(closed(actor={"kind": kind, "id": ANNA.id})).accepted()
+
+
+# --- the words
+
+
+@pytest.mark.parametrize(
+    ("story", "event", "words"),
+    [
+        (
+            given(),
+            noted(),
+            "the case is not open yet; its first event must be CaseOpened",
+        ),
+        (
+            OPEN,
+            opened(),
+            "the case is open already; reopen it with CaseReopened, or use another id",
+        ),
+        (
+            OPEN,
+            promised(at="+2h", due="+2h"),
+            "due_at is not after occurred_at; a promise is for the future",
+        ),
+        (
+            given(opened(), promised(due="+1d")),
+            moved(at="+2h", due="+2h"),
+            "due_at is not after occurred_at; a promise is for the future",
+        ),
+        (
+            given(opened(), closed()),
+            closed("+1h"),
+            "the case is closed already; reopen it first",
+        ),
+        (
+            OPEN,
+            reopened(),
+            "the case is open already; only a closed case can be reopened",
+        ),
+        (
+            OPEN,
+            merged("c1"),
+            "a case cannot be merged into itself; name the case that it counts under",
+        ),
+    ],
+)
+def test_a_refusal_says_what_was_wrong_and_what_to_do(
+    story: Story, event: Event, words: str
+) -> None:
+    assert story.when(event).refusal == words

@@ -443,3 +443,15 @@ def test_the_state_holds_asks_issues_and_offers_by_id() -> None:
     ).case
     assert case.issues == {"i1": None, "i2": "delay"}
     assert list(case.asks) == ["a1", "a2"]
+
+
+def test_of_two_resends_the_first_that_arrived_counts() -> None:
+    lost = given(opened(), replied("r1", "+1h"), bounced("r1", "+2h"))
+    again = [replied(f"r{n}", f"+{n}h", resend_of="r1") for n in (3, 4)]
+    for order in (again, again[::-1]):
+        case = lost.plus(order[0]).plus(order[1]).case
+        assert case.arrivals == {
+            "r1": moment("+3h"),
+            "r3": moment("+3h"),
+            "r4": moment("+4h"),
+        }

@@ -173,6 +173,30 @@ def test_the_edges_of_consistency() -> None:
     assert not verify_consistency(5, 5, [WRONG], ROOTS[5], ROOTS[5])
 
 
+def test_a_proof_of_what_is_not_in_the_tree_proves_nothing() -> None:
+    leaf = leaf_hash(ENTRIES[0])
+    assert not verify_inclusion(leaf, 1, 1, [], leaf), "there is no such leaf"
+    assert not verify_inclusion(leaf, 0, 2, [], leaf), "the proof is too short, whatever the root"
+    assert not verify_inclusion(leaf, 0, 1, [WRONG], node_hash(leaf, WRONG)), "it is too long"
+    assert not verify_inclusion(leaf[:31], 0, 1, [], leaf[:31]), "that is no hash"
+    assert not verify_inclusion(leaf, 0, 2, [b"short"], node_hash(leaf, b"short")), "nor that"
+
+
+def test_a_proof_from_what_is_not_older_proves_nothing() -> None:
+    one, three, five = ROOTS[1], ROOTS[3], ROOTS[5]
+    assert not verify_consistency(4, 3, [], ROOTS[4], ROOTS[4]), "4 is not older than 3"
+    assert not verify_consistency(3, 5, [], three, five), "nothing is no proof"
+    assert not verify_consistency(-1, 3, [], EMPTY_ROOT, three), "no tree is of -1"
+    assert not verify_consistency(1, 2, [b"short"], one, node_hash(one, b"short")), "no hash"
+    assert not verify_consistency(1, 3, [WRONG], one, node_hash(one, WRONG)), "it is too short"
+    long = [*consistency_proof(1, 2, subtree), WRONG]
+    assert not verify_consistency(1, 2, long, one, ROOTS[2]), "it is too long"
+    proof = consistency_proof(3, 5, subtree)
+    assert verify_consistency(3, 5, proof, three, five)
+    assert not verify_consistency(3, 5, proof, WRONG, five), "the older one is another"
+    assert not verify_consistency(3, 5, proof, three, WRONG), "the newer one is another"
+
+
 def test_a_leaf_is_never_taken_for_a_node() -> None:
     """The two halves of a tree as one leaf: the attack that the 0x00 and 0x01 are there for."""
     left, right = leaf_hash(ENTRIES[0]), leaf_hash(ENTRIES[1])

@@ -27,6 +27,7 @@ from tests.support.stories import (
     merged,
     moment,
     opened,
+    reclaimed,
     reclassified,
     remedied,
     took_back,
@@ -68,6 +69,20 @@ def test_a_gesture_may_be_declined_or_taken_back() -> None:
     assert status(took_back(at="+1h")) == "reversed"
     assert status(took_back(at="+2h"), learnt("+3h", declined(at="+1h"))) == "reversed"
     assert of_case(gave(), voided(2, "+1h")) == []
+
+
+def test_a_remedy_may_be_taken_back_and_a_gesture_of_the_same_id_stands() -> None:
+    both = gave("x", "+1h"), remedied("x", "+2h")
+    told = of_case(*both, reclaimed("x", "+3h"))
+    assert [(row.ledger, row.status) for row in told] == [
+        ("goodwill", "given"),
+        ("remedy", "reversed"),
+    ]
+    told = of_case(*both, took_back("x", "+3h"))
+    assert [(row.ledger, row.status) for row in told] == [
+        ("goodwill", "reversed"),
+        ("remedy", "given"),
+    ]
 
 
 def test_contacts_before_are_the_messages_up_to_the_gesture() -> None:

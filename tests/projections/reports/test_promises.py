@@ -75,6 +75,30 @@ def state(*told: Event | Learnt, as_of: Moment = "+30d") -> str:
 # --- time passes
 
 
+def test_a_whole_row_of_a_promise_that_stands_and_of_one_that_is_kept() -> None:
+    about = {"category": "late", "product": "fibre", "region": "north"}
+    told = given(opened(**about), assigned("ben", at="+1h"), promised(at="+2h", due="+5h"))
+    (stands,) = rows(told.reading("+9h"))
+    assert (stands.due_at, stands.pending_due_at) == (moment("+5h"), moment("+5h"))
+    assert (stands.owner_at_due, stands.status_at_due) == ("ben", "open")
+    assert (stands.product, stands.region, stands.category) == ("fibre", "north", "late")
+    for end in (kept(at="+6h"), released(at="+6h"), withdrew(at="+6h")):
+        (ended,) = rows(told.plus(end).reading("+9h"))
+        assert (ended.due_at, ended.pending_due_at) == (moment("+5h"), None)
+
+
+def test_what_was_kept_by_a_reply_that_came_late_was_kept_by_what_came_before() -> None:
+    told = given(opened(), promised(), replied("r1", "+1h"), bounced("r1", "+2h"))
+    for step in (kept_by_reply("r1", at="+1h"), kept(at="+3h"), resent("+5h")):
+        told = told.plus(step)
+    (row,) = rows(told.reading("+9h"))
+    assert row.kept_at == moment("+3h")
+
+
+def resent(at: str) -> Event:
+    return replied("r2", at, resend_of="r1")
+
+
 def test_a_promise_is_open_until_it_is_due_and_broken_a_microsecond_later() -> None:
     callback = Told(promised(due="+2h"))
     due = moment("+2h")

@@ -13,7 +13,7 @@ from projections.history.case_history import CaseHistory
 from projections.models.lapses import Outcome
 from projections.rules.facts import Facts
 from projections.rules.lapses import RULES
-from tests.support.lapses import family, findings, found, in_one_store, lapse
+from tests.support.lapses import family, findings, found, in_one_store, lapse, shown
 from tests.support.stories import (
     Learnt,
     Story,
@@ -136,6 +136,8 @@ def test_a_promise_that_names_no_ask() -> None:
     please = wrote("m1", "+1h", **LATER)
     assert missed(please, promised("p1", "+2h")) == {"a1": "unknown"}
     assert missed(please, said_no("n1", "+2h")) == {"a1": "unknown"}
+    asked_and_perhaps = case(please, promised("p1", "+2h"))
+    assert shown("request-for-contact-missed", asked_and_perhaps, "a1") == ("unknown", 2, 2, [3])
     assert missed(please, promised("p1", "+2h", kind="refund")) == {"a1": "violated"}
     assert missed(promised("p1"), please) == {"a1": "violated"}, "made before"
     assert missed(please, promised("p1", "+26h")) == {"a1": "violated"}, "too late, whatever"

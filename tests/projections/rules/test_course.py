@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from casestore.events import Actor, Event
-from tests.support.lapses import family, findings, found, in_one_store, lapse
+from tests.support.lapses import family, findings, found, in_one_store, lapse, shown
 from tests.support.stories import (
     Learnt,
     asked,
@@ -143,6 +143,7 @@ def test_an_executive_neither_answers_nor_gives() -> None:
         assert told(rule, TO_THE_TOP, act) == {"u1": "violated"}
         assert told(rule, TO_THE_TOP, act, back) == {"u1": "violated"}
     assert told(rule, TO_THE_TOP, back) == {"u1": "satisfied"}
+    assert shown(rule, given(opened(), TO_THE_TOP, back), "u1") == ("satisfied", 9, 3, [2])
     assert told(rule, TO_THE_TOP) == {}
     assert told(rule, replied(actor=CHIEF)) == {}
 
@@ -232,6 +233,8 @@ def test_what_was_reopened_was_not_resolved() -> None:
     assert slow(closed(at="+1d"), back, closed(at="+5d")) == ("satisfied", moment("+5d"), False)
     again = (closed(at="+1d"), reopened(at="+9d"), closed(at="+10d"))
     assert slow(*again) == ("violated", moment("+9d"), False)
+    late = (closed(at="+6d"), reopened(at="+9d"))
+    assert slow(*late) == ("violated", moment("+5d"), True), "it was open when it was due"
 
 
 def test_who_gave_up_after_the_time_was_over_waited_too_long() -> None:

@@ -296,6 +296,9 @@ def test_a_gesture_of_nothing_is_never_too_much_and_for_a_loss_of_nothing_any_ot
 def test_what_was_not_given_in_the_end_was_not_too_much() -> None:
     for end in (declined(at="+3h"), took_back(at="+3h")):
         assert findings(RATIO, given(gave(value=EUR_20), end)) == NO_ROW
+        another = gave("g2", "+4h", value=EUR_20)
+        judged = findings(RATIO, given(gave(value=EUR_20), end, another))
+        assert judged == {"g2": "violated"}
     assert findings(RATIO, given(gave(value=EUR_20, issue_ids=[]))) == NO_ROW
     assert findings(RATIO, given()) == NO_ROW
 

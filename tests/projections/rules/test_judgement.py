@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from casestore.events import Event
-from tests.support.lapses import family, findings, found, in_one_store
+from tests.support.lapses import family, findings, found, in_one_store, shown
 from tests.support.stories import (
     ANNA,
     BOSS,
@@ -282,6 +282,9 @@ def test_where_the_receipt_is_not_known_nobody_can_tell_how_late_it_was() -> Non
     answered = (replied(at="+1h"), issue(at="+2h"), judged(at="+90h", issue_ids=["i1"]))
     later = given(opened(received_at=moment("+9h")), *answered)
     assert findings("fault-admitted-late", later) == {"i1": "violated"}, "from when it was raised"
+    both = (issue("i0"), replied(at="+1h"), issue(at="+2h"), judged(at="+90h"))
+    of_two = given(opened(received_at=moment("+9h")), *both)
+    assert findings("fault-admitted-late", of_two) == {"i1": "violated"}, "the other one nobody can"
 
 
 # --- rejected-without-evidence
@@ -337,7 +340,8 @@ def test_an_issue_has_its_own_category_or_the_cases_at_that_time() -> None:
     )
     assert findings("operations-not-asked", then, policy=VENUE) == {"f2": "violated"}
     nobody_knows = given(opened(), issue(), judged())
-    assert findings("operations-not-asked", nobody_knows, policy=VENUE) == {"f1": "unknown"}
+    doubtful = shown("operations-not-asked", nobody_knows, "f1", policy=VENUE)
+    assert doubtful == ("unknown", 0, 3, [])
     without_issues = given(opened(category="venue"), judged())
     assert findings("operations-not-asked", without_issues, policy=VENUE) == {"f1": "violated"}
 

@@ -93,6 +93,7 @@ IN_DUBLIN = prefers("timezone", "Europe/Dublin", "-1d")
         ("+13h", "17:30-21:00", "violated"),
         ("+14h", "22:00-06:00", "satisfied"),  # over midnight
         ("+20h", "22:00-06:00", "satisfied"),
+        ("+21h", "22:00-06:00", "satisfied"),  # until six, six included
         ("+22h", "22:00-06:00", "violated"),
     ],
 )

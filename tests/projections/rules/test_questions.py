@@ -179,6 +179,7 @@ def test_a_case_is_not_closed_over_an_open_question() -> None:
     nothing = replied("r1", "+1h", answers=[])
     assert unanswered(asked("a1"), nothing, closed("+2h")) == {"a1": "violated"}
     finding = found("question-unanswered", case(asked("a1"), closed("+2h")))["a1"]
+    assert [each.event.message_id for each in finding.evidence] == ["m-a1"]
     assert finding.at == moment("+2h")
     assert finding.event is not None, "who closed it answers for it"
     answer = replied("r1", "+1h", answers=["a1"])

@@ -6,7 +6,7 @@ from typing import Any
 
 from casestore.events import Actor, Event
 from projections.models.lapses import Outcome
-from tests.support.lapses import family, findings, found, lapse
+from tests.support.lapses import family, findings, found, lapse, shown
 from tests.support.stories import (
     Learnt,
     Story,
@@ -76,6 +76,9 @@ def test_a_later_reply_on_the_same_issues_makes_it_good() -> None:
 def test_a_later_reply_of_which_the_issues_were_not_recorded() -> None:
     gone = bounced("r1", "+1h")
     assert undelivered(gone, replied("r2", "+2h")) == {"r1": "unknown"}
+    letter = replied("r1", addresses=["i1"])
+    told = case(issue("i1"), letter, gone, replied("r2", "+2h"))
+    assert shown("undelivered-reply", told, "r1") == ("unknown", 2, 3, [4, 5])
     assert undelivered(gone, replied("r2", "+26h")) == {"r1": "violated"}, "too late, whatever"
     sure = replied("r3", "+3h", addresses=["i1"])
     assert undelivered(gone, replied("r2", "+2h"), sure) == {"r1": "satisfied"}
@@ -137,6 +140,8 @@ def test_a_customer_is_handed_from_agent_to_agent() -> None:
     finding = found("too-many-hands", case(*told))["case"]
     assert (finding.at, len(finding.evidence)) == (moment("+4h"), 3)
     assert finding.event.event.reply_id == "r4"
+    alike = found("too-many-hands", case(*told[:3]))["case"]
+    assert [each.event.reply_id for each in (*alike.evidence, alike.event)] == ["r1", "r2", "r3"]
 
 
 def test_machines_and_executives_are_no_hands_of_this_kind() -> None:

@@ -1,0 +1,112 @@
+"""Mutation testing: whether the tests notice when the code is changed a little.
+
+    pip install mutmut
+    python -m tests.mutation [PART ...] [--lot 300] [--seed 18] [--out FILE]
+
+`docs/testing.md` tells what came of it. Mutants are made by mutmut's operators, see
+tests/mutation/mutants.py, and tried in tests/mutation/trial.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections import Counter
+from itertools import zip_longest
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.mutation.mutants import lot
+from tests.mutation.trial import QUICK, Collected, forked, imported, quiet, shared
+from tests.support.imports import ROOT
+
+TESTS = (
+    *(f"casestore/streams/test_{n}.py" for n in ("case_evolve", "case_checks", "history", "laws")),
+    *("casestore/tlog/test_merkle.py", "casestore/keys", "projections/rules"),
+    *(f"projections/reports/test_{name}.py" for name in ("promises", "goodwill")),
+)
+"""The tests that mutants meet."""
+
+
+class Part(NamedTuple):
+    """Files that share a lot, and the tests that a change of what runs on import meets."""
+
+    files: str
+    near: str
+
+
+PARTS = {
+    "case": Part(
+        "casestore/streams/case.py casestore/streams/promise_state.py",
+        "casestore/streams/test_case_evolve.py casestore/streams/test_case_checks.py "
+        "projections/reports/test_promises.py",
+    ),
+    "promises": Part("projections/models/promises.py", "projections/reports/test_promises.py"),
+    "goodwill": Part("projections/models/goodwill.py", "projections/reports/test_goodwill.py"),
+    "merkle": Part("casestore/tlog/merkle.py", "casestore/tlog/test_merkle.py"),
+    "vault": Part("casestore/keys/vault.py casestore/keys/parts.py", "casestore/keys"),
+    "rules": Part("projections/rules/*.py", "projections/rules"),
+}
+
+
+def main() -> None:
+    """Try the mutants of some parts, and tell which survived."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.mutation",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--lot", type=int, default=300, help="mutants of a part, at most")
+    parser.add_argument("--seed", type=int, default=18)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=Path("mutants.ndjson"))
+    options = parser.parse_args()
+    lots = [
+        [(name, mutant) for mutant in lot(_paths(PARTS[name].files), options.lot, options.seed)]
+        for name in options.parts or PARTS
+    ]
+    # One of each part in turn, so that a run that is stopped has drawn a smaller lot of each.
+    tried = [each for round in zip_longest(*lots) for each in round if each is not None]
+    out = os.open(options.out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
+
+    def tell(index: int, how: str) -> None:
+        part, mutant = tried[index]
+        line = [index, part, how, mutant.told()]
+        os.write(out, (json.dumps(line) + "\n").encode())
+
+    def told() -> dict[int, str]:
+        lines = options.out.read_text("utf-8").splitlines()
+        return {line[0]: line[2] for line in map(json.loads, lines)}
+
+    def again(index: int) -> None:
+        part, mutant = tried[index]
+        tell(index, imported(mutant, _tests(*PARTS[part].near.split())))
+
+    collected = Collected([mutant for _, mutant in tried], tell, options.workers)
+    forked(lambda: _collect(collected, options.out.with_suffix(".log")))
+    unreached = [index for index, how in sorted(told().items()) if how == "unreached"]
+    shared(unreached, again, options.workers)
+    for index, how in sorted(told().items()):
+        if how.startswith("survived"):
+            print(f"{index}: {tried[index][1].told()}")
+    counts = Counter((tried[index][0], how.split()[0]) for index, how in told().items())
+    for (part, how), count in sorted(counts.items()):
+        print(f"{part}: {count} {how}")
+
+
+def _paths(patterns: str) -> list[str]:
+    files = [path for each in patterns.split() for path in ROOT.glob(each)]
+    return [str(path.relative_to(ROOT)) for path in files]
+
+
+def _tests(*names: str) -> list[str]:
+    return [str(ROOT / "tests" / name) for name in names]
+
+
+def _collect(plugin: Collected, log: Path) -> str:
+    quiet(log)
+    return str(pytest.main([*QUICK, f"--basetemp={log}.d", *_tests(*TESTS)], plugins=[plugin]))

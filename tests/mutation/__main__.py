@@ -1,0 +1,5 @@
+"""`python -m tests.mutation`."""
+
+from tests.mutation import main
+
+main()
