@@ -61,11 +61,7 @@ def _of_stream(archive: Archive, stream: str) -> Iterator[bytes]:
             yield line
         if count:
             return
-    error = StreamNotFound(
-        f"there is no {stream.replace(':', ' ', 1)} in this archive; check the id"
-    )
-    error.stream = stream
-    raise error
+    raise StreamNotFound(f"there is no {stream.replace(':', ' ', 1)} in this archive; check the id")
 
 
 def _lines(rows: Iterator[PlainRow]) -> Iterator[tuple[int, bytes]]:

@@ -19,8 +19,10 @@ MOST_ROWS = 4_096
 """Rows of a row group. Each bucket holds one in memory."""
 MOST_BYTES = 1024 * 1024
 """Bytes of contents after which a row group ends, however few rows it has."""
-_CHUNK = 256
-"""Rows that are held as Python's objects, which take several times the room."""
+_BYTES_OF_ALL = 48 * 1024 * 1024
+"""The same of the row groups of all buckets together."""
+_ROWS_OF_ALL = 16_384
+"""Rows of all buckets that are held as Python's objects, which take several times the room."""
 
 
 class Parts:
@@ -39,7 +41,7 @@ class Parts:
         check_row(row)
         bucket = bucket_of(row[6], self._buckets)
         if (file := self._files.get(bucket)) is None:
-            file = self._files[bucket] = _File(self._folder / file_name(bucket))
+            file = self._files[bucket] = _File(self._folder / file_name(bucket), self._buckets)
         file.add(row)
 
     def finish(self, run: tuple[int, int]) -> tuple[Part, ...]:
@@ -66,10 +68,12 @@ def writing_parts(folder: Path, buckets: int) -> Iterator[Parts]:
 
 
 class _File:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, buckets: int) -> None:
         self._pa, parquet = pyarrow()
         self._schema = schema(self._pa)
         self._path = path
+        self._most_bytes = min(MOST_BYTES, _BYTES_OF_ALL // buckets)
+        self._chunk = min(256, _ROWS_OF_ALL // buckets)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         self._file = os.fdopen(os.open(path, flags, 0o600), "wb")
         self._writer: Any = parquet.ParquetWriter(self._file, self._schema, **WRITING)
@@ -83,9 +87,9 @@ class _File:
     def add(self, row: PlainRow) -> None:
         self._rows.append(row)
         self._size += size_of(row) + len(row[9])
-        if len(self._rows) == _CHUNK or self._size >= MOST_BYTES:
+        if len(self._rows) == self._chunk or self._size >= self._most_bytes:
             self._end_chunk()
-            if len(self._chunks) * _CHUNK >= MOST_ROWS or self._size >= MOST_BYTES:
+            if len(self._chunks) * self._chunk >= MOST_ROWS or self._size >= self._most_bytes:
                 self._end_group()
 
     def _end_chunk(self) -> None:
