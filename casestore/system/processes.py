@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from multiprocessing import parent_process
 
 from casestore.errors import StoreUnavailable
 
@@ -14,11 +13,3 @@ def check_process(pid: int) -> None:
         raise StoreUnavailable(
             "this was opened by another process, from which this one was forked: open it again here"
         )
-
-
-def end_with_parent() -> None:
-    """End this process when its parent has ended: a parent that was killed cannot do it."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

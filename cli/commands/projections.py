@@ -154,8 +154,8 @@ def rebuild(
 ) -> None:
     """Build projections anew, beside those that reports read meanwhile.
 
-    Spark needs an extra: pip install 'casestore[spark]'. What it was doing when it was broken off
-    is done in DIR, and it goes on from there, up to the same position; the rest is caught up.
+    With Spark, which takes the extra 'casestore[spark]', a rebuild that is broken off goes on in
+    the folder that --out names; `archive load` loads one that is whole.
 
     \b
     Examples:

@@ -12,7 +12,7 @@ from typing import Any
 
 from casestore import CaseStore
 from casestore.errors import CaseStoreError, StoreUnavailable
-from casestore.system.processes import end_with_parent
+from casestore.system.children import end_with_parent
 from projections.engine.filling import fill, ranges
 from projections.engine.live import LiveTables
 from projections.engine.maker import Maker

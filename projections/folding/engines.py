@@ -11,7 +11,7 @@ from threading import Thread
 from typing import Literal
 
 from casestore.errors import StoreUnavailable
-from casestore.system.processes import end_with_parent
+from casestore.system.children import end_with_parent
 from projections.folding.tasks import Done, Engine, Task, run
 
 EngineName = Literal["processes", "spark"]

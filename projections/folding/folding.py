@@ -139,7 +139,8 @@ def _begun(
         if whole is not None and whole.position != asked.position:
             raise FoldRefused(
                 f"{folder} holds a fold up to position {whole.position}, and there are events up "
-                f"to position {asked.position} now; name another folder"
+                f"to position {asked.position} now; name another folder, or load this one: what "
+                "came since is caught up"
             )
         _tidy(folder, plan.projections)
         if whole is not None:

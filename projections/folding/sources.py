@@ -121,8 +121,10 @@ def _made_of_bucket(
 ) -> Iterator[tuple[Made, Newest]]:
     archive = Archive(Path(source.archive))
     policies = read_policies(archive.rows_without_customer(until), how)
-    of_customers = archive.rows(source.bucket, until, between=CUSTOMERS)
-    customers = {stream: list(rows) for stream, rows in groupby(of_customers, key=stream_of)}
+    customers: dict[str, list[PlainRow]] = {}
+    if how.looks_at("customer"):
+        of_customers = archive.rows(source.bucket, until, between=CUSTOMERS)
+        customers = {stream: list(rows) for stream, rows in groupby(of_customers, key=stream_of)}
     before, newest = "", NOTHING
     for rows in some_streams(archive.rows(source.bucket, until)):
         newest = max(newest, newest_of(rows))
@@ -176,15 +178,15 @@ def _made_of_families(
 ) -> Iterator[tuple[Made, Newest]]:
     archive = Archive(Path(source.archive))
     policies = read_policies(archive.rows_without_customer(until), how)
-    streams: dict[str, list[PlainRow]] = {}
+    rows: list[PlainRow] = []
     customers: dict[str, Sequence[PlainRow]] = {}
-    for rows, customer in left_in(Path(source.out), source.group, source.of):
-        streams[rows[0][1]] = rows
+    for of_stream, customer in left_in(Path(source.out), source.group, source.of):
+        rows += of_stream
         if customer:
             customers[customer[0][1]] = customer
-    rows = [row for stream in sorted(streams) for row in streams[stream]]
-    families = {tuple(links.related(stream, until)) for stream in streams}
-    beside = Beside(customers if how.looks_at("customer") else {}, policies, sorted(families))
+    rows.sort(key=itemgetter(1, 2))  # the streams are from several buckets
+    families = {tuple(links.related(stream, until)) for stream in set(map(stream_of, rows))}
+    beside = Beside(customers, policies, sorted(families))
     yield fold(rows, how, beside), NOTHING
 
 
