@@ -61,11 +61,12 @@ def fold(
     processes: int | None,
     master: str | None,
 ) -> None:
-    """Make the rows of projections from the archive in DIR, without the store.
+    """Make the rows of projections from the archive in DIR.
 
-    They are the rows that `projections rebuild` makes, as Parquet: OUT/NAME/part-*.parquet, which
-    DuckDB, pandas and Spark read; other files there begin with "_". A fold that was broken off is
-    run again with the same options, and goes on. Exits 1 if the rows of a stream cannot be made.
+    They are the rows that `projections rebuild` makes, without the store and as Parquet, in
+    OUT/NAME/part-*.parquet, which DuckDB, pandas and Spark read; other files there begin with "_".
+    A fold that was broken off is run again with the same options, and goes on. Exits 1 if the rows
+    of a stream cannot be made.
 
     \b
     Examples:

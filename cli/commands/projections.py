@@ -161,7 +161,7 @@ def rebuild(
     Examples:
       casestore projections rebuild
       casestore projections rebuild promises goodwill
-      casestore projections rebuild --engine spark --master spark://HOST:7077 --out /shared/rows
+      casestore projections rebuild --engine spark --master spark://HOST:7077
     """
     check_master(engine_name, master)
     if out is not None and engine_name != "spark":
