@@ -49,6 +49,10 @@ _AT_ONCE = 2_000
 """Rows that are read at a time."""
 _STREAMS = 300
 """Streams that are asked for at a time."""
+_NEWEST = 2**31 - 1
+"""No version is larger."""
+_AFTER_ALL = chr(0x10FFFF)
+"""No name of a stream comes after it."""
 _UNFINISHED = ".writing"
 """The folder of a write that goes on, in the archive."""
 _OWN = {EVENTS, _UNFINISHED, "lock", "manifest.json"}
@@ -246,17 +250,29 @@ def _new_rows(store: CaseStore, since: int, until: int) -> Iterator[Sequence[Pla
     """The rows after a position, up to another, ordered by stream and version, some at a time."""
     feed = store._recorder.feed(since, FEW + 1)
     if len(feed) > FEW:
-        yield from _pages(store, since, until, ())
+        name: str | None = ""
+        while name is not None:
+            last = store._recorder.stream_of_nth(name, _AFTER_ALL, 2 * _AT_ONCE)
+            yield from _pages(store, since, until, after=(name, _NEWEST), last=last or _AFTER_ALL)
+            name = last
         return
     streams = sorted({stream for position, stream in feed if position <= until})
     for start in range(0, len(streams), _STREAMS):
-        yield from _pages(store, since, until, streams[start : start + _STREAMS])
+        some = streams[start : start + _STREAMS]
+        yield from _pages(store, since, until, after=(some[0], 0), last=some[-1], streams=some)
 
 
 def _pages(
-    store: CaseStore, since: int, until: int, streams: Sequence[str]
+    store: CaseStore,
+    since: int,
+    until: int,
+    *,
+    after: tuple[str, int],
+    last: str,
+    streams: Sequence[str] = (),
 ) -> Iterator[Sequence[PlainRow]]:
-    after = ("", 0)
-    while rows := store._recorder.rows_by_stream(after, since, until, _AT_ONCE, streams):
+    while rows := store._recorder.rows_by_stream(
+        after, last, since=since, until=until, limit=_AT_ONCE, streams=streams
+    ):
         yield rows
         after = rows[-1][1], rows[-1][2]

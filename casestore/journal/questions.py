@@ -235,6 +235,8 @@ class Questions(ABC):
     def rows_by_stream(
         self,
         after: tuple[str, int],
+        last: str,
+        *,
         since: int,
         until: int,
         limit: int,
@@ -246,6 +248,8 @@ class Questions(ABC):
 
         Args:
             after: the stream and the version after which they come.
+            last: the name of the last stream. With many events in between, PostgreSQL would read
+                the whole table and sort it.
             since: the position after which they stand.
             until: the last position.
             limit: the most rows to give.
@@ -254,10 +258,11 @@ class Questions(ABC):
         order = "originator_id, originator_version"
         # With +position no database looks for positions first, and sorts what it finds, each time.
         sql = f"SELECT {self.columns} FROM {self.table} WHERE ({order}) > (?, ?) "
+        sql += "AND originator_id >= ? AND originator_id <= ? "
         sql += "AND +position > ? AND +position <= ?"
         if streams:
             sql += f" AND originator_id IN ({', '.join('?' * len(streams))})"
-        params = [*after, since, until, *streams, limit]
+        params = [*after, after[0], last, since, until, *streams, limit]
         with database_answers("the store"):
             return self.fetch_some(f"{sql} ORDER BY {order} LIMIT ?", params, order)
 
