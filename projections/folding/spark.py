@@ -123,7 +123,7 @@ def _run(running: Callable[[Task], Done], ours: str, arrived: Any, task: Task) -
         found = error
     except FileNotFoundError as error:
         why = "all machines must see the folders at the same place"
-        found = StoreUnavailable(f"{here} cannot find {error.filename}: {why}")
+        found = StoreUnavailable(f"{here} cannot find {error.filename or error}: {why}")
     except OSError as error:
         found = StoreUnavailable(f"{here}: {error}")
     arrived.add([found])

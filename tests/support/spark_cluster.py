@@ -11,7 +11,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
@@ -119,7 +118,7 @@ def home() -> Path:
     """Where PySpark has brought Spark. Raises NoSpark."""
     spec = find_spec("pyspark")
     if spec is None or spec.origin is None:
-        raise NoSpark(f"PySpark is not installed: {sys.executable} -m pip install '.[spark]'")
+        raise NoSpark("PySpark is not installed; CONTRIBUTING.md tells how")
     return Path(spec.origin).parent
 
 

@@ -56,6 +56,7 @@ def test_a_worker_is_killed_with_its_executor_in_mid_job_and_every_row_is_that_o
 ) -> None:
     monkeypatch.setattr(filling, "EVENTS", 7)
     monkeypatch.setattr(folding, "EVENTS", 40)
+    spark_cluster.add_workers(2 - len(spark_cluster.workers))
     out = tmp_path / "fold"
     histories = Histories(postgres_schema_url, tmp_path / "store.key", 3, STREAMS)
     histories.go_on(500)
@@ -74,6 +75,8 @@ def test_a_worker_is_killed_with_its_executor_in_mid_job_and_every_row_is_that_o
         gate = Gate(out)
         job = thread.submit(fold)
         wait_until(lambda: job.done() or len(gate.workers()) == 2, LONG)
+        if job.done():
+            job.result()
         # When one of them is killed
         spark_cluster.kill(min(gate.workers()))
         gate.open()
@@ -82,7 +85,6 @@ def test_a_worker_is_killed_with_its_executor_in_mid_job_and_every_row_is_that_o
         assert len(done.parts) > 2
         load(runner._live, out)
         assert contents(runner) == whole
-    spark_cluster.add_workers(1)
 
 
 # --- what goes wrong is told in one line ---------------------------------------------------
