@@ -433,7 +433,7 @@ class CaseStore:
         """
         from casestore.append import together  # noqa: PLC0415  (not to read)
 
-        if append.events > together.MOST_EVENTS:
+        if append.refusal is not None or append.events > together.MOST_EVENTS:
             return self._try_to_write([append], False, False, optimistic=optimistic)
         mine: together.Waiting = Place(together.Asked(append, optimistic))
         journal = self._journal_to_write()
