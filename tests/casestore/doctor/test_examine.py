@@ -87,6 +87,34 @@ def test_damage_is_found(store_url: str, check: str, version: int | None, change
     assert command(store_url)("doctor").code == 1
 
 
+OTHER = "(SELECT personal FROM {t} WHERE originator_id = 'case:c1' AND originator_version = %d)"
+
+
+@pytest.mark.parametrize("version", [1, 3], ids=["of another type", "of the same type"])
+def test_words_of_another_event_are_found_wherever_they_were_put(
+    store_url: str, version: int
+) -> None:
+    """Both are of one customer, so the key opens them; only the place is another one."""
+    with CaseStore.open(store_url) as store:
+        part = OTHER % version
+        alter(store, f"UPDATE {{t}} SET personal = {part} {WHERE} AND originator_version = 3")
+        (finding,) = found(store)
+    assert (finding.level, finding.check) == ("error", "personal parts")
+    assert finding.where == "case:c2 version 3, position 7"
+    assert "does not open: it was altered, or moved here from elsewhere" in finding.what
+    ran = command(store_url)("doctor")
+    assert ran.code == 1
+    assert "Oh." not in ran.out + ran.err
+
+
+def test_words_are_looked_at_only_where_the_key_file_is_at_hand(store_url: str) -> None:
+    with CaseStore.open(store_url) as store:
+        alter(store, f"UPDATE {{t}} SET personal = {OTHER % 3} {WHERE} AND originator_version = 3")
+    Path(os.environ["CASESTORE_KEY_FILE"]).unlink()
+    with CaseStore.open(store_url) as store:
+        assert {finding.check for finding in found(store)} == {"key file"}
+
+
 @pytest.mark.parametrize("noted", ["soon", "-5", "9" * 30, "", "1.5"])
 def test_a_note_of_a_clock_that_is_no_position_is_damage(store_url: str, noted: str) -> None:
     with CaseStore.open(store_url) as store:
@@ -251,7 +279,7 @@ def test_a_personal_part_that_does_not_open(store_url: str) -> None:
     with CaseStore.open(store_url) as store:
         sealed = f"(SELECT personal FROM {{t}} {WHERE} AND originator_version = 3)"
         alter(store, f"UPDATE {{t}} SET personal = {sealed} WHERE originator_version = 1")
-        assert "key file" in {finding.check for finding in found(store)}
+        assert "personal parts" in {finding.check for finding in found(store)}
 
 
 def test_a_key_file_that_others_may_read(store_url: str) -> None:
