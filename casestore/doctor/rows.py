@@ -11,6 +11,7 @@ from casestore.errors import InvalidStream, KeyFileError, StoreDamaged
 from casestore.events import CaseOpened, Event, EventCorrected
 from casestore.journal.clocks import FAR_US
 from casestore.journal.rows import KeyRow, PlainRow, Row
+from casestore.journal.sqlite import SQLiteJournal
 from casestore.keys.parts import is_sealed
 from casestore.store import CaseStore
 from casestore.streams import kinds
@@ -31,10 +32,19 @@ def dense(store: CaseStore) -> Iterator[DoctorFinding]:
 
 
 def positions(store: CaseStore) -> Iterator[DoctorFinding]:
-    """Find events whose position is not after that of the version before."""
+    """Find events whose position is not after that of the version before, and a wrong counter."""
     for stream, version in store._recorder.out_of_order():
         what, where = "stands before the version before it", f"{stream} version {version}"
         yield DoctorFinding("error", "positions in order", where, what, RESTORE)
+    last = store._recorder.last_position()
+    given, where = store._recorder.last_given_position(), "the counter of positions"
+    if last <= _LAST < given:
+        what = f"positions up to {given} were given, further than any store gets: it was set there"
+        yield DoctorFinding("error", "positions in order", where, what, RESTORE)
+    if given < last and not isinstance(store._recorder, SQLiteJournal):
+        what = f"stands at {given}, and the last event at {last}: appends fail until it is past it"
+        do = f"find out who set it back, and set it to {last} (setval)"
+        yield DoctorFinding("error", "positions in order", where, what, do)
 
 
 def customers(store: CaseStore) -> Iterator[DoctorFinding]:
