@@ -41,7 +41,7 @@ def positions(store: CaseStore) -> Iterator[DoctorFinding]:
     if last <= _LAST < given:
         what = f"positions up to {given} were given, further than any store gets: it was set there"
         yield DoctorFinding("error", "positions in order", where, what, RESTORE)
-    if given < last and not isinstance(store._recorder, SQLiteJournal):
+    if given < last <= _LAST and not isinstance(store._recorder, SQLiteJournal):
         what = f"stands at {given}, and the last event at {last}: appends fail until it is past it"
         do = f"find out who set it back, and set it to {last} (setval)"
         yield DoctorFinding("error", "positions in order", where, what, do)

@@ -148,7 +148,11 @@ def test_a_counter_of_positions_that_was_set_back_is_found_where_appends_fail(
         assert "stands at 3, and the last event at 11: appends fail" in finding.what
         count_from(store, 11)
         assert found(store) == []
-        store.append("case:c1", stories.noted(at="+1h"))
+        given = "ALTER TABLE {t} ALTER COLUMN position SET GENERATED"
+        far = f"UPDATE {{t}} SET position = {2**63 - 1} WHERE position = 11"
+        alter(store, f"{given} BY DEFAULT", far, f"{given} ALWAYS")
+        (finding,) = found(store)  # no advice to set the counter to where that event was put
+        assert "no append can come after it" in finding.what
 
 
 @pytest.mark.parametrize("noted", ["soon", "-5", "9" * 30, "", "1.5"])
