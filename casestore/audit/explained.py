@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from casestore.audit.paper import safe
+from casestore.audit.paper import safe, signs_explained
 from casestore.audit.summary import Shown, listed
 from casestore.streams.wording import counted
 
@@ -25,6 +25,7 @@ _NOT = (
     "seal that somebody else kept",
     "when the seal was made, unless a copy of it was deposited elsewhere at the time",
     "whether the case has later events than those shown here",
+    "whether other cases were merged into this one. Each has its own events, and a page of its own",
 )
 _GLOSSARY = (
     (
@@ -87,9 +88,15 @@ _GLOSSARY = (
 )
 
 
-def table_explained(events: Sequence[Shown]) -> str:
-    """How to read the table of events, as HTML paragraphs."""
-    return f"<p>{''.join(_of_the_table({event.words for event in events}))}</p>\n"
+def table_explained(events: Sequence[Shown], rows: str) -> str:
+    """How to read the table of events, as HTML paragraphs.
+
+    Args:
+        events: the events on the page.
+        rows: the rows of the table, as HTML.
+    """
+    told = "".join(_of_the_table({event.words for event in events}))
+    return f"<p>{told}{signs_explained(rows)}</p>\n"
 
 
 def _of_the_table(there: set[str | None]) -> Iterator[str]:
@@ -123,8 +130,8 @@ def proven(events: Sequence[Shown], sealed: int) -> str:
     unproven = ", unless they are marked as not proven" if _any(events, "unproven") else ""
     held = [f"each event above is one of the {counted(sealed, 'event')} that the seal covers"]
     held.append(
-        "the text of each event but for its words, its ids, when it was recorded and its entry are "
-        "as they were sealed"
+        "of each event, its text (without the words), its ids, its entry, and the time at which it "
+        "was recorded are as they were sealed"
     )
     if _any(events, "proven") or _any(events, "unproven"):
         held.append(f"the words that are shown are those that were sealed{unproven}")

@@ -189,8 +189,13 @@ class Folder(NamedTuple):
     # --- seals -----------------------------------------------------------------------------
 
     def seal_files(self) -> list[Path]:
-        """The files of the seals, in order of size."""
-        return sorted((self.path / "seals").glob("*.json"))
+        """The files of the seals, in order of size.
+
+        Raises SealRefused where a link stands in the place of their folder.
+        """
+        if (seals := self.path / "seals").is_symlink():
+            raise SealRefused(f"{seals}: it is a link, which is refused there")
+        return sorted(seals.glob("*.json"))
 
     def newest(self, origin: str) -> tuple[Seal, Checkpoint] | None:
         """The newest seal and its checkpoint; None if there is none.
@@ -296,7 +301,7 @@ class Folder(NamedTuple):
     def verified(self) -> int:
         """The size up to which the events were verified last; 0 where they never were."""
         try:
-            return int((self.path / "verified").read_text("ascii"))
+            return int(read_file(self.path / "verified", _LARGEST).decode("ascii"))
         except (OSError, ValueError):
             return 0
 

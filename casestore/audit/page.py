@@ -90,7 +90,7 @@ below.</p>
 </tbody>
 </table>
 </div>
-{table_explained(events)}
+{table_explained(events, rows)}
 <h2>What is proven</h2>
 {proven(events, sealed.checkpoint.size)}
 <h2>How to check it</h2>

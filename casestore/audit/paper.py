@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from html import escape
 
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_UNSAFE = re.compile("\r\n|[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_SIGNS = {"\n": "⏎", "\r\n": "⏎", "\t": "␉"}
 STYLE = """
 :root {
   color-scheme: light dark;
@@ -57,10 +58,27 @@ HEADINGS = "".join(
 def visible(text: str) -> str:
     """Text that others wrote, as a page can show it once it is escaped.
 
-    Characters that break lines or change the direction of writing are shown as their codes,
-    because with them a text could look like another one.
+    Characters that break lines or change the direction of writing are shown as signs or codes,
+    because with them a text could look like another one. `signs_explained` says which.
     """
-    return _UNSAFE.sub(lambda match: f"<U+{ord(match[0]):04X}>", text)
+    return _UNSAFE.sub(lambda m: _SIGNS.get(m[0]) or f"<U+{ord(m[0]):04X}>", text)
+
+
+def signs_explained(shown: str) -> str:
+    """What the signs of `visible` mean, as a sentence of HTML; "" where there are none.
+
+    Args:
+        shown: the HTML that may have them.
+    """
+    means = (("⏎", "the end of a line"), ("␉", "a tab"))
+    told = [f"{sign} stands for {what}" for sign, what in means if sign in shown]
+    if "&lt;U+" in shown:
+        told.append(
+            "a code such as &lt;U+202E&gt; stands for a character that cannot be seen, or that "
+            "changes how others are seen"
+        )
+    sentence = ", and ".join(told)
+    return f" {sentence[:1].upper()}{sentence[1:]}." if told else ""
 
 
 def safe(text: str) -> str:

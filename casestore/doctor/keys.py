@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 
 from casestore.doctor.finding import RESTORE, DoctorFinding, Level
 from casestore.errors import CaseStoreError, KeyFileError
@@ -39,7 +38,7 @@ def key_file(store: CaseStore) -> Iterator[DoctorFinding]:
         what = "does not hold every key that this store's personal text was sealed with"
         yield DoctorFinding("error", check, where, what, "name the right one in CASESTORE_KEY_FILE")
     else:
-        for place, problem in chain(_keys_that_fail(store), _part_that_fails(store)):
+        for place, problem in _keys_that_fail(store):
             yield DoctorFinding("error", check, place, problem, RESTORE)
     if len(keys) > 1:
         what = "holds two keys: a rotation was interrupted"
@@ -49,16 +48,6 @@ def key_file(store: CaseStore) -> Iterator[DoctorFinding]:
     if replaced_is_left(vault.key_file):
         what = "the key file that a rotation replaced is still beside it"
         yield DoctorFinding("warning", check, where, what, "`casestore doctor --fix` destroys it")
-
-
-def _part_that_fails(store: CaseStore) -> Iterator[tuple[str, str]]:
-    """The position of the first personal part in the store, and why it does not open, if so."""
-    first = store._recorder.first_position_with_words()
-    if first is not None:
-        try:
-            list(store.read(first - 1, until=first, reveal=True))
-        except CaseStoreError as error:
-            yield f"position {first}", str(error)
 
 
 def _keys_that_fail(store: CaseStore) -> Iterator[tuple[str, str]]:

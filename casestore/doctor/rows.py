@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from types import NoneType
 
 from casestore.doctor.finding import RESTORE, DoctorFinding
-from casestore.errors import InvalidStream, StoreDamaged
+from casestore.errors import InvalidStream, KeyFileError, StoreDamaged
 from casestore.events import CaseOpened, Event, EventCorrected
 from casestore.journal.clocks import FAR_US
-from casestore.journal.rows import Row
+from casestore.journal.rows import KeyRow, PlainRow, Row
+from casestore.journal.sqlite import SQLiteJournal
 from casestore.keys.parts import is_sealed
 from casestore.store import CaseStore
 from casestore.streams import kinds
@@ -30,10 +32,19 @@ def dense(store: CaseStore) -> Iterator[DoctorFinding]:
 
 
 def positions(store: CaseStore) -> Iterator[DoctorFinding]:
-    """Find events whose position is not after that of the version before."""
+    """Find events whose position is not after that of the version before, and a wrong counter."""
     for stream, version in store._recorder.out_of_order():
         what, where = "stands before the version before it", f"{stream} version {version}"
         yield DoctorFinding("error", "positions in order", where, what, RESTORE)
+    last = store._recorder.last_position()
+    given, where = store._recorder.last_given_position(), "the counter of positions"
+    if last <= _LAST < given:
+        what = f"positions up to {given} were given, further than any store gets: it was set there"
+        yield DoctorFinding("error", "positions in order", where, what, RESTORE)
+    if given < last <= _LAST and not isinstance(store._recorder, SQLiteJournal):
+        what = f"stands at {given}, and the last event at {last}: appends fail until it is past it"
+        do = f"find out who set it back, and set it to {last} (setval)"
+        yield DoctorFinding("error", "positions in order", where, what, do)
 
 
 def customers(store: CaseStore) -> Iterator[DoctorFinding]:
@@ -79,12 +90,13 @@ def scan(store: CaseStore, progress: Progress) -> Iterator[DoctorFinding]:
         yield DoctorFinding("error", "times of recording", "the store", what, RESTORE)
         times = _Times(store, 0)
     while rows := store._recorder.rows(after, _CHUNK):
+        keys = _good_keys(store, rows)
         for row in map(Row._make, rows):
             if (wrong := _of_another_type(row)) is not None:
                 what = f"its {wrong} is not of the type that casestore writes"
                 yield _at(row, "events can be read", what)
                 continue
-            yield from _check_row(store, row)
+            yield from _check_row(store, row, keys)
             yield from times.after(row)
         after = rows[-1][0]
         count += len(rows)
@@ -169,7 +181,20 @@ def _of_another_type(row: Row) -> str | None:
     return next((name for name, value, types in fields if type(value) not in types), None)
 
 
-def _check_row(store: CaseStore, row: Row) -> Iterator[DoctorFinding]:
+def _good_keys(store: CaseStore, rows: Sequence[PlainRow]) -> dict[str, KeyRow]:
+    """The data keys of the customers in rows, without those that the key file does not open.
+
+    Of these the check of the key file tells; their words are passed over here.
+    """
+    good = {}
+    for customer_id, key in store._keys_for(rows).items():
+        with suppress(KeyFileError, StoreDamaged):
+            store._vault.unwrap(key)
+            good[customer_id] = key
+    return good
+
+
+def _check_row(store: CaseStore, row: Row, keys: Mapping[str, KeyRow]) -> Iterator[DoctorFinding]:
     if row.position > _LAST:
         yield _at(row, "events can be read", "no append can come after it: it was put there")
     try:
@@ -190,7 +215,23 @@ def _check_row(store: CaseStore, row: Row) -> Iterator[DoctorFinding]:
     elif row.personal is not None and is_sealed(row.personal) != store._vault.is_sealed:
         is_so = "is plain, and this store seals all" if store._vault.is_sealed else "is sealed"
         yield _at(row, "personal parts", f"its personal text {is_so}: somebody else put it there")
+    elif row.personal is not None:
+        yield from _check_words(store, row, row.personal, keys)
     yield from _values(store, row, event)
+
+
+def _check_words(
+    store: CaseStore, row: Row, part: bytes, keys: Mapping[str, KeyRow]
+) -> Iterator[DoctorFinding]:
+    """Find a personal part that was altered, or moved there from another event."""
+    key = keys.get(row.customer_id or "")
+    try:
+        words = store._vault.reveal(part, key, row.stream, row.version, row.topic)
+    except StoreDamaged as error:
+        yield _at(row, "personal parts", str(error))
+        return
+    if words != "erased" and set(words) != set(decode_metadata(row.metadata).personal):
+        yield _at(row, "personal parts", "its personal text and the list of it do not agree")
 
 
 def _values(store: CaseStore, row: Row, event: Event) -> Iterator[DoctorFinding]:

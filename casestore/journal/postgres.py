@@ -173,10 +173,10 @@ END
 $$;
 """.replace("{far}", str(FAR_US)).replace("{went_back}", WENT_BACK)
 _LAST_GIVEN = """
-SELECT greatest(
-    (SELECT position FROM {table} ORDER BY position DESC LIMIT 1),
+SELECT coalesce(
     CASE WHEN has_sequence_privilege(name, 'USAGE, SELECT')
     THEN pg_sequence_last_value(name::regclass) END,
+    (SELECT position FROM {table} ORDER BY position DESC LIMIT 1),
     0
 ) FROM pg_get_serial_sequence(?, 'position') AS name
 """

@@ -255,7 +255,13 @@ class SQLiteJournal(JournalRecorder):
     def last_given_position(self) -> int:
         """The last position given to an event, even to one that is deleted."""
         answers = self._ask("SELECT seq FROM sqlite_sequence WHERE name = 'stored_events'")
-        return int(answers[0][0] or 0) if answers else 0
+        last = answers[0][0] or 0 if answers else 0
+        if type(last) is not int:  # SQLite keeps whatever it is given
+            raise StoreDamaged(
+                "the counter of positions (sqlite_sequence) is no number: it was altered; restore "
+                "the store from a backup, and keep this one for the inquiry"
+            )
+        return last
 
     def append_only_triggers(self) -> dict[str, bool]:
         """For each trigger that keeps the table append-only, whether it is there."""

@@ -11,6 +11,7 @@ A line of a command: `{"at": …, "who": …, "actor": …, "command": …, "cas
 
 from __future__ import annotations
 
+import errno
 import getpass
 import json
 import os
@@ -33,6 +34,8 @@ try:
 except ImportError:  # Windows
     pwd = None  # type: ignore[assignment]
 
+_BESIDE = ".views.ndjson"
+"""What the log beside a store's file has after the name of that file."""
 _TAIL = 1 << 16
 """Bytes. The last line of a log is shorter."""
 
@@ -42,7 +45,7 @@ def log_beside(url: str | None) -> Path | None:
     where = parse_url(url)
     if not isinstance(where, SQLiteUrl):
         return None
-    return where.path.with_name(f"{where.path.name}.views.ndjson")
+    return where.path.with_name(f"{where.path.name}{_BESIDE}")
 
 
 def log_of(url: str | None) -> Path | None:
@@ -69,7 +72,8 @@ class AccessLog:
     """An access log.
 
     Args:
-        path: the file. It is made for its owner alone (mode 0600) if it is not there.
+        path: the file. It is made for its owner alone (mode 0600) if it is not there. The one
+            beside a store's file belongs to the owner of that file, and nobody else makes it.
 
     Raises OSError, also where it is a link or no ordinary file.
     """
@@ -126,8 +130,30 @@ class AccessLog:
             os.close(descriptor)
 
     def _open(self) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NONBLOCK", 0)
-        return open_file(self.path, flags | getattr(os, "O_CLOEXEC", 0), mode=0o600)
+        flags = os.O_RDWR | os.O_APPEND | getattr(os, "O_NONBLOCK", 0)
+        flags |= getattr(os, "O_CLOEXEC", 0)
+        with suppress(FileNotFoundError):
+            return open_file(self.path, flags)
+        owner = self._owner()
+        descriptor = open_file(self.path, flags | os.O_CREAT, mode=0o600)
+        if owner is not None:
+            os.fchown(descriptor, owner, -1)
+        return descriptor
+
+    def _owner(self) -> int | None:
+        """Whom a new log is to be given to; None where that is who makes it.
+
+        Raises PermissionError where somebody else would get a log that the owner of the store
+        cannot write any more: then the owner could show and erase nothing.
+        """
+        store = self.path.with_name(self.path.name.removesuffix(_BESIDE))
+        if store == self.path or not store.exists() or not hasattr(os, "geteuid"):
+            return None
+        owner, user = store.stat().st_uid, os.geteuid()
+        if user not in (owner, 0):
+            why = "it would be yours alone, and the store is another user's"
+            raise PermissionError(errno.EACCES, why, str(self.path))
+        return None if owner == user else owner
 
 
 def last_line(path: Path) -> bytes | None:

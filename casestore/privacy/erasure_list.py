@@ -27,6 +27,7 @@ from casestore.audit.rows import origin
 from casestore.errors import CaseStoreError, KeyFileError
 from casestore.keys.key_file import keep_owner, load_key_file
 from casestore.store import CaseStore
+from casestore.system.files import open_file, read_file
 
 
 class ErasureRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +50,8 @@ class _Line(ErasureRecord, frozen=True, kw_only=True):
 GIVE = "give it to the owner of the key file (chown)"
 """What to do with a list that is another user's."""
 _decode = msgspec.json.Decoder(_Line).decode
+_LARGEST = 1 << 28
+"""Bytes: room for about a million erasures."""
 _LABEL = b"casestore erasure list v1\x00"
 
 
@@ -56,6 +59,17 @@ def list_file(store: CaseStore) -> Path | None:
     """The path of a store's list; None where no key file is named."""
     key_file = store._vault.key_file
     return None if key_file is None else key_file.with_name(f"{key_file.name}.erased")
+
+
+def lines_of(path: Path) -> list[bytes]:
+    """The lines of a list, whatever is in them; none where it is not there.
+
+    Raises OSError, also where a pipe stands in its place, or it is larger than any list.
+    """
+    try:
+        return read_file(path, _LARGEST, follow=True).splitlines()
+    except FileNotFoundError:
+        return []
 
 
 def listed(store: CaseStore) -> list[ErasureRecord]:
@@ -92,7 +106,7 @@ def sealed_erasures(store: CaseStore) -> int:
 def _lines(store: CaseStore) -> list[_Line]:
     path = list_file(store)
     lines = []
-    for line in path.read_bytes().splitlines() if path is not None and path.exists() else ():
+    for line in lines_of(path) if path is not None else ():
         with suppress(msgspec.DecodeError, UnicodeDecodeError):
             lines.append(_decode(line))
     return [line for line in lines if line.store_id == store.meta["store_id"]]
@@ -173,10 +187,13 @@ def _give_to_owner(path: Path, key_file: Path) -> str | None:
 
 
 def _add(path: Path, lines: bytes) -> None:
-    # The last line has no end where a process died while it wrote it.
-    torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    with os.fdopen(descriptor, "ab") as file:
+    descriptor = open_file(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, follow=True, mode=0o600)
+    with os.fdopen(descriptor, "r+b") as file:
+        # The last line has no end where a process died while it wrote it.
+        torn = False
+        if file.seek(0, os.SEEK_END):
+            file.seek(-1, os.SEEK_END)
+            torn = file.read() != b"\n"
         file.write(b"\n" + lines if torn else lines)
         file.flush()
         os.fsync(file.fileno())

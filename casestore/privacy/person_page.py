@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from casestore.audit.paper import HEADINGS, STYLE, safe
+from casestore.audit.paper import HEADINGS, STYLE, safe, signs_explained
 from casestore.privacy.person import Held
 from casestore.streams.history import Recorded
 from casestore.streams.wording import clock, counted, tell, words
@@ -49,7 +49,7 @@ The file data.json beside this page holds the same for programs.</p>
 <p>Held since {_day(held.since)}: {counted(len(held.events), "event")}, with
 {counted(texts, "text")} that can be read, in the customer's own record and in
 {counted(cases, "case")}. Words by or about persons stand in quotation marks. They are those of the
-customer, and of whoever wrote in the customer's cases.</p>
+customer, and of whoever wrote in the customer's cases.{signs_explained(sections)}</p>
 {_erased(held)}<p>Not known here, and to be asked of whoever keeps the store:
 {_listed(not_known)}.</p>
 {sections}{_elsewhere(held)}</main>

@@ -55,7 +55,7 @@ def part_name(path: Path) -> Path:
     return path.with_name(f"{path.name}.part-{secrets.token_hex(4)}")
 
 
-def read_file(path: Path, most: int, *, private: bool = False) -> bytes:
+def read_file(path: Path, most: int, *, private: bool = False, follow: bool = False) -> bytes:
     """Read an ordinary file that somebody else may have put there.
 
     Args:
@@ -63,13 +63,14 @@ def read_file(path: Path, most: int, *, private: bool = False) -> bytes:
         most: the most bytes that it may have.
         private: whether it is a secret: then only its owner may have any right to it, and it may
             be a link, as a secret that a machine is given often is.
+        follow: whether it may be a link in any case.
 
     Raises:
         OSError: it cannot be read, is no ordinary file, a link, too large, or not private.
     """
     # Without O_NONBLOCK, to open a pipe waits until somebody writes to it.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    descriptor = open_file(path, flags, follow=private)
+    descriptor = open_file(path, flags, follow=private or follow)
     with naming(path), os.fdopen(descriptor, "rb") as file:
         status = os.fstat(file.fileno())
         if private and os.name == "posix" and stat.S_IMODE(status.st_mode) & 0o077:

@@ -5,6 +5,7 @@ The files are a cache. They are trusted only after they have given a root that w
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -37,6 +38,14 @@ class Hashes:
     def _file(self, level: int) -> Path:
         return self.folder / str(level)
 
+    def _open(self, level: int, flags: int) -> int:
+        """Open a file, and give its descriptor. Raises OSError, also at a link or a pipe."""
+        if self.folder.is_symlink():
+            raise OSError(errno.ELOOP, "it is a link, which is refused there", str(self.folder))
+        # Without O_NONBLOCK, to open a pipe waits until somebody writes to it.
+        flags |= getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        return open_file(self._file(level), flags)
+
     @property
     def size(self) -> int:
         """The number of leaves whose hashes are in the files."""
@@ -46,9 +55,12 @@ class Hashes:
             return 0
 
     def read(self, level: int, start: int, end: int) -> bytes:
-        """The hashes of a level from start to end, one after the other; fewer if the file ends."""
+        """The hashes of a level from start to end, one after the other; fewer if the file ends.
+
+        Raises OSError where a link or a pipe stands in the place of the file.
+        """
         try:
-            with self._file(level).open("rb") as file:
+            with os.fdopen(self._open(level, os.O_RDONLY), "rb") as file:
                 file.seek(start * HASH_SIZE)
                 return file.read((end - start) * HASH_SIZE)
         except (FileNotFoundError, NotADirectoryError):
@@ -111,8 +123,7 @@ class Hashes:
             def open_next() -> None:
                 level = len(files)
                 width = size >> (level * _HEIGHT)
-                path = self._file(level)
-                descriptor = open_file(path, os.O_RDWR | os.O_CREAT)
+                descriptor = self._open(level, os.O_RDWR | os.O_CREAT)
                 file = stack.enter_context(os.fdopen(descriptor, "r+b"))
                 file.truncate(width * HASH_SIZE)
                 file.seek(width * HASH_SIZE)

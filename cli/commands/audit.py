@@ -25,10 +25,9 @@ from casestore.tlog.note import Checkpoint, Verifier
 from cli.commands.audit_certificate import verify_certificate
 from cli.terminal.checkpoints import (
     HELD,
-    KEY_HELP,
     KEYS,
+    NEEDED_KEYS,
     OLDER,
-    VerifierKey,
     begins_with,
     cannot_tell_if_not_signed,
     read_checkpoints,
@@ -171,10 +170,10 @@ def prove(event: str, held: Sequence[Path]) -> None:
 
 @audit.command()
 @click.argument("file", metavar="FILE", type=click.File("rb"))
-@click.option("--key", required=True, metavar="KEY", type=VerifierKey(), help=KEY_HELP)
+@NEEDED_KEYS
 @OLDER
 @shared
-def verify_proof(file: IO[bytes], key: Verifier, held: Sequence[Path]) -> None:
+def verify_proof(file: IO[bytes], keys: Sequence[Verifier], held: Sequence[Path]) -> None:
     """Check a proof, without any store.
 
     Exits 0 if it holds, 1 if it does not, 3 if another key signed it or it says nothing about a
@@ -187,14 +186,14 @@ def verify_proof(file: IO[bytes], key: Verifier, held: Sequence[Path]) -> None:
       casestore audit prove case:4711@3 | casestore audit verify-proof - --key verifier.txt
     """
     with cannot_tell_if_not_signed(getattr(file, "name", "<stdin>")):
-        leaf, checkpoint = proof_verify(file.read(LARGEST + 1), [key], read_checkpoints(held))
+        leaf, checkpoint = proof_verify(file.read(LARGEST + 1), keys, read_checkpoints(held))
     if not for_people():
         proven = {"event": msgspec.structs.asdict(leaf), "size": checkpoint.size}
-        more = {"signed_by": key.name, "begins_with": [str(path) for path in held]}
+        more = {"signed_by": checkpoint.origin, "begins_with": [str(path) for path in held]}
         print_object({**proven, "root": checkpoint.root.hex(), **more})
     elif not settings().quiet:
         click.echo(f"{_leaf(leaf)} is in the history of {counted(checkpoint.size, 'event')} that")
-        click.echo(f"{key.name} signed")
+        click.echo(f"{checkpoint.origin} signed")
         print_lines(begins_with(held))
 
 
@@ -278,10 +277,10 @@ def case_(
 @click.argument(
     "folder", metavar="OUT", type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
-@click.option("--key", metavar="KEY", type=VerifierKey(), help=KEY_HELP)
+@KEYS
 @OLDER
 @shared
-def verify_bundle(folder: Path, key: Verifier | None, held: Sequence[Path]) -> None:
+def verify_bundle(folder: Path, keys: Sequence[Verifier], held: Sequence[Path]) -> None:
     """Check the evidence of one case, without any store.
 
     Give the verifier key that you have by another way; without --key the bundle's own is taken,
@@ -295,9 +294,9 @@ def verify_bundle(folder: Path, key: Verifier | None, held: Sequence[Path]) -> N
       casestore audit verify-bundle case-4711
     """
     with cannot_tell_if_not_signed(str(folder)):
-        proven = bundle_verify(folder, [key] if key else [], read_checkpoints(held))
+        proven = bundle_verify(folder, keys, read_checkpoints(held))
     remarks = begins_with(held)
-    if key is None:
+    if not keys:
         remarks.append(f"signed by the bundle's own key; compare it: {proven.verifier}")
     if proven.proven:
         what = "the words that it reveals are proven to be what was recorded"

@@ -14,9 +14,8 @@ from casestore.audit.certificate import verify_certificate as check
 from casestore.streams.wording import counted, instant
 from casestore.tlog.note import MAX_NOTE, Checkpoint, Verifier
 from cli.terminal.checkpoints import (
-    KEY_HELP,
+    NEEDED_KEYS,
     OLDER,
-    VerifierKey,
     begins_with,
     cannot_tell_if_not_signed,
     read_checkpoints,
@@ -28,9 +27,7 @@ from cli.terminal.text import visible
 
 @click.command()
 @click.argument("file", metavar="FILE", type=click.File("rb"))
-@click.option(
-    "--key", "keys", required=True, multiple=True, metavar="KEY", type=VerifierKey(), help=KEY_HELP
-)
+@NEEDED_KEYS
 @OLDER
 @shared
 def verify_certificate(file: IO[bytes], keys: Sequence[Verifier], held: Sequence[Path]) -> None:

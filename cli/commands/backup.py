@@ -22,7 +22,7 @@ from casestore.journal.place import shown_as
 from casestore.journal.url import SQLiteUrl, parse_url
 from casestore.keys.key_file import kek_id, load_key_file
 from casestore.privacy.erasure import lost, reapply
-from casestore.privacy.erasure_list import list_file
+from casestore.privacy.erasure_list import lines_of, list_file
 from casestore.relay import relays
 from casestore.streams.customer import STORE
 from casestore.streams.wording import counted
@@ -216,7 +216,11 @@ def _erase_again(store: CaseStore) -> dict[str, list[str]] | None:
     path = list_file(store)
     if path is None or not path.exists():
         return None
-    erasures, unfinished = reapply(store, path.read_bytes().splitlines(), actor=STORE)
+    try:
+        lines = lines_of(path)
+    except OSError as error:  # the store is restored all the same, which must be told
+        return {"refused": [f"the list {path} cannot be read: {error.strerror}"]}
+    erasures, unfinished = reapply(store, lines, actor=STORE)
     outcomes: dict[str, list[str]] = {"refused": [], "not finished": list(unfinished)}
     for erasure in erasures:
         if erasure.outcome != "another store":

@@ -12,7 +12,7 @@ import msgspec
 from casestore import CaseStore, EventRefused, PersonalDataErased
 from casestore.keys.vault import UNSEALED
 from casestore.privacy import erasure as library
-from casestore.privacy.erasure_list import list_file
+from casestore.privacy.erasure_list import lines_of, list_file
 from casestore.privacy.rotation import rotate as rotate_key
 from casestore.streams.wording import counted
 from cli.commands.privacy_due import due
@@ -247,4 +247,4 @@ def _own_list(store: CaseStore) -> list[bytes]:
     if path is None or not path.exists():
         where = "no key file is named" if path is None else f"{path} is not there"
         raise Usage(f"there is no list of who was erased ({where}); give a FILE")
-    return path.read_bytes().splitlines()
+    return lines_of(path)

@@ -50,7 +50,10 @@ def beginning(path: Path) -> bytes:
         return file.read(MAX_NOTE + 1)
 
 
-KEY_HELP = "The verifier key (as `audit key` prints it), or a file with it."
+_KEY_HELP = (
+    "The verifier key (as `audit key` prints it), or a file with it. Give each one where the "
+    "signing key was changed."
+)
 
 
 def _held(help_: str) -> Callable[[F], F]:
@@ -60,9 +63,22 @@ def _held(help_: str) -> Callable[[F], F]:
 
 HELD = _held("A checkpoint that somebody kept; may be given several times.")
 OLDER = _held("An older checkpoint, to prove also that the history begins with what it signs.")
-KEYS = click.option(
-    "--key", "keys", metavar="KEY", multiple=True, type=VerifierKey(), help=KEY_HELP
-)
+
+
+def _keys(*, required: bool) -> Callable[[F], F]:
+    return click.option(
+        "--key",
+        "keys",
+        required=required,
+        metavar="KEY",
+        multiple=True,
+        type=VerifierKey(),
+        help=_KEY_HELP,
+    )
+
+
+KEYS = _keys(required=False)
+NEEDED_KEYS = _keys(required=True)
 
 
 @contextmanager

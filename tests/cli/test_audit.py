@@ -50,6 +50,33 @@ def test_the_signing_key_is_made_once(tmp_path: Path) -> None:
     assert told["new"] is False
 
 
+def test_who_holds_a_checkpoint_by_the_old_key_gives_both_keys(
+    casestore: Casestore, tmp_path: Path, verifier: str
+) -> None:
+    """The key was changed since: each document is by the new one, what is held by the old one."""
+    assert casestore("audit", "seal").code == 0
+    folder = tmp_path / "demo.db.audit"
+    held = str(shutil.copy(folder / "checkpoint", tmp_path / "held"))
+    (folder / "key").unlink()
+    new = tmp_path / "new"
+    new.write_text(casestore("audit", "key").out)
+    noted = ("record", "case:nine-days", "NoteAdded", "--actor", "agent:anna")
+    assert casestore(*noted).code == 0
+    assert casestore("audit", "seal").code == 0
+    proof = casestore("audit", "prove", "case:nine-days@1", "--held", held).fine().out
+    (tmp_path / "proof.json").write_text(proof)
+    casestore("audit", "case", "nine-days", str(tmp_path / "out"), "--held", held).fine()
+    for asked in (("verify-proof", "proof.json"), ("verify-bundle", "out")):
+        both = ("--key", str(new), "--key", verifier)
+        for keys in (both, both[2:] + both[:2]):
+            ran = casestore("audit", asked[0], str(tmp_path / asked[1]), *keys, "--held", held)
+            assert f"that history begins with what {held} signs" in ran.fine().out
+        for key in (str(new), verifier):
+            alone = ("--key", key, "--held", held)
+            ran = casestore("audit", asked[0], str(tmp_path / asked[1]), *alone)
+            assert "is not signed by the key asked for" in ran.failed(3)
+
+
 def test_seal_and_verify(casestore: Casestore, tmp_path: Path) -> None:
     assert casestore("audit", "verify").code == 3
     out = casestore("audit", "seal").fine().out

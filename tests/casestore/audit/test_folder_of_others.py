@@ -100,6 +100,42 @@ def test_a_link_in_the_place_of_a_file_is_not_written_through(
     assert "it is a link, which is refused there" in ran.err
 
 
+@pytest.mark.parametrize("name", ["hashes", "seals"])
+def test_a_link_in_the_place_of_a_folder_is_neither_read_nor_written_through(
+    url: str, folder: Path, tmp_path: Path, name: str
+) -> None:
+    (folder / name).rename(tmp_path / "elsewhere")
+    (folder / name).symlink_to(tmp_path / "elsewhere")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "elsewhere").iterdir()}
+    with opened(url) as store:
+        tell(store, "c9", "k9")
+    for command in ("seal", "verify"):
+        ran = Casestore(url)("audit", command)
+        assert ran.code != 0, command
+        assert f"{folder / name}: it is a link, which is refused there" in ran.err
+    assert before == {path.name: path.read_bytes() for path in (tmp_path / "elsewhere").iterdir()}
+
+
+@pytest.mark.parametrize("command", [("verify",), ("case", "c1", "out"), ("prove", "case:c1@1")])
+def test_a_pipe_in_the_place_of_the_hashes_does_not_hang(
+    url: str, folder: Path, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    (folder / "hashes" / "0").unlink()
+    os.mkfifo(folder / "hashes" / "0")
+    key_file = os.environ["CASESTORE_KEY_FILE"]
+    ran = Casestore(url, CASESTORE_KEY_FILE=key_file).spawn("audit", *command, cwd=tmp_path)
+    assert ran.code != 0
+    assert f"{folder}/hashes/0: it is no ordinary file" in ran.err
+
+
+def test_a_pipe_in_the_place_of_what_was_verified_does_not_hang(url: str, folder: Path) -> None:
+    """What was verified last is not known then, so all is read again."""
+    os.mkfifo(folder / "verified")
+    ran = Casestore(url).spawn("audit", "verify", "--incremental")
+    assert (ran.code, ran.err) == (0, "")
+    assert "11 events are what was signed" in ran.out
+
+
 @pytest.mark.parametrize("name", ["seals", "checkpoint", "verifiers"])
 def test_a_link_in_the_place_of_a_file_is_not_read(
     url: str, folder: Path, tmp_path: Path, name: str

@@ -76,6 +76,29 @@ def test_the_page_is_for_reading_alone(tmp_path: Path, folder: Path) -> None:
     assert "Case <b>" in page.text
 
 
+def test_lines_of_a_letter_are_shown_as_somebody_reads_them(tmp_path: Path, folder: Path) -> None:
+    """Nearly every mail has several lines, and “<U+000D><U+000A>” says nothing to a lawyer."""
+    url = f"sqlite:///{tmp_path}/plain.db"
+    with CaseStore.create(url, sealed=False) as store:
+        store.append("case:c1", stories.opened(customer_id="k1", subject="Dear all,\r\nno.\n\tK."))
+        store.append("case:c2", stories.opened(customer_id="k1", subject="No."))
+        store.append("case:c3", stories.opened(customer_id="k1", subject="\u202eNo."))
+        Folder.of(store.url).make_key(origin(store))
+        seal(store)
+        for name in ("c1", "c2", "c3"):
+            write_bundle(store, name, tmp_path / name, reveal=True)
+    assert "“Dear all,⏎no.⏎␉K.”" in said(tmp_path / "c1")
+    assert "⏎ stands for the end of a line, and ␉ stands for a tab." in said(tmp_path / "c1")
+    assert "stands for the end" not in said(tmp_path / "c2")
+    assert "A code such as <U+202E> stands for a character that" in said(tmp_path / "c3")
+
+
+def test_the_page_says_that_it_does_not_tell_of_merged_cases(tmp_path: Path, small: str) -> None:
+    """“None left out” is said of this case's own events: those of a merged one are elsewhere."""
+    bundle_of(small, tmp_path / "out")
+    assert "whether other cases were merged into this one" in said(tmp_path / "out")
+
+
 def test_the_page_tells_corrections(tmp_path: Path, small: str) -> None:
     with opened(small) as store:
         _, second, third = store.history("case:c2").originals
@@ -164,7 +187,9 @@ def test_the_page_claims_no_more_of_words_than_is_proven(tmp_path: Path, small: 
     assert "no copy of erased words" in said(tmp_path / "erased")
     for name in counts:
         assert "a single character" not in said(tmp_path / name)
-        assert "the text of each event but for its words" in said(tmp_path / name)
+        assert "of each event, its text (without the words), its ids, its entry" in said(
+            tmp_path / name
+        )
 
 
 def test_a_bundle_from_before_the_summary_stays_good(tmp_path: Path, small: str) -> None:

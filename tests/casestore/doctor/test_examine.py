@@ -87,6 +87,74 @@ def test_damage_is_found(store_url: str, check: str, version: int | None, change
     assert command(store_url)("doctor").code == 1
 
 
+OTHER = "(SELECT personal FROM {t} WHERE originator_id = 'case:c1' AND originator_version = %d)"
+
+
+@pytest.mark.parametrize("version", [1, 3], ids=["of another type", "of the same type"])
+def test_words_of_another_event_are_found_wherever_they_were_put(
+    store_url: str, version: int
+) -> None:
+    """Both are of one customer, so the key opens them; only the place is another one."""
+    with CaseStore.open(store_url) as store:
+        part = OTHER % version
+        alter(store, f"UPDATE {{t}} SET personal = {part} {WHERE} AND originator_version = 3")
+        (finding,) = found(store)
+    assert (finding.level, finding.check) == ("error", "personal parts")
+    assert finding.where == "case:c2 version 3, position 7"
+    assert "does not open: it was altered, or moved here from elsewhere" in finding.what
+    ran = command(store_url)("doctor")
+    assert ran.code == 1
+    assert "Oh." not in ran.out + ran.err
+
+
+def test_words_are_looked_at_only_where_the_key_file_is_at_hand(store_url: str) -> None:
+    with CaseStore.open(store_url) as store:
+        alter(store, f"UPDATE {{t}} SET personal = {OTHER % 3} {WHERE} AND originator_version = 3")
+    Path(os.environ["CASESTORE_KEY_FILE"]).unlink()
+    with CaseStore.open(store_url) as store:
+        assert {finding.check for finding in found(store)} == {"key file"}
+
+
+def count_from(store: CaseStore, position: int) -> None:
+    """Have the database give the positions after one to what is appended next."""
+    if isinstance(store._recorder, SQLiteJournal):
+        execute(store, f"UPDATE sqlite_sequence SET seq = {position} WHERE name = 'stored_events'")
+    else:
+        counter = f"pg_get_serial_sequence('{store._recorder.table}', 'position')"
+        execute(store, f"SELECT setval({counter}, {position})")
+
+
+def test_a_counter_of_positions_that_was_set_to_the_end_is_found(store_url: str) -> None:
+    """No event stands there yet; the next one would be the last that ever fits."""
+    with CaseStore.open(store_url) as store:
+        count_from(store, 2**63 - 2)
+        (finding,) = found(store)
+    assert (finding.level, finding.check) == ("error", "positions in order")
+    assert f"positions up to {2**63 - 2} were given, further than any store gets" in finding.what
+
+
+def test_a_counter_of_positions_that_was_set_back_is_found_where_appends_fail(
+    store_url: str,
+) -> None:
+    with CaseStore.open(store_url) as store:
+        count_from(store, 3)
+        heals = isinstance(store._recorder, SQLiteJournal)  # it goes by the last row as well
+        findings = found(store)
+        if heals:
+            assert findings == []
+            return
+        (finding,) = findings
+        assert (finding.level, finding.check) == ("error", "positions in order")
+        assert "stands at 3, and the last event at 11: appends fail" in finding.what
+        count_from(store, 11)
+        assert found(store) == []
+        given = "ALTER TABLE {t} ALTER COLUMN position SET GENERATED"
+        far = f"UPDATE {{t}} SET position = {2**63 - 1} WHERE position = 11"
+        alter(store, f"{given} BY DEFAULT", far, f"{given} ALWAYS")
+        (finding,) = found(store)  # no advice to set the counter to where that event was put
+        assert "no append can come after it" in finding.what
+
+
 @pytest.mark.parametrize("noted", ["soon", "-5", "9" * 30, "", "1.5"])
 def test_a_note_of_a_clock_that_is_no_position_is_damage(store_url: str, noted: str) -> None:
     with CaseStore.open(store_url) as store:
@@ -251,7 +319,7 @@ def test_a_personal_part_that_does_not_open(store_url: str) -> None:
     with CaseStore.open(store_url) as store:
         sealed = f"(SELECT personal FROM {{t}} {WHERE} AND originator_version = 3)"
         alter(store, f"UPDATE {{t}} SET personal = {sealed} WHERE originator_version = 1")
-        assert "key file" in {finding.check for finding in found(store)}
+        assert "personal parts" in {finding.check for finding in found(store)}
 
 
 def test_a_key_file_that_others_may_read(store_url: str) -> None:
@@ -385,6 +453,22 @@ def test_values_of_other_types_in_a_file_are_told_of_by_everybody(
         assert ran.code in (0, 1, 2), ran
         assert "fault in casestore" not in ran.err
     assert Casestore(url)("doctor").code == 1
+
+
+def test_a_counter_of_positions_that_is_no_number_is_no_fault_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CASESTORE_AUDIT_DIR", str(tmp_path / "audit"))
+    url = f"sqlite:///{tmp_path}/s.db"
+    with CaseStore.create(url) as store:
+        store.append("case:c2", stories.opened(customer_id="k1"))
+        assert Casestore(url)("audit", "key").code == 0
+        execute(store, "UPDATE sqlite_sequence SET seq = 'x' WHERE name = 'stored_events'")
+        assert any("sqlite_sequence) is no number" in each.what for each in found(store))
+    for asked in (["doctor"], ["audit", "seal"], ["audit", "verify"]):
+        ran = Casestore(url)(*asked)
+        assert ran.code == 1
+        assert "sqlite_sequence) is no number: it was altered" in ran.out + ran.err
 
 
 def test_an_append_after_the_last_position_says_that_it_is_not_the_disk(tmp_path: Path) -> None:

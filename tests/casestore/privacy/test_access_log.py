@@ -7,6 +7,7 @@ import os
 import pwd
 import stat
 from multiprocessing import get_context
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,52 @@ def test_what_is_no_ordinary_file_is_refused(tmp_path: Path) -> None:
         with pytest.raises(OSError, match=name):
             AccessLog(tmp_path / name)
     assert not (tmp_path / "elsewhere").exists()
+
+
+ROOT_ALONE = pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root becomes another user"
+)
+ANOTHER = 65534
+
+
+@ROOT_ALONE
+def test_root_makes_the_log_beside_a_store_for_its_owner(tmp_path: Path) -> None:
+    """Else the service could show and erase nothing any more, once root had looked."""
+    (tmp_path / "s.db").touch()
+    os.chown(tmp_path / "s.db", ANOTHER, -1)
+    path = tmp_path / "s.db.views.ndjson"
+    AccessLog(path).note_command("find")
+    assert path.stat().st_uid == ANOTHER
+    AccessLog(tmp_path / "own").note_command("find")
+    assert (tmp_path / "own").stat().st_uid == 0
+
+
+def _makes(answers: SimpleQueue[str], folder: Path) -> None:
+    os.chdir(folder)  # the folders above are another's
+    os.setuid(ANOTHER)
+    for name in ("s.db.views.ndjson", "own"):
+        try:
+            AccessLog(Path(name)).note_command("find")
+        except OSError as error:
+            answers.put(str(error.strerror))
+        else:
+            answers.put("noted")
+
+
+@ROOT_ALONE
+def test_nobody_takes_the_log_beside_the_store_of_somebody_else(tmp_path: Path) -> None:
+    """A colleague of the group who asks for words, even if refused, would lock the owner out."""
+    (tmp_path / "s.db").touch()
+    tmp_path.chmod(0o777)
+    context = get_context("fork")
+    answers = context.SimpleQueue()
+    child = context.Process(target=_makes, args=(answers, tmp_path))
+    child.start()
+    child.join(60)
+    assert child.exitcode == 0
+    assert answers.get() == "it would be yours alone, and the store is another user's"
+    assert answers.get() == "noted"
+    assert not (tmp_path / "s.db.views.ndjson").exists()
 
 
 def test_a_line_after_a_torn_one_begins_anew(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import os
 import resource
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -56,6 +56,7 @@ from casestore.privacy.erasure_list import list_file, listed
 from casestore.privacy.rotation import rotate
 from casestore.transfer.ndjson import export_lines, import_lines
 from tests.support.alter import alter, execute
+from tests.support.command_line import Casestore
 from tests.support.holds import held, let_go
 from tests.support.notes import ANNA, T, note, opened
 
@@ -518,6 +519,39 @@ def test_a_list_that_cannot_be_written_is_told_of(store: CaseStore) -> None:
     path.rmdir()
     assert finish(store) == ()
     assert len(listed(store)) == 1
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _huge(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(3 << 30)  # it takes no room on the disk
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes are of POSIX")
+@pytest.mark.parametrize(
+    ("put", "why"), [(_pipe, "no ordinary file"), (_huge, "larger than 268,435,456 bytes")]
+)
+def test_a_pipe_or_a_huge_file_in_the_place_of_the_list_holds_nobody_up(
+    store: CaseStore, put: Callable[[Path], None], why: str
+) -> None:
+    """Whoever opened a pipe to read or write it would wait for ever."""
+    path = list_file(store)
+    assert path is not None
+    put(path)
+    (left,) = gone(store).left
+    assert left.startswith("the erasure could not be noted in ")
+    assert why in left
+    (finding,) = [each for each in findings(store) if each.where == str(path)]
+    assert why in finding.what
+    assert seen(store)["case:1"] == ["[erased]"] * 3
+    ran = Casestore(store.url, CASESTORE_KEY_FILE=str(path.with_suffix("")))(
+        "privacy", "reapply", "--actor", "agent:anna"
+    )
+    assert ran.code == 3
+    assert why in ran.err
 
 
 # --- the doctor --------------------------------------------------------------------------------
