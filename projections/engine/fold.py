@@ -252,12 +252,16 @@ def _stored(
     for what, error in amiss.items():
         if what in projection.looks_at:
             raise error
-    rows = list(projection.rows(subject))
+    if projection.on and subject.types.isdisjoint(projection.on):
+        return []
+    rows = projection.rows(subject)
+    if not isinstance(subject, CaseHistory) or not subject.members:
+        return to_stored(stream, projection.row, rows)
+    rows = list(rows)
     stored = to_stored(stream, projection.row, rows)
-    if isinstance(subject, CaseHistory) and subject.members:
-        for values, row in zip(stored, rows, strict=True):
-            # The row of a merged case is stored under the stream of that case.
-            values[0] = f"case:{getattr(row, 'case_id', subject.case_id)}"
+    for values, row in zip(stored, rows, strict=True):
+        # The row of a merged case is stored under the stream of that case.
+        values[0] = f"case:{getattr(row, 'case_id', subject.case_id)}"
     return stored
 
 

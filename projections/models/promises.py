@@ -68,8 +68,6 @@ def state(promise: PromiseRow, at: datetime) -> PromiseState:
 def rows(case: CaseHistory) -> Iterator[PromiseRow]:
     """The case's promises, in the order in which they were made."""
     made = case.of(PromiseMade)
-    if not made:
-        return
     course: dict[str, list[Happened]] = {}
     for each in case.of(PromiseKept, PromiseRenegotiated, PromiseReleased, PromiseWithdrawn):
         course.setdefault(each.event.promise_id, []).append(each)
@@ -132,5 +130,6 @@ PROMISES = Projection(
     version=3,
     row=PromiseRow,
     rows=rows,
+    on=(PromiseMade,),
     indexes=("customer_id", "made_by", "team", "made_at", "due_at", "pending_due_at"),
 )

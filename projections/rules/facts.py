@@ -8,7 +8,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
 from operator import itemgetter
 
 from casestore.events import (
@@ -22,6 +21,7 @@ from casestore.events import (
 )
 from casestore.events.policy_document import Conduct, Document
 from casestore.policy.working_time import due
+from casestore.system.once import once
 from projections.history.case_history import CaseHistory
 from projections.history.happened import Happened, Moment
 from projections.history.issues import SETTLING
@@ -113,7 +113,7 @@ class Facts:
         before = bisect_left(turns, moment, key=itemgetter(0))
         return turns[before - 1][1] if before else True
 
-    @cached_property
+    @once
     def _turns_without_issues(self) -> list[tuple[Moment, bool]]:
         """Whether a case without issues was unsettled after each event that may change it.
 
@@ -150,12 +150,12 @@ class Facts:
             if self.case.covers(happened, case_id):
                 unsettled[case_id] = again
 
-    @cached_property
+    @once
     def taken_back(self) -> dict[str, Happened]:
         """The event that reversed a remedy, by the remedy's id."""
         return {each.event.remedy_id: each for each in reversed(self.of(RemedyReversed))}
 
-    @cached_property
+    @once
     def findings_on(self) -> dict[str, list[Happened]]:
         """The findings on each issue, in order, superseded ones included."""
         found: dict[str, list[Happened]] = {}
@@ -164,7 +164,7 @@ class Facts:
                 found.setdefault(issue_id, []).append(each)
         return found
 
-    @cached_property
+    @once
     def _superseded(self) -> dict[str | None, Moment]:
         made = reversed(self.of(FindingMade))
         return {each.event.supersedes: each.moment for each in made}
@@ -183,7 +183,7 @@ class Facts:
                 return each
         return None
 
-    @cached_property
+    @once
     def fault_since(self) -> dict[str, Happened]:
         """The issues that are our fault, each with the finding since which this has held.
 
