@@ -45,11 +45,16 @@ LATEST = to_microseconds(datetime.max.replace(tzinfo=UTC))
 """The microseconds that are a datetime lie between these."""
 
 
-class Moment(NamedTuple):
+class Moment(msgspec.Struct, frozen=True, order=True, gc=False):
     """A place in the order in which things happened: by time, then by position."""
 
     at: datetime
     position: int
+
+    def __iter__(self) -> Iterator[Any]:
+        """Time and position, to unpack it."""
+        yield self.at
+        yield self.position
 
 
 LAST = Moment(datetime.max.replace(tzinfo=UTC), 1 << 63)

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
-from typing import Literal, NamedTuple, TypeVar, cast
+from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 from casestore.events import (
     ApologyGiven,
@@ -89,6 +89,8 @@ class CaseHistory:
         self.count = len(self._events)
         """The number of events, those of merged cases included."""
         self._by_type: dict[type[Event], list[Happened]] = {}
+        self.kept: dict[Callable[..., Any], Sequence[Any]] = {}
+        """See `projections.history.kept`."""
         self._by_types: dict[tuple[type[Event], ...], Sequence[Happened]] = {}
         self._stood: dict[str, list[tuple[Moment, Standing]]] = {}
         by_type = self._by_type
@@ -221,7 +223,7 @@ class CaseHistory:
     @property
     def standing(self) -> Standing:
         """The state of the case after all its events."""
-        return self.standing_of(self.case_id)
+        return self._own_standings[-1][1]
 
     @property
     def about(self) -> tuple[str | None, str | None, str | None]:
@@ -237,7 +239,7 @@ class CaseHistory:
             case_id: a case of the family; this case if left out.
         """
         if self._family is None:
-            since, standing = self._standings(self.case_id)[-1]
+            since, standing = self._own_standings[-1]
             if since.at <= at:  # the common case: nothing has changed since
                 return standing
         return self.standing_before(Moment(at, LAST.position + 1), case_id or self.case_id)
@@ -248,6 +250,10 @@ class CaseHistory:
         standings = self._standings(root)
         place = bisect_left(standings, moment, key=_FIRST)
         return standings[place - 1][1] if place else Standing()
+
+    @once
+    def _own_standings(self) -> list[tuple[Moment, Standing]]:
+        return self._standings(self.case_id)
 
     def _standings(self, case_id: str) -> list[tuple[Moment, Standing]]:
         """The states of a case, each with the moment from which it held, in order."""

@@ -19,6 +19,7 @@ from casestore.events import (
 from casestore.streams.promise_state import PromiseState, promise_state
 from projections.history.case_history import CaseHistory
 from projections.history.happened import Happened
+from projections.history.kept import kept
 from projections.projection import Projection, Row
 
 
@@ -65,6 +66,7 @@ def state(promise: PromiseRow, at: datetime) -> PromiseState:
     )
 
 
+@kept
 def rows(case: CaseHistory) -> Iterator[PromiseRow]:
     """The case's promises, in the order in which they were made."""
     made = case.of(PromiseMade)

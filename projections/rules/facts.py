@@ -6,9 +6,10 @@ Which issues were open, what an event is about, when something was due, how the 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
+from typing import Any
 
 from casestore.events import (
     CaseOpened,
@@ -36,11 +37,13 @@ class Facts:
     Attributes:
         case: the history of the case.
         of: `of(Type, …)` gives the events of these types, in the order of happening.
+        kept: what rules share (see `projections.history.kept`).
     """
 
     def __init__(self, case: CaseHistory) -> None:
         self.case = case
         self.of = case.of
+        self.kept: dict[Callable[..., Any], Sequence[Any]] = {}
         self._closes: dict[str, Happened | None] = {}
 
     def of_customer(self, *types: type[Event]) -> list[Happened]:
