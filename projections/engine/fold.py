@@ -254,14 +254,12 @@ def _stored(
             raise error
     if projection.on and subject.types.isdisjoint(projection.on):
         return []
-    rows = projection.rows(subject)
-    if not isinstance(subject, CaseHistory) or not subject.members:
-        return to_stored(stream, projection.row, rows)
-    rows = list(rows)
+    rows = list(projection.rows(subject))
     stored = to_stored(stream, projection.row, rows)
-    for values, row in zip(stored, rows, strict=True):
-        # The row of a merged case is stored under the stream of that case.
-        values[0] = f"case:{getattr(row, 'case_id', subject.case_id)}"
+    if projection.of == "case" and subject.members:
+        for values, row in zip(stored, rows, strict=True):
+            # The row of a merged case is stored under the stream of that case.
+            values[0] = f"case:{getattr(row, 'case_id', subject.case_id)}"
     return stored
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from operator import itemgetter
+from operator import itemgetter, ne
 from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 from casestore.events import (
@@ -82,18 +82,18 @@ class CaseHistory:
         self.customer = customer
         self.policies = policies
         self._family = case if isinstance(case, Family) else None
+        self.members = case.members if isinstance(case, Family) else ()
+        """The cases that are merged into this one."""
         self.history = case.root if isinstance(case, Family) else case
         """The events of the case itself, without the cases that are merged into it."""
         self.case_id = self.history.stream.removeprefix("case:")
         self._events = _in_order(case)
         self.count = len(self._events)
         """The number of events, those of merged cases included."""
-        self._by_type: dict[type[Event], list[Happened]] = {}
         self.kept: dict[Callable[..., Any], Sequence[Any]] = {}
         """See `projections.history.kept`."""
-        self._by_types: dict[tuple[type[Event], ...], Sequence[Happened]] = {}
         self._stood: dict[str, list[tuple[Moment, Standing]]] = {}
-        by_type = self._by_type
+        by_type: dict[type[Event], list[Happened]] = {}
         for happened in self._events:
             cls = type(happened.event)
             if cls in by_type:
@@ -102,29 +102,23 @@ class CaseHistory:
                 by_type[cls] = [happened]
         self.types = frozenset(by_type)
         """The types of events that occur in this history."""
+        self._of: dict[tuple[type[Event], ...], Sequence[Happened]]
+        self._of = {(cls,): found for cls, found in by_type.items()}
         self.last_event_at: datetime = self._events[-1].at
 
-    def of(self, first: type[Event], *more: type[Event]) -> Sequence[Happened]:
+    def of(self, *types: type[Event]) -> Sequence[Happened]:
         """The events of some types, in the order in which they happened."""
-        if not more:
-            return self._by_type.get(first, ())
-        types = (first, *more)
-        known = self._by_types.get(types)
+        known = self._of.get(types)
         if known is None:  # rules ask for the same types again and again
             there = self.types.intersection(types)
             if len(there) < 2:
-                known = self._by_type[next(iter(there))] if there else ()
+                known = self._of[*there,] if there else ()
             else:
                 known = [each for each in self._events if type(each.event) in there]
-            self._by_types[types] = known
+            self._of[types] = known
         return known
 
     # --- the family ------------------------------------------------------------------------
-
-    @property
-    def members(self) -> tuple[History, ...]:
-        """The cases that are merged into this one."""
-        return () if self._family is None else self._family.members
 
     def led_to(self, case_id: str, before: Moment = LAST) -> str:
         """The root that a case of the family had right before a moment."""
@@ -293,11 +287,9 @@ class CaseHistory:
         return sum(map(self._handovers, (self.case_id, *_ids(self.members))))
 
     def _handovers(self, case_id: str) -> int:
-        owners = [(None, None)]
-        for _, standing in self._standings(case_id):
-            if (owner := (standing.agent, standing.team)) != owners[-1]:
-                owners.append(owner)  # type: ignore[arg-type]
-        return max(len(owners) - 2, 0)
+        owners = [(standing.agent, standing.team) for _, standing in self._standings(case_id)]
+        changes: int = sum(map(ne, owners, [(None, None), *owners]))
+        return max(changes - 1, 0)
 
     def team_of(self, happened: Happened) -> str | None:
         """The team of the actor; if it was not recorded, the team that had the case then."""

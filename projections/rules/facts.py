@@ -48,11 +48,10 @@ class Facts:
 
     def of_customer(self, *types: type[Event]) -> list[Happened]:
         """The events of some types in the customer's history, in the order of happening."""
-        found = [
-            Happened.of(each) for each in self.case.customer or () if isinstance(each.event, types)
-        ]
-        found.sort(key=lambda each: each.moment)
-        return found
+        if self.case.customer is None:
+            return []
+        in_order = self.case.customer.in_order
+        return [Happened.of(each) for each in in_order if isinstance(each.event, types)]
 
     # --- the policy ------------------------------------------------------------------------
 
