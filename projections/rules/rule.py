@@ -8,7 +8,7 @@ text that people wrote.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from functools import lru_cache
 from inspect import cleandoc
@@ -94,7 +94,13 @@ def rule(
     return declare
 
 
+def judged(case: Facts) -> Iterator[tuple[Rule, Finding]]:
+    """All findings of all rules on a case, each with its rule."""
+    for each in _with_something_to_judge(case.case.types):
+        for finding in each.judge(case):
+            yield each, finding
+
+
 @lru_cache(maxsize=10_000)
-def rules_on(types: frozenset[type[Event]]) -> tuple[Rule, ...]:
-    """The rules that may find something in a case with some types of events."""
+def _with_something_to_judge(types: frozenset[type[Event]]) -> tuple[Rule, ...]:
     return tuple(each for each in RULES.values() if not each.on.isdisjoint(types))
