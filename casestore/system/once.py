@@ -16,7 +16,7 @@ class once(Generic[T]):  # noqa: N801  (read as a decorator, like `property`)
     """
 
     def __init__(self, compute: Callable[[Any], T]) -> None:
-        self._compute = compute
+        self.func = compute
         self.__doc__ = compute.__doc__
 
     def __set_name__(self, _owner: type, name: str) -> None:
@@ -25,5 +25,5 @@ class once(Generic[T]):  # noqa: N801  (read as a decorator, like `property`)
     def __get__(self, instance: Any, _owner: type | None = None) -> T:
         if instance is None:
             return self  # type: ignore[return-value]  # of the class, for help()
-        value = instance.__dict__[self._name] = self._compute(instance)
+        value = instance.__dict__[self._name] = self.func(instance)
         return value
