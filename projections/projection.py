@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple, get_args, get_type_hints
 import msgspec
 from msgspec.structs import astuple
 
-from casestore.events import Money
+from casestore.events import Event, Money
 from casestore.events.markers import per_class
 from casestore.streams.history import from_microseconds, to_microseconds
 from projections.history.case_history import CaseHistory
@@ -152,6 +152,8 @@ class Projection(NamedTuple):
     """The function that makes the rows of a case, or of a customer."""
     of: Literal["case", "customer"] = "case"
     """The kind of stream that the rows are made from."""
+    on: tuple[type[Event], ...] = ()
+    """A case has rows only if one of these types of events occurs in it; empty: it always has."""
     looks_at: frozenset[str] = frozenset()
     """What else the rows of a case depend on: "customer", "policy", or both."""
     indexes: tuple[str, ...] = ()

@@ -52,11 +52,12 @@ def working_time(start: datetime, end: datetime, calendar: Calendar) -> timedelt
     # The blocks are kept with the calendar, which never changes: a rebuild asks a million times.
     blocks: dict[int, _Block] = calendar.__dict__.setdefault("_blocks", {})
     begin, until = start.astimezone(UTC), end.astimezone(UTC)
-    first, last = (at.toordinal() // _BLOCK for at in (begin, until))
-    total = -_block(blocks, first, calendar).before(begin)
+    first, last = begin.toordinal() // _BLOCK, until.toordinal() // _BLOCK
+    earlier = _block(blocks, first, calendar).before(begin)
+    total = _block(blocks, last, calendar).before(until) - earlier
     for number in range(first, last):
         total += _block(blocks, number, calendar).total
-    return total + _block(blocks, last, calendar).before(until)
+    return total
 
 
 _BLOCK = 400

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple, cast
 from uuid import UUID
@@ -23,6 +22,7 @@ from casestore.errors import StoreDamaged, quoted
 from casestore.events import CaseOpened, Event, EventCorrected
 from casestore.events.made import making
 from casestore.events.markers import IdKey, brings, needs
+from casestore.system.once import once
 
 Privacy = Literal["withheld", "revealed", "erased"]
 
@@ -45,11 +45,16 @@ LATEST = to_microseconds(datetime.max.replace(tzinfo=UTC))
 """The microseconds that are a datetime lie between these."""
 
 
-class Moment(NamedTuple):
+class Moment(msgspec.Struct, frozen=True, order=True, gc=False):
     """A place in the order in which things happened: by time, then by position."""
 
     at: datetime
     position: int
+
+    def __iter__(self) -> Iterator[Any]:
+        """Time and position, to unpack it."""
+        yield self.at
+        yield self.position
 
 
 LAST = Moment(datetime.max.replace(tzinfo=UTC), 1 << 63)
@@ -319,7 +324,7 @@ class History:
     def __len__(self) -> int:
         return len(self.effective)
 
-    @cached_property
+    @once
     def in_order(self) -> tuple[Recorded, ...]:
         """The effective events in the order in which they happened. Readers use this order."""
         times = [recorded.event.occurred_at for recorded in self.effective]
@@ -335,11 +340,11 @@ class History:
         """The event with an id as it was recorded, voided or not; None if there is none."""
         return self._originals_by_uid.get(str(event_id))
 
-    @cached_property
+    @once
     def _by_uid(self) -> dict[str, Recorded]:
         return {recorded.uid: recorded for recorded in self.effective}
 
-    @cached_property
+    @once
     def _originals_by_uid(self) -> dict[str, Recorded]:
         return {recorded.uid: recorded for recorded in self.originals}
 

@@ -252,9 +252,11 @@ def _stored(
     for what, error in amiss.items():
         if what in projection.looks_at:
             raise error
+    if projection.on and subject.types.isdisjoint(projection.on):
+        return []
     rows = list(projection.rows(subject))
     stored = to_stored(stream, projection.row, rows)
-    if isinstance(subject, CaseHistory) and subject.members:
+    if projection.of == "case" and subject.members:
         for values, row in zip(stored, rows, strict=True):
             # The row of a merged case is stored under the stream of that case.
             values[0] = f"case:{getattr(row, 'case_id', subject.case_id)}"

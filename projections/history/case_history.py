@@ -10,9 +10,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
-from operator import itemgetter
-from typing import Literal, NamedTuple, TypeVar, cast
+from operator import itemgetter, ne
+from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 from casestore.events import (
     ApologyGiven,
@@ -35,8 +34,9 @@ from casestore.events import (
 from casestore.streams.history import LAST, History
 from casestore.streams.policies import Policies
 from casestore.streams.standing import STANDING, Standing, stand
+from casestore.system.once import once
 from projections.history.family import Family, happenings
-from projections.history.happened import MOMENT, Happened, Moment
+from projections.history.happened import Happened, Moment
 from projections.history.issues import CHANGING, turns
 
 E = TypeVar("E", bound=Event)
@@ -82,49 +82,43 @@ class CaseHistory:
         self.customer = customer
         self.policies = policies
         self._family = case if isinstance(case, Family) else None
+        self.members = case.members if isinstance(case, Family) else ()
+        """The cases that are merged into this one."""
         self.history = case.root if isinstance(case, Family) else case
         """The events of the case itself, without the cases that are merged into it."""
         self.case_id = self.history.stream.removeprefix("case:")
-        events = _in_order(case)
-        self.count = len(events)
+        self._events = _in_order(case)
+        self.count = len(self._events)
         """The number of events, those of merged cases included."""
-        self._by_type: dict[type[Event], list[Happened]] = {}
-        self._by_types: dict[tuple[type[Event], ...], list[Happened]] = {}
+        self.kept: dict[Callable[..., Any], Sequence[Any]] = {}
+        """See `projections.history.kept`."""
         self._stood: dict[str, list[tuple[Moment, Standing]]] = {}
-        by_type = self._by_type
-        for happened in events:
-            try:
-                by_type[type(happened.event)].append(happened)
-            except KeyError:
-                by_type[type(happened.event)] = [happened]
-        self.last_event_at: datetime = events[-1].at
-
-    @property
-    def types(self) -> frozenset[type[Event]]:
+        by_type: dict[type[Event], list[Happened]] = {}
+        for happened in self._events:
+            cls = type(happened.event)
+            if cls in by_type:
+                by_type[cls].append(happened)
+            else:
+                by_type[cls] = [happened]
+        self.types = frozenset(by_type)
         """The types of events that occur in this history."""
-        return frozenset(self._by_type)
+        self._of: dict[tuple[type[Event], ...], Sequence[Happened]]
+        self._of = {(cls,): found for cls, found in by_type.items()}
+        self.last_event_at: datetime = self._events[-1].at
 
-    def of(self, first: type[Event], *more: type[Event]) -> Sequence[Happened]:
+    def of(self, *types: type[Event]) -> Sequence[Happened]:
         """The events of some types, in the order in which they happened."""
-        if not more:
-            return self._by_type.get(first, ())
-        types = (first, *more)
-        known = self._by_types.get(types)
+        known = self._of.get(types)
         if known is None:  # rules ask for the same types again and again
-            # A case has few types of events, and some rules ask for many: go by those that it has.
-            there = [self._by_type[cls] for cls in self._by_type if cls in types]
-            known = there[0] if len(there) == 1 else [each for some in there for each in some]
-            if len(there) > 1:
-                known.sort(key=MOMENT)
-            self._by_types[types] = known
+            there = self.types.intersection(types)
+            if len(there) < 2:
+                known = self._of[*there,] if there else ()
+            else:
+                known = [each for each in self._events if type(each.event) in there]
+            self._of[types] = known
         return known
 
     # --- the family ------------------------------------------------------------------------
-
-    @property
-    def members(self) -> tuple[History, ...]:
-        """The cases that are merged into this one."""
-        return () if self._family is None else self._family.members
 
     def led_to(self, case_id: str, before: Moment = LAST) -> str:
         """The root that a case of the family had right before a moment."""
@@ -148,7 +142,7 @@ class CaseHistory:
         before = other.moment
         return self.led_to(one.case_id, before) == self.led_to(other.case_id, before)
 
-    @cached_property
+    @once
     def closings(self) -> Sequence[Happened]:
         """The closings and reopenings that hold for some case (see `covers`), in order."""
         found = self.of(CaseClosed, CaseReopened)
@@ -156,7 +150,7 @@ class CaseHistory:
             return found
         return [each for each in found if self.covers(each, each.case_id)]
 
-    @cached_property
+    @once
     def closing(self) -> Happened | None:
         """The CaseClosed that closed the case; None if the case is open.
 
@@ -167,7 +161,7 @@ class CaseHistory:
 
     # --- how the case stands -----------------------------------------------------------------
 
-    @cached_property
+    @once
     def opened(self) -> Happened:
         """The case's CaseOpened."""
         if self._family is None:
@@ -191,7 +185,7 @@ class CaseHistory:
         """The case that a case of the family is merged into; None if it is not merged."""
         return None if self._family is None else self._family.roots.into(case_id)
 
-    @cached_property
+    @once
     def received(self) -> Happened | None:
         """The CaseOpened of the case in the family that reached us first.
 
@@ -204,7 +198,7 @@ class CaseHistory:
         known = [(at, each) for each in own_first if (at := _receipt(each)) is not None]
         return min(known, key=lambda pair: pair[0])[1] if known else None
 
-    @cached_property
+    @once
     def receipt(self) -> datetime | None:
         """When the complaint first reached us; None where that is not known."""
         return None if self.received is None else _receipt(self.received)
@@ -223,7 +217,7 @@ class CaseHistory:
     @property
     def standing(self) -> Standing:
         """The state of the case after all its events."""
-        return self.standing_of(self.case_id)
+        return self._own_standings[-1][1]
 
     @property
     def about(self) -> tuple[str | None, str | None, str | None]:
@@ -239,7 +233,7 @@ class CaseHistory:
             case_id: a case of the family; this case if left out.
         """
         if self._family is None:
-            since, standing = self._standings(self.case_id)[-1]
+            since, standing = self._own_standings[-1]
             if since.at <= at:  # the common case: nothing has changed since
                 return standing
         return self.standing_before(Moment(at, LAST.position + 1), case_id or self.case_id)
@@ -250,6 +244,10 @@ class CaseHistory:
         standings = self._standings(root)
         place = bisect_left(standings, moment, key=_FIRST)
         return standings[place - 1][1] if place else Standing()
+
+    @once
+    def _own_standings(self) -> list[tuple[Moment, Standing]]:
+        return self._standings(self.case_id)
 
     def _standings(self, case_id: str) -> list[tuple[Moment, Standing]]:
         """The states of a case, each with the moment from which it held, in order."""
@@ -289,11 +287,9 @@ class CaseHistory:
         return sum(map(self._handovers, (self.case_id, *_ids(self.members))))
 
     def _handovers(self, case_id: str) -> int:
-        owners = [(None, None)]
-        for _, standing in self._standings(case_id):
-            if (owner := (standing.agent, standing.team)) != owners[-1]:
-                owners.append(owner)  # type: ignore[arg-type]
-        return max(len(owners) - 2, 0)
+        owners = [(standing.agent, standing.team) for _, standing in self._standings(case_id)]
+        changes: int = sum(map(ne, owners, [(None, None), *owners]))
+        return max(changes - 1, 0)
 
     def team_of(self, happened: Happened) -> str | None:
         """The team of the actor; if it was not recorded, the team that had the case then."""
@@ -302,12 +298,12 @@ class CaseHistory:
 
     # --- issues ------------------------------------------------------------------------------
 
-    @cached_property
+    @once
     def issues(self) -> Mapping[str, Happened]:
         """The event that raised each issue, by the issue's id."""
         return {each.event.issue_id: each for each in self.of(IssueRaised)}
 
-    @cached_property
+    @once
     def issue_turns(self) -> list[tuple[Moment, frozenset[str]]]:
         """The open issues after each event that may change them, with its moment, in order."""
         if not self.of(IssueRaised):
@@ -357,7 +353,7 @@ class CaseHistory:
             found |= {CASE}
         return found
 
-    @cached_property
+    @once
     def _judged_as_a_whole(self) -> frozenset[str]:
         """The cases of the family that were judged as a whole.
 
@@ -384,17 +380,17 @@ class CaseHistory:
 
     # --- deliveries ------------------------------------------------------------------------
 
-    @cached_property
+    @once
     def contacts(self) -> Sequence[Happened]:
         """The customer's messages, without automated ones."""
         return [each for each in self.of(MessageReceived) if not each.event.automated]
 
-    @cached_property
+    @once
     def replies(self) -> dict[str, Happened]:
         """Every reply, human or automated, by id."""
         return {each.event.reply_id: each for each in self.of(ReplySent)}
 
-    @cached_property
+    @once
     def failures(self) -> dict[str, Failure]:
         """The replies that are known not to have arrived, by id.
 
@@ -415,7 +411,7 @@ class CaseHistory:
             reply_id: failure for reply_id, failure in found.items() if reply_id in self.replies
         }
 
-    @cached_property
+    @once
     def resends(self) -> dict[str, list[str]]:
         """The resends of each reply, in order."""
         found: dict[str, list[str]] = {}
@@ -432,7 +428,7 @@ class CaseHistory:
         """
         return self._arrivals.get(reply_id)
 
-    @cached_property
+    @once
     def _arrivals(self) -> dict[str, Moment]:
         replies, failures = self.replies, self.failures
         found = {each: reply.moment for each, reply in replies.items() if each not in failures}
@@ -444,7 +440,7 @@ class CaseHistory:
                     original = replies[original].event.resend_of
         return found
 
-    @cached_property
+    @once
     def answers(self) -> list[tuple[Moment, ReplySent]]:
         """The human replies that arrived, each with the moment from which it counts, in order."""
         if not self.failures:
@@ -457,7 +453,7 @@ class CaseHistory:
         found.sort(key=_FIRST)
         return found
 
-    @cached_property
+    @once
     def reply_at(self) -> Callable[[Moment], Happened]:
         """The reply that was sent at a moment."""
         by_moment = {reply.moment: reply for reply in self.replies.values()}

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from casestore.events import CaseClosed, MessageReceived
 from projections.history.case_history import CaseHistory
 from projections.history.happened import MOMENT, Happened, Moment
+from projections.history.kept import kept
 
 
 class Waited(NamedTuple):
@@ -27,6 +28,7 @@ class Waited(NamedTuple):
     """The reply that answered it: the one that arrived, which may be a resend. None: it waits."""
 
 
+@kept
 def waited(case: CaseHistory) -> Iterator[Waited]:
     """The customer's messages that waited for an answer or still wait, in order."""
     answers = [moment for moment, _ in case.answers]

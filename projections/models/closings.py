@@ -52,4 +52,11 @@ def rows(case: CaseHistory) -> Iterator[ClosingRow]:
         )
 
 
-CLOSINGS = Projection(name="closings", version=1, row=ClosingRow, rows=rows, indexes=("at",))
+CLOSINGS = Projection(
+    name="closings",
+    version=1,
+    row=ClosingRow,
+    rows=rows,
+    on=(CaseClosed, CaseReopened),
+    indexes=("at",),
+)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal
 
+from casestore.events import DeliveryFailed, MessageReceived
 from projections.history.case_history import CaseHistory
 from projections.history.happened import Happened, Moment
 from projections.models.cases import due_by
@@ -116,6 +117,7 @@ DELIVERIES = Projection(
     version=4,
     row=DeliveryRow,
     rows=rows,
+    on=(DeliveryFailed, MessageReceived),
     looks_at=frozenset({"policy"}),
     indexes=("customer_id", "agent", "team", "failed_at", "resend_due_at"),
 )

@@ -39,8 +39,6 @@ class FindingRow(Row, frozen=True):
 
 def rows(case: CaseHistory) -> Iterator[FindingRow]:
     """The findings that stand, in order."""
-    if not case.of(FindingMade):
-        return
     given = [(each.event_id, case.matters(each)) for each in case.of(RemedyGiven, GestureGiven)]
     product, region, category = case.about
     for found in standing_findings(case):
@@ -71,5 +69,6 @@ FINDINGS = Projection(
     version=1,
     row=FindingRow,
     rows=rows,
+    on=(FindingMade,),
     indexes=("customer_id", "agent", "team", "at"),
 )

@@ -56,8 +56,6 @@ class GoodwillRow(Row, frozen=True):
 def rows(case: CaseHistory) -> Iterator[GoodwillRow]:
     """What the customer was given in the case, in order."""
     given = case.of(GestureGiven, RemedyGiven)
-    if not given:
-        return
     status = _status(case)
     contacts = case.contacts
     product, region, category = case.about
@@ -113,5 +111,6 @@ GOODWILL = Projection(
     version=2,
     row=GoodwillRow,
     rows=rows,
+    on=(GestureGiven, RemedyGiven),
     indexes=("customer_id", "given_by", "team", "given_at"),
 )

@@ -19,6 +19,7 @@ from casestore.events import (
 from casestore.streams.promise_state import PromiseState, promise_state
 from projections.history.case_history import CaseHistory
 from projections.history.happened import Happened
+from projections.history.kept import kept
 from projections.projection import Projection, Row
 
 
@@ -65,11 +66,10 @@ def state(promise: PromiseRow, at: datetime) -> PromiseState:
     )
 
 
+@kept
 def rows(case: CaseHistory) -> Iterator[PromiseRow]:
     """The case's promises, in the order in which they were made."""
     made = case.of(PromiseMade)
-    if not made:
-        return
     course: dict[str, list[Happened]] = {}
     for each in case.of(PromiseKept, PromiseRenegotiated, PromiseReleased, PromiseWithdrawn):
         course.setdefault(each.event.promise_id, []).append(each)
@@ -132,5 +132,6 @@ PROMISES = Projection(
     version=3,
     row=PromiseRow,
     rows=rows,
+    on=(PromiseMade,),
     indexes=("customer_id", "made_by", "team", "made_at", "due_at", "pending_due_at"),
 )

@@ -52,5 +52,6 @@ RATINGS = Projection(
     version=1,
     row=RatingRow,
     rows=rows,
+    on=(SatisfactionRated,),
     indexes=("customer_id", "at"),
 )

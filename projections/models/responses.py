@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from casestore.events import MessageReceived
 from casestore.policy.working_time import due, working_time
 from projections.history.case_history import CaseHistory
 from projections.history.waiting import waited
@@ -38,8 +39,6 @@ class ResponseRow(Row, frozen=True):
 
 def rows(case: CaseHistory) -> Iterator[ResponseRow]:
     """A row for each message that waited for an answer or still waits, in order."""
-    if not case.contacts:
-        return
     standing = case.standing
     for message, reply in waited(case):
         at = message.at
@@ -72,6 +71,7 @@ RESPONSES = Projection(
     version=1,
     row=ResponseRow,
     rows=rows,
+    on=(MessageReceived,),
     looks_at=frozenset({"policy"}),
     indexes=("customer_id", "agent", "team", "at"),
 )

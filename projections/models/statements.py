@@ -39,8 +39,6 @@ class StatementRow(Row, frozen=True):
 def rows(case: CaseHistory) -> Iterator[StatementRow]:
     """The case's statements, in order."""
     made = case.of(StatementMade)
-    if not made:
-        return
     retracted: dict[str, StatementRetracted] = {}
     for each in case.of(StatementRetracted):
         retracted.setdefault(each.event.statement_id, each.event)
@@ -83,5 +81,6 @@ STATEMENTS = Projection(
     version=2,
     row=StatementRow,
     rows=rows,
+    on=(StatementMade,),
     indexes=("customer_id", "topic"),
 )

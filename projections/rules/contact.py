@@ -18,6 +18,7 @@ from casestore.events import (
 )
 from projections.history.case_history import CASE
 from projections.history.happened import Happened, Moment
+from projections.history.kept import kept
 from projections.models.lapses import Outcome
 from projections.rules.facts import Facts
 from projections.rules.rule import Finding, rule
@@ -59,6 +60,7 @@ def answer_after(case: Facts, moment: Moment) -> Done | None:
     return Done(arrived.at, case.case.replies[reply.reply_id])
 
 
+@kept
 def _messages(case: Facts) -> Iterator[tuple[Happened, bool | None]]:
     """Each message, and whether it wants an answer; None if its asks were not recorded.
 

@@ -6,10 +6,10 @@ Which issues were open, what an event is about, when something was due, how the 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
 from operator import itemgetter
+from typing import Any
 
 from casestore.events import (
     CaseOpened,
@@ -22,6 +22,7 @@ from casestore.events import (
 )
 from casestore.events.policy_document import Conduct, Document
 from casestore.policy.working_time import due
+from casestore.system.once import once
 from projections.history.case_history import CaseHistory
 from projections.history.happened import Happened, Moment
 from projections.history.issues import SETTLING
@@ -36,20 +37,21 @@ class Facts:
     Attributes:
         case: the history of the case.
         of: `of(Type, …)` gives the events of these types, in the order of happening.
+        kept: what rules share (see `projections.history.kept`).
     """
 
     def __init__(self, case: CaseHistory) -> None:
         self.case = case
         self.of = case.of
+        self.kept: dict[Callable[..., Any], Sequence[Any]] = {}
         self._closes: dict[str, Happened | None] = {}
 
     def of_customer(self, *types: type[Event]) -> list[Happened]:
         """The events of some types in the customer's history, in the order of happening."""
-        found = [
-            Happened.of(each) for each in self.case.customer or () if isinstance(each.event, types)
-        ]
-        found.sort(key=lambda each: each.moment)
-        return found
+        if self.case.customer is None:
+            return []
+        in_order = self.case.customer.in_order
+        return [Happened.of(each) for each in in_order if isinstance(each.event, types)]
 
     # --- the policy ------------------------------------------------------------------------
 
@@ -113,7 +115,7 @@ class Facts:
         before = bisect_left(turns, moment, key=itemgetter(0))
         return turns[before - 1][1] if before else True
 
-    @cached_property
+    @once
     def _turns_without_issues(self) -> list[tuple[Moment, bool]]:
         """Whether a case without issues was unsettled after each event that may change it.
 
@@ -150,12 +152,12 @@ class Facts:
             if self.case.covers(happened, case_id):
                 unsettled[case_id] = again
 
-    @cached_property
+    @once
     def taken_back(self) -> dict[str, Happened]:
         """The event that reversed a remedy, by the remedy's id."""
         return {each.event.remedy_id: each for each in reversed(self.of(RemedyReversed))}
 
-    @cached_property
+    @once
     def findings_on(self) -> dict[str, list[Happened]]:
         """The findings on each issue, in order, superseded ones included."""
         found: dict[str, list[Happened]] = {}
@@ -164,7 +166,7 @@ class Facts:
                 found.setdefault(issue_id, []).append(each)
         return found
 
-    @cached_property
+    @once
     def _superseded(self) -> dict[str | None, Moment]:
         made = reversed(self.of(FindingMade))
         return {each.event.supersedes: each.moment for each in made}
@@ -183,7 +185,7 @@ class Facts:
                 return each
         return None
 
-    @cached_property
+    @once
     def fault_since(self) -> dict[str, Happened]:
         """The issues that are our fault, each with the finding since which this has held.
 

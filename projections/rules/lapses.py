@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 
 from projections.history.case_history import CaseHistory
 from projections.history.happened import MOMENT, Happened
@@ -20,6 +21,7 @@ from projections.rules import remedies, replies  # noqa: F401
 __all__ = ["RULES", "LapseRow", "rows"]
 
 
+_EVENT_ID = attrgetter("event_id")
 _OUTSIDERS = ("customer", "system", "third_party")
 """Kinds of actors who do not belong to the house. The owner answers for what they did."""
 
@@ -54,4 +56,4 @@ def rows(case: CaseHistory) -> Iterator[LapseRow]:
 
 def _in_order(event: Happened, evidence: tuple[Happened, ...]) -> tuple[str, ...]:
     ordered = sorted((event, *evidence), key=MOMENT)
-    return tuple({each.event_id: None for each in ordered})
+    return tuple(dict.fromkeys(map(_EVENT_ID, ordered)))

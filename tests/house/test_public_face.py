@@ -18,6 +18,7 @@ import pytest
 import casestore
 import projections
 from casestore import errors, events
+from casestore.system.once import once
 from projections import reports
 from projections.query.selection import Asked, Selection
 
@@ -116,7 +117,7 @@ def hints(value: object) -> dict[str, Any]:
     """The annotations of a function, a property or a method."""
     if isinstance(value, property):
         return get_type_hints(value.fget)
-    if isinstance(value, cached_property):
+    if isinstance(value, (cached_property, once)):
         return get_type_hints(value.func)
     if isinstance(value, (classmethod, staticmethod)):
         value = value.__func__
