@@ -306,7 +306,11 @@ class Datastore(SQLiteDatastore):
             self._begin(writer, begun)
             return writer, writer.cursor()
         except BaseException:
-            self._end_turn()
+            try:
+                if place is not None:
+                    self.line.leave(place)
+            finally:
+                self._end_turn()
             raise
 
     def _check_usable(self) -> None:

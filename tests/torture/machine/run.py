@@ -105,7 +105,15 @@ def torture(options: Options, place: Place, server: Server | None, proxy: Proxy 
 def _tasks(options: Options, place: Place) -> list[Task]:
     wanted = {"writer": options.writers, **_BESIDE}
     return [
-        Task(role, f"{role}{number}", number, place, options.seed, options.faults)
+        Task(
+            role,
+            f"{role}{number}",
+            number,
+            place,
+            options.seed,
+            options.faults,
+            options.threads if role == "writer" else 1,
+        )
         for role, count in wanted.items()
         for number in range(count)
     ]
