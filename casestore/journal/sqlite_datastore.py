@@ -251,6 +251,8 @@ class Datastore(SQLiteDatastore):
         """Of the threads that wait for the turn with something that another may write for them."""
         self._owner: tuple[int, int, ReferenceType[Turn]] | None = None
         """The thread that took the turn last, and what for: its id, and a reference to it."""
+        self._waiting: dict[int, ReferenceType[Turn]] = {}
+        """What the threads wait for the turn for, or have just got it for."""
         self._writer: Connected | None = None
         self.writers = 0
         """The number of connections that were opened to write, one after the other."""
@@ -288,7 +290,8 @@ class Datastore(SQLiteDatastore):
         Raises:
             Answered: another thread wrote it.
             LockTimeout: it waited longer than LOCK_TIMEOUT.
-            OperationalError: the file cannot be opened; or this thread has the turn already.
+            OperationalError: the file cannot be opened; or this thread has the turn already, or
+                waits for it.
             HistoryChanged: the file was deleted or replaced.
             StoreUnavailable: it can only be read; or this is another process.
         """
@@ -296,9 +299,12 @@ class Datastore(SQLiteDatastore):
         begun = time.monotonic()
         if self._has_turn():
             raise OperationalError("this thread is writing already; a signal handler must not")
+        me = get_ident()
         try:
+            self._waiting[me] = ref(owner)
             self._wait_for_turn(place)
-            self._owner = (get_ident(), id(owner), ref(owner))
+            self._owner = (me, id(owner), ref(owner))
+            del self._waiting[me]
             self._check_file()
             writer = self._connected_writer()
             if writer.in_transaction:  # that of an owner that is gone
@@ -306,6 +312,7 @@ class Datastore(SQLiteDatastore):
             self._begin(writer, begun)
             return writer, writer.cursor()
         except BaseException:
+            self._waiting.pop(me, None)
             try:
                 if place is not None:
                     self.line.leave(place)
@@ -369,10 +376,12 @@ class Datastore(SQLiteDatastore):
                 writer.execute(f"PRAGMA busy_timeout = {LOCK_TIMEOUT * 1000}")
 
     def _has_turn(self) -> bool:
-        """Whether this thread has the turn for something that has not ended."""
-        if self._owner is None or self._owner[0] != get_ident():
-            return False
-        owner = self._owner[2]()
+        """Whether this thread has the turn, or waits for it, for something that has not ended."""
+        me, last = get_ident(), self._owner  # which another thread may replace meanwhile
+        taken = self._waiting.get(me)
+        if taken is None and last is not None and last[0] == me:
+            taken = last[2]
+        owner = None if taken is None else taken()
         return owner is not None and not owner.left
 
     def give_writer_back(self, owner: Turn) -> None:
