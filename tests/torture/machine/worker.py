@@ -192,7 +192,9 @@ class Worker:
                 told_so = "wrong" if isinstance(error, CannotTell) else "unknown"
                 said = {"told": told_so, "error": type(error).__name__, "words": str(error)[:300]}
             except Exception as error:
-                full = room is not None and isinstance(error, OSError) and error.errno in _NO_ROOM
+                # A key file that cannot be written is told as a KeyFileError.
+                why = error if isinstance(error, OSError) else error.__context__
+                full = room is not None and isinstance(why, OSError) and why.errno in _NO_ROOM
                 said = {"told": "unknown" if full else "wrong", "error": type(error).__name__}
                 said["words"] = str(error)[:300]
                 if not full:
