@@ -251,8 +251,9 @@ class Datastore(SQLiteDatastore):
         """Of the threads that wait for the turn with something that another may write for them."""
         self._owner: tuple[int, int, ReferenceType[Turn]] | None = None
         """The thread that took the turn last, and what for: its id, and a reference to it."""
-        self._waiting: dict[int, ReferenceType[Turn]] = {}
-        """What the threads wait for the turn for, or have just got it for."""
+        self._waiting: dict[int, tuple[int, ReferenceType[Turn]]] = {}
+        """What the threads wait for the turn for, or have just got it for: as `_owner`, by the id
+        of the thread."""
         self._writer: Connected | None = None
         self.writers = 0
         """The number of connections that were opened to write, one after the other."""
@@ -301,7 +302,7 @@ class Datastore(SQLiteDatastore):
             raise OperationalError("this thread is writing already; a signal handler must not")
         me = get_ident()
         try:
-            self._waiting[me] = ref(owner)
+            self._waiting[me] = id(owner), ref(owner)
             self._wait_for_turn(place)
             self._owner = (me, id(owner), ref(owner))
             del self._waiting[me]
@@ -312,12 +313,9 @@ class Datastore(SQLiteDatastore):
             self._begin(writer, begun)
             return writer, writer.cursor()
         except BaseException:
-            self._waiting.pop(me, None)
-            try:
-                if place is not None:
-                    self.line.leave(place)
-            finally:
-                self._end_turn()
+            if place is not None:
+                self.line.leave(place)
+            self._end_turn()
             raise
 
     def _check_usable(self) -> None:
@@ -377,23 +375,29 @@ class Datastore(SQLiteDatastore):
 
     def _has_turn(self) -> bool:
         """Whether this thread has the turn, or waits for it, for something that has not ended."""
-        me, last = get_ident(), self._owner  # which another thread may replace meanwhile
-        taken = self._waiting.get(me)
-        if taken is None and last is not None and last[0] == me:
-            taken = last[2]
-        owner = None if taken is None else taken()
+        taken = self._taken()
+        owner = None if taken is None else taken[1]()
         return owner is not None and not owner.left
 
-    def give_writer_back(self, owner: Turn) -> None:
-        """End the turn that this thread took for `owner`, if it has not ended, and its transaction.
+    def _taken(self) -> tuple[int, ReferenceType[Turn]] | None:
+        """What this thread waits for the turn for, or took it for; that may have ended."""
+        me, last = get_ident(), self._owner  # which another thread may replace meanwhile
+        if (waits := self._waiting.get(me)) is not None:
+            return waits
+        return last[1:] if last is not None and last[0] == me else None
 
-        It may be called again, where a signal handler may have interrupted it.
+    def give_writer_back(self, owner: Turn) -> None:
+        """End the turn that this thread took for `owner`, or was about to, and its transaction.
+
+        It does nothing where that has ended. It may be called again, where a signal handler may have interrupted it.
         """
-        if self._owner is not None and self._owner[:2] == (get_ident(), id(owner)):
+        taken = self._taken()
+        if taken is not None and taken[0] == id(owner):
             self._end_turn()
 
     def _end_turn(self) -> None:
         if not self._turn.acquire(blocking=False):
+            self._waiting.pop(get_ident(), None)
             return  # another thread has it
         try:
             if self._writer is not None and self._writer.in_transaction:
@@ -402,6 +406,7 @@ class Datastore(SQLiteDatastore):
             with suppress(RuntimeError):  # "cannot release un-acquired lock": it is free
                 while True:
                     self._turn.release()
+            self._waiting.pop(get_ident(), None)
             self.line.ring()
         if self.pool.closed:
             self._close_writer()
