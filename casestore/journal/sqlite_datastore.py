@@ -389,7 +389,8 @@ class Datastore(SQLiteDatastore):
     def give_writer_back(self, owner: Turn) -> None:
         """End the turn that this thread took for `owner`, or was about to, and its transaction.
 
-        It does nothing where that has ended. It may be called again, where a signal handler may have interrupted it.
+        It does nothing where that has ended. It may be called again, where a signal handler may
+        have interrupted it.
         """
         taken = self._taken()
         if taken is not None and taken[0] == id(owner):

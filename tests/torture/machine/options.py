@@ -27,7 +27,7 @@ class Options(NamedTuple):
     seconds: float
     writers: int
     threads: int
-    """Of each writer; they share its store."""
+    """Of every second writer; they share its store."""
     seed: int
     faults: tuple[str, ...]
     keep: Path | None
@@ -56,7 +56,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seconds", type=float, default=20, help="how long faults go on (20)")
     made.add_argument("--writers", type=int, default=4, help="processes that append (4)")
     made.add_argument(
-        "--threads", type=int, default=1, help="threads of each writer, on one store (1)"
+        "--threads",
+        type=int,
+        default=1,
+        help="threads of every second writer, which share a store (1)",
     )
     made.add_argument("--seed", type=int, default=1, help="of the plan: operations and faults (1)")
     made.add_argument("--faults", help="kinds with commas between them (all), or none")

@@ -123,7 +123,7 @@ def _tasks(options: Options, place: Place) -> list[Task]:
             place,
             options.seed,
             options.faults,
-            options.threads if role == "writer" else 1,
+            options.threads if role == "writer" and number % 2 == 0 else 1,
         )
         for role, count in wanted.items()
         for number in range(count)
