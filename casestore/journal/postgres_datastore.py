@@ -111,8 +111,8 @@ class Datastore(PostgresDatastore):
         self.durable = Durable()
         """Of the server that we last connected to."""
         self.has_procedure = True
-        """Whether the store has casestore_append_then_flush, as far as is known. One of an earlier
-        version has it once it was upgraded."""
+        """Whether the store has casestore_append_then_flush, and we may call it, as far as we know.
+        One of an earlier version has it once it was upgraded."""
         self._server_offset_us: int | None = None
         """The server's clock less our monotonic one; None where it was not asked yet."""
         options = {k: v for k, v in conninfo_to_dict(url.conninfo).items() if v is not None}

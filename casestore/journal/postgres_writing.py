@@ -228,7 +228,8 @@ class PostgresWriting(Writing):
                 row = self._execute(*_append_call(columns, flush=True)).fetchone()
                 self._looked = False
                 return cast("tuple[list[int]]", row)[0]
-            except psycopg.errors.UndefinedFunction:  # a store of an earlier version
+            except (psycopg.errors.UndefinedFunction, psycopg.errors.InsufficientPrivilege):
+                # A store of an earlier version, or grants of one.
                 self._datastore.has_procedure = False
         cursor = self._execute(*_append_call(columns, flush=False))
         self._looked = self._begun  # else it was committed under the lock

@@ -251,6 +251,9 @@ class Datastore(SQLiteDatastore):
         """Of the threads that wait for the turn with something that another may write for them."""
         self._owner: tuple[int, int, ReferenceType[Turn]] | None = None
         """The thread that took the turn last, and what for: its id, and a reference to it."""
+        self._waiting: dict[int, tuple[int, ReferenceType[Turn]]] = {}
+        """What the threads wait for the turn for, or have just got it for: as `_owner`, by the id
+        of the thread."""
         self._writer: Connected | None = None
         self.writers = 0
         """The number of connections that were opened to write, one after the other."""
@@ -288,7 +291,8 @@ class Datastore(SQLiteDatastore):
         Raises:
             Answered: another thread wrote it.
             LockTimeout: it waited longer than LOCK_TIMEOUT.
-            OperationalError: the file cannot be opened; or this thread has the turn already.
+            OperationalError: the file cannot be opened; or this thread has the turn already, or
+                waits for it.
             HistoryChanged: the file was deleted or replaced.
             StoreUnavailable: it can only be read; or this is another process.
         """
@@ -296,9 +300,12 @@ class Datastore(SQLiteDatastore):
         begun = time.monotonic()
         if self._has_turn():
             raise OperationalError("this thread is writing already; a signal handler must not")
+        me = get_ident()
         try:
+            self._waiting[me] = id(owner), ref(owner)
             self._wait_for_turn(place)
-            self._owner = (get_ident(), id(owner), ref(owner))
+            self._owner = (me, id(owner), ref(owner))
+            del self._waiting[me]
             self._check_file()
             writer = self._connected_writer()
             if writer.in_transaction:  # that of an owner that is gone
@@ -306,6 +313,8 @@ class Datastore(SQLiteDatastore):
             self._begin(writer, begun)
             return writer, writer.cursor()
         except BaseException:
+            if place is not None:
+                self.line.leave(place)
             self._end_turn()
             raise
 
@@ -365,22 +374,31 @@ class Datastore(SQLiteDatastore):
                 writer.execute(f"PRAGMA busy_timeout = {LOCK_TIMEOUT * 1000}")
 
     def _has_turn(self) -> bool:
-        """Whether this thread has the turn for something that has not ended."""
-        if self._owner is None or self._owner[0] != get_ident():
-            return False
-        owner = self._owner[2]()
+        """Whether this thread has the turn, or waits for it, for something that has not ended."""
+        taken = self._taken()
+        owner = None if taken is None else taken[1]()
         return owner is not None and not owner.left
 
-    def give_writer_back(self, owner: Turn) -> None:
-        """End the turn that this thread took for `owner`, if it has not ended, and its transaction.
+    def _taken(self) -> tuple[int, ReferenceType[Turn]] | None:
+        """What this thread waits for the turn for, or took it for; that may have ended."""
+        me, last = get_ident(), self._owner  # which another thread may replace meanwhile
+        if (waits := self._waiting.get(me)) is not None:
+            return waits
+        return last[1:] if last is not None and last[0] == me else None
 
-        It may be called again, where a signal handler may have interrupted it.
+    def give_writer_back(self, owner: Turn) -> None:
+        """End the turn that this thread took for `owner`, or was about to, and its transaction.
+
+        It does nothing where that has ended. It may be called again, where a signal handler may
+        have interrupted it.
         """
-        if self._owner is not None and self._owner[:2] == (get_ident(), id(owner)):
+        taken = self._taken()
+        if taken is not None and taken[0] == id(owner):
             self._end_turn()
 
     def _end_turn(self) -> None:
         if not self._turn.acquire(blocking=False):
+            self._waiting.pop(get_ident(), None)
             return  # another thread has it
         try:
             if self._writer is not None and self._writer.in_transaction:
@@ -389,6 +407,7 @@ class Datastore(SQLiteDatastore):
             with suppress(RuntimeError):  # "cannot release un-acquired lock": it is free
                 while True:
                     self._turn.release()
+            self._waiting.pop(get_ident(), None)
             self.line.ring()
         if self.pool.closed:
             self._close_writer()

@@ -81,13 +81,14 @@ class Line(Generic[Work, Answer]):
             turn: the lock.
             patience: seconds. Work that was taken along is waited for beyond them.
 
-        Raises Answered. This thread may have the turn then; see `sqlite_datastore`.
+        Raises Answered. This thread may have the turn then; and where a signal handler raised an
+        exception, it may still be in the line. See `sqlite_datastore`.
         """
         if turn.acquire(blocking=False):
             return True
         until = time.monotonic() + patience
-        self.join(place)
         try:
+            self.join(place)
             while True:
                 has = turn.acquire(blocking=False)
                 if not has and not place.sleep(_LOOK):
@@ -96,10 +97,10 @@ class Line(Generic[Work, Answer]):
                     raise Answered
                 if has:
                     return True
-                if time.monotonic() > until and self._withdraw(place):
+                if time.monotonic() > until and self.leave(place):
                     return False
         finally:
-            self._withdraw(place)
+            self.leave(place)
 
     def join(self, place: Place[Work, Answer]) -> None:
         """Go to the end of the line."""
@@ -123,8 +124,8 @@ class Line(Generic[Work, Answer]):
             with suppress(IndexError):  # it went, just now
                 self._places[0].ring()
 
-    def _withdraw(self, place: Place[Work, Answer]) -> bool:
-        """Leave the line; whether the work was not taken along."""
+    def leave(self, place: Place[Work, Answer]) -> bool:
+        """Leave the line; whether the place was in it, so that the work was not taken along."""
         try:
             self._places.remove(place)
         except ValueError:

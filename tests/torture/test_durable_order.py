@@ -244,6 +244,28 @@ def test_what_was_seen_outlives_a_crash(url: str, still_server: Server) -> None:
             assert store.append("case:1", stories.noted()).positions > (seen.position,)
 
 
+def test_a_role_that_may_run_only_the_functions_of_before_appends_as_before(
+    url: str, still_server: Server
+) -> None:
+    """Where functions are not everybody's, an upgrade brings a procedure that nobody may call."""
+    schema = url.partition("&schema=")[2].partition("&")[0]
+    role = f"w{schema}"
+    with psycopg.connect(server_of(url), autocommit=True) as admin:
+        for sql in (
+            "CREATE ROLE {role} LOGIN",
+            "GRANT USAGE ON SCHEMA {schema} TO {role}",
+            "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}",
+            "GRANT INSERT ON {schema}.stored_events, {schema}.customer_keys TO {role}",
+            "REVOKE EXECUTE ON ALL ROUTINES IN SCHEMA {schema} FROM PUBLIC",
+            "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {role}",
+        ):
+            admin.execute(sql.format(role=role, schema=schema).encode())
+    with CaseStore.open(url.replace("postgres@", f"{role}@")) as store:
+        assert store.append("case:1", stories.noted()).versions == (2,)
+    with crashed(still_server), CaseStore.open(url) as store:
+        assert len(list(store.read())) == 3
+
+
 # --- the lock --------------------------------------------------------------------------------
 
 SLOW = "&options=-c%20commit_delay%3D100000%20-c%20commit_siblings%3D0"

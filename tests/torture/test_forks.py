@@ -53,7 +53,7 @@ def run(url: str, story: str) -> str:
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", PRELUDE + story, url],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert (result.returncode, result.stderr) == (0, "")

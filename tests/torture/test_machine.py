@@ -44,7 +44,9 @@ def check_a_run(*arguments: str, keep: Path) -> None:
 
 
 def test_sqlite_outlives_it_and_each_sabotage_is_found(tmp_path: Path) -> None:
-    check_a_run("--backend", "sqlite", keep=tmp_path / "kept")
+    """Threads of one writer share commits; another writer has a wrong clock, and a full disk."""
+    crowd = ("--writers", "2", "--threads", "3")
+    check_a_run("--backend", "sqlite", *crowd, keep=tmp_path / "kept")
 
 
 @pytest.mark.usefixtures("postgres_server")
@@ -87,6 +89,7 @@ def test_the_same_seed_gives_the_same_plan() -> None:
         (["--backend", "mysql"], "invalid choice: 'mysql'"),
         (["--seconds", "0"], "must be more than 0"),
         (["--writers", "0"], "must be more than 0"),
+        (["--threads", "0"], "must be more than 0"),
         (["--keep", "."], "is there already"),
         (["--sabotage", "everything"], "there is no 'everything'"),
         (["--server-setting", "fsync=on"], "is for --backend postgres"),

@@ -206,6 +206,81 @@ def test_an_exception_in_who_waits_leaves_the_others_alone(store: CaseStore) -> 
     assert [there[f"mine {n}"] for n in range(5)] == [0] * 5
 
 
+def test_an_exception_in_who_waits_leaves_nothing_in_the_line(
+    store: CaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is raised at every line in turn. What is not on record then is not written later."""
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+    with ThreadPoolExecutor(1) as pool:
+
+        def work(number: int) -> None:
+            held, over = threading.Event(), threading.Event()
+
+            def hold() -> None:
+                with busy(store):
+                    held.set()
+                    until(lambda: len(line(store)) == 1 or over.is_set())
+
+            trace = sys.gettrace()
+            sys.settrace(None)
+            holder = pool.submit(hold)
+            assert held.wait(PATIENCE)
+            sys.settrace(trace)
+            try:
+                store.append("case:there", note(), key=f"{number}")
+            finally:
+                sys.settrace(None)
+                over.set()
+                holder.result(PATIENCE)
+
+        def check(number: int) -> None:
+            assert len(line(store)) == 0
+            before = counted(store)[str(number)]
+            with nobody_waits(store.url):
+                in_another_thread(lambda: store.append("case:there", note()))
+            assert counted(store)[str(number)] == before
+
+        assert each_line(work, check) > 150
+    assert set(counted(store).values()) <= {1, counted(store)[""]}
+
+
+def test_an_exception_in_who_is_answered_and_has_the_turn_leaves_it_free(
+    store: CaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is raised at every line in turn, in a thread that is told to decide again."""
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+    with ThreadPoolExecutor(1) as pool:
+
+        def work(number: int) -> None:
+            held, over = threading.Event(), threading.Event()
+
+            def hold() -> None:
+                with busy(store):
+                    held.set()
+                    until(lambda: len(line(store)) == 1 or over.is_set())
+                    if (place := line(store).next()) is not None:
+                        place.answered = True  # and it is not woken: it finds the turn free
+
+            trace = sys.gettrace()
+            sys.settrace(None)
+            holder = pool.submit(hold)
+            assert held.wait(PATIENCE)
+            sys.settrace(trace)
+            try:
+                store.append("case:there", note(), key=f"{number}")
+            finally:
+                sys.settrace(None)
+                over.set()
+                holder.result(PATIENCE)
+
+        def check(number: int) -> None:
+            in_another_thread(lambda: store.append("case:there", note(), key=f"{number}"))
+            assert len(line(store)) == 0
+
+        assert each_line(work, check) > 150
+    assert set(counted(store).values()) == {1}
+
+
 def test_interrupts_amid_a_crowd_lose_nothing(
     store: CaseStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,7 @@ from casestore.audit.rows import origin
 from casestore.audit.sealing import seal
 from casestore.privacy.erasure import erase
 from tests.support import stories
+from tests.support.in_line import datastore
 from tests.support.interrupted import Signalled, each_line, in_another_thread, nobody_waits
 from tests.support.sealed import audit_folder
 
@@ -178,6 +179,34 @@ def test_a_handler_that_appends_amid_an_append_is_refused(
 
     before = store._clock
     monkeypatch.setattr(store, "_clock", clock)
+    store.append("case:there", stories.noted(), key="k")
+    assert len(refused) == 2
+    assert held(store, "case:there") == 2
+
+
+def test_so_is_one_that_appends_as_the_turn_comes(
+    store: CaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would end the turn of what it interrupts: two threads could write at once."""
+    if not store.url.startswith("sqlite"):
+        pytest.skip("PostgreSQL gives the handler another connection")
+    turn, refused = datastore(store)._turn, list[str]()
+
+    class Interrupted:
+        """The signal comes when the turn was just given."""
+
+        release = turn.release
+
+        def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+            taken = turn.acquire(blocking, timeout)
+            if taken and not refused:
+                refused.append("")
+                with pytest.raises(casestore.StoreUnavailable, match="signal handler") as caught:
+                    store.append("case:there", stories.noted())
+                refused.append(str(caught.value))
+            return taken
+
+    monkeypatch.setattr(datastore(store), "_turn", Interrupted())
     store.append("case:there", stories.noted(), key="k")
     assert len(refused) == 2
     assert held(store, "case:there") == 2

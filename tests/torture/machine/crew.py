@@ -31,6 +31,7 @@ ROLES: dict[str, Callable[[Worker], None]] = {
     "sealer": keepers.seals,
     "eraser": keepers.erases,
     "taker": keepers.backs_up,
+    "rotator": keepers.rotates,
 }
 ENDS = 150.0
 """Seconds in which a worker must end when it is told to. An append may wait for a lock for 30."""

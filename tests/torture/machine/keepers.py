@@ -1,4 +1,4 @@
-"""Those who keep a store: the runner of its projections, who seals, erases and backs it up."""
+"""Those who keep a store: the runner of its projections, who seals, erases, rotates, backs up."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from casestore import CaseStore, Erased, StreamNotFound
 from casestore.audit.sealing import Sealed, seal
 from casestore.backup.backup import Backup, backup
 from casestore.privacy.erasure import Erasure, erase
+from casestore.privacy.rotation import Rotation, rotate
 from projections import Runner
 from tests.torture.machine.plan import ACTOR, BEGIN, ROOM, note, opening
 from tests.torture.machine.worker import Worker
@@ -126,6 +127,25 @@ def _look(worker: Worker, store: CaseStore, op: str, who: str) -> None:
         refusals=(StreamNotFound,),
         customer=who,
     )
+
+
+def rotates(worker: Worker) -> None:
+    """Wrap all data keys with a new key, again and again; each destroys the key before."""
+    number = worker.next
+
+    def told(done: Rotation) -> dict[str, Any]:
+        return {"wrapped": done.wrapped, "resumed": done.resumed}
+
+    while not worker.stop.is_set():
+        for store in worker.opened(through=worker.task.number % 2 == 1):
+            for _ in range(STEPS):
+                if worker.stop.is_set():
+                    return
+                random, op = _next(worker, number)
+                number += 1
+                room = _room(worker, random)
+                worker.ask(op, "rotate", lambda: rotate(store), told=told, room=room)  # noqa: B023
+                worker.pause(random.uniform(0.5, 4))
 
 
 def backs_up(worker: Worker) -> None:

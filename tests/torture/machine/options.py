@@ -26,6 +26,8 @@ class Options(NamedTuple):
     backend: Backend
     seconds: float
     writers: int
+    threads: int
+    """Of every second writer; they share its store."""
     seed: int
     faults: tuple[str, ...]
     keep: Path | None
@@ -53,6 +55,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--backend", choices=["sqlite", "postgres"], default="sqlite")
     made.add_argument("--seconds", type=float, default=20, help="how long faults go on (20)")
     made.add_argument("--writers", type=int, default=4, help="processes that append (4)")
+    made.add_argument(
+        "--threads",
+        type=int,
+        default=1,
+        help="threads of every second writer, which share a store (1)",
+    )
     made.add_argument("--seed", type=int, default=1, help="of the plan: operations and faults (1)")
     made.add_argument("--faults", help="kinds with commas between them (all), or none")
     made.add_argument(
@@ -89,8 +97,8 @@ def parse(arguments: Sequence[str] | None, sabotages: Sequence[str]) -> Options:
         faults = ()
     if wrong := [kind for kind in faults if kind not in can]:
         made.error(f"--faults: {given.backend} has no {wrong[0]!r}; it has {', '.join(can)}")
-    if given.seconds <= 0 or given.writers < 1:
-        made.error("--seconds and --writers must be more than 0")
+    if given.seconds <= 0 or given.writers < 1 or given.threads < 1:
+        made.error("--seconds, --writers and --threads must be more than 0")
     if given.keep is not None and given.keep.exists():
         made.error(f"--keep: {given.keep} is there already; name a new folder")
     if given.sabotage not in (None, "all", "list", *sabotages):
@@ -104,6 +112,7 @@ def parse(arguments: Sequence[str] | None, sabotages: Sequence[str]) -> Options:
         given.backend,
         given.seconds,
         given.writers,
+        given.threads,
         given.seed,
         faults,
         given.keep,

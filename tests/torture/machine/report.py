@@ -18,7 +18,8 @@ def figures(found: Evidence, options: Options, lasted: float, in_all: float) -> 
     there = sum(each.mark in found.by_mark for each in unknown)
     streams = len({each.stream for each in found.events})
     asked = f"{options.backend}, seed {options.seed}, {options.writers} writers"
-    yield f"{asked}, {lasted:.0f} s of faults"
+    threads = f" (half of them of {options.threads} threads)" if options.threads > 1 else ""
+    yield f"{asked}{threads}, {lasted:.0f} s of faults"
     yield f"operations    {told.total():,}: {_counts(told)}"
     yield f"appends       {len(appends):,}: {done:,} acknowledged, {len(unknown)} unknown " + (
         f"({there} of them on record)"

@@ -16,6 +16,7 @@ from casestore.audit.rows import origin
 from casestore.audit.sealing import seal
 from casestore.journal.url import PostgresUrl, parse_url
 from casestore.privacy.erasure import finish
+from casestore.privacy.rotation import rotate
 from tests.support.postgres_server import Server, own_server
 from tests.torture.machine.crew import Crew
 from tests.torture.machine.faults import Faults
@@ -27,15 +28,25 @@ from tests.torture.machine.proxy import Proxy
 from tests.torture.machine.worker import Task
 from tests.torture.machine.writers import told_receipt
 
-_BESIDE = {"reader": 2, "follower": 2, "runner": 1, "sealer": 1, "eraser": 1, "taker": 1}
+_BESIDE = {
+    "reader": 2,
+    "follower": 2,
+    "runner": 1,
+    "sealer": 1,
+    "eraser": 1,
+    "taker": 1,
+    "rotator": 1,
+}
 """The other workers, beside the writers."""
-_FIRST = ("writer", "eraser", "taker", "sealer", "runner")
+_FIRST = ("writer", "eraser", "taker", "sealer", "runner", "rotator")
 _WATCHERS = ("reader", "follower")
 _CATCHES_UP = 90.0
 """Seconds in which followers see the last event, on a machine however slow."""
 _ENOUGH = {
     **dict.fromkeys(("note", "all", "expected", "repeat", "gift"), 3),
-    **dict.fromkeys(("new", "everything", "stream", "seal", "erase", "look", "backup"), 1),
+    **dict.fromkeys(
+        ("new", "everything", "stream", "seal", "erase", "look", "backup", "rotate"), 1
+    ),
     "claim": 20,
     "catch up": 1,
 }
@@ -105,7 +116,15 @@ def torture(options: Options, place: Place, server: Server | None, proxy: Proxy 
 def _tasks(options: Options, place: Place) -> list[Task]:
     wanted = {"writer": options.writers, **_BESIDE}
     return [
-        Task(role, f"{role}{number}", number, place, options.seed, options.faults)
+        Task(
+            role,
+            f"{role}{number}",
+            number,
+            place,
+            options.seed,
+            options.faults,
+            options.threads if role == "writer" and number % 2 == 0 else 1,
+        )
         for role, count in wanted.items()
         for number in range(count)
     ]
@@ -149,6 +168,9 @@ def _last_event(place: Place, log: Log) -> int:
         if left := finish(store):
             log.line(op="finish", ask="finish")
             log.line(op="finish", told="wrong", error="left", words="; ".join(left))
+        log.line(op="rotate", ask="rotate")
+        rotated = rotate(store)  # goes on with one that was interrupted
+        log.line(op="rotate", told="done", wrapped=rotated.wrapped, resumed=rotated.resumed)
         log.line(op="seal", ask="seal")
         sealed = seal(store)
         log.line(

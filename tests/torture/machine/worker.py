@@ -78,6 +78,13 @@ class _Interrupts:
         raise Signalled
 
 
+class _Uninterrupted:
+    """Of a thread that no signal handler runs in."""
+
+    armed = False
+    raised = 0
+
+
 class Task(NamedTuple):
     """What a process is started for."""
 
@@ -87,6 +94,8 @@ class Task(NamedTuple):
     place: Place
     seed: int
     faults: tuple[str, ...]
+    threads: int
+    """That do the same, on one store."""
 
 
 class Answer(NamedTuple, Generic[T]):
@@ -99,26 +108,26 @@ class Answer(NamedTuple, Generic[T]):
 
 
 class Worker:
-    """What a role works with."""
+    """What a role works with, in one thread.
 
-    def __init__(self, task: Task, channel: Connection) -> None:
+    Args:
+        task: of the process.
+        stop: is set when the process is to end.
+        thread: 0 for the main thread, where signal handlers run.
+    """
+
+    def __init__(self, task: Task, stop: threading.Event, thread: int = 0) -> None:
         self.task = task
         self.place = task.place
-        self.name = task.name
-        path = task.place.logs / f"{task.name}.log"
+        self.name = f"{task.name}t{thread}" if thread else task.name
+        path = task.place.logs / f"{self.name}.log"
         self.before: list[Operation] = []
         """What this worker did before it was killed."""
         if path.exists():
             self.before = list(operations(read(path)))
         self.log = Log(path)
-        self.stop = threading.Event()
-        self.interrupts = _Interrupts()
-        threading.Thread(target=self._watch, args=[channel], daemon=True).start()
-
-    def _watch(self, channel: Connection) -> None:
-        with suppress(EOFError, OSError):
-            channel.recv()
-        self.stop.set()
+        self.stop = stop
+        self.interrupts = _Uninterrupted() if thread else _Interrupts()
 
     def pause(self, seconds: float) -> None:
         self.stop.wait(seconds)
@@ -183,7 +192,9 @@ class Worker:
                 told_so = "wrong" if isinstance(error, CannotTell) else "unknown"
                 said = {"told": told_so, "error": type(error).__name__, "words": str(error)[:300]}
             except Exception as error:
-                full = room is not None and isinstance(error, OSError) and error.errno in _NO_ROOM
+                # A key file that cannot be written is told as a KeyFileError.
+                why = error if isinstance(error, OSError) else error.__context__
+                full = room is not None and isinstance(why, OSError) and why.errno in _NO_ROOM
                 said = {"told": "unknown" if full else "wrong", "error": type(error).__name__}
                 said["words"] = str(error)[:300]
                 if not full:
@@ -221,7 +232,15 @@ def run(role: Callable[[Worker], None], task: Task, channel: Connection) -> None
     logging.disable()
     warnings.simplefilter("ignore")
     sys.unraisablehook = lambda _: None  # an exception of ours in __del__
-    worker = Worker(task, channel)
+    stop = threading.Event()
+
+    def watch() -> None:
+        with suppress(EOFError, OSError):
+            channel.recv()
+        stop.set()
+
+    threading.Thread(target=watch, daemon=True).start()
+    worker = Worker(task, stop)
     worker.log.line(began=os.getpid())
     try:
         role(worker)

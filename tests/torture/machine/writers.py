@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
+import traceback
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -27,17 +30,19 @@ STEPS = 60
 ATTEMPTS = 3
 """How often it asks again, where nobody knows what came of an append."""
 PATIENCE = 60.0
-"""Seconds to wait for a forked child."""
+"""Seconds to wait for a forked child, and for a thread."""
 
 
 class Writer:
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
         task = worker.task
-        self.plan = WriterPlan(task.seed, task.name, task.faults)
+        self.plan = WriterPlan(task.seed, worker.name, task.faults)
         self.offset = 0.0
         """Seconds by which this process's clock is wrong."""
-        self.jumps = task.number % 2 == 1 and "clock" in task.faults
+        self.alone = task.threads == 1
+        """Whether nobody else is in the process, whose clock and files it would share."""
+        self.jumps = task.number % 2 == 1 and "clock" in task.faults and self.alone
         self.done = {each.get("mark") for each in worker.before if each.told == "done"}
         self.given_at = {
             each["mark"]: datetime.fromisoformat(each["given_at"])
@@ -47,31 +52,62 @@ class Writer:
         """When each gift was given: a gift is held against the limit only if that is now."""
         self.there: set[str] = set()
         """Streams that were opened."""
+        self.number = worker.next
+        was_killed = worker.before and worker.before[-1].answer is None
+        self.left_over = self.number - 1 if was_killed else None
 
     def clock(self) -> datetime:
         return datetime.now(UTC) + timedelta(seconds=self.offset)
 
-    def run(self) -> None:
-        worker, number = self.worker, self.worker.next
+    def run(self, others: Sequence[Writer] = ()) -> None:
+        """Append until the run ends.
+
+        Args:
+            others: writers that append to the same store meanwhile, each in a thread of its own.
+        """
+        worker = self.worker
         how: dict[str, Any] = {"through": worker.task.number % 2 == 0}
         if self.jumps:
             how["clock"] = self.clock
         if worker.task.number % 3 == 2:
             how["retry"] = Retry(attempts=1)
-        left_over = number - 1 if worker.before and worker.before[-1].answer is None else None
         while not worker.stop.is_set():
             for store in worker.opened(**how):
-                if left_over is not None and left_over >= 0:
-                    step = self.plan.step(left_over)
-                    if step.asks_again and step.kind in AGAIN:
-                        self.again(store, step)
-                    left_over = None
-                for _ in range(STEPS):
-                    if worker.stop.is_set():
+                threads = [
+                    (other, threading.Thread(target=other.begin, args=[store], daemon=True))
+                    for other in others
+                ]
+                for _, thread in threads:
+                    thread.start()
+                self.some_steps(store)
+                deadline = time.monotonic() + PATIENCE
+                for other, thread in threads:
+                    thread.join(max(0.0, deadline - time.monotonic()))
+                    if thread.is_alive():
+                        worker.log.line(hangs=other.worker.name)
                         return
-                    self.do(store, self.plan.step(number))
-                    number += 1
-                    worker.pause(Random(number).uniform(0, 0.02))
+
+    def begin(self, store: CaseStore) -> None:
+        """Be a thread. Where it dies of an exception, the log says so."""
+        try:
+            self.some_steps(store)
+        except BaseException:
+            self.worker.log.line(died=traceback.format_exc()[-3000:])
+
+    def some_steps(self, store: CaseStore) -> None:
+        """Ask again what was asked when the process was killed, and go on from there."""
+        worker, left_over = self.worker, self.left_over
+        if left_over is not None and left_over >= 0:
+            step = self.plan.step(left_over)
+            if step.asks_again and step.kind in AGAIN:
+                self.again(store, step)
+        self.left_over = None
+        for _ in range(STEPS):
+            if worker.stop.is_set():
+                return
+            self.do(store, self.plan.step(self.number))
+            self.number += 1
+            worker.pause(Random(self.number).uniform(0, 0.02))
 
     def dated(self, step: Step) -> Batches:
         """What a step appends. Its clock is then as wrong as it was for the first attempt."""
@@ -112,7 +148,8 @@ class Writer:
 
     def once(self, store: CaseStore, step: Step) -> None:
         key, batches = step.op if step.keyed else None, self.dated(step)
-        told = self.append(store, step.op, batches, step.op, step.kind, key=key, room=step.room)
+        room = step.room if self.alone else None
+        told = self.append(store, step.op, batches, step.op, step.kind, key=key, room=room)
         if told.told == "unknown" and step.asks_again and step.keyed:
             self.again(store, step)
 
@@ -230,4 +267,5 @@ def told_receipt(receipt: Receipt) -> dict[str, Any]:
 
 
 def write(worker: Worker) -> None:
-    Writer(worker).run()
+    others = [Worker(worker.task, worker.stop, n) for n in range(1, worker.task.threads)]
+    Writer(worker).run([Writer(each) for each in others])
