@@ -2,6 +2,8 @@
 
     pip install mutmut
     python -m tests.mutation [PART ...] [--lot 300] [--seed 18] [--out FILE]
+    python -m tests.mutation --again FILE     # the survivors of a run, against all that meets them
+    python -m tests.mutation --unchanged      # the tests against the code as it is: none may fall
 
 `docs/testing.md` tells what came of it. Mutants are made by mutmut's operators, see
 tests/mutation/mutants.py, and tried in tests/mutation/trial.py.
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 from collections import Counter
 from itertools import zip_longest
@@ -20,7 +23,16 @@ from typing import NamedTuple
 import pytest
 
 from tests.mutation.mutants import lot
-from tests.mutation.trial import QUICK, Collected, forked, imported, quiet, shared
+from tests.mutation.trial import (
+    ENOUGH,
+    QUICK,
+    Collected,
+    forked,
+    imported,
+    is_told_by_mypy,
+    quiet,
+    shared,
+)
 from tests.support.imports import ROOT
 
 TESTS = (
@@ -64,6 +76,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=18)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("mutants.ndjson"))
+    parser.add_argument("--again", type=Path, help="only those that survived, of another --out")
+    parser.add_argument("--unchanged", action="store_true", help="put the code as it is on trial")
     options = parser.parse_args()
     lots = [
         [(name, mutant) for mutant in lot(_paths(PARTS[name].files), options.lot, options.seed)]
@@ -71,6 +85,11 @@ def main() -> None:
     ]
     # One of each part in turn, so that a run that is stopped has drawn a smaller lot of each.
     tried = [each for round in zip_longest(*lots) for each in round if each is not None]
+    if options.again is not None:
+        left = {line[3] for line in _lines(options.again) if line[2].startswith("survived")}
+        tried = [(part, mutant) for part, mutant in tried if mutant.told() in left]
+    if options.unchanged:
+        tried = [(part, mutant.unchanged()) for part, mutant in tried]
     out = os.open(options.out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
 
     def tell(index: int, how: str) -> None:
@@ -79,14 +98,17 @@ def main() -> None:
         os.write(out, (json.dumps(line) + "\n").encode())
 
     def told() -> dict[int, str]:
-        lines = options.out.read_text("utf-8").splitlines()
-        return {line[0]: line[2] for line in map(json.loads, lines)}
+        return {line[0]: line[2] for line in _lines(options.out)}
 
     def again(index: int) -> None:
         part, mutant = tried[index]
-        tell(index, imported(mutant, _tests(*PARTS[part].near.split())))
+        how = imported(mutant, _tests(*PARTS[part].near.split()))
+        if how.startswith("survived") and is_told_by_mypy(mutant, options.out.with_suffix(".mypy")):
+            how = "killed mypy"
+        tell(index, how)
 
-    collected = Collected([mutant for _, mutant in tried], tell, options.workers)
+    enough = ENOUGH if options.again is None else math.inf
+    collected = Collected([mutant for _, mutant in tried], tell, options.workers, enough)
     forked(lambda: _collect(collected, options.out.with_suffix(".log")))
     unreached = [index for index, how in sorted(told().items()) if how == "unreached"]
     shared(unreached, again, options.workers)
@@ -96,6 +118,11 @@ def main() -> None:
     counts = Counter((tried[index][0], how.split()[0]) for index, how in told().items())
     for (part, how), count in sorted(counts.items()):
         print(f"{part}: {count} {how}")
+
+
+def _lines(path: Path) -> list[tuple[int, str, str, str]]:
+    """The lines of a run: index, part, how it fared, and the change."""
+    return list(map(json.loads, path.read_text("utf-8").splitlines()))
 
 
 def _paths(patterns: str) -> list[str]:

@@ -5,7 +5,8 @@ Then a process is forked for each mutant, in which the functions have the code o
 the tests that execute its line run, shortest first, until one fails.
 
 What runs only when a module is imported (constants, defaults, decorators) is tried from the start:
-the module is imported in its mutated form, and the tests near it run.
+the module is imported in its mutated form, and the tests near it run. Where they tell nothing, mypy
+reads the mutant: a literal type is there for it alone.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -27,6 +29,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_loader
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
@@ -38,9 +41,9 @@ from tests.support.imports import ROOT
 CPU_SECONDS, LONGEST = 20, 300
 """A mutant is found by "timeout" after so much CPU time, or after so many seconds."""
 ENOUGH = 4.0
-"""Seconds of tests that a mutant meets, at most."""
+"""Seconds of tests that a mutant meets, at most, where not all of them are asked for."""
 QUICK = (
-    *("-q", "-s", "-pno:cacheprovider", "-k", "not postgres", "-otmp_path_retention_policy=none"),
+    *("-q", "-s", "-pno:cacheprovider", "-k", "not postgres", "-otmp_path_retention_policy=failed"),
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # as much was imported before
 )
 ALREADY_IMPORTED = (
@@ -94,8 +97,14 @@ def shared(indices: Sequence[int], work: Callable[[int], None], workers: int) ->
 class Collected:
     """Plugin of pytest: runs the collected tests once, and then those that each mutant needs."""
 
-    def __init__(self, mutants: list[Mutant], tell: Callable[[int, str], None], workers: int):
-        self.mutants, self.tell, self.workers = mutants, tell, workers
+    def __init__(
+        self,
+        mutants: list[Mutant],
+        tell: Callable[[int, str], None],
+        workers: int,
+        enough: float = ENOUGH,
+    ) -> None:
+        self.mutants, self.tell, self.workers, self.enough = mutants, tell, workers, enough
         self.files = {str(ROOT / mutant.path) for mutant in mutants}
         self.executed: dict[tuple[str, int], set[int]] = defaultdict(set)
         """Tests by file and line."""
@@ -157,7 +166,7 @@ class Collected:
         spent, few = 0.0, list[int]()
         for test in tests:
             spent += self.took[test]
-            if few and spent > ENOUGH:
+            if few and spent > self.enough:
                 break
             few.append(test)
         return few
@@ -236,9 +245,25 @@ def imported(mutant: Mutant, tests: list[str]) -> str:
             del sys.modules[name]
         sys.meta_path.insert(0, Changed(mutant))
         quiet(Path(os.devnull))
-        return "killed on-import" if pytest.main([*QUICK, "-x", *tests]) else "survived on-import"
+        options = [*QUICK, "-x", f"--basetemp={folder}/tests"]
+        return "killed on-import" if pytest.main([*options, *tests]) else "survived on-import"
 
-    return forked(work, CPU_SECONDS)
+    with TemporaryDirectory() as folder:
+        return forked(work, CPU_SECONDS)
+
+
+def is_told_by_mypy(mutant: Mutant, cache: Path) -> bool:
+    """Whether mypy finds fault with a mutant, or with what uses it.
+
+    Args:
+        mutant: the mutant.
+        cache: a folder for what mypy keeps from one mutant to the next.
+    """
+    with TemporaryDirectory() as folder:
+        (changed := Path(folder) / "changed.py").write_text(mutant.source, "utf-8")
+        options = ["--cache-dir", str(cache), "--shadow-file", mutant.path, str(changed)]
+        command = [sys.executable, "-m", "mypy", *options, "-p", "casestore", "-p", "projections"]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 1
 
 
 def quiet(path: Path) -> None:

@@ -402,6 +402,12 @@ def test_a_promise_that_we_went_back_on_stays_withdrawn_whatever_arrives_later()
     assert case.promise_state("p1", moment("+9d")) == "withdrawn"
 
 
+def test_a_promise_that_we_went_back_on_is_not_released_afterwards() -> None:
+    """Structure refuses this in one case; two cases that are merged later may hold one each."""
+    case = evolve(given(opened(), promised(), withdrew()).case, released(at="+1h"))
+    assert case.promises["p1"].status == "withdrawn"
+
+
 def test_a_promise_released_after_it_was_due_may_prove_to_have_been_kept() -> None:
     story = given(*KEPT_TWICE[:-2], released(at="+2d"))
     assert story.case.promise_state("p1", moment("+9d")) == "broken"

@@ -58,6 +58,8 @@ def test_the_third_failed_attempt_is_one_too_many() -> None:
     assert told("late-escalation", *FAILED, EXPERTS) == {"case": "violated"}
     assert found("late-escalation", given(opened(), *FAILED))["case"].at == moment("+3h")
     assert told("late-escalation", *FAILED, policy={"failed_attempts": 4}) == {}
+    late = given(opened(), *FAILED, EXPERTS)
+    assert shown("late-escalation", late, "case") == ("violated", 3, 6, [4, 5, 7])
 
 
 def test_after_two_it_is_not_too_late() -> None:
