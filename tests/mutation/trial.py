@@ -46,6 +46,7 @@ QUICK = (
     *("-q", "-s", "-pno:cacheprovider", "-k", "not postgres", "-otmp_path_retention_policy=failed"),
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # as much was imported before
 )
+OURS = ("tests.support", "casestore", "projections")
 ALREADY_IMPORTED = (
     *("hypothesis.stateful", "eventsourcing.persistence", "pydantic", "msgspec", "psycopg"),
     *("cryptography.hazmat.primitives.ciphers.aead", "click", "rich.table", "playwright.sync_api"),
@@ -176,12 +177,21 @@ class Collected:
         for function in _functions(sys.modules[mutant.module]):
             if (code := changed.get(function.__qualname__)) is not None:
                 function.__code__ = code
+        _forget()
         for test in tests:
             signal.setitimer(signal.ITIMER_PROF, 1 + 5 * self.took[test])
             _run(items[test])
             if self.failed:
                 return f"killed {items[test].nodeid}"
         return f"survived {len(tests)}"
+
+
+def _forget() -> None:
+    """Empty the caches of our functions: what is there was worked out before the change."""
+    ours = [module for name, module in sys.modules.items() if name.startswith(OURS)]
+    for each in [each for module in ours for each in vars(module).values()]:
+        if callable(clear := getattr(each, "cache_clear", None)):
+            clear()
 
 
 def _is_law(item: pytest.Item) -> bool:
@@ -239,9 +249,7 @@ def imported(mutant: Mutant, tests: list[str]) -> str:
         import_module(each)
 
     def work() -> str:
-        for name in [
-            n for n in sys.modules if n.startswith(("tests.support", "casestore", "proj"))
-        ]:
+        for name in [name for name in sys.modules if name.startswith(OURS)]:
             del sys.modules[name]
         sys.meta_path.insert(0, Changed(mutant))
         quiet(Path(os.devnull))
