@@ -86,8 +86,9 @@ def main() -> None:
     # One of each part in turn, so that a run that is stopped has drawn a smaller lot of each.
     tried = [each for round in zip_longest(*lots) for each in round if each is not None]
     if options.again is not None:
-        left = {line[3] for line in _lines(options.again) if line[2].startswith("survived")}
-        tried = [(part, mutant) for part, mutant in tried if mutant.told() in left]
+        fared = {line[0]: line for line in _lines(options.again)}
+        left = {line[3] for line in fared.values() if line[2].startswith("survived")}
+        tried = [each for each in tried if each[1].told() in left]
     if options.unchanged:
         tried = [(part, mutant.unchanged()) for part, mutant in tried]
     out = os.open(options.out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
@@ -102,16 +103,19 @@ def main() -> None:
 
     def again(index: int) -> None:
         part, mutant = tried[index]
-        how = imported(mutant, _tests(*PARTS[part].near.split()))
-        if how.startswith("survived") and is_told_by_mypy(mutant, options.out.with_suffix(".mypy")):
+        how = told()[index]
+        if how == "unreached":
+            how = imported(mutant, _tests(*PARTS[part].near.split()))
+        cache = options.out.with_suffix(f".mypy-{os.getpid()}")
+        if how.startswith("survived") and is_told_by_mypy(mutant, cache):
             how = "killed mypy"
         tell(index, how)
 
     enough = ENOUGH if options.again is None else math.inf
     collected = Collected([mutant for _, mutant in tried], tell, options.workers, enough)
     forked(lambda: _collect(collected, options.out.with_suffix(".log")))
-    unreached = [index for index, how in sorted(told().items()) if how == "unreached"]
-    shared(unreached, again, options.workers)
+    more = [i for i, how in sorted(told().items()) if how.startswith(("unreached", "survived"))]
+    shared(more, again, options.workers)
     for index, how in sorted(told().items()):
         if how.startswith("survived"):
             print(f"{index}: {tried[index][1].told()}")

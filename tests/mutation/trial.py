@@ -5,8 +5,9 @@ Then a process is forked for each mutant, in which the functions have the code o
 the tests that execute its line run, shortest first, until one fails.
 
 What runs only when a module is imported (constants, defaults, decorators) is tried from the start:
-the module is imported in its mutated form, and the tests near it run. Where they tell nothing, mypy
-reads the mutant: a literal type is there for it alone.
+the module is imported in its mutated form, and the tests near it run.
+
+What no test tells from the code, mypy reads: a literal type is there for it alone.
 """
 
 from __future__ import annotations

@@ -115,6 +115,10 @@ def test_an_executive_hands_the_case_back_in_time() -> None:
     assert late.at == late.due_at == moment("+25h")
     (back,) = found(rule, given(opened(), TO_THE_TOP, returned(at="+26h"))).values()
     assert (back.at, back.due_at) == (moment("+25h"), None)
+    assert (back.event.moment.position, [each.at for each in back.evidence]) == (
+        2,
+        [moment("+26h")],
+    )
     assert told(rule, escalated(kind="authority")) == {}
 
 
