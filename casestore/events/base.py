@@ -253,8 +253,7 @@ class Money:
 
 @value
 class Ref:
-    """A reply, remedy, gesture or promise of the same stream or family, or an offer of the same
-    stream."""
+    """A reply, remedy, gesture or promise of this stream or family, or an offer of this stream."""
 
     kind: Literal["reply", "remedy", "gesture", "offer", "promise"]
     """What it is."""

@@ -103,13 +103,10 @@ def main() -> None:
 
     def again(index: int) -> None:
         part, mutant = tried[index]
-        how = told()[index]
-        if how == "unreached":
-            how = imported(mutant, _tests(*PARTS[part].near.split()))
-        cache = options.out.with_suffix(f".mypy-{os.getpid()}")
-        if how.startswith("survived") and is_told_by_mypy(mutant, cache):
-            how = "killed mypy"
-        tell(index, how)
+        if is_told_by_mypy(mutant, options.out.with_suffix(f".mypy-{os.getpid()}")):
+            tell(index, "killed mypy")
+        elif told()[index] == "unreached":
+            tell(index, imported(mutant, _tests(*PARTS[part].near.split())))
 
     enough = ENOUGH if options.again is None else math.inf
     collected = Collected([mutant for _, mutant in tried], tell, options.workers, enough)
