@@ -29,8 +29,8 @@ from tests.mutation.trial import (
     Collected,
     forked,
     imported,
-    is_told_by_mypy,
     quiet,
+    read,
     shared,
 )
 from tests.support.imports import ROOT
@@ -103,10 +103,11 @@ def main() -> None:
 
     def again(index: int) -> None:
         part, mutant = tried[index]
-        if is_told_by_mypy(mutant, options.out.with_suffix(f".mypy-{os.getpid()}")):
-            tell(index, "killed mypy")
-        elif told()[index] == "unreached":
-            tell(index, imported(mutant, _tests(*PARTS[part].near.split())))
+        how = told()[index]
+        if how == "unreached":
+            how = imported(mutant, _tests(*PARTS[part].near.split()))
+        cache = options.out.with_suffix(f".mypy-{os.getpid()}")
+        tell(index, (how.startswith("survived") and read(mutant, cache)) or how)
 
     enough = ENOUGH if options.again is None else math.inf
     collected = Collected([mutant for _, mutant in tried], tell, options.workers, enough)

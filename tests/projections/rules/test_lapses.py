@@ -128,6 +128,7 @@ def test_a_rule_names_the_stories_that_teach_it_and_numbers_of_the_policy() -> N
         assert rule.stories, rule.name
         assert set(rule.stories) <= set("12345"), rule.name
         assert set(rule.numbers) <= numbers, rule.name
+        assert rule.across_cases == (not rule.on), "it is asked about some events, or about all"
 
 
 @pytest.mark.parametrize("length", [1, 3, 8, 20])
