@@ -106,8 +106,8 @@ def main() -> None:
         how = told()[index]
         if how == "unreached":
             how = imported(mutant, _tests(*PARTS[part].near.split()))
-        cache = options.out.with_suffix(f".mypy-{os.getpid()}")
-        tell(index, (how.startswith("survived") and read(mutant, cache)) or how)
+        copy = options.out.with_suffix(f".{os.getpid()}")
+        tell(index, (how.startswith("survived") and read(mutant, copy)) or how)
 
     enough = ENOUGH if options.again is None else math.inf
     collected = Collected([mutant for _, mutant in tried], tell, options.workers, enough)

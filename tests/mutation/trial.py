@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -262,24 +263,32 @@ def imported(mutant: Mutant, tests: list[str]) -> str:
         return forked(work, CPU_SECONDS)
 
 
-def read(mutant: Mutant, cache: Path) -> str | None:
+def read(mutant: Mutant, folder: Path) -> str | None:
     """By which reader of the code a mutant is found, ruff or mypy; None if by neither.
 
     Args:
         mutant: the mutant.
-        cache: a folder for what mypy keeps from one mutant to the next.
+        folder: for a copy of the code, and what mypy keeps from one mutant to the next. (Its
+            option --shadow-file does not notice a change of what it has read once.)
     """
-    # F822: a name in __all__ that is not there. Other rules would object to how mutants are written.
-    ruff = [sys.executable, "-m", "ruff", "check", "--select=F822", "-"]
-    source = mutant.source.encode()
-    if subprocess.run(ruff, input=source, cwd=ROOT, capture_output=True, check=False).returncode:
-        return "killed ruff"
-    with TemporaryDirectory() as folder:
-        (changed := Path(folder) / "changed.py").write_text(mutant.source, "utf-8")
-        options = ["--cache-dir", str(cache), "--shadow-file", mutant.path, str(changed)]
-        command = [sys.executable, "-m", "mypy", *options, "-p", "casestore", "-p", "projections"]
-        told = subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode
-    return "killed mypy" if told == 1 else None
+    if not folder.exists():
+        for name in ("casestore", "projections"):
+            shutil.copytree(ROOT / name, folder / name)
+        shutil.copy(ROOT / "pyproject.toml", folder)
+    # F822: a name in __all__ that is not there. Other rules would object to how it is written.
+    ruff = ["ruff", "check", "--select=F822", mutant.path]
+    mypy = ["mypy", "-p", "casestore", "-p", "projections"]
+    there = folder / mutant.path
+    there.write_text(mutant.source, "utf-8")
+    found = (command[0] for command in (ruff, mypy) if _finds_fault(command, folder))
+    how = next((f"killed {name}" for name in found), None)
+    there.write_text(mutant.unchanged().source, "utf-8")
+    return how
+
+
+def _finds_fault(command: list[str], folder: Path) -> bool:
+    python = [sys.executable, "-m", *command]
+    return subprocess.run(python, cwd=folder, capture_output=True, check=False).returncode == 1
 
 
 def quiet(path: Path) -> None:
