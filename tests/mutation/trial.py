@@ -271,13 +271,15 @@ def read(mutant: Mutant, folder: Path) -> str | None:
         folder: for a copy of the code, and what mypy keeps from one mutant to the next. (Its
             option --shadow-file does not notice a change of what it has read once.)
     """
-    if not folder.exists():
-        for name in ("casestore", "projections"):
-            shutil.copytree(ROOT / name, folder / name)
-        shutil.copy(ROOT / "pyproject.toml", folder)
     # F822: a name in __all__ that is not there. Other rules would object to how it is written.
     ruff = ["ruff", "check", "--select=F822", mutant.path]
     mypy = ["mypy", "-p", "casestore", "-p", "projections"]
+    if not folder.exists():
+        for name in ("casestore", "projections", "cli"):
+            shutil.copytree(ROOT / name, folder / name)
+        shutil.copy(ROOT / "pyproject.toml", folder)
+        if _finds_fault(mypy, folder):
+            raise RuntimeError(f"mypy finds fault in {folder}, where nothing was changed")
     there = folder / mutant.path
     there.write_text(mutant.source, "utf-8")
     found = (command[0] for command in (ruff, mypy) if _finds_fault(command, folder))
