@@ -18,6 +18,7 @@ import os
 from collections import Counter
 from itertools import zip_longest
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import pytest
@@ -91,6 +92,7 @@ def main() -> None:
         tried = [each for each in tried if each[1].told() in left]
     if options.unchanged:
         tried = [(part, mutant.unchanged()) for part, mutant in tried]
+    folder = TemporaryDirectory()  # its own, which no other session of pytest clears away
     out = os.open(options.out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
 
     def tell(index: int, how: str) -> None:
@@ -106,12 +108,13 @@ def main() -> None:
         how = told()[index]
         if how == "unreached":
             how = imported(mutant, _tests(*PARTS[part].near.split()))
-        copy = options.out.with_suffix(f".{os.getpid()}")
+        copy = Path(folder.name) / f"code-{os.getpid()}"
         tell(index, (how.startswith("survived") and read(mutant, copy)) or how)
 
     enough = ENOUGH if options.again is None else math.inf
     collected = Collected([mutant for _, mutant in tried], tell, options.workers, enough)
-    forked(lambda: _collect(collected, options.out.with_suffix(".log")))
+    log, basetemp = options.out.with_suffix(".log"), Path(folder.name) / "tests"
+    forked(lambda: _collect(collected, log, basetemp))
     more = [i for i, how in sorted(told().items()) if how.startswith(("unreached", "survived"))]
     shared(more, again, options.workers)
     for index, how in sorted(told().items()):
@@ -120,6 +123,7 @@ def main() -> None:
     counts = Counter((tried[index][0], how.split()[0]) for index, how in told().items())
     for (part, how), count in sorted(counts.items()):
         print(f"{part}: {count} {how}")
+    folder.cleanup()
 
 
 def _lines(path: Path) -> list[tuple[int, str, str, str]]:
@@ -136,6 +140,6 @@ def _tests(*names: str) -> list[str]:
     return [str(ROOT / "tests" / name) for name in names]
 
 
-def _collect(plugin: Collected, log: Path) -> str:
+def _collect(plugin: Collected, log: Path, basetemp: Path) -> str:
     quiet(log)
-    return str(pytest.main([*QUICK, f"--basetemp={log}.d", *_tests(*TESTS)], plugins=[plugin]))
+    return str(pytest.main([*QUICK, f"--basetemp={basetemp}", *_tests(*TESTS)], plugins=[plugin]))
