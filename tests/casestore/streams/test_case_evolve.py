@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from casestore.events import EVENTS, Event, Money
+from casestore.events import EVENTS, CaseEvent, Event, Money
 from casestore.streams.case import Case, Gesture, Keeping, Promise, Reply, evolve
 from tests.support.stories import (
     START,
@@ -416,7 +416,11 @@ def test_a_promise_that_we_went_back_on_stays_withdrawn_whatever_arrives_later()
 
 def test_of_several_ends_of_a_promise_one_decides_in_whatever_order_they_came() -> None:
     """Structure refuses a second end in one case; two cases merged later may hold one each."""
-    ends = {"kept": kept(at="+1h"), "released": released(at="+1h"), "withdrawn": withdrew(at="+1h")}
+    ends: dict[str, CaseEvent] = {
+        "kept": kept(at="+1h"),
+        "released": released(at="+1h"),
+        "withdrawn": withdrew(at="+1h"),
+    }
     for one, first in enumerate(ends):
         for other, second in enumerate(ends):
             case = evolve(given(opened(), promised(), ends[first]).case, ends[second])
