@@ -253,7 +253,7 @@ class Money:
 
 @value
 class Ref:
-    """A reply, remedy, gesture, offer or promise of the same stream, or of the same family."""
+    """A reply, remedy, gesture or promise of this stream or family, or an offer of this stream."""
 
     kind: Literal["reply", "remedy", "gesture", "offer", "promise"]
     """What it is."""

@@ -413,7 +413,7 @@ def _check(case: Case, event: CaseEvent, context: Context) -> str | None:
                 return "the case is open already; only a closed case can be reopened"
         case OptionChosen():
             chosen = event.option_id
-            if chosen is not None and chosen not in case.offers.get(event.offer_id, ()):
+            if chosen is not None and chosen not in case.offers[event.offer_id]:
                 return f"option {chosen!r} was not in offer {event.offer_id!r}; name one that was"
         case CaseMerged():
             return _check_merge(case, event.into, context)

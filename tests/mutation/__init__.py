@@ -2,6 +2,8 @@
 
     pip install mutmut
     python -m tests.mutation [PART ...] [--lot 300] [--seed 18] [--out FILE]
+    python -m tests.mutation --again FILE     # the survivors of a run, against all that meets them
+    python -m tests.mutation --unchanged      # the tests against the code as it is: none may fall
 
 `docs/testing.md` tells what came of it. Mutants are made by mutmut's operators, see
 tests/mutation/mutants.py, and tried in tests/mutation/trial.py.
@@ -11,16 +13,27 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 from collections import Counter
 from itertools import zip_longest
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import pytest
 
 from tests.mutation.mutants import lot
-from tests.mutation.trial import QUICK, Collected, forked, imported, quiet, shared
+from tests.mutation.trial import (
+    ENOUGH,
+    QUICK,
+    Collected,
+    forked,
+    imported,
+    quiet,
+    read,
+    shared,
+)
 from tests.support.imports import ROOT
 
 TESTS = (
@@ -64,6 +77,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=18)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("mutants.ndjson"))
+    parser.add_argument("--again", type=Path, help="only those that survived, of another --out")
+    parser.add_argument("--unchanged", action="store_true", help="put the code as it is on trial")
     options = parser.parse_args()
     lots = [
         [(name, mutant) for mutant in lot(_paths(PARTS[name].files), options.lot, options.seed)]
@@ -71,6 +86,13 @@ def main() -> None:
     ]
     # One of each part in turn, so that a run that is stopped has drawn a smaller lot of each.
     tried = [each for round in zip_longest(*lots) for each in round if each is not None]
+    if options.again is not None:
+        fared = {line[0]: line for line in _lines(options.again)}
+        left = {line[3] for line in fared.values() if line[2].startswith("survived")}
+        tried = [each for each in tried if each[1].told() in left]
+    if options.unchanged:
+        tried = [(part, mutant.unchanged()) for part, mutant in tried]
+    folder = TemporaryDirectory()  # its own, which no other session of pytest clears away
     out = os.open(options.out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
 
     def tell(index: int, how: str) -> None:
@@ -79,23 +101,34 @@ def main() -> None:
         os.write(out, (json.dumps(line) + "\n").encode())
 
     def told() -> dict[int, str]:
-        lines = options.out.read_text("utf-8").splitlines()
-        return {line[0]: line[2] for line in map(json.loads, lines)}
+        return {line[0]: line[2] for line in _lines(options.out)}
 
     def again(index: int) -> None:
         part, mutant = tried[index]
-        tell(index, imported(mutant, _tests(*PARTS[part].near.split())))
+        how = told()[index]
+        if how == "unreached":
+            how = imported(mutant, _tests(*PARTS[part].near.split()))
+        copy = Path(folder.name) / f"code-{os.getpid()}"
+        tell(index, (how.startswith("survived") and read(mutant, copy)) or how)
 
-    collected = Collected([mutant for _, mutant in tried], tell, options.workers)
-    forked(lambda: _collect(collected, options.out.with_suffix(".log")))
-    unreached = [index for index, how in sorted(told().items()) if how == "unreached"]
-    shared(unreached, again, options.workers)
+    enough = ENOUGH if options.again is None else math.inf
+    collected = Collected([mutant for _, mutant in tried], tell, options.workers, enough)
+    log, basetemp = options.out.with_suffix(".log"), Path(folder.name) / "tests"
+    forked(lambda: _collect(collected, log, basetemp))
+    more = [i for i, how in sorted(told().items()) if how.startswith(("unreached", "survived"))]
+    shared(more, again, options.workers)
     for index, how in sorted(told().items()):
         if how.startswith("survived"):
             print(f"{index}: {tried[index][1].told()}")
     counts = Counter((tried[index][0], how.split()[0]) for index, how in told().items())
     for (part, how), count in sorted(counts.items()):
         print(f"{part}: {count} {how}")
+    folder.cleanup()
+
+
+def _lines(path: Path) -> list[tuple[int, str, str, str]]:
+    """The lines of a run: index, part, how it fared, and the change."""
+    return list(map(json.loads, path.read_text("utf-8").splitlines()))
 
 
 def _paths(patterns: str) -> list[str]:
@@ -107,6 +140,6 @@ def _tests(*names: str) -> list[str]:
     return [str(ROOT / "tests" / name) for name in names]
 
 
-def _collect(plugin: Collected, log: Path) -> str:
+def _collect(plugin: Collected, log: Path, basetemp: Path) -> str:
     quiet(log)
-    return str(pytest.main([*QUICK, f"--basetemp={log}.d", *_tests(*TESTS)], plugins=[plugin]))
+    return str(pytest.main([*QUICK, f"--basetemp={basetemp}", *_tests(*TESTS)], plugins=[plugin]))

@@ -37,6 +37,10 @@ class Mutant(NamedTuple):
         """The name of the module."""
         return self.path.removesuffix(".py").replace("/", ".")
 
+    def unchanged(self) -> Mutant:
+        """The module without the change."""
+        return self._replace(source=(ROOT / self.path).read_text("utf-8"))
+
     def told(self) -> str:
         """The change, in one line."""
         was, now = (" ".join(text.split()) for text in (self.was, self.now))

@@ -6,13 +6,18 @@ the tests that execute its line run, shortest first, until one fails.
 
 What runs only when a module is imported (constants, defaults, decorators) is tried from the start:
 the module is imported in its mutated form, and the tests near it run.
+
+What no test tells from the code, ruff and mypy read, as they do before every landing: a literal
+type, or a list of names, is there for them alone.
 """
 
 from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -27,6 +32,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_loader
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
@@ -38,11 +44,12 @@ from tests.support.imports import ROOT
 CPU_SECONDS, LONGEST = 20, 300
 """A mutant is found by "timeout" after so much CPU time, or after so many seconds."""
 ENOUGH = 4.0
-"""Seconds of tests that a mutant meets, at most."""
+"""Seconds of tests that a mutant meets, at most, where not all of them are asked for."""
 QUICK = (
-    *("-q", "-s", "-pno:cacheprovider", "-k", "not postgres", "-otmp_path_retention_policy=none"),
+    *("-q", "-s", "-pno:cacheprovider", "-k", "not postgres", "-otmp_path_retention_policy=failed"),
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # as much was imported before
 )
+OURS = ("tests.support", "casestore", "projections")
 ALREADY_IMPORTED = (
     *("hypothesis.stateful", "eventsourcing.persistence", "pydantic", "msgspec", "psycopg"),
     *("cryptography.hazmat.primitives.ciphers.aead", "click", "rich.table", "playwright.sync_api"),
@@ -94,8 +101,14 @@ def shared(indices: Sequence[int], work: Callable[[int], None], workers: int) ->
 class Collected:
     """Plugin of pytest: runs the collected tests once, and then those that each mutant needs."""
 
-    def __init__(self, mutants: list[Mutant], tell: Callable[[int, str], None], workers: int):
-        self.mutants, self.tell, self.workers = mutants, tell, workers
+    def __init__(
+        self,
+        mutants: list[Mutant],
+        tell: Callable[[int, str], None],
+        workers: int,
+        enough: float = ENOUGH,
+    ) -> None:
+        self.mutants, self.tell, self.workers, self.enough = mutants, tell, workers, enough
         self.files = {str(ROOT / mutant.path) for mutant in mutants}
         self.executed: dict[tuple[str, int], set[int]] = defaultdict(set)
         """Tests by file and line."""
@@ -157,7 +170,7 @@ class Collected:
         spent, few = 0.0, list[int]()
         for test in tests:
             spent += self.took[test]
-            if few and spent > ENOUGH:
+            if few and spent > self.enough:
                 break
             few.append(test)
         return few
@@ -167,12 +180,21 @@ class Collected:
         for function in _functions(sys.modules[mutant.module]):
             if (code := changed.get(function.__qualname__)) is not None:
                 function.__code__ = code
+        _forget()
         for test in tests:
             signal.setitimer(signal.ITIMER_PROF, 1 + 5 * self.took[test])
             _run(items[test])
             if self.failed:
                 return f"killed {items[test].nodeid}"
         return f"survived {len(tests)}"
+
+
+def _forget() -> None:
+    """Empty the caches of our functions: what is there was worked out before the change."""
+    ours = [module for name, module in sys.modules.items() if name.startswith(OURS)]
+    for each in [each for module in ours for each in vars(module).values()]:
+        if callable(clear := getattr(each, "cache_clear", None)):
+            clear()
 
 
 def _is_law(item: pytest.Item) -> bool:
@@ -230,15 +252,45 @@ def imported(mutant: Mutant, tests: list[str]) -> str:
         import_module(each)
 
     def work() -> str:
-        for name in [
-            n for n in sys.modules if n.startswith(("tests.support", "casestore", "proj"))
-        ]:
+        for name in [name for name in sys.modules if name.startswith(OURS)]:
             del sys.modules[name]
         sys.meta_path.insert(0, Changed(mutant))
         quiet(Path(os.devnull))
-        return "killed on-import" if pytest.main([*QUICK, "-x", *tests]) else "survived on-import"
+        options = [*QUICK, "-x", f"--basetemp={folder}/tests"]
+        return "killed on-import" if pytest.main([*options, *tests]) else "survived on-import"
 
-    return forked(work, CPU_SECONDS)
+    with TemporaryDirectory() as folder:
+        return forked(work, CPU_SECONDS)
+
+
+def read(mutant: Mutant, folder: Path) -> str | None:
+    """By which reader of the code a mutant is found, ruff or mypy; None if by neither.
+
+    Args:
+        mutant: the mutant.
+        folder: for a copy of the code, and what mypy keeps from one mutant to the next. (Its
+            option --shadow-file does not notice a change of what it has read once.)
+    """
+    # F822: a name in __all__ that is not there. Other rules would object to how it is written.
+    ruff = ["ruff", "check", "--select=F822", mutant.path]
+    mypy = ["mypy", "-p", "casestore", "-p", "projections"]
+    if not folder.exists():
+        for name in ("casestore", "projections", "cli"):
+            shutil.copytree(ROOT / name, folder / name)
+        shutil.copy(ROOT / "pyproject.toml", folder)
+        if _finds_fault(mypy, folder):
+            raise RuntimeError(f"mypy finds fault in {folder}, where nothing was changed")
+    there = folder / mutant.path
+    there.write_text(mutant.source, "utf-8")
+    found = (command[0] for command in (ruff, mypy) if _finds_fault(command, folder))
+    how = next((f"killed {name}" for name in found), None)
+    there.write_text(mutant.unchanged().source, "utf-8")
+    return how
+
+
+def _finds_fault(command: list[str], folder: Path) -> bool:
+    python = [sys.executable, "-m", *command]
+    return subprocess.run(python, cwd=folder, capture_output=True, check=False).returncode == 1
 
 
 def quiet(path: Path) -> None:

@@ -28,6 +28,7 @@ from tests.support.stories import (
     assessed,
     attempted,
     bounced,
+    chose,
     content,
     corrected,
     declined,
@@ -182,6 +183,19 @@ def test_some_kinds_of_things_can_be_named_only_in_their_own_case(desk: Desk) ->
     desk.case("c2", offered("x1", at="+3m"))
     assert refused(desk, "c1", kept("p1", "+3m", by=ref("offer", "c2/x1"))) == (
         "offer 'c2/x1' is not known here; record it first, or correct the id"
+    )
+
+
+def test_a_choice_is_recorded_in_the_case_that_made_the_offer_merged_or_not(desk: Desk) -> None:
+    desk.case("c2", offered("x1", ["red", "blue"], at="+3m"))
+    for offer_id, name in {"x1": "red", "c2/x1": "red", "c2/x2": None}.items():
+        assert refused(desk, "c1", chose(name, offer_id, "+4m")) == (
+            f"offer {offer_id!r} is not known here; record it first, or correct the id"
+        )
+    desk.case("c2", chose("red", "x1", "+4m"))
+    desk.case("c1", offered("x1", ["red"], at="+5m"), chose("red", "x1", "+6m"))
+    assert refused(desk, "c1", chose("blue", "x1", "+7m")) == (
+        "option 'blue' is not known here; record it first, or correct the id"
     )
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from casestore import InvalidEvent, KeyFileError, StoreDamaged
-from casestore.journal.rows import KeyRow
+from casestore.journal.rows import OF_IMPORTS, KeyRow
 from casestore.keys import parts
+from casestore.keys.key_file import load_key_file, replace_key_file
 from casestore.keys.vault import Vault, create_key_file, kek_id
 
 PLACE = ("case:1", 2, "NoteAdded")
@@ -91,6 +93,10 @@ def test_errors_of_the_vault_name_the_event_and_say_what_to_do(vault: Vault, row
         "the personal part of case:1 version 2 does not open: it was altered, or moved here "
         "from elsewhere"
     )
+    text: Any = "words"  # in a column for bytes, SQLite keeps a text as well
+    with pytest.raises(StoreDamaged) as no_bytes:
+        vault.open(text, row, *PLACE)
+    assert str(no_bytes.value) == str(damaged.value)
     with pytest.raises(StoreDamaged) as planted:
         vault.open(b"\x02" + SALT + WORDS, row, *PLACE)
     assert str(planted.value) == (
@@ -103,6 +109,11 @@ def test_errors_of_the_vault_name_the_event_and_say_what_to_do(vault: Vault, row
     assert str(altered.value) == (
         "the data key of customer 'c2' does not open; the key table was altered: restore it "
         "from a backup"
+    )
+    with pytest.raises(StoreDamaged) as altered:
+        vault.unwrap(KeyRow(OF_IMPORTS, row.key_id, row.wrapped))
+    assert str(altered.value) == (
+        "the import secret does not open; the key table was altered: restore it from a backup"
     )
 
 
@@ -129,6 +140,24 @@ def test_a_data_key_wrapped_anew_is_the_same_key(vault: Vault, row: KeyRow) -> N
     assert (anew.customer_id, anew.key_id) == ("c1", KEY_ID)
     assert anew.wrapped != row.wrapped
     assert vault.unwrap(anew) == DATA_KEY
+
+
+def test_a_vault_that_is_turned_to_another_key_wraps_by_that_and_opens_what_the_older_one_wrapped(
+    vault: Vault, row: KeyRow, tmp_path: Path
+) -> None:
+    assert vault.unwrap(row) == DATA_KEY
+    (older,) = load_key_file(tmp_path / "key")
+    newer = bytes(range(32, 64))
+    replace_key_file(tmp_path / "key", [older, newer], set())
+    vault.turn_to(kek_id(newer).hex())
+    anew = vault.rewrap(row)
+    assert anew.wrapped.startswith(kek_id(newer))
+    assert vault.unwrap(anew) == vault.unwrap(row) == DATA_KEY
+
+
+def test_where_no_key_file_is_known_none_says_that_the_store_is_sealed(tmp_path: Path) -> None:
+    for none in (None, tmp_path / "none"):
+        Vault("a-store", None, none).check_kind()
 
 
 def test_an_older_part_that_holds_no_fields_is_told_with_its_place() -> None:

@@ -8,6 +8,11 @@ import pytest
 from pydantic import ValidationError
 
 from casestore.events import Event
+from casestore.events.policy_document import read_document
+from casestore.policy.authority import GoodwillLimits
+from casestore.streams.case import check
+from casestore.streams.checks import Context
+from tests.support.gifts import ROLES, gift
 from tests.support.stories import (
     ANNA,
     Story,
@@ -390,6 +395,20 @@ def test_a_case_is_unmerged_only_from_the_case_it_is_merged_into() -> None:
 def test_a_case_may_be_merged_whatever_its_state() -> None:
     given(opened(), closed()).when(merged("c2"), others=[C2]).accepted()
     OPEN.when(merged("c2"), others=[C2.when(closed()).accepted()]).accepted()
+
+
+# --- gestures
+
+
+def test_a_live_gesture_is_held_to_the_limits_of_the_policy() -> None:
+    policy = read_document({"roles": ROLES, "goodwill": {"enforcement": "refuse"}})
+    limits = Context(goodwill=GoodwillLimits(policy, (), "c1"))
+    assert check(OPEN.case, gift("g1", "25"), limits) is None
+    assert check(OPEN.case, gift("g1", "25.01"), limits) == (
+        "it goes beyond the limit 'first_line' per gesture: 25 EUR, 0 given; "
+        "'team_lead' or 'manager' may approve it (approved_by)"
+    )
+    assert check(OPEN.case, gift("g1", "25.01")) is None, "nobody said what the limits are"
 
 
 # --- options and statements

@@ -5,7 +5,9 @@ from __future__ import annotations
 from copy import deepcopy
 from decimal import Decimal
 
-from casestore.events import EVENTS, Event, Money
+import pytest
+
+from casestore.events import EVENTS, CaseEvent, Event, Money
 from casestore.streams.case import Case, Gesture, Keeping, Promise, Reply, evolve
 from tests.support.stories import (
     START,
@@ -215,6 +217,16 @@ def test_evolve_leaves_the_case_before_as_it_was() -> None:
 # --- the course of a case
 
 
+def test_nobody_changes_a_state_in_place() -> None:
+    """Several readers share it, and older states share its parts."""
+    story = given(opened(), replied(), promised(), kept_by_reply(), gave()).case
+    promise = story.promises["p1"]
+    for part in (story, promise, promise.kept[0], story.replies["r1"], story.gestures["g1"]):
+        name = part.__struct_fields__[0]
+        with pytest.raises(AttributeError):
+            setattr(part, name, "another")
+
+
 def test_a_case_to_which_nothing_happened() -> None:
     assert given().case == Case(case_id="c1")
     assert given().case.status is None
@@ -400,6 +412,19 @@ def test_a_promise_kept_by_a_reply_that_was_sent_again_is_kept_when_that_arrived
 def test_a_promise_that_we_went_back_on_stays_withdrawn_whatever_arrives_later() -> None:
     case = given(*KEPT_TWICE[:-2], withdrew(at="+2h"), delivered("r1", "+4h")).case
     assert case.promise_state("p1", moment("+9d")) == "withdrawn"
+
+
+def test_of_several_ends_of_a_promise_one_decides_in_whatever_order_they_came() -> None:
+    """Structure refuses a second end in one case; two cases merged later may hold one each."""
+    ends: dict[str, CaseEvent] = {
+        "kept": kept(at="+1h"),
+        "released": released(at="+1h"),
+        "withdrawn": withdrew(at="+1h"),
+    }
+    for one, first in enumerate(ends):
+        for other, second in enumerate(ends):
+            case = evolve(given(opened(), promised(), ends[first]).case, ends[second])
+            assert case.promises["p1"].status == list(ends)[max(one, other)]
 
 
 def test_a_promise_released_after_it_was_due_may_prove_to_have_been_kept() -> None:

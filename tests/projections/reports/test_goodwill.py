@@ -58,6 +58,18 @@ def test_gestures_and_remedies_stand_in_two_ledgers() -> None:
     assert (remedy.reason, remedy.asked_for, remedy.conditions) == (None, None, None)
 
 
+def test_a_row_tells_who_gave_it_who_approved_it_and_where_it_is_recorded() -> None:
+    plain, approved, remedy = of_case(
+        gave("g1", "+1h", actor=BEN), gave("g2", "+1h", approved_by=BOSS), remedied(at="+1h")
+    )
+    assert (plain.given_by, plain.role, plain.team) == ("ben", None, "south")
+    assert (plain.approved_by, plain.approver_role) == (None, None)
+    assert (approved.approved_by, approved.approver_role) == ("boss", "manager")
+    assert (remedy.approved_by, remedy.approver_role) == (None, None)
+    assert [row.position for row in (plain, approved, remedy)] == [2, 3, 4]
+    assert len({row.event_id for row in (plain, approved, remedy)}) == 3
+
+
 def test_a_gesture_may_be_declined_or_taken_back() -> None:
     def status(*told: Event | Learnt, as_of: Moment = "+30d") -> str:
         (row,) = of_case(gave(), *told, as_of=as_of)

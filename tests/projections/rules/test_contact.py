@@ -184,6 +184,15 @@ def test_a_customer_comes_back_too_often() -> None:
     assert chasing(*told, max_contacts=6) == {"case": "satisfied"}
 
 
+def test_who_comes_back_too_often_and_runs_after_us_is_judged_at_what_came_first() -> None:
+    often = [wrote(f"m{n}", f"+{n}h") for n in range(1, 6)]
+    too_often_first = case(asked("a1"), *often, wrote("m9", "+40h"))
+    assert found("customer-chasing", too_often_first)["case"].at == moment("+5h")
+    late = [wrote(f"m{n}", f"+{n}h") for n in range(40, 44)]
+    chased_first = case(asked("a1"), wrote("m9", "+30h"), *late)
+    assert found("customer-chasing", chased_first)["case"].at == moment("+30h")
+
+
 def test_a_machine_chases_nobody() -> None:
     mails = [wrote(f"m{n}", f"+{n}h", automated=True) for n in range(1, 7)]
     assert chasing(*mails) == {}

@@ -7,6 +7,7 @@ from typing import Any
 from casestore.events import Actor, Event
 from tests.support.lapses import family, findings, found, in_one_store, lapse, shown
 from tests.support.stories import (
+    BOSS,
     Learnt,
     asked,
     assigned,
@@ -58,6 +59,14 @@ def test_the_third_failed_attempt_is_one_too_many() -> None:
     assert told("late-escalation", *FAILED, EXPERTS) == {"case": "violated"}
     assert found("late-escalation", given(opened(), *FAILED))["case"].at == moment("+3h")
     assert told("late-escalation", *FAILED, policy={"failed_attempts": 4}) == {}
+    late = given(opened(), *FAILED, EXPERTS)
+    assert shown("late-escalation", late, "case") == ("violated", 3, 6, [4, 5, 7])
+
+
+def test_the_owner_answers_for_it_whoever_wrote_it_down() -> None:
+    rejected = not_content(at="+3h", actor=BOSS)
+    story = given(opened(), assigned("bob"), *FAILED[:4], rejected)
+    assert lapse("late-escalation", story).agent == "bob"
 
 
 def test_after_two_it_is_not_too_late() -> None:
@@ -106,6 +115,10 @@ def test_an_executive_hands_the_case_back_in_time() -> None:
     assert late.at == late.due_at == moment("+25h")
     (back,) = found(rule, given(opened(), TO_THE_TOP, returned(at="+26h"))).values()
     assert (back.at, back.due_at) == (moment("+25h"), None)
+    assert (back.event.moment.position, [each.at for each in back.evidence]) == (
+        2,
+        [moment("+26h")],
+    )
     assert told(rule, escalated(kind="authority")) == {}
 
 
@@ -328,6 +341,8 @@ def test_who_had_the_case_that_reached_us_first_was_too_slow() -> None:
     early = given(opened(), assigned("bob", "south"), merged("c1", "+9d"), stream="case:c2")
     late = given(opened("+3d"), assigned("anna", "north", "+3d"))
     assert lapse("too-slow", in_one_store(late, early)).agent == "bob"
+    in_time = given(opened(), assigned("bob", "south"), closed("+1h"))
+    assert lapse("too-slow", in_time).agent == "bob"
 
 
 def test_only_the_closing_of_the_family_ends_it() -> None:

@@ -325,7 +325,8 @@ def test_operations_are_heard_before_a_finding_in_their_category() -> None:
         explained(at="+2h"),
         judged(at="+3h"),
     )
-    assert findings("operations-not-asked", heard, policy=VENUE) == {"f1": "satisfied"}
+    told = shown("operations-not-asked", heard, "f1", policy=VENUE)
+    assert told == ("satisfied", 3, 5, [4])  # what operations replied
 
 
 def test_an_issue_has_its_own_category_or_the_cases_at_that_time() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from dataclasses import fields
 from datetime import datetime, timedelta
 from random import Random
 
@@ -10,7 +12,7 @@ import hypothesis
 import pytest
 from msgspec.structs import replace
 
-from casestore.events.policy_document import read_document
+from casestore.events.policy_document import Conduct, Goodwill, read_document
 from casestore.streams.policies import Adopted, Policies
 from projections.history.case_history import CaseHistory
 from projections.history.family import families
@@ -116,6 +118,17 @@ def test_rules_judge_any_history_and_each_subject_once(seed: int) -> None:
 
 def test_every_rule_has_its_lesson_in_sentences() -> None:
     assert [rule.name for rule in RULES.values() if not rule.lesson.endswith(".")] == []
+
+
+def test_a_rule_names_the_stories_that_teach_it_and_numbers_of_the_policy() -> None:
+    numbers = {each.name for each in fields(Conduct)}
+    numbers |= {f"goodwill.{each.name}" for each in fields(Goodwill)}
+    for rule in RULES.values():
+        assert re.fullmatch("[a-z]+(-[a-z]+)+", rule.name), rule.name
+        assert rule.stories, rule.name
+        assert set(rule.stories) <= set("12345"), rule.name
+        assert set(rule.numbers) <= numbers, rule.name
+        assert rule.across_cases == (not rule.on), "it is asked about some events, or about all"
 
 
 @pytest.mark.parametrize("length", [1, 3, 8, 20])

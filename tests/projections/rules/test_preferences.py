@@ -95,6 +95,7 @@ IN_DUBLIN = prefers("timezone", "Europe/Dublin", "-1d")
         ("+20h", "22:00-06:00", "satisfied"),
         ("+21h", "22:00-06:00", "satisfied"),  # until six, six included
         ("+22h", "22:00-06:00", "violated"),
+        ("+9h", "06:00-06:00", "satisfied"),  # around the clock
     ],
 )
 def test_a_customer_is_rung_at_the_hours_that_they_named(

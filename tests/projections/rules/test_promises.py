@@ -81,6 +81,7 @@ def test_going_back_on_a_promise_breaks_it_at_once_or_when_it_was_due() -> None:
 
 def test_the_customer_may_let_us_off_before_it_is_due() -> None:
     assert broken(released(at="+1h")) == ("exempt", moment("+1h"), False)
+    assert broken(released(at="+2h")) == ("exempt", moment("+2h"), False)
     assert broken(released(at="+3h")) == ("violated", moment("+2h"), True)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from casestore.events import Event
 from projections.models.lapses import Outcome
-from tests.support.lapses import family, findings, found
+from tests.support.lapses import family, findings, found, shown
 from tests.support.stories import (
     Learnt,
     Story,
@@ -183,7 +183,8 @@ def test_a_case_is_not_closed_over_an_open_question() -> None:
     assert finding.at == moment("+2h")
     assert finding.event is not None, "who closed it answers for it"
     answer = replied("r1", "+1h", answers=["a1"])
-    assert unanswered(asked("a1"), answer, closed("+2h")) == {"a1": "satisfied"}
+    answered = case(asked("a1"), answer, closed("+2h"))
+    assert shown("question-unanswered", answered, "a1") == ("satisfied", 2, 4, [2, 3])
     refused = said_no("n1", "+1h", ask_id="a1")
     assert unanswered(asked("a1"), refused, closed("+2h")) == {"a1": "satisfied"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from casestore.events import Event
-from tests.support.lapses import family, findings, found, lapse
+from tests.support.lapses import family, findings, found, lapse, shown
 from tests.support.stories import (
     Learnt,
     apologised,
@@ -131,7 +131,7 @@ def test_what_we_take_back_as_untrue_was_untrue_when_we_said_it() -> None:
         "s2": "satisfied",
         "s3": "satisfied",
     }
-    assert found("untrue-statement", story)["s1"].at == moment("+1h")
+    assert shown("untrue-statement", story, "s1") == ("violated", 1, 2, [5])
     assert findings("untrue-statement", story, as_of="+8h")["s1"] == "satisfied"
     assert told("untrue-statement") == {}
 
@@ -174,6 +174,8 @@ def test_who_asks_for_something_to_be_done_or_paid_has_stated_a_wish() -> None:
 
 def test_a_message_of_which_nobody_recorded_the_asks_may_have_held_a_wish() -> None:
     assert told("wants-not-asked", issue(), wrote(), said_no(at="+1h")) == {"i1": "unknown"}
+    untold = given(opened(), issue(), wrote("m1"), wrote("m2", issue_ids=["i1"]), said_no(at="+1h"))
+    assert shown("wants-not-asked", untold, "i1") == ("unknown", 1, 5, [4]), "it names the issue"
     nothing = wrote(asks=[])
     assert told("wants-not-asked", issue(), nothing, said_no(at="+1h")) == {"i1": "violated"}
 
