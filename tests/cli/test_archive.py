@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,18 @@ def test_what_is_no_archive_or_anothers_is_told(casestore: Casestore, tmp_path: 
     assert "there is no case nobody in this archive" in told
     assert casestore("archive", "write", str(folder), "--buckets", "600").code == 2
     assert sealed(casestore.env["CASESTORE_URL"] or "").new == 0
+
+
+def test_a_full_disk_is_named_where_verify_has_its_temporary_file(
+    casestore: Casestore, tmp_path: Path
+) -> None:
+    folder, temporary = tmp_path / "archive", tmp_path / "temporary"
+    casestore("archive", "write", str(folder)).fine()
+    temporary.mkdir()
+    casestore.env["TMPDIR"] = str(temporary)
+    ran = casestore.spawn(
+        *("archive", "verify", str(folder)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (32, 32)),
+    )
+    assert ran.failed(3) == f"{temporary}: File too large"
+    assert not list(temporary.iterdir())
