@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from casestore import CaseStore
+from casestore.archive import write_archive
+from tests.support import stories
 from tests.support.command_line import Casestore
 from tests.support.sealed import audit_folder, make_store, sealed
 
@@ -94,3 +97,18 @@ def test_a_full_disk_is_named_where_verify_has_its_temporary_file(
     )
     assert ran.failed(3) == f"{temporary}: File too large"
     assert not list(temporary.iterdir())
+
+
+def test_an_archive_of_more_writes_than_files_may_be_open(
+    casestore: Casestore, tmp_path: Path
+) -> None:
+    folder = tmp_path / "archive"
+    with CaseStore.open(casestore.env["CASESTORE_URL"] or "") as store:
+        for _ in range(50):
+            store.append("case:c2", stories.noted())
+            write_archive(store, folder, buckets=1)
+    one = casestore.spawn(
+        *("archive", "read", str(folder), "--stream", "case:c2"),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)),
+    ).fine()
+    assert one.out == casestore("export", "--stream", "case:c2").fine().out
