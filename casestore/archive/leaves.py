@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from tempfile import TemporaryFile
+from pathlib import Path
+from tempfile import TemporaryFile, gettempdir
 from types import TracebackType
 from typing import BinaryIO, Self, cast
 
 from casestore.archive.manifest import Manifest
 from casestore.errors import ArchiveDamaged
+from casestore.system.files import naming
 from casestore.tlog.merkle import HASH_SIZE
 
 _NONE = bytes(HASH_SIZE)
@@ -48,8 +50,10 @@ class Leaves:
     def put(self, position: int, leaf: bytes) -> None:
         """Keep the hash of the event at a position, which must be one of the archive's."""
         self._file.seek((position - self._first) * HASH_SIZE)
-        if self._file.write(leaf) != HASH_SIZE:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "the temporary file")
+        with naming(Path(gettempdir())):
+            written = self._file.write(leaf)
+        if written != HASH_SIZE:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), gettempdir())
 
     def in_order(self) -> Iterator[tuple[int, bytes]]:
         """Each position that has a hash, with it, in order."""

@@ -11,8 +11,8 @@ from pathlib import Path
 from struct import Struct
 from tempfile import TemporaryDirectory
 
-from casestore.archive.reading import Archive
-from casestore.errors import StreamNotFound
+from casestore.archive.reading import RESTORE, Archive
+from casestore.errors import ArchiveDamaged, StreamNotFound
 from casestore.journal.rows import PlainRow
 from casestore.streams import kinds
 from casestore.streams.codec import Codec
@@ -80,6 +80,11 @@ def _in_order(archive: Archive) -> Iterator[bytes]:
         for part in manifest.parts:
             for rows in archive.groups(part, words=True):
                 for position, line in _lines(iter(rows)):
+                    if not part.first <= position <= part.last:
+                        raise ArchiveDamaged(
+                            f"{archive.folder / part.name} was altered: an event stands at "
+                            f"position {position}; {RESTORE}"
+                        )
                     number = (position - first) * files // width
                     buffer = buffers[number]
                     buffer += _HEAD.pack(position, len(line))

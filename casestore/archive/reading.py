@@ -142,17 +142,21 @@ class Archive:
         between: tuple[str, str] | None,
     ) -> Iterator[PlainRow]:
         whole = until is None or part.last <= until
-        with opened(self.folder, part) as file:
-            for group in range(file.num_row_groups):
-                if between and not _may_hold(file, group, *between):
-                    continue
-                rows = _read(file, group, columns)
-                if not whole:
-                    rows = (row for row in rows if row[0] <= (until or 0))
-                if between:
-                    first, last = between
-                    rows = (row for row in rows if first <= row[1] <= last)
-                yield from rows
+        group, groups = 0, 1
+        while group < groups:
+            with opened(self.folder, part) as file:  # anew: a bucket may have more parts than
+                groups = file.num_row_groups  # a process may have open files
+                if groups == 0 or (between and not _may_hold(file, group, *between)):
+                    rows: Iterator[PlainRow] = iter(())
+                else:
+                    rows = _read(file, group, columns)
+            group += 1
+            if not whole:
+                rows = (row for row in rows if row[0] <= (until or 0))
+            if between:
+                first, last = between
+                rows = (row for row in rows if first <= row[1] <= last)
+            yield from rows
 
 
 def _may_hold(file: Any, group: int, first: str, last: str) -> bool:

@@ -152,7 +152,7 @@ class _Verifying:
                 odd = odd or self.oddity(part, before, row)
                 before = (row[1], row[2])
             for row, leaf in zip(rows, hashes_of(self.manifest.store_id, rows), strict=True):
-                if part.run[0] <= row[0] <= part.run[1]:
+                if part.run[0] <= row[0] <= part.run[1] and row[0] >= (self.manifest.first or 1):
                     self.leaves.put(row[0], leaf)
             self.done += len(rows)
             self.progress(self.done)

@@ -118,7 +118,7 @@ def _check_free(folder: Path) -> None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND  # to open a pipe for writing alone would wait
     with os.fdopen(open_file(folder / "lock", flags), "ab") as file:
         lock(file.fileno())
         yield

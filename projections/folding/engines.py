@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from threading import Thread
@@ -15,6 +14,8 @@ from casestore.system.children import end_with_parent
 from projections.folding.tasks import Done, Engine, Task, run
 
 EngineName = Literal["processes", "spark"]
+_ROUNDS = 3
+"""So many times in a row processes may be killed before any of them has done a task."""
 
 
 def engine(name: EngineName, number: int, master: str | None = None) -> Engine:
@@ -51,6 +52,7 @@ def processes(number: int) -> Engine:
 
 def _by_pools(tasks: Sequence[Task], number: int) -> Iterator[Done]:
     left = {task.number: task for task in tasks}
+    in_vain = 0
     while left:
         before = len(left)
         try:
@@ -58,7 +60,8 @@ def _by_pools(tasks: Sequence[Task], number: int) -> Iterator[Done]:
                 del left[done.number]
                 yield done
         except BrokenProcessPool:
-            if len(left) == before:
+            in_vain = in_vain + 1 if len(left) == before else 0
+            if in_vain == _ROUNDS:
                 raise StoreUnavailable(
                     "the processes of the fold are killed before one gets anything done, perhaps "
                     "for want of memory; run it again with fewer, and it goes on"
@@ -68,16 +71,24 @@ def _by_pools(tasks: Sequence[Task], number: int) -> Iterator[Done]:
 def _by_pool(tasks: Sequence[Task], number: int) -> Iterator[Done]:
     spawn = get_context("spawn")  # a forked process would share the connections
     pool = ProcessPoolExecutor(number, spawn, _begin)
-    waiting: deque[Future[Done]] = deque()
+    waiting: set[Future[Done]] = set()
     try:
         for task in tasks:
-            waiting.append(pool.submit(run, task))
+            waiting.add(pool.submit(run, task))
             while len(waiting) > 4 * number:
-                yield waiting.popleft().result()
+                ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                yield from _results(ended)
         while waiting:
-            yield waiting.popleft().result()
+            ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            yield from _results(ended)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _results(ended: Iterable[Future[Done]]) -> Iterator[Done]:
+    """What was done, before the error of a task that failed is raised."""
+    for each in sorted(ended, key=lambda each: each.exception() is not None):
+        yield each.result()
 
 
 def _begin() -> None:

@@ -33,6 +33,8 @@ from projections.folding.sources import Bucket, Families, Newest, Range, keep_li
 from projections.folding.tasks import Done, Engine, Task, was_done
 from projections.projection import Projection
 
+_FIRST = ("_merges", "._merge", "._fold.")
+"""How the names begin of what is written before the plan is there."""
 EVENTS = 100_000
 """Events of a store that are one task, about."""
 
@@ -120,14 +122,13 @@ def _begun(
     """The folder of a fold, its plan and, if it is whole already, what it did."""
     folder = out.absolute()
     folder.mkdir(exist_ok=True)
+    _check_own(folder)
     descriptor = open_file(folder / "_lock", os.O_RDWR | os.O_CREAT)
     try:
         if not try_lock(descriptor):
             raise FoldRefused(f"another process folds into {folder}; wait for it")
         plan = read_plan(folder)
         if plan is None:
-            if {each.name for each in folder.iterdir()} - {"_lock", "_merges"}:
-                raise FoldRefused(f"{folder} holds something else; name a new folder")
             plan = asked
             if archive is not None:
                 links = Links()
@@ -148,6 +149,15 @@ def _begun(
         yield folder, plan, whole
     finally:
         os.close(descriptor)
+
+
+def _check_own(folder: Path) -> None:
+    """Raises FoldRefused where no fold was begun, and there is something."""
+    there = {each.name for each in folder.iterdir()}
+    if "_fold.json" not in there and any(
+        each != "_lock" and each[:7] not in _FIRST for each in there
+    ):
+        raise FoldRefused(f"{folder} holds something else; name a new folder")
 
 
 def _tidy(folder: Path, projections: Iterable[str]) -> None:

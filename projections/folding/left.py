@@ -85,7 +85,9 @@ def left_in(folder: Path, group: int, of: int) -> Iterator[tuple[list[PlainRow],
 
     Raises OSError.
     """
-    for path in sorted((folder / "_left").glob("part-*[0-9]")):
+    for path in sorted((folder / "_left").glob("part-*")):
+        if path.suffix:  # half written by a process that was killed
+            continue
         with path.open("rb") as file:
             while head := file.read(_HEAD.size):
                 family, size = _HEAD.unpack(head)

@@ -144,6 +144,8 @@ def _batch(pa: Any, kind: Any, rows: Iterable[Sequence[Any]]) -> Any:
 def read_part(path: Path, projection: Projection) -> Iterator[list[tuple[Any, ...]]]:
     """The stored rows of a file, some at a time. Raises FoldRefused."""
     pa, parquet = pyarrow()
+    if path.exists() and not path.is_file():  # to open a pipe would wait
+        raise FoldRefused(f"{path} is no ordinary file; fold again, into a new folder")
     try:
         with parquet.ParquetFile(path) as file:
             if not file.schema_arrow.equals(schema(pa, projection)):

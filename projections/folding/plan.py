@@ -17,12 +17,14 @@ from typing import Literal, TypeVar
 import msgspec
 
 from casestore.errors import FoldRefused
-from casestore.system.files import sync, write_whole
+from casestore.system.files import read_file, sync, write_whole
 from projections.folding.tasks import Done
 from projections.projection import Projection
 
 VERSION = 1
 """Of these files. A later one is refused."""
+_LARGEST = 1 << 30
+"""Bytes: a larger file is none of ours."""
 MERGED = 50_000
 """Events of merged streams that one task of the last step takes, about."""
 
@@ -65,6 +67,10 @@ class Manifest(Plan, frozen=True, kw_only=True):
     """Of the event at the position: see `Questions.mark`."""
     parts: tuple[Done, ...]
     """By number."""
+
+    def __post_init__(self) -> None:
+        if any(part.rows.keys() != self.projections.keys() for part in self.parts):
+            raise ValueError("its parts are not of its projections")
 
     @property
     def parked(self) -> dict[str, list[tuple[str, str]]]:
@@ -120,9 +126,11 @@ class _Kind(msgspec.Struct):
 
 def _read(path: Path, cls: type[_P]) -> _P | None:
     try:
-        data = path.read_bytes()
+        data = read_file(path, _LARGEST)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise FoldRefused(f"{path} cannot be read: {error.strerror}; name another folder") from None
     try:
         kind = msgspec.json.decode(data, type=_Kind)
         if kind.format == "casestore fold" and kind.version > VERSION:

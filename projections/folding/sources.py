@@ -13,6 +13,7 @@ import msgspec
 
 from casestore import CaseStore
 from casestore.archive import Archive
+from casestore.errors import FoldRefused
 from casestore.journal.rows import PlainRow
 from casestore.system.files import write_whole
 from projections.engine import filling
@@ -201,8 +202,15 @@ def keep_links(out: Path, links: Links) -> None:
 
 
 def links_in(out: str) -> Links:
-    """The merges that were kept in the folder of a fold. Raises OSError."""
+    """The merges that were kept in the folder of a fold. Raises FoldRefused, OSError."""
     links = Links()
-    for merge in _merges((Path(out) / _MERGES).read_bytes()):
+    path = Path(out) / _MERGES
+    try:
+        merges = _merges(path.read_bytes())
+    except msgspec.DecodeError as error:
+        raise FoldRefused(
+            f"{path} is not as a fold writes it: {error}; name another folder"
+        ) from None
+    for merge in merges:
         links.link(*merge)
     return links

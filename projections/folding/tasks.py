@@ -16,11 +16,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
-from casestore.system.files import sync, write_whole
+from casestore.system.files import read_file, sync, write_whole
 from casestore.system.garbage import fewer_collections
 from projections.engine.fold import Made
 from projections.engine.sums import Sum
@@ -52,7 +52,7 @@ class Rows(msgspec.Struct, frozen=True):
     """The rows that a task made for one projection."""
 
     rows: int
-    checksum: str
+    checksum: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{1,16}$")]
     """The sum of their hashes: see `projections.engine.sums`."""
 
     @property
@@ -84,6 +84,10 @@ Engine = Callable[[Sequence[Task]], Iterator[Done]]
 It raises a CaseStoreError where it cannot; then the fold is run again, and goes on with the tasks
 that have not been done.
 """
+
+
+_LARGEST = 1 << 30
+"""Bytes: a larger note is none of ours."""
 
 
 def run(task: Task) -> Done:
@@ -129,5 +133,8 @@ def note_of(folder: Path, number: int) -> Path:
 def was_done(task: Task) -> Done | None:
     """What a task did, if it was run before; None if it has to be run. Raises OSError."""
     with suppress(FileNotFoundError, msgspec.DecodeError):
-        return msgspec.json.decode(note_of(Path(task.out), task.number).read_bytes(), type=Done)
+        data = read_file(note_of(Path(task.out), task.number), _LARGEST)
+        done = msgspec.json.decode(data, type=Done)
+        if done.rows.keys() == {each.name for each in task.projections}:
+            return done
     return None

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
 
+from casestore import CaseStore
+from casestore.archive import write_archive
+from tests.support import stories
 from tests.support.command_line import Casestore
 from tests.support.sealed import audit_folder, make_store, sealed
 
@@ -78,3 +82,33 @@ def test_what_is_no_archive_or_anothers_is_told(casestore: Casestore, tmp_path: 
     assert "there is no case nobody in this archive" in told
     assert casestore("archive", "write", str(folder), "--buckets", "600").code == 2
     assert sealed(casestore.env["CASESTORE_URL"] or "").new == 0
+
+
+def test_a_full_disk_is_named_where_verify_has_its_temporary_file(
+    casestore: Casestore, tmp_path: Path
+) -> None:
+    folder, temporary = tmp_path / "archive", tmp_path / "temporary"
+    casestore("archive", "write", str(folder)).fine()
+    temporary.mkdir()
+    casestore.env["TMPDIR"] = str(temporary)
+    ran = casestore.spawn(
+        *("archive", "verify", str(folder)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (32, 32)),
+    )
+    assert ran.failed(3) == f"{temporary}: File too large"
+    assert not list(temporary.iterdir())
+
+
+def test_an_archive_of_more_writes_than_files_may_be_open(
+    casestore: Casestore, tmp_path: Path
+) -> None:
+    folder = tmp_path / "archive"
+    with CaseStore.open(casestore.env["CASESTORE_URL"] or "") as store:
+        for _ in range(50):
+            store.append("case:c2", stories.noted())
+            write_archive(store, folder, buckets=1)
+    one = casestore.spawn(
+        *("archive", "read", str(folder), "--stream", "case:c2"),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)),
+    ).fine()
+    assert one.out == casestore("export", "--stream", "case:c2").fine().out

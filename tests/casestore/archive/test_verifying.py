@@ -18,7 +18,7 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 
 from casestore import ArchiveDamaged, CaseStore
-from casestore.archive import Archive, verify_archive, write_archive
+from casestore.archive import Archive, archived_lines, verify_archive, write_archive
 from casestore.archive.columns import WRITING
 from casestore.audit.held import HeldCheckpoint
 from casestore.audit.sealing import seal
@@ -199,6 +199,31 @@ def test_a_row_that_was_taken_away_is_found(sealed: Path, store: CaseStore) -> N
     told = found(verify_archive(sealed, url=store.url))
     assert "has version 3 where 2 should be: some are missing" in told
     assert "1 event is missing" in told
+
+
+@pytest.mark.parametrize("position", [1, 2**62, -(2**63)])
+def test_a_row_at_a_position_that_is_none_of_the_archive_is_found(
+    sealed: Path, store: CaseStore, position: int
+) -> None:
+    def change(rows: list[dict[str, Any]]) -> None:
+        rows[-1]["position"] = position
+
+    for path in parts(sealed):  # without the first event, so that 1 is before the archive's first
+        rewrite(
+            path, lambda rows: rows.__setitem__(slice(None), [r for r in rows if r["position"] > 1])
+        )
+    forge_manifest(sealed)
+    rewrite(parts(sealed)[0], change)
+    path = sealed / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["first"] = min(part["first"] for part in manifest["parts"])
+    part = next(part for part in manifest["parts"] if part["bucket"] == 0)
+    part["bytes"] = parts(sealed)[0].stat().st_size
+    path.write_text(json.dumps(manifest))
+    told = found(verify_archive(sealed, url=store.url))
+    assert "is not of the positions that the manifest says" in told
+    with pytest.raises(ArchiveDamaged, match=f"stands at position {position}"):
+        list(archived_lines(Archive(sealed)))
 
 
 def test_an_altered_row_after_the_seal_is_found_by_the_manifest(

@@ -167,6 +167,14 @@ def test_a_link_in_the_place_of_its_own_files_is_refused(
     assert before == (files(elsewhere) if elsewhere.is_dir() else elsewhere.read_bytes())
 
 
+def test_a_pipe_in_the_place_of_the_lock_is_not_waited_for(store: CaseStore, archive: Path) -> None:
+    write_archive(store, archive)
+    (archive / "lock").unlink()
+    os.mkfifo(archive / "lock")
+    with pytest.raises(OSError, match="it is no ordinary file"):
+        write_archive(store, archive)
+
+
 def test_a_store_that_was_restored_to_before_the_end_is_refused(
     store: CaseStore, archive: Path
 ) -> None:

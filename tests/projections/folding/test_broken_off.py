@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import count
 from multiprocessing import active_children
 from pathlib import Path
@@ -115,6 +116,39 @@ def test_a_worker_that_is_killed_is_done_without(
     assert killed
     assert files_in(tmp_path / "fold") == files_in(tmp_path / "whole")
     assert not active_children()
+
+
+def die_once() -> None:
+    """The first process that starts is killed, before it does anything."""
+    with suppress(FileExistsError):
+        os.close(os.open(os.environ["DIED_ONCE"], os.O_CREAT | os.O_EXCL))
+        die()
+
+
+def test_one_worker_that_is_killed_before_anything_is_done_is_done_without_too(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIED_ONCE", str(tmp_path / "died"))
+    monkeypatch.setattr(engines, "_begin", die_once)
+    fold_archive(archive, SOME, tmp_path / "fold", processes(2))
+    assert (tmp_path / "died").exists()
+    fold_archive(archive, SOME, tmp_path / "whole", processes(1))
+    assert files_in(tmp_path / "fold") == files_in(tmp_path / "whole")
+
+
+def test_what_a_killed_worker_left_half_written_is_not_read(
+    archive: Archive, tmp_path: Path
+) -> None:
+    out = tmp_path / "fold"
+
+    def engine(tasks: Sequence[Task]) -> Iterator[Done]:
+        for path in list((out / "_left").glob("part-*")):  # in the last step, those of the first
+            path.with_name(f"{path.name}.part-00000001").write_bytes(path.read_bytes()[:-1])
+        yield from map(run, tasks)
+
+    fold_archive(archive, SOME, out, engine)
+    fold_archive(archive, SOME, tmp_path / "whole", processes(1))
+    assert files_in(out) == files_in(tmp_path / "whole")
 
 
 def test_workers_that_are_killed_each_time_end_it(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -61,6 +62,13 @@ def edit(out: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     path.write_bytes(msgspec.json.encode(manifest))
 
 
+def formerly(manifest: dict[str, Any], name: str) -> None:
+    """The fold has rows of a projection that is there no more."""
+    manifest["projections"][name] = 1
+    for part in manifest["parts"]:
+        part["rows"][name] = part["rows"]["cases"]
+
+
 # --- load --------------------------------------------------------------------------------------
 
 
@@ -75,6 +83,51 @@ def test_a_store_that_went_on_has_what_came_since(store: CaseStore, out: Path) -
         runner.rebuild()
         assert contents(runner) == loaded
         assert {each.result for each in runner.verify(from_events=True)} == {"ok"}
+
+
+@pytest.mark.parametrize("name", ["_manifest.json", "cases/part-00000.parquet"])
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(
+    store: CaseStore, out: Path, name: str
+) -> None:
+    (out / name).unlink()
+    os.mkfifo(out / name)
+    refused(store, out, f"{name} .*is no ordinary file")
+
+
+def test_a_folder_that_holds_something_else_stays_as_it_was(
+    store: CaseStore, tmp_path: Path
+) -> None:
+    archive, other = archived(store, tmp_path / "archive"), tmp_path / "other"
+    other.mkdir()
+    (other / "letter").write_text("dear")
+    with pytest.raises(FoldRefused, match="holds something else; name a new folder"):
+        fold_archive(archive, SOME, other, ONE)
+    assert [path.name for path in other.iterdir()] == ["letter"]
+
+
+def test_notes_and_merges_that_were_altered(store: CaseStore, tmp_path: Path) -> None:
+    archive, out = archived(store, tmp_path / "archive"), tmp_path / "fold"
+
+    def engine(tasks: Sequence[Task]) -> Iterator[Done]:
+        raise KeyboardInterrupt
+        yield
+
+    with pytest.raises(KeyboardInterrupt):
+        fold_archive(archive, SOME, out, engine)
+    merges = (out / "_merges").read_bytes()
+    (out / "_merges").write_bytes(b"other")
+    with pytest.raises(FoldRefused, match="_merges is not as a fold writes it"):
+        fold_archive(archive, SOME, out, ONE)
+    (out / "_merges").write_bytes(merges)
+    (out / "_done").mkdir(exist_ok=True)
+    note = {"number": 0, "events": 0, "left": 0, "newest": [0, ""], "rows": {}, "parked": {}}
+    (out / "_done" / "part-00000.json").write_bytes(msgspec.json.encode(note))
+    fold_archive(archive, SOME, out, ONE)
+    with Runner(store, SOME) as runner:
+        runner.rebuild()
+        whole = contents(runner)
+        load(runner._live, out)
+        assert contents(runner) == whole
 
 
 def test_the_fold_of_another_store(out: Path, tmp_path: Path) -> None:
@@ -107,13 +160,18 @@ def test_an_older_copy_of_the_store(tmp_path: Path) -> None:
             f"holds version {CASES.version - 1} of cases, and this casestore has version",
         ),
         (
-            lambda manifest: manifest["projections"].update(former=1),
+            lambda manifest: formerly(manifest, "former"),
             "holds version 1 of former, and this casestore has none",
         ),
         (lambda manifest: manifest.update(version=2), "is of a later casestore; upgrade this one"),
         (lambda manifest: manifest.pop("mark"), "is not as a fold writes it"),
+        (lambda manifest: manifest["parts"][0]["rows"].clear(), "is not as a fold writes it"),
+        (
+            lambda manifest: manifest["parts"][0]["rows"]["cases"].update(checksum="none"),
+            "is not as a fold writes it",
+        ),
     ],
-    ids=["an older version", "gone", "a later format", "not ours"],
+    ids=["an older version", "gone", "a later format", "not ours", "no rows", "no checksum"],
 )
 def test_another_version(store: CaseStore, out: Path, change: Any, why: str) -> None:
     edit(out, change)
