@@ -49,7 +49,7 @@ def use(start: tuple[str, ...], cwd: Path, path: Path | None) -> None:
     for command in (
         ("init",),
         ("record", *opened),
-        ("projections", "rebuild", "--workers", "2"),
+        ("projections", "rebuild", "--processes", "2"),
         ("cases",),
     ):
         ran = run(start, *command, cwd=cwd, path=path)
