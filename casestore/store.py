@@ -441,9 +441,12 @@ class CaseStore:
             with journal._recorder.writing(optimistic=optimistic, place=mine) as writing:
                 others = together.taken_along(writing, append)
                 if not others:
-                    return self._decide_and_commit(writing, [append], optimistic=optimistic)
+                    return self._decide_and_commit(
+                        journal, writing, [append], optimistic=optimistic
+                    )
                 begin = partial(self._decision, writing, lazily=True)
-                answer = together.write_together(mine, others, begin, self._remember)
+                remember = partial(_remember, journal)
+                answer = together.write_together(mine, others, begin, remember)
         except Answered:
             answer = mine.answer
         if answer is None:
@@ -456,7 +459,9 @@ class CaseStore:
     ) -> _Written:
         journal = self._journal_to_write()
         with journal._recorder.writing(optimistic=optimistic) as writing:
-            return self._decide_and_commit(writing, appends, stop, whole, optimistic=optimistic)
+            return self._decide_and_commit(
+                journal, writing, appends, stop, whole, optimistic=optimistic
+            )
 
     def _journal_to_write(self) -> Journal:
         """Who is at it when another thread closes the store may finish."""
@@ -482,6 +487,7 @@ class CaseStore:
 
     def _decide_and_commit(
         self,
+        journal: Journal,
         writing: Writing,
         appends: Sequence[Append],
         stop: bool = False,
@@ -507,15 +513,8 @@ class CaseStore:
         for customer_id in decision.destroyed:
             writing.delete_key(customer_id)
         positions = writing.commit(decision.rows, decision.new_keys)
-        self._remember(decision)
+        _remember(journal, decision)
         return outcomes, lambda append: decision.receipt(append, positions)
-
-    def _remember(self, decision: Decision) -> None:
-        """Put the states after a commit into the cache."""
-        cache = self.journal.repository.cache
-        for name, stream in decision.streams.items():
-            if cache is not None and stream.version:
-                cache.put(name, cast(Any, stream))
 
     def _was_rotated(self) -> bool:
         """Whether the key-encryption key was replaced. If so, the vault takes the new one."""
@@ -917,3 +916,11 @@ def _no_stream(name: str) -> StreamNotFound:
     error = StreamNotFound(f"there is no {name.replace(':', ' ', 1)!s} in this store; check the id")
     error.stream = name
     return error
+
+
+def _remember(journal: Journal, decision: Decision) -> None:
+    """Put the states after a commit into the cache: of a store that may be closed by now."""
+    cache = journal.repository.cache
+    for name, stream in decision.streams.items():
+        if cache is not None and stream.version:
+            cache.put(name, cast(Any, stream))
