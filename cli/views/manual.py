@@ -41,8 +41,8 @@ ENVIRONMENT = {
     "CASESTORE_PAGER": "The pager, before PAGER. Empty: none.",
     "CASESTORE_DEBUG": "Set to 1, a fault of casestore itself shows where it is.",
     "PAGER": "The pager. Default: less, if it is there.",
-    "PYSPARK_PYTHON": "The Python of Spark's workers, with --engine spark. Default: the path of this "
-    "one.",
+    "PYSPARK_PYTHON": "The Python of Spark's workers, with --engine spark. Default: the path of "
+    "this one.",
     "NO_COLOR": "If set, no styles.",
     "FORCE_COLOR": "If set, styles where there is no terminal, too.",
     "TERM": "dumb: no styles, no progress bars, no pager.",
