@@ -57,6 +57,7 @@ SELECT set_config('default_transaction_isolation', 'read committed', {{local}}),
        set_config('plan_cache_mode', 'force_generic_plan', {{local}}),
        set_config('lock_timeout', CASE current_setting('lock_timeout')
        WHEN '0' THEN '{LOCK_TIMEOUT}s' ELSE current_setting('lock_timeout') END, {{local}}),
+       (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint,
        extract(epoch FROM current_setting('lock_timeout')::interval)::float8,
        (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
 """
@@ -110,6 +111,8 @@ class Datastore(PostgresDatastore):
         """For those who use the tables of the projections."""
         self.durable = Durable()
         """Of the server that we last connected to."""
+        self._server_started: int | None = None
+        """When it was started, in microseconds since 1970: no two servers have the same."""
         self.has_procedure = True
         """Whether the store has casestore_append_then_flush, and we may call it, as far as we know.
         One of an earlier version has it once it was upgraded."""
@@ -158,8 +161,9 @@ class Datastore(PostgresDatastore):
 
         def after_connect(connection: Connection[Any]) -> None:
             connection.autocommit = True
-            self.durable = Durable()
-            if not pooled:  # else it would set that of any other client's session
+            if pooled:
+                self.durable = Durable()
+            else:  # there it would set that of any other client's session
                 self._set(connection, _SESSION)
 
         return after_connect
@@ -200,7 +204,9 @@ class Datastore(PostgresDatastore):
         *others, server_us = cast(Any, row)
         self._server_offset_us = server_us - _monotonic_us()
         if others:
-            self._patience = others[-1]
+            *_, started, self._patience = others
+            if started != self._server_started:
+                self._server_started, self.durable = started, Durable()
 
     def server_us(self) -> int | None:
         """What the server's clock says, in microseconds since 1970; None where nothing was asked.
