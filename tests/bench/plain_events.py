@@ -67,5 +67,9 @@ def lines(count: int) -> list[bytes]:
 
 
 def rows(store: CaseStore) -> list[Row]:
-    """What the store holds, as rows to insert elsewhere."""
-    return [Row._make(row) for row in store._recorder.rows(0, 10_000_000)]
+    """All that the store holds, as rows to insert elsewhere."""
+    found: list[Row] = []
+    # One answer holds no more than is large: it is asked for until there are no more.
+    while some := store._recorder.rows(found[-1].position if found else 0, 10_000):
+        found += map(Row._make, some)
+    return found
