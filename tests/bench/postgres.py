@@ -142,9 +142,9 @@ def bench_postgres(base: str, folder: Path, count: int, rounds: int) -> list[Flo
     return [
         Floor("PostgreSQL append", "raw insert", append["raw"] / small / per_event, 0.5),
         Floor(
-            "PostgreSQL import of NDJSON lines", "raw executemany", bulk["raw"] / bulk["ours"], 0.3
+            "PostgreSQL import of NDJSON lines", "raw executemany", bulk["raw"] / bulk["ours"], 0.4
         ),
-        Floor("PostgreSQL read, decoded", "raw scan", read["raw"] / read["ours"], 0.4),
+        Floor("PostgreSQL read, decoded", "raw scan", read["raw"] / read["ours"], 0.6),
         Floor("PostgreSQL, 8 writers", "1 writer", eight["one"] / eight["eight"], 1.0),
         Floor("  where a flush takes 2 ms", "1 writer", slow["one"] / slow["eight"], 4.0),
         Floor("  and 16 writers", "1 writer", slow["one"] / slow["sixteen"], 4.0),

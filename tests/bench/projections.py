@@ -50,10 +50,10 @@ def bench_projections(folder: Path, count: int, rounds: int) -> Iterator[Floor]:
         f"rebuild, {a_second:,.0f} events a second",
         f"{ONE_BY_ONE / times['single']:,.0f}, an event a transaction",
         a_second / (ONE_BY_ONE / times["single"]),
-        100,
+        25,
     )
     of_small = f"rebuild of {count // 10:,} events"
-    yield Floor(of_small, "its bare input and output", times["bare"] / times["small"], 0)
+    yield Floor(of_small, "its bare input and output", times["bare"] / times["small"], 0.5)
     yield Floor(
         "its bare input and output",
         "an event a transaction",

@@ -136,15 +136,15 @@ def bench_sqlite(folder: Path, count: int, rounds: int) -> list[Floor]:
     ours_rows = small + small / PER_CASE / 2
     per_event = append["ours"] / ours_rows
     return [
-        Floor("SQLite append", "raw insert", append["raw"] / small / per_event, 0.4),
-        Floor("SQLite append", "stock load and save", append["stock"] / small / per_event, 2.0),
-        Floor("SQLite append", "its bare work", append["bare"] / small / per_event, 0),
+        Floor("SQLite append", "raw insert", append["raw"] / small / per_event, 0.5),
+        Floor("SQLite append", "stock load and save", append["stock"] / small / per_event, 0),
+        Floor("SQLite append", "its bare work", append["bare"] / small / per_event, 0.75),
         Floor("its bare work", "stock load and save", append["stock"] / append["bare"], 0),
         Floor(
-            "SQLite bulk, batches of events", "raw executemany", bulk["raw"] / bulk["batches"], 0.3
+            "SQLite bulk, batches of events", "raw executemany", bulk["raw"] / bulk["batches"], 0.4
         ),
-        Floor("SQLite import of NDJSON lines", "raw executemany", bulk["raw"] / bulk["ours"], 0.3),
-        Floor("SQLite read, decoded", "raw scan", read["raw"] / read["ours"], 0.4),
+        Floor("SQLite import of NDJSON lines", "raw executemany", bulk["raw"] / bulk["ours"], 0.4),
+        Floor("SQLite read, decoded", "raw scan", read["raw"] / read["ours"], 0.6),
         Floor("SQLite read, decoded", "stock reader", read["stock"] / read["ours"], 4.0),
         *bench_threads(fresh, small, rounds),
     ]
