@@ -107,7 +107,11 @@ class PostgresTables(Tables):
             del slot  # even where a traceback keeps this frame
 
     def writing(self) -> AbstractContextManager[Cursor]:
-        return self._transaction("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        # Nothing waits for the disk: what a crash takes is made anew from the events. It takes the
+        # last commits, whole, so what is left is right at the position that it tells.
+        return self._transaction(
+            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = off"
+        )
 
     def reading(self) -> AbstractContextManager[Cursor]:
         return self._transaction("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
