@@ -84,16 +84,20 @@ class Questions(ABC):
         """Ask about many values, _AT_ONCE at a time.
 
         Args:
-            sql: the query; {marks} stands for the values, and comes before any other parameter.
+            sql: the query; {among} stands for the condition that what is before it is one of the
+                values, and comes before any other parameter.
             values: what to ask about.
             after: the other parameters.
         """
         answers: list[Any] = []
         for start in range(0, len(values), _AT_ONCE):
-            chunk = values[start : start + _AT_ONCE]
-            marks = ", ".join("?" * len(chunk))
-            answers += self._ask(sql.replace("{marks}", marks), [*chunk, *after])
+            among, params = self._among(values[start : start + _AT_ONCE])
+            answers += self._ask(sql.replace("{among}", among), [*params, *after])
         return answers
+
+    def _among(self, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+        """The condition that what is before it is one of some values, and its parameters."""
+        return f"IN ({', '.join('?' * len(values))})", values
 
     # --- rows ------------------------------------------------------------------------------
 
@@ -219,7 +223,7 @@ class Questions(ABC):
 
         Their personal parts are left out (None).
         """
-        return self._ask_of(self._without_words("originator_id IN ({marks})"), streams, until)
+        return self._ask_of(self._without_words("originator_id {among}"), streams, until)
 
     def rows_of_range(self, after: str, last: str, until: int) -> list[PlainRow]:
         """The rows of all streams from a name to another, ordered by stream and version.
@@ -370,13 +374,13 @@ class Questions(ABC):
 
     def cases_of(self, customer_ids: Sequence[str]) -> set[str]:
         """The streams of the cases of some customers."""
-        sql = f"SELECT DISTINCT originator_id FROM {self.table} WHERE customer_id IN ({{marks}})"
+        sql = f"SELECT DISTINCT originator_id FROM {self.table} WHERE customer_id {{among}}"
         answers = self._ask_of(sql, customer_ids)
         return {stream for (stream,) in answers if stream.startswith("case:")}
 
     def customers_of(self, streams: Sequence[str]) -> set[str]:
         """The ids of the customers that some streams are about."""
-        sql = f"SELECT DISTINCT customer_id FROM {self.table} WHERE originator_id IN ({{marks}})"
+        sql = f"SELECT DISTINCT customer_id FROM {self.table} WHERE originator_id {{among}}"
         return {customer_id for (customer_id,) in self._ask_of(sql, streams)}
 
     def cases_recorded_since(self, recorded_us: int) -> set[str]:
@@ -552,7 +556,7 @@ class Questions(ABC):
     def keys_of(self, customer_ids: Sequence[str]) -> dict[str, KeyRow]:
         """The data keys of some customers, by customer id; without those that have none."""
         sql = f"SELECT customer_id, key_id, wrapped FROM {self.keys_table} "
-        answers = self._ask_of(f"{sql}WHERE customer_id IN ({{marks}})", customer_ids)
+        answers = self._ask_of(f"{sql}WHERE customer_id {{among}}", customer_ids)
         return {row[0]: key_row(row) for row in answers}
 
     def all_keys(self) -> Iterator[KeyRow]:

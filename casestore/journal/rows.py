@@ -46,7 +46,10 @@ def up_to_large(rows: Iterable[Any]) -> list[Any]:
     size = 0
     for row in rows:
         some.append(row)
-        size += size_of(row)
+        try:  # what size_of gives, which would take a fifth of the time of reading
+            size += len(row[4]) if row[5] is None else len(row[4]) + len(row[5])
+        except (TypeError, IndexError):  # SQLite keeps whatever it is given; a key has no state
+            size += size_of(row)
         if size >= LARGE:
             break
     return some

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from struct import unpack
 from typing import Any, NamedTuple, Self
 
 from msgspec.msgpack import encode
@@ -20,9 +21,18 @@ from projections.engine.fold import Made
 _MASK = (1 << 64) - 1
 
 
+_EMPTY = blake2b(digest_size=8)
+
+
+def _hash(row: Sequence[Any]) -> bytes:
+    hashed = _EMPTY.copy()  # faster than a new one
+    hashed.update(encode(row))
+    return hashed.digest()
+
+
 def digest(row: Sequence[Any]) -> int:
     """A hash of a row's stored values: BLAKE2b of their MessagePack, 64 bits."""
-    return int.from_bytes(blake2b(encode(row), digest_size=8).digest())
+    return int.from_bytes(_hash(row))
 
 
 class Sum(NamedTuple):
@@ -34,8 +44,8 @@ class Sum(NamedTuple):
     @classmethod
     def of(cls, rows: Iterable[Sequence[Any]]) -> Self:
         """The sum of rows, each with all the columns of its table."""
-        digests = list(map(digest, rows))
-        return cls(len(digests), sum(digests))
+        hashes = list(map(_hash, rows))
+        return cls(len(hashes), sum(unpack(f">{len(hashes)}Q", b"".join(hashes))))
 
     @classmethod
     def read(cls, rows: int, checksum: str) -> Self:

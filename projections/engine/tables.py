@@ -97,6 +97,10 @@ class Tables(ABC):
         """A table's name as SQL needs it."""
         return f'"{name}"'
 
+    def among(self, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+        """The condition that what is before it is one of some values, and its parameters."""
+        return f"IN ({', '.join('?' * len(values))})", values
+
     @abstractmethod
     def writing(self) -> AbstractContextManager[Cursor]:
         """A transaction that writes."""
@@ -203,16 +207,15 @@ class Tables(ABC):
         """
         change = Sum()
         for start in range(0, len(made.streams), CHUNK):
-            some = made.streams[start : start + CHUNK]
-            marks = ", ".join("?" * len(some))
-            for statement, params in (
-                (f"{self.at(table.table)} WHERE stream IN ({marks})", some),
+            among, some = self.among(made.streams[start : start + CHUNK])
+            for where, params in (
+                (f"{self.at(table.table)} WHERE stream {among}", some),
                 (
-                    f"{self.at('parked')} WHERE table_name = ? AND stream IN ({marks})",
+                    f"{self.at('parked')} WHERE table_name = ? AND stream {among}",
                     [table.table, *some],
                 ),
             ):
-                taken = cursor.all(f"DELETE FROM {statement} RETURNING *", params)
+                taken = cursor.all(f"DELETE FROM {where} RETURNING *", params)
                 change = change.minus(Sum.of(taken))
         self.insert(cursor, table, made)
         return change.plus(sum_of_made(made, table.table, table.projection))
