@@ -25,7 +25,7 @@ from tests import generate
 from tests.bench import big, plot
 from tests.bench.race import Floor
 
-PARTS = ("sqlite", "postgres", "audit", "projections", "pages", "intake", "start")
+PARTS = ("sqlite", "postgres", "audit", "projections", "pages", "intake", "start", "peers")
 
 
 def main() -> None:
@@ -82,6 +82,10 @@ def _measure(part: str, folder: Path, options: argparse.Namespace) -> Iterable[F
         from tests.bench.pages import bench_pages
 
         return bench_pages(options.keep or folder, options.events or 1_000_000, rounds)
+    if part == "peers":
+        from tests.bench.peers import bench_peers
+
+        return bench_peers(folder, plain, rounds)
     from tests.bench.start import bench_start
 
     return bench_start(folder, rounds)
