@@ -148,7 +148,6 @@ def measure(
             yield {"step": step.name, "state": "not begun: the time was up"}
             continue
         told = _run(step, folder, events, left + limit * (GRACE - 1), log)
-        yield {"step": step.name, **told}
         if step.product:
             # With its journal: an import leaves part of a store in FILE-wal.
             made = [folder / f"{step.product}{end}" for end in ("", "-wal")]
@@ -156,6 +155,7 @@ def measure(
             if step.last:
                 for each in made:
                     remove(each)
+        yield {"step": step.name, **told}
 
 
 def _run(step: Step, folder: Path, events: int, most: float, log: Any) -> dict[str, Any]:

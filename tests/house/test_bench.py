@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +148,24 @@ def test_names_beside_the_plot_stand_apart_and_near_their_lines(
     wanted: list[float], given: list[float]
 ) -> None:
     assert spread(wanted, 0.1) == pytest.approx(given, abs=1e-4)
+
+
+def test_peers_do_the_same_work_in_a_process_of_their_own(tmp_path: Path) -> None:
+    for module in ("aett", "eventsource"):
+        pytest.importorskip(module, reason="tests/support/peers_requirements.txt")
+    command = (sys.executable, "-m", "tests.bench", "--only", "peers")
+    done = subprocess.run(
+        (*command, "--events", "800", "--rounds", "1"),
+        cwd=Path(__file__).parents[2],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    for work in ("append", "read all", "load streams"):
+        lines = [line for line in done.stdout.splitlines() if line.startswith(f"SQLite {work}, ")]
+        assert [re.search(r"× ([a-z-]+) ", line)[1] for line in lines] == [  # type: ignore[index]
+            "eventsourcing",
+            "eventsource-py",
+            "aett",
+        ]
