@@ -25,7 +25,7 @@ from tests import generate
 from tests.bench import big, plot
 from tests.bench.race import Floor
 
-PARTS = ("sqlite", "postgres", "audit", "projections", "pages", "intake", "start", "peers")
+PARTS = ("sqlite", "postgres", "audit", "projections", "pages", "intake", "start", "long", "peers")
 
 
 def main() -> None:
@@ -82,6 +82,10 @@ def _measure(part: str, folder: Path, options: argparse.Namespace) -> Iterable[F
         from tests.bench.pages import bench_pages
 
         return bench_pages(options.keep or folder, options.events or 1_000_000, rounds)
+    if part == "long":
+        from tests.bench.long import bench_long
+
+        return bench_long(folder, plain, rounds)
     if part == "peers":
         from tests.bench.peers import bench_peers
 
