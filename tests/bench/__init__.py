@@ -2,6 +2,8 @@
 
     python -m tests.bench [--rounds N] [--events N] [--only PART]
     python -m tests.bench generate [--events N] [--out FILE] [--db URL]
+    python -m tests.bench big [--sizes N,N,…] [--out FILE.json] [--limit-minutes 40]
+    python -m tests.bench plot FILE.json
 
 Every ratio is our speed divided by another speed, so larger is better. Machines are noisy: the
 contenders take turns, and the median of the rounds counts. "Raw" is the same durable work done with
@@ -20,9 +22,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests import generate
+from tests.bench import big, plot
 from tests.bench.race import Floor
 
-PARTS = ("sqlite", "postgres", "audit", "projections", "pages", "intake", "start")
+PARTS = ("sqlite", "postgres", "audit", "projections", "pages", "intake", "start", "long", "peers")
 
 
 def main() -> None:
@@ -38,9 +41,11 @@ def main() -> None:
     parser.add_argument("--only", choices=PARTS)
     commands = parser.add_subparsers(dest="command")
     generate.arguments(commands.add_parser("generate", help="make histories shaped like real ones"))
+    big.arguments(commands.add_parser("big", help="commands on large stores: time and memory"))
+    plot.arguments(commands.add_parser("plot", help="put what `big` measured into the documents"))
     options = parser.parse_args()
-    if options.command == "generate":
-        generate.run(options)
+    if options.command:
+        {"generate": generate.run, "big": big.run, "plot": plot.run}[options.command](options)
         return
     with tempfile.TemporaryDirectory() as name:
         for part in PARTS if options.only is None else (options.only,):
@@ -77,6 +82,14 @@ def _measure(part: str, folder: Path, options: argparse.Namespace) -> Iterable[F
         from tests.bench.pages import bench_pages
 
         return bench_pages(options.keep or folder, options.events or 1_000_000, rounds)
+    if part == "long":
+        from tests.bench.long import bench_long
+
+        return bench_long(folder, plain, rounds)
+    if part == "peers":
+        from tests.bench.peers import bench_peers
+
+        return bench_peers(folder, plain, rounds)
     from tests.bench.start import bench_start
 
     return bench_start(folder, rounds)
