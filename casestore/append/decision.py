@@ -7,14 +7,11 @@ the state before it, personal text is sealed, and rows are made. A refusal leave
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from itertools import groupby
 from typing import Any, cast
 from weakref import proxy
 
-from msgspec.structs import replace
 
 from casestore.append.emptied import Customers, check_none_is_in, is_empty
 from casestore.append.families import CaseLinks, Families
@@ -49,7 +46,7 @@ from casestore.journal.clocks import FAR_US, recording_time
 from casestore.journal.recorder import DecideAgain, Survey, Writing
 from casestore.journal.rows import KeyRow, Row
 from casestore.keys.parts import SALT
-from casestore.keys.vault import UNSEALED, Vault, drawn
+from casestore.keys.vault import UNSEALED, Vault, drawn, drawn_text
 from casestore.policy.authority import GoodwillLimits
 from casestore.streams import kinds
 from casestore.streams.case import Case
@@ -67,13 +64,13 @@ from casestore.streams.history import (
 from casestore.streams.kinds import Stream
 
 _NO_OTHERS: dict[str, Any] = {}
-ENDS_PROMISE = PromiseKept | PromiseRenegotiated | PromiseReleased | PromiseWithdrawn
+ENDS_PROMISE = (PromiseKept, PromiseRenegotiated, PromiseReleased, PromiseWithdrawn)
 """Events that end or move a promise. Their check needs the other cases of the family: one of them
 may have ended the promise already."""
-_ABOUT_WORDS = ErasureRequested | PersonalDataErased | HoldPlaced
+_ABOUT_WORDS = (ErasureRequested, PersonalDataErased, HoldPlaced)
 """Events on a customer that are about what is on record of them, were it all voided."""
 _STATE_SALT = 18
-"""Random bytes for the salt in an event's metadata: 24 characters of base64."""
+"""Random bytes for the salt in an event's metadata, which is of 24 characters."""
 _NOTED = ("CaseMerged", "CaseOpened", "CustomerMerged")
 
 
@@ -107,7 +104,7 @@ class Decision:
         self.writing = writing
         self.codec = codec
         self.vault = vault
-        self.now = now
+        self.now, self.now_us = now, to_microseconds(now)
         self.cached = cached
         self.streams: dict[str, Stream] = {}
         self.rows: list[Row] = []
@@ -116,7 +113,7 @@ class Decision:
         self.recorded_us = 0
         self.imported = self.trusted = self.remembered = False
         block = min(len(appends), 1000)
-        self.salts, self.state_salts = drawn(SALT, block), drawn(_STATE_SALT, block)
+        self.salts, self.state_salts = drawn(SALT, block), drawn_text(_STATE_SALT, block)
         # A weak reference, so that no reference cycle keeps `writing` alive. If a signal handler
         # raises at a bad moment, `writing` ends its transaction only when it is collected.
         itself = proxy(self)
@@ -183,11 +180,11 @@ class Decision:
         self.remembered = remembered
         if append.refusal is not None:
             raise append.refusal
-        if any(each in self.found for each in (*append.event_ids, *append.older_ids)):
+        known = self.found.keys()
+        if not (known.isdisjoint(append.event_ids) and known.isdisjoint(append.older_ids)):
             self._check_repetition(append)
             return False
         count, last_us = len(self.rows), self.last_us
-        noted = {topic: len(rows) for topic, rows in self.noted.items()}
         self.before: dict[str, Stream] = {}
         self.keys_before: dict[str, KeyRow | None] = {}
         try:
@@ -198,9 +195,10 @@ class Decision:
             self.streams.update(self.before)
             self.keys.update(self.keys_before)
             self.last_us = last_us
+            for row in self.rows[count:]:
+                if row.topic in self.noted:
+                    self.noted[row.topic].pop()
             del self.rows[count:]
-            for topic, length in noted.items():
-                del self.noted[topic][length:]
             raise
         for row in self.rows[count:]:
             self.found[row.event_id] = row
@@ -261,17 +259,21 @@ class Decision:
             append.causation_id,
         )
         for stream, events in append.batches:
-            for corrects, some in groupby(events, lambda each: isinstance(each, EventCorrected)):
-                if corrects:
-                    corrections = cast(list[EventCorrected], list(some))
-                    append.registered += self._correct(stream, corrections, ids, said)
+            corrections: list[EventCorrected] = []
+            for event in events:
+                if isinstance(event, EventCorrected):
+                    corrections.append(event)
                     continue
-                for event in some:
-                    append.registered += self._register_for(stream, event)
-                    self._add(stream, event, next(ids), said)
+                if corrections:
+                    append.registered += self._correct(stream, corrections, ids, said)
+                    corrections = []
+                append.registered += self._register_for(stream, event)
+                self._add(stream, event, next(ids), said)
+            if corrections:
+                append.registered += self._correct(stream, corrections, ids, said)
 
     def _recording_time(self, append: Append) -> int:
-        now, at = to_microseconds(self.now), append.recorded_us
+        now, at = self.now_us, append.recorded_us
         if at is None:
             self.last_us = recording_time(now, self.last_us)
         elif at > now + FAR_US:
@@ -358,8 +360,17 @@ class Decision:
             key = self._key(cast(str, customer_id))
             salt = next(self.salts)
             part = self.vault.seal(personal, key, name, version, topic, salt=salt)
-        own = urlsafe_b64encode(next(self.state_salts)).decode()
-        metadata = encode_metadata(replace(said, salt=own, personal=tuple(personal)))
+        metadata = encode_metadata(
+            Metadata(
+                next(self.state_salts),
+                said.key,
+                said.events,
+                tuple(personal),
+                said.source,
+                said.correlation_id,
+                said.causation_id,
+            )
+        )
         at = self.recorded_us
         row = Row(0, name, version, topic, state, part, customer_id, uid, at, metadata)
         self.rows.append(row)
