@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any, cast
 from weakref import proxy
 
-
 from casestore.append.emptied import Customers, check_none_is_in, is_empty
 from casestore.append.families import CaseLinks, Families
 from casestore.append.form import check_ids, check_plain, check_sizes
@@ -28,7 +27,9 @@ from casestore.errors import (
     IdempotencyConflict,
 )
 from casestore.events import (
+    CaseMerged,
     CaseOpened,
+    CustomerMerged,
     CustomerRegistered,
     ErasureRequested,
     Event,
@@ -69,6 +70,10 @@ ENDS_PROMISE = (PromiseKept, PromiseRenegotiated, PromiseReleased, PromiseWithdr
 may have ended the promise already."""
 _ABOUT_WORDS = (ErasureRequested, PersonalDataErased, HoldPlaced)
 """Events on a customer that are about what is on record of them, were it all voided."""
+_REGISTER = frozenset({CaseOpened, *_ABOUT_WORDS})
+"""Events before which the store may have to register the customer."""
+_ASK_FURTHER = frozenset({CaseOpened, CaseMerged, CustomerMerged, GestureGiven, *ENDS_PROMISE})
+"""Events whose check needs more than their stream, and the cases that they name."""
 _STATE_SALT = 18
 """Random bytes for the salt in an event's metadata, which is of 24 characters."""
 _NOTED = ("CaseMerged", "CaseOpened", "CustomerMerged")
@@ -189,8 +194,9 @@ class Decision:
         self.keys_before: dict[str, KeyRow | None] = {}
         try:
             self._decide(append)
+            rows = self.rows[count:]
             if not append.trusted:
-                check_sizes(self.rows[count:])
+                check_sizes(rows)
         except (CaseStoreError, DecideAgain):
             self.streams.update(self.before)
             self.keys.update(self.keys_before)
@@ -200,7 +206,7 @@ class Decision:
                     self.noted[row.topic].pop()
             del self.rows[count:]
             raise
-        for row in self.rows[count:]:
+        for row in rows:
             self.found[row.event_id] = row
         return True
 
@@ -267,7 +273,8 @@ class Decision:
                 if corrections:
                     append.registered += self._correct(stream, corrections, ids, said)
                     corrections = []
-                append.registered += self._register_for(stream, event)
+                if type(event) in _REGISTER:
+                    append.registered += self._register_for(stream, event)
                 self._add(stream, event, next(ids), said)
             if corrections:
                 append.registered += self._correct(stream, corrections, ids, said)
@@ -302,8 +309,6 @@ class Decision:
             if self._stream(f"customer:{event.customer_id}").state.registered:
                 return False
             return self._register(event.customer_id, event.occurred_at)
-        if not isinstance(event, _ABOUT_WORDS):
-            return False
         stream = self._stream(name)
         if not (stream.version and is_empty(stream)):
             return False
@@ -357,7 +362,7 @@ class Decision:
         personal = self.codec.personal(event)
         part: bytes | None = None
         if personal:
-            key = self._key(cast(str, customer_id))
+            key = self.keys.get(customer_id or "") or self._key(cast(str, customer_id))
             salt = next(self.salts)
             part = self.vault.seal(personal, key, name, version, topic, salt=salt)
         metadata = encode_metadata(
@@ -438,6 +443,8 @@ class Decision:
             event: the event to be checked.
             named: the ids of the cases that it may refer to.
         """
+        if not named and type(event) not in _ASK_FURTHER:
+            return Context(self.now, _NO_OTHERS, imported=self.imported, family=_NO_OTHERS)
         other, case = kinds.related(event), stream.state
         ends_promise = isinstance(event, ENDS_PROMISE) and isinstance(case, Case)
         return Context(

@@ -132,8 +132,9 @@ class Append(msgspec.Struct, kw_only=True):
 
     def _check(self) -> None:
         self.batches = checked_batches(self.batches)
-        for name, text in self.said():
-            setattr(self, name, checked_text(name, text))
+        for name in _SAID:
+            if (text := getattr(self, name)) is not None:
+                setattr(self, name, checked_text(name, text))
         if self.expected_version is not None:
             check_number("expected_version", self.expected_version)
         if self.count is not None:

@@ -205,7 +205,8 @@ class Vault:
             return parts.PLAIN + opening
         bound = self._binding("words", key.customer_id, stream, version, topic)
         committed = parts.commitment(opening)
-        sealed = self._data_cipher(key).encrypt(committed[:_NONCE], opening, bound)
+        cipher = self._ciphers.get(key.key_id) or self._data_cipher(key)
+        sealed = cipher.encrypt(committed[:_NONCE], opening, bound)
         return parts.SEALED + key.key_id + committed + sealed
 
     def reveal(
