@@ -888,7 +888,7 @@ def _looks_further(append: Append) -> bool:
 
     if append.refusal is not None or append.older_ids or append.recorded_us is not None:
         return True
-    further = GestureGiven | PersonalDataErased | EventCorrected | ENDS_PROMISE
+    further = (GestureGiven, PersonalDataErased, EventCorrected, *ENDS_PROMISE)
     return any(isinstance(e, further) for _, events in append.batches for e in events)
 
 

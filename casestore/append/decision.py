@@ -7,14 +7,10 @@ the state before it, personal text is sealed, and rows are made. A refusal leave
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from itertools import groupby
 from typing import Any, cast
 from weakref import proxy
-
-from msgspec.structs import replace
 
 from casestore.append.emptied import Customers, check_none_is_in, is_empty
 from casestore.append.families import CaseLinks, Families
@@ -31,7 +27,9 @@ from casestore.errors import (
     IdempotencyConflict,
 )
 from casestore.events import (
+    CaseMerged,
     CaseOpened,
+    CustomerMerged,
     CustomerRegistered,
     ErasureRequested,
     Event,
@@ -49,7 +47,7 @@ from casestore.journal.clocks import FAR_US, recording_time
 from casestore.journal.recorder import DecideAgain, Survey, Writing
 from casestore.journal.rows import KeyRow, Row
 from casestore.keys.parts import SALT
-from casestore.keys.vault import UNSEALED, Vault, drawn
+from casestore.keys.vault import UNSEALED, Vault, drawn, drawn_text
 from casestore.policy.authority import GoodwillLimits
 from casestore.streams import kinds
 from casestore.streams.case import Case
@@ -67,13 +65,17 @@ from casestore.streams.history import (
 from casestore.streams.kinds import Stream
 
 _NO_OTHERS: dict[str, Any] = {}
-ENDS_PROMISE = PromiseKept | PromiseRenegotiated | PromiseReleased | PromiseWithdrawn
+ENDS_PROMISE = (PromiseKept, PromiseRenegotiated, PromiseReleased, PromiseWithdrawn)
 """Events that end or move a promise. Their check needs the other cases of the family: one of them
 may have ended the promise already."""
-_ABOUT_WORDS = ErasureRequested | PersonalDataErased | HoldPlaced
+_ABOUT_WORDS = (ErasureRequested, PersonalDataErased, HoldPlaced)
 """Events on a customer that are about what is on record of them, were it all voided."""
+_REGISTER = frozenset({CaseOpened, *_ABOUT_WORDS})
+"""Events before which the store may have to register the customer."""
+_ASK_FURTHER = frozenset({CaseOpened, CaseMerged, CustomerMerged, GestureGiven, *ENDS_PROMISE})
+"""Events whose check needs more than their stream, and the cases that they name."""
 _STATE_SALT = 18
-"""Random bytes for the salt in an event's metadata: 24 characters of base64."""
+"""Random bytes for the salt in an event's metadata, which is of 24 characters."""
 _NOTED = ("CaseMerged", "CaseOpened", "CustomerMerged")
 
 
@@ -107,7 +109,7 @@ class Decision:
         self.writing = writing
         self.codec = codec
         self.vault = vault
-        self.now = now
+        self.now, self.now_us = now, to_microseconds(now)
         self.cached = cached
         self.streams: dict[str, Stream] = {}
         self.rows: list[Row] = []
@@ -116,7 +118,7 @@ class Decision:
         self.recorded_us = 0
         self.imported = self.trusted = self.remembered = False
         block = min(len(appends), 1000)
-        self.salts, self.state_salts = drawn(SALT, block), drawn(_STATE_SALT, block)
+        self.salts, self.state_salts = drawn(SALT, block), drawn_text(_STATE_SALT, block)
         # A weak reference, so that no reference cycle keeps `writing` alive. If a signal handler
         # raises at a bad moment, `writing` ends its transaction only when it is collected.
         itself = proxy(self)
@@ -183,26 +185,28 @@ class Decision:
         self.remembered = remembered
         if append.refusal is not None:
             raise append.refusal
-        if any(each in self.found for each in (*append.event_ids, *append.older_ids)):
+        known = self.found.keys()
+        if not (known.isdisjoint(append.event_ids) and known.isdisjoint(append.older_ids)):
             self._check_repetition(append)
             return False
         count, last_us = len(self.rows), self.last_us
-        noted = {topic: len(rows) for topic, rows in self.noted.items()}
         self.before: dict[str, Stream] = {}
         self.keys_before: dict[str, KeyRow | None] = {}
         try:
             self._decide(append)
+            rows = self.rows[count:]
             if not append.trusted:
-                check_sizes(self.rows[count:])
+                check_sizes(rows)
         except (CaseStoreError, DecideAgain):
             self.streams.update(self.before)
             self.keys.update(self.keys_before)
             self.last_us = last_us
+            for row in self.rows[count:]:
+                if row.topic in self.noted:
+                    self.noted[row.topic].pop()
             del self.rows[count:]
-            for topic, length in noted.items():
-                del self.noted[topic][length:]
             raise
-        for row in self.rows[count:]:
+        for row in rows:
             self.found[row.event_id] = row
         return True
 
@@ -261,17 +265,22 @@ class Decision:
             append.causation_id,
         )
         for stream, events in append.batches:
-            for corrects, some in groupby(events, lambda each: isinstance(each, EventCorrected)):
-                if corrects:
-                    corrections = cast(list[EventCorrected], list(some))
-                    append.registered += self._correct(stream, corrections, ids, said)
+            corrections: list[EventCorrected] = []
+            for event in events:
+                if isinstance(event, EventCorrected):
+                    corrections.append(event)
                     continue
-                for event in some:
+                if corrections:
+                    append.registered += self._correct(stream, corrections, ids, said)
+                    corrections = []
+                if type(event) in _REGISTER:
                     append.registered += self._register_for(stream, event)
-                    self._add(stream, event, next(ids), said)
+                self._add(stream, event, next(ids), said)
+            if corrections:
+                append.registered += self._correct(stream, corrections, ids, said)
 
     def _recording_time(self, append: Append) -> int:
-        now, at = to_microseconds(self.now), append.recorded_us
+        now, at = self.now_us, append.recorded_us
         if at is None:
             self.last_us = recording_time(now, self.last_us)
         elif at > now + FAR_US:
@@ -300,8 +309,6 @@ class Decision:
             if self._stream(f"customer:{event.customer_id}").state.registered:
                 return False
             return self._register(event.customer_id, event.occurred_at)
-        if not isinstance(event, _ABOUT_WORDS):
-            return False
         stream = self._stream(name)
         if not (stream.version and is_empty(stream)):
             return False
@@ -355,11 +362,20 @@ class Decision:
         personal = self.codec.personal(event)
         part: bytes | None = None
         if personal:
-            key = self._key(cast(str, customer_id))
+            key = self.keys.get(customer_id or "") or self._key(cast(str, customer_id))
             salt = next(self.salts)
             part = self.vault.seal(personal, key, name, version, topic, salt=salt)
-        own = urlsafe_b64encode(next(self.state_salts)).decode()
-        metadata = encode_metadata(replace(said, salt=own, personal=tuple(personal)))
+        metadata = encode_metadata(
+            Metadata(
+                next(self.state_salts),
+                said.key,
+                said.events,
+                tuple(personal),
+                said.source,
+                said.correlation_id,
+                said.causation_id,
+            )
+        )
         at = self.recorded_us
         row = Row(0, name, version, topic, state, part, customer_id, uid, at, metadata)
         self.rows.append(row)
@@ -427,6 +443,8 @@ class Decision:
             event: the event to be checked.
             named: the ids of the cases that it may refer to.
         """
+        if not named and type(event) not in _ASK_FURTHER:
+            return Context(self.now, _NO_OTHERS, imported=self.imported, family=_NO_OTHERS)
         other, case = kinds.related(event), stream.state
         ends_promise = isinstance(event, ENDS_PROMISE) and isinstance(case, Case)
         return Context(

@@ -21,6 +21,11 @@ from casestore.events import Event
 NAMESPACE = UUID("5f0c3b1e-54d1-5d0a-9d3c-0a4b7f6e2c11")
 """casestore's namespace for the UUIDs of events that are made from keys."""
 _NAMESPACE_BYTES = NAMESPACE.bytes
+_VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+"""The digit of a UUID that tells its variant, by the digit of the hash in its place."""
+
+
+_SAID = ("key", "source", "correlation_id", "causation_id")
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -94,13 +99,7 @@ class Append(msgspec.Struct, kw_only=True):
 
     def said(self) -> list[tuple[str, str]]:
         """The texts that the caller gave about it, by their names."""
-        texts = (
-            ("key", self.key),
-            ("source", self.source),
-            ("correlation_id", self.correlation_id),
-            ("causation_id", self.causation_id),
-        )
-        return [(name, text) for name, text in texts if text is not None]
+        return [(name, text) for name in _SAID if (text := getattr(self, name)) is not None]
 
     def identify(self, new_id: Callable[[], UUID]) -> None:
         """Check the append's form, and give every event its id before the first attempt.
@@ -133,8 +132,9 @@ class Append(msgspec.Struct, kw_only=True):
 
     def _check(self) -> None:
         self.batches = checked_batches(self.batches)
-        for name, text in self.said():
-            setattr(self, name, checked_text(name, text))
+        for name in _SAID:
+            if (text := getattr(self, name)) is not None:
+                setattr(self, name, checked_text(name, text))
         if self.expected_version is not None:
             check_number("expected_version", self.expected_version)
         if self.count is not None:
@@ -160,5 +160,5 @@ def event_id(stream: str, key: str, index: int) -> str:
     # No part can hold the separator, a control character, so two triples never make one name.
     name = f"{stream}\x1f{key}\x1f{index}".encode()
     text = sha1(_NAMESPACE_BYTES + name, usedforsecurity=False).hexdigest()
-    variant = "89ab"[int(text[16], 16) & 3]
+    variant = _VARIANTS[text[16]]
     return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{variant}{text[17:20]}-{text[20:32]}"

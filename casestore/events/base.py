@@ -155,6 +155,8 @@ def _instant(given: Any) -> datetime:
             raise refused(
                 "instant", "is not a time; write it like 2026-03-02T09:30:00+01:00"
             ) from None
+    if type(given) is datetime and given.tzinfo is UTC:
+        return given
     if not isinstance(given, datetime):
         raise refused("instant", "is not a time; give a datetime or text like 2026-03-02T09:30:00Z")
     if given.utcoffset() is None:

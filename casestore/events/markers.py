@@ -35,6 +35,8 @@ class Link(NamedTuple):
     new: bool
     ids: Callable[[Any], list[IdKey]]
     """Takes the field's value, which is never None, and returns the ids in it."""
+    kind: str
+    """The kind of the ids; of a text in the field, which is one of them."""
 
 
 def fields_of(cls: type[Any]) -> dict[str, Any]:
@@ -62,13 +64,14 @@ def links(cls: type[Event]) -> tuple[Link, ...]:
     for name, hint in fields_of(cls).items():
         mark = marker(hint, New) or marker(hint, Known)
         if mark is not None:
-            found.append(Link(name, isinstance(mark, New), _reader(mark)))
+            found.append(Link(name, isinstance(mark, New), _reader(mark), mark.kind))
             continue
         for part in parts(hint):  # a value class inside may hold ids, like the asks of a message
             if isinstance(part, type) and dataclasses.is_dataclass(part):
                 for inner, inner_hint in fields_of(part).items():
                     if (mark := marker(inner_hint, New)) is not None:
-                        found.append(Link(name, True, _nested_reader(inner, mark.kind)))
+                        read = _nested_reader(inner, mark.kind)
+                        found.append(Link(name, True, read, mark.kind))
     return tuple(found)
 
 
@@ -104,9 +107,12 @@ def _known(cls: type[Event]) -> tuple[Link, ...]:
 
 def _collect(event: Event, found_by: tuple[Link, ...]) -> list[IdKey]:
     found: list[IdKey] = []
-    for link in found_by:
-        if (value := getattr(event, link.field)) is not None:
-            found += link.ids(value)
+    for field, _, ids, kind in found_by:
+        value = getattr(event, field)
+        if type(value) is str:  # most are one id, and every append asks
+            found.append((kind, value))
+        elif value is not None:
+            found += ids(value)
     return found
 
 
@@ -263,7 +269,7 @@ def as_named(event: Event, case_id: str, reader: str, has: Has, names: Names = _
 
 
 @per_class
-def _holding(cls: type[Event]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def holding(cls: type[Event]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The fields of an event class that are instants, and the fields that contain money."""
     hints = fields_of(cls).items()
     instants = tuple(name for name, hint in hints if datetime in parts(hint))
@@ -281,14 +287,14 @@ def _deep_parts(hint: Any) -> Iterator[Any]:
 
 def instants(event: Event) -> Iterator[tuple[str, datetime]]:
     """The instants in an event, each with its field's name."""
-    for name in _holding(type(event))[0]:
+    for name in holding(type(event))[0]:
         if (at := getattr(event, name)) is not None:
             yield name, at
 
 
 def amounts(event: Event) -> Iterator[tuple[str, Money]]:
     """The amounts of money in an event, each with its field's name."""
-    for name in _holding(type(event))[1]:
+    for name in holding(type(event))[1]:
         held = getattr(event, name)
         for money in _money_in(held):
             yield name, money

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from secrets import token_hex
 from typing import Any, Self
 
@@ -25,6 +26,7 @@ _INSERT = (
     "INSERT INTO stored_events (originator_id, originator_version, topic, state, personal, "
     "customer_id, event_id, recorded_at, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+_WITHOUT_POSITION = itemgetter(slice(1, None))
 _HEAD = (
     "SELECT originator_version FROM stored_events WHERE originator_id = ? "
     "ORDER BY originator_version DESC LIMIT 1"
@@ -172,9 +174,9 @@ class SQLiteWriting(Writing):
             self._datastore.expect_many()
         try:
             if len(rows) > 1:
-                self._cursor.executemany(_INSERT, [row[1:] for row in rows[:-1]])
+                self._cursor.executemany(_INSERT, map(_WITHOUT_POSITION, rows[:-1]))
             if rows:
-                last = self._cursor.execute(_INSERT, rows[-1][1:]).lastrowid or 0
+                last = self._cursor.execute(_INSERT, _WITHOUT_POSITION(rows[-1])).lastrowid or 0
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
                 self._check_positions_left()

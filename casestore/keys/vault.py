@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -51,6 +52,7 @@ __all__ = [
     "Vault",
     "create_key_file",
     "drawn",
+    "drawn_text",
     "kek_id",
     "key_file_for",
     "load_key_file",
@@ -72,6 +74,19 @@ def drawn(size: int, block: int) -> Iterator[bytes]:
         random = secrets.token_bytes(size * block)
         for start in range(0, len(random), size):
             yield random[start : start + size]
+
+
+def drawn_text(size: int, block: int) -> Iterator[str]:
+    """Random text in the URL-safe alphabet of base64 (RFC 4648, section 5), as `drawn` gives bytes.
+
+    Args:
+        size: random bytes of each text, a multiple of 3: 4 characters for every 3.
+        block: how many texts to make at a time.
+    """
+    for random in drawn(size * block, 1):
+        text, each = urlsafe_b64encode(random).decode(), size // 3 * 4
+        for start in range(0, len(text), each):
+            yield text[start : start + each]
 
 
 class Vault:
@@ -190,7 +205,8 @@ class Vault:
             return parts.PLAIN + opening
         bound = self._binding("words", key.customer_id, stream, version, topic)
         committed = parts.commitment(opening)
-        sealed = self._data_cipher(key).encrypt(committed[:_NONCE], opening, bound)
+        cipher = self._ciphers.get(key.key_id) or self._data_cipher(key)
+        sealed = cipher.encrypt(committed[:_NONCE], opening, bound)
         return parts.SEALED + key.key_id + committed + sealed
 
     def reveal(

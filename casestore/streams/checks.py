@@ -31,7 +31,7 @@ from casestore.events.markers import (
     amendable_fields,
     amounts,
     brings,
-    instants,
+    holding,
     needs,
     places,
 )
@@ -193,12 +193,14 @@ def check_fields(event: Event, only: Collection[str] | None = None) -> str | Non
 
 def _wrong_fields(event: Event) -> Iterator[tuple[tuple[str, ...], str]]:
     """Each fault in an event's values: the names of the fields, and the reason."""
-    for name, at in instants(event):
-        if not _FIRST <= at <= _LAST:
+    times, sums = holding(type(event))
+    for name in times:
+        at = getattr(event, name)
+        if at is not None and not _FIRST <= at <= _LAST:
             required = type(event).__dataclass_fields__[name].default is MISSING
             do = "check the year" if required else f"where there is no such time, leave {name} out"
             yield (name,), f"{name} {at.isoformat()} is at an end of the calendar; {do}"
-    for name, money in amounts(event):
+    for name, money in amounts(event) if sums else ():
         if money.currency not in CURRENCIES:
             yield (
                 (name,),

@@ -24,6 +24,7 @@ import msgspec
 
 from casestore.append.request import Append
 from casestore.errors import CaseStoreError, InvalidEvent, quoted
+from casestore.events import Event
 from casestore.events.made import making
 from casestore.store import CaseStore
 from casestore.streams import kinds
@@ -107,7 +108,9 @@ class _Reader:
     """Makes an append from each line."""
 
     def __init__(self, store: CaseStore, trust_recorded_at: bool) -> None:
-        self._validate = store._codec.validate_json
+        self._codec = store._codec
+        self._validators: dict[str, Callable[..., Event]] = {}
+        """What makes an event of a type, by the type's name."""
         self._trust = trust_recorded_at
         self._counts: dict[bytes, int] = {}
         """How many equal lines without event_id and key were read, by their SHA-256."""
@@ -126,7 +129,7 @@ class _Reader:
             )
         parsed = _parse(line)
         kinds.parse(parsed.stream)
-        event = self._validate(parsed.type, bytes(parsed.data))
+        event = self._event(parsed.type, bytes(parsed.data))
         if self._trust and parsed.recorded_at is None:
             raise InvalidEvent(f"{parsed.stream}: the line has no recorded_at to trust")
         return Append(
@@ -141,6 +144,14 @@ class _Reader:
             withheld=parsed.personal is not None,
             count=parsed.events,
         )
+
+    def _event(self, name: str, data: bytes) -> Event:
+        try:
+            return self._validators[name](data, strict=True)
+        except (KeyError, ValueError):  # the first of its type, or wrong, which the codec explains
+            event = self._codec.validate_json(name, data)
+        self._validators[name] = making(type(event)).validator.validate_json
+        return event
 
     def _key(self, line: bytes) -> str:
         digest = hashlib.sha256(line).digest()
