@@ -28,7 +28,7 @@ from casestore.streams.wording import counted
 from cli.commands.intake_options import Grouped, reader_options
 from cli.main import INTERRUPTED, Failure
 from cli.terminal.files import check_writable
-from cli.terminal.options import REFUSED, Code, Said, Usage, settings, shared
+from cli.terminal.options import REFUSED, Code, Usage, settings, shared
 from cli.terminal.output import (
     Column,
     for_people,
@@ -40,6 +40,7 @@ from cli.terminal.output import (
 )
 from cli.terminal.progress import progress
 from cli.terminal.text import visible
+from cli.terminal.time_options import Said
 from cli.views.imported import as_object, print_events, print_refused, print_told, was_read
 
 if TYPE_CHECKING:

@@ -19,9 +19,10 @@ from cli.commands.case import reveal_option
 from cli.commands.report import PART, part_of_store
 from cli.commands.reports import MANY, check_that_they_exist
 from cli.terminal.access import access_log_of
-from cli.terminal.options import Usage, settings, shared, zone_option
+from cli.terminal.options import Usage, settings, shared
 from cli.terminal.output import for_people, print_object
 from cli.terminal.progress import progress
+from cli.terminal.time_options import zone_option
 from projections.query.asking import asking
 from projections.query.selection import Selection
 
