@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from casestore.errors import CaseStoreError, KeyFileError, StreamNotFound
 from projections.pages.links import Rows
-from projections.pages.lists import MAIN
+from projections.pages.list_kinds import MAIN
 from projections.query.report import CannotAsk
 from projections.serve.asked import (
     PRESENT,

@@ -16,7 +16,7 @@ import pytest
 
 from casestore import Actor, CaseOpened, CaseStore
 from projections.pages.links import Rows
-from projections.pages.lists import MAIN
+from projections.pages.list_kinds import MAIN
 from projections.serve.app import Shown, Site
 from projections.serve.asked import PRESENT, Address, Asked, Moment, address_of
 from projections.serve.guard import Guard
