@@ -109,9 +109,10 @@ def serve(
         if find_spec(module) is None:
             raise Usage("serve needs Starlette and uvicorn: pip install 'casestore[serve]'")
     _check(host, header, proxies, access_log, reveal=reveal)
-    from projections.serve import app, guard, library, server, views_log  # noqa: PLC0415  (slow)
+    from projections.serve import guard, library, server, views_log  # noqa: PLC0415  (slow)
     from projections.serve.opened import Opened  # noqa: PLC0415  (the same)
     from projections.serve.rendering import How  # noqa: PLC0415  (the same)
+    from projections.serve.site import Site  # noqa: PLC0415  (the same)
 
     store = settings().open_store()
     chosen = tuple((name, part[name]) for name in PART if part[name])
@@ -137,7 +138,7 @@ def serve(
         store.close()
         raise
     how = How(tz, reveal, chosen)
-    site = app.Site(Opened(store), library.Library(store.url, how), guarding, how, log)
+    site = Site(Opened(store), library.Library(store.url, how), guarding, how, log)
     try:
         site.prepare()
     except BaseException:
