@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -16,13 +16,20 @@ import click
 from casestore import CaseStore, CaseStoreError, StoreNotFound
 from casestore.streams.wording import counted
 from cli.commands.intake_given import HELPDESKS
-from cli.main import INTERRUPTED, Failure
+from cli.main import Failure, if_stopped
 from cli.terminal.files import check_writable
 from cli.terminal.options import REFUSED, settings
 from cli.terminal.output import for_people, heading, print_lines, print_object, table
 from cli.terminal.progress import progress
 from cli.terminal.text import visible
-from cli.views.imported import as_object, print_events, print_refused, print_told, was_read
+from cli.views.imported import (
+    as_object,
+    print_events,
+    print_refused,
+    print_told,
+    was_read,
+    what_came,
+)
 
 if TYPE_CHECKING:
     from casestore.intake import Line, Options, Reading
@@ -79,16 +86,13 @@ def _knowing(options: Options, store: CaseStore, *, make: bool = True) -> Option
     return replace(options, known=StoreKnows(store), pseudonym=known or options.pseudonym)
 
 
-@contextmanager
-def _interruptible(done: Callable[[], int]) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise Failure(
-            f"stopped after {counted(done(), 'event')}; import the same files again to go on: what "
-            "is in the store already is not appended twice",
-            INTERRUPTED,
-        ) from None
+def _interruptible(done: Callable[[], int]) -> AbstractContextManager[None]:
+    return if_stopped(
+        lambda: (
+            f" after {counted(done(), 'event')}; import the same files again to go on: what "
+            "is in the store already is not appended twice"
+        )
+    )
 
 
 @contextmanager
@@ -239,7 +243,7 @@ def _report_dry_run(
     there = f"{imported.repeated:,} already there, " if imported.repeated else ""
     click.echo(
         f"dry run, nothing was appended: {was_read(reading)}; "
-        f"{counted(imported.appended, 'event')} to append, {there}{len(imported.refused)} refused"
+        f"{counted(imported.appended, 'event')} to append, {there}{len(imported.refused):,} refused"
     )
     print_events(result)
     print_told(result.told)
@@ -261,13 +265,7 @@ def _report(reader: str, reading: Reading, result: FromElsewhere, other: str | N
     if not for_people():
         print_object(as_object(reading, result))
     elif not result.stopped:
-        told = (
-            f"{was_read(reading)}: {counted(imported.appended, 'event')} appended, "
-            f"{imported.repeated} already there, {len(imported.refused)} refused"
-        )
-        if imported.registered:
-            told += f"; the store registered {counted(imported.registered, 'customer')} itself"
-        click.echo(told)
+        click.echo(f"{was_read(reading)}: {what_came(imported)}")
         print_events(result)
     if for_people():
         print_told(result.told)
