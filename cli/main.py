@@ -10,7 +10,7 @@ import gc
 import io
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -248,6 +248,19 @@ class Commands(click.Group):
         """Run the command."""
         with _as_failures():
             return super().invoke(ctx)
+
+
+@contextmanager
+def if_stopped(told: Callable[[], str]) -> Iterator[None]:
+    """Where Ctrl-C ends what is done in the context, say what came of it.
+
+    Args:
+        told: says it, to follow "stopped".
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Failure(f"stopped{told()}", INTERRUPTED) from None
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import click
 
 from casestore.archive import Archive
 from cli.commands.engine_options import chosen_engine, engine_options, processes_for
+from cli.main import if_stopped
 from cli.terminal.extras import with_extra
 from cli.terminal.options import REFUSED, Code, settings
 from cli.terminal.output import Column, for_people, print_lines, print_rows, table, tabular
@@ -80,7 +81,8 @@ def fold(
         archive = Archive(folder)
         events = archive.manifest.events
         engine = chosen_engine(engine_name, processes or processes_for(events), master)
-        with progress("events", events or None) as tick:
+        again = if_stopped(lambda: "; run the same again, and the fold goes on")
+        with again, progress("events", events or None) as tick:
             manifest = fold_archive(archive, projections, out, engine, tick)
     _tell(manifest)
 

@@ -14,15 +14,7 @@ from casestore import CaseStore, History
 from casestore.errors import quoted
 from casestore.streams.timeline import Entry, versions
 from cli.terminal.moments import begin
-from cli.terminal.options import (
-    Point,
-    Usage,
-    known_at_option,
-    points,
-    settings,
-    shared,
-    zone_option,
-)
+from cli.terminal.options import Usage, settings, shared
 from cli.terminal.output import (
     Column,
     cell,
@@ -36,6 +28,7 @@ from cli.terminal.output import (
     tabular,
     zone_named,
 )
+from cli.terminal.time_options import Point, known_at_option, points, zone_option
 from cli.views import case_changes, case_state, timeline
 
 

@@ -9,8 +9,9 @@ import click
 
 from casestore import CaseStore
 from cli.commands.case import reveal_option
-from cli.terminal.options import as_of_option, known_at_option, settings, shared, zone_option
+from cli.terminal.options import settings, shared
 from cli.terminal.output import for_people, print_lines, print_object, readable
+from cli.terminal.time_options import as_of_option, known_at_option, zone_option
 from cli.views import customer_state
 from cli.views.report import warn_of_parked
 from projections import reports

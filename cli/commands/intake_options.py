@@ -8,7 +8,8 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from cli.terminal.options import Code, Zone, moment
+from cli.terminal.options import Code
+from cli.terminal.time_options import Zone, moment
 
 F = TypeVar("F", bound=Callable[..., Any])
 READERS = (

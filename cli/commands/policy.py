@@ -21,15 +21,7 @@ from casestore.streams.policies import Adopted, Policies
 from casestore.streams.wording import counted
 from cli.commands.reports import answered
 from cli.terminal.actor import read_actor
-from cli.terminal.options import (
-    REFUSED,
-    as_of_option,
-    moment,
-    settings,
-    shared,
-    window_options,
-    zone_option,
-)
+from cli.terminal.options import REFUSED, settings, shared
 from cli.terminal.output import (
     Column,
     cell,
@@ -43,6 +35,7 @@ from cli.terminal.output import (
     zone_named,
 )
 from cli.terminal.text import visible
+from cli.terminal.time_options import as_of_option, moment, window_options, zone_option
 from cli.views.report import show as print_answer
 from projections.query.selection import Selection
 from projections.reports.declared.backtest import BACKTEST

@@ -16,8 +16,9 @@ from casestore.streams.wording import counted
 from cli.commands.privacy_options import ACTOR, erasure_event, not_finished
 from cli.terminal import moments
 from cli.terminal.access import note_access
-from cli.terminal.options import REFUSED, Usage, settings, zone_option
+from cli.terminal.options import REFUSED, Usage, settings
 from cli.terminal.output import Column, print_rows, tabular
+from cli.terminal.time_options import zone_option
 
 _DUE = (
     Column("customer_id", "customer"),

@@ -18,18 +18,11 @@ from casestore.streams.wording import counted
 from cli.commands.case import reveal_option
 from cli.commands.reports import MANY, SELECTS, check_that_they_exist
 from cli.terminal.files import check_writable
-from cli.terminal.options import (
-    Code,
-    Usage,
-    as_of_option,
-    known_at_option,
-    settings,
-    shared,
-    zone_option,
-)
+from cli.terminal.options import Code, Usage, settings, shared
 from cli.terminal.output import for_people, print_object
 from cli.terminal.progress import progress
 from cli.terminal.text import visible
+from cli.terminal.time_options import as_of_option, known_at_option, zone_option
 from cli.views.report import warn_of_parked
 from projections.query.asking import Ask, asking
 from projections.query.measures import STEPS, Step

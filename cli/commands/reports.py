@@ -22,19 +22,16 @@ from casestore import CaseStore
 from casestore.errors import quoted
 from cli.terminal.durations import Duration
 from cli.terminal.nearest import did_you_mean
-from cli.terminal.options import (
-    Code,
-    Usage,
+from cli.terminal.options import Code, Usage, settings, shared
+from cli.terminal.output import for_people, print_lines, tabular, zone_named
+from cli.terminal.progress import progress
+from cli.terminal.time_options import (
     as_of_option,
     known_at_option,
     moment,
-    settings,
-    shared,
     window_options,
     zone_option,
 )
-from cli.terminal.output import for_people, print_lines, tabular, zone_named
-from cli.terminal.progress import progress
 from cli.views.report import show, warn_of_parked
 from projections import reports
 from projections.query.known_names import not_known

@@ -19,9 +19,10 @@ from cli.commands.case import reveal_option
 from cli.commands.report import PART, part_of_store
 from cli.commands.reports import MANY, check_that_they_exist
 from cli.terminal.access import access_log_of
-from cli.terminal.options import Usage, settings, shared, zone_option
+from cli.terminal.options import Usage, settings, shared
 from cli.terminal.output import for_people, print_object
 from cli.terminal.progress import progress
+from cli.terminal.time_options import zone_option
 from projections.query.asking import asking
 from projections.query.selection import Selection
 
@@ -108,9 +109,10 @@ def serve(
         if find_spec(module) is None:
             raise Usage("serve needs Starlette and uvicorn: pip install 'casestore[serve]'")
     _check(host, header, proxies, access_log, reveal=reveal)
-    from projections.serve import app, guard, library, server, views_log  # noqa: PLC0415  (slow)
+    from projections.serve import guard, library, server, views_log  # noqa: PLC0415  (slow)
     from projections.serve.opened import Opened  # noqa: PLC0415  (the same)
     from projections.serve.rendering import How  # noqa: PLC0415  (the same)
+    from projections.serve.site import Site  # noqa: PLC0415  (the same)
 
     store = settings().open_store()
     chosen = tuple((name, part[name]) for name in PART if part[name])
@@ -136,7 +138,7 @@ def serve(
         store.close()
         raise
     how = How(tz, reveal, chosen)
-    site = app.Site(Opened(store), library.Library(store.url, how), guarding, how, log)
+    site = Site(Opened(store), library.Library(store.url, how), guarding, how, log)
     try:
         site.prepare()
     except BaseException:

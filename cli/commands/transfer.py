@@ -15,11 +15,12 @@ import click
 from casestore.streams.wording import counted
 from casestore.transfer.importing import Imported
 from casestore.transfer.ndjson import MAX_LINE, import_lines
-from cli.main import INTERRUPTED, Failure
+from cli.main import if_stopped
 from cli.terminal.options import REFUSED, Usage, settings
 from cli.terminal.output import for_people, print_object
 from cli.terminal.progress import progress
 from cli.terminal.text import visible
+from cli.views.imported import what_came
 
 
 def import_ndjson(path: Path, on_error: Literal["stop", "skip"], trust_recorded_at: bool) -> None:
@@ -52,21 +53,20 @@ def _import_file(
     with (
         settings().open_store() as store,
         progress("lines", _size(file), lambda _: file.tell()) as tick,
-    ):
-        try:
-            result = import_lines(
-                store,
-                file if trust_recorded_at else limited_lines(file),
-                on_error=on_error,
-                trust_recorded_at=trust_recorded_at,
-                progress=count,
+        if_stopped(
+            lambda: (
+                f" after {counted(done, 'line')}; import the same lines again to go on: "
+                "what is in the store already is not appended twice"
             )
-        except KeyboardInterrupt:
-            raise Failure(
-                f"stopped after {counted(done, 'line')}; import the same lines again to go on: "
-                "what is in the store already is not appended twice",
-                INTERRUPTED,
-            ) from None
+        ),
+    ):
+        result = import_lines(
+            store,
+            file if trust_recorded_at else limited_lines(file),
+            on_error=on_error,
+            trust_recorded_at=trust_recorded_at,
+            progress=count,
+        )
     _report(result, name)
     if result.refused:
         raise click.exceptions.Exit(REFUSED)
@@ -141,11 +141,4 @@ def print_refusals(result: Imported, name: str) -> None:
 
 def in_words(result: Imported) -> str:
     """The result of an import, in words."""
-    told = (
-        f"{counted(result.lines, 'line')}: {counted(result.appended, 'event')} appended, "
-        f"{result.repeated} already there, {len(result.refused)} refused"
-    )
-    if not result.registered:
-        return told
-    # An event each: without this, an export would have more lines than were imported.
-    return f"{told}; the store registered {counted(result.registered, 'customer')} itself"
+    return f"{counted(result.lines, 'line')}: {what_came(result)}"

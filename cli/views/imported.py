@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from casestore.streams.wording import counted
 from cli.terminal.text import visible
 
 if TYPE_CHECKING:
     from casestore.intake import Reading
+    from casestore.transfer.importing import Imported
     from casestore.transfer.lines import FromElsewhere, Reason
 
 
@@ -21,6 +23,18 @@ def print_refused(result: FromElsewhere, most: int | None = None) -> None:
         click.echo(visible(refusal.message), err=True)
     if most is not None and len(refused) > most:
         click.echo(f"and {len(refused) - most:,} more were refused", err=True)
+
+
+def what_came(imported: Imported) -> str:
+    """How many lines were appended, were there already and were refused, in words."""
+    told = (
+        f"{counted(imported.appended, 'event')} appended, {imported.repeated:,} already there, "
+        f"{len(imported.refused):,} refused"
+    )
+    if not imported.registered:
+        return told
+    # An event each: without this, an export would have more lines than were imported.
+    return f"{told}; the store registered {counted(imported.registered, 'customer')} itself"
 
 
 def was_read(reading: Reading) -> str:

@@ -20,7 +20,8 @@ from projections.pages.compared import MOST as MOST_ROWS
 from projections.pages.compared import compared_list, compared_lists
 from projections.pages.happenings import Told, told
 from projections.pages.links import Rows
-from projections.pages.lists import LISTS, MAIN, list_title
+from projections.pages.list_kinds import LISTS, MAIN
+from projections.pages.lists import list_title
 from projections.pages.page import Pages
 from projections.query.asking import Ask, MadeMoment, asking, asking_made
 from projections.query.histories import Histories

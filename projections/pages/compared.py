@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from msgspec.structs import asdict
 
 from projections.pages.links import Rows, options
-from projections.pages.lists import LISTS, Column, columns, every, every_column
+from projections.pages.list_kinds import LISTS, Column, columns, every_column
+from projections.pages.lists import every
 from projections.query.asking import Ask
 from projections.query.row_changes import PASSING, changed_fields, identity, row_changes
 

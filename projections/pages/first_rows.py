@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from heapq import nsmallest
 from itertools import chain
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ from projections.models.promises import PROMISES
 from projections.pages.first import Cannot, Find, First, conditions, streams_of
 from projections.pages.first_judged import of_goodwill, of_lapses, of_responses
 from projections.pages.links import Rows
-from projections.query.measures import shifted
+from projections.query.measures import TICK, shifted
 from projections.query.view import View
 from projections.reports.declared import cases, overdue, to_do, today
 from projections.reports.declared.to_do import Kind
@@ -176,11 +176,8 @@ def _first_due(view: View, before: Mapping[Kind, datetime | None], most: int) ->
         raise Cannot
     found = [to_do.first_due(view, kind, due, most) for kind, due in before.items()]
     first = nsmallest(most, chain.from_iterable(times for _, times in found))
-    until = shifted(first[-1], _TICK) if first else None
+    until = shifted(first[-1], TICK) if first else None
     return view.about(replace(selection, until=until)), sum(count for count, _ in found)
-
-
-_TICK = timedelta(microseconds=1)
 
 
 FINDS: Mapping[str, Find] = {

@@ -16,7 +16,7 @@ class Rows(NamedTuple):
     """Which rows a list shows: those of a report, and of these the ones with certain values."""
 
     report: str
-    """A key of `projections.pages.lists.LISTS`."""
+    """A key of `projections.pages.list_kinds.LISTS`."""
     title: str = ""
     """What the rows have in common, like "received in 2026-08"; "" for all rows."""
     options: tuple[tuple[str, object], ...] = ()

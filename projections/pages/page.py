@@ -23,8 +23,9 @@ from markupsafe import Markup
 from casestore import CaseStore
 from casestore.errors import StoreDamaged
 from projections.pages.cells import cell, row_cells
+from projections.pages.charts import Value
 from projections.pages.formats import FILTERS, at, shown
-from projections.pages.links import Links
+from projections.pages.links import Links, Rows
 from projections.query.asking import Ask
 from projections.query.seal import Sealed
 
@@ -98,6 +99,10 @@ class Pages:
     def linking(self, links: Links) -> Pages:
         """The same pages, with addresses as another place names them."""
         return replace(self, links=links)
+
+    def counted(self, count: Any, rows: Rows) -> Value:
+        """A number, and where the rows stand that it counts; none are needed for 0 or None."""
+        return Value(count, self.links.rows(rows) if count else None)
 
     def render(self, template: str, *, title: str, **values: Any) -> str:
         """A page.

@@ -23,7 +23,8 @@ from projections.pages.customer_file import customer_page
 from projections.pages.folder import INDEX, remove_others, taken
 from projections.pages.lessons import lessons_page
 from projections.pages.links import Rows, StaticLinks, file_name
-from projections.pages.lists import MAIN, chosen, columns, list_page
+from projections.pages.list_kinds import MAIN, columns
+from projections.pages.lists import chosen, list_page
 from projections.pages.overview import overview
 from projections.pages.page import Pages
 from projections.pages.policy import policy_page

@@ -13,6 +13,8 @@ from casestore.streams.wording import in_zone
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+TICK = timedelta(microseconds=1)
+"""The shortest time that is told apart: times are kept in microseconds."""
 _EXACTLY = Context(prec=100)
 """Enough digits for exact sums: an amount has at most 24."""
 

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 from casestore.errors import quoted
 from projections.pages.changed import About
 from projections.pages.links import Place, Rows, Values, options
-from projections.pages.lists import LISTS
+from projections.pages.list_kinds import LISTS
 from projections.query.measures import STEPS, Step
 from projections.query.report import Option, Report
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from casestore import CaseStore
 from projections.engine.runner import Runner
-from projections.pages.lists import MAIN
+from projections.pages.list_kinds import MAIN
 from tests.bench.projections import filled, similar_cases
 from tests.bench.race import Floor
 from tests.support.command_line import Casestore

@@ -16,7 +16,7 @@ import pytest
 
 from casestore import errors
 from cli import main
-from cli.main import COMMANDS, cli, shipped_page
+from cli.main import COMMANDS, Failure, cli, if_stopped, shipped_page
 from tests.support.command_line import ROOT, Casestore, demo_store
 from tests.support.commands import ALL
 from tests.support.golden import check_golden
@@ -294,3 +294,10 @@ def test_what_is_mistyped_gets_what_may_be_meant(
     casestore: Casestore, typed: str, says: str
 ) -> None:
     assert says in casestore(*typed.split()).failed(2)
+
+
+def test_a_command_says_what_came_of_what_ctrl_c_ended() -> None:
+    with pytest.raises(Failure) as failed, if_stopped(lambda: "; run the same again"):
+        raise KeyboardInterrupt
+    assert failed.value.message == "stopped; run the same again"
+    assert failed.value.exit_code == 130

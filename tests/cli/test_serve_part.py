@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from projections.pages.lists import LISTS
+from projections.pages.list_kinds import LISTS
 from tests.support.command_line import Casestore, demo_store
 from tests.support.pages import Read
 from tests.support.served import served

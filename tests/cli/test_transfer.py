@@ -200,7 +200,7 @@ def test_ctrl_c_says_how_far_it_came_and_how_to_go_on(casestore: Casestore, tmp_
         "the store already is not appended twice\n"
     )
     again = casestore("import", "-", stdin=b"".join(lines)).fine().out
-    assert again.startswith("1,500 lines: 500 events appended, 1000 already there, 0 refused")
+    assert again.startswith("1,500 lines: 500 events appended, 1,000 already there, 0 refused")
 
 
 def test_no_bar_of_nothing(casestore: Casestore, tmp_path: Path) -> None:

@@ -9,14 +9,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
@@ -25,11 +20,10 @@ import pytest
 from casestore import CaseStore
 from tests.support import stories
 from tests.support.processes import wait_until
+from tests.support.running import PATIENCE, ROOT, Running
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="signals and forks are of Unix")
 
-ROOT = Path(__file__).parents[2]
-PATIENCE = 60.0
 CASES, CLIENTS, EACH = 3, 8, 12
 TOLD = CLIENTS * EACH + CASES + 1
 """How many events there are in the end: messages, cases and a customer."""
@@ -58,59 +52,19 @@ def folder(tmp_path: Path) -> Path:
     return place
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-class Served:
-    """A server, which can be stopped and started again."""
+class Served(Running):
+    """A server of the page, which can be stopped and started again."""
 
     def __init__(self, kind: str, folder: Path, url: str) -> None:
-        self.port = free_port()
+        # What Python warns of, it tells: the test reads all that is said.
+        env = {"CASESTORE_URL": url, "PYTHONWARNINGS": ""}
+        super().__init__(folder, folder / "said", *SERVERS[kind], env=env)
         self.kind = kind
-        self._folder = folder
-        self._env = {**os.environ, "CASESTORE_URL": url, "PYTHONPATH": str(ROOT)}
-        self._said = folder / "said"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = [word.format(port=self.port) for word in SERVERS[self.kind]]
-        with self._said.open("ab") as said:
-            self._process = subprocess.Popen(
-                [sys.executable, *command],
-                cwd=self._folder,
-                env=self._env,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-            )
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port)).close()
-            except OSError:
-                assert self._process.poll() is None, self.said
-                assert time.monotonic() < deadline, self.said
-                time.sleep(0.05)
-            else:
-                return
 
     def stop(self) -> int:
         """End it as a supervisor does; its exit code."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(PATIENCE)
-
-    @property
-    def said(self) -> str:
-        return self._said.read_text()
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        self.ask_to_end()
+        return self.ended()
 
     def send(self, body: bytes) -> tuple[int, Receipt]:
         if self.kind == "asyncio":
@@ -145,16 +99,6 @@ class Served:
             time.sleep(0.05)
 
 
-@contextmanager
-def served(kind: str, folder: Path, url: str) -> Iterator[Served]:
-    server = Served(kind, folder, url)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.kill()
-
-
 def message(name: str, case: int) -> bytes:
     said = {"id": name, "case": str(case), "at": "2026-03-02T10:00:00Z", "text": f"I am {name}."}
     return json.dumps(said).encode()
@@ -168,7 +112,7 @@ def test_a_server_of_the_page_loses_and_doubles_nothing(
         for number in range(CASES):
             store.append(f"case:{number}", stories.opened())
     receipts: dict[str, Receipt] = {}
-    with served(kind, folder, store_url) as server:
+    with Served(kind, folder, store_url) as server:
 
         def client(me: int) -> None:
             for number in range(EACH):

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
@@ -63,7 +64,7 @@ class Running:
         self._arguments = [each.format(port=self.port) for each in arguments]
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> Running:
+    def __enter__(self) -> Self:
         try:
             self.start()
         except BaseException:

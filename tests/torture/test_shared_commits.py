@@ -9,9 +9,9 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -135,6 +135,34 @@ def release(store: CaseStore) -> None:
     line(store).ring()
 
 
+@contextmanager
+def turn_of_another(
+    store: CaseStore, pool: ThreadPoolExecutor, at_last: Callable[[], object] = lambda: None
+) -> Iterator[None]:
+    """Another thread has the turn, until somebody stands in line or the context ends.
+
+    Args:
+        store: whose turn it is.
+        pool: has that thread.
+        at_last: what that thread does before it lets go.
+    """
+    held, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with busy(store):
+            held.set()
+            until(lambda: len(line(store)) == 1 or over.is_set())
+            at_last()
+
+    holder = pool.submit(hold)
+    assert held.wait(PATIENCE)
+    try:
+        yield
+    finally:
+        over.set()
+        holder.result(PATIENCE)
+
+
 def test_an_exception_in_who_took_them_along_strands_nobody(
     store: CaseStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,24 +242,8 @@ def test_an_exception_in_who_waits_leaves_nothing_in_the_line(
     with ThreadPoolExecutor(1) as pool:
 
         def work(number: int) -> None:
-            held, over = threading.Event(), threading.Event()
-
-            def hold() -> None:
-                with busy(store):
-                    held.set()
-                    until(lambda: len(line(store)) == 1 or over.is_set())
-
-            trace = sys.gettrace()
-            sys.settrace(None)
-            holder = pool.submit(hold)
-            assert held.wait(PATIENCE)
-            sys.settrace(trace)
-            try:
+            with turn_of_another(store, pool):
                 store.append("case:there", note(), key=f"{number}")
-            finally:
-                sys.settrace(None)
-                over.set()
-                holder.result(PATIENCE)
 
         def check(number: int) -> None:
             assert len(line(store)) == 0
@@ -251,27 +263,13 @@ def test_an_exception_in_who_is_answered_and_has_the_turn_leaves_it_free(
     monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
     with ThreadPoolExecutor(1) as pool:
 
+        def answer() -> None:
+            if (place := line(store).next()) is not None:
+                place.answered = True  # and it is not woken: it finds the turn free
+
         def work(number: int) -> None:
-            held, over = threading.Event(), threading.Event()
-
-            def hold() -> None:
-                with busy(store):
-                    held.set()
-                    until(lambda: len(line(store)) == 1 or over.is_set())
-                    if (place := line(store).next()) is not None:
-                        place.answered = True  # and it is not woken: it finds the turn free
-
-            trace = sys.gettrace()
-            sys.settrace(None)
-            holder = pool.submit(hold)
-            assert held.wait(PATIENCE)
-            sys.settrace(trace)
-            try:
+            with turn_of_another(store, pool, answer):
                 store.append("case:there", note(), key=f"{number}")
-            finally:
-                sys.settrace(None)
-                over.set()
-                holder.result(PATIENCE)
 
         def check(number: int) -> None:
             in_another_thread(lambda: store.append("case:there", note(), key=f"{number}"))

@@ -14,7 +14,17 @@ from projections.models.closings import CLOSINGS, ClosingRow
 from projections.models.goodwill import GOODWILL, GoodwillRow
 from projections.models.ratings import RATINGS, RatingRow
 from projections.projection import Row
-from projections.query.measures import STEPS, Step, grouped, period, periods, share, shifted, sums
+from projections.query.measures import (
+    STEPS,
+    TICK,
+    Step,
+    grouped,
+    period,
+    periods,
+    share,
+    shifted,
+    sums,
+)
 from projections.query.report import Answer, Line, Option, Report
 from projections.query.view import View, is_complaint
 
@@ -126,12 +136,11 @@ def _answer(view: View, *, by: Step = "month", ages: Ages | None = None) -> Answ
         line
         for line in lines
         if (first is None or line.period >= first)
-        and (asked.until is None or line.period <= named(shifted(asked.until, -_INSTANT)))
+        and (asked.until is None or line.period <= named(shifted(asked.until, -TICK)))
     ]
     return Answer(shown, _summary(by, shown))
 
 
-_INSTANT = timedelta(microseconds=1)
 _AT_ONCE = timedelta()
 
 

@@ -8,13 +8,12 @@ from datetime import datetime, timedelta
 from projections.models.cases import CASES
 from projections.models.deliveries import DELIVERIES
 from projections.models.promises import PROMISES
-from projections.query.measures import counted, seconds, shifted
+from projections.query.measures import TICK, counted, seconds, shifted
 from projections.query.report import Answer, Line, Option, Report
 from projections.query.view import View
 from projections.reports.declared.to_do import KINDS, Kind, to_do
 
 WEEK = timedelta(days=7)
-_TICK = timedelta(microseconds=1)
 _LATER = ("promise", "resolve")
 """What may be due a long time from now. For everything else somebody waits already."""
 
@@ -77,7 +76,7 @@ def due_before(view: View, kind: Kind, within: timedelta | None = None) -> datet
     """Before when something of a kind has to be due to be among it; None: whenever it is due."""
     if kind not in _LATER:
         return None
-    return shifted(shifted(view.as_of, WEEK if within is None else within), _TICK)
+    return shifted(shifted(view.as_of, WEEK if within is None else within), TICK)
 
 
 TODAY = Report(

@@ -13,7 +13,7 @@ import pytest
 
 from casestore import CaseStore
 from projections import reports
-from projections.pages.lists import LISTS, MAIN
+from projections.pages.list_kinds import LISTS, MAIN
 from tests.generate import fill
 from tests.support.sites import links, rows_of, site, table
 

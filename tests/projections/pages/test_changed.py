@@ -15,7 +15,7 @@ from casestore import CaseStore, StreamNotFound
 from projections.pages import changed as module
 from projections.pages.changed import About, changed_page
 from projections.pages.links import Rows
-from projections.pages.lists import LISTS, MAIN
+from projections.pages.list_kinds import LISTS, MAIN
 from projections.query.row_changes import PASSING, identity
 from tests.generate import fill
 from tests.generate.story import TEAMS

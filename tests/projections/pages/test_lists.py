@@ -10,7 +10,7 @@ import pytest
 
 from casestore import Actor
 from projections.pages.links import Rows
-from projections.pages.lists import LISTS, MAIN, chosen, columns, every_column, list_page
+from projections.pages.lists import chosen, list_page
 from projections.pages.page import Pages
 from projections.query.report import CannotAsk
 from tests.support.desk import Desk, desk_in
@@ -87,12 +87,6 @@ def test_what_a_cause_cost_stands_in_each_currency(desk: Desk) -> None:
     assert "snow late 2 2 9.50 EUR; 9.50 USD – –" in shown.text
 
 
-def test_what_a_list_does_not_show_has_words_too() -> None:
-    """What has changed shows it."""
-    headings = {each.heading for name in LISTS for each in every_column(name).values()}
-    assert not [each for each in headings if each.endswith(" s") or "_" in each]
-
-
 def test_a_list_keeps_the_rows_that_are_wanted(pages: Pages) -> None:
     assert ids(pages, "promises", only=(("case_id", ("c1",)),)) == ["c1"]
     assert ids(pages, "promises", but=(("case_id", ("c1",)),)) == ["c2"]
@@ -129,13 +123,6 @@ def test_what_others_wrote_stays_text(pages: Pages) -> None:
     assert "<img" not in shown
     assert "\u202e" not in shown
     assert "&lt;U+202E&gt;" in shown
-
-
-def test_every_list_has_columns_that_its_report_has() -> None:
-    for name, kind in LISTS.items():
-        fields = kind.report.line.__struct_fields__
-        assert {column.name for column in columns(name)} <= set(fields), name
-    assert set(MAIN) <= set(LISTS)
 
 
 def test_a_group_leads_to_the_gestures_that_it_compares(desk: Desk, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -46,6 +47,24 @@ def project(worker: Worker) -> None:
                     worker.pause(random.uniform(0.05, 0.4))
 
 
+def _steps(worker: Worker, **how: Any) -> Iterator[tuple[CaseStore, Random, str]]:
+    """One step after another until the end: the store, its chances, and its name.
+
+    Args:
+        worker: who does them.
+        how: the store is opened, again after STEPS.
+    """
+    number = worker.next
+    while not worker.stop.is_set():
+        for store in worker.opened(**how):
+            for _ in range(STEPS):
+                if worker.stop.is_set():
+                    return
+                random, op = _next(worker, number)
+                number += 1
+                yield store, random, op
+
+
 def _next(worker: Worker, number: int) -> tuple[Random, str]:
     return Random(f"{worker.task.seed} {worker.name} {number}"), f"{worker.name}.{number}"
 
@@ -57,45 +76,31 @@ def _room(worker: Worker, random: Random) -> int | None:
 
 def seals(worker: Worker) -> None:
     """Seal, and hold the checkpoints outside: in the log."""
-    number = worker.next
 
     def told(sealed: Sealed) -> dict[str, Any]:
         return {"note": sealed.note, "size": sealed.checkpoint.size, "new": sealed.new}
 
-    while not worker.stop.is_set():
-        for store in worker.opened(through=worker.task.number % 2 == 0):
-            for _ in range(STEPS):
-                if worker.stop.is_set():
-                    return
-                random, op = _next(worker, number)
-                number += 1
-                room = _room(worker, random)
-                worker.ask(op, "seal", lambda: seal(store), told=told, room=room)  # noqa: B023
-                worker.pause(random.uniform(0.05, 0.6))
+    for store, random, op in _steps(worker, through=worker.task.number % 2 == 0):
+        room = _room(worker, random)
+        worker.ask(op, "seal", lambda: seal(store), told=told, room=room)  # noqa: B023
+        worker.pause(random.uniform(0.05, 0.6))
 
 
 def erases(worker: Worker) -> None:
     """Take in what customers say, forget them, and look at what is left of it."""
-    number = worker.next
     writer = Writer(worker)
     forgotten: list[str] = []
-    while not worker.stop.is_set():
-        for store in worker.opened(through=worker.task.number % 2 == 1):
-            for _ in range(STEPS):
-                if worker.stop.is_set():
-                    return
-                random, op = _next(worker, number)
-                number += 1
-                who = f"e{op.replace('.', '-')}"
-                stream, opens = opening(who, who)
-                said = [opens, note(BEGIN, f"{who} said"), note(BEGIN, f"{who} wrote")]
-                writer.append(store, op, [(stream, said)], op, "words", key=op)
-                if random.random() < 0.7:
-                    _erase(worker, store, op, who, _room(worker, random))
-                    forgotten.append(who)
-                for each in random.sample(forgotten, min(2, len(forgotten))):
-                    _look(worker, store, op, each)
-                worker.pause(random.uniform(0.05, 0.4))
+    for store, random, op in _steps(worker, through=worker.task.number % 2 == 1):
+        who = f"e{op.replace('.', '-')}"
+        stream, opens = opening(who, who)
+        said = [opens, note(BEGIN, f"{who} said"), note(BEGIN, f"{who} wrote")]
+        writer.append(store, op, [(stream, said)], op, "words", key=op)
+        if random.random() < 0.7:
+            _erase(worker, store, op, who, _room(worker, random))
+            forgotten.append(who)
+        for each in random.sample(forgotten, min(2, len(forgotten))):
+            _look(worker, store, op, each)
+        worker.pause(random.uniform(0.05, 0.4))
 
 
 def _erase(worker: Worker, store: CaseStore, op: str, who: str, room: int | None) -> None:
@@ -131,21 +136,14 @@ def _look(worker: Worker, store: CaseStore, op: str, who: str) -> None:
 
 def rotates(worker: Worker) -> None:
     """Wrap all data keys with a new key, again and again; each destroys the key before."""
-    number = worker.next
 
     def told(done: Rotation) -> dict[str, Any]:
         return {"wrapped": done.wrapped, "resumed": done.resumed}
 
-    while not worker.stop.is_set():
-        for store in worker.opened(through=worker.task.number % 2 == 1):
-            for _ in range(STEPS):
-                if worker.stop.is_set():
-                    return
-                random, op = _next(worker, number)
-                number += 1
-                room = _room(worker, random)
-                worker.ask(op, "rotate", lambda: rotate(store), told=told, room=room)  # noqa: B023
-                worker.pause(random.uniform(0.5, 4))
+    for store, random, op in _steps(worker, through=worker.task.number % 2 == 1):
+        room = _room(worker, random)
+        worker.ask(op, "rotate", lambda: rotate(store), told=told, room=room)  # noqa: B023
+        worker.pause(random.uniform(0.5, 4))
 
 
 def backs_up(worker: Worker) -> None:
