@@ -36,7 +36,7 @@ _HASHES = 1 << 32
 Stream = tuple[list[PlainRow], list[PlainRow]]
 """The events of a stream, and those of its customer, if it is a case."""
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Stream).decode
+_decoder: msgspec.msgpack.Decoder[Stream] = msgspec.msgpack.Decoder(Stream)
 
 
 def left_file(folder: Path, number: int) -> Path:
@@ -109,15 +109,16 @@ def left_in(folder: Path, group: int, of: int) -> Iterator[list[Stream]]:
     places: list[tuple[int, Path, int, int]] = []
     for path in sorted((folder / "_left").glob("part-*")):
         if not path.suffix:  # else half written by a process that was killed
-            places += ((hash_, path, *frame) for hash_, *frame in _places(path, first, last))
+            for hash_, start, size in _places(path, first, last):
+                places.append((hash_, path, start, size))
     for _, together in groupby(sorted(places), key=itemgetter(0)):
-        yield [_read(*place) for _, *place in together]
+        yield [_read(path, start, size) for _, path, start, size in together]
 
 
 def _read(path: Path, start: int, size: int) -> Stream:
     with path.open("rb") as file:  # anew: there may be more than a process may have open
         file.seek(start)
-        return _decode(file.read(size))
+        return _decoder.decode(file.read(size))
 
 
 def _places(path: Path, first: int, last: int) -> Iterator[tuple[int, int, int]]:
