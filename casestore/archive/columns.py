@@ -30,6 +30,8 @@ WRITING = {
     "write_page_checksum": True,
 }
 """How the files are written, for pyarrow's ParquetWriter."""
+_AT_ONCE = 256
+"""Rows that are made of a table at a time."""
 
 _ALWAYS = (int, str, int, str, bytes, bytes, str, str, int, bytes)
 _KINDS = {
@@ -63,7 +65,11 @@ def batch_of(pa: Any, kind: Any, rows: Sequence[PlainRow]) -> Any:
 
 
 def rows_of(table: Any) -> Iterator[PlainRow]:
-    """The rows of a pyarrow.Table; a column that was not read has None."""
+    """The rows of a pyarrow.Table; a column that was not read has None.
+
+    Python's objects take several times the room, so they are made some at a time.
+    """
     there = set(table.column_names)
-    columns = [table[name].to_pylist() if name in there else repeat(None) for name in COLUMNS]
-    return zip(*columns, strict=False)
+    for batch in table.to_batches(_AT_ONCE):
+        columns = [batch[name].to_pylist() if name in there else repeat(None) for name in COLUMNS]
+        yield from zip(*columns, strict=False)

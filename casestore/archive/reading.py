@@ -169,7 +169,9 @@ def _may_hold(file: Any, group: int, first: str, last: str) -> bool:
 
 def _read(file: Any, group: int, columns: Sequence[str]) -> Iterator[PlainRow]:
     try:  # not by threads: a process that forks may read an archive
-        return rows_of(file.read_row_group(group, columns, use_threads=False))
+        table = file.read_row_group(group, columns, use_threads=False)
+        table.validate(full=True)  # a text that is not UTF-8 is found here, not when it is made
+        return rows_of(table)
     except (OSError, ValueError) as error:
         known = file.metadata.row_group(group).column(_STREAM).statistics
         if known is None or not known.has_min_max:

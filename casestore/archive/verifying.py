@@ -71,6 +71,8 @@ class _Verifying:
         self.progress = progress or (lambda _: None)
         self.findings: list[AuditFinding] = []
         self.done = 0
+        self.last_id = ""
+        """The id of the event at the position that the manifest says is the last."""
 
     def find(self, level: Level, where: str, what: str, do: str = "") -> None:
         self.findings.append(AuditFinding(level, where, what, do))
@@ -151,6 +153,8 @@ class _Verifying:
             for row in rows:
                 odd = odd or self.oddity(part, before, row)
                 before = (row[1], row[2])
+                if row[0] == self.manifest.last:
+                    self.last_id = row[7]
             for row, leaf in zip(rows, hashes_of(self.manifest.store_id, rows), strict=True):
                 if part.run[0] <= row[0] <= part.run[1] and row[0] >= (self.manifest.first or 1):
                     self.leaves.put(row[0], leaf)
@@ -208,7 +212,8 @@ class _Verifying:
             what = f"are {self.manifest.events - events:,} too many for their positions"
             self.find("tampered", "the events", what, EVIDENCE)
         end = self.manifest.end
-        if end and (end.position, end.leaf_hash) != (position, leaf.hex()):
+        told = end and (end.position, end.event_id, end.leaf_hash)
+        if end and told != (position, self.last_id, leaf.hex()):
             what = "does not say what the last event is"
             self.find("tampered", "the manifest", what, EVIDENCE)
 

@@ -161,11 +161,16 @@ def rebuild(
     Examples:
       casestore projections rebuild
       casestore projections rebuild promises goodwill
-      casestore projections rebuild --engine spark --master spark://HOST:7077
+      casestore projections rebuild --engine spark --master spark://HOST:7077 --out /srv/tables
     """
     check_master(engine_name, master)
     if out is not None and engine_name != "spark":
         raise Usage("--out is for --engine spark: processes put rows into the tables themselves")
+    if master is not None and not master.startswith("local") and out is None:
+        raise Usage(
+            "--master of a cluster needs --out: its machines put rows into a folder, which each of "
+            "them must reach"
+        )
     with settings().open_store() as store, Runner(store) as runner:
         head = runner.head()
         number = processes or processes_for(head)

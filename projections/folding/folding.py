@@ -30,7 +30,7 @@ from projections.folding.plan import (
     versions,
 )
 from projections.folding.sources import Bucket, Families, Newest, Range, keep_links, newest_of
-from projections.folding.tasks import Done, Engine, Task, was_done
+from projections.folding.tasks import Done, Engine, Task, has_files, was_done
 from projections.projection import Projection
 
 _FIRST = ("_merges", "._merge", "._fold.")
@@ -130,10 +130,7 @@ def _begun(
         plan = read_plan(folder)
         if plan is None:
             plan = asked
-            if archive is not None:
-                links = Links()
-                links.add(archive.merges(plan.position), Codec())
-                keep_links(folder, links)
+            _keep_merges(folder, plan, archive)
             keep_plan(folder, plan)
         plan.check(asked, folder)
         whole = read_manifest(folder)
@@ -146,9 +143,21 @@ def _begun(
         _tidy(folder, plan.projections)
         if whole is not None:
             _clear(folder)
+            if not all(has_files(folder, part) for part in whole.parts):
+                (folder / "_manifest.json").unlink()  # somebody took one away: it is made again
+                whole = None
+        if whole is None and not (folder / "_merges").exists():
+            _keep_merges(folder, plan, archive)
         yield folder, plan, whole
     finally:
         os.close(descriptor)
+
+
+def _keep_merges(folder: Path, plan: Plan, archive: Archive | None) -> None:
+    if archive is not None:
+        links = Links()
+        links.add(archive.merges(plan.position), Codec())
+        keep_links(folder, links)
 
 
 def _check_own(folder: Path) -> None:

@@ -24,11 +24,15 @@ from typing import Any
 
 from casestore.errors import FoldRefused
 from casestore.system.files import meaning, naming, part_name, sync
-from casestore.transfer.parquet import MOST_ROWS, pyarrow
+from casestore.transfer.parquet import pyarrow
 from projections.engine.sums import Sum
 from projections.folding.left import Left
 from projections.projection import Projection, shape
 
+_MOST_ROWS = 8_192
+"""Rows of a group. There is one in memory of each projection."""
+_MOST_BYTES = 1024 * 1024
+"""Bytes after which a group ends, however few rows it has."""
 _LOADED = 8_192
 """Rows that are read at a time."""
 
@@ -92,7 +96,7 @@ class _File:
         self._path = path
         self._schema = schema(self._pa, projection)
         self._batches: list[Any] = []
-        self._waiting = 0
+        self._waiting = self._size = 0
         self._sum = Sum()
         path.parent.mkdir(exist_ok=True)
         self._part = part_name(path.with_name(f"_{path.name}"))  # no reader takes it for a part
@@ -102,15 +106,16 @@ class _File:
 
     def add(self, rows: Sequence[Sequence[Any]]) -> None:
         self._sum = self._sum.plus(Sum.of(rows))
-        self._batches.append(_batch(self._pa, self._schema, rows))
+        self._batches.append(batch := _batch(self._pa, self._schema, rows))
         self._waiting += len(rows)
-        if self._waiting >= MOST_ROWS:
+        self._size += batch.nbytes
+        if self._waiting >= _MOST_ROWS or self._size >= _MOST_BYTES:
             self._write()
 
     def _write(self) -> None:
         with naming(self._path):
             self._writer.write_table(self._pa.Table.from_batches(self._batches))
-        self._batches, self._waiting = [], 0
+        self._batches, self._waiting, self._size = [], 0, 0
 
     def finish(self) -> Sum:
         if self._batches:

@@ -17,10 +17,19 @@ from casestore.errors import FoldRefused
 from casestore.journal.rows import PlainRow
 from casestore.system.files import write_whole
 from projections.engine import filling
-from projections.engine.fold import Beside, How, Made, fold, read_policies, stream_of
+from projections.engine.fold import (
+    Beside,
+    How,
+    Made,
+    customers_of,
+    fold,
+    read_policies,
+    stream_of,
+)
 from projections.engine.links import Links
 from projections.engine.maker import Maker
-from projections.folding.left import Left, left_in
+from projections.folding.customers import keeping
+from projections.folding.left import Left, Stream, left_in
 from projections.projection import Projection
 
 Newest = tuple[int, str]
@@ -122,32 +131,26 @@ def _made_of_bucket(
 ) -> Iterator[tuple[Made, Newest]]:
     archive = Archive(Path(source.archive))
     policies = read_policies(archive.rows_without_customer(until), how)
-    customers: dict[str, list[PlainRow]] = {}
+    of_customers: Iterator[PlainRow] = iter(())
     if how.looks_at("customer"):
         of_customers = archive.rows(source.bucket, until, between=CUSTOMERS)
-        customers = {stream: list(rows) for stream, rows in groupby(of_customers, key=stream_of)}
     before, newest = "", NOTHING
-    for rows in some_streams(archive.rows(source.bucket, until)):
-        newest = max(newest, newest_of(rows))
-        own: list[PlainRow] = []
-        for stream, each in groupby(rows, key=stream_of):
-            related = links.related(stream, until)
-            if len(related) == 1:
-                own += each
-            else:
-                of_stream = list(each)
-                left.add(related[0], of_stream, customers.get(f"customer:{of_stream[0][6]}", ()))
-        beside = Beside(_of(own, customers), policies)
-        yield fold(own, how, beside, after=before), newest
-        before = rows[-1][1]
-
-
-def _of(
-    rows: Iterable[PlainRow], customers: dict[str, list[PlainRow]]
-) -> dict[str, Sequence[PlainRow]]:
-    """The customers of the cases in some rows."""
-    names = dict.fromkeys(f"customer:{row[6]}" for row in rows)
-    return {name: customers[name] for name in names if name in customers}
+    with keeping(of_customers) as customers:
+        for rows in some_streams(archive.rows(source.bucket, until)):
+            newest = max(newest, newest_of(rows))
+            own: list[PlainRow] = []
+            known = customers.of(customers_of(rows))
+            for stream, each in groupby(rows, key=stream_of):
+                related = links.related(stream, until)
+                if len(related) == 1:
+                    own += each
+                else:
+                    of_stream = list(each)
+                    customer = known.get(f"customer:{of_stream[0][6]}", ())
+                    left.add(related[0], of_stream, customer)
+            beside = {name: known[name] for name in customers_of(own) if name in known}
+            yield fold(own, how, Beside(beside, policies), after=before), newest
+            before = rows[-1][1]
 
 
 def some_streams(rows: Iterable[PlainRow]) -> Iterator[list[PlainRow]]:
@@ -179,16 +182,26 @@ def _made_of_families(
 ) -> Iterator[tuple[Made, Newest]]:
     archive = Archive(Path(source.archive))
     policies = read_policies(archive.rows_without_customer(until), how)
-    rows: list[PlainRow] = []
-    customers: dict[str, Sequence[PlainRow]] = {}
-    for of_stream, customer in left_in(Path(source.out), source.group, source.of):
-        rows += of_stream
-        if customer:
-            customers[customer[0][1]] = customer
-    rows.sort(key=itemgetter(1, 2))  # the streams are from several buckets
-    families = {tuple(links.related(stream, until)) for stream in set(map(stream_of, rows))}
-    beside = Beside(customers, policies, sorted(families))
-    yield fold(rows, how, beside), NOTHING
+    for some in some_families(left_in(Path(source.out), source.group, source.of)):
+        rows = [row for of_stream, _ in some for row in of_stream]
+        rows.sort(key=itemgetter(1, 2))  # the streams are from several buckets
+        customers = {customer[0][1]: customer for _, customer in some if customer}
+        families = {tuple(links.related(stream, until)) for stream in set(map(stream_of, rows))}
+        yield fold(rows, how, Beside(customers, policies, sorted(families))), NOTHING
+
+
+def some_families(families: Iterable[list[Stream]]) -> Iterator[list[Stream]]:
+    """Put lists of whole families together: EVENTS events, and more only if the last has more."""
+    some: list[Stream] = []
+    events = 0
+    for family in families:
+        some += family
+        events += sum(len(rows) for rows, _ in family)
+        if events >= filling.EVENTS:
+            yield some
+            some, events = [], 0
+    if some:
+        yield some
 
 
 # --- merges --------------------------------------------------------------------------------

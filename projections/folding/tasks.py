@@ -24,8 +24,8 @@ from casestore.system.files import read_file, sync, write_whole
 from casestore.system.garbage import fewer_collections
 from projections.engine.fold import Made
 from projections.engine.sums import Sum
-from projections.folding.left import Left
-from projections.folding.parts import writing_parts
+from projections.folding.left import Left, left_file
+from projections.folding.parts import file_of, writing_parts
 from projections.folding.sources import NOTHING, Bucket, Families, Newest, Range, made_of
 from projections.projection import Projection
 
@@ -135,6 +135,14 @@ def was_done(task: Task) -> Done | None:
     with suppress(FileNotFoundError, msgspec.DecodeError):
         data = read_file(note_of(Path(task.out), task.number), _LARGEST)
         done = msgspec.json.decode(data, type=Done)
-        if done.rows.keys() == {each.name for each in task.projections}:
+        if done.rows.keys() == {each.name for each in task.projections} and (
+            has_files(Path(task.out), done, left=done.left > 0)
+        ):
             return done
     return None
+
+
+def has_files(folder: Path, done: Done, *, left: bool = False) -> bool:
+    """Whether the files of what was done are there; `left`: that of merged streams too."""
+    files = [file_of(folder, name, done.number) for name in done.rows]
+    return all(map(Path.exists, [*files, left_file(folder, done.number)] if left else files))

@@ -112,3 +112,14 @@ def test_an_archive_of_more_writes_than_files_may_be_open(
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)),
     ).fine()
     assert one.out == casestore("export", "--stream", "case:c2").fine().out
+
+
+def test_a_manifest_that_names_another_last_event(casestore: Casestore, tmp_path: Path) -> None:
+    casestore("archive", "write", str(tmp_path / "archive")).fine()
+    file = tmp_path / "archive" / "manifest.json"
+    manifest = json.loads(file.read_text())
+    manifest["end"]["event_id"] = "00000000-0000-0000-0000-000000000000"
+    file.write_text(json.dumps(manifest))
+    ran = casestore("archive", "verify", str(tmp_path / "archive"))
+    assert ran.code == 1
+    assert "does not say what the last event is" in ran.out

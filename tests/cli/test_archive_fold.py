@@ -90,6 +90,8 @@ def test_options_that_do_not_fit(desk: Casestore, tmp_path: Path) -> None:
     assert "--master is for --engine spark" in desk(*rebuild, "--master", "local").failed(2)
     assert "--master is for --engine spark" in desk(*fold, "--master", "local").failed(2)
     assert "--out is for --engine spark" in desk(*rebuild, "--out", out).failed(2)
+    cluster = ("--engine", "spark", "--master", "spark://127.0.0.1:1")
+    assert "--master of a cluster needs --out" in desk(*rebuild, *cluster).failed(2)
     assert "is no archive" in desk("archive", "fold", out, "--out", out).failed(2)
     assert "no fold that is whole" in desk("archive", "load", archive).failed(1)
     assert not Path(out).exists()

@@ -227,3 +227,21 @@ def test_a_load_that_is_killed_leaves_the_live_tables_and_is_done_again(
         assert contents(runner) == whole
         with runner._live.tables.reading() as cursor:
             assert len(runner._live.tables.tracked(cursor)) == len(SOME)
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "broken off"])
+def test_a_file_that_somebody_took_away_is_made_again(
+    archive: Archive, tmp_path: Path, whole: bool
+) -> None:
+    fold_archive(archive, SOME, tmp_path / "whole", processes(1))
+    out = tmp_path / "fold"
+
+    def broken_off(tasks: Sequence[Task]) -> Iterator[Done]:
+        yield run(tasks[0])
+        raise KeyboardInterrupt
+
+    with suppress(KeyboardInterrupt):
+        fold_archive(archive, SOME, out, processes(1) if whole else broken_off)
+    min((out / SOME[0].name).glob("part-*")).unlink()
+    fold_archive(archive, SOME, out, processes(1))
+    assert files_in(out) == files_in(tmp_path / "whole")
