@@ -110,9 +110,9 @@ def serve(
             raise Usage("serve needs Starlette and uvicorn: pip install 'casestore[serve]'")
     _check(host, header, proxies, access_log, reveal=reveal)
     from projections.serve import guard, library, server, views_log  # noqa: PLC0415  (slow)
+    from projections.serve.live_site import Site  # noqa: PLC0415  (the same)
     from projections.serve.opened import Opened  # noqa: PLC0415  (the same)
     from projections.serve.rendering import How  # noqa: PLC0415  (the same)
-    from projections.serve.site import Site  # noqa: PLC0415  (the same)
 
     store = settings().open_store()
     chosen = tuple((name, part[name]) for name in PART if part[name])

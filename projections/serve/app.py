@@ -15,10 +15,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from projections.serve.guard import HEADERS, Guard, Refused, Request
+from projections.serve.live_site import Site, sentence
 from projections.serve.looks import plain
 from projections.serve.looks import read as read_file
 from projections.serve.rendering import CSP
-from projections.serve.site import Site, sentence
 
 T = TypeVar("T")
 _AT_ONCE = 8

@@ -12,7 +12,7 @@ from types import FrameType
 import uvicorn
 
 from projections.serve.app import application
-from projections.serve.site import Site
+from projections.serve.live_site import Site
 
 _GRACE = 1
 """Seconds for answers under way when the server ends; those to pages that listen end at once."""

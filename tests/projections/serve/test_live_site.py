@@ -20,9 +20,9 @@ from projections.pages.list_kinds import MAIN
 from projections.serve.asked import PRESENT, Address, Asked, Moment, address_of
 from projections.serve.guard import Guard
 from projections.serve.library import MOMENTS, Library
+from projections.serve.live_site import Shown, Site
 from projections.serve.opened import Opened
 from projections.serve.rendering import How
-from projections.serve.site import Shown, Site
 from projections.serve.views_log import ViewsLog
 from tests.support.pages import Read, demo_in
 
