@@ -17,7 +17,7 @@ from cli.commands.archive_fold import fold, load
 from cli.terminal.checkpoints import HELD, KEYS, read_checkpoints
 from cli.terminal.extras import with_extra
 from cli.terminal.files import whole_file
-from cli.terminal.options import settings, shared
+from cli.terminal.options import LINES_TO, ONE_STREAM, settings, shared
 from cli.terminal.output import for_people, print_object, readable
 from cli.terminal.progress import progress
 from cli.terminal.text import visible
@@ -118,14 +118,8 @@ def verify(folder: Path, held: Sequence[Path], keys: Sequence[Verifier]) -> None
 
 @archive.command()
 @DIR
-@click.option("--stream", metavar="STREAM", help="Only this one, like case:4711.")
-@click.option(
-    "--output",
-    "-o",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write a file, whole or not at all, instead of standard output.",
-)
+@ONE_STREAM
+@LINES_TO
 @shared
 def read(folder: Path, stream: str | None, output: Path | None) -> None:
     """Give the events of DIR as NDJSON again, in the order of positions.

@@ -13,7 +13,7 @@ import click
 from casestore.streams.wording import counted
 from casestore.system.files import naming, part_of
 from cli.terminal.files import check_writable
-from cli.terminal.options import Usage, settings, shared_with
+from cli.terminal.options import LINES_TO, ONE_STREAM, Usage, settings, shared_with
 from cli.terminal.text import visible
 
 
@@ -46,15 +46,9 @@ _HELP = "ndjson (the default), cloudevents, parquet, ocel or xes."
 
 
 @click.command()
-@click.option("--stream", metavar="STREAM", help="Only this one, like case:4711.")
+@ONE_STREAM
 @click.option("--reveal", is_flag=True, help="Personal text too. Needs the key file.")
-@click.option(
-    "--output",
-    "-o",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write a file, whole or not at all, instead of standard output.",
-)
+@LINES_TO
 @shared_with(tuple(_FORMATS), _HELP)
 def export(stream: str | None, reveal: bool, output: Path | None) -> None:
     """Export events as NDJSON, one a line, or in a format of other programs.

@@ -209,6 +209,17 @@ def _check_that_it_can_be_made() -> None:
     raise Usage(f"this command makes no {own.format}; leave --format out, or write json")
 
 
+ONE_STREAM = click.option("--stream", metavar="STREAM", help="Only this one, like case:4711.")
+LINES_TO = click.option(
+    "--output",
+    "-o",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a file, whole or not at all, instead of standard output.",
+)
+"""Where a command writes the lines of events, if not to standard output."""
+
+
 def destination_options(command: F) -> F:
     """Add the options that say where the output of a command goes, and how."""
     for option in (
