@@ -80,6 +80,7 @@ from casestore.streams.history import (
 from casestore.streams.kinds import State, Stream
 from casestore.streams.merged import merged_into
 from casestore.streams.policies import Policies
+from casestore.system.garbage import fewer_collections
 from casestore.system.line import Answered, Place
 from casestore.system.processes import check_process
 from casestore.telemetry.appends import appending
@@ -551,11 +552,14 @@ class CaseStore:
         """A stream's present state, through eventsourcing's repository and its cache."""
 
         def project(known: Any, events: Iterable[Any]) -> Any:
+            if known is None:
+                with fewer_collections():
+                    all_of_it: list[Recorded] = list(events)
+                    return kinds.fold(name, all_of_it) if all_of_it else None
             new: list[Recorded] = list(events)
-            if known is not None and not any(isinstance(r.event, EventCorrected) for r in new):
+            if not any(isinstance(recorded.event, EventCorrected) for recorded in new):
                 return kinds.advance(known, new)
-            if known is not None:
-                new = list(self._codec.recorded(self._recorder.stream_rows(name)))
+            new = list(self._codec.recorded(self._recorder.stream_rows(name)))
             return kinds.fold(name, new) if new else None
 
         try:
@@ -689,8 +693,9 @@ class CaseStore:
         known = rows or (at_version is not None and self._recorder.stream_rows(stream, limit=1))
         if not known:
             raise _no_stream(stream)
-        originals = list(self._decode(rows, reveal))
-        return History(stream, originals, as_of=as_of, known_at=known_at, until=until)
+        with fewer_collections():
+            originals = list(self._decode(rows, reveal))
+            return History(stream, originals, as_of=as_of, known_at=known_at, until=until)
 
     def _known_by(self, known_at: datetime) -> int:
         """The last position that was on record by a time."""
