@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
@@ -15,6 +16,7 @@ import pytest
 
 from casestore import CaseStore, StoreDamaged, StoreUnavailable
 from casestore.archive import Archive, write_archive
+from projections import PROJECTIONS
 from projections.engine import filling
 from projections.engine.runner import Runner
 from projections.folding import folding
@@ -85,6 +87,69 @@ def test_a_worker_is_killed_with_its_executor_in_mid_job_and_every_row_is_that_o
         assert len(done.parts) > 2
         load(runner._live, out)
         assert contents(runner) == whole
+
+
+def test_a_rebuild_whose_driver_is_killed_changes_no_table_and_goes_on_when_it_is_run_again(
+    spark_cluster: Cluster, postgres_schema_url: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    spark_cluster.add_workers(2 - len(spark_cluster.workers))
+    histories = Histories(postgres_schema_url, tmp_path / "store.key", 4, STREAMS)
+    histories.go_on(300)
+    with histories.store as store, Runner(store) as runner:
+        runner.rebuild()
+        before, whole = runner._live.current(), contents(runner)
+        script = (
+            "from pathlib import Path\n"
+            "from casestore import CaseStore\n"
+            "from projections import PROJECTIONS, Runner\n"
+            "from projections.folding import folding\n"
+            "from projections.folding.rebuilding import rebuild_by\n"
+            "from projections.folding.spark import spark\n"
+            "from tests.support.spark_tasks import run_two_and_gate_others\n"
+            "folding.EVENTS = 40\n"
+            f"engine = spark({spark_cluster.url!r}, 2, running=run_two_and_gate_others)\n"
+            f"with CaseStore.open({store.url!r}) as store, Runner(store) as runner:\n"
+            "    names = [each.name for each in PROJECTIONS]\n"
+            f"    rebuild_by(runner._live, names, engine, Path({str(out)!r}))\n"
+        )
+        casestore = Casestore(store.url, CASESTORE_KEY_FILE=str(tmp_path / "store.key"))
+
+        # Given a rebuild that has done two tasks and has begun others
+        gate = Gate(out)
+        with subprocess.Popen(
+            [sys.executable, "-c", script],
+            cwd=ROOT,
+            env=os.environ | {"CASESTORE_KEY_FILE": str(tmp_path / "store.key")},
+            start_new_session=True,
+        ) as job:
+            wait_until(lambda: job.poll() is not None or bool(gate.workers()), LONG)
+            wait_until(lambda: job.poll() is not None or len(notes(out)) == 2, LONG)
+            # When it is killed with its Java
+            os.killpg(job.pid, signal.SIGKILL)
+        assert job.returncode == -signal.SIGKILL
+        gate.open()
+        # Then the tables are those of before
+        assert runner._live.current() == before
+        assert contents(runner) == whole
+        # And a second one makes what is missing, and new tables
+        files = [path for note in notes(out) for path in out.glob(f"*/{note.stem}.parquet")]
+        written = [path.stat().st_mtime_ns for path in files]
+        rebuild = ("projections", "rebuild", "--engine", "spark", "--master", spark_cluster.url)
+        again = casestore.process(*rebuild, "--out", str(out))
+        again.communicate(timeout=LONG)
+        assert again.returncode == 0
+        now = runner._live.current()
+        assert all(now[name].table != before[name].table for name in before)
+        assert contents(runner) == whole
+        assert [path.stat().st_mtime_ns for path in files] == written
+        assert len(files) == 2 * len(PROJECTIONS)
+        assert len(list((out / "cases").iterdir())) > 3
+
+
+def notes(out: Path) -> list[Path]:
+    """What tells that a task was done."""
+    return list((out / "_done").glob("*.json"))
 
 
 # --- what goes wrong is told in one line ---------------------------------------------------
