@@ -287,10 +287,16 @@ class View:
                 values.append(to_microseconds(moment))
         return " AND ".join(where), values
 
-    def lookup(self, projection: Projection, column: str, ids: Collection[str]) -> Any:
-        """The rows that have one of the given ids in a column."""
+    def lookup(
+        self,
+        projection: Projection,
+        column: str,
+        ids: Collection[str],
+        row: type[Row] | None = None,
+    ) -> Any:
+        """The rows that have one of the given ids in a column. For `row` see `select`."""
         if len(ids) > MANY:
-            rows = self.select(projection, f"{column} IS NOT NULL")
+            rows = self.select(projection, f"{column} IS NOT NULL", (), row)
             return [row for row in rows if getattr(row, column) in ids]
         wanted, found = sorted(ids), []
         if column == "case_id":  # `stream` has an index, `case_id` has none
@@ -298,7 +304,7 @@ class View:
         for start in range(0, len(wanted), 400):
             some = wanted[start : start + 400]
             marks = ", ".join("?" * len(some))
-            found += self.select(projection, f"{column} IN ({marks})", some)
+            found += self.select(projection, f"{column} IN ({marks})", some, row)
         return found
 
     def upheld(self, projection: Projection) -> dict[str, bool]:

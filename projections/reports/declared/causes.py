@@ -8,8 +8,9 @@ from decimal import Decimal
 
 from casestore.events import Money
 from projections.models.cases import UPHELD
-from projections.models.findings import FINDINGS, FindingRow
-from projections.models.goodwill import GOODWILL, GoodwillRow
+from projections.models.findings import FINDINGS
+from projections.models.goodwill import GOODWILL, Ledger
+from projections.projection import Row
 from projections.query.measures import grouped, month, shifted, sums
 from projections.query.report import Answer, Line, Option, Report
 from projections.query.view import View
@@ -36,22 +37,45 @@ class CauseLine(Line, frozen=True, kw_only=True):
     """The gestures for these issues that stand, a sum for each currency."""
 
 
+class _Found(Row, frozen=True):
+    """What matters of a FindingRow."""
+
+    case_id: str
+    at: datetime
+    root_cause: str | None
+    issues: tuple[str, ...]
+    losses: tuple[str, ...]
+    given: tuple[str, ...]
+    product: str | None
+    region: str | None
+    category: str | None
+
+
+class _Given(Row, frozen=True):
+    """What matters of a GoodwillRow."""
+
+    event_id: str
+    ledger: Ledger
+    value: Money | None
+    status: str
+
+
 def _answer(view: View, *, by: str) -> Answer[CauseLine]:
     asked, zone = view.selection, view.selection.tz
     upheld = f"outcome IN ({', '.join('?' * len(UPHELD))})"
-    every: list[FindingRow] = view.chosen(FINDINGS, upheld, time=None, params=UPHELD)
+    every: list[_Found] = view.chosen(FINDINGS, upheld, time=None, params=UPHELD, row=_Found)
     rows = [row for row in every if asked.in_window(row.at)]
     of_these = {event_id for row in rows for event_id in row.given}
-    given: list[GoodwillRow] = view.lookup(GOODWILL, "event_id", of_these)
+    given: list[_Given] = view.lookup(GOODWILL, "event_id", of_these, _Given)
     by_id = {row.event_id: row for row in given if row.status == "given"}
 
-    def group(row: FindingRow) -> str | None:
+    def group(row: _Found) -> str | None:
         if by == "month":
             return month(row.at, zone)
         value: str | None = getattr(row, by)
         return value
 
-    def key(row: FindingRow) -> tuple[str | None, str | None]:
+    def key(row: _Found) -> tuple[str | None, str | None]:
         return group(row), row.root_cause
 
     before = grouped(_before(view, every), key) if by != "month" else grouped(every, key)
@@ -76,7 +100,7 @@ def _answer(view: View, *, by: str) -> Answer[CauseLine]:
     return Answer(lines, summary)
 
 
-def _before(view: View, rows: Sequence[FindingRow]) -> list[FindingRow]:
+def _before(view: View, rows: Sequence[_Found]) -> list[_Found]:
     """The findings of the period before the one that is asked about, which is as long."""
     asked = view.selection
     if asked.since is None:
@@ -94,9 +118,9 @@ def _month_before(name: str) -> str:
 def _line(
     group: str | None,
     cause: str | None,
-    rows: Sequence[FindingRow],
-    before: Sequence[FindingRow] | None,
-    given: dict[str, GoodwillRow],
+    rows: Sequence[_Found],
+    before: Sequence[_Found] | None,
+    given: dict[str, _Given],
 ) -> CauseLine:
     losses = {
         (row.case_id, issue_id): loss
