@@ -13,8 +13,9 @@ import msgspec
 from casestore import EventCorrected, EventRefused
 from casestore.streams.codec import Codec
 from casestore.streams.wording import counted
-from casestore.transfer.undo import Plan, Undone, plan_undo, refusal
+from casestore.transfer.undo import Undone, refusal
 from casestore.transfer.undo import undo as undo_import
+from casestore.transfer.undo_plan import Plan, plan_undo
 from cli.terminal.actor import read_actor
 from cli.terminal.options import Usage, settings
 from cli.terminal.output import Column, cell, for_people, print_lines, print_object, table

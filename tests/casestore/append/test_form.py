@@ -34,7 +34,8 @@ from casestore.append.form import LARGEST_APPEND, LARGEST_EVENT
 from casestore.doctor.examine import examine
 from casestore.journal.sqlite import SQLiteJournal
 from casestore.transfer.ndjson import MAX_LINE, export_lines, import_lines
-from casestore.transfer.undo import plan_undo, undo
+from casestore.transfer.undo import undo
+from casestore.transfer.undo_plan import plan_undo
 from tests.support.alter import alter
 from tests.support.notes import ANNA, T, note, opened
 from tests.support.stories import amended, issue

@@ -10,7 +10,8 @@ import pytest
 from casestore import CaseStore
 from casestore.intake.ids import message_pseudonym
 from casestore.transfer.known import StoreKnows
-from casestore.transfer.undo import plan_undo, undo
+from casestore.transfer.undo import undo
+from casestore.transfer.undo_plan import plan_undo
 from projections import reports
 from tests.support.mails import folder, into, mail, reply
 from tests.support.notes import ANNA, note

@@ -33,7 +33,8 @@ from casestore.doctor.examine import examine
 from casestore.privacy.erasure import erase, readable
 from casestore.streams.customer import STORE
 from casestore.transfer.ndjson import export_lines, import_lines
-from casestore.transfer.undo import Plan, Undone, plan_undo, undo
+from casestore.transfer.undo import Undone, undo
+from casestore.transfer.undo_plan import Plan, plan_undo
 from projections import PROJECTIONS, reports
 from projections.engine.live import LiveTables
 from projections.engine.maker import Maker

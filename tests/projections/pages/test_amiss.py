@@ -12,7 +12,8 @@ from casestore import CaseStore
 from casestore.append.request import Append
 from casestore.errors import KeyFileError
 from casestore.privacy.erasure import erase
-from casestore.transfer.undo import plan_undo, undo
+from casestore.transfer.undo import undo
+from casestore.transfer.undo_plan import plan_undo
 from tests.support.alter import alter
 from tests.support.canaries import CANARY, plant
 from tests.support.notes import ANNA, note
