@@ -43,13 +43,7 @@ from casestore.errors import (
     StreamNotFound,
     quoted,
 )
-from casestore.events import (
-    CaseMerged,
-    Event,
-    EventCorrected,
-    GestureGiven,
-    PersonalDataErased,
-)
+from casestore.events import CaseMerged, Event, EventCorrected
 from casestore.journal.answering import (
     Outage,
     WaitedLong,
@@ -87,6 +81,7 @@ from casestore.telemetry.appends import appending
 
 if TYPE_CHECKING:
     from casestore.append.decision import Decision
+    from casestore.append.together import Waiting
 
 _READ = 500
 """How many rows are read at a time, at most: few enough to stay in the processor's cache."""
@@ -399,12 +394,11 @@ class CaseStore:
             try:
                 # Several at once are an import, which had better have the lock for itself.
                 if len(appends) == 1:
-                    if attempt == 1 and not _looks_further(appends[0]):
-                        with suppress(
-                            IntegrityError
-                        ):  # the guess was wrong: decide again under the lock
+                    if attempt == 1 and not appends[0].looks_further:
+                        try:
                             return self._write_one(appends[0], optimistic=True)
-                        self._forget(appends)
+                        except IntegrityError:  # the guess was wrong: decide under the lock
+                            self._forget(appends)
                     self._warm(appends[0])
                     if attempt == 1:
                         with suppress(DecideAgain):  # what others appended was in the way
@@ -432,22 +426,27 @@ class CaseStore:
 
         Raises DecideAgain where it was not written; it may be that only others were in the way.
         """
-        from casestore.append import together  # noqa: PLC0415  (not to read)
+        from casestore.append.together import (  # noqa: PLC0415  (not to read)
+            MOST_EVENTS,
+            Asked,
+            taken_along,
+            write_together,
+        )
 
-        if append.refusal is not None or append.events > together.MOST_EVENTS:
+        if append.refusal is not None or len(append.event_ids) > MOST_EVENTS:
             return self._try_to_write([append], False, False, optimistic=optimistic)
-        mine: together.Waiting = Place(together.Asked(append, optimistic))
+        mine: Waiting = Place(Asked(append, optimistic))
         journal = self._journal_to_write()
         try:
             with journal._recorder.writing(optimistic=optimistic, place=mine) as writing:
-                others = together.taken_along(writing, append)
+                others = taken_along(writing, append)
                 if not others:
                     return self._decide_and_commit(
                         journal, writing, [append], optimistic=optimistic
                     )
                 begin = partial(self._decision, writing, lazily=True)
                 remember = partial(_remember, journal)
-                answer = together.write_together(mine, others, begin, remember)
+                answer = write_together(mine, others, begin, remember)
         except Answered:
             answer = mine.answer
         if answer is None:
@@ -467,7 +466,7 @@ class CaseStore:
     def _journal_to_write(self) -> Journal:
         """Who is at it when another thread closes the store may finish."""
         if self._clock is _now:  # any other is its caller's responsibility
-            self._recorder.check_clock(to_microseconds(_now()))
+            self._recorder.check_clock()
         return self.journal
 
     def _decision(
@@ -881,20 +880,6 @@ def _check_row(row: Sequence[Any]) -> None:
     if row[1] is None or not isinstance(row[8], int):
         raise StoreDamaged(f"what stands at position {row[0]} cannot be read")
     decode_metadata(row[9])
-
-
-def _looks_further(append: Append) -> bool:
-    """Whether the decision on an append reads more than the commit compares again under the lock.
-
-    This is so if it reads a customer's other cases or ids, a whole history, older event ids, or the
-    last time of recording. Such an append is decided under the lock at once.
-    """
-    from casestore.append.decision import ENDS_PROMISE  # noqa: PLC0415  (not to read)
-
-    if append.refusal is not None or append.older_ids or append.recorded_us is not None:
-        return True
-    further = (GestureGiven, PersonalDataErased, EventCorrected, *ENDS_PROMISE)
-    return any(isinstance(e, further) for _, events in append.batches for e in events)
 
 
 def _utc(moment: datetime | None) -> datetime | None:

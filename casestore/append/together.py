@@ -43,10 +43,10 @@ def taken_along(writing: Writing, append: Append) -> list[Waiting]:
         writing: the transaction, before it read anything.
         append: that of this thread.
     """
-    events, others = append.events, list[Waiting]()
+    events, others = len(append.event_ids), list[Waiting]()
     while events < MOST_EVENTS and (place := writing.next_in_line()) is not None:
         others.append(place)
-        events += place.work.append.events
+        events += len(place.work.append.event_ids)
     return others
 
 

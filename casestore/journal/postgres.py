@@ -358,13 +358,14 @@ class PostgresJournal(JournalRecorder):
             finally:
                 connection.rollback()
 
-    def check_clock(self, now_us: int) -> None:
+    def check_clock(self) -> None:
         """Check this machine's clock against the server's.
 
         The server is asked only if it seems to be wrong: see `Datastore.server_us`.
 
         Raises StoreUnavailable where they are more than five minutes apart.
         """
+        now_us = time.time_ns() // 1000
         server_us = self.datastore.server_us()
         if server_us is not None and abs(server_us - now_us) <= FAR_US:
             return
