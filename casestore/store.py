@@ -444,7 +444,7 @@ class CaseStore:
                     return self._decide_and_commit(
                         journal, writing, [append], optimistic=optimistic
                     )
-                begin = partial(self._decision, writing, lazily=True)
+                begin = partial(self._decision, journal, writing, lazily=True)
                 remember = partial(_remember, journal)
                 answer = write_together(mine, others, begin, remember)
         except Answered:
@@ -465,12 +465,18 @@ class CaseStore:
 
     def _journal_to_write(self) -> Journal:
         """Who is at it when another thread closes the store may finish."""
+        journal = self.journal
         if self._clock is _now:  # any other is its caller's responsibility
-            self._recorder.check_clock()
-        return self.journal
+            journal._recorder.check_clock()
+        return journal
 
     def _decision(
-        self, writing: Writing, appends: Sequence[Append], *, lazily: bool = False
+        self,
+        journal: Journal,
+        writing: Writing,
+        appends: Sequence[Append],
+        *,
+        lazily: bool = False,
     ) -> Decision:
         from casestore.append.decision import Decision  # noqa: PLC0415  (not to read)
 
@@ -480,7 +486,7 @@ class CaseStore:
             codec=self._codec,
             vault=self._vault,
             now=self._clock(),
-            cached=self._cached,
+            cached=partial(_cached, journal),
             links=self._links,
             lazily=lazily,
         )
@@ -496,7 +502,7 @@ class CaseStore:
         optimistic: bool,
     ) -> _Written:
         outcomes: list[Outcome] = []
-        decision = self._decision(writing, appends)
+        decision = self._decision(journal, writing, appends)
         for append in appends:
             try:
                 outcomes.append(decision.decide(append))
@@ -527,17 +533,10 @@ class CaseStore:
     def _warm(self, append: Append) -> None:
         """Fold the streams that are not in the cache, so that the lock is not held for it."""
         for name, _ in append.batches if append.refusal is None else ():
-            if self._cached(name) is None:
+            if _cached(self.journal, name) is None:
                 self._present(name)
 
     # --- folding ---------------------------------------------------------------------------
-
-    def _cached(self, name: str) -> Stream | None:
-        cache = self.journal.repository.cache
-        try:
-            return None if cache is None else cast(Stream, cache.get(name))
-        except KeyError:
-            return None
 
     def _forget(self, appends: Sequence[Append]) -> None:
         cache = self.journal.repository.cache
@@ -906,6 +905,14 @@ def _no_stream(name: str) -> StreamNotFound:
     error = StreamNotFound(f"there is no {name.replace(':', ' ', 1)!s} in this store; check the id")
     error.stream = name
     return error
+
+
+def _cached(journal: Journal, name: str) -> Stream | None:
+    cache = journal.repository.cache
+    try:
+        return None if cache is None else cast(Stream, cache.get(name))
+    except KeyError:
+        return None
 
 
 def _remember(journal: Journal, decision: Decision) -> None:

@@ -13,6 +13,7 @@ destroyed, no sealed part of that customer can ever be read again, and no event 
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
@@ -73,7 +74,7 @@ def drawn_salts(block: int) -> Iterator[tuple[bytes, str]]:
         block: of how many events at a time. To ask the system takes longer than to seal.
     """
     while True:
-        random = secrets.token_bytes((parts.SALT + _OWN_SALT) * block)
+        random = os.urandom((parts.SALT + _OWN_SALT) * block)
         texts = urlsafe_b64encode(random[parts.SALT * block :]).decode()
         for n in range(block):
             words = random[parts.SALT * n : parts.SALT * (n + 1)]
