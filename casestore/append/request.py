@@ -41,7 +41,7 @@ _LOOK_FURTHER = frozenset({GestureGiven, PersonalDataErased, EventCorrected, *EN
 _SAID = ("key", "source", "correlation_id", "causation_id")
 
 
-class Receipt(msgspec.Struct, frozen=True):
+class Receipt(msgspec.Struct, frozen=True, gc=False):
     """What an append recorded. Each tuple has one value for each event, in the order given."""
 
     versions: tuple[int, ...]
