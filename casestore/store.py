@@ -81,7 +81,6 @@ from casestore.telemetry.appends import appending
 
 if TYPE_CHECKING:
     from casestore.append.decision import Decision
-    from casestore.append.together import Waiting
 
 _READ = 500
 """How many rows are read at a time, at most: few enough to stay in the processor's cache."""
@@ -426,27 +425,22 @@ class CaseStore:
 
         Raises DecideAgain where it was not written; it may be that only others were in the way.
         """
-        from casestore.append.together import (  # noqa: PLC0415  (not to read)
-            MOST_EVENTS,
-            Asked,
-            taken_along,
-            write_together,
-        )
+        from casestore.append import together  # noqa: PLC0415  (not to read)
 
-        if append.refusal is not None or len(append.event_ids) > MOST_EVENTS:
+        if append.refusal is not None or len(append.event_ids) > together.MOST_EVENTS:
             return self._try_to_write([append], False, False, optimistic=optimistic)
-        mine: Waiting = Place(Asked(append, optimistic))
+        mine: together.Waiting = Place(together.Asked(append, optimistic))
         journal = self._journal_to_write()
         try:
             with journal._recorder.writing(optimistic=optimistic, place=mine) as writing:
-                others = taken_along(writing, append)
+                others = together.taken_along(writing, append)
                 if not others:
                     return self._decide_and_commit(
                         journal, writing, [append], optimistic=optimistic
                     )
                 begin = partial(self._decision, journal, writing, lazily=True)
                 remember = partial(_remember, journal)
-                answer = write_together(mine, others, begin, remember)
+                answer = together.write_together(mine, others, begin, remember)
         except Answered:
             answer = mine.answer
         if answer is None:
@@ -478,9 +472,9 @@ class CaseStore:
         *,
         lazily: bool = False,
     ) -> Decision:
-        from casestore.append.decision import Decision  # noqa: PLC0415  (not to read)
+        from casestore.append import decision  # noqa: PLC0415  (not to read)
 
-        return Decision(
+        return decision.Decision(
             writing,
             appends,
             codec=self._codec,
