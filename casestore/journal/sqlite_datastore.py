@@ -311,14 +311,12 @@ class Datastore(SQLiteDatastore):
             writer = self._connected_writer()
             if writer.in_transaction:  # that of an owner that is gone
                 writer.rollback()
-            cursor = writer.cursor()
-            self._begin(writer, cursor, begun)
+            return writer, self._begin(writer, begun)
         except BaseException:
             if place is not None:
                 self.line.leave(place)
             self._end_turn()
             raise
-        return writer, cursor
 
     def _check_usable(self) -> None:
         check_process(self._pid)
@@ -362,13 +360,13 @@ class Datastore(SQLiteDatastore):
         return self._writer
 
     @staticmethod
-    def _begin(writer: Connected, cursor: sqlite3.Cursor, begun: float) -> None:
+    def _begin(writer: Connected, begun: float) -> sqlite3.Cursor:
         waited = time.monotonic() - begun > 1  # then what is left of LOCK_TIMEOUT is shorter
         try:
             if waited:
                 left = max(0, begun + LOCK_TIMEOUT - time.monotonic())
                 writer.execute(f"PRAGMA busy_timeout = {left * 1000:.0f}")
-            cursor.execute("BEGIN IMMEDIATE")
+            return writer.cursor().execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
             raise not_written(error, writer) from error
         finally:
@@ -406,11 +404,9 @@ class Datastore(SQLiteDatastore):
             if self._writer is not None and self._writer.in_transaction:
                 self._end_transaction(self._writer)
         finally:
-            try:
+            with suppress(RuntimeError):  # "cannot release un-acquired lock": it is free
                 while True:
                     self._turn.release()
-            except RuntimeError:  # "cannot release un-acquired lock": it is free
-                pass
             self._waiting.pop(get_ident(), None)
             self.line.ring()
         if self.pool.closed:
