@@ -43,13 +43,7 @@ from casestore.errors import (
     StreamNotFound,
     quoted,
 )
-from casestore.events import (
-    CaseMerged,
-    Event,
-    EventCorrected,
-    GestureGiven,
-    PersonalDataErased,
-)
+from casestore.events import CaseMerged, Event, EventCorrected
 from casestore.journal.answering import (
     Outage,
     WaitedLong,
@@ -399,12 +393,11 @@ class CaseStore:
             try:
                 # Several at once are an import, which had better have the lock for itself.
                 if len(appends) == 1:
-                    if attempt == 1 and not _looks_further(appends[0]):
-                        with suppress(
-                            IntegrityError
-                        ):  # the guess was wrong: decide again under the lock
+                    if attempt == 1 and not appends[0].looks_further:
+                        try:
                             return self._write_one(appends[0], optimistic=True)
-                        self._forget(appends)
+                        except IntegrityError:  # the guess was wrong: decide under the lock
+                            self._forget(appends)
                     self._warm(appends[0])
                     if attempt == 1:
                         with suppress(DecideAgain):  # what others appended was in the way
@@ -434,7 +427,7 @@ class CaseStore:
         """
         from casestore.append import together  # noqa: PLC0415  (not to read)
 
-        if append.refusal is not None or append.events > together.MOST_EVENTS:
+        if append.refusal is not None or len(append.event_ids) > together.MOST_EVENTS:
             return self._try_to_write([append], False, False, optimistic=optimistic)
         mine: together.Waiting = Place(together.Asked(append, optimistic))
         journal = self._journal_to_write()
@@ -445,7 +438,7 @@ class CaseStore:
                     return self._decide_and_commit(
                         journal, writing, [append], optimistic=optimistic
                     )
-                begin = partial(self._decision, writing, lazily=True)
+                begin = partial(self._decision, journal, writing, lazily=True)
                 remember = partial(_remember, journal)
                 answer = together.write_together(mine, others, begin, remember)
         except Answered:
@@ -466,22 +459,28 @@ class CaseStore:
 
     def _journal_to_write(self) -> Journal:
         """Who is at it when another thread closes the store may finish."""
+        journal = self.journal
         if self._clock is _now:  # any other is its caller's responsibility
-            self._recorder.check_clock(to_microseconds(_now()))
-        return self.journal
+            journal._recorder.check_clock()
+        return journal
 
     def _decision(
-        self, writing: Writing, appends: Sequence[Append], *, lazily: bool = False
+        self,
+        journal: Journal,
+        writing: Writing,
+        appends: Sequence[Append],
+        *,
+        lazily: bool = False,
     ) -> Decision:
-        from casestore.append.decision import Decision  # noqa: PLC0415  (not to read)
+        from casestore.append import decision  # noqa: PLC0415  (not to read)
 
-        return Decision(
+        return decision.Decision(
             writing,
             appends,
             codec=self._codec,
             vault=self._vault,
             now=self._clock(),
-            cached=self._cached,
+            cached=partial(_cached, journal),
             links=self._links,
             lazily=lazily,
         )
@@ -497,7 +496,7 @@ class CaseStore:
         optimistic: bool,
     ) -> _Written:
         outcomes: list[Outcome] = []
-        decision = self._decision(writing, appends)
+        decision = self._decision(journal, writing, appends)
         for append in appends:
             try:
                 outcomes.append(decision.decide(append))
@@ -528,17 +527,10 @@ class CaseStore:
     def _warm(self, append: Append) -> None:
         """Fold the streams that are not in the cache, so that the lock is not held for it."""
         for name, _ in append.batches if append.refusal is None else ():
-            if self._cached(name) is None:
+            if _cached(self.journal, name) is None:
                 self._present(name)
 
     # --- folding ---------------------------------------------------------------------------
-
-    def _cached(self, name: str) -> Stream | None:
-        cache = self.journal.repository.cache
-        try:
-            return None if cache is None else cast(Stream, cache.get(name))
-        except KeyError:
-            return None
 
     def _forget(self, appends: Sequence[Append]) -> None:
         cache = self.journal.repository.cache
@@ -883,20 +875,6 @@ def _check_row(row: Sequence[Any]) -> None:
     decode_metadata(row[9])
 
 
-def _looks_further(append: Append) -> bool:
-    """Whether the decision on an append reads more than the commit compares again under the lock.
-
-    This is so if it reads a customer's other cases or ids, a whole history, older event ids, or the
-    last time of recording. Such an append is decided under the lock at once.
-    """
-    from casestore.append.decision import ENDS_PROMISE  # noqa: PLC0415  (not to read)
-
-    if append.refusal is not None or append.older_ids or append.recorded_us is not None:
-        return True
-    further = (GestureGiven, PersonalDataErased, EventCorrected, *ENDS_PROMISE)
-    return any(isinstance(e, further) for _, events in append.batches for e in events)
-
-
 def _utc(moment: datetime | None) -> datetime | None:
     if moment is None:
         return None
@@ -921,6 +899,14 @@ def _no_stream(name: str) -> StreamNotFound:
     error = StreamNotFound(f"there is no {name.replace(':', ' ', 1)!s} in this store; check the id")
     error.stream = name
     return error
+
+
+def _cached(journal: Journal, name: str) -> Stream | None:
+    cache = journal.repository.cache
+    try:
+        return None if cache is None else cast(Stream, cache.get(name))
+    except KeyError:
+        return None
 
 
 def _remember(journal: Journal, decision: Decision) -> None:

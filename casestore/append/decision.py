@@ -17,7 +17,7 @@ from casestore.append.families import CaseLinks, Families
 from casestore.append.form import check_ids, check_plain, check_sizes
 from casestore.append.given import given_to
 from casestore.append.repeated import on_record
-from casestore.append.request import Append, Receipt, event_id
+from casestore.append.request import ENDS_PROMISE, Append, Receipt, event_id
 from casestore.append.same_person import same_as
 from casestore.errors import (
     CaseStoreError,
@@ -37,17 +37,12 @@ from casestore.events import (
     GestureGiven,
     HoldPlaced,
     PersonalDataErased,
-    PromiseKept,
-    PromiseReleased,
-    PromiseRenegotiated,
-    PromiseWithdrawn,
 )
 from casestore.events.markers import as_named, cases_named
 from casestore.journal.clocks import FAR_US, recording_time
 from casestore.journal.recorder import DecideAgain, Survey, Writing
 from casestore.journal.rows import KeyRow, Row
-from casestore.keys.parts import SALT
-from casestore.keys.vault import UNSEALED, Vault, drawn, drawn_text
+from casestore.keys.vault import UNSEALED, Vault, drawn_salts
 from casestore.policy.authority import GoodwillLimits
 from casestore.streams import kinds
 from casestore.streams.case import Case
@@ -63,20 +58,15 @@ from casestore.streams.history import (
     to_microseconds,
 )
 from casestore.streams.kinds import Stream
+from casestore.system.once import once
 
 _NO_OTHERS: dict[str, Any] = {}
-ENDS_PROMISE = (PromiseKept, PromiseRenegotiated, PromiseReleased, PromiseWithdrawn)
-"""Events that end or move a promise. Their check needs the other cases of the family: one of them
-may have ended the promise already."""
 _ABOUT_WORDS = (ErasureRequested, PersonalDataErased, HoldPlaced)
 """Events on a customer that are about what is on record of them, were it all voided."""
 _REGISTER = frozenset({CaseOpened, *_ABOUT_WORDS})
 """Events before which the store may have to register the customer."""
 _ASK_FURTHER = frozenset({CaseOpened, CaseMerged, CustomerMerged, GestureGiven, *ENDS_PROMISE})
 """Events whose check needs more than their stream, and the cases that they name."""
-_STATE_SALT = 18
-"""Random bytes for the salt in an event's metadata, which is of 24 characters."""
-_NOTED = ("CaseMerged", "CaseOpened", "CustomerMerged")
 
 
 class Decision:
@@ -111,38 +101,22 @@ class Decision:
         self.vault = vault
         self.now, self.now_us = now, to_microseconds(now)
         self.cached = cached
+        self.links = links
         self.streams: dict[str, Stream] = {}
         self.rows: list[Row] = []
-        self.noted: dict[str, list[Row]] = {topic: [] for topic in _NOTED}
+        self.noted: dict[str, list[Row]] = {
+            "CaseMerged": [],
+            "CaseOpened": [],
+            "CustomerMerged": [],
+        }
         """The rows of some topics, which are among `rows`."""
         self.recorded_us = 0
         self.imported = self.trusted = self.remembered = False
-        block = min(len(appends), 1000)
-        self.salts, self.state_salts = drawn(SALT, block), drawn_text(_STATE_SALT, block)
-        # A weak reference, so that no reference cycle keeps `writing` alive. If a signal handler
-        # raises at a bad moment, `writing` ends its transaction only when it is collected.
-        itself = proxy(self)
-        self.families = Families(
-            writing,
-            self.rows,
-            self.noted["CaseMerged"],
-            links=links,
-            codec=codec,
-            case=lambda case_id: cast(Case, itself._stream(f"case:{case_id}").state),
-        )
-        self.customers = Customers(
-            writing,
-            self.noted,
-            codec=codec,
-            stream=lambda name: itself._stream(name),  # noqa: PLW0108  (a method would be strong)
-        )
-        names, corrected = _names(appends)
-        self.customers.corrected = [
-            each.removeprefix("customer:") for each in corrected if each.startswith("customer:")
-        ]
-        known = {n: stream for n in names if (stream := cached(n)) is not None}
-        customers = _customers(appends, known) if vault.is_sealed else ()
+        self.salts = drawn_salts(min(len(appends), 1000))
         tried = [append for append in appends if append.refusal is None]
+        names, self.corrected = _names(tried)
+        known = {n: stream for n in names if (stream := cached(n)) is not None}
+        customers = _customers(tried, known) if vault.is_sealed else ()
         ids = [each for append in tried for each in (*append.event_ids, *append.older_ids)]
         survey: Survey = writing.survey(list(names), ids, customers)
         self.found = dict(survey.found)
@@ -150,8 +124,40 @@ class Decision:
         self.keys = dict(self.stored_keys)
         self.last_us = survey.last_recorded_us
         self.heads = {name: survey.heads.get(name, 0) for name in names}
-        for name in () if lazily else names.keys() - corrected:  # read when they are corrected
-            self.streams[name] = self._up_to_date(name, known.get(name), self.heads[name])
+        for name in () if lazily else names:
+            if name not in self.corrected:  # that are read when they are corrected
+                self.streams[name] = self._up_to_date(name, known.get(name), self.heads[name])
+
+    @once
+    def families(self) -> Families:
+        """The families of cases, with what this commit adds."""
+        # A weak reference, so that no reference cycle keeps `writing` alive. If a signal handler
+        # raises at a bad moment, `writing` ends its transaction only when it is collected.
+        itself = proxy(self)
+        return Families(
+            self.writing,
+            self.rows,
+            self.noted["CaseMerged"],
+            links=self.links,
+            codec=self.codec,
+            case=lambda case_id: cast(Case, itself._stream(f"case:{case_id}").state),
+        )
+
+    @once
+    def customers(self) -> Customers:
+        """What is on record of customers besides their own streams, with what this commit adds."""
+        itself = proxy(self)
+        return Customers(
+            self.writing,
+            self.noted,
+            codec=self.codec,
+            stream=lambda name: itself._stream(name),  # noqa: PLW0108  (a method would be strong)
+            corrected=[
+                each.removeprefix("customer:")
+                for each in self.corrected
+                if each.startswith("customer:")
+            ],
+        )
 
     def _up_to_date(self, name: str, known: Stream | None, head: int) -> Stream:
         if head == 0:
@@ -229,21 +235,21 @@ class Decision:
             positions: the positions that the commit gave to the rows, in their order.
         """
         rows = [self.found[each] for each in append.event_ids]
-        given = {row.event_id: at for row, at in zip(self.rows, positions, strict=True)}
+        given = dict(zip([row.event_id for row in self.rows], positions, strict=True))
         return Receipt(
-            tuple(row.version for row in rows),
-            tuple(given.get(row.event_id) or row.position for row in rows),
+            tuple([row.version for row in rows]),
+            tuple([given.get(row.event_id) or row.position for row in rows]),
             tuple(append.event_ids),
         )
 
     def _decide(self, append: Append) -> None:
-        first = append.batches[0][0]
-        at = self._stream(first).version
-        if append.expected_version is not None and append.expected_version != at:
-            raise ConcurrencyConflict(
-                f"{first} is at version {at}, not {append.expected_version}; reload it, decide "
-                "again, and append again"
-            )
+        if append.expected_version is not None:
+            first = append.batches[0][0]
+            if append.expected_version != (at := self._stream(first).version):
+                raise ConcurrencyConflict(
+                    f"{first} is at version {at}, not {append.expected_version}; reload it, decide "
+                    "again, and append again"
+                )
         if not append.imported:  # what is on record elsewhere can be moved here as it is
             for name, text in append.said():
                 check_plain(name, text)
@@ -361,13 +367,13 @@ class Decision:
         customer_id = kinds.customer_of(stream, event)
         personal = self.codec.personal(event)
         part: bytes | None = None
+        salt, own_salt = next(self.salts)
         if personal:
             key = self.keys.get(customer_id or "") or self._key(cast(str, customer_id))
-            salt = next(self.salts)
             part = self.vault.seal(personal, key, name, version, topic, salt=salt)
         metadata = encode_metadata(
             Metadata(
-                next(self.state_salts),
+                own_salt,
                 said.key,
                 said.events,
                 tuple(personal),
@@ -607,8 +613,6 @@ def _names(appends: Sequence[Append]) -> tuple[dict[str, None], set[str]]:
     names: dict[str, None] = {}
     corrected: set[str] = set()
     for append in appends:
-        if append.refusal is not None:
-            continue
         for stream, events in append.batches:
             if stream not in names and isinstance(events[0], EventCorrected):
                 corrected.add(stream)
@@ -623,8 +627,6 @@ def _customers(appends: Sequence[Append], known: dict[str, Stream]) -> list[str]
     """The customers whose data keys the commit may need, as far as remembered states tell."""
     found: dict[str, None] = {}
     for append in appends:
-        if append.refusal is not None:
-            continue
         for name, events in append.batches:
             stream = known.get(name)
             for event in events:

@@ -58,6 +58,8 @@ class Customers:
         noted: the rows of CaseOpened and CustomerMerged that the same commit will write, by topic.
         codec: the store's codec.
         stream: gives a stream at present by its name.
+        corrected: the customers whose streams the commit corrects. Their cases are looked up at
+            once.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Customers:
         *,
         codec: Codec,
         stream: Callable[[str], Stream],
+        corrected: Sequence[str],
     ) -> None:
         self._writing = writing
         self._noted = noted
@@ -74,8 +77,7 @@ class Customers:
         self._stream = stream
         self._merges: list[Row] | None = None
         self._openings: dict[str, list[Row]] = {}
-        self.corrected: Sequence[str] = ()
-        """The customers whose streams the commit corrects: their cases are looked up at once."""
+        self._corrected = corrected
 
     def merges(self) -> list[Row]:
         """The rows of all CustomerMerged."""
@@ -102,7 +104,7 @@ class Customers:
     def _recorded_openings(self, customer_id: str) -> Sequence[Row]:
         if customer_id not in self._openings:
             found: defaultdict[str, list[Row]] = defaultdict(list)
-            asked = {customer_id, *self.corrected}
+            asked = {customer_id, *self._corrected}
             for row in self._writing.openings_of(sorted(asked)):
                 found[cast(str, row.customer_id)].append(row)
             self._openings.update((each, found[each]) for each in asked)

@@ -44,7 +44,7 @@ def checked_batches(given: Any) -> Batches:
     """
     try:
         batches = [
-            (_as_str(stream) if isinstance(stream, str) else stream, tuple(events))
+            (stream if type(stream) is str else _as_str(stream), tuple(events))
             for stream, events in given
         ]
     except (TypeError, ValueError):
@@ -71,7 +71,7 @@ def checked_text(what: str, given: Any) -> str:
             f"{what} must be text of 1 to 200 characters without control characters or lone "
             f"surrogates, not {quoted(given, 60)}"
         )
-    return _as_str(given)
+    return given if type(given) is str else _as_str(given)
 
 
 def check_plain(what: str, text: str) -> None:
@@ -80,9 +80,9 @@ def check_plain(what: str, text: str) -> None:
         raise EventRefused(f"{what} has {_NOT_PLAIN.format(ascii(text)[:200])}")
 
 
-def _as_str(given: str) -> str:
-    """A text as a plain str. It may be of a subclass, like a member of StrEnum or a numpy.str_."""
-    return given if type(given) is str else str.__str__(given)
+def _as_str(given: Any) -> Any:
+    """A text of a subclass of str, like a member of StrEnum or a numpy.str_, as a plain str."""
+    return str.__str__(given) if isinstance(given, str) else given
 
 
 def check_number(what: str, given: Any, least: int = 0) -> None:

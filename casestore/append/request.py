@@ -16,7 +16,16 @@ from casestore.append.form import (
     checked_text,
 )
 from casestore.errors import CaseStoreError
-from casestore.events import Event
+from casestore.events import (
+    Event,
+    EventCorrected,
+    GestureGiven,
+    PersonalDataErased,
+    PromiseKept,
+    PromiseReleased,
+    PromiseRenegotiated,
+    PromiseWithdrawn,
+)
 
 NAMESPACE = UUID("5f0c3b1e-54d1-5d0a-9d3c-0a4b7f6e2c11")
 """casestore's namespace for the UUIDs of events that are made from keys."""
@@ -25,10 +34,14 @@ _VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 """The digit of a UUID that tells its variant, by the digit of the hash in its place."""
 
 
+ENDS_PROMISE = (PromiseKept, PromiseRenegotiated, PromiseReleased, PromiseWithdrawn)
+"""Events that end or move a promise. Their check needs the other cases of the family: one of them
+may have ended the promise already."""
+_LOOK_FURTHER = frozenset({GestureGiven, PersonalDataErased, EventCorrected, *ENDS_PROMISE})
 _SAID = ("key", "source", "correlation_id", "causation_id")
 
 
-class Receipt(msgspec.Struct, frozen=True):
+class Receipt(msgspec.Struct, frozen=True, gc=False):
     """What an append recorded. Each tuple has one value for each event, in the order given."""
 
     versions: tuple[int, ...]
@@ -96,6 +109,21 @@ class Append(msgspec.Struct, kw_only=True):
     def events(self) -> int:
         """How many events it has."""
         return sum(len(events) for _, events in self.batches)
+
+    @property
+    def looks_further(self) -> bool:
+        """Whether the decision on it reads more than the commit compares again under the lock.
+
+        This is so if it reads a customer's other cases or ids, a whole history, older event ids, or
+        the last time of recording. Such an append is decided under the lock at once.
+        """
+        if self.refusal is not None or self.older_ids or self.recorded_us is not None:
+            return True
+        for _, events in self.batches:
+            for event in events:
+                if type(event) in _LOOK_FURTHER:
+                    return True
+        return False
 
     def said(self) -> list[tuple[str, str]]:
         """The texts that the caller gave about it, by their names."""

@@ -43,10 +43,11 @@ def taken_along(writing: Writing, append: Append) -> list[Waiting]:
         writing: the transaction, before it read anything.
         append: that of this thread.
     """
-    events, others = append.events, list[Waiting]()
+    others: list[Waiting] = []
+    events = len(append.event_ids)
     while events < MOST_EVENTS and (place := writing.next_in_line()) is not None:
         others.append(place)
-        events += place.work.append.events
+        events += len(place.work.append.event_ids)
     return others
 
 

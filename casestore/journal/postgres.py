@@ -95,19 +95,21 @@ CREATE OR REPLACE FUNCTION {schema}.casestore_append(
     customers text[], event_ids uuid[], recorded bigint[], metadatas bytea[]
 ) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
 DECLARE
+    holds boolean := true;
     before bigint;
     back integer;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('casestore:{schema}', 4711));
-    IF EXISTS (
-        SELECT FROM unnest(told_streams, told_heads) AS told (stream, head)
-        WHERE head <> coalesce((
-            SELECT originator_version FROM {schema}.stored_events WHERE originator_id = stream
-            ORDER BY originator_version DESC LIMIT 1), 0)
-    ) OR EXISTS (
-        SELECT FROM unnest(told_keys) AS told (key)
-        WHERE NOT EXISTS (SELECT FROM {schema}.customer_keys WHERE key_id = key)
-    ) THEN
+    FOR n IN 1 .. cardinality(told_streams) LOOP
+        holds := holds AND told_heads[n] = coalesce((
+            SELECT originator_version FROM {schema}.stored_events
+            WHERE originator_id = told_streams[n] ORDER BY originator_version DESC LIMIT 1), 0);
+    END LOOP;
+    FOR n IN 1 .. cardinality(told_keys) LOOP
+        holds := holds AND EXISTS (
+            SELECT FROM {schema}.customer_keys WHERE key_id = told_keys[n]);
+    END LOOP;
+    IF NOT holds THEN
         RAISE EXCEPTION 'a stream moved on, or a key was destroyed'
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
@@ -167,7 +169,11 @@ BEGIN
     IF current_setting('synchronous_standby_names') = '' THEN
         PERFORM set_config('synchronous_commit', 'off', true);
         COMMIT;
-        PERFORM pg_logical_emit_message(true, 'casestore', '');
+        IF current_setting('server_version_num')::integer >= 170000 THEN
+            PERFORM pg_logical_emit_message(false, 'casestore', '', true);
+        ELSE
+            PERFORM pg_logical_emit_message(true, 'casestore', '');
+        END IF;
     END IF;
 END
 $$;
@@ -358,13 +364,14 @@ class PostgresJournal(JournalRecorder):
             finally:
                 connection.rollback()
 
-    def check_clock(self, now_us: int) -> None:
+    def check_clock(self) -> None:
         """Check this machine's clock against the server's.
 
         The server is asked only if it seems to be wrong: see `Datastore.server_us`.
 
         Raises StoreUnavailable where they are more than five minutes apart.
         """
+        now_us = time.time_ns() // 1000
         server_us = self.datastore.server_us()
         if server_us is not None and abs(server_us - now_us) <= FAR_US:
             return

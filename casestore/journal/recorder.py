@@ -155,11 +155,8 @@ class JournalRecorder(Questions, ApplicationRecorder, ABC):
                 backend can do so. Then the context raises Answered instead of beginning.
         """
 
-    def check_clock(self, now_us: int) -> None:
+    def check_clock(self) -> None:
         """Check this machine's clock against the database server's, where there is one.
-
-        Args:
-            now_us: what this machine's clock says, in microseconds since 1970.
 
         Raises StoreUnavailable where they are more than five minutes apart.
         """
@@ -221,7 +218,7 @@ class JournalRecorder(Questions, ApplicationRecorder, ABC):
     ) -> Sequence[int] | None:
         """Insert, as eventsourcing asks. What a plain StoredEvent lacks gets a default value."""
         now = time.time_ns() // 1000
-        self.check_clock(now)
+        self.check_clock()
         with self.writing() as writing:
             now = recording_time(now, writing.survey((), (), ()).last_recorded_us)
             return writing.commit([_row(event, now) for event in stored_events])

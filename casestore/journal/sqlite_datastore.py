@@ -240,6 +240,7 @@ class Datastore(SQLiteDatastore):
         super().__init__(str(path), originator_id_type="text")
         self.pool.close()
         self.path = path
+        self._path = os.fspath(path)  # asked about by each append, and a Path takes longer
         self.pool = self._own = _Pool(path, create=create, lasting=lasting)
         self._file: tuple[int, int] | None = None
         self._is_replaced = False
@@ -310,8 +311,7 @@ class Datastore(SQLiteDatastore):
             writer = self._connected_writer()
             if writer.in_transaction:  # that of an owner that is gone
                 writer.rollback()
-            self._begin(writer, begun)
-            return writer, writer.cursor()
+            return writer, self._begin(writer, begun)
         except BaseException:
             if place is not None:
                 self.line.leave(place)
@@ -336,7 +336,7 @@ class Datastore(SQLiteDatastore):
 
         What is appended to a file that was deleted or replaced is lost when it is closed.
         """
-        found = identity(self.path)
+        found = identity(self._path)
         if self._file is None:
             self._file = found
         elif found != self._file or self._is_replaced:
@@ -360,13 +360,13 @@ class Datastore(SQLiteDatastore):
         return self._writer
 
     @staticmethod
-    def _begin(writer: Connected, begun: float) -> None:
+    def _begin(writer: Connected, begun: float) -> sqlite3.Cursor:
         waited = time.monotonic() - begun > 1  # then what is left of LOCK_TIMEOUT is shorter
         try:
             if waited:
                 left = max(0, begun + LOCK_TIMEOUT - time.monotonic())
                 writer.execute(f"PRAGMA busy_timeout = {left * 1000:.0f}")
-            writer.execute("BEGIN IMMEDIATE")
+            return writer.cursor().execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
             raise not_written(error, writer) from error
         finally:

@@ -13,6 +13,7 @@ destroyed, no sealed part of that customer can ever be read again, and no event 
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
@@ -51,42 +52,33 @@ __all__ = [
     "UNSEALED",
     "Vault",
     "create_key_file",
-    "drawn",
-    "drawn_text",
+    "drawn_salts",
     "kek_id",
     "key_file_for",
     "load_key_file",
 ]
 
 
-def drawn(size: int, block: int) -> Iterator[bytes]:
-    """Random bytes, `size` at a time, without end.
+_OWN_SALT = 18
+"""Random bytes for the salt in an event's metadata."""
+
+
+def drawn_salts(block: int) -> Iterator[tuple[bytes, str]]:
+    """The two salts of each event, without end: that of its words, 16 bytes; and that of its
+    metadata, 24 characters of the URL-safe alphabet of base64 (RFC 4648, section 5).
 
     Do not use one iterator for more than one commit: a process that is forked between two commits
     would give the same bytes as its parent.
 
     Args:
-        size: how many bytes to give.
-        block: how often to give some before the system is asked again; to ask takes longer than to
-            seal.
+        block: of how many events at a time. To ask the system takes longer than to seal.
     """
     while True:
-        random = secrets.token_bytes(size * block)
-        for start in range(0, len(random), size):
-            yield random[start : start + size]
-
-
-def drawn_text(size: int, block: int) -> Iterator[str]:
-    """Random text in the URL-safe alphabet of base64 (RFC 4648, section 5), as `drawn` gives bytes.
-
-    Args:
-        size: random bytes of each text, a multiple of 3: 4 characters for every 3.
-        block: how many texts to make at a time.
-    """
-    for random in drawn(size * block, 1):
-        text, each = urlsafe_b64encode(random).decode(), size // 3 * 4
-        for start in range(0, len(text), each):
-            yield text[start : start + each]
+        random = os.urandom((parts.SALT + _OWN_SALT) * block)
+        texts = urlsafe_b64encode(random[parts.SALT * block :]).decode()
+        for n in range(block):
+            words = random[parts.SALT * n : parts.SALT * (n + 1)]
+            yield words, texts[24 * n : 24 * (n + 1)]
 
 
 class Vault:
@@ -186,8 +178,8 @@ class Vault:
             personal: the Personal fields that the event has, by name.
             key: the customer's data key; None in an unsealed store.
             stream, version, topic: of the event.
-            salt: 16 random bytes of the event's own (see `drawn`), which keep its words from being
-                guessed, and make the nonce one that was never used with this key before.
+            salt: 16 random bytes of the event's own (see `drawn_salts`), which keep its words from
+                being guessed, and make the nonce one that was never used with this key before.
 
         Raises:
             KeyFileError: the key file is missing, or has not the right key.

@@ -77,7 +77,7 @@ from casestore.streams.promise_state import PromiseState, promise_state
 from casestore.streams.standing import Standing, stand
 
 
-class Reply(msgspec.Struct, frozen=True):
+class Reply(msgspec.Struct, frozen=True, gc=False):
     """A reply and whether it is known not to have arrived."""
 
     sent_at: datetime
@@ -89,14 +89,14 @@ class Reply(msgspec.Struct, frozen=True):
     """When the latest news of its delivery happened."""
 
 
-class Keeping(msgspec.Struct, frozen=True):
+class Keeping(msgspec.Struct, frozen=True, gc=False):
     """A report that a promise was kept: when, and by what."""
 
     at: datetime
     by: Ref | None = None
 
 
-class Promise(msgspec.Struct, frozen=True):
+class Promise(msgspec.Struct, frozen=True, gc=False):
     """A promise and what became of it. Whether it is late depends on the time asked for: see
     `Case.promise_state`."""
 
@@ -113,7 +113,7 @@ class Promise(msgspec.Struct, frozen=True):
     renegotiations: int = 0
 
 
-class Gesture(msgspec.Struct, frozen=True):
+class Gesture(msgspec.Struct, frozen=True, gc=False):
     """A gesture of goodwill."""
 
     kind: str
@@ -122,7 +122,7 @@ class Gesture(msgspec.Struct, frozen=True):
     status: Literal["given", "declined", "reversed"] = "given"
 
 
-class Case(Standing, frozen=True, kw_only=True):
+class Case(Standing, frozen=True, kw_only=True, gc=False):
     """The state of a case. `Case(case_id=...)` is a case without events."""
 
     case_id: str

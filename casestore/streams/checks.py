@@ -45,7 +45,7 @@ Ids = Mapping[str, AbstractSet[str]]
 """The ids that a stream holds, by kind."""
 
 
-class Context(msgspec.Struct, frozen=True):
+class Context(msgspec.Struct, frozen=True, gc=False):
     """What a check needs to know beyond the stream's own state. It is read under the write lock.
 
     If a value is None, the checks that need it are skipped. A replay of a history does this.

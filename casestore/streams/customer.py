@@ -38,7 +38,7 @@ STORE = unchecked(Actor, kind="system", id="casestore")
 """The actor of a registration that the store adds because nobody registered the customer."""
 
 
-class Customer(msgspec.Struct, frozen=True, kw_only=True):
+class Customer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The state of a customer. `Customer(customer_id=...)` is a customer without events."""
 
     customer_id: str

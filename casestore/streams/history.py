@@ -106,7 +106,7 @@ class Cursor(NamedTuple):
 _CURSOR = re.compile(r"([0-9]{1,19}):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):([0-9]{1,19})")
 
 
-class Metadata(msgspec.Struct, frozen=True, omit_defaults=True):
+class Metadata(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What an append says about its events. It is stored with each event, as exact JSON bytes."""
 
     salt: str | None = None

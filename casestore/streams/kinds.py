@@ -59,8 +59,11 @@ KINDS: dict[str, Kind] = {
 }
 
 
-class Stream(msgspec.Struct, frozen=True):
-    """A stream's state at a version, folded in the order of recording. Checks of appends use it."""
+class Stream(msgspec.Struct, frozen=True, gc=False):
+    """A stream's state at a version, folded in the order of recording. Checks of appends use it.
+
+    Nothing in it or in its state refers back to it, so the garbage collector need not track them.
+    """
 
     id: str
     version: int

@@ -44,7 +44,7 @@ STANDING = (
 """The events that change the standing of a case."""
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class Standing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The standing of a case. `Standing()` is that of a case without events."""
 
     status: Literal["open", "closed"] | None = None

@@ -114,8 +114,8 @@ class Line(Generic[Work, Answer]):
     def next(self) -> Place[Work, Answer] | None:
         """Take the work of the first in the line along. Only whoever has the turn may do so."""
         try:
-            return self._places.popleft()
-        except IndexError:
+            return self._places.popleft() if self._places else None
+        except IndexError:  # it went, just now
             return None
 
     def ring(self) -> None:

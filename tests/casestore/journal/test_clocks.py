@@ -6,6 +6,7 @@ did: by any way of asking.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
@@ -205,6 +206,8 @@ class Machine(datetime):
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Machine]]:
     monkeypatch.setattr("casestore.store.datetime", Machine)
+    right = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: right() + Machine.off // MINUTE * 60 * 10**9)
     yield Machine
     Machine.off = timedelta()
 

@@ -19,7 +19,7 @@ from casestore import (
     StoreDamaged,
 )
 from casestore.journal.rows import KeyRow
-from casestore.keys.vault import Vault, create_key_file, drawn, kek_id, load_key_file
+from casestore.keys.vault import Vault, create_key_file, drawn_salts, kek_id, load_key_file
 from casestore.transfer.ndjson import export_lines
 from tests.support.canaries import CANARY, plant
 from tests.support.notes import ANNA, T, note, opened
@@ -263,7 +263,7 @@ def test_errors_never_hold_personal_text(store: CaseStore) -> None:
 
 
 def test_salts_are_drawn_in_blocks_and_never_repeat() -> None:
-    salts = drawn(12, 7)
-    seen = {next(salts) for _ in range(1000)}
-    assert len(seen) == 1000
-    assert {len(each) for each in seen} == {12}
+    salts = drawn_salts(7)
+    seen = [next(salts) for _ in range(1000)]
+    assert [len(set(each)) for each in zip(*seen, strict=True)] == [1000, 1000]
+    assert {(len(words), len(own), own.isascii()) for words, own in seen} == {(16, 24, True)}
