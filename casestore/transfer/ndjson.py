@@ -90,7 +90,7 @@ def import_lines(
         StoreUnavailable: the database did not answer; the commits made until then are kept.
     """
     read = _read(store, lines, trust_recorded_at)
-    return import_appends(store, read, on_error=on_error, progress=progress)
+    return import_appends(store, read, on_error=on_error, progress=progress, ahead=True)
 
 
 def _read(store: CaseStore, lines: Iterable[bytes], trust_recorded_at: bool) -> Iterator[ReadLine]:
