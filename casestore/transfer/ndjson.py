@@ -64,6 +64,8 @@ class _Exported(msgspec.Struct, omit_defaults=True):
     events: int | None = None
 
 
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_decode = msgspec.json.Decoder().decode
 _decode_line = msgspec.json.Decoder(_Line).decode
 
 
@@ -96,9 +98,9 @@ def import_lines(
 def _read(store: CaseStore, lines: Iterable[bytes], trust_recorded_at: bool) -> Iterator[ReadLine]:
     reader = _Reader(store, trust_recorded_at)
     for number, line in enumerate(lines, 1):
-        if line.strip():
+        if stripped := line.strip():
             try:
-                read: Append | CaseStoreError = reader.read(line, first=number == 1)
+                read: Append | CaseStoreError = reader.read(stripped, first=number == 1)
             except CaseStoreError as error:
                 read = error
             yield ReadLine(number, len(line), read)
@@ -116,12 +118,12 @@ class _Reader:
         """How many equal lines without event_id and key were read, by their SHA-256."""
 
     def read(self, line: bytes, *, first: bool) -> Append:
-        """The append of a line.
+        """The append of a line, which has no space around it.
 
         Raises InvalidEvent, InvalidStream.
         """
-        byte_order_mark = b"\xef\xbb\xbf"
-        line = line.removeprefix(byte_order_mark).strip() if first else line.strip()
+        if first:
+            line = line.removeprefix(_BYTE_ORDER_MARK).strip()
         if len(line) > MAX_LINE and not self._trust:
             raise InvalidEvent(
                 "the line is longer than 8 MiB, and an event has at most 4; an older store's are "
@@ -168,7 +170,7 @@ class _Reader:
 def _parse(line: bytes) -> _Line:
     try:
         parsed = _decode_line(line)
-        repeated = _repeated_name(line)
+        repeated = None if _names_each_once(line, parsed) else _repeated_name(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidEvent(_reason(error)) from None
     if repeated is not None:
@@ -186,16 +188,26 @@ def _reason(error: Exception) -> str:
     return f"not a JSON object: {text[:120]}"
 
 
+def _names_each_once(line: bytes, parsed: _Line) -> bool:
+    """Whether it is plain that no object in the line has a name twice.
+
+    If no colon has space before it, `":` occurs at least once for each name (texts may hold it
+    too). If the parser kept as many names, no name was repeated.
+    """
+    if b" :" in line or b"\t" in line or b"\r" in line or b"\n" in line:
+        return False
+    data = _decode(parsed.data)
+    if type(data) is not dict:
+        return False
+    kept = len(parsed.__struct_fields__) - msgspec.structs.astuple(parsed).count(None)
+    return line.count(b'":') == kept + _count_names(data)
+
+
 def _repeated_name(line: bytes) -> str | None:
     """A name that an object in the line has twice; None if there is none.
 
     A parser keeps the last value without an error, so the sender's first value would be lost.
     """
-    # The fast way: if no colon has space before it, `":` occurs at least once for each name (texts
-    # may hold it too). If the parser kept as many names, no name was repeated.
-    plain = not (b" :" in line or b"\t" in line or b"\r" in line or b"\n" in line)
-    if plain and line.count(b'":') == _count_names(msgspec.json.decode(line)):
-        return None
     repeated: list[str] = []
 
     def check(pairs: list[tuple[str, Any]]) -> None:
@@ -209,9 +221,10 @@ def _repeated_name(line: bytes) -> str | None:
 
 def _count_names(value: Any) -> int:
     """The number of names in all objects of a JSON value, which is an object or a list."""
-    items = value.values() if type(value) is dict else value
-    count = len(value) if type(value) is dict else 0
-    for item in items:
+    count = 0
+    if type(value) is dict:
+        count, value = len(value), value.values()
+    for item in value:
         if type(item) is dict or type(item) is list:
             count += _count_names(item)
     return count
