@@ -354,7 +354,6 @@ class Datastore(SQLiteDatastore):
         if self._writer is None:
             self._writer = self._own.connect()
             self._writer.execute(f"PRAGMA cache_size = -{WRITERS_CACHE}")
-            self._writer.execute("PRAGMA temp_store = MEMORY")  # no row in a temporary file
             self.writers += 1
         if self._writer.is_cut_off():
             raise self._replaced()

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from operator import itemgetter
 from secrets import token_hex
 from typing import Any, Self
@@ -18,24 +17,15 @@ from casestore.journal.recorder import UNSCRUBBED, DecideAgain, Survey, Writing
 from casestore.journal.rows import COLUMNS, KeyRow, Row, key_row
 from casestore.journal.sqlite_datastore import Datastore, not_written
 from casestore.system.line import Place
-from casestore.system.meanwhile import database_works
 from casestore.telemetry.spans import waiting
 
 _MANY = 100
 """A commit of more events than this is an import's."""
 _LAST = 2**63 - 1
-_VALUES = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT = (
     "INSERT INTO stored_events (originator_id, originator_version, topic, state, personal, "
-    f"customer_id, event_id, recorded_at, metadata) VALUES {_VALUES}"
+    "customer_id, event_id, recorded_at, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_TOGETHER = 1000
-"""Rows of an import to insert in one statement: with one row a statement, another thread that works
-meanwhile would have to let this one go on after each row."""
-_INSERT_TOGETHER = _INSERT + f", {_VALUES}" * (_TOGETHER - 1)
-_GIVEN = _VALUES.count("?")
-_PARAMETERS = sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER
-"""The most parameters of a statement: 999 before SQLite 3.32."""
 _WITHOUT_POSITION = itemgetter(slice(1, None))
 _HEAD = (
     "SELECT originator_version FROM stored_events WHERE originator_id = ? "
@@ -179,15 +169,19 @@ class SQLiteWriting(Writing):
     def commit(self, rows: Sequence[Row], keys: Sequence[KeyRow] = ()) -> list[int]:
         if keys:
             self._cursor.executemany("INSERT INTO customer_keys VALUES (?, ?, ?)", keys)
+        last = 0
         if len(rows) > _MANY:
             self._datastore.expect_many()
-        back = went_back(self._memory.last_us or 0, (row.recorded_us for row in rows))
         try:
-            last = self._insert(rows)
+            if len(rows) > 1:
+                self._cursor.executemany(_INSERT, map(_WITHOUT_POSITION, rows[:-1]))
+            if rows:
+                last = self._cursor.execute(_INSERT, _WITHOUT_POSITION(rows[-1])).lastrowid or 0
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
                 self._check_positions_left()
             raise
+        back = went_back(self._memory.last_us or 0, (row.recorded_us for row in rows))
         if back is not None:
             self._set_meta(WENT_BACK, str(last - len(rows) + 1 + back))
         self._connection.commit()
@@ -198,22 +192,6 @@ class SQLiteWriting(Writing):
         self._complete = True
         # One transaction writes at a time, and its positions have no gaps: they end with `last`.
         return list(range(last - len(rows) + 1, last + 1))
-
-    def _insert(self, rows: Sequence[Row]) -> int:
-        """Insert rows, and give the position of the last; 0 without any."""
-        cursor, last, one = self._cursor, 0, len(rows)
-        if one >= _TOGETHER and self._connection.getlimit(_PARAMETERS) >= _TOGETHER * _GIVEN:
-            one %= _TOGETHER
-        if one > 1:
-            cursor.executemany(_INSERT, map(_WITHOUT_POSITION, rows[: one - 1]))
-        if one:
-            last = cursor.execute(_INSERT, _WITHOUT_POSITION(rows[one - 1])).lastrowid or 0
-        for start in range(one, len(rows), _TOGETHER):
-            some = map(_WITHOUT_POSITION, rows[start : start + _TOGETHER])
-            values = tuple(chain.from_iterable(some))
-            database_works()
-            last = cursor.execute(_INSERT_TOGETHER, values).lastrowid or 0
-        return last
 
     def _check_positions_left(self) -> None:
         """SQLite says that the disk is full, too, where no position is left to give."""

@@ -1,15 +1,14 @@
 """Going on while another thread waits for the database.
 
-SQLite and psycopg let go of Python's global lock while the database works. So an import reads its
-next lines while those before them are inserted. It begins when the insert does: before that, the
-two threads would only take the lock from one another.
+psycopg lets go of Python's global lock while the server works. So an import reads its next lines
+while those before them are inserted. It begins when the insert does: before that, the two threads
+would only take the lock from one another.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from threading import Event, RLock
@@ -39,6 +38,8 @@ def beside() -> Iterator[Callable[[Callable[[], T]], Callable[[], T]]]:
     It gives a function that waits for the end, and returns or raises what the work did. The context
     ends only when the work has, also where an exception is on its way.
     """
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  (few who write need it)
+
     with _switching_often(), ThreadPoolExecutor(1, "casestore-beside") as threads:
 
         def begin(work: Callable[[], T]) -> Callable[[], T]:

@@ -1,4 +1,4 @@
-"""An import of several commits: the next lines are read while those before them are written."""
+"""An import of several commits. On PostgreSQL the next lines are read while some are written."""
 
 from __future__ import annotations
 
@@ -63,9 +63,10 @@ def test_all_lines_are_there_in_order_with_the_words_they_had(store: CaseStore) 
     assert import_lines(store, lines).repeated == len(lines)
 
 
-def test_the_next_lines_are_read_before_it_is_told_that_those_before_are_written(
+def test_on_postgresql_lines_are_read_before_it_is_told_that_those_before_are_written(
     store: CaseStore,
 ) -> None:
+    # On SQLite the lock is free only while lines are read, so that others can append meanwhile.
     happened: list[str] = []
 
     def lines() -> Iterator[bytes]:
@@ -75,7 +76,8 @@ def test_the_next_lines_are_read_before_it_is_told_that_those_before_are_written
             yield line(number)
 
     import_lines(store, lines(), progress=lambda done: happened.append(f"written {done}"))
-    assert happened.index("read 2000") < happened.index("written 1000")
+    ahead = store.url.startswith("postgresql")
+    assert (happened.index("read 2000") < happened.index("written 1000")) == ahead
     assert happened.index("written 1000") < happened.index("read 3000")
 
 
