@@ -26,6 +26,7 @@ from casestore.append.request import Append
 from casestore.errors import CaseStoreError, InvalidEvent, quoted
 from casestore.events import Event
 from casestore.events.made import making
+from casestore.journal.url import PostgresUrl, parse_url
 from casestore.store import CaseStore
 from casestore.streams import kinds
 from casestore.streams.history import Recorded, to_microseconds
@@ -64,6 +65,8 @@ class _Exported(msgspec.Struct, omit_defaults=True):
     events: int | None = None
 
 
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_decode = msgspec.json.Decoder().decode
 _decode_line = msgspec.json.Decoder(_Line).decode
 
 
@@ -90,15 +93,18 @@ def import_lines(
         StoreUnavailable: the database did not answer; the commits made until then are kept.
     """
     read = _read(store, lines, trust_recorded_at)
-    return import_appends(store, read, on_error=on_error, progress=progress)
+    # On SQLite whoever waits for the lock looks from time to time whether it is free. It is while
+    # lines are read; if they were read meanwhile, other processes would hardly ever find it free.
+    ahead = isinstance(parse_url(store.url), PostgresUrl)
+    return import_appends(store, read, on_error=on_error, progress=progress, ahead=ahead)
 
 
 def _read(store: CaseStore, lines: Iterable[bytes], trust_recorded_at: bool) -> Iterator[ReadLine]:
     reader = _Reader(store, trust_recorded_at)
     for number, line in enumerate(lines, 1):
-        if line.strip():
+        if stripped := line.strip():
             try:
-                read: Append | CaseStoreError = reader.read(line, first=number == 1)
+                read: Append | CaseStoreError = reader.read(stripped, first=number == 1)
             except CaseStoreError as error:
                 read = error
             yield ReadLine(number, len(line), read)
@@ -116,12 +122,12 @@ class _Reader:
         """How many equal lines without event_id and key were read, by their SHA-256."""
 
     def read(self, line: bytes, *, first: bool) -> Append:
-        """The append of a line.
+        """The append of a line, which has no space around it.
 
         Raises InvalidEvent, InvalidStream.
         """
-        byte_order_mark = b"\xef\xbb\xbf"
-        line = line.removeprefix(byte_order_mark).strip() if first else line.strip()
+        if first:
+            line = line.removeprefix(_BYTE_ORDER_MARK).strip()
         if len(line) > MAX_LINE and not self._trust:
             raise InvalidEvent(
                 "the line is longer than 8 MiB, and an event has at most 4; an older store's are "
@@ -168,7 +174,7 @@ class _Reader:
 def _parse(line: bytes) -> _Line:
     try:
         parsed = _decode_line(line)
-        repeated = _repeated_name(line)
+        repeated = None if _names_each_once(line, parsed) else _repeated_name(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidEvent(_reason(error)) from None
     if repeated is not None:
@@ -186,16 +192,26 @@ def _reason(error: Exception) -> str:
     return f"not a JSON object: {text[:120]}"
 
 
+def _names_each_once(line: bytes, parsed: _Line) -> bool:
+    """Whether it is plain that no object in the line has a name twice.
+
+    If no colon has space before it, `":` occurs at least once for each name (texts may hold it
+    too). If the parser kept as many names, no name was repeated.
+    """
+    if b" :" in line or b"\t" in line or b"\r" in line or b"\n" in line:
+        return False
+    data = _decode(parsed.data)
+    if type(data) is not dict:
+        return False
+    kept = len(parsed.__struct_fields__) - msgspec.structs.astuple(parsed).count(None)
+    return line.count(b'":') == kept + _count_names(data)
+
+
 def _repeated_name(line: bytes) -> str | None:
     """A name that an object in the line has twice; None if there is none.
 
     A parser keeps the last value without an error, so the sender's first value would be lost.
     """
-    # The fast way: if no colon has space before it, `":` occurs at least once for each name (texts
-    # may hold it too). If the parser kept as many names, no name was repeated.
-    plain = not (b" :" in line or b"\t" in line or b"\r" in line or b"\n" in line)
-    if plain and line.count(b'":') == _count_names(msgspec.json.decode(line)):
-        return None
     repeated: list[str] = []
 
     def check(pairs: list[tuple[str, Any]]) -> None:
@@ -209,9 +225,10 @@ def _repeated_name(line: bytes) -> str | None:
 
 def _count_names(value: Any) -> int:
     """The number of names in all objects of a JSON value, which is an object or a list."""
-    items = value.values() if type(value) is dict else value
-    count = len(value) if type(value) is dict else 0
-    for item in items:
+    count = 0
+    if type(value) is dict:
+        count, value = len(value), value.values()
+    for item in value:
         if type(item) is dict or type(item) is list:
             count += _count_names(item)
     return count
