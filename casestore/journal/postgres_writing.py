@@ -167,7 +167,7 @@ class PostgresWriting(Writing):
         self, streams: Sequence[str], event_ids: Sequence[str], customers: Sequence[str]
     ) -> Survey:
         last_us, heads, rows, keys = 0, {}, {}, {}
-        cursor = self._execute(_SURVEY, (list(event_ids), list(streams), list(customers)))
+        cursor = self._execute(*_survey([list(event_ids), list(streams), list(customers)]))
         for kind, *row in cursor.fetchall():
             match kind:
                 case "event":
@@ -266,22 +266,24 @@ _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('casestore:{schema}', 471
 # One statement reads everything: psycopg's pipelines cost more than the round trips that they save.
 # Each part gives its kind, and then the columns of a Row, filled as far as the kind needs them.
 _SURVEY = f"""
-SELECT 'event', {AS_TEXT} FROM {{schema}}.stored_events WHERE event_id = ANY (%s::uuid[])
+SELECT 'event', {AS_TEXT} FROM {{schema}}.stored_events WHERE event_id = ANY ({{event_ids}})
 UNION ALL
 SELECT * FROM (
     SELECT 'head', 0, given, (
         SELECT originator_version FROM {{schema}}.stored_events WHERE originator_id = given
         ORDER BY originator_version DESC LIMIT 1) AS head,
         '', NULL::bytea, NULL::bytea, NULL, NULL, 0, NULL::bytea
-    FROM unnest(%b::text[]) AS given) AS heads
+    FROM unnest({{streams}}) AS given) AS heads
 WHERE head IS NOT NULL
 UNION ALL
 SELECT 'key', 0, customer_id, 0, '', key_id, wrapped, NULL, NULL, 0, NULL
-FROM {{schema}}.customer_keys WHERE customer_id = ANY (%b::text[])
+FROM {{schema}}.customer_keys WHERE customer_id = ANY ({{customers}})
 UNION ALL (
     SELECT 'last', position, '', 0, '', NULL, NULL, NULL, NULL, recorded_at, NULL
     FROM {{schema}}.stored_events ORDER BY position DESC LIMIT 1)
 """
+_SURVEYED = ("{event_ids}", "{streams}", "{customers}")
+_SURVEYED_TYPES = ("uuid", "text", "text")
 _ROWS = (
     f"SELECT {AS_TEXT} FROM {{schema}}.stored_events WHERE originator_id = %s "
     "AND originator_version > %s ORDER BY originator_version"
@@ -321,21 +323,18 @@ list of one value than the server takes to build an array of it."""
 
 
 @cache
-def _append_statement(lengths: tuple[int, ...], flush: bool) -> str:
-    """The call that appends columns of these lengths, each at most _SPREAD + 1."""
-    columns = []
-    for kind, length in zip(_APPEND_TYPES, lengths, strict=True):
-        if length > _SPREAD:
-            columns.append(f"{'%s' if kind == 'uuid' else '%b'}::{kind}[]")
-        else:
-            columns.append(f"ARRAY[{', '.join([f'%s::{kind}'] * length)}]::{kind}[]")
-    given = ", ".join(columns)
-    if flush:
-        return f"CALL {{schema}}.casestore_append_then_flush({given}, NULL)"
-    return f"SELECT * FROM {{schema}}.casestore_append({given})"
+def _arrays(kinds: tuple[str, ...], lengths: tuple[int, ...]) -> tuple[str, ...]:
+    """Columns of these types and lengths, each at most _SPREAD + 1, as arrays in SQL."""
+    return tuple(
+        f"{'%s' if kind == 'uuid' else '%b'}::{kind}[]"
+        if length > _SPREAD
+        else f"ARRAY[{', '.join([f'%s::{kind}'] * length)}]::{kind}[]"
+        for kind, length in zip(kinds, lengths, strict=True)
+    )
 
 
-def _append_call(columns: Sequence[list[Any]], *, flush: bool) -> tuple[str, list[Any]]:
+def _spread(columns: Sequence[list[Any]]) -> tuple[tuple[int, ...], list[Any]]:
+    """The lengths for `_arrays`, and the parameters."""
     lengths = tuple([len(column) if len(column) <= _SPREAD else _SPREAD + 1 for column in columns])
     params: list[Any] = []
     for column in columns:
@@ -343,7 +342,33 @@ def _append_call(columns: Sequence[list[Any]], *, flush: bool) -> tuple[str, lis
             params.append(column)
         else:
             params += column
+    return lengths, params
+
+
+@cache
+def _append_statement(lengths: tuple[int, ...], flush: bool) -> str:
+    given = ", ".join(_arrays(_APPEND_TYPES, lengths))
+    if flush:
+        return f"CALL {{schema}}.casestore_append_then_flush({given}, NULL)"
+    return f"SELECT * FROM {{schema}}.casestore_append({given})"
+
+
+def _append_call(columns: Sequence[list[Any]], *, flush: bool) -> tuple[str, list[Any]]:
+    lengths, params = _spread(columns)
     return _append_statement(lengths, flush), params
+
+
+@cache
+def _survey_statement(lengths: tuple[int, ...]) -> str:
+    text = _SURVEY
+    for name, array in zip(_SURVEYED, _arrays(_SURVEYED_TYPES, lengths), strict=True):
+        text = text.replace(name, array)
+    return text
+
+
+def _survey(columns: Sequence[list[Any]]) -> tuple[str, list[Any]]:
+    lengths, params = _spread(columns)
+    return _survey_statement(lengths), params
 
 
 @cache
