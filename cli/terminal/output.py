@@ -35,6 +35,7 @@ __all__ = (  # what commands need in one place; tables and columns are made else
     "print_lines",
     "print_object",
     "print_rows",
+    "prints_while_reading",
     "readable",
     "table",
     "tabular",
@@ -172,6 +173,13 @@ def for_people() -> bool:
 def for_documents() -> bool:
     """Whether a document was asked for, which people read too, but elsewhere."""
     return settings().format in _DOCUMENTS
+
+
+def prints_while_reading() -> bool:
+    """Whether rows are printed one after the other, and nobody looks at them meanwhile."""
+    own = settings()
+    rows = own.format in (*_SHEETS, "ndjson")
+    return rows and (own.writer is None or own.output is not None)
 
 
 def print_lines(lines: Iterable[str]) -> None:

@@ -189,14 +189,44 @@ class View:
             order: what to sort by, in SQL.
             limit: the most rows to give.
         """
-        where, values = self._asked_for(also, params, time, agent)
+        asked = self._asked_for(also, params, time, agent)
+        return self._cursor.all(*self._query(projection, names, asked, order, limit))
+
+    def stream(
+        self,
+        projection: Projection,
+        *also: str,
+        time: str | None,
+        agent: str | None = "agent",
+        params: Sequence[Any] = (),
+        row: type[Row] | None = None,
+        order: str = "",
+        limit: int | None = None,
+    ) -> Iterator[Any]:
+        """The rows of a projection that the selection asks for, not all at once.
+
+        The arguments are those of `chosen` and `columns`.
+        """
+        row = projection.row if row is None else row
+        names = [f'"{name}"' for name in shape(row).columns]
+        asked = self._asked_for(also, params, time, agent)
+        query = self._query(projection, names, asked, order, limit)
+        return from_stored(row, self._cursor.each(*query))
+
+    def _query(
+        self,
+        projection: Projection,
+        names: Sequence[str],
+        asked: tuple[str, list[Any]],
+        order: str,
+        limit: int | None,
+    ) -> tuple[str, list[Any]]:
+        """A query in SQL, and its parameters; `asked` is what `_asked_for` gives."""
+        where, values = asked
         sql = f"SELECT {', '.join(names)} FROM {self._names[projection.name]}"
         sql += f" WHERE {where}" if where else ""
         sql += f" ORDER BY {order}" if order else ""
-        if limit is not None:
-            sql += " LIMIT ?"
-            values.append(limit)
-        return self._cursor.all(sql, values)
+        return (sql, values) if limit is None else (f"{sql} LIMIT ?", [*values, limit])
 
     def of_cases(
         self,
@@ -287,10 +317,12 @@ class View:
                 values.append(to_microseconds(moment))
         return " AND ".join(where), values
 
-    def lookup(self, projection: Projection, column: str, ids: Collection[str]) -> Any:
-        """The rows that have one of the given ids in a column."""
+    def lookup(
+        self, projection: Projection, column: str, ids: Collection[str], also: str = "1 = 1"
+    ) -> Any:
+        """The rows that have one of the given ids in a column, and satisfy an SQL condition."""
         if len(ids) > MANY:
-            rows = self.select(projection, f"{column} IS NOT NULL")
+            rows = self.select(projection, f"{column} IS NOT NULL AND {also}")
             return [row for row in rows if getattr(row, column) in ids]
         wanted, found = sorted(ids), []
         if column == "case_id":  # `stream` has an index, `case_id` has none
@@ -298,7 +330,7 @@ class View:
         for start in range(0, len(wanted), 400):
             some = wanted[start : start + 400]
             marks = ", ".join("?" * len(some))
-            found += self.select(projection, f"{column} IN ({marks})", some)
+            found += self.select(projection, f"{column} IN ({marks}) AND {also}", some)
         return found
 
     def upheld(self, projection: Projection) -> dict[str, bool]:
@@ -358,9 +390,15 @@ class View:
         rows.sort(key=lambda row: (row.opened_at, row.case_id))
         return rows
 
-    def complaints(self, *, time: str | None = "opened_at", agent: str | None = "agent") -> Any:
+    def complaints(
+        self,
+        *,
+        time: str | None = "opened_at",
+        agent: str | None = "agent",
+        row: type[Row] | None = None,
+    ) -> Any:
         """The same, without cases that were closed as a duplicate or as not a complaint."""
-        return [row for row in self.cases(time=time, agent=agent) if is_complaint(row)]
+        return [each for each in self.cases(time=time, agent=agent, row=row) if is_complaint(each)]
 
     def same_customers(self, *customer_ids: str) -> list[str]:
         """The given customers and all that are merged with them, by id, sorted."""
@@ -379,11 +417,11 @@ class View:
 
     def roots(self, customer_ids: Iterable[str]) -> dict[str, str]:
         """The root of each customer: the id under which reports count them."""
-        ids = set(customer_ids)
-        if len(ids) > MANY:  # few customers are merged, so this reads few rows
-            rows = self.select(CUSTOMERS, "merged_into IS NOT NULL")
+        ids, merged = set(customer_ids), "merged_into IS NOT NULL"  # few customers are
+        if len(ids) > MANY:
+            rows = self.select(CUSTOMERS, merged)
         else:
-            rows = self.lookup(CUSTOMERS, "customer_id", ids)
+            rows = self.lookup(CUSTOMERS, "customer_id", ids, merged)
         root = {row.customer_id: row.root for row in rows}
         return {customer_id: root.get(customer_id, customer_id) for customer_id in ids}
 
