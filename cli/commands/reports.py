@@ -126,7 +126,7 @@ def report_command(
                 rows = list(words.with_words(result, store, selection.tz))
                 result = replace(result, rows=rows)
                 chosen = replace(chosen, line=words.ExplainedLine)
-        shows(chosen, result, selection.tz)
+            shows(chosen, result, selection.tz)
 
     decorators = [
         *([] if report.argument is None else [click.argument(report.argument, metavar="ID")]),
