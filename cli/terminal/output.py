@@ -33,6 +33,7 @@ __all__ = (  # what commands need in one place; tables and columns are made else
     "on_terminal",
     "paragraph",
     "print_lines",
+    "print_long_object",
     "print_object",
     "print_rows",
     "prints_while_reading",
@@ -144,6 +145,11 @@ def print_object(value: Mapping[str, Any]) -> None:
         _write([formats.json_text(plain, indent=2), "\n"])
 
 
+def print_long_object(value: Mapping[str, Any]) -> None:
+    """Print one object as JSON. A value that is an iterator is printed while it is read."""
+    _write(formats.object_lines(value))
+
+
 @contextmanager
 def _all_columns() -> Iterator[None]:
     own = settings()
@@ -178,7 +184,7 @@ def for_documents() -> bool:
 def prints_while_reading() -> bool:
     """Whether rows are printed one after the other, and nobody looks at them meanwhile."""
     own = settings()
-    rows = own.format in (*_SHEETS, "ndjson")
+    rows = own.format in (*_SHEETS, "json", "ndjson")
     return rows and (own.writer is None or own.output is not None)
 
 

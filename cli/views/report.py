@@ -19,7 +19,7 @@ from cli.terminal.output import (
     for_documents,
     for_people,
     names_asked_for,
-    print_object,
+    print_long_object,
     print_rows,
 )
 from cli.terminal.text import visible
@@ -43,13 +43,13 @@ def show(report: Report[Any], result: Result[Any], zone: tzinfo) -> None:
     names, rows = _named(report.line.__struct_fields__, result)
     if settings().format == "json":
         chosen = names_asked_for(list(map(Column, names)))
-        print_object(
+        print_long_object(
             {
                 "report": result.report,
                 "as_of": result.as_of,
                 "known_at": result.known_at,
                 "position": result.position,
-                "rows": [{name: row[name] for name in chosen} for row in rows],
+                "rows": ({name: row[name] for name in chosen} for row in rows),
                 "summary": result.summary,
             }
         )
