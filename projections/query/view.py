@@ -317,12 +317,10 @@ class View:
                 values.append(to_microseconds(moment))
         return " AND ".join(where), values
 
-    def lookup(
-        self, projection: Projection, column: str, ids: Collection[str], also: str = "1 = 1"
-    ) -> Any:
-        """The rows that have one of the given ids in a column, and satisfy an SQL condition."""
+    def lookup(self, projection: Projection, column: str, ids: Collection[str]) -> Any:
+        """The rows that have one of the given ids in a column."""
         if len(ids) > MANY:
-            rows = self.select(projection, f"{column} IS NOT NULL AND {also}")
+            rows = self.select(projection, f"{column} IS NOT NULL")
             return [row for row in rows if getattr(row, column) in ids]
         wanted, found = sorted(ids), []
         if column == "case_id":  # `stream` has an index, `case_id` has none
@@ -330,7 +328,7 @@ class View:
         for start in range(0, len(wanted), 400):
             some = wanted[start : start + 400]
             marks = ", ".join("?" * len(some))
-            found += self.select(projection, f"{column} IN ({marks}) AND {also}", some)
+            found += self.select(projection, f"{column} IN ({marks})", some)
         return found
 
     def upheld(self, projection: Projection) -> dict[str, bool]:
@@ -415,14 +413,19 @@ class View:
             f"(SELECT root FROM {table} WHERE merged_into IS NOT NULL)"
         )
 
-    def roots(self, customer_ids: Iterable[str]) -> dict[str, str]:
-        """The root of each customer: the id under which reports count them."""
-        ids, merged = set(customer_ids), "merged_into IS NOT NULL"  # few customers are
-        if len(ids) > MANY:
-            rows = self.select(CUSTOMERS, merged)
+    def roots(self, customer_ids: Iterable[str], of: int = 0) -> dict[str, str]:
+        """The root of each customer: the id under which reports count them.
+
+        Args:
+            customer_ids: the customers.
+            of: of how many rows these are a few: then others will be asked for too.
+        """
+        ids = set(customer_ids)
+        if max(len(ids), of) > MANY:
+            root = self.once(_merged)
         else:
-            rows = self.lookup(CUSTOMERS, "customer_id", ids, merged)
-        root = {row.customer_id: row.root for row in rows}
+            rows = self.lookup(CUSTOMERS, "customer_id", ids)
+            root = {row.customer_id: row.root for row in rows}
         return {customer_id: root.get(customer_id, customer_id) for customer_id in ids}
 
 
@@ -441,6 +444,12 @@ class Closing(Protocol):
 def is_complaint(case: Closing) -> bool:
     """Whether a case counts as a complaint."""
     return case.status != "closed" or case.close_reason not in NOT_COMPLAINTS
+
+
+def _merged(view: View) -> dict[str, str]:
+    """The roots of the customers that are merged, who are few."""
+    rows = view.select(CUSTOMERS, "merged_into IS NOT NULL")
+    return {row.customer_id: row.root for row in rows}
 
 
 def no_complaints(view: View) -> set[str]:

@@ -149,12 +149,12 @@ def _answer(
     total, summary = _summary(read(row=_Counted))
     columns = comparable(CaseRow, "customer_id")
     order = "opened_at, case_id"
-    lines = Lines(read, partial(_lines, view), total=total, order=order, columns=columns)
+    lines = Lines(read, partial(_lines, view, total), total=total, order=order, columns=columns)
     return Answer(lines, summary)
 
 
-def _lines(view: View, rows: Sequence[CaseRow]) -> Iterator[CaseLine]:
-    roots = view.roots(row.customer_id for row in rows)
+def _lines(view: View, total: int, rows: Sequence[CaseRow]) -> Iterator[CaseLine]:
+    roots = view.roots((row.customer_id for row in rows), total)
     found = view.lookup(PROMISES, "case_id", {row.case_id for row in rows})
     promises: Any = grouped(found, lambda promise: promise.case_id)
     for row in rows:
@@ -215,12 +215,12 @@ def _between(column: str, begin: datetime | None, end: datetime | None) -> list[
 
 
 class _Counted(Row, frozen=True):
-    """Of a case what the summary is made of: see CaseRow."""
+    """Of a case what is counted, as it is stored: see CaseRow."""
 
     status: str
     close_reason: str | None
     reopens: int
-    reply_due_at: datetime | None
+    reply_due_at: int | None
     first_response_s: int | None
     first_response_working_s: int | None
 

@@ -72,7 +72,7 @@ def _answer(
     total, summary = _summary(read(row=_Counted), within)
 
     def lines(rows: Sequence[GoodwillRow]) -> Iterator[GivenLine]:
-        roots = view.roots(row.customer_id for row in rows)
+        roots = view.roots((row.customer_id for row in rows), total)
         for row in rows:
             yield GivenLine(
                 ledger=row.ledger,

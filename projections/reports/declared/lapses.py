@@ -122,8 +122,8 @@ def _across_cases(view: View, rule: str | None, outcome: str | None = None) -> l
     ]
 
 
-def _lines(view: View, found: Sequence[LapseRow]) -> Iterator[LapseLine]:
-    roots = view.roots(row.customer_id for row in found)
+def _lines(view: View, total: int, found: Sequence[LapseRow]) -> Iterator[LapseLine]:
+    roots = view.roots((row.customer_id for row in found), total)
     for row in found:
         yield LapseLine(
             rule=row.rule,
@@ -143,10 +143,11 @@ def _answer(view: View, *, rule: str | None = None, outcome: str = "violated") -
     across = _across_cases(view, rule, wanted)
     where, params = _stored(view, rule, wanted)
     ((stored,),) = view.columns(LAPSES, ["count(*)"], *where, params=params, time="at")
+    total = stored + len(across)
     shown = Lines(
         lambda **_: _in_order(view, rule, wanted, across),
-        partial(_lines, view),
-        total=stored + len(across),
+        partial(_lines, view, total),
+        total=total,
     )
     counts = _counted(view, "outcome", rule).values()
     return Answer(shown, {**_shares(counts), **_policy(view)})
@@ -175,7 +176,7 @@ def newest(
     )
     at = sorted([at for (at,) in times] + [to_microseconds(row.at) for row in across])[-most:][0]
     since = view.about(replace(view.selection, since=from_microseconds(at)))
-    return list(_lines(view, findings(since, rule, wanted))), total
+    return list(_lines(view, most, findings(since, rule, wanted))), total
 
 
 def _by(view: View, *, by: str, rule: str | None = None) -> Answer[LapseCountLine]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
 from casestore.streams.history import to_microseconds
-from casestore.streams.promise_state import PromiseState
+from casestore.streams.promise_state import PromiseState, promise_state
 from projections.models.promises import PROMISES, PromiseRow
 from projections.models.promises import state as state_at
 from projections.projection import Row
@@ -114,14 +114,29 @@ def line_of(promise: PromiseRow, customer_id: str, as_of: datetime) -> PromiseLi
 
 
 class _Standing(Row, frozen=True):
-    """Of a promise what is counted: see PromiseRow."""
+    """Of a promise what is counted, as it is stored: see PromiseRow."""
 
     made_by: str
     team: str | None
-    due_at: datetime | None
-    kept_at: datetime | None
-    withdrawn_at: datetime | None
-    released_at: datetime | None
+    due_at: int | None
+    kept_at: int | None
+    withdrawn_at: int | None
+    released_at: int | None
+
+
+def _states(rows: Iterable[_Standing], as_of: datetime) -> Iterator[tuple[_Standing, PromiseState]]:
+    """Promises, each with its state as of a time."""
+    at = to_microseconds(as_of)
+    for row in rows:
+        withdrawn = row.withdrawn_at is not None
+        state = promise_state(
+            at,
+            due_at=row.due_at,
+            kept_at=row.kept_at,
+            released_at=row.released_at,
+            withdrawn=withdrawn,
+        )
+        yield row, state
 
 
 def _answer(
@@ -146,17 +161,18 @@ def _answer(
     read: Any = partial(
         view.stream, PROMISES, *where, params=params, time="made_at", agent="made_by"
     )
-    states = Counter(state_at(row, view.as_of) for row in read(row=_Standing))
+    states = Counter(state for _, state in _states(read(row=_Standing), view.as_of))
+    total = sum(states[each] for each in states if each in wanted)
 
     def lines(rows: Sequence[PromiseRow]) -> Iterator[PromiseLine]:
         some = [row for row in rows if state_at(row, view.as_of) in wanted]
-        roots = view.roots(row.customer_id for row in some)
+        roots = view.roots((row.customer_id for row in some), total)
         return (line_of(row, roots[row.customer_id], view.as_of) for row in some)
 
     shown = Lines(
         read,
         lines,
-        total=sum(states[each] for each in states if each in wanted),
+        total=total,
         order=order,
         columns=comparable(PromiseRow, "customer_id", "owner_at_due"),
         every=len(wanted) == len(STATES),
@@ -196,8 +212,9 @@ K = TypeVar("K", bound=Hashable)
 def _states_by(view: View, key: Callable[[_Standing], K]) -> dict[K, Counter[PromiseState]]:
     """How many promises stand how, by team or by who made them."""
     found: defaultdict[K, Counter[PromiseState]] = defaultdict(Counter)
-    for row in view.stream(PROMISES, time="made_at", agent="made_by", row=_Standing):
-        found[key(row)][state_at(row, view.as_of)] += 1
+    rows = view.stream(PROMISES, time="made_at", agent="made_by", row=_Standing)
+    for row, state in _states(rows, view.as_of):
+        found[key(row)][state] += 1
     return found
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Literal, TypeVar
 
+from casestore.streams.history import from_microseconds, to_microseconds
 from projections.models.responses import RESPONSES, ResponseRow
 from projections.projection import Row
 from projections.query.lines import Lines, comparable
@@ -67,13 +68,13 @@ def within(answered_at: T | None, due_at: T, as_of: T) -> Literal["yes", "no", "
 
 
 class _Counted(Row, frozen=True):
-    """Of a message what is counted: see ResponseRow."""
+    """Of a message what is counted, as it is stored: see ResponseRow."""
 
     case_id: str
     channel: str
-    at: datetime
-    due_at: datetime
-    answered_at: datetime | None
+    at: int
+    due_at: int
+    answered_at: int | None
     seconds: int | None
     working_seconds: int | None
     agent: str | None
@@ -86,7 +87,7 @@ class _Numbers:
     """How soon messages were answered, as they are told one after the other."""
 
     def __init__(self, as_of: datetime) -> None:
-        self._as_of = as_of
+        self._as_of = to_microseconds(as_of)
         self._verdicts = Counter[str]()
         self._seconds, self._working = array("q"), array("q")
 
@@ -121,7 +122,7 @@ def _answer(view: View, *, complaints: bool = False) -> Answer[ResponseLine]:
             numbers.add(row)
 
     def lines(rows: Sequence[ResponseRow]) -> Iterator[ResponseLine]:
-        roots = view.roots(row.customer_id for row in rows)
+        roots = view.roots((row.customer_id for row in rows), total)
         for row in rows:
             if complaints and row.case_id in left_out:
                 continue
@@ -153,11 +154,17 @@ def _answer(view: View, *, complaints: bool = False) -> Answer[ResponseLine]:
 def _by(view: View, *, by: str) -> Answer[ResponseCountLine]:
     left_out, whole = view.once(no_complaints), _Numbers(view.as_of)
     groups = defaultdict[str | None, _Numbers](lambda: _Numbers(view.as_of))
+
+    def group(row: _Counted) -> str | None:
+        if by in STEPS:
+            return period(from_microseconds(row.at), by, view.selection.tz)
+        value: str | None = getattr(row, by)
+        return value
+
     for row in view.stream(RESPONSES, time="at", row=_Counted):
         if row.case_id not in left_out:
             whole.add(row)
-            name = period(row.at, by, view.selection.tz) if by in STEPS else getattr(row, by)
-            groups[name].add(row)
+            groups[group(row)].add(row)
     lines = [ResponseCountLine(group=name, **each.told()) for name, each in groups.items()]
     lines.sort(key=lambda line: (line.group is None, line.group or ""))
     return Answer(lines, {"by": by, **whole.told()})

@@ -38,11 +38,11 @@ class UndeliveredLine(Line, frozen=True, kw_only=True):
 
 
 class _Counted(Row, frozen=True):
-    """Of a reply what is counted: see DeliveryRow."""
+    """Of a reply what is counted, as it is stored: see DeliveryRow."""
 
     kind: str
     resent_by: str | None
-    made_good_at: datetime | None
+    made_good_at: int | None
 
 
 def _answer(view: View) -> Answer[UndeliveredLine]:
@@ -53,8 +53,10 @@ def _answer(view: View) -> Answer[UndeliveredLine]:
         resent += row.resent_by is not None
         made_good += row.made_good_at is not None
 
+    total = kinds.total()
+
     def lines(rows: Sequence[DeliveryRow]) -> Iterator[UndeliveredLine]:
-        roots = view.roots(row.customer_id for row in rows)
+        roots = view.roots((row.customer_id for row in rows), total)
         for row in rows:
             yield UndeliveredLine(
                 reply_id=row.reply_id,
@@ -69,7 +71,6 @@ def _answer(view: View) -> Answer[UndeliveredLine]:
                 age_s=seconds(view.as_of - row.failed_at),
             )
 
-    total = kinds.total()
     shown = Lines(
         read,
         lines,

@@ -31,9 +31,9 @@ LISTS: list[tuple[Report[Any], dict[str, Any]]] = [
     (reports.waiting, {}),
 ]
 MIB = 1024 * 1024
-MANY = 10_000
+MANY = 8_000
 """Cases: all their lines in memory are several times what a few hundred rows take."""
-MOST = 6
+MOST = 5
 """MiB. PostgreSQL sends 2,000 rows at a time."""
 
 
@@ -112,16 +112,13 @@ def test_a_few_rows_of_many_and_all_of_them_one_after_the_other_take_little_memo
     large: CaseStore,
 ) -> None:
     asked: list[tuple[Report[Any], dict[str, Any]]] = [
-        (reports.cases, {"limit": 20}),
         (reports.cases, {"sort": "-opened_at", "limit": 20}),
         (reports.cases, {"sort": "-promises_broken", "limit": 20}),
-        (reports.cases, {}),
         (reports.cases, {"sort": "-last_event_at"}),
-        (reports.promises, {"broken": True, "limit": 20}),
         (reports.promises, {"broken": True}),
     ]
+    peak(large, reports.cases, limit=1)  # what is loaded once counts no more
     for report, options in asked:
-        peak(large, report, **options)  # what is loaded once counts no more
         assert (used := peak(large, report, **options)) < MOST, (report.name, options, used)
     tracemalloc.start()
     held = reports.cases(large)
