@@ -31,7 +31,7 @@ class CannotAsk(ValueError):  # noqa: N818  (named as the errors of casestore ar
     """A report cannot be asked so. The message says why, and what to ask instead."""
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class Line(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A row of a report."""
 
 
