@@ -64,7 +64,12 @@ class Lines(Sequence[T_co]):
     def __iter__(self) -> Iterator[T_co]:
         rows = self._read(order=self._order, limit=self._total if self._every else None)
         pieces = iter(lambda: list(islice(rows, PIECE)), [])
-        return islice(chain.from_iterable(map(self._make, pieces)), self._total)
+        made, left = chain.from_iterable(map(self._make, pieces)), self._total
+        for line in islice(made, left):
+            left -= 1
+            yield line
+        if left:
+            raise ValueError("the tables are closed; read all lines within the context")
 
     @overload
     def __getitem__(self, index: int) -> T_co: ...

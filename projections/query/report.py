@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from inspect import signature
@@ -162,7 +162,7 @@ class Report(Generic[R_co]):
         """Run the report as a call does, for a context in which its rows are read.
 
         They may be made while they are read, so that not all are in memory. The context keeps the
-        database's snapshot.
+        database's snapshot; who reads on after its end gets a ValueError.
         """
         options: dict[str, Any] = {**asked}
         named = {each: options.pop(each) for each in FIELDS if each in options}
@@ -173,9 +173,10 @@ class Report(Generic[R_co]):
             span(f"report {self.name}", store.url),
             LiveTables(store, PROJECTIONS, for_one_report=True) as live,
             unavailable(),
-            open_view(live, needs, chosen, tick, workers) as seen,
+            open_view(live, needs, chosen, tick, workers) as (view, parked),
+            closing(view),  # while the database is open, whoever holds its streams
         ):
-            yield self._result(*seen, sort, limit, options)
+            yield self._result(view, parked, sort, limit, options)
 
     def _result(
         self,

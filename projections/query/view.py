@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from copy import copy
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol, TypeVar
+from weakref import WeakSet
 
 from casestore.streams.history import from_microseconds, to_microseconds
 from casestore.streams.policies import Policies
@@ -50,6 +51,7 @@ class View:
         self._names = names
         self._only: Sequence[str] | None = None
         self._made: dict[Any, Any] = {}
+        self._streams = WeakSet[Any]()
         self.selection = selection
         self.as_of = as_of
         self.position = maker.until or 0
@@ -210,8 +212,14 @@ class View:
         row = projection.row if row is None else row
         names = [f'"{name}"' for name in shape(row).columns]
         asked = self._asked_for(also, params, time, agent)
-        query = self._query(projection, names, asked, order, limit)
-        return from_stored(row, self._cursor.each(*query))
+        found: Any = self._cursor.each(*self._query(projection, names, asked, order, limit))
+        self._streams.add(found)
+        return from_stored(row, found)
+
+    def close(self) -> None:
+        """End all streams. What is left of their rows cannot be read any more."""
+        for stream in list(self._streams):
+            stream.close()
 
     def _query(
         self,

@@ -140,6 +140,15 @@ def test_lines_are_made_of_one_snapshot_with_what_belongs_to_each(large: CaseSto
     assert sum(row.promises_broken for row in rest) == MANY - 1
 
 
+def test_who_reads_on_after_the_end_is_not_given_less_without_a_word(large: CaseStore) -> None:
+    with reports.cases.reading(large) as result:
+        rows = iter(result.rows)
+        assert next(rows).case_id == "00000"
+    with pytest.raises(ValueError, match="within the context"):
+        list(rows)
+    assert reports.cases(large).total == MANY
+
+
 def test_lines_are_a_sequence() -> None:
     rows = list(range(3 * PIECE))
     made: list[int] = []
