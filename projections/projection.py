@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
+from itertools import starmap
 from typing import Any, Literal, NamedTuple, get_args, get_type_hints
 
 import msgspec
@@ -117,6 +118,8 @@ def to_stored(stream: str, cls: type[Row], rows: Iterable[Row]) -> list[list[Any
 def from_stored(cls: type[Any], found: Iterable[Sequence[Any]]) -> Iterator[Any]:
     """Make rows of a class from the tuples that the database gives."""
     load = shape(cls).load
+    if not load:
+        yield from starmap(cls, found)
     for each in found:
         values = list(each)
         for index, convert in load:

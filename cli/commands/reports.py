@@ -7,7 +7,8 @@ rows alone. People get a table of the fields that matter most, and the summary b
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from inspect import isfunction
@@ -23,7 +24,13 @@ from casestore.errors import quoted
 from cli.terminal.durations import Duration
 from cli.terminal.nearest import did_you_mean
 from cli.terminal.options import Code, Usage, settings, shared
-from cli.terminal.output import for_people, print_lines, tabular, zone_named
+from cli.terminal.output import (
+    for_people,
+    print_lines,
+    prints_while_reading,
+    tabular,
+    zone_named,
+)
 from cli.terminal.progress import progress
 from cli.terminal.time_options import (
     as_of_option,
@@ -99,10 +106,11 @@ def report_command(
         known = {_python_name(option) for option in chosen.options if option.instead is None}
         own = {name: value for name, value in own.items() if name in known}
         sort = None if sort is None else sort_field(chosen, sort)
-        with settings().open_store() as store:
+        with settings().open_store() as store, ExitStack() as read:
             check_that_they_exist(store, selection)
+            asked = {"selection": selection, "sort": sort, "limit": limit, **own}
             try:
-                result = answered(chosen, store, selection=selection, sort=sort, limit=limit, **own)
+                result = read.enter_context(reading(chosen, store, **asked))
             except CannotAsk as error:
                 raise Usage(str(error)) from None
             if explained:
@@ -118,7 +126,7 @@ def report_command(
                 rows = list(words.with_words(result, store, selection.tz))
                 result = replace(result, rows=rows)
                 chosen = replace(chosen, line=words.ExplainedLine)
-        shows(chosen, result, selection.tz)
+            shows(chosen, result, selection.tz)
 
     decorators = [
         *([] if report.argument is None else [click.argument(report.argument, metavar="ID")]),
@@ -248,10 +256,28 @@ def check_that_they_exist(store: CaseStore, selection: Selection) -> None:
 
 def answered(report: Report[Any], store: CaseStore, **arguments: Any) -> Result[Any]:
     """Ask a report, with a progress bar while projections are brought up to date for it."""
+    with reading(report, store, **arguments) as result:
+        return replace(result, rows=list(result.rows))
+
+
+@contextmanager
+def reading(report: Report[Any], store: CaseStore, **arguments: Any) -> Iterator[Result[Any]]:
+    """Ask a report, for a context in which its rows are read.
+
+    Where they are printed while they are read, they are made meanwhile. Elsewhere the database's
+    snapshot is not kept for as long as somebody looks at them.
+    """
     events = store._recorder.last_position()
     workers = (cpu_count() or 1) if events > MANY else 1
-    with progress("events", events or None) as tick:
-        return report(store, workers=workers, tick=tick, **arguments)
+    with ExitStack() as opened:
+        with progress("events", events or None) as tick:
+            result = opened.enter_context(
+                report.reading(store, workers=workers, tick=tick, **arguments)
+            )
+        if not prints_while_reading():
+            result = replace(result, rows=list(result.rows))
+            opened.close()
+        yield result
 
 
 # --- the commands ----------------------------------------------------------------------------

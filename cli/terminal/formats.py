@@ -72,6 +72,28 @@ def json_text(value: Any, indent: int | None = None) -> str:
     return CONTROLS.sub(lambda m: m[0] if m[0] == "\n" else f"\\u{ord(m[0]):04x}", text)
 
 
+def object_lines(value: Mapping[str, Any]) -> Iterator[str]:
+    """An object as `json_text` has it, with an indent of 2. A value that is an iterator becomes a
+    list, whose items are written while they come."""
+    opened = "{"
+    for name, each in value.items():
+        yield f"{opened}\n  {json_text(name)}: "
+        opened = ","
+        if not isinstance(each, Iterator):
+            yield _indented(each, "  ")
+            continue
+        begin = "["
+        for item in each:
+            yield f"{begin}\n    {_indented(item, '    ')}"
+            begin = ","
+        yield "[]" if begin == "[" else "\n  ]"
+    yield "{}\n" if opened == "{" else "\n}\n"
+
+
+def _indented(value: Any, by: str) -> str:
+    return json_text(to_json(value), indent=2).replace("\n", f"\n{by}")
+
+
 def json_lines(columns: Sequence[Column], rows: Iterable[Cells]) -> Iterator[str]:
     """Rows as one JSON list."""
     opened = False

@@ -33,8 +33,10 @@ __all__ = (  # what commands need in one place; tables and columns are made else
     "on_terminal",
     "paragraph",
     "print_lines",
+    "print_long_object",
     "print_object",
     "print_rows",
+    "prints_while_reading",
     "readable",
     "table",
     "tabular",
@@ -143,6 +145,11 @@ def print_object(value: Mapping[str, Any]) -> None:
         _write([formats.json_text(plain, indent=2), "\n"])
 
 
+def print_long_object(value: Mapping[str, Any]) -> None:
+    """Print one object as JSON. A value that is an iterator is printed while it is read."""
+    _write(formats.object_lines(value))
+
+
 @contextmanager
 def _all_columns() -> Iterator[None]:
     own = settings()
@@ -172,6 +179,13 @@ def for_people() -> bool:
 def for_documents() -> bool:
     """Whether a document was asked for, which people read too, but elsewhere."""
     return settings().format in _DOCUMENTS
+
+
+def prints_while_reading() -> bool:
+    """Whether rows are printed one after the other, and nobody looks at them meanwhile."""
+    own = settings()
+    rows = own.format in (*_SHEETS, "json", "ndjson")
+    return rows and (own.writer is None or own.output is not None)
 
 
 def print_lines(lines: Iterable[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import tzinfo
+from itertools import chain
 from typing import Any, get_args, get_origin, get_type_hints
 
 import click
@@ -18,7 +19,7 @@ from cli.terminal.output import (
     for_documents,
     for_people,
     names_asked_for,
-    print_object,
+    print_long_object,
     print_rows,
 )
 from cli.terminal.text import visible
@@ -42,13 +43,13 @@ def show(report: Report[Any], result: Result[Any], zone: tzinfo) -> None:
     names, rows = _named(report.line.__struct_fields__, result)
     if settings().format == "json":
         chosen = names_asked_for(list(map(Column, names)))
-        print_object(
+        print_long_object(
             {
                 "report": result.report,
                 "as_of": result.as_of,
                 "known_at": result.known_at,
                 "position": result.position,
-                "rows": [{name: row[name] for name in chosen} for row in rows],
+                "rows": ({name: row[name] for name in chosen} for row in rows),
                 "summary": result.summary,
             }
         )
@@ -84,22 +85,31 @@ def _in_order_of(shown: Sequence[str], names: Sequence[str]) -> list[str]:
     ]
 
 
-def _named(names: Sequence[str], result: Result[Any]) -> tuple[list[str], list[dict[str, Any]]]:
+def _named(names: Sequence[str], result: Result[Any]) -> tuple[list[str], Iterator[dict[str, Any]]]:
     """The names of columns, and the rows. A mapping has a column for each of its entries:
     closed_within becomes closed_within_3d and so on; but not where the rows may not decide on
     columns."""
-    rows = [{name: getattr(row, name) for name in names} for row in result.rows]
-    if settings().format == "parquet":
-        return list(names), rows
-    columns: list[str] = []
-    for name in names:
-        first = rows[0][name] if rows else None
-        if not isinstance(first, Mapping):
-            columns.append(name)
-            continue
-        columns += [f"{name}_{key}" for key in first]
-        rows = [row | {f"{name}_{key}": each for key, each in row[name].items()} for row in rows]
-    return columns, [{name: row[name] for name in columns} for row in rows]
+    lines = iter(result.rows)
+    first = next(lines, None)
+    spread = {
+        name: [*value]
+        for name in names
+        if isinstance(value := getattr(first, name, None), Mapping)
+        and settings().format != "parquet"
+    }
+    columns = [
+        column
+        for name in names
+        for column in ([f"{name}_{key}" for key in spread[name]] if name in spread else [name])
+    ]
+
+    def row(line: Any) -> dict[str, Any]:
+        cells = {name: getattr(line, name) for name in names}
+        for name in spread:
+            cells |= {f"{name}_{key}": each for key, each in cells.pop(name).items()}
+        return cells
+
+    return columns, map(row, lines if first is None else chain([first], lines))
 
 
 def _remarks(result: Result[Any], zone: tzinfo) -> Iterator[str]:

@@ -22,11 +22,11 @@ class _PostgresCursor(Cursor):
         found: list[Any] = self._cursor.execute(sql.replace("?", "%s"), params).fetchall()
         return found
 
-    def each(self, sql: str) -> Iterator[Any]:
+    def each(self, sql: str, params: Sequence[Any] = ()) -> Iterator[Any]:
         own = self._cursor.connection.cursor(uuid4().hex, row_factory=self._cursor.row_factory)
         with own as cursor:  # it has a name, so the server keeps the rows, and gives some at a time
             cursor.itersize = 2000
-            yield from cursor.execute(sql)
+            yield from cursor.execute(sql.replace("?", "%s"), params)
 
     def run(self, sql: str, params: Sequence[Any] = ()) -> None:
         self._cursor.execute(sql.replace("?", "%s"), params)

@@ -26,10 +26,10 @@ class _SQLiteCursor(Cursor):
     def all(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
         return self._cursor.execute(sql, params).fetchall()
 
-    def each(self, sql: str) -> Iterator[Any]:
+    def each(self, sql: str, params: Sequence[Any] = ()) -> Iterator[Any]:
         with closing(self._cursor.connection.cursor()) as cursor:
             cursor.row_factory = None
-            yield from cursor.execute(sql)
+            yield from cursor.execute(sql, params)
 
     def run(self, sql: str, params: Sequence[Any] = ()) -> None:
         self._cursor.execute(sql, params)

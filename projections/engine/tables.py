@@ -73,7 +73,7 @@ class Cursor(ABC):
         """Run a query and return plain tuples."""
 
     @abstractmethod
-    def each(self, sql: str) -> Iterator[Any]:
+    def each(self, sql: str, params: Sequence[Any] = ()) -> Iterator[Any]:
         """Run a query whose result is too long to be held at once. Close the iterator."""
 
     @abstractmethod

@@ -11,6 +11,7 @@ from projections.models.goodwill import GOODWILL
 from projections.models.responses import RESPONSES
 from projections.pages.first import Cannot, First, conditions, shown, streams_of
 from projections.pages.links import Rows
+from projections.query.selection import matching
 from projections.query.view import View, no_complaints
 from projections.reports.declared import given, lapses, responses
 from projections.reports.declared.goodwill import verdicts
@@ -19,7 +20,7 @@ from projections.reports.declared.goodwill import verdicts
 def of_goodwill(view: View, asked: Rows, own: Mapping[str, Any], most: int) -> First:
     """Gestures and remedies: those beyond authority, then the newest. See `first_rows`."""
     named = {name for name, _ in (*asked.only, *asked.but)}
-    where, params = given.conditions(**own)
+    where, params = matching(**own)
     stored = ("category", "product", "region", "team")
     more, values = conditions(asked, stored, but_for=("currency", "outcome", "within_authority"))
     columns = ["event_id", "value", "ledger", "given_at", "case_id", "id", "stream"]

@@ -14,7 +14,8 @@ from projections.models.cases import NOT_COMPLAINTS
 from projections.pages.first_judged import ANSWERS, VERDICTS
 from projections.pages.first_rows import STATES
 from projections.pages.links import Values
-from projections.query.report import Report, sortable
+from projections.query.lines import sortable
+from projections.query.report import Report
 
 Urgency = Callable[[Any], Any]
 """A key that sorts rows, the most urgent first."""

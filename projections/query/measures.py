@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from decimal import Context, Decimal, localcontext
+from decimal import Context, Decimal
 from typing import Any, Literal, TypeVar
 
 from casestore.events import Money
@@ -17,6 +17,7 @@ TICK = timedelta(microseconds=1)
 """The shortest time that is told apart: times are kept in microseconds."""
 _EXACTLY = Context(prec=100)
 """Enough digits for exact sums: an amount has at most 24."""
+_NOTHING = Decimal(0)
 
 
 def percentile(values: Iterable[T], percent: int) -> T | None:
@@ -49,15 +50,29 @@ def shifted(at: datetime, by: timedelta) -> datetime:
         return _LAST if by > timedelta() else _FIRST
 
 
+class Sums:
+    """The sum in each currency. Amounts of different currencies are never added up."""
+
+    def __init__(self) -> None:
+        self._total: dict[str, Decimal] = {}
+
+    def add(self, money: Money | None) -> None:
+        """Add an amount, if there is one."""
+        if money is not None:
+            before = self._total.get(money.currency, _NOTHING)
+            self._total[money.currency] = _EXACTLY.add(before, money.amount)
+
+    def told(self) -> list[Money]:
+        """The sums, in the order of the currencies' codes."""
+        return [Money.exact(self._total[code], code) for code in sorted(self._total)]
+
+
 def sums(values: Iterable[Money | None]) -> list[Money]:
-    """The sum in each currency, in the order of the codes. Amounts of different currencies are
-    never added up."""
-    total: dict[str, Decimal] = {}
-    with localcontext(_EXACTLY):
-        for money in values:
-            if money is not None:
-                total[money.currency] = total.get(money.currency, Decimal(0)) + money.amount
-    return [Money.exact(total[currency], currency) for currency in sorted(total)]
+    """The sum of amounts in each currency: see Sums."""
+    total = Sums()
+    for money in values:
+        total.add(money)
+    return total.told()
 
 
 def grouped(rows: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:

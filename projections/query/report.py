@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from inspect import signature
@@ -19,6 +20,7 @@ from projections.engine.tables import unavailable
 from projections.models.cases import CASES
 from projections.models.customers import CUSTOMERS
 from projections.projection import Projection
+from projections.query.lines import in_order
 from projections.query.open_view import open_view
 from projections.query.selection import FIELDS, Asked, Selection
 from projections.query.view import View
@@ -29,7 +31,7 @@ class CannotAsk(ValueError):  # noqa: N818  (named as the errors of casestore ar
     """A report cannot be asked so. The message says why, and what to ask instead."""
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class Line(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A row of a report."""
 
 
@@ -40,6 +42,7 @@ class Answer(NamedTuple, Generic[R_co]):
     """What a report's function returns: rows in the report's order, and their summary."""
 
     rows: Sequence[R_co]
+    """`Lines`, where there may be one for each case of a store."""
     summary: dict[str, Any]
 
 
@@ -133,6 +136,34 @@ class Report(Generic[R_co]):
                 takes.
             StoreUnavailable: a database does not answer or cannot be written.
         """
+        with self.reading(
+            store,
+            selection=selection,
+            sort=sort,
+            limit=limit,
+            workers=workers,
+            tick=tick,
+            **asked,
+        ) as result:
+            return replace(result, rows=list(result.rows))
+
+    @contextmanager
+    def reading(
+        self,
+        store: CaseStore,
+        *,
+        selection: Selection | None = None,
+        sort: str | None = None,
+        limit: int | None = None,
+        workers: int = 1,
+        tick: Tick | None = None,
+        **asked: Unpack[Asked],
+    ) -> Iterator[Result[R_co]]:
+        """Run the report as a call does, for a context in which its rows are read.
+
+        They may be made while they are read, so that not all are in memory. The context keeps the
+        database's snapshot; who reads on after its end gets a ValueError.
+        """
         options: dict[str, Any] = {**asked}
         named = {each: options.pop(each) for each in FIELDS if each in options}
         chosen = replace(selection or Selection(), **named)
@@ -142,9 +173,10 @@ class Report(Generic[R_co]):
             span(f"report {self.name}", store.url),
             LiveTables(store, PROJECTIONS, for_one_report=True) as live,
             unavailable(),
-            open_view(live, needs, chosen, tick, workers) as seen,
+            open_view(live, needs, chosen, tick, workers) as (view, parked),
+            closing(view),  # while the database is open, whoever holds its streams
         ):
-            return self._result(*seen, sort, limit, options)
+            yield self._result(view, parked, sort, limit, options)
 
     def _result(
         self,
@@ -155,15 +187,14 @@ class Report(Generic[R_co]):
         options: Mapping[str, Any],
     ) -> Result[R_co]:
         found = self._answer(view, **options)
-        rows = _in_order(found.rows, sort)
         return Result(
             self.name,
             view.as_of,
             view.selection.known_at,
             view.position,
-            rows if limit is None else rows[:limit],
+            in_order(found.rows, sort, limit),
             found.summary,
-            len(rows),
+            len(found.rows),
             parked,
         )
 
@@ -189,7 +220,8 @@ class Report(Generic[R_co]):
         """
         self._check(view.selection, sort, limit, options)
         with span(f"report {self.name}", view.url):
-            return self._result(view, parked, sort, limit, options)
+            result = self._result(view, parked, sort, limit, options)
+            return replace(result, rows=list(result.rows))
 
     def _check(
         self,
@@ -204,6 +236,8 @@ class Report(Generic[R_co]):
             raise CannotAsk(f"the report {self.name!r}: {error}") from None
         if limit is not None and not isinstance(limit, int):
             raise CannotAsk(f"limit is a whole number, not {quoted(limit)}")
+        if limit is not None and limit < 0:
+            raise CannotAsk(f"limit is the largest number of rows, which cannot be {limit}")
         for at in (asked.as_of, asked.known_at, asked.since, asked.until):
             if at is not None and not isinstance(at, datetime):
                 raise CannotAsk(f"{quoted(at)} is not a time; give an aware datetime")
@@ -250,23 +284,3 @@ def _is_in_utc(at: datetime) -> bool:
     except OverflowError:
         return False
     return True
-
-
-AnyLine = TypeVar("AnyLine", bound=Line)
-
-
-def _in_order(rows: Sequence[AnyLine], sort: str | None) -> Sequence[AnyLine]:
-    if sort is None:
-        return rows
-    name, largest_first = sort.removeprefix("-"), sort.startswith("-")
-    known = [row for row in rows if getattr(row, name) is not None]
-    unknown = [row for row in rows if getattr(row, name) is None]
-    known.sort(key=lambda row: sortable(getattr(row, name)), reverse=largest_first)
-    return [*known, *unknown]  # None comes last in either direction
-
-
-def sortable(value: Any) -> Any:
-    """A key that makes all values of a column comparable: money is sorted after other values."""
-    if hasattr(value, "currency"):
-        return (value.currency, value.amount)
-    return ("", value)

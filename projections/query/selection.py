@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import chain
 from shlex import quote
 from typing import TypedDict
 
@@ -46,14 +47,27 @@ class Selection:
     def wanted(self, name: str) -> tuple[str, ...] | None:
         """The values of a field of which a row has to match one; None for no condition."""
         value: Several = getattr(self, name)
-        if value is None:
-            return None
-        return (value,) if isinstance(value, str) else tuple(value)
+        return None if value is None else listed(value)
 
     def takes(self, name: str, value: str | None) -> bool:
         """Whether a row's value matches what is asked for a field."""
         wanted = self.wanted(name)
         return wanted is None or value in wanted
+
+
+def listed(value: Several) -> tuple[str, ...]:
+    """The values that were given: none, one or several."""
+    return (value,) if isinstance(value, str) else tuple(value or ())
+
+
+def matching(**given: Several) -> tuple[list[str], list[str]]:
+    """The SQL conditions that columns have one of the values that were given, and their parameters.
+
+    A column of which none was given may have any.
+    """
+    values = {column: listed(value) for column, value in given.items() if value}
+    where = [f"{column} IN ({', '.join('?' * len(each))})" for column, each in values.items()]
+    return where, [*chain.from_iterable(values.values())]
 
 
 FIELDS = tuple(field.name for field in fields(Selection))

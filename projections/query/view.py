@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from copy import copy
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol, TypeVar
+from weakref import WeakSet
 
 from casestore.streams.history import from_microseconds, to_microseconds
 from casestore.streams.policies import Policies
@@ -50,6 +51,7 @@ class View:
         self._names = names
         self._only: Sequence[str] | None = None
         self._made: dict[Any, Any] = {}
+        self._streams = WeakSet[Any]()
         self.selection = selection
         self.as_of = as_of
         self.position = maker.until or 0
@@ -189,14 +191,50 @@ class View:
             order: what to sort by, in SQL.
             limit: the most rows to give.
         """
-        where, values = self._asked_for(also, params, time, agent)
+        asked = self._asked_for(also, params, time, agent)
+        return self._cursor.all(*self._query(projection, names, asked, order, limit))
+
+    def stream(
+        self,
+        projection: Projection,
+        *also: str,
+        time: str | None,
+        agent: str | None = "agent",
+        params: Sequence[Any] = (),
+        row: type[Row] | None = None,
+        order: str = "",
+        limit: int | None = None,
+    ) -> Iterator[Any]:
+        """The rows of a projection that the selection asks for, not all at once.
+
+        The arguments are those of `chosen` and `columns`.
+        """
+        row = projection.row if row is None else row
+        names = [f'"{name}"' for name in shape(row).columns]
+        asked = self._asked_for(also, params, time, agent)
+        found: Any = self._cursor.each(*self._query(projection, names, asked, order, limit))
+        self._streams.add(found)
+        return from_stored(row, found)
+
+    def close(self) -> None:
+        """End all streams. What is left of their rows cannot be read any more."""
+        for stream in list(self._streams):
+            stream.close()
+
+    def _query(
+        self,
+        projection: Projection,
+        names: Sequence[str],
+        asked: tuple[str, list[Any]],
+        order: str,
+        limit: int | None,
+    ) -> tuple[str, list[Any]]:
+        """A query in SQL, and its parameters; `asked` is what `_asked_for` gives."""
+        where, values = asked
         sql = f"SELECT {', '.join(names)} FROM {self._names[projection.name]}"
         sql += f" WHERE {where}" if where else ""
         sql += f" ORDER BY {order}" if order else ""
-        if limit is not None:
-            sql += " LIMIT ?"
-            values.append(limit)
-        return self._cursor.all(sql, values)
+        return (sql, values) if limit is None else (f"{sql} LIMIT ?", [*values, limit])
 
     def of_cases(
         self,
@@ -364,9 +402,15 @@ class View:
         rows.sort(key=lambda row: (row.opened_at, row.case_id))
         return rows
 
-    def complaints(self, *, time: str | None = "opened_at", agent: str | None = "agent") -> Any:
+    def complaints(
+        self,
+        *,
+        time: str | None = "opened_at",
+        agent: str | None = "agent",
+        row: type[Row] | None = None,
+    ) -> Any:
         """The same, without cases that were closed as a duplicate or as not a complaint."""
-        return [row for row in self.cases(time=time, agent=agent) if is_complaint(row)]
+        return [each for each in self.cases(time=time, agent=agent, row=row) if is_complaint(each)]
 
     def same_customers(self, *customer_ids: str) -> list[str]:
         """The given customers and all that are merged with them, by id, sorted."""
@@ -383,14 +427,19 @@ class View:
             f"(SELECT root FROM {table} WHERE merged_into IS NOT NULL)"
         )
 
-    def roots(self, customer_ids: Iterable[str]) -> dict[str, str]:
-        """The root of each customer: the id under which reports count them."""
+    def roots(self, customer_ids: Iterable[str], of: int = 0) -> dict[str, str]:
+        """The root of each customer: the id under which reports count them.
+
+        Args:
+            customer_ids: the customers.
+            of: of how many rows these are a few: then others will be asked for too.
+        """
         ids = set(customer_ids)
-        if len(ids) > MANY:  # few customers are merged, so this reads few rows
-            rows = self.select(CUSTOMERS, "merged_into IS NOT NULL")
+        if max(len(ids), of) > MANY:
+            root = self.once(_merged)
         else:
             rows = self.lookup(CUSTOMERS, "customer_id", ids)
-        root = {row.customer_id: row.root for row in rows}
+            root = {row.customer_id: row.root for row in rows}
         return {customer_id: root.get(customer_id, customer_id) for customer_id in ids}
 
 
@@ -409,6 +458,12 @@ class Closing(Protocol):
 def is_complaint(case: Closing) -> bool:
     """Whether a case counts as a complaint."""
     return case.status != "closed" or case.close_reason not in NOT_COMPLAINTS
+
+
+def _merged(view: View) -> dict[str, str]:
+    """The roots of the customers that are merged, who are few."""
+    rows = view.select(CUSTOMERS, "merged_into IS NOT NULL")
+    return {row.customer_id: row.root for row in rows}
 
 
 def no_complaints(view: View) -> set[str]:

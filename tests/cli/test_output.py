@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from casestore.events import Money, Ref
 from cli.terminal.options import shared
-from cli.terminal.output import Cells, Column, print_object, print_rows
+from cli.terminal.output import Cells, Column, print_long_object, print_object, print_rows
 from cli.terminal.text import visible
 
 NASTY = "a\x1b[2Jb\x9bc\u202ed\u2066e\x7ff\ng\th\r\ni"
@@ -186,3 +186,24 @@ def test_an_object_in_documents_and_sheets_has_a_line_for_each_leaf(printed: Pri
     shown = printed("tsv", lambda: print_object(value))
     assert shown == "field\tvalue\nid\ta\ninner.list.0\t1\ninner.list.1\t'=2\n"
     assert "| inner.list.1 | =2 |" in printed("markdown", lambda: print_object(value))
+
+
+LONG: list[dict[str, Any]] = [
+    {},
+    {"rows": []},
+    {"report": "cases", "rows": [{"id": NASTY, "of": []}, {"id": "c", "of": [1, {"d": None}]}]},
+    {
+        "rows": ROWS,
+        "summary": {"by": {"month": 1}, "sums": [Money(amount=Decimal("1.50"), currency="EUR")]},
+    },
+]
+
+
+@pytest.mark.parametrize("value", LONG)
+def test_a_long_object_is_printed_as_a_short_one_is(
+    printed: Printed, value: dict[str, Any]
+) -> None:
+    read = {name: iter(each) if name == "rows" else each for name, each in value.items()}
+    assert printed("json", lambda: print_long_object(read)) == printed(
+        "json", lambda: print_object(value)
+    )

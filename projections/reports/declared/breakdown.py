@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from projections.models.cases import CASES, CaseRow
+from projections.models.cases import CASES
 from projections.models.closings import CLOSINGS, ClosingRow
+from projections.projection import Row
 from projections.query.measures import grouped, month, share
 from projections.query.report import Answer, Line, Option, Report
 from projections.query.view import View
@@ -49,15 +51,46 @@ class BreakdownLine(Line, frozen=True, kw_only=True):
     agents_per_case: float | None
 
 
+class _Case(Row, frozen=True):
+    """Of a case what is counted here: see CaseRow."""
+
+    case_id: str
+    status: str
+    channel: str
+    product: str | None
+    region: str | None
+    category: str | None
+    agent: str | None
+    team: str | None
+    opened_at: datetime
+    close_reason: str | None
+    contacts: int
+    agents: tuple[str, ...]
+    reopens: int
+    first_response_at: datetime | None
+    first_response_s: int | None
+    first_response_working_s: int | None
+    responder: str | None
+    responder_team: str | None
+    resolution_s: int | None
+    resolution_working_s: int | None
+    resolution_net_s: int | None
+    closer: str | None
+    closer_team: str | None
+    opener: str | None
+    opener_team: str | None
+    upheld: bool | None
+
+
 def _answer(view: View, *, by: str) -> Answer[BreakdownLine]:
-    cases = view.complaints()
+    cases = view.complaints(row=_Case)
     if by in ("agent", "team"):
         again = {case.case_id for case in cases if case.reopens}
         turns = view.lookup(CLOSINGS, "case_id", again)
         lines = _attributed(cases, [turn for turn in turns if turn.what == "reopened"], by)
     else:
 
-        def group(case: CaseRow) -> str | None:
+        def group(case: _Case) -> str | None:
             if by == "month":
                 return month(case.opened_at, view.selection.tz)
             value: str | None = getattr(case, by)
@@ -74,12 +107,12 @@ def _answer(view: View, *, by: str) -> Answer[BreakdownLine]:
     return Answer(lines, {"by": by, **whole})
 
 
-def _again(cases: Sequence[CaseRow]) -> int:
+def _again(cases: Sequence[_Case]) -> int:
     return sum(case.reopens > 0 for case in cases)
 
 
 def _attributed(
-    cases: Sequence[CaseRow], reopenings: Sequence[ClosingRow], by: str
+    cases: Sequence[_Case], reopenings: Sequence[ClosingRow], by: str
 ) -> list[BreakdownLine]:
     """A line for each agent or team, with the numbers that belong to them."""
     of_team = by == "team"
@@ -117,10 +150,10 @@ def _line(group: str | None, **of: Any) -> BreakdownLine:
 
 def _numbers(
     *,
-    opened: Sequence[CaseRow],
-    responded: Sequence[CaseRow],
-    closed: Sequence[CaseRow],
-    owned: Sequence[CaseRow],
+    opened: Sequence[_Case],
+    responded: Sequence[_Case],
+    closed: Sequence[_Case],
+    owned: Sequence[_Case],
     reopened: int,
 ) -> dict[str, Any]:
     findings = [case.upheld for case in opened if case.upheld is not None]
@@ -130,12 +163,17 @@ def _numbers(
         "closed": sum(case.status == "closed" for case in closed),
         "reopened": reopened,
         "outstanding": sum(case.status == "open" for case in owned),
-        **medians(responded, "first_response"),
-        **medians(closed, "resolution", "net"),
+        **_medians(responded, "first_response", "first_response_working"),
+        **_medians(closed, "resolution", "resolution_working", "resolution_net"),
         "upheld_share": share(sum(findings), len(findings)),
         "contacts_per_case": _average(sum(case.contacts for case in opened), count),
         "agents_per_case": _average(sum(len(case.agents) for case in opened), count),
     }
+
+
+def _medians(cases: Sequence[_Case], *measures: str) -> dict[str, int | None]:
+    values = {name: [getattr(case, f"{name}_s") for case in cases] for name in measures}
+    return medians(**{n: [s for s in each if s is not None] for n, each in values.items()})
 
 
 def _average(total: int, count: int) -> float | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal, get_args
 
 from casestore.events import Channel
@@ -11,8 +14,11 @@ from casestore.streams.history import to_microseconds
 from projections.models.cases import CASES, CaseRow
 from projections.models.closings import CLOSINGS
 from projections.models.promises import PROMISES, PromiseRow, state
-from projections.query.measures import counted, grouped, percentile
+from projections.projection import Row
+from projections.query.lines import Lines, comparable
+from projections.query.measures import grouped, percentile
 from projections.query.report import Answer, CannotAsk, Line, Option, Report
+from projections.query.selection import matching
 from projections.query.view import View, is_complaint
 
 STATUSES = ("open", "closed", "merged")
@@ -139,16 +145,20 @@ def _answer(
         reopened_to=reopened_to,
         open_at=open_at,
     )
-    rows: list[CaseRow] = view.chosen(CASES, *where, params=params, time="opened_at")
-    rows.sort(key=lambda row: (row.opened_at, row.case_id))
-    roots = view.roots(row.customer_id for row in rows)
+    read: Any = partial(view.stream, CASES, *where, params=params, time="opened_at")
+    total, summary = _summary(read(row=_Counted))
+    columns = comparable(CaseRow, "customer_id")
+    order = "opened_at, case_id"
+    lines = Lines(read, partial(_lines, view, total), total=total, order=order, columns=columns)
+    return Answer(lines, summary)
+
+
+def _lines(view: View, total: int, rows: Sequence[CaseRow]) -> Iterator[CaseLine]:
+    roots = view.roots((row.customer_id for row in rows), total)
     found = view.lookup(PROMISES, "case_id", {row.case_id for row in rows})
     promises: Any = grouped(found, lambda promise: promise.case_id)
-    lines = [
-        _line(row, roots[row.customer_id], promises.get(row.case_id, ()), view.as_of)
-        for row in rows
-    ]
-    return Answer(lines, _summary(rows))
+    for row in rows:
+        yield _line(row, roots[row.customer_id], promises.get(row.case_id, ()), view.as_of)
 
 
 def conditions(
@@ -165,7 +175,7 @@ def conditions(
     reopened_from: datetime | None = None,
     reopened_to: datetime | None = None,
     open_at: datetime | None = None,
-) -> tuple[list[str], list[Any]]:
+) -> tuple[list[str], list[str]]:
     """The SQL conditions that the report's options stand for, and their parameters.
 
     Raises CannotAsk for a time that begins after it ends.
@@ -189,12 +199,8 @@ def conditions(
         net = "sum(CASE what WHEN 'closed' THEN 1 ELSE -1 END)"
         closed = f"{turns} AND at < {at} GROUP BY case_id HAVING {net} > 0"
         where.append(f"case_id NOT IN ({closed})")
-    params: list[Any] = []
-    for column, codes in (("status", status), ("channel", channel)):
-        if codes:
-            where.append(f"{column} IN ({', '.join('?' * len(codes))})")
-            params += codes
-    return where, params
+    more, params = matching(status=status, channel=channel)
+    return [*where, *more], params
 
 
 def _between(column: str, begin: datetime | None, end: datetime | None) -> list[str]:
@@ -208,33 +214,52 @@ def _between(column: str, begin: datetime | None, end: datetime | None) -> list[
     return [f"{column} {than} {to_microseconds(at)}" for than, at in limits if at is not None]
 
 
-def _summary(rows: Sequence[CaseRow]) -> dict[str, Any]:
-    once = [row for row in rows if row.status != "merged"]
-    complaints = [row for row in once if is_complaint(row)]
-    merged = [row for row in rows if row.status == "merged"]
-    return {
-        "cases": len(complaints),
-        **counted((row.status for row in (*complaints, *merged)), STATUSES),
-        "not_complaints": len(once) - len(complaints),
-        "reopened": sum(row.reopens > 0 for row in complaints),
-        **medians(complaints, "first_response"),
-        "waiting": sum(bool(row.waiting) for row in once),
+class _Counted(Row, frozen=True):
+    """Of a case what is counted, as it is stored: see CaseRow."""
+
+    status: str
+    close_reason: str | None
+    reopens: int
+    reply_due_at: int | None
+    first_response_s: int | None
+    first_response_working_s: int | None
+
+
+def _summary(rows: Iterable[_Counted]) -> tuple[int, dict[str, Any]]:
+    """The number of cases, and their summary."""
+    stand, not_complaints, reopened, waiting = Counter[str](), 0, 0, 0
+    responses, working = array("q"), array("q")
+    for row in rows:
+        waiting += row.reply_due_at is not None
+        if not is_complaint(row):
+            not_complaints += 1
+            continue
+        stand[row.status] += 1
+        if row.status == "merged":
+            continue
+        reopened += row.reopens > 0
+        if row.first_response_s is not None:
+            responses.append(row.first_response_s)
+        if row.first_response_working_s is not None:
+            working.append(row.first_response_working_s)
+    complaints = stand["open"] + stand["closed"]
+    return stand.total() + not_complaints, {
+        "cases": complaints,
+        **{status: stand[status] for status in STATUSES},
+        "not_complaints": not_complaints,
+        "reopened": reopened,
+        **medians(first_response=responses, first_response_working=working),
+        "waiting": waiting,
     }
 
 
-def medians(rows: Sequence[CaseRow], what: str, *also: str) -> dict[str, int | None]:
-    """The median and the 90th percentile of a duration, in seconds and in working seconds.
-
-    Args:
-        rows: rows of cases.
-        what: "first_response" or "resolution".
-        also: further measures of this duration, like "net".
-    """
+def medians(**measures: Iterable[int]) -> dict[str, int | None]:
+    """The median and the 90th percentile of durations in seconds, by what they measure."""
     found = {}
-    for measure in (what, f"{what}_working", *(f"{what}_{each}" for each in also)):
-        values = [s for row in rows if (s := getattr(row, f"{measure}_s")) is not None]
-        found[f"{measure}_median_s"] = percentile(values, 50)
-        found[f"{measure}_p90_s"] = percentile(values, 90)
+    for name, values in measures.items():
+        ordered = sorted(values)
+        found[f"{name}_median_s"] = percentile(ordered, 50)
+        found[f"{name}_p90_s"] = percentile(ordered, 90)
     return found
 
 

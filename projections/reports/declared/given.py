@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 from casestore.events import Money
 from projections.models.cases import CASES
 from projections.models.goodwill import GOODWILL, GoodwillRow
-from projections.query.measures import sums
+from projections.projection import Row
+from projections.query.lines import Lines, comparable
+from projections.query.measures import Sums
 from projections.query.report import Answer, Line, Option, Report
+from projections.query.selection import matching
 from projections.query.view import View
-from projections.reports.declared.authority import Verdict, in_order
+from projections.reports.declared.authority import Verdict
 from projections.reports.declared.goodwill import verdicts
 
 LEDGERS = ("goodwill", "remedy")
@@ -47,64 +52,72 @@ OUTCOMES: dict[bool | None, Literal["upheld", "not_upheld"] | None]
 OUTCOMES = {True: "upheld", False: "not_upheld", None: None}
 
 
-def conditions(
-    ledger: Sequence[str] = (), status: Sequence[str] = ()
-) -> tuple[list[str], list[str]]:
-    """The SQL conditions for the report's own options, and their parameters."""
-    where, params = [], list[str]()
-    for name, given in (("ledger", ledger), ("status", status)):
-        values = [given] if isinstance(given, str) else list(given)
-        if values:
-            where.append(f"{name} IN ({', '.join('?' * len(values))})")
-            params += values
-    return where, params
+class _Counted(Row, frozen=True):
+    """Of a gesture or a remedy what is counted: see GoodwillRow."""
+
+    ledger: Literal["goodwill", "remedy"]
+    value: Money | None
+    status: str
+    event_id: str
 
 
 def _answer(
     view: View, *, ledger: tuple[str, ...] = (), status: tuple[str, ...] = ()
 ) -> Answer[GivenLine]:
-    where, params = conditions(ledger, status)
-    rows: list[GoodwillRow] = view.chosen(
-        GOODWILL, *where, params=params, time="given_at", agent="given_by"
+    where, params = matching(ledger=ledger, status=status)
+    read: Any = partial(
+        view.stream, GOODWILL, *where, params=params, time="given_at", agent="given_by"
     )
-    rows.sort(key=in_order)
-    upheld = view.upheld(GOODWILL)
-    roots, within = view.roots(row.customer_id for row in rows), view.once(verdicts)
-    lines = [
-        GivenLine(
-            ledger=row.ledger,
-            id=row.id,
-            case_id=row.case_id,
-            customer_id=roots[row.customer_id],
-            given_at=row.given_at,
-            kind=row.kind,
-            value=row.value,
-            currency=None if row.value is None else row.value.currency,
-            given_by=row.given_by,
-            role=row.role,
-            team=row.team,
-            product=row.product,
-            region=row.region,
-            category=row.category,
-            outcome=OUTCOMES[upheld.get(row.case_id)],
-            asked_for=row.asked_for,
-            within_authority=within.get(row.event_id, "unknown"),
-            status=row.status,
-        )
-        for row in rows
-    ]
-    standing = [row for row in rows if row.status == "given"]
-    gestures = [row for row in standing if row.ledger == "goodwill"]
-    summary = {
-        "gestures": len(gestures),
-        "gestures_sum": sums(row.value for row in gestures),
-        "beyond_authority": sum(
-            line.within_authority == "no" and line.status == "given" for line in lines
-        ),
-        "remedies": len(standing) - len(gestures),
-        "remedies_sum": sums(row.value for row in standing if row.ledger == "remedy"),
+    upheld, within = view.upheld(GOODWILL), view.once(verdicts)
+    total, summary = _summary(read(row=_Counted), within)
+
+    def lines(rows: Sequence[GoodwillRow]) -> Iterator[GivenLine]:
+        roots = view.roots((row.customer_id for row in rows), total)
+        for row in rows:
+            yield GivenLine(
+                ledger=row.ledger,
+                id=row.id,
+                case_id=row.case_id,
+                customer_id=roots[row.customer_id],
+                given_at=row.given_at,
+                kind=row.kind,
+                value=row.value,
+                currency=None if row.value is None else row.value.currency,
+                given_by=row.given_by,
+                role=row.role,
+                team=row.team,
+                product=row.product,
+                region=row.region,
+                category=row.category,
+                outcome=OUTCOMES[upheld.get(row.case_id)],
+                asked_for=row.asked_for,
+                within_authority=within.get(row.event_id, "unknown"),
+                status=row.status,
+            )
+
+    columns = comparable(GoodwillRow, "customer_id")
+    return Answer(
+        Lines(read, lines, total=total, order="given_at, position", columns=columns), summary
+    )
+
+
+def _summary(rows: Iterable[_Counted], within: Mapping[str, Verdict]) -> tuple[int, dict[str, Any]]:
+    """The number of rows, and their summary."""
+    total, given, beyond = 0, Counter[str](), 0
+    values = {ledger: Sums() for ledger in LEDGERS}
+    for row in rows:
+        total += 1
+        if row.status == "given":
+            given[row.ledger] += 1
+            values[row.ledger].add(row.value)
+            beyond += within.get(row.event_id) == "no"
+    return total, {
+        "gestures": given["goodwill"],
+        "gestures_sum": values["goodwill"].told(),
+        "beyond_authority": beyond,
+        "remedies": given["remedy"],
+        "remedies_sum": values["remedy"].told(),
     }
-    return Answer(lines, summary)
 
 
 GIVEN = Report(

@@ -10,12 +10,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
+from heapq import merge
+from operator import attrgetter
 from typing import Any
 
 from casestore.streams.history import from_microseconds, to_microseconds
 from projections.models.goodwill import GOODWILL
 from projections.models.lapses import OUTCOMES, LapseRow, Outcome
 from projections.models.statements import STATEMENTS
+from projections.query.lines import Lines
 from projections.query.measures import month, share
 from projections.query.report import Answer, Line, Option, Report
 from projections.query.view import View
@@ -68,11 +72,20 @@ def findings(view: View, rule: str | None = None, outcome: str | None = None) ->
         rule: only findings of this rule.
         outcome: only findings with this outcome.
     """
+    return list(_in_order(view, rule, outcome, _across_cases(view, rule, outcome)))
+
+
+def _in_order(
+    view: View, rule: str | None, outcome: str | None, across: Sequence[LapseRow]
+) -> Iterator[LapseRow]:
+    """The findings that the selection asks for, with those across cases, in the report's order."""
     where, params = _stored(view, rule, outcome)
-    found: list[LapseRow] = view.chosen(LAPSES, *where, params=params, time="at")
-    found += _across_cases(view, rule, outcome)
-    found.sort(key=lambda row: (row.at, row.case_id, row.rule, row.subject))
-    return found
+    stored = view.stream(LAPSES, *where, params=params, time="at", order=", ".join(_ORDER))
+    key = attrgetter(*_ORDER)
+    return merge(stored, sorted(across, key=key), key=key)
+
+
+_ORDER = ("at", "case_id", "rule", "subject")
 
 
 def _stored(
@@ -109,8 +122,8 @@ def _across_cases(view: View, rule: str | None, outcome: str | None = None) -> l
     ]
 
 
-def _lines(view: View, found: Sequence[LapseRow]) -> Iterator[LapseLine]:
-    roots = view.roots(row.customer_id for row in found)
+def _lines(view: View, total: int, found: Sequence[LapseRow]) -> Iterator[LapseLine]:
+    roots = view.roots((row.customer_id for row in found), total)
     for row in found:
         yield LapseLine(
             rule=row.rule,
@@ -126,9 +139,18 @@ def _lines(view: View, found: Sequence[LapseRow]) -> Iterator[LapseLine]:
 
 
 def _answer(view: View, *, rule: str | None = None, outcome: str = "violated") -> Answer[LapseLine]:
-    shown = findings(view, rule, None if outcome == "all" else outcome)
+    wanted = None if outcome == "all" else outcome
+    across = _across_cases(view, rule, wanted)
+    where, params = _stored(view, rule, wanted)
+    ((stored,),) = view.columns(LAPSES, ["count(*)"], *where, params=params, time="at")
+    total = stored + len(across)
+    shown = Lines(
+        lambda **_: _in_order(view, rule, wanted, across),
+        partial(_lines, view, total),
+        total=total,
+    )
     counts = _counted(view, "outcome", rule).values()
-    return Answer(list(_lines(view, shown)), {**_shares(counts), **_policy(view)})
+    return Answer(shown, {**_shares(counts), **_policy(view)})
 
 
 def newest(
@@ -154,7 +176,7 @@ def newest(
     )
     at = sorted([at for (at,) in times] + [to_microseconds(row.at) for row in across])[-most:][0]
     since = view.about(replace(view.selection, since=from_microseconds(at)))
-    return list(_lines(view, findings(since, rule, wanted))), total
+    return list(_lines(view, most, findings(since, rule, wanted))), total
 
 
 def _by(view: View, *, by: str, rule: str | None = None) -> Answer[LapseCountLine]:

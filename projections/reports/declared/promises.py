@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from casestore.streams.history import to_microseconds
-from casestore.streams.promise_state import PromiseState
+from casestore.streams.promise_state import PromiseState, promise_state
 from projections.models.promises import PROMISES, PromiseRow
 from projections.models.promises import state as state_at
-from projections.query.measures import counted, grouped, seconds, share, shifted
+from projections.projection import Row
+from projections.query.lines import Lines, comparable
+from projections.query.measures import seconds, share, shifted
 from projections.query.report import Answer, CannotAsk, Line, Option, Report
+from projections.query.selection import listed, matching
 from projections.query.view import View
 
 STATES: tuple[PromiseState, ...] = (
@@ -108,19 +113,30 @@ def line_of(promise: PromiseRow, customer_id: str, as_of: datetime) -> PromiseLi
     )
 
 
-def lines(view: View, *also: str) -> list[PromiseLine]:
-    """The promises that the selection asks for, in the order in which they were made."""
-    found = view.chosen(PROMISES, *also, time="made_at", agent="made_by")
-    found.sort(key=lambda row: (row.made_at, row.case_id, row.promise_id))
-    roots = view.roots(row.customer_id for row in found)
-    return [line_of(row, roots[row.customer_id], view.as_of) for row in found]
+class _Standing(Row, frozen=True):
+    """Of a promise what is counted, as it is stored: see PromiseRow."""
+
+    made_by: str
+    team: str | None
+    due_at: int | None
+    kept_at: int | None
+    withdrawn_at: int | None
+    released_at: int | None
 
 
-def _counts(rows: Sequence[PromiseLine]) -> dict[str, Any]:
-    states = [row.state for row in rows]
-    judged = sum(each == "kept" or each in _BROKEN for each in states)
-    rate = share(states.count("kept"), judged)
-    return {"promises": len(rows), **counted(states, STATES), "kept_rate": rate}
+def _states(rows: Iterable[_Standing], as_of: datetime) -> Iterator[tuple[_Standing, PromiseState]]:
+    """Promises, each with its state as of a time."""
+    at = to_microseconds(as_of)
+    for row in rows:
+        withdrawn = row.withdrawn_at is not None
+        state = promise_state(
+            at,
+            due_at=row.due_at,
+            kept_at=row.kept_at,
+            released_at=row.released_at,
+            withdrawn=withdrawn,
+        )
+        yield row, state
 
 
 def _answer(
@@ -133,40 +149,77 @@ def _answer(
 ) -> Answer[PromiseLine]:
     if broken + (due is not None) + bool(state) > 1:
         raise CannotAsk("broken, due and state each say how a promise stands; give one of them")
-    also = []
+    where, params = matching(kind=kind)
+    order = _ORDER
+    wanted = {*listed(state)} or {*STATES}
+    if broken:
+        wanted = {*_BROKEN}
     if due is not None:
         soon = to_microseconds(view.as_of), to_microseconds(shifted(view.as_of, due))
-        also.append("due_at >= {} AND due_at <= {}".format(*soon))
-    rows = [row for row in lines(view, *also) if not kind or row.kind in kind]
-    summary = _counts(rows)
-    if state:
-        rows = [row for row in rows if row.state in state]
-    if broken:
-        rows = [row for row in rows if row.state in _BROKEN]
-    if due is not None:
-        rows = [row for row in rows if row.state == "open"]
-        rows.sort(key=lambda row: row.due_at or row.made_at)
-    return Answer(rows, summary)
+        where.append("due_at >= {} AND due_at <= {}".format(*soon))
+        wanted, order = {"open"}, f"due_at, {_ORDER}"
+    read: Any = partial(
+        view.stream, PROMISES, *where, params=params, time="made_at", agent="made_by"
+    )
+    states = Counter(state for _, state in _states(read(row=_Standing), view.as_of))
+    total = sum(states[each] for each in states if each in wanted)
+
+    def lines(rows: Sequence[PromiseRow]) -> Iterator[PromiseLine]:
+        some = [row for row in rows if state_at(row, view.as_of) in wanted]
+        roots = view.roots((row.customer_id for row in some), total)
+        return (line_of(row, roots[row.customer_id], view.as_of) for row in some)
+
+    shown = Lines(
+        read,
+        lines,
+        total=total,
+        order=order,
+        columns=comparable(PromiseRow, "customer_id", "owner_at_due"),
+        every=len(wanted) == len(STATES),
+    )
+    return Answer(shown, _counts(states))
+
+
+_ORDER = "made_at, case_id, promise_id"
+
+
+def _counts(states: Counter[PromiseState]) -> dict[str, Any]:
+    judged = sum(states[each] for each in ("kept", *_BROKEN))
+    return {
+        "promises": states.total(),
+        **{state: states[state] for state in STATES},
+        "kept_rate": share(states["kept"], judged),
+    }
 
 
 def _rates(view: View) -> Answer[RateLine]:
-    rows = lines(view)
-    by_team = grouped(rows, lambda row: row.team)
+    by_team = _states_by(view, lambda row: row.team)
     found = [RateLine(team=team, **_rate(each)) for team, each in by_team.items()]
     found.sort(key=lambda row: (row.kept_rate is None, row.kept_rate or 0, row.team or ""))
-    return Answer(found, _counts(rows))
+    return Answer(found, _counts(sum(by_team.values(), Counter())))
 
 
 def _agent_rates(view: View) -> Answer[AgentRateLine]:
-    rows = lines(view)
-    by_agent = grouped(rows, lambda row: row.made_by)
+    by_agent = _states_by(view, lambda row: row.made_by)
     found = [AgentRateLine(agent=agent, **_rate(each)) for agent, each in by_agent.items()]
     found.sort(key=lambda row: (-(row.late + row.broken + row.withdrawn), row.kept, row.agent))
-    return Answer(found, _counts(rows))
+    return Answer(found, _counts(sum(by_agent.values(), Counter())))
 
 
-def _rate(rows: Sequence[PromiseLine]) -> dict[str, Any]:
-    counts = _counts(rows)
+K = TypeVar("K", bound=Hashable)
+
+
+def _states_by(view: View, key: Callable[[_Standing], K]) -> dict[K, Counter[PromiseState]]:
+    """How many promises stand how, by team or by who made them."""
+    found: defaultdict[K, Counter[PromiseState]] = defaultdict(Counter)
+    rows = view.stream(PROMISES, time="made_at", agent="made_by", row=_Standing)
+    for row, state in _states(rows, view.as_of):
+        found[key(row)][state] += 1
+    return found
+
+
+def _rate(states: Counter[PromiseState]) -> dict[str, Any]:
+    counts = _counts(states)
     return {name: counts[name] for name in ("kept", *_BROKEN, "kept_rate")}
 
 

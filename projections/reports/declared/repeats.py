@@ -6,6 +6,7 @@ from datetime import datetime
 
 from casestore.policy.authority import YEAR
 from projections.models.cases import CASES
+from projections.projection import Row
 from projections.query.measures import grouped
 from projections.query.report import Answer, Line, Report
 from projections.query.view import View
@@ -23,8 +24,19 @@ class RepeatLine(Line, frozen=True, kw_only=True):
     case_ids: tuple[str, ...]
 
 
+class _Case(Row, frozen=True):
+    """Of a case what is shown: see CaseRow."""
+
+    case_id: str
+    customer_id: str
+    status: str
+    category: str | None
+    opened_at: datetime
+    close_reason: str | None
+
+
 def _answer(view: View) -> Answer[RepeatLine]:
-    found = view.complaints()
+    found = view.complaints(row=_Case)
     end = min(view.as_of, view.selection.until or view.as_of)
     recent = [case for case in found if end - case.opened_at < YEAR]
     roots = view.roots(case.customer_id for case in recent)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal, TypeVar
 
+from casestore.streams.history import from_microseconds, to_microseconds
 from projections.models.responses import RESPONSES, ResponseRow
-from projections.query.measures import STEPS, grouped, percentile, period, share
+from projections.projection import Row
+from projections.query.lines import Lines, comparable
+from projections.query.measures import STEPS, percentile, period, share
 from projections.query.report import Answer, Line, Option, Report
 from projections.query.view import View, no_complaints
 
@@ -61,73 +67,107 @@ def within(answered_at: T | None, due_at: T, as_of: T) -> Literal["yes", "no", "
     return "no" if due_at < as_of else "open"
 
 
-def _rows(view: View) -> list[ResponseRow]:
-    rows: list[ResponseRow] = view.chosen(RESPONSES, time="at")
-    rows.sort(key=lambda row: (row.at, row.case_id, row.message_id))
-    return rows
+class _Counted(Row, frozen=True):
+    """Of a message what is counted, as it is stored: see ResponseRow."""
+
+    case_id: str
+    channel: str
+    at: int
+    due_at: int
+    answered_at: int | None
+    seconds: int | None
+    working_seconds: int | None
+    agent: str | None
+    team: str | None
+    product: str | None
+    category: str | None
+
+
+class _Numbers:
+    """How soon messages were answered, as they are told one after the other."""
+
+    def __init__(self, as_of: datetime) -> None:
+        self._as_of = to_microseconds(as_of)
+        self._verdicts = Counter[str]()
+        self._seconds, self._working = array("q"), array("q")
+
+    def add(self, row: _Counted) -> None:
+        self._verdicts[within(row.answered_at, row.due_at, self._as_of)] += 1
+        if row.seconds is not None and row.working_seconds is not None:
+            self._seconds.append(row.seconds)
+            self._working.append(row.working_seconds)
+
+    def told(self) -> dict[str, Any]:
+        seconds, working = sorted(self._seconds), sorted(self._working)
+        in_time = self._verdicts["yes"]
+        return {
+            "n": len(seconds),
+            "unanswered": self._verdicts.total() - len(seconds),
+            "median_s": percentile(seconds, 50),
+            "p90_s": percentile(seconds, 90),
+            "working_median_s": percentile(working, 50),
+            "working_p90_s": percentile(working, 90),
+            "within_share": share(in_time, in_time + self._verdicts["no"]),
+        }
 
 
 def _answer(view: View, *, complaints: bool = False) -> Answer[ResponseLine]:
-    rows = _rows(view)
-    if complaints:
-        rows = _of_complaints(view, rows)
-    roots = view.roots(row.customer_id for row in rows)
-    lines = [
-        ResponseLine(
-            message_id=row.message_id,
-            case_id=row.case_id,
-            customer_id=roots[row.customer_id],
-            channel=row.channel,
-            at=row.at,
-            answered_at=row.answered_at,
-            answered_by=row.answered_by,
-            team=row.team,
-            seconds=row.seconds,
-            working_seconds=row.working_seconds,
-            within=within(row.answered_at, row.due_at, view.as_of),
-        )
-        for row in rows
-    ]
-    return Answer(lines, _numbers(_of_complaints(view, rows), view.as_of))
+    left_out, left, total = view.once(no_complaints), 0, 0
+    numbers = _Numbers(view.as_of)
+    for row in view.stream(RESPONSES, time="at", row=_Counted):
+        total += 1
+        if row.case_id in left_out:
+            left += 1
+        else:
+            numbers.add(row)
 
+    def lines(rows: Sequence[ResponseRow]) -> Iterator[ResponseLine]:
+        roots = view.roots((row.customer_id for row in rows), total)
+        for row in rows:
+            if complaints and row.case_id in left_out:
+                continue
+            yield ResponseLine(
+                message_id=row.message_id,
+                case_id=row.case_id,
+                customer_id=roots[row.customer_id],
+                channel=row.channel,
+                at=row.at,
+                answered_at=row.answered_at,
+                answered_by=row.answered_by,
+                team=row.team,
+                seconds=row.seconds,
+                working_seconds=row.working_seconds,
+                within=within(row.answered_at, row.due_at, view.as_of),
+            )
 
-def _of_complaints(view: View, rows: Sequence[ResponseRow]) -> list[ResponseRow]:
-    left_out = view.once(no_complaints)
-    return [row for row in rows if row.case_id not in left_out]
-
-
-def _numbers(rows: Sequence[ResponseRow], as_of: datetime) -> dict[str, Any]:
-    answered = [row for row in rows if row.seconds is not None]
-    seconds = [row.seconds for row in answered]
-    working = [row.working_seconds for row in answered]
-    verdicts = [within(row.answered_at, row.due_at, as_of) for row in rows]
-    in_time = verdicts.count("yes")
-    return {
-        "n": len(answered),
-        "unanswered": len(rows) - len(answered),
-        "median_s": percentile(seconds, 50),
-        "p90_s": percentile(seconds, 90),
-        "working_median_s": percentile(working, 50),
-        "working_p90_s": percentile(working, 90),
-        "within_share": share(in_time, in_time + verdicts.count("no")),
-    }
+    shown = Lines(
+        partial(view.stream, RESPONSES, time="at"),
+        lines,
+        total=total - left if complaints else total,
+        order="at, case_id, message_id",
+        columns=comparable(ResponseRow, "customer_id"),
+        every=not complaints,
+    )
+    return Answer(shown, numbers.told())
 
 
 def _by(view: View, *, by: str) -> Answer[ResponseCountLine]:
-    rows = _of_complaints(view, _rows(view))
+    left_out, whole = view.once(no_complaints), _Numbers(view.as_of)
+    groups = defaultdict[str | None, _Numbers](lambda: _Numbers(view.as_of))
 
-    def group(row: ResponseRow) -> str | None:
+    def group(row: _Counted) -> str | None:
         if by in STEPS:
-            return period(row.at, by, view.selection.tz)
+            return period(from_microseconds(row.at), by, view.selection.tz)
         value: str | None = getattr(row, by)
         return value
 
-    lines = [
-        ResponseCountLine(group=name, **_numbers(each, view.as_of))
-        for name, each in grouped(rows, group).items()
-    ]
+    for row in view.stream(RESPONSES, time="at", row=_Counted):
+        if row.case_id not in left_out:
+            whole.add(row)
+            groups[group(row)].add(row)
+    lines = [ResponseCountLine(group=name, **each.told()) for name, each in groups.items()]
     lines.sort(key=lambda line: (line.group is None, line.group or ""))
-    return Answer(lines, {"by": by, **_numbers(rows, view.as_of)})
+    return Answer(lines, {"by": by, **whole.told()})
 
 
 RESPONSE_COUNTS = Report(

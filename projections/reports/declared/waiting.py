@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from projections.models.cases import CASES
+from projections.projection import Row
 from projections.query.measures import percentile, seconds
 from projections.query.report import Answer, Line, Report
 from projections.query.view import View
@@ -25,10 +26,21 @@ class WaitingLine(Line, frozen=True, kw_only=True):
     """The number of messages that wait; 1 if it is the receipt that waits."""
 
 
+class _Waits(Row, frozen=True):
+    """Of a case what is shown: see CaseRow."""
+
+    case_id: str
+    customer_id: str
+    status: str
+    agent: str | None
+    team: str | None
+    waiting: tuple[datetime, ...]
+
+
 def _answer(view: View) -> Answer[WaitingLine]:
     rows = [
         row
-        for row in view.chosen(CASES, "reply_due_at IS NOT NULL", time=None)
+        for row in view.chosen(CASES, "reply_due_at IS NOT NULL", time=None, row=_Waits)
         if view.selection.in_window(row.waiting[0])
     ]
     roots = view.roots(row.customer_id for row in rows)
