@@ -122,7 +122,7 @@ def run(once: bool) -> None:
     with settings().open_store() as store, Runner(store) as runner:
         head = runner.head()
         with progress("events", head or None) as tick:
-            position = runner.catch_up(workers=processes_for(head), tick=tick)
+            position = runner.catch_up(processes=processes_for(head), tick=tick)
         stop = StopSignal()
         if not once:
             signal(SIGTERM, lambda *_: stop.set())
@@ -176,7 +176,7 @@ def rebuild(
         number = processes or processes_for(head)
         with progress("events", head or None) as tick:
             if engine_name == "processes":
-                runner.rebuild(names or None, workers=number, tick=tick)
+                runner.rebuild(names or None, processes=number, tick=tick)
             else:
                 _rebuild_by(chosen_engine(engine_name, number, master), store, names, out, tick)
         parked = runner.parked()

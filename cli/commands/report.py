@@ -190,9 +190,9 @@ def _selection(
 def _asking(opened: ExitStack, store: CaseStore, selection: Selection) -> Ask:
     """Bring the tables up to date, with a progress bar, and open them."""
     events = store._recorder.last_position()
-    workers = (cpu_count() or 1) if events > MANY else 1
+    processes = (cpu_count() or 1) if events > MANY else 1
     with progress("events", events or None) as tick:
-        ask = opened.enter_context(asking(store, selection, workers=workers, tick=tick))
+        ask = opened.enter_context(asking(store, selection, processes=processes, tick=tick))
     warn_of_parked(ask.parked)
     return ask
 

@@ -268,11 +268,11 @@ def reading(report: Report[Any], store: CaseStore, **arguments: Any) -> Iterator
     snapshot is not kept for as long as somebody looks at them.
     """
     events = store._recorder.last_position()
-    workers = (cpu_count() or 1) if events > MANY else 1
+    processes = (cpu_count() or 1) if events > MANY else 1
     with ExitStack() as opened:
         with progress("events", events or None) as tick:
             result = opened.enter_context(
-                report.reading(store, workers=workers, tick=tick, **arguments)
+                report.reading(store, processes=processes, tick=tick, **arguments)
             )
         if not prints_while_reading():
             result = replace(result, rows=list(result.rows))

@@ -185,10 +185,10 @@ def _names(host: str, port: int) -> Sequence[str]:
 def _bring_up_to_date(store: CaseStore) -> None:
     """Make the tables before anybody waits for a page."""
     events = store._recorder.last_position()
-    workers = (cpu_count() or 1) if events > MANY else 1
+    processes = (cpu_count() or 1) if events > MANY else 1
     with (
         progress("events", events or None) as tick,
-        asking(store, Selection(), workers=workers, tick=tick),
+        asking(store, Selection(), processes=processes, tick=tick),
     ):
         pass
 

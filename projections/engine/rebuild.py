@@ -26,7 +26,7 @@ def rebuild(
     names: Iterable[str] | None = None,
     *,
     only_needed: bool = False,
-    workers: int = 1,
+    processes: int = 1,
     tick: Tick | None = None,
 ) -> None:
     """Build projections anew and put them in the place of the live ones.
@@ -35,7 +35,7 @@ def rebuild(
         live: the live tables of the store.
         names: the projections to build; all if left out.
         only_needed: build only those that `to_build` names once no other process builds.
-        workers: the number of processes that share the work. With more than one, the caller's
+        processes: the number of processes that share the work. With more than one, the caller's
             main module must be importable, as multiprocessing demands.
         tick: called with the number of events done so far.
 
@@ -49,17 +49,17 @@ def rebuild(
             wanted = to_build(wanted, live.current(), live.head())
         if wanted:
             with span("rebuild", live.store.url), unavailable():
-                _build(live, [live.projections[name] for name in wanted], workers, tick)
+                _build(live, [live.projections[name] for name in wanted], processes, tick)
 
 
 def _build(
-    live: LiveTables, projections: Sequence[Projection], workers: int, tick: Tick | None
+    live: LiveTables, projections: Sequence[Projection], processes: int, tick: Tick | None
 ) -> None:
-    from projections.engine.workers import fill_all  # noqa: PLC0415  (most reports build nothing)
+    from projections.engine.processes import fill_all  # noqa: PLC0415  (most reports build nothing)
 
     head = live.head()
     at = (head, live.mark(head))
-    build(live, projections, at, lambda built: fill_all(live, projections, built, workers), tick)
+    build(live, projections, at, lambda built: fill_all(live, projections, built, processes), tick)
 
 
 Filling = Callable[[Sequence[Tracked]], Iterable[tuple[int, list[Sum]]]]

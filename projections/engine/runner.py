@@ -74,7 +74,7 @@ class Runner:
         self,
         names: Iterable[str] | None = None,
         *,
-        workers: int = 1,
+        processes: int = 1,
         stop: StopSignal | None = None,
         tick: Tick | None = None,
     ) -> int:
@@ -84,7 +84,7 @@ class Runner:
 
         Args:
             names: the projections; all if left out.
-            workers: the number of processes that build, if something has to be built. With more
+            processes: the number of processes that build, if something has to be built. With more
                 than one, the caller's main module must be importable, as multiprocessing demands.
             stop: ends it early, once it is set.
             tick: called with the number of events done so far.
@@ -95,20 +95,20 @@ class Runner:
         Raises:
             StoreUnavailable: a database does not answer or cannot be written.
         """
-        return catch_up(self._live, names, workers=workers, stop=stop, tick=tick)
+        return catch_up(self._live, names, processes=processes, stop=stop, tick=tick)
 
     def rebuild(
         self,
         names: Iterable[str] | None = None,
         *,
-        workers: int = 1,
+        processes: int = 1,
         tick: Tick | None = None,
     ) -> None:
         """Build projections anew. Reports read the old tables until the new ones replace them.
 
         The arguments and errors are those of `catch_up`.
         """
-        rebuild(self._live, names, workers=workers, tick=tick)
+        rebuild(self._live, names, processes=processes, tick=tick)
 
     def run(self, *, stop: StopSignal | None = None, tick: Tick | None = None) -> None:
         """Keep the projections up to date until `stop` is set.
@@ -232,7 +232,7 @@ def catch_up(
     live: LiveTables,
     names: Iterable[str] | None = None,
     *,
-    workers: int = 1,
+    processes: int = 1,
     stop: StopSignal | None = None,
     tick: Tick | None = None,
 ) -> int:
@@ -249,7 +249,7 @@ def catch_up(
         if len(positions) == len(wanted) and ended:
             return reached
         if to_build(wanted, current, head):
-            rebuild(live, wanted, only_needed=True, workers=workers, tick=tick)
+            rebuild(live, wanted, only_needed=True, processes=processes, tick=tick)
             continue
         begun = reached if begun is None else begun
         if tick is not None:

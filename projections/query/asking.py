@@ -78,14 +78,14 @@ class Ask:
 
 @contextmanager
 def asking(
-    store: CaseStore, selection: Selection, *, workers: int = 1, tick: Tick | None = None
+    store: CaseStore, selection: Selection, *, processes: int = 1, tick: Tick | None = None
 ) -> Iterator[Ask]:
     """Open a store at the moment of a selection, to ask reports about it.
 
     Args:
         store: the store.
         selection: the moment, and which part of the store every report is about.
-        workers: the number of processes that build, if tables have to be built first.
+        processes: the number of processes that build, if tables have to be built first.
         tick: called with the number of events done so far.
 
     Raises:
@@ -94,7 +94,7 @@ def asking(
     with (
         LiveTables(store, PROJECTIONS, for_one_report=True) as live,
         unavailable(),
-        open_view(live, PROJECTIONS, selection, tick, workers) as (view, parked),
+        open_view(live, PROJECTIONS, selection, tick, processes) as (view, parked),
     ):
         yield Ask(view, parked)
 

@@ -42,7 +42,7 @@ def open_view(
     needs: Sequence[Projection],
     selection: Selection,
     tick: Tick | None,
-    workers: int,
+    processes: int,
 ) -> Iterator[tuple[View, int]]:
     """The tables for a selection, and the number of parked streams.
 
@@ -51,9 +51,9 @@ def open_view(
         needs: the projections whose rows the report reads.
         selection: what the report is asked about.
         tick: called with the number of events done so far.
-        workers: the number of processes that build, if tables have to be built first.
+        processes: the number of processes that build, if tables have to be built first.
     """
-    with _one_moment(live, [each.name for each in needs], tick, workers) as (cursor, current):
+    with _one_moment(live, [each.name for each in needs], tick, processes) as (cursor, current):
         names = {name: live.tables.at(table.table) for name, table in current.items()}
         newest = _newest(cursor, names)
         as_of = selection.as_of or max(live.store.now(), newest)
@@ -139,13 +139,13 @@ def view_of(
 
 @contextmanager
 def _one_moment(
-    live: LiveTables, names: Sequence[str], tick: Tick | None, workers: int
+    live: LiveTables, names: Sequence[str], tick: Tick | None, processes: int
 ) -> Iterator[tuple[Cursor, dict[str, Tracked]]]:
     """The live tables of some projections, up to date and all at the same position."""
     dropped = 0
     with ExitStack() as opened:
         while True:
-            catch_up(live, names, workers=workers, tick=tick)
+            catch_up(live, names, processes=processes, tick=tick)
             try:
                 with ExitStack() as trying:
                     cursor = trying.enter_context(live.tables.reading())

@@ -115,7 +115,7 @@ class Report(Generic[R_co]):
         selection: Selection | None = None,
         sort: str | None = None,
         limit: int | None = None,
-        workers: int = 1,
+        processes: int = 1,
         tick: Tick | None = None,
         **asked: Unpack[Asked],
     ) -> Result[R_co]:
@@ -126,7 +126,7 @@ class Report(Generic[R_co]):
             selection: what the report is about.
             sort: the field to sort by, with "-" before it for the largest first.
             limit: the largest number of rows to return; the summary is always over all rows.
-            workers: the number of processes that build, if tables have to be built first.
+            processes: the number of processes that build, if tables have to be built first.
             tick: called with the number of events done so far, if it takes long.
             asked: fields of a Selection, like `as_of` or `customer`, which replace those in
                 `selection`; and this report's own options, see docs/reports.md.
@@ -141,7 +141,7 @@ class Report(Generic[R_co]):
             selection=selection,
             sort=sort,
             limit=limit,
-            workers=workers,
+            processes=processes,
             tick=tick,
             **asked,
         ) as result:
@@ -155,7 +155,7 @@ class Report(Generic[R_co]):
         selection: Selection | None = None,
         sort: str | None = None,
         limit: int | None = None,
-        workers: int = 1,
+        processes: int = 1,
         tick: Tick | None = None,
         **asked: Unpack[Asked],
     ) -> Iterator[Result[R_co]]:
@@ -173,7 +173,7 @@ class Report(Generic[R_co]):
             span(f"report {self.name}", store.url),
             LiveTables(store, PROJECTIONS, for_one_report=True) as live,
             unavailable(),
-            open_view(live, needs, chosen, tick, workers) as (view, parked),
+            open_view(live, needs, chosen, tick, processes) as (view, parked),
             closing(view),  # while the database is open, whoever holds its streams
         ):
             yield self._result(view, parked, sort, limit, options)

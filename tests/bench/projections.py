@@ -60,7 +60,7 @@ def bench_projections(folder: Path, count: int, rounds: int) -> Iterator[Floor]:
         count / 10 / times["bare"] / (ONE_BY_ONE / times["single"]),
         0,
     )
-    yield Floor("rebuild with 2 workers", "1 worker", times["one"] / times["two"], 1.6)
+    yield Floor("rebuild with 2 processes", "1 process", times["one"] / times["two"], 1.6)
     with opened(small) as less, opened(big) as more:
         for name, ask in REPORTS.items():
             times = race(rounds, less=lambda: median(less, ask), more=lambda: median(more, ask))  # noqa: B023
@@ -91,10 +91,10 @@ def opened(url: str) -> Iterator[CaseStore]:
         yield store
 
 
-def built(url: str, workers: int) -> float:
+def built(url: str, processes: int) -> float:
     """Seconds to rebuild all projections."""
     with CaseStore.open(url) as store, Runner(store) as runner:
-        return seconds(lambda: runner.rebuild(workers=workers))
+        return seconds(lambda: runner.rebuild(processes=processes))
 
 
 def bare(url: str) -> float:

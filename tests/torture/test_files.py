@@ -219,7 +219,7 @@ AS_USER = """
 import encodings.ascii, json, os, sys
 from datetime import UTC, datetime
 import msgspec
-import casestore.doctor.examine, projections.engine.workers
+import casestore.doctor.examine, projections.engine.processes
 from casestore import *
 from projections import Runner, reports
 

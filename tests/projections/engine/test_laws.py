@@ -96,7 +96,7 @@ def test_rows_of_families_do_not_depend_on_the_number_of_workers(
         grown = contents(runner)
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(filling, "EVENTS", 10)
-            rebuild(runner._live, workers=2)
+            rebuild(runner._live, processes=2)
         assert contents(runner) == grown
         merged = [row for row in grown["cases"] if row[3] == "merged"]
         assert merged, "nothing is merged at the end"
@@ -114,7 +114,7 @@ def test_rows_do_not_depend_on_the_number_of_workers(store_url: str, tmp_path: P
         grown = contents(runner)
         runner.rebuild()
         assert contents(runner) == grown
-        runner.rebuild(workers=2, tick=done.append)
+        runner.rebuild(processes=2, tick=done.append)
         assert contents(runner) == grown
     assert len(done) > 1
     assert done[-1] == 3_000

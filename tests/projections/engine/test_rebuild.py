@@ -196,7 +196,7 @@ def die(*_: Any) -> Any:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def build_and_die(place: Place, stage: Stage, workers: int) -> None:
+def build_and_die(place: Place, stage: Stage, processes: int) -> None:
     with place.open() as store, Runner(store, SOME) as runner:
         tables: Any = runner._live.tables
         calls = count()
@@ -218,7 +218,7 @@ def build_and_die(place: Place, stage: Stage, workers: int) -> None:
                 tables.drop = die
             case "drop":
                 tables.drop = third(tables.drop)
-        runner.rebuild(workers=workers, tick=tick)
+        runner.rebuild(processes=processes, tick=tick)
 
 
 def is_there(pid: int) -> bool:
@@ -234,14 +234,14 @@ def test_killed_at_any_moment(
 ) -> None:
     told = tmp_path / "told"
     monkeypatch.setenv("TOLD", str(told))
-    workers = 2 if stage == "fill" else 1
+    processes = 2 if stage == "fill" else 1
     with Runner(store, SOME) as runner:
         live, whole = live_tables(runner), contents(runner)
-        with process(build_and_die, place, stage, workers) as building:
+        with process(build_and_die, place, stage, processes) as building:
             building.join(PATIENCE)
             assert building.exitcode == -signal.SIGKILL
         started = [int(pid) for pid in told.read_text().split()]
-        assert len(started) == (workers if workers > 1 else 0)
+        assert len(started) == (processes if processes > 1 else 0)
         assert (live_tables(runner) == live) == (stage not in ("switched", "drop"))
         assert contents(runner) == whole
         if Path("/proc/self/stat").exists():
@@ -257,14 +257,14 @@ def test_a_worker_that_is_killed(store: CaseStore, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(filling, "EVENTS", 2)  # so that many ranges are left to do
 
     def kill_one(_: int) -> None:
-        if workers := active_children():
-            os.kill(workers[0].pid or 0, signal.SIGKILL)
-            workers[0].join()
+        if processes := active_children():
+            os.kill(processes[0].pid or 0, signal.SIGKILL)
+            processes[0].join()
 
     with Runner(store, SOME) as runner:
         live = live_tables(runner)
         with pytest.raises(StoreUnavailable, match="ended early; nothing has changed"):
-            runner.rebuild(workers=2, tick=kill_one)
+            runner.rebuild(processes=2, tick=kill_one)
         assert live_tables(runner) == live
         runner.rebuild()
         assert_tidy(runner)
@@ -277,9 +277,9 @@ def test_an_error_of_ours_in_the_middle(store: CaseStore) -> None:
 
     with Runner(store, SOME) as runner:
         whole = contents(runner)
-        for workers in (1, 2):
+        for processes in (1, 2):
             with pytest.raises(KeyboardInterrupt):
-                runner.rebuild(workers=workers, tick=fail)
+                runner.rebuild(processes=processes, tick=fail)
         assert not active_children()
         assert contents(runner) == whole
         runner.rebuild()

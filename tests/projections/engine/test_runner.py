@@ -369,7 +369,7 @@ def test_a_store_may_be_in_any_folder_and_no_file_is_left_open_or_behind(tmp_pat
         store.append("case:c1", opened(), promised(due="+1h"))
         assert len(reports.promises(store, as_of=START).rows) == 1
         with Runner(store, SOME) as runner:
-            runner.rebuild(workers=2)
+            runner.rebuild(processes=2)
             assert len(contents(runner)["cases"]) == 1
     name = "s#% t.db"
     assert {each.name for each in folder.iterdir()} == {

@@ -67,7 +67,7 @@ def test_however_the_rows_came_to_be_the_sums_fit(
 def test_with_several_workers_the_sums_fit(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(filling, "EVENTS", 2)
     with Runner(runner._live.store) as every:  # what is made up cannot go to another process
-        every.rebuild(workers=2)
+        every.rebuild(processes=2)
         all_fine(every)
 
 

@@ -62,23 +62,23 @@ def _fill(
 
 
 def fill_all(
-    live: LiveTables, projections: Sequence[Projection], built: Sequence[Tracked], workers: int
+    live: LiveTables, projections: Sequence[Projection], built: Sequence[Tracked], processes: int
 ) -> Iterator[Filled]:
     """Make the rows of all streams. Yields what was done of each part."""
     store = live.store
     parts = ranges(store, sorted({each.of for each in projections}))
-    if workers <= 1 or not live.tables.shared:
+    if processes <= 1 or not live.tables.shared:
         maker = Maker(store, projections, until=built[0].position)
         for streams in parts:
             yield _fill(live.tables, maker, built, streams)
         return
     spawn = get_context("spawn")  # a forked process would share the connections
-    pool = ProcessPoolExecutor(workers, spawn, _Worker.begin, (store.url, projections, built))
+    pool = ProcessPoolExecutor(processes, spawn, _Worker.begin, (store.url, projections, built))
     waiting: deque[Future[Filled]] = deque()
     try:
         for streams in parts:
             waiting.append(pool.submit(_Worker.fill, streams))
-            while len(waiting) > 4 * workers:
+            while len(waiting) > 4 * processes:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
