@@ -91,8 +91,6 @@ class Append(msgspec.Struct, kw_only=True):
     """When the store it comes from recorded it, in microseconds since 1970, if that is trusted."""
     refusal: CaseStoreError | None = None
     """Why it is refused before it is tried."""
-    identified: bool = False
-    """Whether its form was checked, and its events have ids."""
     count: int | None = None
     """For an imported line: how many events the append with its key had."""
     withheld: bool = False
@@ -137,21 +135,9 @@ class Append(msgspec.Struct, kw_only=True):
 
         Raises InvalidEvent, InvalidStream, EventRefused.
         """
-        if self.identified:
-            return
         self._check()
-        if not self.event_ids:
-            self._give_ids(new_id)
-        self.identified = True
-
-    def identify_or_refuse(self, new_id: Callable[[], UUID]) -> None:
-        """As `identify`, but keep the error as its refusal."""
-        try:
-            self.identify(new_id)
-        except CaseStoreError as refusal:
-            self.refusal = refusal
-
-    def _give_ids(self, new_id: Callable[[], UUID]) -> None:
+        if self.event_ids:
+            return  # given, or made on an earlier attempt
         key = self.key
         if key is None:
             self.event_ids = [str(new_id()) for _ in range(self.events)]

@@ -27,7 +27,6 @@ from casestore.journal.postgres_datastore import Datastore
 from casestore.journal.postgres_durable import FLUSH, WITHOUT_WAITING
 from casestore.journal.recorder import UNSCRUBBED, Survey, Writing
 from casestore.journal.rows import COLUMNS, KeyRow, Row
-from casestore.system.meanwhile import database_works
 from casestore.system.slots import Slot
 from casestore.telemetry.spans import waiting
 
@@ -209,7 +208,6 @@ class PostgresWriting(Writing):
             expected = [list(self._surveyed), list(self._surveyed.values()), key_ids]
         new_keys = _columns(keys) or [[], [], []]
         size = len(rows) if self._optimistic else _CHUNK
-        database_works()
         for start in range(0, len(rows) or len(keys[:1]), size or 1):
             events = _columns(rows[start : start + size])[1:] or [[]] * len(Row._fields[1:])
             positions += self._insert([*expected, *new_keys, *events])

@@ -5,9 +5,7 @@ The loop does not know the file's format. The reader does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Literal, NamedTuple
 
@@ -15,7 +13,6 @@ from casestore.append.request import Append, Outcome
 from casestore.errors import CaseStoreError, IdempotencyConflict
 from casestore.store import CaseStore
 from casestore.system.garbage import fewer_collections
-from casestore.system.meanwhile import beside
 from casestore.telemetry.spans import span
 
 _COMMIT = 1000
@@ -78,7 +75,6 @@ def import_appends(
     on_error: OnError = "stop",
     progress: Callable[[int], None] | None = None,
     kept: Callable[[str], None] | None = None,
-    ahead: bool = False,
 ) -> Imported:
     """Append the lines of a file, many in one commit, each whole or not at all.
 
@@ -90,14 +86,12 @@ def import_appends(
         progress: called after each commit with the number of lines done.
         kept: called with the reason for each line whose content the store has otherwise, where
             that stays as it is (see `ReadLine.keep_first`).
-        ahead: read the lines of the next commit while the database works on one. Not for a reader
-            that asks the store.
 
     Raises:
         StoreUnavailable: the database did not answer; the commits made until then are kept.
     """
     with span("import", store.url) as told, fewer_collections():
-        imported = _import(store, lines, on_error, progress, kept, ahead=ahead)
+        imported = _import(store, lines, on_error, progress, kept)
         told.came_to("refused" if imported.refused else "done")
         return imported
 
@@ -108,88 +102,42 @@ def _import(
     on_error: OnError,
     progress: Callable[[int], None] | None,
     kept: Callable[[str], None] | None,
-    *,
-    ahead: bool,
 ) -> Imported:
     stop = on_error == "stop"
     refused: list[Refusal] = []
     done = appended = repeated = registered = 0
-    with closing(_commits(store, lines, stop, ahead)) as commits:
-        for chunk, written in commits:
-            refused += [
-                line.refusal(line.result)
-                for line in chunk
-                if isinstance(line.result, CaseStoreError)
-            ]
-            for line, append, outcome in written:
-                if isinstance(outcome, CaseStoreError):
-                    if _stays(line, outcome):
-                        repeated += 1
-                        if kept is not None:
-                            kept(line.refusal(outcome).message)
-                    else:
-                        refused.append(line.refusal(outcome))
+    iterator = iter(lines)
+    while chunk := list(_for_a_commit(islice(iterator, _COMMIT), stop)):
+        appends: list[tuple[ReadLine, Append]] = []
+        for line in chunk:
+            if isinstance(line.result, CaseStoreError):
+                refused.append(line.refusal(line.result))
+            else:
+                appends.append((line, line.result))
+        for line, append, outcome in _written(store, appends, stop):
+            if isinstance(outcome, CaseStoreError):
+                if _stays(line, outcome):
+                    repeated += 1
+                    if kept is not None:
+                        kept(line.refusal(outcome).message)
                 else:
-                    appended, repeated = appended + outcome, repeated + (not outcome)
-                    registered += append.registered if outcome else 0
-            if refused and stop:
-                # The reader may have refused a later line of the chunk than the store did.
-                first = min(refused)
-                return Imported(first.line, appended, repeated, (first,), registered)
-            done += len(chunk)
-            if progress is not None:
-                progress(done)
+                    refused.append(line.refusal(outcome))
+            else:
+                appended, repeated = appended + outcome, repeated + (not outcome)
+                registered += append.registered if outcome else 0
+        if refused and stop:
+            # The reader may have refused a later line of the chunk than the store did.
+            first = min(refused)
+            return Imported(first.line, appended, repeated, (first,), registered)
+        done += len(chunk)
+        if progress is not None:
+            progress(done)
     return Imported(done, appended, repeated, tuple(sorted(refused)), registered)
-
-
-_Written = tuple[ReadLine, Append, Outcome]
-
-
-def _commits(
-    store: CaseStore, lines: Iterable[ReadLine], stop: bool, ahead: bool
-) -> Generator[tuple[Sequence[ReadLine], Iterable[_Written]]]:
-    """The lines of each commit, and what came of those that are no refusals."""
-    iterator = _identified(store, lines)
-
-    def read() -> list[ReadLine]:
-        return list(_for_a_commit(islice(iterator, _COMMIT), stop))
-
-    def write(chunk: Sequence[ReadLine]) -> list[_Written]:
-        appends = [(line, line.result) for line in chunk if isinstance(line.result, Append)]
-        return list(_written(store, appends, stop))
-
-    chunk = read()
-    if not ahead:
-        while chunk:
-            yield chunk, write(chunk)
-            chunk = read()
-        return
-    with beside() as begin:
-        while chunk:
-            written = begin(partial(write, chunk))
-            following, failure = list[ReadLine](), None
-            if not (stop and isinstance(chunk[-1].result, CaseStoreError)):
-                try:
-                    following = read()
-                except Exception as error:  # it comes after what was read before
-                    failure = error
-            yield chunk, written()
-            if failure is not None:
-                raise failure
-            chunk = following
-
-
-def _identified(store: CaseStore, lines: Iterable[ReadLine]) -> Iterator[ReadLine]:
-    """The lines, each with the ids of its events."""
-    for line in lines:
-        if isinstance(line.result, Append):
-            line.result.identify_or_refuse(store._new_id)
-        yield line
 
 
 def _written(
     store: CaseStore, appends: Sequence[tuple[ReadLine, Append]], stop: bool
-) -> Iterator[_Written]:
+) -> Iterator[tuple[ReadLine, Append, Outcome]]:
     """Each line that was tried, with what came of it. With `stop`, the first refusal is the last.
 
     A line of which the store's content stays is no refusal: what comes after it is written too.

@@ -26,7 +26,6 @@ from casestore.append.request import Append
 from casestore.errors import CaseStoreError, InvalidEvent, quoted
 from casestore.events import Event
 from casestore.events.made import making
-from casestore.journal.url import PostgresUrl, parse_url
 from casestore.store import CaseStore
 from casestore.streams import kinds
 from casestore.streams.history import Recorded, to_microseconds
@@ -93,10 +92,7 @@ def import_lines(
         StoreUnavailable: the database did not answer; the commits made until then are kept.
     """
     read = _read(store, lines, trust_recorded_at)
-    # On SQLite whoever waits for the lock looks from time to time whether it is free. It is while
-    # lines are read; if they were read meanwhile, other processes would hardly ever find it free.
-    ahead = isinstance(parse_url(store.url), PostgresUrl)
-    return import_appends(store, read, on_error=on_error, progress=progress, ahead=ahead)
+    return import_appends(store, read, on_error=on_error, progress=progress)
 
 
 def _read(store: CaseStore, lines: Iterable[bytes], trust_recorded_at: bool) -> Iterator[ReadLine]:

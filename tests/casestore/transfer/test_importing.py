@@ -1,4 +1,4 @@
-"""An import of several commits. On PostgreSQL the next lines are read while some are written."""
+"""An import of several commits."""
 
 from __future__ import annotations
 
@@ -63,24 +63,6 @@ def test_all_lines_are_there_in_order_with_the_words_they_had(store: CaseStore) 
     assert import_lines(store, lines).repeated == len(lines)
 
 
-def test_on_postgresql_lines_are_read_before_it_is_told_that_those_before_are_written(
-    store: CaseStore,
-) -> None:
-    # On SQLite the lock is free only while lines are read, so that others can append meanwhile.
-    happened: list[str] = []
-
-    def lines() -> Iterator[bytes]:
-        for number in range(3 * COMMIT):
-            if number % COMMIT == COMMIT - 1:
-                happened.append(f"read {number + 1}")
-            yield line(number)
-
-    import_lines(store, lines(), progress=lambda done: happened.append(f"written {done}"))
-    ahead = store.url.startswith("postgresql")
-    assert (happened.index("read 2000") < happened.index("written 1000")) == ahead
-    assert happened.index("written 1000") < happened.index("read 3000")
-
-
 def test_what_is_told_as_written_is_there(store: CaseStore) -> None:
     def written(done: int) -> None:
         assert keys(store) == [f"k{number}" for number in range(done)]
@@ -103,9 +85,7 @@ def test_a_file_that_cannot_be_read_on_keeps_what_was_written_and_tells_it(
 
 
 @pytest.mark.parametrize("later", [b"no line", refused(2)])
-def test_a_refused_line_stops_before_a_later_one_that_was_read_already(
-    store: CaseStore, later: bytes
-) -> None:
+def test_a_refused_line_stops_before_a_later_one(store: CaseStore, later: bytes) -> None:
     lines = [line(number) for number in range(2 * COMMIT)]
     lines[700], lines[COMMIT + 3] = refused(1), later
     imported = import_lines(store, lines)
