@@ -21,6 +21,7 @@ from zlib import crc32
 import msgspec
 
 from casestore.errors import ArchiveDamaged, ArchiveRefused
+from casestore.system.decoders import decoder
 from casestore.system.files import read_file, sync, write_whole
 
 FORMAT: Literal["casestore archive"] = "casestore archive"
@@ -136,7 +137,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     except OSError as error:
         raise ArchiveDamaged(f"{path} cannot be read: {error.strerror}") from None
     try:
-        kind = msgspec.json.decode(data, type=_Kind)
+        kind = decoder(_Kind)(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         kind = _Kind()
     if kind.format != FORMAT:
@@ -147,7 +148,7 @@ def read_manifest(folder: Path) -> Manifest | None:
             "upgrade this one"
         )
     try:
-        manifest = msgspec.json.decode(data, type=Manifest)
+        manifest = decoder(Manifest)(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         why = str(error)[:200]
         raise ArchiveDamaged(f"{path} was altered: {why}; restore it from a copy") from None

@@ -40,6 +40,7 @@ from casestore.events.markers import personal_fields
 from casestore.keys.parts import SALT, commitment, is_plain
 from casestore.streams.codec import Codec
 from casestore.streams.history import Privacy, Recorded
+from casestore.system.decoders import decoder
 from casestore.system.files import read_file
 from casestore.tlog.note import Checkpoint, Verifier, open_checkpoint, open_note
 
@@ -211,7 +212,7 @@ def _as_it_was_made(
 
 def _read(data: bytes) -> Bundle:
     try:
-        return msgspec.json.decode(data, type=Bundle)
+        return decoder(Bundle)(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise BundleRefused("bundle.json is not as casestore writes it") from None
 

@@ -23,6 +23,7 @@ from casestore.errors import ProofRefused, StoreDamaged
 from casestore.events import PersonalDataErased
 from casestore.streams.codec import Codec
 from casestore.streams.history import from_microseconds
+from casestore.system.decoders import decoder
 from casestore.tlog.note import Checkpoint, Verifier, open_note
 
 FORMAT = "casestore-erasure-1"
@@ -80,7 +81,7 @@ def verify_certificate(
     if first != FORMAT:
         raise ProofRefused("it is signed, but is no certificate of an erasure")
     try:
-        certificate = msgspec.json.decode(data, type=Certificate)
+        certificate = decoder(Certificate)(data)
     except msgspec.DecodeError:
         raise ProofRefused("it is not a certificate as casestore writes them") from None
     leaf, checkpoint = check(certificate.proof, keys)

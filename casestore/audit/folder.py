@@ -32,6 +32,7 @@ from casestore.errors import (
     SealRefused,
 )
 from casestore.journal.url import SQLiteUrl, parse_url
+from casestore.system.decoders import decoder
 from casestore.system.files import (
     move_new,
     open_file,
@@ -233,7 +234,7 @@ class Folder(NamedTuple):
             BadSignature, NotSigned: see casestore.tlog.note.
         """
         try:
-            seal = msgspec.json.decode(read_file(file, _LARGEST), type=Seal)
+            seal = decoder(Seal)(read_file(file, _LARGEST))
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise InvalidNote("it cannot be read") from None
         except OSError as error:

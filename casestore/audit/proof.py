@@ -20,6 +20,7 @@ from casestore.errors import (
     ProofRefused,
     StoreDamaged,
 )
+from casestore.system.decoders import decoder
 from casestore.tlog.merkle import (
     HASH_SIZE,
     leaf_hash,
@@ -77,7 +78,7 @@ def verify_proof(
     if len(document) > LARGEST:
         raise ProofRefused(f"a proof has at most {LARGEST} bytes")
     try:
-        proof = msgspec.json.decode(document, type=Proof)
+        proof = decoder(Proof)(document)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise ProofRefused("it is not a proof as casestore writes them") from None
     leaf, checkpoint = check(proof, keys)

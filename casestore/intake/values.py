@@ -13,6 +13,7 @@ from unicodedata import category, normalize
 import msgspec
 
 from casestore.intake.ids import is_contact
+from casestore.system.decoders import decoder
 from casestore.transfer.lines import LeftOut
 
 Native = int | str
@@ -154,7 +155,7 @@ def _seen(text: str) -> str:
 def decode(data: bytes, kind: type[T], where: str) -> T | LeftOut:
     """A record as a msgspec Struct, or that it is left out because it has another shape."""
     try:
-        return msgspec.json.decode(data, type=kind)
+        return decoder(kind)(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return LeftOut(NO_RECORD, where, str(error)[:200])
 

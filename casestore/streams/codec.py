@@ -17,6 +17,7 @@ from casestore.events import VOCABULARY, Event
 from casestore.events.made import making
 from casestore.events.markers import personal_fields
 from casestore.streams.history import EARLIEST, LATEST, Privacy, Recorded
+from casestore.system.decoders import converted, decoder
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -75,7 +76,7 @@ class _Decoders(dict[str, Decode]):
         base = name.partition("@")[0]
         cls = self._classes.get(base)
         if cls is not None and topic(cls) == name:
-            return self.setdefault(name, msgspec.json.Decoder(cls).decode)
+            return self.setdefault(name, decoder(cls))
         for older in range(1, 1 if cls is None else cls.SCHEMA):
             if cls is not None and name == (base if older == 1 else f"{base}@{older}"):
                 return self.setdefault(name, _upcasting_decoder(cls, older))
@@ -193,6 +194,6 @@ def _upcasting_decoder(cls: type[Event], schema: int) -> Decode:
         data: dict[str, Any] = msgspec.json.decode(state)
         for step in range(schema, cls.SCHEMA):
             data = cls.UPCASTS[step](data)
-        return msgspec.convert(data, cls)
+        return converted(data, cls)
 
     return decode

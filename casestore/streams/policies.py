@@ -10,6 +10,7 @@ import msgspec
 from casestore.events import PolicyAdopted
 from casestore.events.policy_document import BUILT_IN, Document
 from casestore.streams.checks import AHEAD, NO_CONTEXT, Context, check_values
+from casestore.system.decoders import converted
 
 
 class Adopted(msgspec.Struct, frozen=True):
@@ -52,7 +53,7 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
 
 def evolve(policies: Policies, event: PolicyAdopted) -> Policies:
     """The policies after an adoption."""
-    document = msgspec.convert(event.policy, Document)
+    document = converted(event.policy, Document)
     adopted = Adopted(event.name, event.effective_from, document)
     return Policies(adopted=(*policies.adopted, adopted))
 

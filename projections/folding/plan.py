@@ -17,6 +17,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from casestore.errors import FoldRefused
+from casestore.system.decoders import decoder
 from casestore.system.files import read_file, sync, write_whole
 from projections.folding.tasks import Done
 from projections.projection import Projection
@@ -132,10 +133,10 @@ def _read(path: Path, cls: type[_P]) -> _P | None:
     except OSError as error:
         raise FoldRefused(f"{path} cannot be read: {error.strerror}; name another folder") from None
     try:
-        kind = msgspec.json.decode(data, type=_Kind)
+        kind = decoder(_Kind)(data)
         if kind.format == "casestore fold" and kind.version > VERSION:
             raise FoldRefused(f"{path} is of a later casestore; upgrade this one")
-        return msgspec.json.decode(data, type=cls)
+        return decoder(cls)(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise FoldRefused(
             f"{path} is not as a fold writes it: {str(error)[:200]}; name another folder"

@@ -20,6 +20,7 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
+from casestore.system.decoders import decoder
 from casestore.system.files import read_file, sync, write_whole
 from casestore.system.garbage import fewer_collections
 from projections.engine.fold import Made
@@ -134,7 +135,7 @@ def was_done(task: Task) -> Done | None:
     """What a task did, if it was run before; None if it has to be run. Raises OSError."""
     with suppress(FileNotFoundError, msgspec.DecodeError):
         data = read_file(note_of(Path(task.out), task.number), _LARGEST)
-        done = msgspec.json.decode(data, type=Done)
+        done = decoder(Done)(data)
         if done.rows.keys() == {each.name for each in task.projections} and (
             has_files(Path(task.out), done, left=done.left > 0)
         ):

@@ -17,6 +17,7 @@ from casestore.intake.options import Options
 from casestore.intake.values import NO_RECORD, Native, decode, moment, version
 from casestore.intake.zammad.formats import Article, Entry, State, Ticket, User, kind_of
 from casestore.intake.zammad.history import Dated, History
+from casestore.system.decoders import decoder
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _THINGS = {
@@ -121,7 +122,7 @@ class Reader(HelpdeskReader):
         """The customers, then each ticket's articles and history."""
         self.resolve_merges(self._opened_at)
         for stored in self.scratch.all("user"):
-            user = msgspec.json.decode(stored.data, type=User)
+            user = decoder(User)(stored.data)
             if user.is_customer() and (customer := self.person(user.id)):
                 yield self.registered(
                     customer,
@@ -143,27 +144,27 @@ class Reader(HelpdeskReader):
             stored = self.scratch.get("article", placed.id)
             if stored is None:
                 continue
-            article = msgspec.json.decode(stored.data, type=Article)
+            article = decoder(Article)(stored.data)
             origin = self.scratch.get("origin", placed.id)
             place = str(article.ticket_id) if origin is None else origin.data.decode()
             if place == native:
                 yield from _timed(article, stored.where)
         for stored in self.scratch.of("entry", native):
-            yield from _timed(msgspec.json.decode(stored.data, type=Entry), stored.where)
+            yield from _timed(decoder(Entry)(stored.data), stored.where)
 
     def _ticket(self, native: str) -> tuple[Ticket, str] | None:
         stored = self.scratch.get("ticket", "", native)
-        return stored and (msgspec.json.decode(stored.data, type=Ticket), stored.where)
+        return stored and (decoder(Ticket)(stored.data), stored.where)
 
     def _state(self, ticket: Ticket) -> str | None:
         if ticket.state is not None:
             return ticket.state
         stored = self.scratch.get("state", str(ticket.state_id))
-        return stored and msgspec.json.decode(stored.data, type=State).name
+        return stored and decoder(State)(stored.data).name
 
     def _is_customer(self, native: Native) -> bool:
         stored = self.scratch.get("user", str(native))
-        return stored is not None and msgspec.json.decode(stored.data, type=User).is_customer()
+        return stored is not None and decoder(User)(stored.data).is_customer()
 
     def _opened_at(self, case: str) -> datetime | None:
         ticket = self._ticket(case.rpartition("-")[2])

@@ -23,6 +23,7 @@ from casestore.intake.scratch import Scratch
 from casestore.intake.values import NO_RECORD, Native, decode, in_turn, moment, version
 from casestore.intake.zendesk.formats import Audit, Ticket, User, as_audit, merged
 from casestore.intake.zendesk.history import Dated, History, first
+from casestore.system.decoders import decoder
 from casestore.transfer.lines import LeftOut, Read, Remark
 
 _LISTS = {
@@ -162,7 +163,7 @@ class Reader(HelpdeskReader):
                 yield Remark(_ACCOUNTS, f"{account}: {where}")
         self.resolve_merges(self._opened_at)
         for stored in self.scratch.all("user"):
-            user = msgspec.json.decode(stored.data, type=User)
+            user = decoder(User)(stored.data)
             if user.role == "end-user" and (customer := self.person(user.id)):
                 yield self.registered(
                     customer,
@@ -179,18 +180,18 @@ class Reader(HelpdeskReader):
     def _audits(self, native: str) -> list[Dated]:
         found = []
         for stored in self.scratch.of("audit", native):
-            audit = msgspec.json.decode(stored.data, type=Audit)
+            audit = decoder(Audit)(stored.data)
             if (at := moment(audit.created_at)) is not None:
                 found.append(Dated(at, audit, stored.where))
         return sorted(found, key=lambda told: (told.at, in_turn(told.audit.id)))
 
     def _ticket(self, native: str) -> tuple[Ticket, str] | None:
         stored = self.scratch.get("ticket", "", native)
-        return stored and (msgspec.json.decode(stored.data, type=Ticket), stored.where)
+        return stored and (decoder(Ticket)(stored.data), stored.where)
 
     def _is_end_user(self, native: Native) -> bool:
         stored = self.scratch.get("user", str(native))
-        return stored is not None and msgspec.json.decode(stored.data, type=User).role == "end-user"
+        return stored is not None and decoder(User)(stored.data).role == "end-user"
 
     def _opened_at(self, case: str) -> datetime | None:
         native = case.rpartition("-")[2]

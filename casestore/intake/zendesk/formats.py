@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from casestore.intake.values import NO_RECORD, Native
+from casestore.system.decoders import decoder
 from casestore.transfer.lines import LeftOut
 
 
@@ -106,7 +107,7 @@ def as_audit(data: bytes) -> bytes:
     Raises:
         msgspec.DecodeError, UnicodeDecodeError, RecursionError: it has another shape.
     """
-    given = msgspec.json.decode(data, type=_TicketEvent)
+    given = decoder(_TicketEvent)(data)
     via: Any = {"channel": given.via}
     if given.merged_ticket_ids:
         via["source"] = {"rel": "merge", "from": {"ticket_ids": given.merged_ticket_ids}}
@@ -144,7 +145,7 @@ def events(audit: Audit, where: str) -> Iterator[Event | LeftOut]:
     """The events of an audit."""
     for number, raw in enumerate(audit.events, 1):
         try:
-            yield msgspec.json.decode(raw, type=Event)
+            yield decoder(Event)(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             yield LeftOut(NO_RECORD, f"{where}, event {number}", str(error)[:200])
 
