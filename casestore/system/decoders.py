@@ -16,11 +16,11 @@ import msgspec
 
 T = TypeVar("T")
 _made: dict[type[Any], Any] = {}
-_making = RLock()
-# A fork waits until it is made: the child would have a half of it for ever.
-os.register_at_fork(
-    before=_making.acquire, after_in_parent=_making.release, after_in_child=_making.release
-)
+_making = RLock()  # a handler of a signal may come in while its thread holds it
+if hasattr(os, "register_at_fork"):  # a child would have a half of what was being made
+    os.register_at_fork(
+        before=_making.acquire, after_in_parent=_making.release, after_in_child=_making.release
+    )
 
 
 def decoder(kind: type[T]) -> Callable[[bytes | str], T]:
