@@ -325,6 +325,16 @@ class View:
                 values.append(to_microseconds(moment))
         return " AND ".join(where), values
 
+    def within(self) -> tuple[str, Sequence[str]]:
+        """What to add to an SQL condition of an inner query, and its parameters.
+
+        It then reads no row of a stream that the view leaves out.
+        """
+        if self._only is None:
+            return "", ()
+        marks = ", ".join("?" * len(self._only))
+        return (f" AND stream IN ({marks})" if marks else " AND 1 = 0"), self._only
+
     def lookup(
         self,
         projection: Projection,

@@ -184,7 +184,9 @@ def conditions(
         *_between("coalesce(receipt, opened_at)", received_from, received_to),
         *_between("opened_at", opened_from, opened_to),
     ]
-    turns = f"SELECT case_id FROM {view.at(CLOSINGS)} WHERE turns = 1"
+    params: list[str] = []
+    few, streams = view.within()
+    turns = f"SELECT case_id FROM {view.at(CLOSINGS)} WHERE turns = 1{few}"
     for what, begin, end in (
         ("closed", closed_from, closed_to),
         ("reopened", reopened_from, reopened_to),
@@ -192,6 +194,7 @@ def conditions(
         if within := _between("at", begin, end):
             meant = " AND ".join((turns, f"what = '{what}'", *within))
             where.append(f"case_id IN ({meant})")
+            params += streams
     if open_at is not None:
         at = to_microseconds(open_at)
         # Merged cases are open or closed with the case that they lead to.
@@ -199,8 +202,9 @@ def conditions(
         net = "sum(CASE what WHEN 'closed' THEN 1 ELSE -1 END)"
         closed = f"{turns} AND at < {at} GROUP BY case_id HAVING {net} > 0"
         where.append(f"case_id NOT IN ({closed})")
-    more, params = matching(status=status, channel=channel)
-    return [*where, *more], params
+        params += streams
+    more, values = matching(status=status, channel=channel)
+    return [*where, *more], [*params, *values]
 
 
 def _between(column: str, begin: datetime | None, end: datetime | None) -> list[str]:
